@@ -1,0 +1,313 @@
+//! Which device a model runs on, and why.
+
+use crate::error::{Error, Result};
+use crate::model::Model;
+use crate::session::Session;
+use std::fmt;
+#[cfg(feature = "gpu")]
+use std::sync::Arc;
+
+/// What kind of device it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum DeviceKind {
+    /// A GPU with memory of its own.
+    DiscreteGpu,
+    /// A GPU that shares the CPU's memory.
+    IntegratedGpu,
+    /// A GPU of a virtual machine.
+    VirtualGpu,
+    /// A GPU whose driver doesn't say which kind it is.
+    OtherGpu,
+    /// A GPU driver that computes on the CPU: Mesa's lavapipe, Windows' WARP. Only used when asked for.
+    SoftwareGpu,
+    /// The CPU path, without any driver.
+    Cpu,
+}
+
+impl fmt::Display for DeviceKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            DeviceKind::DiscreteGpu => "discrete GPU",
+            DeviceKind::IntegratedGpu => "integrated GPU",
+            DeviceKind::VirtualGpu => "virtual GPU",
+            DeviceKind::OtherGpu => "GPU",
+            DeviceKind::SoftwareGpu => "software GPU",
+            DeviceKind::Cpu => "CPU",
+        })
+    }
+}
+
+/// Which device was chosen, and why.
+#[derive(Clone, Debug)]
+pub struct DeviceInfo {
+    /// What kind it is.
+    pub kind: DeviceKind,
+    /// The adapter's name, or `cpu`.
+    pub name: String,
+    /// `Vulkan`, `Metal`, `Dx12`, or `CPU path`.
+    pub backend: String,
+    /// The driver's name and version; empty for the CPU path.
+    pub driver: String,
+    /// Why this one was chosen.
+    pub reason: String,
+}
+
+impl fmt::Display for DeviceInfo {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({}, {})", self.name, self.kind, self.backend)?;
+        if !self.driver.is_empty() {
+            write!(f, ", {}", self.driver)?;
+        }
+        Ok(())
+    }
+}
+
+/// An adapter that wgpu found, as `birnn devices` lists it.
+#[derive(Clone, Debug)]
+pub struct AdapterReport {
+    /// The adapter.
+    pub info: DeviceInfo,
+    /// The largest buffer, in bytes.
+    pub max_buffer_size: u64,
+    /// The largest part of a buffer that a kernel can see, in bytes.
+    pub max_storage_buffer_binding_size: u64,
+    /// The most invocations a workgroup can have.
+    pub max_compute_invocations_per_workgroup: u32,
+    /// Bytes of workgroup memory.
+    pub max_compute_workgroup_storage_size: u32,
+    /// Why it can't be used, where it can't.
+    pub unusable: Option<String>,
+}
+
+/// Which device to open.
+///
+/// ```
+/// use birnn::{DeviceKind, DeviceOptions};
+/// let device = DeviceOptions::new().cpu().open()?;
+/// assert_eq!(device.info().kind, DeviceKind::Cpu);
+/// # Ok::<(), birnn::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct DeviceOptions {
+    wanted: Wanted,
+    #[cfg_attr(not(feature = "gpu"), allow(dead_code))]
+    pub(crate) allow_software: bool,
+    #[cfg_attr(not(feature = "gpu"), allow(dead_code))]
+    pub(crate) default_limits: bool,
+    #[cfg_attr(not(feature = "gpu"), allow(dead_code))]
+    pub(crate) max_buffer_bytes: u64,
+    #[cfg_attr(not(feature = "gpu"), allow(dead_code))]
+    pub(crate) memory_budget: u64,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Wanted {
+    Best,
+    Gpu,
+    Cpu,
+    Named(String),
+}
+
+impl Default for DeviceOptions {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl DeviceOptions {
+    /// The best device: [`Device::best`]. Software adapters are allowed where the environment variable
+    /// `BIRNN_ALLOW_SOFTWARE` is `1`.
+    pub fn new() -> DeviceOptions {
+        DeviceOptions {
+            wanted: Wanted::Best,
+            allow_software: std::env::var("BIRNN_ALLOW_SOFTWARE").is_ok_and(|v| v == "1"),
+            default_limits: false,
+            max_buffer_bytes: u64::MAX,
+            memory_budget: 1 << 30,
+        }
+    }
+
+    /// A GPU, or an error.
+    pub fn gpu(mut self) -> DeviceOptions {
+        self.wanted = Wanted::Gpu;
+        self
+    }
+
+    /// The CPU path.
+    pub fn cpu(mut self) -> DeviceOptions {
+        self.wanted = Wanted::Cpu;
+        self
+    }
+
+    /// The first adapter whose name contains `name` (upper and lower case alike), a software one too.
+    pub fn named(mut self, name: impl Into<String>) -> DeviceOptions {
+        self.wanted = Wanted::Named(name.into());
+        self
+    }
+
+    /// `best`, `gpu`, `cpu`, or part of an adapter's name: what `--device` and `BIRNN_DEVICE` take.
+    pub fn parse(self, wanted: &str) -> DeviceOptions {
+        match wanted.trim().to_lowercase().as_str() {
+            "" | "best" | "auto" => DeviceOptions { wanted: Wanted::Best, ..self },
+            "gpu" => self.gpu(),
+            "cpu" => self.cpu(),
+            _ => self.named(wanted.trim()),
+        }
+    }
+
+    /// Whether an adapter that computes on the CPU (lavapipe, WARP) may be chosen (default: no).
+    pub fn allow_software(mut self, yes: bool) -> DeviceOptions {
+        self.allow_software = yes;
+        self
+    }
+
+    /// Keep within WebGPU's default limits, though the adapter allows more (default: no).
+    pub fn default_limits(mut self, yes: bool) -> DeviceOptions {
+        self.default_limits = yes;
+        self
+    }
+
+    /// No buffer larger than this many bytes; longer sequences are split (default: the adapter's limit).
+    pub fn max_buffer_bytes(mut self, bytes: u64) -> DeviceOptions {
+        self.max_buffer_bytes = bytes;
+        self
+    }
+
+    /// About how many bytes of GPU memory the arrays between layers may take; a larger batch runs in parts
+    /// (default 1 GiB).
+    pub fn memory_budget(mut self, bytes: u64) -> DeviceOptions {
+        self.memory_budget = bytes;
+        self
+    }
+
+    /// Opens the device.
+    ///
+    /// # Errors
+    /// [`Error::NoAdapter`] where a GPU was asked for and none fits, [`Error::DeviceRequest`] where it won't open.
+    pub fn open(self) -> Result<Device> {
+        match self.wanted.clone() {
+            Wanted::Cpu => Ok(Device::cpu_because("it was asked for".into())),
+            Wanted::Gpu => self.open_gpu(None),
+            Wanted::Named(name) => self.open_gpu(Some(&name)),
+            Wanted::Best => match self.open_gpu(None) {
+                Ok(device) => Ok(device),
+                Err(error) => Ok(Device::cpu_because(error.to_string())),
+            },
+        }
+    }
+
+    #[cfg(feature = "gpu")]
+    fn open_gpu(&self, name: Option<&str>) -> Result<Device> {
+        let gpu = crate::gpu::GpuDevice::open(self, name)?;
+        Ok(Device { info: gpu.info.clone(), backend: Backend::Gpu(Arc::new(gpu)) })
+    }
+
+    #[cfg(not(feature = "gpu"))]
+    fn open_gpu(&self, _name: Option<&str>) -> Result<Device> {
+        let found = vec!["none: birnn was built without its feature `gpu`".to_string()];
+        Err(Error::NoAdapter { wanted: "a GPU".into(), found })
+    }
+}
+
+/// A device that models can be compiled for. Cloning it is cheap and gives the same device.
+#[derive(Clone, Debug)]
+pub struct Device {
+    info: DeviceInfo,
+    backend: Backend,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) enum Backend {
+    Cpu,
+    #[cfg(feature = "gpu")]
+    Gpu(Arc<crate::gpu::GpuDevice>),
+}
+
+impl Device {
+    /// The best device there is: a discrete GPU, then an integrated one, then any other, then the CPU path.
+    /// The environment variable `BIRNN_DEVICE` (`gpu`, `cpu`, or part of an adapter's name) overrides it.
+    ///
+    /// A software adapter (lavapipe, WARP) is slower than the CPU path and is passed over unless the environment
+    /// variable `BIRNN_ALLOW_SOFTWARE` is `1`, or [`DeviceOptions::allow_software`] or its name asks for it.
+    ///
+    /// # Errors
+    /// Only where `BIRNN_DEVICE` asks for an adapter that isn't there: [`Error::NoAdapter`].
+    ///
+    /// ```
+    /// let device = birnn::Device::best()?;
+    /// println!("{}: {}", device.info(), device.info().reason);
+    /// # Ok::<(), birnn::Error>(())
+    /// ```
+    pub fn best() -> Result<Device> {
+        let wanted = std::env::var("BIRNN_DEVICE").unwrap_or_default();
+        DeviceOptions::new().parse(&wanted).open()
+    }
+
+    /// The best GPU.
+    ///
+    /// # Errors
+    /// [`Error::NoAdapter`] where there is none; it lists what was found and why it was passed over.
+    pub fn gpu() -> Result<Device> {
+        DeviceOptions::new().gpu().open()
+    }
+
+    /// The CPU path, which needs no driver.
+    pub fn cpu() -> Device {
+        Device::cpu_because("it was asked for".into())
+    }
+
+    /// The first adapter whose name contains `name`.
+    ///
+    /// # Errors
+    /// [`Error::NoAdapter`] where there is none; it lists the adapters.
+    pub fn named(name: &str) -> Result<Device> {
+        DeviceOptions::new().named(name).open()
+    }
+
+    fn cpu_because(reason: String) -> Device {
+        let info = DeviceInfo {
+            kind: DeviceKind::Cpu,
+            name: "cpu".into(),
+            backend: "CPU path".into(),
+            driver: String::new(),
+            reason,
+        };
+        Device { info, backend: Backend::Cpu }
+    }
+
+    /// The adapters that wgpu finds, best first; without the feature `gpu` none.
+    pub fn adapters() -> Vec<AdapterReport> {
+        #[cfg(feature = "gpu")]
+        return crate::gpu::adapters();
+        #[cfg(not(feature = "gpu"))]
+        Vec::new()
+    }
+
+    /// Which device it is, and why it was chosen.
+    pub fn info(&self) -> &DeviceInfo {
+        &self.info
+    }
+
+    /// Makes the model ready to run: uploads its weights and builds its kernels, once.
+    ///
+    /// # Errors
+    /// [`Error::MissingWeights`], [`Error::Limit`] where a layer is too large for the device,
+    /// [`Error::OutOfMemory`], [`Error::DeviceLost`].
+    pub fn compile(&self, model: &Model) -> Result<Session> {
+        model.check_weights()?;
+        Session::new(model.clone(), self)
+    }
+
+    /// Gives the device back to the system at once. Every session on it then returns [`Error::DeviceLost`],
+    /// as if the GPU had been unplugged. The CPU path can't be lost.
+    pub fn destroy(&self) {
+        #[cfg(feature = "gpu")]
+        if let Backend::Gpu(gpu) = &self.backend {
+            gpu.destroy();
+        }
+    }
+
+    pub(crate) fn backend(&self) -> &Backend {
+        &self.backend
+    }
+}

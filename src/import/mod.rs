@@ -1,0 +1,1 @@
+//! Files to models. Nothing else in this crate knows a file format.

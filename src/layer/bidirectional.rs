@@ -1,0 +1,143 @@
+use super::Recurrent;
+use crate::error::{Error, Result};
+
+/// How a [`Bidirectional`] joins the outputs of its two directions.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum MergeMode {
+    /// Side by side along the last axis, forward first: the default.
+    #[default]
+    Concat,
+    /// Their sum.
+    Sum,
+    /// Their product.
+    Mul,
+    /// Their mean.
+    Ave,
+    /// Not at all: two outputs, forward's then backward's.
+    None,
+}
+
+impl MergeMode {
+    /// The merge mode that Keras calls by this name; `None` in Python is [`MergeMode::None`].
+    pub fn from_keras_name(name: Option<&str>) -> Option<MergeMode> {
+        Some(match name {
+            Some("concat") => MergeMode::Concat,
+            Some("sum") => MergeMode::Sum,
+            Some("mul") => MergeMode::Mul,
+            Some("ave") => MergeMode::Ave,
+            None => MergeMode::None,
+            Some(_) => return None,
+        })
+    }
+}
+
+/// Keras's `Bidirectional`: one layer reads time forward, one backward, and their outputs are merged.
+///
+/// With `return_sequences` the backward layer's output is put back into the order of time before the
+/// merge, so with [`MergeMode::Concat`] `output[.., -1, ..units]` is the forward hidden state and
+/// `output[.., 0, units..]` the backward one. With `return_state` the forward states follow the output,
+/// then the backward ones.
+///
+/// ```
+/// use birnn::{Bidirectional, Gru, MergeMode};
+/// let layer = Bidirectional::new(Gru::new(32).return_sequences(true)).merge_mode(MergeMode::Sum);
+/// ```
+#[derive(Clone, Debug, PartialEq)]
+pub struct Bidirectional {
+    pub(super) name: String,
+    pub(super) forward: Recurrent,
+    pub(super) backward: Recurrent,
+    merge_mode: MergeMode,
+}
+
+impl Bidirectional {
+    /// Both directions with the arguments of `layer`; the backward one reads time the other way.
+    pub fn new(layer: impl Into<Recurrent>) -> Bidirectional {
+        let forward = layer.into();
+        let mut backward = forward.clone();
+        backward.go_backwards = !forward.go_backwards;
+        let name = forward.name.clone();
+        let mut both = Bidirectional { name: String::new(), forward, backward, merge_mode: MergeMode::Concat };
+        if !name.is_empty() {
+            both.forward.name = format!("forward_{name}");
+            both.backward.name = format!("backward_{name}");
+        }
+        both
+    }
+
+    /// A backward layer with arguments of its own. As in Keras it must have `go_backwards` set opposite
+    /// to the forward layer's, and the same `return_sequences` and `return_state`.
+    ///
+    /// ```
+    /// use birnn::{Bidirectional, Lstm};
+    /// let layer = Bidirectional::new(Lstm::new(32)).backward_layer(Lstm::new(8).go_backwards(true));
+    /// ```
+    pub fn backward_layer(mut self, layer: impl Into<Recurrent>) -> Bidirectional {
+        self.backward = layer.into();
+        self
+    }
+
+    /// How the outputs are joined (default [`MergeMode::Concat`]).
+    pub fn merge_mode(mut self, merge_mode: MergeMode) -> Bidirectional {
+        self.merge_mode = merge_mode;
+        self
+    }
+
+    /// The layer's name (default `bidirectional`, with a counter).
+    pub fn named(mut self, name: impl Into<String>) -> Bidirectional {
+        self.name = name.into();
+        self
+    }
+
+    /// The layer's name; empty until a model gives it one.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The forward layer.
+    pub fn forward(&self) -> &Recurrent {
+        &self.forward
+    }
+
+    /// The backward layer.
+    pub fn backward(&self) -> &Recurrent {
+        &self.backward
+    }
+
+    /// How the outputs are joined.
+    pub fn mode(&self) -> MergeMode {
+        self.merge_mode
+    }
+
+    /// The features of the merged output.
+    pub(crate) fn merged_features(&self) -> usize {
+        match self.merge_mode {
+            MergeMode::Concat => self.forward.units() + self.backward.units(),
+            _ => self.forward.units(),
+        }
+    }
+
+    pub(super) fn check(&self) -> Result<()> {
+        let (forward, backward) = (&self.forward, &self.backward);
+        let wrong = |argument: &str, reason: String| {
+            Err(Error::Argument { layer: self.name.clone(), argument: argument.into(), reason })
+        };
+        if forward.go_backwards() == backward.go_backwards() {
+            let both = forward.go_backwards();
+            return wrong("backward_layer", format!("both directions have go_backwards={both}; they must differ"));
+        }
+        if forward.return_sequences() != backward.return_sequences()
+            || forward.return_state() != backward.return_state()
+        {
+            return wrong("backward_layer", "return_sequences and return_state must equal the forward layer's".into());
+        }
+        let adds = matches!(self.merge_mode, MergeMode::Sum | MergeMode::Mul | MergeMode::Ave);
+        if adds && forward.units() != backward.units() {
+            let (f, b) = (forward.units(), backward.units());
+            let reason =
+                format!("{:?} needs equal units, the directions have {f} and {b}; use Concat or None", self.merge_mode);
+            return wrong("merge_mode", reason);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,119 @@
+use ndarray::{Array2, ArrayViewMut1, Axis};
+use rand_chacha::ChaCha12Rng;
+use rand_distr::{Distribution, StandardNormal, Uniform};
+
+/// How a weight starts out, by Keras's names. Random ones draw from the seed given
+/// to [`Model::initialize`](crate::Model::initialize); the distributions are Keras's, the drawn
+/// numbers are not (Keras's own depend on its backend).
+#[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum Initializer {
+    /// All zeros: Keras's default for `bias`.
+    Zeros,
+    /// All ones.
+    Ones,
+    /// One number everywhere.
+    Constant(f32),
+    /// Uniform in ±√(6 / (rows + columns)): Keras's default for `kernel` (Glorot & Bengio 2010).
+    GlorotUniform,
+    /// Uniform in ±√(6 / rows) (He et al. 2015).
+    HeUniform,
+    /// Uniform in the given range.
+    RandomUniform {
+        /// Lower end.
+        min: f32,
+        /// Upper end.
+        max: f32,
+    },
+    /// Normal with the given mean and standard deviation.
+    RandomNormal {
+        /// Mean.
+        mean: f32,
+        /// Standard deviation.
+        stddev: f32,
+    },
+    /// A random matrix with orthonormal rows or columns, whichever are fewer:
+    /// Keras's default for `recurrent_kernel` (Saxe et al. 2013).
+    Orthogonal,
+}
+
+impl Initializer {
+    /// A weight of `rows` × `columns`.
+    pub(crate) fn sample(self, rows: usize, columns: usize, rng: &mut ChaCha12Rng) -> Array2<f32> {
+        let shape = (rows, columns);
+        match self {
+            Initializer::Zeros => Array2::zeros(shape),
+            Initializer::Ones => Array2::ones(shape),
+            Initializer::Constant(value) => Array2::from_elem(shape, value),
+            Initializer::GlorotUniform => uniform(shape, (6.0 / (rows + columns) as f32).sqrt(), rng),
+            Initializer::HeUniform => uniform(shape, (6.0 / rows as f32).sqrt(), rng),
+            Initializer::RandomUniform { min, max } => {
+                uniform(shape, 1.0, rng).mapv_into(|v: f32| min + (v + 1.0) * 0.5 * (max - min))
+            }
+            Initializer::RandomNormal { mean, stddev } => normal(shape, rng).mapv(|v| mean + stddev * v as f32),
+            Initializer::Orthogonal => orthogonal(rows, columns, rng),
+        }
+    }
+}
+
+fn uniform(shape: (usize, usize), limit: f32, rng: &mut ChaCha12Rng) -> Array2<f32> {
+    match Uniform::new_inclusive(-limit, limit) {
+        Ok(distribution) => Array2::from_shape_simple_fn(shape, || distribution.sample(rng)),
+        Err(_) => Array2::zeros(shape), // only an empty weight has an infinite limit
+    }
+}
+
+fn normal(shape: (usize, usize), rng: &mut ChaCha12Rng) -> Array2<f64> {
+    Array2::from_shape_simple_fn(shape, || StandardNormal.sample(rng))
+}
+
+/// Orthonormalises the rows of a random normal matrix (Gram-Schmidt, twice for full precision);
+/// a matrix with more rows than columns is made transposed.
+fn orthogonal(rows: usize, columns: usize, rng: &mut ChaCha12Rng) -> Array2<f32> {
+    let mut matrix = normal((rows.min(columns), rows.max(columns)), rng);
+    for row in 0..matrix.nrows() {
+        let (done, mut rest) = matrix.view_mut().split_at(Axis(0), row);
+        let mut current = rest.row_mut(0);
+        for _ in 0..2 {
+            for previous in done.rows() {
+                let overlap = previous.dot(&current);
+                current.scaled_add(-overlap, &previous);
+            }
+            normalise(&mut current);
+        }
+    }
+    let matrix = matrix.mapv(|v| v as f32);
+    if rows > columns { matrix.t().as_standard_layout().into_owned() } else { matrix }
+}
+
+fn normalise(row: &mut ArrayViewMut1<f64>) {
+    let norm = row.dot(row).sqrt();
+    row.mapv_inplace(|v| v / norm);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rand::SeedableRng;
+
+    #[test]
+    fn orthogonal_rows_or_columns_are_orthonormal() {
+        let mut rng = ChaCha12Rng::seed_from_u64(1);
+        for (rows, columns) in [(5, 20), (20, 5), (7, 7), (1, 4)] {
+            let m = Initializer::Orthogonal.sample(rows, columns, &mut rng);
+            let product = if rows <= columns { m.dot(&m.t()) } else { m.t().dot(&m) };
+            for ((i, j), v) in product.indexed_iter() {
+                assert!((v - f32::from(i == j)).abs() < 1e-5, "{rows}x{columns}: {v} at {i},{j}");
+            }
+        }
+    }
+
+    #[test]
+    fn glorot_uniform_fills_its_range() {
+        let m = Initializer::GlorotUniform.sample(100, 100, &mut ChaCha12Rng::seed_from_u64(2));
+        let limit = (6.0f32 / 200.0).sqrt();
+        assert!(m.iter().all(|v| v.abs() <= limit));
+        let variance = m.iter().map(|v| v * v).sum::<f32>() / m.len() as f32;
+        assert!((variance / (limit * limit / 3.0) - 1.0).abs() < 0.05, "{variance}");
+    }
+}

@@ -1,0 +1,20 @@
+#![doc = include_str!("lib.md")]
+#![deny(unsafe_code)]
+#![warn(missing_docs)]
+
+mod device;
+mod error;
+#[cfg(feature = "gpu")]
+mod gpu;
+#[cfg(feature = "keras")]
+mod import;
+pub mod layer;
+mod model;
+pub mod reference;
+mod session;
+
+pub use device::{AdapterReport, Device, DeviceInfo, DeviceKind, DeviceOptions};
+pub use error::{Error, Result};
+pub use layer::{Activation, Bidirectional, Cell, Direction, Gru, Initializer, Layer, Lstm, MergeMode, SimpleRnn};
+pub use model::{DirectionOutputs, Graph, Inputs, LayerId, Model, Output, Outputs, Role, Tensor};
+pub use session::{Counters, Session};

@@ -1,0 +1,217 @@
+//! A model: a graph of layers with named inputs and outputs.
+
+mod graph;
+mod inputs;
+mod outputs;
+
+pub use graph::{Graph, LayerId, Tensor};
+pub(crate) use inputs::Bound;
+pub use inputs::Inputs;
+pub use outputs::{DirectionOutputs, Output, Outputs, Role};
+
+use crate::error::{Error, Result};
+use crate::layer::Layer;
+use ndarray::ArrayD;
+use rand::SeedableRng;
+use rand_chacha::ChaCha12Rng;
+
+/// A network: layers, how they are connected, and their weights.
+///
+/// A model is built from layers ([`Model::sequential`], [`Graph`]) or read from a file
+/// (`Model::from_keras`, feature `keras`), then compiled for a device:
+///
+/// ```
+/// use birnn::{Bidirectional, Device, Lstm, Model};
+/// use ndarray::Array3;
+///
+/// let layer = Bidirectional::new(Lstm::new(3).return_sequences(true).return_state(true));
+/// let model = Model::sequential(2, [layer])?.initialize(42)?;
+/// let mut session = Device::cpu().compile(&model)?;
+/// let x = Array3::<f32>::zeros((1, 8, 2)); // [batch, timesteps, features]
+/// let outputs = session.run(x.view())?;
+/// assert_eq!(outputs.output().shape(), [1, 8, 6]);
+/// assert_eq!(outputs.backward().cell()?.shape(), [1, 3]);
+/// # Ok::<(), birnn::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Model {
+    pub(crate) inputs: Vec<InputSpec>,
+    pub(crate) layers: Vec<BuiltLayer>,
+    pub(crate) nodes: Vec<Node>,
+    pub(crate) tensors: Vec<TensorSpec>,
+    /// The tensors that the model returns, in order.
+    pub(crate) outputs: Vec<usize>,
+}
+
+/// What the model is fed with.
+#[derive(Clone, Debug)]
+pub(crate) struct InputSpec {
+    pub name: String,
+    pub tensor: usize,
+    /// The only number of timesteps that it takes, where that is fixed.
+    pub timesteps: Option<usize>,
+}
+
+/// A layer and the features of its input, from which its weights' shapes follow.
+#[derive(Clone, Debug)]
+pub(crate) struct BuiltLayer {
+    pub layer: Layer,
+    pub features: usize,
+}
+
+/// One call of a layer.
+#[derive(Clone, Debug)]
+pub(crate) struct Node {
+    pub layer: usize,
+    pub input: usize,
+    /// Hidden and cell states of forward, then of backward; or none.
+    pub initial_state: Vec<usize>,
+    /// What the layer returns, in Keras's order.
+    pub results: Vec<usize>,
+}
+
+/// The shape of an array in the graph.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Shape {
+    /// `[batch, timesteps, features]`, with the timesteps of the input of this index.
+    Sequence { timesteps_of: usize, features: usize },
+    /// `[batch, features]`
+    Vector { features: usize },
+}
+
+impl Shape {
+    pub fn features(self) -> usize {
+        match self {
+            Shape::Sequence { features, .. } | Shape::Vector { features } => features,
+        }
+    }
+}
+
+/// An array in the graph.
+#[derive(Clone, Debug)]
+pub(crate) struct TensorSpec {
+    pub shape: Shape,
+    pub role: Role,
+    /// The layer or input that it comes from.
+    pub source: String,
+}
+
+impl Model {
+    /// Layers in a row, on an input of `[batch, timesteps, features]`; Keras's `Sequential`.
+    ///
+    /// Every layer but the last needs `return_sequences`. Layers without a name get Keras's:
+    /// the class in snake case, with a counter.
+    ///
+    /// # Errors
+    /// [`Error::Argument`] or [`Error::Graph`] where a layer can't be built or doesn't fit the one before.
+    ///
+    /// ```
+    /// use birnn::{Bidirectional, Gru, Layer, Lstm, Model};
+    /// let layers: [Layer; 2] = [Bidirectional::new(Gru::new(8).return_sequences(true)).into(), Lstm::new(4).into()];
+    /// let model = Model::sequential(2, layers)?;
+    /// assert_eq!(model.layer_names(), ["bidirectional", "lstm"]);
+    /// # Ok::<(), birnn::Error>(())
+    /// ```
+    pub fn sequential<L: Into<Layer>>(features: usize, layers: impl IntoIterator<Item = L>) -> Result<Model> {
+        let mut graph = Graph::new();
+        let mut outputs = vec![graph.sequence_input("input", None, features)?];
+        for layer in layers {
+            outputs = graph.add(layer, outputs[0])?;
+        }
+        graph.build(outputs)
+    }
+
+    /// Gives every layer the weights that its initialisers draw from `seed`.
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`] where the weights of the model would not fit in memory.
+    pub fn initialize(mut self, seed: u64) -> Result<Model> {
+        let mut rng = ChaCha12Rng::seed_from_u64(seed);
+        for built in &mut self.layers {
+            check_weight_memory(built)?;
+            built.layer.initialize(built.features, &mut rng);
+        }
+        Ok(self)
+    }
+
+    /// Sets a layer's weights from arrays in Keras's order, that of `layer.get_weights()`:
+    /// `kernel`, `recurrent_kernel`, `bias` (where used); of a bidirectional layer forward's, then backward's.
+    ///
+    /// # Errors
+    /// [`Error::UnknownLayer`], [`Error::WeightCount`], [`Error::WeightShape`], [`Error::NonFiniteWeight`].
+    ///
+    /// ```
+    /// use birnn::{Model, SimpleRnn};
+    /// use ndarray::{arr1, arr2};
+    /// let mut model = Model::sequential(1, [SimpleRnn::new(1).named("sum")])?;
+    /// let weights = [arr2(&[[1.0]]).into_dyn(), arr2(&[[0.5]]).into_dyn(), arr1(&[0.0]).into_dyn()];
+    /// model.set_weights("sum", weights)?;
+    /// # Ok::<(), birnn::Error>(())
+    /// ```
+    pub fn set_weights(&mut self, layer: &str, arrays: impl IntoIterator<Item = ArrayD<f32>>) -> Result<()> {
+        let known = self.layer_names();
+        match self.layers.iter_mut().find(|built| built.layer.name() == layer) {
+            Some(built) => built.layer.set_weights(built.features, arrays.into_iter().collect()),
+            None => Err(Error::UnknownLayer { name: layer.to_string(), known }),
+        }
+    }
+
+    /// A layer's weights, in the order of [`Model::set_weights`].
+    ///
+    /// # Errors
+    /// [`Error::UnknownLayer`], [`Error::MissingWeights`].
+    pub fn weights(&self, layer: &str) -> Result<Vec<ArrayD<f32>>> {
+        let built = self.layers.iter().find(|built| built.layer.name() == layer);
+        let built = built.ok_or_else(|| Error::UnknownLayer { name: layer.to_string(), known: self.layer_names() })?;
+        built.layer.weight_arrays().ok_or_else(|| Error::MissingWeights { layer: layer.to_string() })
+    }
+
+    /// The names of the layers, in the order in which they run first.
+    pub fn layer_names(&self) -> Vec<String> {
+        self.layers.iter().map(|built| built.layer.name().to_string()).collect()
+    }
+
+    /// The layers, in the order in which they run first.
+    pub fn layers(&self) -> impl Iterator<Item = &Layer> {
+        self.layers.iter().map(|built| &built.layer)
+    }
+
+    /// The names of the inputs, in the order in which [`Inputs`] gives them.
+    pub fn input_names(&self) -> Vec<String> {
+        self.inputs.iter().map(|input| input.name.clone()).collect()
+    }
+
+    /// The layer and role of each output, in the order in which [`Outputs`] gives them.
+    pub fn output_names(&self) -> Vec<String> {
+        self.outputs.iter().map(|&o| self.tensors[o].describe()).collect()
+    }
+
+    /// That every layer has weights.
+    pub(crate) fn check_weights(&self) -> Result<()> {
+        let missing = self.layers().find(|layer| layer.directions().iter().any(|(_, l)| l.weights().is_none()));
+        match missing {
+            Some(layer) => Err(Error::MissingWeights { layer: layer.name().to_string() }),
+            None => Ok(()),
+        }
+    }
+}
+
+impl TensorSpec {
+    fn describe(&self) -> String {
+        format!("{} of {}", self.role, self.source)
+    }
+}
+
+/// Refuses weights of more than 2^40 bytes before anything is allocated.
+fn check_weight_memory(built: &BuiltLayer) -> Result<()> {
+    for (_, layer) in built.layer.directions() {
+        for (weight, shape) in layer.weight_shapes(built.features) {
+            let bytes = shape.iter().try_fold(4usize, |bytes, &n| bytes.checked_mul(n));
+            if bytes.is_none_or(|bytes| bytes > 1 << 40) {
+                let what = format!("{weight} {shape:?} of layer {:?}", built.layer.name());
+                return Err(Error::OutOfMemory { what });
+            }
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,137 @@
+use crate::error::{Error, Result};
+use crate::layer::Direction;
+use ndarray::{ArrayD, ArrayView2, Ix2};
+use std::fmt;
+
+/// What an array of a model is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Role {
+    /// An input of the model.
+    Input,
+    /// A layer's output.
+    Output,
+    /// The output of one direction of a bidirectional layer with `merge_mode` none.
+    DirectionOutput(Direction),
+    /// The hidden state after the last step.
+    HiddenState(Direction),
+    /// The cell state after the last step.
+    CellState(Direction),
+}
+
+impl fmt::Display for Role {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Role::Input => f.write_str("input"),
+            Role::Output => f.write_str("output"),
+            Role::DirectionOutput(direction) => write!(f, "{direction} output"),
+            Role::HiddenState(direction) => write!(f, "{direction} hidden state"),
+            Role::CellState(direction) => write!(f, "{direction} cell state"),
+        }
+    }
+}
+
+/// One array that a model returned.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Output<F = f32> {
+    /// The layer that it comes from.
+    pub layer: String,
+    /// What it is.
+    pub role: Role,
+    /// Its values: `[batch, timesteps, features]` or `[batch, features]`.
+    pub array: ArrayD<F>,
+}
+
+/// The arrays that a model returned, in Keras's list order and by name.
+///
+/// The notebook's `o, h1, c1, h2, c2 = model(x)` is [`output()`](Outputs::output),
+/// [`forward().hidden()`](DirectionOutputs::hidden), [`forward().cell()`](DirectionOutputs::cell),
+/// [`backward().hidden()`](DirectionOutputs::hidden), [`backward().cell()`](DirectionOutputs::cell).
+#[derive(Clone, Debug, PartialEq)]
+pub struct Outputs<F = f32> {
+    list: Vec<Output<F>>,
+}
+
+impl<F> Outputs<F> {
+    /// `list` is never empty: a model has an output.
+    pub(crate) fn new(list: Vec<Output<F>>) -> Outputs<F> {
+        Outputs { list }
+    }
+
+    /// Every array, in Keras's list order.
+    pub fn list(&self) -> &[Output<F>] {
+        &self.list
+    }
+
+    /// Every array, in Keras's list order, without a copy.
+    pub fn into_list(self) -> Vec<Output<F>> {
+        self.list
+    }
+
+    /// The model's first output: `[batch, timesteps, features]` where the last layer has
+    /// `return_sequences`, otherwise `[batch, features]`.
+    pub fn output(&self) -> &ArrayD<F> {
+        &self.list[0].array
+    }
+
+    /// Forward's arrays, of the first layer that returns them. A layer that stands alone is forward.
+    pub fn forward(&self) -> DirectionOutputs<'_, F> {
+        DirectionOutputs { list: self.list.iter().collect(), direction: Direction::Forward }
+    }
+
+    /// Backward's arrays, of the first layer that returns them.
+    pub fn backward(&self) -> DirectionOutputs<'_, F> {
+        DirectionOutputs { list: self.list.iter().collect(), direction: Direction::Backward }
+    }
+
+    /// One direction's arrays of the layer with this name.
+    pub fn of_layer(&self, layer: &str, direction: Direction) -> DirectionOutputs<'_, F> {
+        DirectionOutputs { list: self.list.iter().filter(|o| o.layer == layer).collect(), direction }
+    }
+}
+
+/// The arrays of one direction of a layer.
+#[derive(Clone, Debug)]
+pub struct DirectionOutputs<'a, F = f32> {
+    list: Vec<&'a Output<F>>,
+    direction: Direction,
+}
+
+impl<'a, F> DirectionOutputs<'a, F> {
+    fn find(&self, role: Role) -> Result<&'a ArrayD<F>> {
+        let found = self.list.iter().find(|output| output.role == role).map(|output| &output.array);
+        found.ok_or_else(|| Error::NoSuchOutput {
+            wanted: format!("{role} (is return_state set?)"),
+            available: self.list.iter().map(|o| format!("{} of {}", o.role, o.layer)).collect(),
+        })
+    }
+
+    fn state(&self, role: Role) -> Result<ArrayView2<'a, F>> {
+        let array = self.find(role)?;
+        array.view().into_dimensionality::<Ix2>().map_err(|e| Error::Gpu(format!("{role}: {e}")))
+    }
+
+    /// This direction's own output: with `merge_mode` none.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchOutput`] with any other merge mode.
+    pub fn output(&self) -> Result<&'a ArrayD<F>> {
+        self.find(Role::DirectionOutput(self.direction))
+    }
+
+    /// The hidden state after the last step this direction took, `[batch, units]`.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchOutput`] where the model doesn't return it: set `return_state`.
+    pub fn hidden(&self) -> Result<ArrayView2<'a, F>> {
+        self.state(Role::HiddenState(self.direction))
+    }
+
+    /// The cell state of an LSTM after the last step this direction took, `[batch, units]`.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchOutput`] where the model doesn't return it: set `return_state`; a GRU has none.
+    pub fn cell(&self) -> Result<ArrayView2<'a, F>> {
+        self.state(Role::CellState(self.direction))
+    }
+}

@@ -1,0 +1,113 @@
+//! A model made ready for a device.
+
+use crate::device::{Backend, Device, DeviceInfo};
+use crate::error::Result;
+use crate::model::{Inputs, Model, Outputs};
+use crate::reference;
+
+/// What the last call of a [`Session`] asked of the GPU. All zero on the CPU path.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Counters {
+    /// Kernel launches.
+    pub dispatches: u64,
+    /// Command buffers handed to the GPU.
+    pub submits: u64,
+    /// Bytes sent to the GPU.
+    pub bytes_uploaded: u64,
+    /// Bytes read back.
+    pub bytes_read: u64,
+    /// Buffers allocated; none when a shape runs again.
+    pub buffers_created: u64,
+    /// Bind groups made; none when a shape runs again.
+    pub bind_groups_created: u64,
+    /// Kernels compiled; none when a shape runs again.
+    pub pipelines_created: u64,
+}
+
+/// A model whose weights are on the device and whose kernels are built. Runs any batch and any number of
+/// timesteps; buffers are kept from call to call.
+#[derive(Debug)]
+pub struct Session {
+    model: Model,
+    info: DeviceInfo,
+    runner: Runner,
+}
+
+#[derive(Debug)]
+enum Runner {
+    Cpu,
+    #[cfg(feature = "gpu")]
+    Gpu(Box<crate::gpu::GpuSession>),
+}
+
+impl Session {
+    pub(crate) fn new(model: Model, device: &Device) -> Result<Session> {
+        let runner = match device.backend() {
+            Backend::Cpu => Runner::Cpu,
+            #[cfg(feature = "gpu")]
+            Backend::Gpu(gpu) => Runner::Gpu(Box::new(crate::gpu::GpuSession::new(&model, gpu.clone())?)),
+        };
+        Ok(Session { model, info: device.info().clone(), runner })
+    }
+
+    /// Runs the model and waits for the result.
+    ///
+    /// `inputs` is the input alone (`x.view()`, `[batch, timesteps, features]`) or [`Inputs`]. Values that are
+    /// not finite pass through, as in Keras.
+    ///
+    /// # Errors
+    /// Where the inputs don't fit the model, the GPU is lost or memory runs out. Except after
+    /// [`Error::DeviceLost`](crate::Error::DeviceLost) the session can be used again.
+    pub fn run<'a>(&mut self, inputs: impl Into<Inputs<'a, f32>>) -> Result<Outputs> {
+        let bound = self.model.bind(inputs.into())?;
+        match &mut self.runner {
+            Runner::Cpu => reference::run_bound(&self.model, &bound),
+            #[cfg(feature = "gpu")]
+            Runner::Gpu(session) => session.run(&self.model, &bound),
+        }
+    }
+
+    /// Runs the model without blocking the thread while the GPU computes. Needs no particular executor.
+    ///
+    /// Dropping the future leaves the session usable. On the CPU path it computes when first polled.
+    ///
+    /// # Errors
+    /// As [`Session::run`].
+    ///
+    /// ```
+    /// use birnn::{Device, Gru, Model};
+    /// let model = Model::sequential(2, [Gru::new(3)])?.initialize(1)?;
+    /// let mut session = Device::best()?.compile(&model)?;
+    /// let x = ndarray::Array3::<f32>::zeros((1, 4, 2));
+    /// let outputs = pollster::block_on(session.run_async(x.view()))?;
+    /// # Ok::<(), birnn::Error>(())
+    /// ```
+    pub async fn run_async<'a>(&mut self, inputs: impl Into<Inputs<'a, f32>>) -> Result<Outputs> {
+        let bound = self.model.bind(inputs.into())?;
+        match &mut self.runner {
+            Runner::Cpu => reference::run_bound(&self.model, &bound),
+            #[cfg(feature = "gpu")]
+            Runner::Gpu(session) => session.run_async(&self.model, &bound).await,
+        }
+    }
+
+    /// What the last call asked of the GPU.
+    pub fn counters(&self) -> Counters {
+        match &self.runner {
+            Runner::Cpu => Counters::default(),
+            #[cfg(feature = "gpu")]
+            Runner::Gpu(session) => session.counters(),
+        }
+    }
+
+    /// The device that it runs on, and why that was chosen.
+    pub fn device_info(&self) -> &DeviceInfo {
+        &self.info
+    }
+
+    /// The model that it runs.
+    pub fn model(&self) -> &Model {
+        &self.model
+    }
+}
