@@ -1,6 +1,6 @@
 //! Which device a model runs on, and why.
 
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::model::Model;
 use crate::session::Session;
 use std::fmt;
@@ -167,7 +167,8 @@ impl DeviceOptions {
         self
     }
 
-    /// No buffer larger than this many bytes; longer sequences are split (default: the adapter's limit).
+    /// No buffer larger than this many bytes, but for weights: longer sequences and larger batches are split
+    /// (default: the adapter's limit).
     pub fn max_buffer_bytes(mut self, bytes: u64) -> DeviceOptions {
         self.max_buffer_bytes = bytes;
         self
@@ -205,7 +206,7 @@ impl DeviceOptions {
     #[cfg(not(feature = "gpu"))]
     fn open_gpu(&self, _name: Option<&str>) -> Result<Device> {
         let found = vec!["none: birnn was built without its feature `gpu`".to_string()];
-        Err(Error::NoAdapter { wanted: "a GPU".into(), found })
+        Err(crate::Error::NoAdapter { wanted: "a GPU".into(), found })
     }
 }
 

@@ -1,7 +1,7 @@
 use super::{Model, Shape};
 use crate::error::{Error, Result};
 use crate::layer::{Direction, Layer};
-use ndarray::{ArrayView, ArrayView2, ArrayView3, ArrayViewD, Dimension, Ix2};
+use ndarray::{ArrayView, ArrayView2, ArrayView3, ArrayViewD, Dimension};
 
 /// What a call of a model reads: its inputs, and the initial states of its layers (zeros where not given).
 ///
@@ -234,9 +234,4 @@ impl Model {
             }
         }
     }
-}
-
-/// A view as `[batch, features]`; binding has checked the rank.
-pub(crate) fn as_matrix<'a, F>(view: &ArrayViewD<'a, F>) -> Result<ArrayView2<'a, F>> {
-    view.clone().into_dimensionality::<Ix2>().map_err(|e| Error::Graph(e.to_string()))
 }

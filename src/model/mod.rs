@@ -85,6 +85,14 @@ impl Shape {
             Shape::Sequence { features, .. } | Shape::Vector { features } => features,
         }
     }
+
+    #[cfg_attr(not(feature = "gpu"), allow(dead_code))]
+    pub fn dimensions(self, batch: usize, timesteps: &[usize]) -> Vec<usize> {
+        match self {
+            Shape::Sequence { timesteps_of, features } => vec![batch, timesteps[timesteps_of], features],
+            Shape::Vector { features } => vec![batch, features],
+        }
+    }
 }
 
 /// An array in the graph.

@@ -1,0 +1,214 @@
+//! Adapters and the device: which one is chosen, its limits, and how its errors become ours.
+
+use super::kernels::Pipelines;
+use super::plan::Limits;
+use crate::device::{AdapterReport, DeviceInfo, DeviceKind, DeviceOptions};
+use crate::error::{Error, Result};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// The storage buffers that the largest kernel binds.
+const STORAGE_BUFFERS: u32 = 5;
+
+/// An open GPU. Sessions share it.
+#[derive(Debug)]
+pub(crate) struct GpuDevice {
+    pub info: DeviceInfo,
+    pub(super) device: wgpu::Device,
+    pub(super) queue: wgpu::Queue,
+    pub(super) limits: Limits,
+    /// The distance between two entries of a uniform buffer.
+    pub(super) uniform_stride: u64,
+    pipelines: Mutex<Pipelines>,
+    lost: Arc<Mutex<Option<String>>>,
+}
+
+/// The adapters, best first.
+pub(crate) fn adapters() -> Vec<AdapterReport> {
+    ranked().iter().map(report).collect()
+}
+
+fn ranked() -> Vec<wgpu::Adapter> {
+    let instance = wgpu::Instance::new(wgpu::InstanceDescriptor::new_without_display_handle_from_env());
+    let mut adapters = pollster::block_on(instance.enumerate_adapters(wgpu::Backends::all()));
+    adapters.sort_by_key(|adapter| rank(kind(adapter.get_info().device_type))); // stable: the driver's order among equals
+    adapters
+}
+
+fn rank(kind: DeviceKind) -> u32 {
+    match kind {
+        DeviceKind::DiscreteGpu => 0,
+        DeviceKind::IntegratedGpu => 1,
+        DeviceKind::VirtualGpu => 2,
+        DeviceKind::OtherGpu => 3,
+        DeviceKind::SoftwareGpu | DeviceKind::Cpu => 4,
+    }
+}
+
+fn kind(device_type: wgpu::DeviceType) -> DeviceKind {
+    match device_type {
+        wgpu::DeviceType::DiscreteGpu => DeviceKind::DiscreteGpu,
+        wgpu::DeviceType::IntegratedGpu => DeviceKind::IntegratedGpu,
+        wgpu::DeviceType::VirtualGpu => DeviceKind::VirtualGpu,
+        wgpu::DeviceType::Cpu => DeviceKind::SoftwareGpu,
+        wgpu::DeviceType::Other => DeviceKind::OtherGpu,
+    }
+}
+
+fn report(adapter: &wgpu::Adapter) -> AdapterReport {
+    let info = adapter.get_info();
+    let limits = adapter.limits();
+    AdapterReport {
+        info: DeviceInfo {
+            kind: kind(info.device_type),
+            name: info.name,
+            backend: format!("{:?}", info.backend),
+            driver: format!("{} {}", info.driver, info.driver_info).trim().to_string(),
+            reason: String::new(),
+        },
+        max_buffer_size: limits.max_buffer_size,
+        max_storage_buffer_binding_size: limits.max_storage_buffer_binding_size,
+        max_compute_invocations_per_workgroup: limits.max_compute_invocations_per_workgroup,
+        max_compute_workgroup_storage_size: limits.max_compute_workgroup_storage_size,
+        unusable: unusable(adapter, &limits),
+    }
+}
+
+fn unusable(adapter: &wgpu::Adapter, limits: &wgpu::Limits) -> Option<String> {
+    let compute = adapter.get_downlevel_capabilities().flags.contains(wgpu::DownlevelFlags::COMPUTE_SHADERS);
+    if !compute {
+        return Some("no compute shaders".into());
+    }
+    let buffers = limits.max_storage_buffers_per_shader_stage;
+    (buffers < STORAGE_BUFFERS).then(|| format!("{buffers} storage buffers a kernel, {STORAGE_BUFFERS} needed"))
+}
+
+/// Why an adapter is passed over; `None`: it is not.
+fn passed_over(report: &AdapterReport, options: &DeviceOptions, name: Option<&str>) -> Option<String> {
+    if let Some(reason) = &report.unusable {
+        return Some(reason.clone());
+    }
+    match name {
+        Some(name) if !report.info.name.to_lowercase().contains(&name.to_lowercase()) => {
+            Some("has another name".into())
+        }
+        Some(_) => None,
+        None => (report.info.kind == DeviceKind::SoftwareGpu && !options.allow_software)
+            .then(|| "a software adapter: ask for it by name or with BIRNN_ALLOW_SOFTWARE=1".to_string()),
+    }
+}
+
+impl GpuDevice {
+    /// Opens the best adapter, or the best whose name contains `name`. One that won't open is passed over.
+    pub fn open(options: &DeviceOptions, name: Option<&str>) -> Result<GpuDevice> {
+        let mut found = Vec::new();
+        let mut failure = None;
+        for adapter in ranked() {
+            let report = report(&adapter);
+            match passed_over(&report, options, name) {
+                Some(reason) => found.push(format!("{} ({reason})", report.info)),
+                None => match GpuDevice::request(&adapter, options, choice(report.info, &found, name)) {
+                    Ok(device) => return Ok(device),
+                    Err(error) => {
+                        found.push(error.to_string());
+                        failure = Some(error);
+                    }
+                },
+            }
+        }
+        let wanted = name.map_or("a GPU".to_string(), |name| format!("the name {name:?}"));
+        Err(failure.unwrap_or(Error::NoAdapter { wanted, found }))
+    }
+
+    fn request(adapter: &wgpu::Adapter, options: &DeviceOptions, info: DeviceInfo) -> Result<GpuDevice> {
+        let limits = wanted_limits(&adapter.limits(), options);
+        let descriptor =
+            wgpu::DeviceDescriptor { label: Some("birnn"), required_limits: limits.clone(), ..Default::default() };
+        let opened = pollster::block_on(adapter.request_device(&descriptor));
+        let (device, queue) =
+            opened.map_err(|e| Error::DeviceRequest { adapter: info.name.clone(), reason: e.to_string() })?;
+        let lost = Arc::new(Mutex::new(None));
+        let callback_lost = lost.clone();
+        device.set_device_lost_callback(move |reason, message| {
+            *lock(&callback_lost) = Some(format!("{reason:?}: {message}"));
+        });
+        // Errors are caught in scopes; one that slips through must not panic, which is wgpu's default.
+        device.on_uncaptured_error(Arc::new(|error: wgpu::Error| tracing::error!(%error, "uncaptured GPU error")));
+        // Kernels count elements of 4 bytes in u32, and a binding is whole vectors of 16.
+        let binding = limits.max_storage_buffer_binding_size.min(limits.max_buffer_size).min(1 << 31) / 16 * 16;
+        Ok(GpuDevice {
+            info,
+            limits: Limits {
+                weight: binding,
+                binding: binding.min(options.max_buffer_bytes / 16 * 16),
+                workgroups: limits.max_compute_workgroups_per_dimension as usize,
+                budget: options.memory_budget,
+            },
+            uniform_stride: u64::from(limits.min_uniform_buffer_offset_alignment).max(64),
+            pipelines: Mutex::new(Pipelines::new(&device)),
+            device,
+            queue,
+            lost,
+        })
+    }
+
+    pub(super) fn pipelines(&self) -> MutexGuard<'_, Pipelines> {
+        lock(&self.pipelines)
+    }
+
+    pub fn destroy(&self) {
+        self.device.destroy();
+    }
+
+    /// An error where the device is lost.
+    pub(super) fn check_lost(&self) -> Result<()> {
+        match lock(&self.lost).clone() {
+            Some(reason) => Err(Error::DeviceLost { reason }),
+            None => Ok(()),
+        }
+    }
+
+    /// Does `work`, and turns what the driver says of it into an error. `what` names what memory was for.
+    pub(super) fn checked<T>(&self, what: &str, work: impl FnOnce() -> Result<T>) -> Result<T> {
+        self.check_lost()?;
+        let filters = [wgpu::ErrorFilter::Internal, wgpu::ErrorFilter::OutOfMemory, wgpu::ErrorFilter::Validation];
+        let scopes = filters.map(|filter| self.device.push_error_scope(filter));
+        let result = work();
+        let mut caught = None;
+        for scope in scopes.into_iter().rev() {
+            caught = pollster::block_on(scope.pop()).or(caught);
+        }
+        self.check_lost()?;
+        match caught {
+            None => result,
+            Some(wgpu::Error::OutOfMemory { .. }) => Err(Error::OutOfMemory { what: what.to_string() }),
+            Some(error) => Err(Error::Gpu(format!("{what}: {error}"))),
+        }
+    }
+}
+
+/// A lock whose holder panicked still guards sound data: every critical section here is a single assignment or insertion.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// WebGPU's default limits or what less the adapter has; and the largest buffers that it has, unless the defaults are wanted.
+fn wanted_limits(adapter: &wgpu::Limits, options: &DeviceOptions) -> wgpu::Limits {
+    let mut limits = wgpu::Limits::default().or_worse_values_from(adapter);
+    if !options.default_limits {
+        limits.max_buffer_size = adapter.max_buffer_size;
+        limits.max_storage_buffer_binding_size = adapter.max_storage_buffer_binding_size;
+    }
+    limits
+}
+
+/// The device's description with the reason for the choice.
+fn choice(info: DeviceInfo, passed_over: &[String], name: Option<&str>) -> DeviceInfo {
+    let mut reason = match name {
+        Some(name) => format!("the first adapter whose name contains {name:?}"),
+        None => format!("the first {} adapter", info.kind),
+    };
+    if !passed_over.is_empty() {
+        reason.push_str(&format!("; passed over: {}", passed_over.join(", ")));
+    }
+    DeviceInfo { reason, ..info }
+}

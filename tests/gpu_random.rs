@@ -1,0 +1,227 @@
+//! The GPU against the f64 reference, on random layers, options, shapes and states.
+#![cfg(feature = "gpu")]
+
+#[path = "common/device.rs"]
+mod device;
+
+use birnn::layer::Recurrent;
+use birnn::{Activation, Bidirectional, Device, Gru, Initializer, Inputs, Layer, Lstm, MergeMode, Model, SimpleRnn};
+use ndarray::{Array2, Array3, ArrayD};
+use proptest::prelude::*;
+use proptest::test_runner::{Config, TestRunner};
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha12Rng;
+use std::sync::OnceLock;
+
+/// What f32 costs over f64: each of the k products of a gate's sum is rounded, relative to values up to about 1, and the
+/// gates' slopes (at most 1) pass it on from step to step. 2e-6 holds up to 130 units and 33 steps; saturating cells don't
+/// let it grow with the steps, unbounded activations do, so the bound is relative to the value.
+const TOLERANCE: f64 = 2e-6;
+
+fn gpu() -> Option<&'static Device> {
+    static GPU: OnceLock<Option<Device>> = OnceLock::new();
+    GPU.get_or_init(|| device::open(device::options())).as_ref()
+}
+
+#[derive(Clone, Debug)]
+struct Case {
+    cell: u8,
+    units: usize,
+    backward_units: Option<usize>,
+    features: usize,
+    batch: usize,
+    timesteps: usize,
+    activation: Activation,
+    recurrent_activation: Activation,
+    merge_mode: Option<MergeMode>,
+    flags: [bool; 5],
+    given_states: bool,
+    seed: u64,
+}
+
+/// Sizes on both sides of the kernels' tiles: 4 rows, 8 rows, 64 and 128 lanes.
+fn size(limit: usize) -> impl Strategy<Value = usize> {
+    let edges: Vec<usize> = [1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 63, 64, 65, 127, 128, 129, 130]
+        .into_iter()
+        .filter(|&n| n <= limit)
+        .collect();
+    prop_oneof![prop::sample::select(edges), 1..=limit]
+}
+
+fn activations() -> impl Strategy<Value = (Activation, Activation)> {
+    use Activation::*;
+    let bounded = vec![Tanh, Sigmoid, HardSigmoid, HardSigmoidKeras2, Softsign];
+    let any = Activation::ALL.iter().copied().filter(|a| *a != Exponential).collect::<Vec<_>>();
+    (prop::sample::select(any), prop::sample::select(bounded))
+}
+
+fn cases() -> impl Strategy<Value = Case> {
+    let merge = prop::option::weighted(
+        0.7,
+        prop::sample::select(vec![MergeMode::Concat, MergeMode::Sum, MergeMode::Mul, MergeMode::Ave, MergeMode::None]),
+    );
+    let shape = (size(130), size(40), size(20), size(33));
+    (
+        0u8..4,
+        shape,
+        prop::option::weighted(0.2, size(40)),
+        activations(),
+        merge,
+        any::<[bool; 5]>(),
+        any::<bool>(),
+        any::<u64>(),
+    )
+        .prop_map(
+            |(
+                cell,
+                (units, features, batch, timesteps),
+                backward_units,
+                (activation, recurrent_activation),
+                merge_mode,
+                flags,
+                given_states,
+                seed,
+            )| Case {
+                cell,
+                units,
+                backward_units,
+                features,
+                batch,
+                timesteps,
+                activation,
+                recurrent_activation,
+                merge_mode,
+                flags,
+                given_states,
+                seed,
+            },
+        )
+}
+
+impl Case {
+    fn recurrent(&self, cell: u8, units: usize, go_backwards: bool) -> Recurrent {
+        macro_rules! arguments {
+            ($layer:expr) => {
+                $layer
+                    .activation(self.activation)
+                    .recurrent_activation(self.recurrent_activation)
+                    .use_bias(self.flags[0])
+                    .return_sequences(self.flags[1])
+                    .return_state(self.flags[2])
+                    .go_backwards(go_backwards)
+                    .bias_initializer(Initializer::RandomUniform { min: -0.5, max: 0.5 })
+                    // Small enough that unbounded activations don't run away within the steps tested.
+                    .recurrent_initializer(Initializer::RandomNormal { mean: 0.0, stddev: 0.3 / (units as f32).sqrt() })
+                    .into()
+            };
+        }
+        match cell {
+            0 => arguments!(Lstm::new(units)),
+            1 => arguments!(Gru::new(units)),
+            2 => arguments!(Gru::new(units).reset_after(false)),
+            _ => arguments!(SimpleRnn::new(units)),
+        }
+    }
+
+    fn layer(&self) -> Layer {
+        let forward = self.recurrent(self.cell, self.units, self.flags[3]);
+        let Some(mode) = self.merge_mode else { return forward.into() };
+        let mut both = Bidirectional::new(forward).merge_mode(mode);
+        let sized = matches!(mode, MergeMode::Concat | MergeMode::None);
+        match self.backward_units {
+            Some(units) if sized => both = both.backward_layer(self.recurrent(self.cell, units, !self.flags[3])),
+            // Another cell: the directions can't share launches.
+            Some(_) => both = both.backward_layer(self.recurrent((self.cell + 1) % 4, self.units, !self.flags[3])),
+            None => {}
+        }
+        both.into()
+    }
+}
+
+fn random(shape: &[usize], rng: &mut ChaCha12Rng) -> ArrayD<f32> {
+    ArrayD::from_shape_simple_fn(shape, || rng.random_range(-1.5f32..1.5))
+}
+
+/// The largest difference between f32 results and exact ones, relative to max(1, |exact|).
+fn error(found: &ArrayD<f32>, exact: &ArrayD<f64>) -> f64 {
+    assert_eq!(found.shape(), exact.shape());
+    found
+        .iter()
+        .zip(exact)
+        .map(|(&f, &e)| (f64::from(f) - e).abs() / e.abs().max(1.0))
+        .fold(0.0, |a, b| if b > a || b.is_nan() { b } else { a })
+}
+
+fn check(device: &Device, case: &Case) -> Result<(), TestCaseError> {
+    let layer = case.layer();
+    let states: Vec<usize> = layer.directions().iter().flat_map(|(_, l)| vec![l.units(); l.cell().states()]).collect();
+    let model = Model::sequential(case.features, [layer])
+        .and_then(|m| m.initialize(case.seed))
+        .map_err(|e| TestCaseError::fail(e.to_string()))?;
+    let mut rng = ChaCha12Rng::seed_from_u64(case.seed);
+    let x = random(&[case.batch, case.timesteps, case.features], &mut rng);
+    let states: Vec<Array2<f32>> =
+        states.iter().map(|&units| random(&[case.batch, units], &mut rng).into_dimensionality().unwrap()).collect();
+    let x64 = x.mapv(f64::from);
+    let states64: Vec<Array2<f64>> = states.iter().map(|s| s.mapv(f64::from)).collect();
+
+    let mut inputs = Inputs::new(x.view());
+    let mut exact_inputs = Inputs::new(x64.view());
+    if case.given_states {
+        inputs = inputs.initial_state(states.iter().map(|s| s.view()));
+        exact_inputs = exact_inputs.initial_state(states64.iter().map(|s| s.view()));
+    }
+    let exact = birnn::reference::run(&model, exact_inputs).map_err(|e| TestCaseError::fail(e.to_string()))?;
+    let mut session = device.compile(&model).map_err(|e| TestCaseError::fail(e.to_string()))?;
+    for _ in 0..2 {
+        let found = session.run(inputs.clone()).map_err(|e| TestCaseError::fail(e.to_string()))?;
+        prop_assert_eq!(found.list().len(), exact.list().len());
+        for (found, exact) in found.list().iter().zip(exact.list()) {
+            prop_assert_eq!((&found.layer, found.role), (&exact.layer, exact.role));
+            let error = error(&found.array, &exact.array);
+            prop_assert!(error <= TOLERANCE, "{} of {}: error {error:e}", found.role, found.layer);
+        }
+    }
+    Ok(())
+}
+
+fn run(device: &Device, cases_wanted: u32) {
+    let mut runner = TestRunner::new(Config { cases: cases_wanted, failure_persistence: None, ..Config::default() });
+    runner.run(&cases(), |case| check(device, &case)).unwrap_or_else(|e| panic!("{e}"));
+}
+
+#[test]
+fn random_layers_match_the_reference() {
+    if let Some(gpu) = gpu() {
+        run(gpu, 150);
+    }
+}
+
+/// The same with buffers so small that time and batch are cut into many pieces.
+#[test]
+fn random_layers_in_small_pieces_match_the_reference() {
+    for (bytes, budget) in [(200_000, 1 << 30), (20_000, 30_000)] {
+        if let Some(small) = device::open(device::options().max_buffer_bytes(bytes).memory_budget(budget)) {
+            run(&small, 60);
+        }
+    }
+}
+
+#[test]
+fn a_session_runs_many_shapes_in_turn() {
+    let Some(gpu) = gpu() else { return };
+    let layers: [Layer; 2] =
+        [Bidirectional::new(Lstm::new(9).return_sequences(true)).into(), Gru::new(5).return_state(true).into()];
+    let model = Model::sequential(3, layers).and_then(|m| m.initialize(3)).unwrap();
+    let mut session = gpu.compile(&model).unwrap();
+    let mut rng = ChaCha12Rng::seed_from_u64(5);
+    for (batch, timesteps) in [(1, 1), (17, 33), (2, 50), (1, 1), (40, 2), (3, 7), (17, 33)] {
+        let x: Array3<f32> = random(&[batch, timesteps, 3], &mut rng).into_dimensionality().unwrap();
+        let found = session.run(x.view()).unwrap();
+        let exact = birnn::reference::run(&model, x.mapv(f64::from).view()).unwrap();
+        for (found, exact) in found.list().iter().zip(exact.list()) {
+            let error = error(&found.array, &exact.array);
+            assert!(error <= TOLERANCE, "{batch}, {timesteps}: {error:e}");
+        }
+    }
+}
