@@ -1,1 +1,3 @@
 //! Files to models. Nothing else in this crate knows a file format.
+
+mod keras;

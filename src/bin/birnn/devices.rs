@@ -1,0 +1,80 @@
+//! `birnn devices`
+
+use crate::{DeviceArgs, one_line, show};
+use anyhow::Result;
+use birnn::{AdapterReport, Device, DeviceInfo, DeviceKind};
+use clap::Args;
+use comfy_table::{Table, presets::UTF8_FULL_CONDENSED};
+use std::io::Write;
+use std::process::ExitCode;
+
+#[derive(Debug, Args)]
+pub struct DevicesArgs {
+    /// Exit with status 3 where the device that is chosen is not a GPU.
+    #[arg(long)]
+    check: bool,
+    #[command(flatten)]
+    device: DeviceArgs,
+}
+
+/// The exit status of `--check` without a GPU.
+const NO_GPU: u8 = 3;
+
+pub fn devices(args: &DevicesArgs, out: &mut impl Write) -> Result<ExitCode> {
+    let adapters = Device::adapters();
+    let chosen = args.device.open();
+    if adapters.is_empty() {
+        writeln!(out, "No adapter found. Is a Vulkan, Metal or DX12 driver installed?")?;
+    } else {
+        writeln!(out, "Adapters, best first:\n{}", table(&adapters, chosen.as_ref().ok().map(Device::info)))?;
+    }
+    let is_gpu = chosen.as_ref().is_ok_and(|device| device.info().kind != DeviceKind::Cpu);
+    match chosen {
+        Ok(device) => {
+            writeln!(out, "With --device {}:", args.device.device)?;
+            show::device(out, device.info())?;
+        }
+        Err(error) if args.check => writeln!(out, "{}", one_line(&error.into()))?,
+        Err(error) => return Err(error.into()),
+    }
+    Ok(if args.check && !is_gpu { ExitCode::from(NO_GPU) } else { ExitCode::SUCCESS })
+}
+
+/// A column for each adapter: there are few, and their drivers' names are long.
+fn table(adapters: &[AdapterReport], chosen: Option<&DeviceInfo>) -> Table {
+    let mut table = Table::new();
+    table.load_style(UTF8_FULL_CONDENSED);
+    let mut row = |name: &str, cell: &dyn Fn(&AdapterReport) -> String| {
+        table.add_row(std::iter::once(name.to_string()).chain(adapters.iter().map(cell)));
+    };
+    row("adapter", &|a| a.info.name.clone());
+    row("kind", &|a| a.info.kind.to_string());
+    row("backend", &|a| a.info.backend.clone());
+    row("driver", &|a| a.info.driver.clone());
+    row("largest buffer", &|a| bytes(a.max_buffer_size));
+    row("largest storage binding", &|a| bytes(a.max_storage_buffer_binding_size));
+    row("invocations a workgroup", &|a| a.max_compute_invocations_per_workgroup.to_string());
+    row("workgroup memory", &|a| bytes(a.max_compute_workgroup_storage_size.into()));
+    row("use", &|a| usage(a, chosen));
+    table
+}
+
+fn usage(adapter: &AdapterReport, chosen: Option<&DeviceInfo>) -> String {
+    let same = |c: &DeviceInfo| {
+        (&c.name, &c.backend, &c.driver) == (&adapter.info.name, &adapter.info.backend, &adapter.info.driver)
+    };
+    match &adapter.unusable {
+        Some(reason) => format!("can't be used: {reason}"),
+        None if chosen.is_some_and(same) => "chosen".to_string(),
+        None => "can be asked for by name".to_string(),
+    }
+}
+
+/// In binary units where that is exact, otherwise in bytes.
+fn bytes(n: u64) -> String {
+    let units = [(30, "GiB"), (20, "MiB"), (10, "KiB")];
+    match units.into_iter().find(|(shift, _)| n > 0 && n.is_multiple_of(1 << shift)) {
+        Some((shift, unit)) => format!("{} {unit}", n >> shift),
+        None => format!("{n} bytes"),
+    }
+}

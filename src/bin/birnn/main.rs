@@ -1,0 +1,102 @@
+//! The program `birnn`: run Keras models, list adapters, and the notebook's four programs.
+
+mod demo;
+mod devices;
+mod npy;
+mod run;
+mod show;
+
+use anyhow::{Context, Result};
+use birnn::{Device, DeviceOptions};
+use clap::{Args, Parser, Subcommand};
+use std::io::{self, BufWriter, Write};
+use std::process::ExitCode;
+
+/// Recurrent networks trained in Keras (LSTM, GRU, SimpleRNN, Bidirectional) on any GPU, without Python.
+///
+/// Exit status: 0 done; 1 it failed, and stderr says why in one line; 2 wrong arguments;
+/// 3 `devices --check` found no GPU.
+#[derive(Debug, Parser)]
+#[command(name = "birnn", version)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run a .keras or .h5 model on .npy arrays and print what it returns.
+    Run(run::RunArgs),
+    /// List the GPU adapters and their limits, and say which one is used and why.
+    Devices(devices::DevicesArgs),
+    /// Run the notebook's four programs (lstm1, lstm2, gru1, gru2) and compare them with the f64 reference.
+    Demo(demo::DemoArgs),
+}
+
+#[derive(Debug, Args)]
+struct DeviceArgs {
+    /// best (a GPU where there is one, otherwise the CPU), gpu, cpu, or part of an adapter's name.
+    #[arg(long, value_name = "DEVICE", env = "BIRNN_DEVICE", default_value = "best")]
+    device: String,
+    /// Let best and gpu choose an adapter that computes on the CPU, too: lavapipe, WARP.
+    /// So does the environment variable BIRNN_ALLOW_SOFTWARE=1.
+    #[arg(long)]
+    allow_software: bool,
+}
+
+impl DeviceArgs {
+    fn open(&self) -> birnn::Result<Device> {
+        let options = DeviceOptions::new().parse(&self.device);
+        // Without the flag DeviceOptions::new has taken the environment's word.
+        if self.allow_software { options.allow_software(true) } else { options }.open()
+    }
+
+    fn open_for_work(&self) -> Result<Device> {
+        self.open().with_context(|| format!("--device {}", self.device))
+    }
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let mut out = BufWriter::new(io::stdout().lock());
+    let result = dispatch(&cli.command, &mut out);
+    let result = result.and_then(|code| out.flush().map(|()| code).map_err(Into::into));
+    match result {
+        Ok(code) => code,
+        // The reader, `head` for instance, has seen enough.
+        Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            let _ = out.flush();
+            let _ = writeln!(io::stderr(), "error: {}", one_line(&error));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn dispatch(command: &Command, out: &mut impl Write) -> Result<ExitCode> {
+    match command {
+        Command::Run(args) => run::run(args, out),
+        Command::Devices(args) => devices::devices(args, out),
+        Command::Demo(args) => demo::demo(args, out),
+    }
+}
+
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    error.downcast_ref::<io::Error>().is_some_and(|e| e.kind() == io::ErrorKind::BrokenPipe)
+}
+
+/// The error and its causes in one line. Some errors already hold their cause's text; it is not said twice.
+fn one_line(error: &anyhow::Error) -> String {
+    let mut line = String::new();
+    for cause in error.chain() {
+        let cause = cause.to_string();
+        if line.contains(&cause) {
+            continue;
+        }
+        if !line.is_empty() {
+            line.push_str(": ");
+        }
+        line.push_str(&cause);
+    }
+    line.split_whitespace().collect::<Vec<_>>().join(" ")
+}

@@ -1,0 +1,196 @@
+//! Reads attributes and arrays of HDF5, with the checks that an untrusted file needs.
+
+use super::malformed;
+use crate::error::{Error, Result};
+use hdf5_reader::error::Error as H5Error;
+use hdf5_reader::group::Group;
+use hdf5_reader::messages::datatype::Datatype;
+use hdf5_reader::{Dataset, Hdf5File, OpenOptions};
+use ndarray::{ArrayD, IxDyn};
+
+/// No array takes more memory than this many times the file: deflate packs 1032 to 1 at best.
+const MAX_RATIO: u64 = 1032;
+const MAX_ARRAY_BYTES: usize = 2 << 30;
+const MAX_CHUNK_BYTES: usize = 256 << 20;
+
+/// An HDF5 file in memory.
+pub(super) struct Hdf5 {
+    label: String,
+    file: Hdf5File,
+    /// How many bytes of arrays may still be read.
+    budget: u64,
+}
+
+/// An array that a layer needs.
+#[derive(Debug)]
+pub(super) struct Wanted {
+    pub layer: String,
+    /// `kernel`, `recurrent_kernel` or `bias`, after the direction in a bidirectional layer.
+    pub weight: String,
+    pub shape: Vec<usize>,
+}
+
+impl Hdf5 {
+    pub(super) fn open(label: String, bytes: Vec<u8>) -> Result<Hdf5> {
+        let budget = (bytes.len() as u64).saturating_mul(MAX_RATIO);
+        let options = OpenOptions::default()
+            .with_max_read_bytes(MAX_ARRAY_BYTES)
+            .with_max_chunk_bytes(MAX_CHUNK_BYTES)
+            .with_chunk_cache_bytes(0);
+        match Hdf5File::from_vec_with_options(bytes, options) {
+            Ok(file) => Ok(Hdf5 { label, file, budget }),
+            Err(e) => malformed(&label, format!("is no whole HDF5 file: {e}")),
+        }
+    }
+
+    pub(super) fn label(&self) -> &str {
+        &self.label
+    }
+
+    /// A group, or `None` where there is none of this path.
+    fn group(&self, path: &str) -> Result<Option<Group>> {
+        self.found(path, self.file.group(path))
+    }
+
+    fn found<T>(&self, path: &str, result: Result<T, H5Error>) -> Result<Option<T>> {
+        match result {
+            Ok(found) => Ok(Some(found)),
+            Err(e) if is_absence(&e) => Ok(None),
+            Err(e) => malformed(&self.label, format!("{path}: {e}")),
+        }
+    }
+
+    pub(super) fn has_group(&self, path: &str) -> Result<bool> {
+        Ok(self.group(path)?.is_some())
+    }
+
+    /// The names of the arrays in a group; none where there is no such group.
+    pub(super) fn arrays(&self, path: &str) -> Result<Vec<String>> {
+        let names = match self.group(path)? {
+            Some(group) => self.found(path, group.member_names())?,
+            None => None,
+        };
+        Ok(names.map(|(_, arrays)| arrays).unwrap_or_default())
+    }
+
+    /// An attribute that is a text.
+    pub(super) fn text(&self, path: &str, attribute: &str) -> Result<Option<String>> {
+        match self.texts(path, attribute)? {
+            None => Ok(None),
+            Some(texts) => match <[String; 1]>::try_from(texts) {
+                Ok([text]) => Ok(Some(text)),
+                Err(texts) => malformed(
+                    &self.label,
+                    format!("attribute {attribute} of {path:?} holds {} texts instead of one", texts.len()),
+                ),
+            },
+        }
+    }
+
+    /// An attribute that is a list of texts.
+    pub(super) fn texts(&self, path: &str, attribute: &str) -> Result<Option<Vec<String>>> {
+        let group = match path {
+            "" => self.found(path, self.file.root_group())?,
+            path => self.group(path)?,
+        };
+        let Some(group) = group else {
+            return Ok(None);
+        };
+        let Some(found) = self.found(path, group.attribute(attribute))? else {
+            return Ok(None);
+        };
+        // An empty list of names is stored as an empty list of numbers.
+        if found.shape.contains(&0) {
+            return Ok(Some(Vec::new()));
+        }
+        let texts =
+            if found.shape.is_empty() { found.read_string().map(|text| vec![text]) } else { found.read_strings() };
+        texts.map(Some).or_else(|e| malformed(&self.label, format!("attribute {attribute} of {path:?}: {e}")))
+    }
+
+    /// Reads an array of numbers, after its shape and type are known to be those that the layer needs.
+    pub(super) fn read(&mut self, path: &str, wanted: &Wanted) -> Result<ArrayD<f32>> {
+        let Wanted { layer, weight, shape } = wanted;
+        let label = self.label.clone();
+        let fail = move |reason: String| malformed(&label, format!("layer {layer:?}: {weight} {reason}"));
+        let dataset = match self.file.dataset(path) {
+            Ok(dataset) => dataset,
+            Err(e) if is_absence(&e) => return fail(format!("is missing: there is no {path:?}")),
+            Err(e) => return fail(format!("can't be read: {e}")),
+        };
+        if !dataset.shape().iter().copied().eq(shape.iter().map(|&n| n as u64)) {
+            return Err(Error::WeightShape {
+                layer: layer.clone(),
+                weight: weight.clone(),
+                found: dataset.shape().iter().map(|&n| usize::try_from(n).unwrap_or(usize::MAX)).collect(),
+                expected: shape.clone(),
+            });
+        }
+        let size = match float_size(&dataset) {
+            Ok(size) => size,
+            Err(found) => return fail(format!("holds {found} instead of float16, float32 or float64 numbers")),
+        };
+        let bytes = shape.iter().try_fold(size as u64, |bytes, &n| bytes.checked_mul(n as u64));
+        match bytes.and_then(|bytes| self.budget.checked_sub(bytes)) {
+            Some(rest) => self.budget = rest,
+            None => return fail(format!("says that it is {shape:?}, far more than the whole file holds")),
+        }
+        let values = match dataset.read_native_bytes() {
+            Ok(bytes) => decode(size, &bytes),
+            Err(e) => return fail(format!("can't be read: {e}")),
+        };
+        ArrayD::from_shape_vec(IxDyn(shape), values).or_else(|e| fail(format!("can't be read: {e}")))
+    }
+}
+
+fn is_absence(error: &H5Error) -> bool {
+    match error {
+        H5Error::GroupNotFound(_) | H5Error::DatasetNotFound(_) | H5Error::AttributeNotFound(_) => true,
+        H5Error::Context { source, .. } => is_absence(source),
+        _ => false,
+    }
+}
+
+/// The bytes of an IEEE 754 number in the dataset, or what it holds instead.
+fn float_size(dataset: &Dataset) -> Result<usize, String> {
+    let size = match dataset.dtype() {
+        Datatype::FloatingPoint { size, .. } => usize::from(*size),
+        Datatype::FixedPoint { .. } => return Err("integers".into()),
+        Datatype::String { .. } | Datatype::VarLen { .. } => return Err("text".into()),
+        _ => return Err("other data".into()),
+    };
+    // Of the message: exponent location and size, mantissa location and size, exponent bias.
+    // Without the check a bfloat16 would pass for a float16.
+    let expected: [u8; 8] = match size {
+        2 => [10, 5, 0, 10, 15, 0, 0, 0],
+        4 => [23, 8, 0, 23, 127, 0, 0, 0],
+        8 => [52, 11, 0, 52, 255, 3, 0, 0],
+        _ => return Err(format!("numbers of {size} bytes")),
+    };
+    match dataset.raw_datatype() {
+        Ok(message) if message.get(12..20) == Some(&expected[..]) => Ok(size),
+        Ok(_) => Err(format!("numbers of {size} bytes in another format")),
+        Err(e) => Err(e.to_string()),
+    }
+}
+
+fn decode(size: usize, bytes: &[u8]) -> Vec<f32> {
+    match size {
+        2 => bytes.as_chunks().0.iter().map(|&b| half_to_f32(u16::from_ne_bytes(b))).collect(),
+        4 => bytes.as_chunks().0.iter().map(|&b| f32::from_ne_bytes(b)).collect(),
+        // One too large for f32 becomes infinite, and is refused with the layer's name.
+        _ => bytes.as_chunks().0.iter().map(|&b| f64::from_ne_bytes(b) as f32).collect(),
+    }
+}
+
+/// The value of an IEEE 754 binary16, exactly.
+pub(super) fn half_to_f32(bits: u16) -> f32 {
+    let fraction = f32::from(bits & 0x3ff);
+    let magnitude = match i32::from(bits >> 10 & 0x1f) {
+        0 => fraction * 2f32.powi(-24),
+        31 if fraction == 0.0 => f32::INFINITY,
+        31 => f32::NAN,
+        exponent => (1024.0 + fraction) * 2f32.powi(exponent - 25),
+    };
+    if bits & 0x8000 == 0 { magnitude } else { -magnitude }
+}

@@ -1,0 +1,79 @@
+//! Builds the graph of a `Sequential` model.
+
+use super::arguments::Arguments;
+use super::class::Class;
+use super::entry::Entry;
+use super::file::Version;
+use super::layer::{self, InputShape};
+use super::{malformed, shown};
+use crate::error::{Error, Result};
+use crate::model::{Graph, Model};
+use serde_json::Value;
+
+/// The model of a row of layers.
+pub(super) fn build(label: &str, version: Version, config: &Value, entries: &[Entry]) -> Result<Model> {
+    let (first, rest) = match entries {
+        [first, rest @ ..] if first.class == Class::Input => (first, rest),
+        [first, ..] => (first, entries),
+        [] => return malformed(label, "the model has no layers"),
+    };
+    // Built before the input is looked at: a layer that isn't supported says more than its shape does.
+    let layers: Vec<_> = rest
+        .iter()
+        .map(|entry| match entry.class {
+            Class::Input => malformed(label, format!("{:?} is an InputLayer behind another layer", entry.name)),
+            Class::Recurrent(kind) => layer::layer(entry, Some(kind), version),
+            Class::Bidirectional => layer::layer(entry, None, version),
+        })
+        .collect::<Result<_>>()?;
+    let mut graph = Graph::new();
+    let mut outputs = vec![match input(label, config, first)? {
+        (name, InputShape::Sequence { timesteps, features }) => graph.sequence_input(&name, timesteps, features)?,
+        (name, InputShape::State { features }) => graph.state_input(&name, features)?,
+    }];
+    for (entry, layer) in rest.iter().zip(layers) {
+        if outputs.len() != 1 {
+            return Err(Error::Graph(format!(
+                "layer {:?} of a Sequential follows one that returns {} arrays; only the last layer may have return_state or merge_mode None",
+                entry.name,
+                outputs.len()
+            )));
+        }
+        outputs = graph.add(layer, outputs[0])?;
+    }
+    graph.build(outputs)
+}
+
+/// The input's name and shape: of the `InputLayer`, otherwise from wherever Keras wrote the shape.
+fn input(label: &str, config: &Value, first: &Entry) -> Result<(String, InputShape)> {
+    if first.class == Class::Input {
+        return Ok((first.name.to_string(), layer::input(first)?));
+    }
+    let arguments = Arguments::new(first.name, first.config);
+    let wrapped = first.config.get("layer").and_then(|layer| layer.get("config"));
+    let own = ["batch_input_shape", "batch_shape"]
+        .iter()
+        .find_map(|name| arguments.get(name).or_else(|| wrapped?.get(name)))
+        .filter(|shape| shape.is_array());
+    let without_batch = arguments.get("input_shape").or_else(|| wrapped?.get("input_shape"));
+    let without_batch = without_batch
+        .and_then(Value::as_array)
+        .map(|axes| Value::Array(std::iter::once(Value::Null).chain(axes.iter().cloned()).collect()));
+    let built =
+        [config.pointer("/config/build_input_shape"), config.pointer("/build_config/input_shape"), first.built_shape]
+            .into_iter()
+            .flatten()
+            .find(|shape| shape.is_array());
+    match own.or(without_batch.as_ref()).or(built) {
+        // The name that Keras 2 gives to such an input.
+        Some(shape) => Ok((format!("{}_input", first.name), layer::input_shape(&arguments, shape)?)),
+        None => malformed(
+            label,
+            format!(
+                "the file doesn't say what shape layer {:?} reads (found {}): build the model before saving it, by an Input layer, model.build(...) or a first call",
+                first.name,
+                shown(config.pointer("/config/build_input_shape").unwrap_or(&Value::Null))
+            ),
+        ),
+    }
+}

@@ -1,0 +1,194 @@
+//! What a session promises: work per call, waiting without blocking, faults, values that are not finite.
+#![cfg(feature = "gpu")]
+
+#[path = "common/device.rs"]
+mod device;
+
+use birnn::{Activation, Bidirectional, Counters, Device, Error, Gru, Initializer, Lstm, Model, SimpleRnn, reference};
+use ndarray::Array3;
+use std::future::Future;
+use std::pin::pin;
+use std::task::{Context, Waker};
+
+fn open() -> Option<Device> {
+    device::open(device::options())
+}
+
+fn model() -> Model {
+    let layer = Bidirectional::new(Lstm::new(5).return_sequences(true).return_state(true));
+    Model::sequential(3, [layer]).and_then(|m| m.initialize(9)).unwrap()
+}
+
+fn input(batch: usize, timesteps: usize) -> Array3<f32> {
+    Array3::from_shape_fn((batch, timesteps, 3), |(b, t, f)| ((b * 31 + t * 7 + f) as f32).sin())
+}
+
+#[test]
+fn a_steady_call_does_nothing_but_work() {
+    let Some(device) = open() else { return };
+    let mut session = device.compile(&model()).unwrap();
+    let x = input(6, 12);
+    session.run(x.view()).unwrap();
+    let first = session.counters();
+    assert!(first.buffers_created > 0 && first.bind_groups_created > 0);
+    assert_eq!(first.pipelines_created, 0, "compile() builds the kernels");
+    session.run(x.view()).unwrap();
+    let expected = (
+        // Zeros into hidden and cell states; the projection; 12 steps of both directions; the output's two halves; four states.
+        2 + 1 + 12 + 2 + 4,
+        2,
+        4 * 6 * 12 * 4,
+        // The output's 10 features, and the states' 5 units, fill up to multiples of 4.
+        4 * (6 * 12 * 12 + 4 * 6 * 8),
+    );
+    let Counters { dispatches, submits, bytes_uploaded, bytes_read, .. } = session.counters();
+    assert_eq!((dispatches, submits, bytes_uploaded, bytes_read), expected);
+    let Counters { buffers_created, bind_groups_created, pipelines_created, .. } = session.counters();
+    assert_eq!((buffers_created, bind_groups_created, pipelines_created), (0, 0, 0));
+}
+
+#[test]
+fn smaller_shapes_use_the_buffers_of_larger_ones() {
+    let Some(device) = open() else { return };
+    let mut session = device.compile(&model()).unwrap();
+    session.run(input(6, 12).view()).unwrap();
+    session.run(input(2, 5).view()).unwrap();
+    assert_eq!(session.counters().buffers_created, 1, "the parameters of the new shape");
+}
+
+#[test]
+fn a_long_sequence_is_split_into_submits() {
+    let Some(device) = open() else { return };
+    let mut session = device.compile(&model()).unwrap();
+    session.run(input(1, 30_000).view()).unwrap();
+    let counters = session.counters();
+    assert!(counters.dispatches >= 30_000);
+    assert!((2..100).contains(&counters.submits), "{counters:?}");
+}
+
+#[test]
+fn waiting_without_blocking_gives_the_same() {
+    let Some(device) = open() else { return };
+    let mut session = device.compile(&model()).unwrap();
+    let x = input(4, 9);
+    let blocking = session.run(x.view()).unwrap();
+    assert_eq!(pollster::block_on(session.run_async(x.view())).unwrap(), blocking);
+}
+
+#[test]
+fn a_dropped_future_leaves_the_session_usable() {
+    let Some(device) = open() else { return };
+    let mut session = device.compile(&model()).unwrap();
+    let x = input(4, 9);
+    let expected = session.run(x.view()).unwrap();
+    for _ in 0..5 {
+        let mut future = pin!(session.run_async(x.view()));
+        // Dropped while the GPU works, or just after.
+        let _ = future.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+    }
+    assert_eq!(session.run(x.view()).unwrap(), expected);
+}
+
+#[test]
+fn a_lost_device_is_an_error_and_a_new_one_works() {
+    let Some(device) = open() else { return };
+    let x = input(4, 9);
+    let mut session = device.compile(&model()).unwrap();
+    let expected = session.run(x.view()).unwrap();
+    device.destroy();
+    for _ in 0..2 {
+        assert!(matches!(session.run(x.view()), Err(Error::DeviceLost { .. })));
+    }
+    assert!(matches!(device.compile(&model()), Err(Error::DeviceLost { .. })));
+    let again = open().unwrap().compile(&model()).unwrap().run(x.view()).unwrap();
+    assert_eq!(again, expected);
+}
+
+#[test]
+fn a_device_lost_in_the_middle_is_an_error() {
+    let Some(device) = open() else { return };
+    let mut session = device.compile(&model()).unwrap();
+    let x = input(8, 2_000);
+    let mut future = Box::pin(session.run_async(x.view()));
+    let mut context = Context::from_waker(Waker::noop());
+    assert!(future.as_mut().poll(&mut context).is_pending());
+    device.destroy();
+    // What was computed before the loss may still arrive; anything else is the typed error.
+    match pollster::block_on(future) {
+        Ok(outputs) => assert_eq!(outputs, open().unwrap().compile(&model()).unwrap().run(x.view()).unwrap()),
+        Err(error) => assert!(matches!(error, Error::DeviceLost { .. }), "{error}"),
+    }
+    assert!(matches!(session.run(x.view()), Err(Error::DeviceLost { .. })));
+}
+
+#[test]
+fn sessions_of_one_device_run_on_several_threads() {
+    let Some(device) = open() else { return };
+    let x = input(3, 20);
+    let expected = device.compile(&model()).unwrap().run(x.view()).unwrap();
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                let mut session = device.compile(&model()).unwrap();
+                for _ in 0..20 {
+                    assert_eq!(session.run(x.view()).unwrap(), expected);
+                }
+            });
+        }
+    });
+}
+
+#[test]
+fn inputs_that_are_not_finite_pass_through() {
+    let Some(device) = open() else { return };
+    let mut x = input(9, 6);
+    x[[1, 2, 0]] = f32::NAN;
+    x[[4, 0, 1]] = f32::INFINITY;
+    x[[8, 5, 2]] = f32::NEG_INFINITY;
+    let gru = Model::sequential(3, [Bidirectional::new(Gru::new(5).return_sequences(true).return_state(true))]);
+    for model in [model(), gru.and_then(|m| m.initialize(1)).unwrap()] {
+        let found = device.compile(&model).unwrap().run(x.view()).unwrap();
+        let exact = reference::run(&model, x.mapv(f64::from).view()).unwrap();
+        for (found, exact) in found.list().iter().zip(exact.list()) {
+            for (&f, &e) in found.array.iter().zip(&exact.array) {
+                assert!((f.is_nan() && e.is_nan()) || (f64::from(f) - e).abs() < 2e-6, "{}: {f} and {e}", found.role);
+            }
+            assert!(found.array.index_axis(ndarray::Axis(0), 0).iter().all(|v| v.is_finite()), "rows are independent");
+        }
+    }
+}
+
+/// Each activation alone: a SimpleRNN of one unit that starts from zero gives activation(x · 1 + 0).
+#[test]
+fn activations_are_exact_over_their_range() {
+    let Some(device) = open() else { return };
+    let special =
+        [0.0, -0.0, 1e-30, -1e-30, 1e-6, -1e-6, 0.624_999, 0.625, -0.625, 3.0, -3.0, 6.0, 88.0, -88.0, 200.0, -200.0];
+    let not_finite = [f32::NAN, f32::INFINITY, f32::NEG_INFINITY];
+    let range = (-4000..4000).map(|i| i as f32 * 0.005);
+    let values: Vec<f32> = special.into_iter().chain(not_finite).chain(range).collect();
+    let x = Array3::from_shape_vec((values.len(), 1, 1), values).unwrap();
+    let mut report = Vec::new();
+    for activation in Activation::ALL {
+        let layer = SimpleRnn::new(1).activation(activation).kernel_initializer(Initializer::Ones);
+        let model = Model::sequential(1, [layer]).and_then(|m| m.initialize(0)).unwrap();
+        let found = device.compile(&model).unwrap().run(x.view()).unwrap();
+        let exact = reference::run(&model, x.mapv(f64::from).view()).unwrap();
+        let mut worst = 0.0f64;
+        for ((&x, &f), &e) in x.iter().zip(found.output()).zip(exact.output()) {
+            let rounded = e as f32;
+            if rounded.is_nan() || rounded.is_infinite() || f == rounded {
+                assert!(f == rounded || (f.is_nan() && rounded.is_nan()), "{activation:?}({x}) = {f}, not {rounded}");
+                continue;
+            }
+            // In units of the last place of the exact value, or of the smallest normal number: drivers may flush below it.
+            let ulp = f64::from(rounded.abs().max(f32::MIN_POSITIVE)) * f64::from(f32::EPSILON) / 2.0;
+            let ulp = if rounded.abs() < f32::MIN_POSITIVE { f64::from(f32::MIN_POSITIVE) } else { ulp };
+            worst = worst.max((f64::from(f) - e).abs() / ulp);
+        }
+        report.push(format!("{activation:?}: {worst:.1}"));
+        // Half of the functions are built from exp with an error of 2 ulp in the worst case, and a division of 2.5 ulp (WGSL).
+        assert!(worst <= 8.0, "{activation:?} is off by {worst} ulp");
+    }
+    println!("worst error in ulp: {}", report.join(", "));
+}

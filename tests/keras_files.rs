@@ -1,0 +1,193 @@
+//! Model files of real Keras: what they compute, and that broken or unsupported ones are refused.
+#![cfg(feature = "keras")]
+
+mod common;
+
+use birnn::{Error, Model, reference};
+use common::{Case, cases, fixtures, inputs, largest_error, refused};
+use std::path::Path;
+
+/// Keras computes in f32, with its own order of summation.
+const F32_TOLERANCE: f64 = 2e-6;
+/// The weights are exact in f64, so only the order of summation differs.
+const F64_TOLERANCE: f64 = 1e-12;
+/// TensorFlow holds the slope of leaky_relu in f32 even when it computes in f64: 0.2 is 3e-9 off.
+const LEAKY_RELU_F64_TOLERANCE: f64 = 2e-8;
+
+fn load(case: &Case) -> Result<Model, String> {
+    Model::from_keras(&case.model_path).map_err(|e| format!("{}: {e}", case.name))
+}
+
+/// Compares every case in the precision of `run`; lists what fails.
+fn compare(tolerance: impl Fn(&Case) -> f64, run: impl Fn(&Model, &Case) -> Result<Vec<f64>, Error>) {
+    let cases = cases();
+    assert!(cases.len() >= 165, "{} cases: some are missing", cases.len());
+    let (mut failures, mut largest) = (Vec::new(), (0.0, 1.0, String::new()));
+    for case in &cases {
+        match load(case).and_then(|model| run(&model, case).map_err(|e| format!("{}: {e}", case.name))) {
+            Ok(errors) => {
+                for (index, error) in errors.into_iter().enumerate() {
+                    if error / tolerance(case) > largest.0 / largest.1 {
+                        largest = (error, tolerance(case), format!("{} output {index}", case.name));
+                    }
+                    if error > tolerance(case) {
+                        failures.push(format!("{} output {index}: error {error:e}", case.name));
+                    }
+                }
+            }
+            Err(e) => failures.push(e),
+        }
+    }
+    let largest = format!("largest error, by its tolerance: {:e} of {:e} ({})", largest.0, largest.1, largest.2);
+    println!("{} cases, {largest}", cases.len());
+    assert!(failures.is_empty(), "{largest}\n{}", failures.join("\n"));
+}
+
+#[test]
+fn every_case_computes_what_keras_computed() {
+    compare(
+        |_| F32_TOLERANCE,
+        |model, case| {
+            let outputs = reference::run::<f32>(model, inputs(&case.inputs))?;
+            assert_eq!(outputs.list().len(), case.outputs.len(), "{}", case.name);
+            Ok(outputs.list().iter().zip(&case.outputs).map(|(o, keras)| largest_error(&o.array, keras)).collect())
+        },
+    );
+}
+
+#[test]
+fn every_case_is_exact_in_f64() {
+    let tolerance = |case: &Case| match case.name.contains("leaky_relu") {
+        true => LEAKY_RELU_F64_TOLERANCE,
+        false => F64_TOLERANCE,
+    };
+    compare(tolerance, |model, case| {
+        let arrays: Vec<_> = case.inputs.iter().map(|input| input.mapv(f64::from)).collect();
+        let outputs = reference::run::<f64>(model, inputs(&arrays))?;
+        assert_eq!(outputs.list().len(), case.exact.len(), "{}", case.name);
+        let compared = outputs.list().iter().zip(&case.exact);
+        Ok(compared.filter_map(|(o, exact)| Some(largest_error(&o.array, exact.as_ref()?))).collect())
+    });
+}
+
+#[test]
+fn inputs_and_outputs_are_those_of_the_model() {
+    for case in cases() {
+        let model = load(&case).unwrap();
+        assert_eq!(model.input_names().len(), case.inputs.len(), "{}", case.name);
+        assert_eq!(model.output_names().len(), case.outputs.len(), "{}", case.name);
+    }
+    let names = |file: &str| {
+        let model = Model::from_keras(fixtures().join(file)).unwrap();
+        (model.input_names(), model.layer_names(), model.output_names())
+    };
+    let (inputs, layers, outputs) = names("inputs_reordered.keras");
+    assert_eq!((inputs, layers), (vec!["state".into(), "sequence".into()], vec!["gru".to_string()]));
+    assert_eq!(outputs, ["forward hidden state of gru", "output of gru"]);
+    let (inputs, layers, _) = names("names_odd.keras");
+    assert_eq!((inputs, layers), (vec!["input ∆ 0".into()], vec!["my encoder α".into(), "a.b:0 [x]\\y".to_string()]));
+    assert_eq!(names("name_slash_keras2.h5").1, ["my.encoder/a-1"]);
+    assert_eq!(names("names_swapped.keras").1, ["lstm_1", "lstm"]);
+}
+
+/// Loads every file of a list; each has to fail, name its layer, and be an error of the right kind.
+fn all_refused(key: &str, count: usize, fits: impl Fn(&str, &Error) -> bool) {
+    let files = refused(key);
+    assert_eq!(files.len(), count);
+    let mut wrong = Vec::new();
+    for file in files {
+        let stem = file.path.file_name().unwrap().to_string_lossy().to_string();
+        match Model::from_keras(&file.path) {
+            Ok(_) => wrong.push(format!("{stem}: was loaded")),
+            Err(e) => {
+                println!("{stem}: {e}");
+                let names_layer = file.layer.is_none_or(|layer| e.to_string().contains(&format!("{layer:?}")));
+                if !names_layer || !fits(&stem, &e) {
+                    wrong.push(format!("{stem}: {e:?}"));
+                }
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn unsupported_models_are_refused() {
+    all_refused("unsupported", 18, |file, e| match e {
+        Error::UnsupportedLayer { .. } => true,
+        Error::UnsupportedArgument { argument, .. } => match file.trim_end_matches(".keras") {
+            "gelu" | "custom_activation" => argument == "activation",
+            "stateful" => argument == "stateful",
+            "bi_stateful" => argument == "layer.stateful",
+            "mixed_float16" => argument == "dtype",
+            "mask_argument" => argument == "mask",
+            "bi_mixed_states" => argument == "backward_layer",
+            _ => false,
+        },
+        _ => false,
+    });
+}
+
+#[test]
+fn damaged_files_are_refused() {
+    all_refused("damaged", 37, |file, e| match file {
+        "units_zero.keras" | "units_negative.keras" | "units_huge.keras" | "units_text.keras" => {
+            matches!(e, Error::Argument { argument, .. } if argument == "units")
+        }
+        "unknown_class.keras" => matches!(e, Error::UnsupportedLayer { .. }),
+        "unknown_merge.keras" => matches!(e, Error::UnsupportedArgument { argument, .. } if argument == "merge_mode"),
+        "nan_weight.keras" | "inf_weight.keras" | "nan_weight.h5" => matches!(e, Error::NonFiniteWeight { .. }),
+        "wrong_shape.keras" | "transposed.keras" | "units_differ.keras" | "wrong_shape.h5" => {
+            matches!(e, Error::WeightShape { .. })
+        }
+        _ => matches!(e, Error::MalformedFile { .. }),
+    });
+}
+
+#[test]
+fn a_file_that_cannot_be_read_is_an_io_error() {
+    for path in [Path::new("no/such/file.keras"), Path::new(env!("CARGO_MANIFEST_DIR"))] {
+        let e = Model::from_keras(path).unwrap_err();
+        assert!(matches!(&e, Error::Io { path: named, .. } if named == path), "{e:?}");
+    }
+}
+
+#[test]
+fn the_content_decides_the_format() {
+    for file in ["notebook_lstm1.keras", "notebook_lstm1_keras3.h5", "notebook_lstm1_keras2.h5"] {
+        let bytes = std::fs::read(fixtures().join(file)).unwrap();
+        assert_eq!(Model::from_keras_bytes("anything", bytes).unwrap().layer_names(), ["bidirectional"]);
+    }
+}
+
+/// A small generator of numbers, so that a failure can be run again.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, n: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0 % n as u64) as usize
+    }
+}
+
+/// Files with bytes changed or cut off load or fail, and nothing else.
+#[test]
+fn changed_bytes_never_panic() {
+    let mut random = Random(0x9E37_79B9_7F4A_7C15);
+    for file in ["notebook_lstm1.keras", "notebook_lstm1_keras2.h5", "names_odd_keras3.h5", "shared_chain.keras"] {
+        let good = std::fs::read(fixtures().join(file)).unwrap();
+        for _ in 0..400 {
+            let mut bytes = good.clone();
+            for _ in 0..=random.below(6) {
+                let place = random.below(bytes.len());
+                bytes[place] = [0, 0xFF, 0x7F, bytes[place] ^ (1 << random.below(8))][random.below(4)];
+            }
+            if random.below(4) == 0 {
+                bytes.truncate(random.below(bytes.len()));
+            }
+            let _ = Model::from_keras_bytes(file, bytes);
+        }
+    }
+}
