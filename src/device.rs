@@ -184,7 +184,7 @@ impl DeviceOptions {
     /// Opens the device.
     ///
     /// # Errors
-    /// [`Error::NoAdapter`] where a GPU was asked for and none fits, [`Error::DeviceRequest`] where it won't open.
+    /// [`Error::NoAdapter`](crate::Error::NoAdapter) where a GPU was asked for and none fits, [`Error::DeviceRequest`](crate::Error::DeviceRequest) where it won't open.
     pub fn open(self) -> Result<Device> {
         match self.wanted.clone() {
             Wanted::Cpu => Ok(Device::cpu_because("it was asked for".into())),
@@ -206,7 +206,7 @@ impl DeviceOptions {
     #[cfg(not(feature = "gpu"))]
     fn open_gpu(&self, _name: Option<&str>) -> Result<Device> {
         let found = vec!["none: birnn was built without its feature `gpu`".to_string()];
-        Err(crate::Error::NoAdapter { wanted: "a GPU".into(), found })
+        Err(crate::Error::NoAdapter { wanted: "GPU".into(), found })
     }
 }
 
@@ -232,7 +232,7 @@ impl Device {
     /// variable `BIRNN_ALLOW_SOFTWARE` is `1`, or [`DeviceOptions::allow_software`] or its name asks for it.
     ///
     /// # Errors
-    /// Only where `BIRNN_DEVICE` asks for an adapter that isn't there: [`Error::NoAdapter`].
+    /// Only where `BIRNN_DEVICE` asks for an adapter that isn't there: [`Error::NoAdapter`](crate::Error::NoAdapter).
     ///
     /// ```
     /// let device = birnn::Device::best()?;
@@ -247,7 +247,7 @@ impl Device {
     /// The best GPU.
     ///
     /// # Errors
-    /// [`Error::NoAdapter`] where there is none; it lists what was found and why it was passed over.
+    /// [`Error::NoAdapter`](crate::Error::NoAdapter) where there is none; it lists what was found and why it was passed over.
     pub fn gpu() -> Result<Device> {
         DeviceOptions::new().gpu().open()
     }
@@ -260,7 +260,7 @@ impl Device {
     /// The first adapter whose name contains `name`.
     ///
     /// # Errors
-    /// [`Error::NoAdapter`] where there is none; it lists the adapters.
+    /// [`Error::NoAdapter`](crate::Error::NoAdapter) where there is none; it lists the adapters.
     pub fn named(name: &str) -> Result<Device> {
         DeviceOptions::new().named(name).open()
     }
@@ -292,14 +292,14 @@ impl Device {
     /// Makes the model ready to run: uploads its weights and builds its kernels, once.
     ///
     /// # Errors
-    /// [`Error::MissingWeights`], [`Error::Limit`] where a layer is too large for the device,
-    /// [`Error::OutOfMemory`], [`Error::DeviceLost`].
+    /// [`Error::MissingWeights`](crate::Error::MissingWeights), [`Error::Limit`](crate::Error::Limit) where a layer is too large for the device,
+    /// [`Error::OutOfMemory`](crate::Error::OutOfMemory), [`Error::DeviceLost`](crate::Error::DeviceLost).
     pub fn compile(&self, model: &Model) -> Result<Session> {
         model.check_weights()?;
         Session::new(model.clone(), self)
     }
 
-    /// Gives the device back to the system at once. Every session on it then returns [`Error::DeviceLost`],
+    /// Gives the device back to the system at once. Every session on it then returns [`Error::DeviceLost`](crate::Error::DeviceLost),
     /// as if the GPU had been unplugged. The CPU path can't be lost.
     pub fn destroy(&self) {
         #[cfg(feature = "gpu")]

@@ -152,7 +152,7 @@ pub enum Error {
         reason: String,
     },
     /// No adapter fits what was asked for.
-    #[error("no GPU adapter for {wanted}; found: {}", if found.is_empty() { "none (is a Vulkan, Metal or DX12 driver installed?)".to_string() } else { found.join(", ") })]
+    #[error("no usable {wanted}; found: {}", if found.is_empty() { "none (is a Vulkan, Metal or DX12 driver installed?)".to_string() } else { found.join(", ") })]
     NoAdapter {
         /// What was asked for.
         wanted: String,

@@ -97,7 +97,8 @@ fn a_lost_device_is_an_error_and_a_new_one_works() {
     let expected = session.run(x.view()).unwrap();
     device.destroy();
     for _ in 0..2 {
-        assert!(matches!(session.run(x.view()), Err(Error::DeviceLost { .. })));
+        let lost = session.run(x.view());
+        assert!(matches!(lost, Err(Error::DeviceLost { .. })), "{lost:?}");
     }
     assert!(matches!(device.compile(&model()), Err(Error::DeviceLost { .. })));
     let again = open().unwrap().compile(&model()).unwrap().run(x.view()).unwrap();
@@ -181,14 +182,13 @@ fn activations_are_exact_over_their_range() {
                 assert!(f == rounded || (f.is_nan() && rounded.is_nan()), "{activation:?}({x}) = {f}, not {rounded}");
                 continue;
             }
-            // In units of the last place of the exact value, or of the smallest normal number: drivers may flush below it.
-            let ulp = f64::from(rounded.abs().max(f32::MIN_POSITIVE)) * f64::from(f32::EPSILON) / 2.0;
-            let ulp = if rounded.abs() < f32::MIN_POSITIVE { f64::from(f32::MIN_POSITIVE) } else { ulp };
+            // In units of the last place, where the value is not so close to zero that f32's rounding of its parts shows.
+            let ulp = f64::from(rounded.abs()).max(0.125) * f64::from(f32::EPSILON);
             worst = worst.max((f64::from(f) - e).abs() / ulp);
         }
         report.push(format!("{activation:?}: {worst:.1}"));
-        // Half of the functions are built from exp with an error of 2 ulp in the worst case, and a division of 2.5 ulp (WGSL).
-        assert!(worst <= 8.0, "{activation:?} is off by {worst} ulp");
+        // exp is off by at most 2 ulp, and WGSL allows a division 2.5: the worst case of those that combine them.
+        assert!(worst <= 5.0, "{activation:?} is off by {worst} ulp");
     }
     println!("worst error in ulp: {}", report.join(", "));
 }

@@ -115,7 +115,7 @@ impl GpuDevice {
                 },
             }
         }
-        let wanted = name.map_or("a GPU".to_string(), |name| format!("the name {name:?}"));
+        let wanted = name.map_or("GPU".to_string(), |name| format!("adapter named {name:?}"));
         Err(failure.unwrap_or(Error::NoAdapter { wanted, found }))
     }
 
@@ -156,6 +156,8 @@ impl GpuDevice {
     }
 
     pub fn destroy(&self) {
+        // wgpu calls the lost callback only when the device is next polled.
+        *lock(&self.lost) = Some("it was destroyed".into());
         self.device.destroy();
     }
 

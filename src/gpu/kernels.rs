@@ -203,3 +203,69 @@ fn layout_entry(binding: u32, ty: wgpu::BufferBindingType, has_dynamic_offset: b
         count: None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use naga::back::{hlsl, msl, pipeline_constants::process_overrides, spv, wgsl};
+    use naga::valid::{Capabilities, ModuleInfo, ValidationFlags, Validator};
+
+    fn validate(module: &naga::Module) -> ModuleInfo {
+        Validator::new(ValidationFlags::all(), Capabilities::empty()).validate(module).expect("the kernel is valid")
+    }
+
+    /// A kernel as the shader compiler of each of wgpu's backends gets it.
+    fn translate(kernel: Kernel, constants: Constants) {
+        let module = naga::front::wgsl::parse_str(&kernel.source()).expect("the kernel parses");
+        let info = validate(&module);
+        let constants =
+            kernel.constants(constants).into_iter().map(|(name, value)| (name.to_string(), value)).collect();
+        let point = (naga::ShaderStage::Compute, kernel.name());
+        let (module, _) = process_overrides(&module, &info, Some(point), &constants).expect("the overrides fit");
+        let info = validate(&module);
+        spv::write_vec(&module, &info, &spv::Options::default(), None).expect("SPIR-V");
+        wgsl::write_string(&module, &info, wgsl::WriterFlags::empty()).expect("WGSL");
+        let options = msl::Options { fake_missing_bindings: true, ..Default::default() };
+        let pipeline = msl::PipelineOptions::default();
+        msl::write_string(&module, &info, &options, &pipeline).expect("MSL");
+        let options = hlsl::Options { fake_missing_bindings: true, ..Default::default() };
+        let pipeline = hlsl::PipelineOptions::default();
+        hlsl::Writer::new(&mut String::new(), &options, &pipeline).write(&module, &info, None).expect("HLSL");
+    }
+
+    #[test]
+    fn every_kernel_and_setting_translates_to_every_backend() {
+        for kernel in Kernel::ALL {
+            for tiles in [1, 2] {
+                for activation in Activation::ALL {
+                    translate(kernel, Constants { activation, recurrent_activation: activation, tiles });
+                    if !kernel.steps() {
+                        break;
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn bindings_are_those_of_the_source() {
+        for kernel in Kernel::ALL {
+            let module = naga::front::wgsl::parse_str(&kernel.source()).expect("the kernel parses");
+            let mut storage: Vec<_> = module
+                .global_variables
+                .iter()
+                .filter_map(|(_, variable)| match (variable.space, &variable.binding) {
+                    (naga::AddressSpace::Storage { access }, Some(binding)) => Some((binding.binding, access)),
+                    _ => None,
+                })
+                .collect();
+            storage.sort_by_key(|(binding, _)| *binding);
+            let found: Vec<_> = storage
+                .iter()
+                .map(|(_, access)| if access.contains(naga::StorageAccess::STORE) { Write } else { Read })
+                .collect();
+            assert_eq!(found, kernel.storage(), "{}", kernel.name());
+            assert!(storage.iter().enumerate().all(|(i, (binding, _))| *binding == i as u32 + 1), "{}", kernel.name());
+        }
+    }
+}

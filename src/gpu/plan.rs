@@ -10,6 +10,7 @@ use super::network::{Group, WeightPart};
 use crate::error::{Error, Result};
 use crate::layer::{Cell, Layer, MergeMode};
 use crate::model::{Model, Shape};
+use std::collections::HashMap;
 
 /// The entries of the table of step numbers: no chunk has more steps.
 pub(super) const STEP_TABLE: usize = 4096;
@@ -109,7 +110,7 @@ pub(super) struct Plan {
     pub rows: usize,
     pub tensors: Vec<TensorLayout>,
     /// The bytes of every buffer but the weights.
-    pub buffers: Vec<(BufferId, u64)>,
+    pub buffers: HashMap<BufferId, u64>,
     pub launches: Vec<Launch>,
 }
 
@@ -164,7 +165,7 @@ pub(super) fn plan(
         rows,
         limits,
         used: used_tensors(model),
-        plan: Plan { rows, tensors, buffers: Vec::new(), launches: Vec::new() },
+        plan: Plan { rows, tensors, buffers: HashMap::new(), launches: Vec::new() },
     };
     planner.need(BufferId::Nothing, 16)?;
     for (node, given) in given.iter().enumerate() {
@@ -255,10 +256,8 @@ impl Planner<'_> {
                 instead: "use a device with higher limits, or Device::cpu()",
             });
         }
-        match self.plan.buffers.iter_mut().find(|(id, _)| *id == buffer) {
-            Some((_, size)) => *size = (*size).max(bytes),
-            None => self.plan.buffers.push((buffer, bytes)),
-        }
+        let size = self.plan.buffers.entry(buffer).or_insert(bytes);
+        *size = (*size).max(bytes);
         Ok(())
     }
 
@@ -645,3 +644,6 @@ fn parameters<const N: usize>(values: [usize; N]) -> [u32; 16] {
 fn grid(workgroups: [usize; 3]) -> [u32; 3] {
     workgroups.map(|n| n as u32)
 }
+
+#[cfg(test)]
+mod tests;

@@ -140,9 +140,13 @@ impl Staging {
 }
 
 fn poll(device: &GpuDevice, submission: wgpu::SubmissionIndex) -> Result<()> {
-    let polled = device.device.poll(wgpu::PollType::Wait { submission_index: Some(submission), timeout: None });
-    match polled {
+    match device.device.poll(wgpu::PollType::Wait { submission_index: Some(submission), timeout: None }) {
         Ok(_) => Ok(()),
+        // The submission never reached the queue: wgpu takes none once the device is lost.
+        Err(wgpu::PollError::WrongSubmissionIndex(..)) => {
+            device.check_lost()?;
+            Err(Error::DeviceLost { reason: "it takes no more work".into() })
+        }
         Err(error) => Err(lost_or(device, error.to_string())),
     }
 }

@@ -166,7 +166,7 @@ impl GpuSession {
     }
 
     fn grow_buffers(&mut self, plan: &Plan) {
-        for &(id, bytes) in &plan.buffers {
+        for (&id, &bytes) in &plan.buffers {
             if self.buffers.get(&id).is_none_or(|buffer| buffer.size() < bytes) {
                 // What was bound before refers to the smaller buffer.
                 self.prepared.clear();
@@ -244,7 +244,7 @@ impl GpuSession {
         let Some(buffer) = self.buffers.get(&id) else { return };
         let features = array.len_of(Axis(array.ndim() - 1));
         let values = match array.as_slice() {
-            Some(values) if features % 4 == 0 => values,
+            Some(values) if features.is_multiple_of(4) => values,
             _ => {
                 self.upload.clear();
                 for lane in array.lanes(Axis(array.ndim() - 1)) {

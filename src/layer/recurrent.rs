@@ -186,6 +186,7 @@ impl Recurrent {
     }
 
     /// Whether two directions can share a kernel launch: everything that shapes the computation is equal.
+    #[cfg(feature = "gpu")]
     pub(crate) fn same_computation(&self, other: &Recurrent) -> bool {
         let key = |r: &Recurrent| (r.cell, r.units, r.activation, r.recurrent_activation);
         key(self) == key(other)

@@ -137,7 +137,11 @@ impl Graph {
         initial_state: &[Tensor],
     ) -> Result<Vec<Tensor>> {
         let layer = self.layer(layer)?;
-        self.call(layer, input, initial_state)
+        let results = self.call(layer, input, initial_state);
+        if results.is_err() {
+            self.layers.pop(); // a layer that was never called could not be built
+        }
+        results
     }
 
     /// Calls a layer on `input` (`[batch, timesteps, features]`), with its initial states or with none (zeros).

@@ -102,10 +102,12 @@ impl<'a, F> From<ArrayViewD<'a, F>> for Inputs<'a, F> {
 /// Inputs that fit the model: what every backend reads.
 #[derive(Debug)]
 pub(crate) struct Bound<'a, F> {
+    #[cfg_attr(not(feature = "gpu"), allow(dead_code))]
     pub batch: usize,
     /// The model's inputs, in order.
     pub arrays: Vec<ArrayViewD<'a, F>>,
     /// The timesteps of each input; 1 for a state input.
+    #[cfg_attr(not(feature = "gpu"), allow(dead_code))]
     pub timesteps: Vec<usize>,
     /// For each node its initial states in Keras's order, where the call gives them.
     pub states: Vec<Vec<Option<ArrayView2<'a, F>>>>,
