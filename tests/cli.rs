@@ -115,7 +115,7 @@ fn demo_without_a_driver_says_so_and_runs_on_the_cpu_path() {
         return; // only Vulkan's drivers can be hidden
     }
     let text = success(without_drivers(birnn(&["demo", "--seed", "7"])));
-    assert!(text.starts_with("Device: cpu (CPU, CPU path)\nWhy: no GPU"), "{text}");
+    assert!(text.starts_with("Device: cpu (CPU, CPU path)\nWhy: no usable GPU"), "{text}");
     assert!(text.contains("found: none"), "{text}");
     check_demo(&text);
 }

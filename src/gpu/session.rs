@@ -277,8 +277,7 @@ impl GpuSession {
                 }
             }
         }
-        encoding.submit();
-        let mut encoder = self.device.device.create_command_encoder(&Default::default());
+        let mut encoder = encoding.finish();
         let regions: Vec<_> = output_segments(model, &prepared.plan)
             .filter_map(|(_, id, bytes)| Some(Region { buffer: self.buffers.get(&id)?.clone(), bytes }))
             .collect();
@@ -375,6 +374,17 @@ impl Encoding<'_> {
             self.counters.submits += 1;
         }
         self.work = 0;
+    }
+
+    /// Ends the pass and leaves the encoder to what follows in the same submit.
+    fn finish(self) -> wgpu::CommandEncoder {
+        match self.pass {
+            Some((encoder, pass)) => {
+                drop(pass); // which ends it: an encoder with an open pass takes no copies
+                encoder
+            }
+            None => self.device.device.create_command_encoder(&Default::default()),
+        }
     }
 }
 
