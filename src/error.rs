@@ -104,6 +104,20 @@ pub enum Error {
         /// The array's shape.
         shape: Vec<usize>,
     },
+    /// An input holds a number that is no id of the embedding that reads it.
+    #[error("input {input:?} holds {value} at {index:?}; layer {layer:?} reads whole numbers from 0 to below {ids}")]
+    IdRange {
+        /// The input's name.
+        input: String,
+        /// The embedding's name.
+        layer: String,
+        /// The number.
+        value: f64,
+        /// Where it stands.
+        index: Vec<usize>,
+        /// How many ids the embedding has.
+        ids: usize,
+    },
     /// A state was asked for that the model doesn't return.
     #[error("the model returns no {wanted}; it returns {available:?}")]
     NoSuchOutput {

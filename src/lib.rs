@@ -15,6 +15,9 @@ mod session;
 
 pub use device::{AdapterReport, Device, DeviceInfo, DeviceKind, DeviceOptions};
 pub use error::{Error, Result};
-pub use layer::{Activation, Bidirectional, Cell, Direction, Gru, Initializer, Layer, Lstm, MergeMode, SimpleRnn};
-pub use model::{DirectionOutputs, Graph, Inputs, LayerId, Model, Output, Outputs, Role, Tensor};
+pub use layer::{
+    Activation, Bidirectional, Cell, Dense, Direction, Embedding, Gru, Initializer, Layer, Lstm, Masking, MergeMode,
+    SimpleRnn, TimeDistributed,
+};
+pub use model::{Call, DirectionOutputs, Graph, Inputs, LayerId, Model, Output, Outputs, Role, Tensor};
 pub use session::{Counters, Session};

@@ -36,7 +36,7 @@ pub struct Session {
 
 #[derive(Debug)]
 enum Runner {
-    Cpu,
+    Cpu(reference::Carried<f32>),
     #[cfg(feature = "gpu")]
     Gpu(Box<crate::gpu::GpuSession>),
 }
@@ -44,7 +44,7 @@ enum Runner {
 impl Session {
     pub(crate) fn new(model: Model, device: &Device) -> Result<Session> {
         let runner = match device.backend() {
-            Backend::Cpu => Runner::Cpu,
+            Backend::Cpu => Runner::Cpu(Vec::new()),
             #[cfg(feature = "gpu")]
             Backend::Gpu(gpu) => Runner::Gpu(Box::new(crate::gpu::GpuSession::new(&model, gpu.clone())?)),
         };
@@ -62,7 +62,7 @@ impl Session {
     pub fn run<'a>(&mut self, inputs: impl Into<Inputs<'a, f32>>) -> Result<Outputs> {
         let bound = self.model.bind(inputs.into())?;
         match &mut self.runner {
-            Runner::Cpu => reference::run_bound(&self.model, &bound),
+            Runner::Cpu(carried) => reference::run_bound(&self.model, &bound, carried),
             #[cfg(feature = "gpu")]
             Runner::Gpu(session) => session.run(&self.model, &bound),
         }
@@ -86,7 +86,7 @@ impl Session {
     pub async fn run_async<'a>(&mut self, inputs: impl Into<Inputs<'a, f32>>) -> Result<Outputs> {
         let bound = self.model.bind(inputs.into())?;
         match &mut self.runner {
-            Runner::Cpu => reference::run_bound(&self.model, &bound),
+            Runner::Cpu(carried) => reference::run_bound(&self.model, &bound, carried),
             #[cfg(feature = "gpu")]
             Runner::Gpu(session) => session.run_async(&self.model, &bound).await,
         }
@@ -95,7 +95,7 @@ impl Session {
     /// What the last call asked of the GPU.
     pub fn counters(&self) -> Counters {
         match &self.runner {
-            Runner::Cpu => Counters::default(),
+            Runner::Cpu(_) => Counters::default(),
             #[cfg(feature = "gpu")]
             Runner::Gpu(session) => session.counters(),
         }

@@ -1,48 +1,105 @@
 use std::fmt;
 
-/// An activation function, for a layer's `activation` (states and candidates)
-/// or `recurrent_activation` (gates).
+/// An activation function, for a layer's `activation` or `recurrent_activation` (gates).
 ///
 /// The formulas stand in [`crate::reference::activate`]; they are those of `keras.activations`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
-#[repr(u32)]
 pub enum Activation {
     /// `x`
-    Linear = 0,
-    /// `tanh(x)`: the default `activation`.
-    Tanh = 1,
+    Linear,
+    /// `tanh(x)`: a recurrent layer's default `activation`.
+    Tanh,
     /// `1 / (1 + exp(-x))`: the default `recurrent_activation`.
-    Sigmoid = 2,
+    Sigmoid,
     /// `max(x, 0)`
-    Relu = 3,
+    Relu,
     /// `clip(x / 6 + 0.5, 0, 1)`: Keras 3's definition.
-    HardSigmoid = 4,
+    HardSigmoid,
     /// `clip(0.2 x + 0.5, 0, 1)`: Keras 2's definition, what files saved by Keras 2 mean by `hard_sigmoid`.
-    HardSigmoidKeras2 = 5,
+    HardSigmoidKeras2,
     /// `x / (1 + |x|)`
-    Softsign = 6,
+    Softsign,
     /// `ln(1 + exp(x))`
-    Softplus = 7,
-    /// `x` above zero, `exp(x) - 1` below (alpha = 1).
-    Elu = 8,
+    Softplus,
+    /// `x` above zero, `alpha (exp(x) - 1)` below; Keras's default alpha is 1.
+    Elu(Parameter),
     /// The scaled ELU of Klambauer et al. 2017.
-    Selu = 9,
+    Selu,
     /// `exp(x)`
-    Exponential = 10,
+    Exponential,
     /// `x · sigmoid(x)`, also called swish.
-    Silu = 11,
+    Silu,
     /// `x · clip(x / 6 + 0.5, 0, 1)`, also called hard swish.
-    HardSilu = 12,
+    HardSilu,
     /// `clip(x, 0, 6)`
-    Relu6 = 13,
-    /// `x` above zero, `0.2 x` below (Keras's default slope).
-    LeakyRelu = 14,
+    Relu6,
+    /// `x` above zero, `negative_slope · x` below; the slope of `keras.activations.leaky_relu` is 0.2,
+    /// that of the layer `LeakyReLU` 0.3.
+    LeakyRelu(Parameter),
+    /// `clip(x, -1, 1)`
+    HardTanh,
+    /// `x` where `|x| > 0.5`, otherwise 0.
+    HardShrink,
+    /// `x - 0.5` above 0.5, `x + 0.5` below -0.5, otherwise 0.
+    SoftShrink,
+    /// `-ln(1 + exp(-x))`
+    LogSigmoid,
+    /// `x · tanh(softplus(x))`
+    Mish,
+    /// `(x + √(x² + 4)) / 2`
+    Squareplus,
+    /// 0 below -1, `x` above 1, `(x + 1)² / 4` between.
+    SparsePlus,
+    /// `clip((x + 1) / 2, 0, 1)`
+    SparseSigmoid,
+    /// `x - tanh(x)`
+    TanhShrink,
+    /// `x (1 + erf(x / √2)) / 2`: Keras's `gelu`.
+    Gelu,
+    /// `x (1 + tanh(√(2/π) (x + 0.044715 x³))) / 2`: Keras's `gelu(approximate=True)`.
+    GeluApproximate,
+    /// `exp(x) / Σ exp(x)` over the last axis. Not for recurrent layers.
+    Softmax,
+    /// `x - ln Σ exp(x)` over the last axis. Not for recurrent layers.
+    LogSoftmax,
+}
+
+/// A number that an [`Activation`] carries; made by `.into()` from an `f32`.
+///
+/// ```
+/// use birnn::{Activation, layer::Parameter};
+/// assert_eq!(Activation::LeakyRelu(0.1.into()), Activation::LeakyRelu(Parameter::from(0.1)));
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Parameter(u32);
+
+impl From<f32> for Parameter {
+    fn from(value: f32) -> Parameter {
+        Parameter(value.to_bits())
+    }
+}
+
+impl From<Parameter> for f32 {
+    fn from(parameter: Parameter) -> f32 {
+        f32::from_bits(parameter.0)
+    }
+}
+
+impl fmt::Debug for Parameter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", f32::from(*self))
+    }
 }
 
 impl Activation {
-    /// Every activation, in the order of the numbers that the kernels use.
-    pub const ALL: [Activation; 15] = [
+    /// `leaky_relu` with the slope of `keras.activations.leaky_relu`, 0.2.
+    pub const LEAKY_RELU: Activation = Activation::LeakyRelu(Parameter(0.2f32.to_bits()));
+    /// `elu` with Keras's alpha of 1.
+    pub const ELU: Activation = Activation::Elu(Parameter(1f32.to_bits()));
+
+    /// Every activation, those with a parameter at Keras's default.
+    pub const ALL: [Activation; 28] = [
         Activation::Linear,
         Activation::Tanh,
         Activation::Sigmoid,
@@ -51,27 +108,48 @@ impl Activation {
         Activation::HardSigmoidKeras2,
         Activation::Softsign,
         Activation::Softplus,
-        Activation::Elu,
+        Activation::ELU,
         Activation::Selu,
         Activation::Exponential,
         Activation::Silu,
         Activation::HardSilu,
         Activation::Relu6,
-        Activation::LeakyRelu,
+        Activation::LEAKY_RELU,
+        Activation::HardTanh,
+        Activation::HardShrink,
+        Activation::SoftShrink,
+        Activation::LogSigmoid,
+        Activation::Mish,
+        Activation::Squareplus,
+        Activation::SparsePlus,
+        Activation::SparseSigmoid,
+        Activation::TanhShrink,
+        Activation::Gelu,
+        Activation::GeluApproximate,
+        Activation::Softmax,
+        Activation::LogSoftmax,
     ];
+
+    /// Whether each value is computed from one value alone: all but the softmaxes. A recurrent layer takes only these.
+    pub fn is_elementwise(self) -> bool {
+        !matches!(self, Activation::Softmax | Activation::LogSoftmax)
+    }
 
     /// The activation that Keras calls by this name (Keras 3's meaning), or `None`.
     ///
     /// ```
     /// use birnn::Activation;
     /// assert_eq!(Activation::from_keras_name("swish"), Some(Activation::Silu));
-    /// assert_eq!(Activation::from_keras_name("gelu"), None);
+    /// assert_eq!(Activation::from_keras_name("sparsemax"), None);
     /// ```
     pub fn from_keras_name(name: &str) -> Option<Activation> {
         match name {
             "swish" => Some(Activation::Silu),
             "hard_swish" => Some(Activation::HardSilu),
-            _ => Activation::ALL.into_iter().find(|a| a.keras_name() == name && *a != Activation::HardSigmoidKeras2),
+            "celu" => Some(Activation::ELU), // the same function at its default alpha of 1
+            _ => Activation::ALL.into_iter().find(|a| {
+                a.keras_name() == name && !matches!(a, Activation::HardSigmoidKeras2 | Activation::GeluApproximate)
+            }),
         }
     }
 
@@ -85,13 +163,36 @@ impl Activation {
             Activation::HardSigmoid | Activation::HardSigmoidKeras2 => "hard_sigmoid",
             Activation::Softsign => "softsign",
             Activation::Softplus => "softplus",
-            Activation::Elu => "elu",
+            Activation::Elu(_) => "elu",
             Activation::Selu => "selu",
             Activation::Exponential => "exponential",
             Activation::Silu => "silu",
             Activation::HardSilu => "hard_silu",
             Activation::Relu6 => "relu6",
-            Activation::LeakyRelu => "leaky_relu",
+            Activation::LeakyRelu(_) => "leaky_relu",
+            Activation::HardTanh => "hard_tanh",
+            Activation::HardShrink => "hard_shrink",
+            Activation::SoftShrink => "soft_shrink",
+            Activation::LogSigmoid => "log_sigmoid",
+            Activation::Mish => "mish",
+            Activation::Squareplus => "squareplus",
+            Activation::SparsePlus => "sparse_plus",
+            Activation::SparseSigmoid => "sparse_sigmoid",
+            Activation::TanhShrink => "tanh_shrink",
+            Activation::Gelu | Activation::GeluApproximate => "gelu",
+            Activation::Softmax => "softmax",
+            Activation::LogSoftmax => "log_softmax",
+        }
+    }
+
+    /// The number that the kernels know it by, and its parameter.
+    #[cfg_attr(not(feature = "gpu"), allow(dead_code))]
+    pub(crate) fn code(self) -> (u32, f32) {
+        let place = |a: &Activation| std::mem::discriminant(a) == std::mem::discriminant(&self);
+        let code = Activation::ALL.iter().position(place).unwrap_or(0) as u32;
+        match self {
+            Activation::Elu(parameter) | Activation::LeakyRelu(parameter) => (code, parameter.into()),
+            _ => (code, 0.0),
         }
     }
 }

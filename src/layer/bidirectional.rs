@@ -62,7 +62,15 @@ impl Bidirectional {
             both.forward.name = format!("forward_{name}");
             both.backward.name = format!("backward_{name}");
         }
-        both
+        both.zero_outputs()
+    }
+
+    /// Keras's rule: with `return_sequences` both directions return zeros at masked timesteps.
+    fn zero_outputs(mut self) -> Bidirectional {
+        for layer in [&mut self.forward, &mut self.backward] {
+            layer.zero_output_for_mask = layer.return_sequences();
+        }
+        self
     }
 
     /// A backward layer with arguments of its own. As in Keras it must have `go_backwards` set opposite
@@ -74,7 +82,7 @@ impl Bidirectional {
     /// ```
     pub fn backward_layer(mut self, layer: impl Into<Recurrent>) -> Bidirectional {
         self.backward = layer.into();
-        self
+        self.zero_outputs()
     }
 
     /// How the outputs are joined (default [`MergeMode::Concat`]).

@@ -1,18 +1,38 @@
 //! What a network is made of: layers, their arguments, weights and initialisers. No device code.
 
 mod activation;
+mod attention;
 mod bidirectional;
+mod convolution;
+mod core;
+mod feedforward;
 mod initializer;
+mod merging;
+mod normalization;
 mod recurrent;
+mod reshaping;
+mod time_distributed;
 mod weights;
 
-pub use activation::Activation;
+pub use activation::{Activation, Parameter};
+pub use attention::{AdditiveAttention, Attention, MultiHeadAttention, ScoreMode};
 pub use bidirectional::{Bidirectional, MergeMode};
+pub use convolution::{AveragePooling1d, Conv1d, GlobalAveragePooling1d, GlobalMaxPooling1d, MaxPooling1d, Padding};
+pub use core::{ActivationLayer, Dense, Embedding, Identity, Masking, PRelu, ReluLayer, SoftmaxLayer};
+pub use feedforward::Feedforward;
+pub(crate) use feedforward::{Dims, Kind, MaskRule, WeightSpec, axis_of, shown};
 pub use initializer::Initializer;
+pub(crate) use merging::MergeOperation;
+pub use merging::{Concatenate, Merge};
+pub(crate) use normalization::axes_of;
+pub use normalization::{BatchNormalization, LayerNormalization, RmsNormalization, UnitNormalization};
 pub use recurrent::{Cell, Gru, GruCell, Lstm, LstmCell, Recurrent, RecurrentBuilder, SimpleRnn, SimpleRnnCell};
+pub use reshaping::{Cropping1d, Flatten, Permute, RepeatVector, Reshape, UpSampling1d, ZeroPadding1d};
+pub use time_distributed::TimeDistributed;
 pub use weights::Weights;
 
-use crate::error::Result;
+use crate::error::{Error, Result};
+use crate::model::Role;
 use ndarray::ArrayD;
 use rand_chacha::ChaCha12Rng;
 use std::fmt;
@@ -43,6 +63,8 @@ pub enum Layer {
     Recurrent(Recurrent),
     /// Two of them, reading time in opposite directions.
     Bidirectional(Box<Bidirectional>),
+    /// A layer that keeps no state, such as [`Dense`].
+    Feedforward(Feedforward),
 }
 
 impl Layer {
@@ -51,31 +73,37 @@ impl Layer {
         match self {
             Layer::Recurrent(layer) => layer.name(),
             Layer::Bidirectional(layer) => layer.name(),
+            Layer::Feedforward(layer) => layer.name(),
         }
     }
 
-    pub(crate) fn set_name(&mut self, name: String) {
-        match self {
-            Layer::Recurrent(layer) => layer.name = name,
-            Layer::Bidirectional(layer) => layer.name = name,
+    /// The same layer under another name.
+    pub fn named(mut self, name: impl Into<String>) -> Layer {
+        match &mut self {
+            Layer::Recurrent(layer) => layer.name = name.into(),
+            Layer::Bidirectional(layer) => layer.name = name.into(),
+            Layer::Feedforward(layer) => layer.name = name.into(),
         }
+        self
     }
 
-    /// The Keras class: `LSTM`, `GRU`, `SimpleRNN` or `Bidirectional`.
+    /// The Keras class, such as `LSTM` or `Dense`.
     pub fn class_name(&self) -> &'static str {
         match self {
             Layer::Recurrent(layer) => layer.cell().class_name(),
             Layer::Bidirectional(_) => "Bidirectional",
+            Layer::Feedforward(layer) => layer.class_name(),
         }
     }
 
-    /// The recurrent layers in it: one, or forward's then backward's.
+    /// The recurrent layers in it: one, or forward's then backward's, or none.
     pub fn directions(&self) -> Vec<(Direction, &Recurrent)> {
         match self {
             Layer::Recurrent(layer) => vec![(Direction::Forward, layer)],
             Layer::Bidirectional(layer) => {
                 vec![(Direction::Forward, layer.forward()), (Direction::Backward, layer.backward())]
             }
+            Layer::Feedforward(_) => vec![],
         }
     }
 
@@ -86,13 +114,15 @@ impl Layer {
                 let layer = layer.as_mut();
                 vec![&mut layer.forward, &mut layer.backward]
             }
+            Layer::Feedforward(_) => vec![],
         }
     }
 
-    pub(crate) fn first(&self) -> &Recurrent {
+    /// How many arrays it is called on.
+    pub(crate) fn inputs(&self) -> std::ops::RangeInclusive<usize> {
         match self {
-            Layer::Recurrent(layer) => layer,
-            Layer::Bidirectional(layer) => layer.forward(),
+            Layer::Feedforward(layer) => layer.kind.definition().inputs(),
+            _ => 1..=1,
         }
     }
 
@@ -101,34 +131,95 @@ impl Layer {
         match self {
             Layer::Recurrent(_) => Ok(()),
             Layer::Bidirectional(layer) => layer.check(),
+            Layer::Feedforward(layer) => layer.check(),
         }
     }
 
-    pub(crate) fn initialize(&mut self, features: usize, rng: &mut ChaCha12Rng) {
+    /// What it returns in Keras's order when it is called on such inputs.
+    pub(crate) fn results(&self, inputs: &[Dims]) -> Result<Vec<(Role, Dims)>> {
+        let Some((_, first)) = self.directions().first().copied() else {
+            let Layer::Feedforward(layer) = self else { return Ok(vec![]) };
+            return Ok(vec![(Role::Output, layer.output(inputs)?)]);
+        };
+        let [timesteps, Some(_)] = inputs[0][..] else {
+            return Err(Error::Graph(format!(
+                "layer {:?} reads [batch, timesteps, features] with a fixed number of features, and its input is {}; set return_sequences on a recurrent layer before it",
+                self.name(),
+                shown(&inputs[0])
+            )));
+        };
+        let shape = |features: usize| match first.return_sequences() {
+            true => vec![timesteps, Some(features)],
+            false => vec![Some(features)],
+        };
+        let mut results = Vec::new();
+        match self {
+            Layer::Bidirectional(both) if both.mode() == MergeMode::None => {
+                for (direction, layer) in self.directions() {
+                    results.push((Role::DirectionOutput(direction), shape(layer.units())));
+                }
+            }
+            Layer::Bidirectional(both) => results.push((Role::Output, shape(both.merged_features()))),
+            _ => results.push((Role::Output, shape(first.units()))),
+        }
+        if first.return_state() {
+            for (direction, layer) in self.directions() {
+                let state = vec![Some(layer.units())];
+                results.push((Role::HiddenState(direction), state.clone()));
+                results.extend(layer.cell().has_cell_state().then_some((Role::CellState(direction), state)));
+            }
+        }
+        Ok(results)
+    }
+
+    /// What becomes of its inputs' masks.
+    pub(crate) fn masking(&self) -> MaskRule {
+        match self {
+            Layer::Feedforward(layer) => layer.kind.definition().masking(),
+            _ if self.directions()[0].1.return_sequences() => MaskRule::Pass,
+            _ => MaskRule::Drop,
+        }
+    }
+
+    /// The weights in Keras's order.
+    pub(crate) fn weight_specs(&self, inputs: &[Dims]) -> Vec<WeightSpec> {
+        let features = inputs.first().and_then(|dims| dims.last().copied().flatten()).unwrap_or(0);
+        match self {
+            Layer::Feedforward(layer) => layer.kind.definition().weights(inputs),
+            _ => self.directions().into_iter().flat_map(|(_, layer)| layer.weight_specs(features)).collect(),
+        }
+    }
+
+    pub(crate) fn initialize(&mut self, inputs: &[Dims], rng: &mut ChaCha12Rng) {
+        let features = inputs.first().and_then(|dims| dims.last().copied().flatten()).unwrap_or(0);
         for layer in self.directions_mut() {
             layer.initialize(features, rng);
         }
+        if let Layer::Feedforward(layer) = self {
+            layer.initialize(inputs, rng);
+        }
     }
 
-    /// Sets the weights from arrays in Keras's order: `kernel`, `recurrent_kernel`, `bias` (if used), forward's then backward's.
-    pub(crate) fn set_weights(&mut self, features: usize, arrays: Vec<ArrayD<f32>>) -> Result<()> {
+    /// Sets the weights from arrays in Keras's order, that of [`Layer::weight_specs`].
+    pub(crate) fn set_weights(&mut self, inputs: &[Dims], arrays: Vec<ArrayD<f32>>) -> Result<()> {
         let name = self.name().to_string();
-        let names: Vec<_> = self.directions().into_iter().flat_map(|(_, layer)| layer.weight_names()).collect();
-        if arrays.len() != names.len() {
-            return Err(crate::Error::WeightCount {
-                layer: name,
-                expected: names.len(),
-                names: names.join(", "),
-                found: arrays.len(),
-            });
+        let specs = self.weight_specs(inputs);
+        if arrays.len() != specs.len() {
+            let names: Vec<_> = specs.iter().map(|spec| spec.name).collect();
+            let (expected, names) = (specs.len(), names.join(", "));
+            return Err(Error::WeightCount { layer: name, expected, names, found: arrays.len() });
         }
+        specs.iter().zip(&arrays).try_for_each(|(spec, array)| weights::check(&name, spec, array))?;
         let mut arrays = arrays.into_iter();
         for layer in self.directions_mut() {
             let count = layer.weight_names().len();
             let arrays: Vec<_> = arrays.by_ref().take(count).collect();
-            layer.weights = Some(Weights::new(&name, layer, features, &arrays)?.into());
+            layer.weights = Some(Weights::new(&name, layer, &arrays)?.into());
         }
-        Ok(())
+        match self {
+            Layer::Feedforward(layer) => layer.set_weights(inputs, arrays.collect()),
+            _ => Ok(()),
+        }
     }
 
     /// The weights in Keras's order, or `None` where they are not set.
@@ -136,6 +227,9 @@ impl Layer {
         let mut arrays = Vec::new();
         for (_, layer) in self.directions() {
             arrays.extend(layer.weights()?.arrays(layer));
+        }
+        if let Layer::Feedforward(layer) = self {
+            arrays.extend(layer.weights()?.iter().cloned());
         }
         Some(arrays)
     }

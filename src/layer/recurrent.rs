@@ -1,4 +1,4 @@
-use super::{Activation, Direction, Initializer, Weights};
+use super::{Activation, Direction, Initializer, WeightSpec, Weights};
 use crate::error::{Error, Result};
 use rand_chacha::ChaCha12Rng;
 use std::{marker::PhantomData, sync::Arc};
@@ -68,6 +68,8 @@ pub struct Recurrent {
     pub(super) go_backwards: bool,
     return_sequences: bool,
     return_state: bool,
+    pub(super) zero_output_for_mask: bool,
+    stateful: bool,
     kernel_initializer: Initializer,
     recurrent_initializer: Initializer,
     bias_initializer: Initializer,
@@ -87,6 +89,8 @@ impl Recurrent {
             go_backwards: false,
             return_sequences: false,
             return_state: false,
+            zero_output_for_mask: false,
+            stateful: false,
             kernel_initializer: Initializer::GlorotUniform,
             recurrent_initializer: Initializer::Orthogonal,
             bias_initializer: Initializer::Zeros,
@@ -139,6 +143,16 @@ impl Recurrent {
         self.return_state
     }
 
+    /// Whether the output is zero at masked timesteps (true) or repeats the one before.
+    pub fn zero_output_for_mask(&self) -> bool {
+        self.zero_output_for_mask
+    }
+
+    /// Whether a call starts from the states that the last one ended with.
+    pub fn stateful(&self) -> bool {
+        self.stateful
+    }
+
     /// The weights, once they are set.
     pub fn weights(&self) -> Option<&Weights> {
         self.weights.as_deref()
@@ -150,11 +164,14 @@ impl Recurrent {
         names
     }
 
-    /// The weights' names and shapes, in Keras's order.
-    pub(crate) fn weight_shapes(&self, features: usize) -> Vec<(&'static str, Vec<usize>)> {
+    /// The weights, in Keras's order.
+    pub(super) fn weight_specs(&self, features: usize) -> Vec<WeightSpec> {
         let columns = self.cell.gates() * self.units;
         let bias = if self.cell.bias_rows() == 2 { vec![2, columns] } else { vec![columns] };
-        self.weight_names().into_iter().zip([vec![features, columns], vec![self.units, columns], bias]).collect()
+        let shapes = [vec![features, columns], vec![self.units, columns], bias];
+        let initializers = [self.kernel_initializer, self.recurrent_initializer, self.bias_initializer];
+        let names = self.weight_names().into_iter();
+        names.zip(shapes).zip(initializers).map(|((name, shape), i)| WeightSpec::new(name, shape, i)).collect()
     }
 
     pub(super) fn check(&self) -> Result<()> {
@@ -166,6 +183,14 @@ impl Recurrent {
                 argument: "units".into(),
                 reason: format!("{} is not between 1 and 2^24", self.units),
             });
+        }
+        for (argument, activation) in
+            [("activation", self.activation), ("recurrent_activation", self.recurrent_activation)]
+        {
+            if !activation.is_elementwise() {
+                let reason = format!("{activation} goes over a whole axis; a recurrent layer takes element-wise ones");
+                return Err(Error::Argument { layer: self.name.clone(), argument: argument.into(), reason });
+            }
         }
         Ok(())
     }
@@ -192,7 +217,7 @@ impl Recurrent {
         key(self) == key(other)
     }
 
-    /// The name that one of its states has in messages.
+    /// The names that its states have in messages.
     pub(crate) fn state_names(&self, direction: Direction) -> Vec<String> {
         let mut names = vec![format!("{direction} hidden state")];
         names.extend(self.cell.has_cell_state().then(|| format!("{direction} cell state")));
@@ -322,6 +347,12 @@ arguments! {
     return_sequences: bool,
     /// Return the final states after the output (default false).
     return_state: bool,
+    /// At masked timesteps return zeros (default false: the output of the timestep before). A
+    /// [`Bidirectional`](super::Bidirectional) with `return_sequences` always does.
+    zero_output_for_mask: bool,
+    /// Start each call of a session from the states that the last one ended with (default false); see
+    /// [`Session::reset_states`](crate::Session::reset_states).
+    stateful: bool,
     /// How `kernel` starts (default glorot_uniform).
     kernel_initializer: Initializer,
     /// How `recurrent_kernel` starts (default orthogonal).

@@ -1,4 +1,4 @@
-use super::Recurrent;
+use super::{Recurrent, WeightSpec};
 use crate::error::{Error, Result};
 use ndarray::{Array1, Array2, ArrayD, Axis, stack};
 
@@ -25,18 +25,13 @@ impl Weights {
         &self.recurrent_kernel
     }
 
-    /// From arrays in Keras's order, checked against the layer's arguments.
-    pub(super) fn new(name: &str, layer: &Recurrent, features: usize, arrays: &[ArrayD<f32>]) -> Result<Weights> {
+    /// From arrays in Keras's order, whose number and shapes are checked.
+    pub(super) fn new(name: &str, layer: &Recurrent, arrays: &[ArrayD<f32>]) -> Result<Weights> {
         let columns = layer.cell().gates() * layer.units();
-        let mut matrices = Vec::new();
-        for ((weight, expected), array) in layer.weight_shapes(features).iter().zip(arrays) {
-            check(name, weight, expected, array)?;
-            let rows = expected.iter().product::<usize>() / columns;
-            matrices.push(Array2::from_shape_fn((rows, columns), |(i, j)| {
-                if expected.len() == 1 { array[[j]] } else { array[[i, j]] }
-            }));
-        }
-        let mut matrices = matrices.into_iter();
+        let mut matrices = arrays.iter().map(|array| {
+            let rows = array.len() / columns;
+            Array2::from_shape_fn((rows, columns), |(i, j)| if array.ndim() == 1 { array[[j]] } else { array[[i, j]] })
+        });
         let (Some(kernel), Some(recurrent_kernel)) = (matrices.next(), matrices.next()) else {
             return Err(Error::MissingWeights { layer: name.to_string() });
         };
@@ -60,22 +55,18 @@ impl Weights {
     }
 }
 
-fn check(layer: &str, weight: &str, expected: &[usize], array: &ArrayD<f32>) -> Result<()> {
-    if array.shape() != expected {
-        return Err(Error::WeightShape {
-            layer: layer.to_string(),
-            weight: weight.to_string(),
-            found: array.shape().to_vec(),
-            expected: expected.to_vec(),
-        });
+/// That an array is what the layer's arguments ask for, and finite.
+pub(super) fn check(layer: &str, expected: &WeightSpec, array: &ArrayD<f32>) -> Result<()> {
+    let (layer, weight) = (layer.to_string(), expected.name.to_string());
+    if array.shape() != expected.shape {
+        let (found, expected) = (array.shape().to_vec(), expected.shape.clone());
+        return Err(Error::WeightShape { layer, weight, found, expected });
     }
     match array.indexed_iter().find(|(_, v)| !v.is_finite()) {
         None => Ok(()),
-        Some((index, value)) => Err(Error::NonFiniteWeight {
-            layer: layer.to_string(),
-            weight: weight.to_string(),
-            value: *value,
-            index: ndarray::Dimension::slice(&index).to_vec(),
-        }),
+        Some((index, &value)) => {
+            let index = ndarray::Dimension::slice(&index).to_vec();
+            Err(Error::NonFiniteWeight { layer, weight, value, index })
+        }
     }
 }

@@ -1,13 +1,13 @@
-use super::{BuiltLayer, InputSpec, Model, Node, Role, Shape, TensorSpec};
+use super::{BuiltLayer, InputSpec, Model, Node, Role, TensorSpec};
 use crate::error::{Error, Result};
-use crate::layer::{Direction, Layer, MergeMode};
+use crate::layer::{Dims, Layer, shown};
 use std::collections::HashMap;
 
 /// Builds a [`Model`] whose layers are not just in a row: several inputs and outputs, branches,
 /// shared layers, states handed from one layer to another. Keras's functional API.
 ///
 /// ```
-/// use birnn::{Device, Graph, Inputs, Lstm};
+/// use birnn::{Call, Device, Graph, Inputs, Lstm};
 /// use ndarray::Array3;
 ///
 /// // An encoder hands its final states to a decoder.
@@ -15,7 +15,7 @@ use std::collections::HashMap;
 /// let source = graph.sequence_input("source", None, 5)?;
 /// let target = graph.sequence_input("target", None, 4)?;
 /// let encoded = graph.add(Lstm::new(8).return_state(true), source)?; // output, hidden, cell
-/// let decoded = graph.add_with_state(Lstm::new(8).return_sequences(true), target, &encoded[1..])?;
+/// let decoded = graph.add(Lstm::new(8).return_sequences(true), Call::on(target).initial_state(&encoded[1..]))?;
 /// let model = graph.build(decoded)?.initialize(1)?;
 ///
 /// let (source, target) = (Array3::<f32>::zeros((2, 7, 5)), Array3::<f32>::zeros((2, 3, 4)));
@@ -27,8 +27,8 @@ use std::collections::HashMap;
 #[derive(Clone, Debug, Default)]
 pub struct Graph {
     inputs: Vec<InputSpec>,
-    /// The layers, with the features of their input once they are called.
-    layers: Vec<(Layer, Option<usize>)>,
+    /// The layers, with the shapes of their inputs once they are called.
+    layers: Vec<(Layer, Option<Vec<Dims>>)>,
     nodes: Vec<Node>,
     tensors: Vec<TensorSpec>,
     counters: HashMap<String, usize>,
@@ -42,6 +42,57 @@ pub struct Tensor(usize);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LayerId(usize);
 
+/// What a layer is called on: one or more arrays, initial states, masks. A [`Tensor`] or a list of them converts to it.
+#[derive(Clone, Debug)]
+pub struct Call {
+    inputs: Vec<Tensor>,
+    initial_state: Vec<Tensor>,
+    masks: Vec<Option<Tensor>>,
+}
+
+impl Call {
+    /// A call on these arrays, in the layer's order (`[query, value, key]` for attention).
+    pub fn on(inputs: impl Into<Call>) -> Call {
+        inputs.into()
+    }
+
+    /// The initial states of a recurrent layer: hidden and cell state of forward, then of backward, each `[batch, units]`.
+    pub fn initial_state(mut self, states: &[Tensor]) -> Call {
+        self.initial_state = states.to_vec();
+        self
+    }
+
+    /// The first array's mask, `[batch, timesteps]`: not zero where the timestep counts. It takes the place of the mask
+    /// that the array carries.
+    pub fn mask(self, mask: Tensor) -> Call {
+        self.masks(&[Some(mask)])
+    }
+
+    /// A mask for each array; `None` leaves the one that the array carries.
+    pub fn masks(mut self, masks: &[Option<Tensor>]) -> Call {
+        self.masks = masks.to_vec();
+        self
+    }
+}
+
+impl From<Tensor> for Call {
+    fn from(input: Tensor) -> Call {
+        Call::from([input].as_slice())
+    }
+}
+
+impl From<&[Tensor]> for Call {
+    fn from(inputs: &[Tensor]) -> Call {
+        Call { inputs: inputs.to_vec(), initial_state: Vec::new(), masks: Vec::new() }
+    }
+}
+
+impl<const N: usize> From<[Tensor; N]> for Call {
+    fn from(inputs: [Tensor; N]) -> Call {
+        Call::from(inputs.as_slice())
+    }
+}
+
 impl Graph {
     /// An empty graph.
     pub fn new() -> Graph {
@@ -53,37 +104,38 @@ impl Graph {
     /// # Errors
     /// [`Error::Graph`] where `features` or `timesteps` is zero or the name is taken.
     pub fn sequence_input(&mut self, name: &str, timesteps: Option<usize>, features: usize) -> Result<Tensor> {
-        if timesteps == Some(0) {
-            return Err(Error::Graph(format!("input {name:?} has 0 timesteps")));
-        }
-        let shape = Shape::Sequence { timesteps_of: self.inputs.len(), features };
-        self.input(name, timesteps, shape)
+        self.input(name, &[timesteps, Some(features)])
     }
 
-    /// An input of `[batch, features]`: an initial state of a layer with as many units.
+    /// An input of `[batch, features]`, such as an initial state of a layer with as many units.
     ///
     /// # Errors
     /// [`Error::Graph`] where `features` is zero or the name is taken.
     pub fn state_input(&mut self, name: &str, features: usize) -> Result<Tensor> {
-        self.input(name, None, Shape::Vector { features })
+        self.input(name, &[Some(features)])
     }
 
-    fn input(&mut self, name: &str, timesteps: Option<usize>, shape: Shape) -> Result<Tensor> {
-        if shape.features() == 0 || shape.features() >= 1 << 31 {
+    /// An input of any shape: the axes after the batch, `None` for any length. `[None]` is a sequence of ids for an
+    /// [`Embedding`](crate::layer::Embedding), or a mask.
+    ///
+    /// # Errors
+    /// [`Error::Graph`] where there is no axis, one is zero, or the name is taken.
+    pub fn input(&mut self, name: &str, axes: &[Option<usize>]) -> Result<Tensor> {
+        if axes.is_empty() || axes.iter().flatten().any(|axis| !(1..1 << 31).contains(axis)) {
             return Err(Error::Graph(format!(
-                "input {name:?} has {} features; it needs 1 to 2^31 - 1",
-                shape.features()
+                "input {name:?} is {}; it needs axes of 1 to 2^31 - 1",
+                shown(&axes.to_vec())
             )));
         }
         if self.inputs.iter().any(|input| input.name == name) {
             return Err(Error::Graph(format!("two inputs are named {name:?}")));
         }
-        let tensor = self.tensor(shape, Role::Input, name);
-        self.inputs.push(InputSpec { name: name.to_string(), tensor: tensor.0, timesteps });
+        let tensor = self.tensor(axes.to_vec(), Role::Input, name);
+        self.inputs.push(InputSpec { name: name.to_string(), tensor: tensor.0 });
         Ok(tensor)
     }
 
-    fn tensor(&mut self, shape: Shape, role: Role, source: &str) -> Tensor {
+    fn tensor(&mut self, shape: Dims, role: Role, source: &str) -> Tensor {
         self.tensors.push(TensorSpec { shape, role, source: source.to_string() });
         Tensor(self.tensors.len() - 1)
     }
@@ -96,7 +148,7 @@ impl Graph {
         let mut layer = layer.into();
         if layer.name().is_empty() {
             let name = self.fresh_name(layer.class_name());
-            layer.set_name(name);
+            layer = layer.named(name);
         }
         layer.check()?;
         if self.layers.iter().any(|(other, _)| other.name() == layer.name()) {
@@ -108,81 +160,77 @@ impl Graph {
 
     /// Keras's default name: the class in snake case, with a counter from the second on.
     fn fresh_name(&mut self, class_name: &str) -> String {
-        let base = match class_name {
-            "SimpleRNN" => "simple_rnn".to_string(),
-            other => other.to_lowercase(),
-        };
+        let base = snake_case(class_name);
         let counter = self.counters.entry(base.clone()).or_insert(0);
         *counter += 1;
         if *counter == 1 { base } else { format!("{base}_{}", *counter - 1) }
     }
 
-    /// Adds a layer and calls it on `input`; returns its outputs in Keras's order: the output (two with
+    /// Adds a layer and calls it; returns its outputs in Keras's order: the output (two with
     /// `merge_mode` none), then with `return_state` forward's hidden and cell state, then backward's.
     ///
     /// # Errors
     /// As [`Graph::layer`] and [`Graph::call`].
-    pub fn add(&mut self, layer: impl Into<Layer>, input: Tensor) -> Result<Vec<Tensor>> {
-        self.add_with_state(layer, input, &[])
-    }
-
-    /// [`Graph::add`] with `initial_state`: hidden and cell state of forward, then of backward, each `[batch, units]`.
     ///
-    /// # Errors
-    /// As [`Graph::layer`] and [`Graph::call`].
-    pub fn add_with_state(
-        &mut self,
-        layer: impl Into<Layer>,
-        input: Tensor,
-        initial_state: &[Tensor],
-    ) -> Result<Vec<Tensor>> {
+    /// ```
+    /// use birnn::{Graph, Lstm, layer::Merge};
+    /// let mut graph = Graph::new();
+    /// let x = graph.sequence_input("x", None, 4)?;
+    /// let y = graph.add(Lstm::new(4).return_sequences(true), x)?[0];
+    /// let model = graph.add(Merge::add(), [x, y]).and_then(|sum| graph.build(sum))?;
+    /// # Ok::<(), birnn::Error>(())
+    /// ```
+    pub fn add(&mut self, layer: impl Into<Layer>, call: impl Into<Call>) -> Result<Vec<Tensor>> {
         let layer = self.layer(layer)?;
-        let results = self.call(layer, input, initial_state);
+        let results = self.call(layer, call);
         if results.is_err() {
             self.layers.pop(); // a layer that was never called could not be built
         }
         results
     }
 
-    /// Calls a layer on `input` (`[batch, timesteps, features]`), with its initial states or with none (zeros).
+    /// Calls a layer.
     ///
     /// # Errors
-    /// [`Error::Graph`] where `input` is no sequence, has other features than at an earlier call, or the
-    /// states are not as many and as long as the layer needs.
-    pub fn call(&mut self, layer: LayerId, input: Tensor, initial_state: &[Tensor]) -> Result<Vec<Tensor>> {
-        let Some((built, features)) = self.layers.get(layer.0).cloned() else {
+    /// [`Error::Graph`] where the layer can't be called on arrays of such shapes, has other weights than at an
+    /// earlier call, or the states are not as many and as long as it needs.
+    pub fn call(&mut self, layer: LayerId, call: impl Into<Call>) -> Result<Vec<Tensor>> {
+        let call = call.into();
+        let Some((built, before)) = self.layers.get(layer.0).cloned() else {
             return Err(Error::Graph("a LayerId of another graph was used".into()));
         };
-        let (timesteps_of, found) = self.sequence(built.name(), input)?;
-        if let Some(features) = features.filter(|&features| features != found) {
-            let name = built.name();
-            return Err(Error::Graph(format!("layer {name:?} was built for {features} features, called on {found}")));
+        let inputs = call.inputs.iter().map(|&t| self.shape(t).cloned()).collect::<Result<Vec<_>>>()?;
+        if !built.inputs().contains(&inputs.len()) {
+            let (name, class) = (built.name(), built.class_name());
+            return Err(Error::Graph(format!("layer {name:?} ({class}) can't be called on {} arrays", inputs.len())));
         }
-        self.check_states(&built, initial_state)?;
-        self.layers[layer.0].1 = Some(found);
-        let results = self.results(&built, timesteps_of);
+        let results = built.results(&inputs)?;
+        if let Some(before) = before.filter(|before| built.weight_specs(before) != built.weight_specs(&inputs)) {
+            return Err(Error::Graph(format!(
+                "layer {:?} was built for {}, and is called on {}",
+                built.name(),
+                shown(&before[0]),
+                shown(&inputs[0])
+            )));
+        }
+        self.check_states(&built, &call.initial_state)?;
+        self.check_masks(&built, &call, &inputs)?;
+        self.layers[layer.0].1.get_or_insert(inputs);
+        let name = built.name();
+        let results: Vec<_> = results.into_iter().map(|(role, shape)| self.tensor(shape, role, name)).collect();
         self.nodes.push(Node {
             layer: layer.0,
-            input: input.0,
-            initial_state: initial_state.iter().map(|t| t.0).collect(),
+            inputs: call.inputs.iter().map(|t| t.0).collect(),
+            initial_state: call.initial_state.iter().map(|t| t.0).collect(),
+            masks: call.masks.iter().map(|mask| mask.map(|t| t.0)).collect(),
             results: results.iter().map(|t| t.0).collect(),
         });
         Ok(results)
     }
 
-    /// The timesteps and features of a layer's input.
-    fn sequence(&self, layer: &str, input: Tensor) -> Result<(usize, usize)> {
-        match self.tensors.get(input.0) {
-            Some(TensorSpec { shape: Shape::Sequence { timesteps_of, features }, .. }) => {
-                Ok((*timesteps_of, *features))
-            }
-            Some(spec) => Err(Error::Graph(format!(
-                "layer {layer:?} reads sequences [batch, timesteps, features], and {} is [batch, {}]; set return_sequences on the layer that made it",
-                spec.describe(),
-                spec.shape.features()
-            ))),
-            None => Err(Error::Graph("a Tensor of another graph was used".into())),
-        }
+    fn shape(&self, tensor: Tensor) -> Result<&Dims> {
+        let spec = self.tensors.get(tensor.0);
+        spec.map(|spec| &spec.shape).ok_or_else(|| Error::Graph("a Tensor of another graph was used".into()))
     }
 
     fn check_states(&self, layer: &Layer, states: &[Tensor]) -> Result<()> {
@@ -204,48 +252,32 @@ impl Graph {
                 states.len()
             )));
         }
-        for ((name, units), state) in wanted.iter().zip(states) {
-            match self.tensors.get(state.0) {
-                Some(spec) if spec.shape == (Shape::Vector { features: *units }) => {}
-                Some(spec) => {
-                    return Err(Error::Graph(format!(
-                        "layer {:?}: initial {name} must be [batch, {units}], and {} is not",
-                        layer.name(),
-                        spec.describe()
-                    )));
-                }
-                None => return Err(Error::Graph("a Tensor of another graph was used".into())),
+        for ((name, units), &state) in wanted.iter().zip(states) {
+            if self.shape(state)? != &[Some(*units)] {
+                return Err(Error::Graph(format!(
+                    "layer {:?}: initial {name} must be [batch, {units}], and {} is not",
+                    layer.name(),
+                    self.tensors[state.0].describe()
+                )));
             }
         }
         Ok(())
     }
 
-    fn results(&mut self, layer: &Layer, timesteps_of: usize) -> Vec<Tensor> {
-        let sequences = layer.first().return_sequences();
-        let shape = |features| match sequences {
-            true => Shape::Sequence { timesteps_of, features },
-            false => Shape::Vector { features },
-        };
-        let mut results = Vec::new();
-        match layer {
-            Layer::Bidirectional(both) if both.mode() == MergeMode::None => {
-                for (direction, l) in layer.directions() {
-                    results.push(self.tensor(shape(l.units()), Role::DirectionOutput(direction), layer.name()));
-                }
-            }
-            Layer::Bidirectional(both) => {
-                results.push(self.tensor(shape(both.merged_features()), Role::Output, layer.name()));
-            }
-            Layer::Recurrent(l) => results.push(self.tensor(shape(l.units()), Role::Output, layer.name())),
+    fn check_masks(&self, layer: &Layer, call: &Call, inputs: &[Dims]) -> Result<()> {
+        let wrong = |reason: String| Err(Error::Graph(format!("layer {:?}: mask: {reason}", layer.name())));
+        if call.masks.len() > inputs.len() {
+            return wrong(format!("{} masks for {} arrays", call.masks.len(), inputs.len()));
         }
-        if layer.first().return_state() {
-            for (direction, l) in layer.directions() {
-                for role in state_roles(l.cell().has_cell_state(), direction) {
-                    results.push(self.tensor(Shape::Vector { features: l.units() }, role, layer.name()));
-                }
+        for (mask, input) in call.masks.iter().zip(inputs) {
+            let Some(mask) = *mask else { continue };
+            let shape = self.shape(mask)?;
+            let fits = matches!((&shape[..], input.first()), ([m], Some(t)) if m.is_none() || t.is_none() || m == t);
+            if !fits || input.len() < 2 {
+                return wrong(format!("{} of a mask doesn't fit an array of {}", shown(shape), shown(input)));
             }
         }
-        results
+        Ok(())
     }
 
     /// The model that returns `outputs`, in this order.
@@ -261,18 +293,46 @@ impl Graph {
             return Err(Error::Graph("a Tensor of another graph was used".into()));
         }
         let mut layers = Vec::new();
-        for (layer, features) in self.layers {
-            let Some(features) = features else {
+        for (layer, inputs) in self.layers {
+            let Some(inputs) = inputs else {
                 return Err(Error::Graph(format!("layer {:?} is never called", layer.name())));
             };
-            layers.push(BuiltLayer { layer, features });
+            layers.push(BuiltLayer { layer, inputs });
         }
         Ok(Model { inputs: self.inputs, layers, nodes: self.nodes, tensors: self.tensors, outputs })
     }
 }
 
-fn state_roles(has_cell_state: bool, direction: Direction) -> Vec<Role> {
-    let mut roles = vec![Role::HiddenState(direction)];
-    roles.extend(has_cell_state.then_some(Role::CellState(direction)));
-    roles
+/// `MaxPooling1D` to `max_pooling1d`, as Keras names layers.
+pub(crate) fn snake_case(class_name: &str) -> String {
+    let characters: Vec<char> = class_name.chars().collect();
+    let mut name = String::new();
+    for (i, &c) in characters.iter().enumerate() {
+        let after_lower = i > 0 && !characters[i - 1].is_uppercase();
+        let before_lower = i > 0 && characters.get(i + 1).is_some_and(|next| next.is_lowercase());
+        if c.is_uppercase() && (after_lower && !characters[i - 1].is_ascii_digit() || before_lower) {
+            name.push('_');
+        }
+        name.extend(c.to_lowercase());
+    }
+    name
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn default_names_are_kerass() {
+        for (class_name, name) in [
+            ("LSTM", "lstm"),
+            ("SimpleRNN", "simple_rnn"),
+            ("MaxPooling1D", "max_pooling1d"),
+            ("GlobalAveragePooling1D", "global_average_pooling1d"),
+            ("Conv1D", "conv1d"),
+            ("PReLU", "p_re_lu"),
+            ("ReLU", "re_lu"),
+            ("TimeDistributed", "time_distributed"),
+        ] {
+            assert_eq!(super::snake_case(class_name), name);
+        }
+    }
 }

@@ -1,7 +1,8 @@
-use super::{Model, Shape};
+use super::Model;
 use crate::error::{Error, Result};
-use crate::layer::{Direction, Layer};
-use ndarray::{ArrayView, ArrayView2, ArrayView3, ArrayViewD, Dimension};
+use crate::layer::{Direction, Kind, Layer};
+use crate::reference::Real;
+use ndarray::{Array2, ArrayView, ArrayView2, ArrayView3, ArrayViewD, Dimension};
 
 /// What a call of a model reads: its inputs, and the initial states of its layers (zeros where not given).
 ///
@@ -21,6 +22,14 @@ use ndarray::{ArrayView, ArrayView2, ArrayView3, ArrayViewD, Dimension};
 pub struct Inputs<'a, F = f32> {
     arrays: Vec<ArrayViewD<'a, F>>,
     states: Vec<StateInput<'a, F>>,
+    /// For an input of the model, by its index.
+    masks: Vec<(usize, MaskInput)>,
+}
+
+#[derive(Clone, Debug)]
+enum MaskInput {
+    Mask(Array2<bool>),
+    Lengths(Vec<usize>),
 }
 
 #[derive(Clone, Debug)]
@@ -40,14 +49,41 @@ enum Place {
 }
 
 impl<'a, F> Inputs<'a, F> {
-    /// The model's first input, `[batch, timesteps, features]`.
+    /// The model's first input, `[batch, timesteps, features]` (of an embedding `[batch, timesteps]`).
     pub fn new<D: Dimension>(x: ArrayView<'a, F, D>) -> Inputs<'a, F> {
-        Inputs { arrays: vec![x.into_dyn()], states: Vec::new() }
+        Inputs { arrays: vec![x.into_dyn()], states: Vec::new(), masks: Vec::new() }
     }
 
     /// The model's next input, in the order of [`Model::input_names`].
     pub fn input<D: Dimension>(mut self, x: ArrayView<'a, F, D>) -> Inputs<'a, F> {
         self.arrays.push(x.into_dyn());
+        self
+    }
+
+    /// The mask of the input given last, `[batch, timesteps]`: true where the timestep counts. Layers treat it as
+    /// Keras treats the mask that an array carries: recurrent layers keep their state at masked timesteps.
+    ///
+    /// ```
+    /// use birnn::{Device, Inputs, Lstm, Model};
+    /// let model = Model::sequential(2, [Lstm::new(3)])?.initialize(7)?;
+    /// let x = ndarray::Array3::<f32>::ones((2, 4, 2));
+    /// let mask = ndarray::arr2(&[[true, true, false, false], [true, true, true, true]]);
+    /// let mut session = Device::cpu().compile(&model)?;
+    /// let masked = session.run(Inputs::new(x.view()).mask(mask.view()))?;
+    /// assert_eq!(masked, session.run(Inputs::new(x.view()).lengths(&[2, 4]))?);
+    /// # Ok::<(), birnn::Error>(())
+    /// ```
+    pub fn mask(self, mask: ArrayView2<bool>) -> Inputs<'a, F> {
+        self.masked(MaskInput::Mask(mask.to_owned()))
+    }
+
+    /// [`Inputs::mask`] of sequences filled up at the end: how many timesteps of each row count.
+    pub fn lengths(self, lengths: &[usize]) -> Inputs<'a, F> {
+        self.masked(MaskInput::Lengths(lengths.to_vec()))
+    }
+
+    fn masked(mut self, mask: MaskInput) -> Inputs<'a, F> {
+        self.masks.push((self.arrays.len() - 1, mask));
         self
     }
 
@@ -106,16 +142,18 @@ pub(crate) struct Bound<'a, F> {
     pub batch: usize,
     /// The model's inputs, in order.
     pub arrays: Vec<ArrayViewD<'a, F>>,
-    /// The timesteps of each input; 1 for a state input.
+    /// The shape of every array of the model but the batch.
     #[cfg_attr(not(feature = "gpu"), allow(dead_code))]
-    pub timesteps: Vec<usize>,
+    pub shapes: Vec<Vec<usize>>,
+    /// The mask of each input of the model, where the call gives it: `[batch, timesteps]`.
+    pub masks: Vec<Option<Array2<bool>>>,
     /// For each node its initial states in Keras's order, where the call gives them.
     pub states: Vec<Vec<Option<ArrayView2<'a, F>>>>,
 }
 
 impl Model {
     /// Checks the inputs against the model.
-    pub(crate) fn bind<'a, F>(&self, inputs: Inputs<'a, F>) -> Result<Bound<'a, F>> {
+    pub(crate) fn bind<'a, F: Real>(&self, inputs: Inputs<'a, F>) -> Result<Bound<'a, F>> {
         if inputs.arrays.len() != self.inputs.len() {
             return Err(Error::InputCount {
                 expected: self.inputs.len(),
@@ -124,39 +162,94 @@ impl Model {
             });
         }
         let batch = inputs.arrays[0].shape().first().copied().unwrap_or(0);
-        let mut timesteps = Vec::new();
         for (index, array) in inputs.arrays.iter().enumerate() {
-            timesteps.push(self.check_input(index, array.shape(), batch)?);
+            self.check_input(index, array.shape(), batch)?;
+            self.check_ids(index, array)?;
         }
+        let input_shapes: Vec<_> = inputs.arrays.iter().map(|array| &array.shape()[1..]).collect();
+        let shapes = self.shapes(&input_shapes)?;
+        let masks = self.bind_masks(inputs.masks, &inputs.arrays)?;
         let states = self.bind_states(inputs.states, batch)?;
-        Ok(Bound { batch, arrays: inputs.arrays, timesteps, states })
+        Ok(Bound { batch, arrays: inputs.arrays, shapes, masks, states })
     }
 
-    /// Checks one input's shape; returns its timesteps.
-    fn check_input(&self, index: usize, found: &[usize], batch: usize) -> Result<usize> {
+    /// Checks one input's shape.
+    fn check_input(&self, index: usize, found: &[usize], batch: usize) -> Result<()> {
         let spec = &self.inputs[index];
         let input = format!("input {:?}", spec.name);
-        let any = "batch".to_string();
-        let batch_name = if index == 0 { any } else { batch.to_string() };
-        let (expected, fits) = match self.tensors[spec.tensor].shape {
-            Shape::Sequence { features, .. } => {
-                let timesteps = spec.timesteps.map_or("timesteps".to_string(), |t| t.to_string());
-                let fits = found.len() == 3 && found[2] == features && spec.timesteps.is_none_or(|t| t == found[1]);
-                (format!("[{batch_name}, {timesteps}, {features}]"), fits)
-            }
-            Shape::Vector { features } => {
-                (format!("[{batch_name}, {features}]"), found.len() == 2 && found[1] == features)
-            }
-        };
-        let empty = found.iter().position(|&n| n == 0).filter(|_| fits);
-        if let Some(axis) = empty {
-            let axis = ["batch", "timesteps", "features"][axis.min(2)];
+        let axes = &self.tensors[spec.tensor].shape;
+        let mut names = vec![if index == 0 { "batch".to_string() } else { batch.to_string() }];
+        names.extend(axes.iter().map(|axis| axis.map_or("timesteps".to_string(), |n| n.to_string())));
+        let fits = found.len() == names.len()
+            && axes.iter().zip(&found[1..]).all(|(axis, &n)| axis.is_none_or(|length| length == n));
+        if let Some(axis) = found.iter().position(|&n| n == 0).filter(|_| fits) {
+            let axis = if axis == 0 { "batch" } else { "timesteps" };
             return Err(Error::EmptyAxis { input, axis, shape: found.to_vec() });
         }
         if !fits || found[0] != batch {
+            let expected = format!("[{}]", names.join(", "));
             return Err(Error::InputShape { input, found: found.to_vec(), expected });
         }
-        Ok(if found.len() == 3 { found[1] } else { 1 })
+        Ok(())
+    }
+
+    /// That an input which an embedding reads holds its ids.
+    fn check_ids<F: Real>(&self, index: usize, array: &ArrayViewD<'_, F>) -> Result<()> {
+        let spec = &self.inputs[index];
+        for node in self.nodes.iter().filter(|node| node.inputs[0] == spec.tensor) {
+            let Layer::Feedforward(layer) = &self.layers[node.layer].layer else { continue };
+            let Kind::Embedding(embedding) = &layer.kind else { continue };
+            let is_id =
+                |id: F| id >= F::zero() && id.fract() == F::zero() && id < F::nearest(embedding.input_dim as f64);
+            if let Some((place, &value)) = array.indexed_iter().find(|(_, id)| !is_id(**id)) {
+                return Err(Error::IdRange {
+                    input: spec.name.clone(),
+                    layer: layer.name().to_string(),
+                    value: value.to_f64().unwrap_or(f64::NAN),
+                    index: ndarray::Dimension::slice(&place).to_vec(),
+                    ids: embedding.input_dim,
+                });
+            }
+        }
+        Ok(())
+    }
+
+    fn bind_masks<F>(
+        &self,
+        given: Vec<(usize, MaskInput)>,
+        arrays: &[ArrayViewD<'_, F>],
+    ) -> Result<Vec<Option<Array2<bool>>>> {
+        let mut masks = vec![None; self.inputs.len()];
+        for (index, mask) in given {
+            let input = format!("mask of input {:?}", self.inputs[index].name);
+            let [batch, timesteps, _, ..] = *arrays[index].shape() else {
+                let found = arrays[index].shape().to_vec();
+                return Err(Error::InputShape {
+                    input,
+                    found,
+                    expected: "an input of [batch, timesteps, features]".into(),
+                });
+            };
+            let (found, mask) = match mask {
+                MaskInput::Mask(mask) => (mask.shape().to_vec(), mask),
+                MaskInput::Lengths(lengths) => {
+                    if let Some(&longest) = lengths.iter().find(|&&length| length > timesteps) {
+                        return Err(Error::InputShape {
+                            input: format!("lengths of input {:?}", self.inputs[index].name),
+                            found: vec![longest],
+                            expected: format!("at most {timesteps} timesteps"),
+                        });
+                    }
+                    let mask = Array2::from_shape_fn((lengths.len(), timesteps), |(row, t)| t < lengths[row]);
+                    (vec![lengths.len(), timesteps], mask)
+                }
+            };
+            if found != [batch, timesteps] {
+                return Err(Error::InputShape { input, found, expected: format!("[{batch}, {timesteps}]") });
+            }
+            masks[index] = Some(mask);
+        }
+        Ok(masks)
     }
 
     fn bind_states<'a, F>(
@@ -192,8 +285,9 @@ impl Model {
     /// The node whose initial states a call sets: the only one of the layer, and not set by the graph already.
     fn state_node(&self, layer: Option<&str>) -> Result<usize> {
         let name = |node: usize| self.layers[self.nodes[node].layer].layer.name();
+        let recurrent = |&node: &usize| !self.layers[self.nodes[node].layer].layer.directions().is_empty();
         let nodes: Vec<usize> = match layer {
-            None => vec![0],
+            None => (0..self.nodes.len()).find(recurrent).into_iter().collect(),
             Some(layer) => (0..self.nodes.len()).filter(|&node| name(node) == layer).collect(),
         };
         let wrong = |node: usize, reason: &str| Error::Argument {
@@ -202,6 +296,7 @@ impl Model {
             reason: reason.to_string(),
         };
         match nodes[..] {
+            [] if layer.is_none() => Err(Error::Graph("no layer of the model has an initial state".into())),
             [] => Err(Error::UnknownLayer { name: layer.unwrap_or_default().to_string(), known: self.layer_names() }),
             [node] if self.nodes[node].initial_state.is_empty() => Ok(node),
             [node] => Err(wrong(node, "the model already sets it from another layer or an input")),

@@ -2,15 +2,18 @@
 
 mod graph;
 mod inputs;
+mod masks;
 mod outputs;
 
-pub use graph::{Graph, LayerId, Tensor};
+pub(crate) use graph::snake_case;
+pub use graph::{Call, Graph, LayerId, Tensor};
 pub(crate) use inputs::Bound;
 pub use inputs::Inputs;
+pub(crate) use masks::{MaskSource, Masks};
 pub use outputs::{DirectionOutputs, Output, Outputs, Role};
 
 use crate::error::{Error, Result};
-use crate::layer::Layer;
+use crate::layer::{Dims, Layer};
 use ndarray::ArrayD;
 use rand::SeedableRng;
 use rand_chacha::ChaCha12Rng;
@@ -48,57 +51,32 @@ pub struct Model {
 pub(crate) struct InputSpec {
     pub name: String,
     pub tensor: usize,
-    /// The only number of timesteps that it takes, where that is fixed.
-    pub timesteps: Option<usize>,
 }
 
-/// A layer and the features of its input, from which its weights' shapes follow.
+/// A layer and the shapes of its inputs at its first call, from which its weights' shapes follow.
 #[derive(Clone, Debug)]
 pub(crate) struct BuiltLayer {
     pub layer: Layer,
-    pub features: usize,
+    pub inputs: Vec<Dims>,
 }
 
 /// One call of a layer.
 #[derive(Clone, Debug)]
 pub(crate) struct Node {
     pub layer: usize,
-    pub input: usize,
+    pub inputs: Vec<usize>,
     /// Hidden and cell states of forward, then of backward; or none.
     pub initial_state: Vec<usize>,
+    /// For the first inputs the mask that the call gives.
+    pub masks: Vec<Option<usize>>,
     /// What the layer returns, in Keras's order.
     pub results: Vec<usize>,
-}
-
-/// The shape of an array in the graph.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Shape {
-    /// `[batch, timesteps, features]`, with the timesteps of the input of this index.
-    Sequence { timesteps_of: usize, features: usize },
-    /// `[batch, features]`
-    Vector { features: usize },
-}
-
-impl Shape {
-    pub fn features(self) -> usize {
-        match self {
-            Shape::Sequence { features, .. } | Shape::Vector { features } => features,
-        }
-    }
-
-    #[cfg_attr(not(feature = "gpu"), allow(dead_code))]
-    pub fn dimensions(self, batch: usize, timesteps: &[usize]) -> Vec<usize> {
-        match self {
-            Shape::Sequence { timesteps_of, features } => vec![batch, timesteps[timesteps_of], features],
-            Shape::Vector { features } => vec![batch, features],
-        }
-    }
 }
 
 /// An array in the graph.
 #[derive(Clone, Debug)]
 pub(crate) struct TensorSpec {
-    pub shape: Shape,
+    pub shape: Dims,
     pub role: Role,
     /// The layer or input that it comes from.
     pub source: String,
@@ -107,7 +85,7 @@ pub(crate) struct TensorSpec {
 impl Model {
     /// Layers in a row, on an input of `[batch, timesteps, features]`; Keras's `Sequential`.
     ///
-    /// Every layer but the last needs `return_sequences`. Layers without a name get Keras's:
+    /// Every recurrent layer before another one needs `return_sequences`. Layers without a name get Keras's:
     /// the class in snake case, with a counter.
     ///
     /// # Errors
@@ -137,7 +115,7 @@ impl Model {
         let mut rng = ChaCha12Rng::seed_from_u64(seed);
         for built in &mut self.layers {
             check_weight_memory(built)?;
-            built.layer.initialize(built.features, &mut rng);
+            built.layer.initialize(&built.inputs, &mut rng);
         }
         Ok(self)
     }
@@ -159,7 +137,7 @@ impl Model {
     pub fn set_weights(&mut self, layer: &str, arrays: impl IntoIterator<Item = ArrayD<f32>>) -> Result<()> {
         let known = self.layer_names();
         match self.layers.iter_mut().find(|built| built.layer.name() == layer) {
-            Some(built) => built.layer.set_weights(built.features, arrays.into_iter().collect()),
+            Some(built) => built.layer.set_weights(&built.inputs, arrays.into_iter().collect()),
             None => Err(Error::UnknownLayer { name: layer.to_string(), known }),
         }
     }
@@ -196,11 +174,29 @@ impl Model {
 
     /// That every layer has weights.
     pub(crate) fn check_weights(&self) -> Result<()> {
-        let missing = self.layers().find(|layer| layer.directions().iter().any(|(_, l)| l.weights().is_none()));
-        match missing {
-            Some(layer) => Err(Error::MissingWeights { layer: layer.name().to_string() }),
+        let missing = |built: &&BuiltLayer| {
+            !built.layer.weight_specs(&built.inputs).is_empty() && built.layer.weight_arrays().is_none()
+        };
+        match self.layers.iter().find(missing) {
+            Some(built) => Err(Error::MissingWeights { layer: built.layer.name().to_string() }),
             None => Ok(()),
         }
+    }
+
+    /// The shape of every array but the batch, for inputs of these shapes.
+    pub(crate) fn shapes(&self, inputs: &[&[usize]]) -> Result<Vec<Vec<usize>>> {
+        let mut shapes: Vec<Dims> = vec![Vec::new(); self.tensors.len()];
+        for (input, shape) in self.inputs.iter().zip(inputs) {
+            shapes[input.tensor] = shape.iter().map(|&n| Some(n)).collect();
+        }
+        for node in &self.nodes {
+            let inputs: Vec<_> = node.inputs.iter().map(|&t| shapes[t].clone()).collect();
+            let results = self.layers[node.layer].layer.results(&inputs)?;
+            for (&tensor, (_, shape)) in node.results.iter().zip(results) {
+                shapes[tensor] = shape;
+            }
+        }
+        Ok(shapes.into_iter().map(|shape| shape.into_iter().flatten().collect()).collect())
     }
 }
 
@@ -212,13 +208,11 @@ impl TensorSpec {
 
 /// Refuses weights of more than 2^40 bytes before anything is allocated.
 fn check_weight_memory(built: &BuiltLayer) -> Result<()> {
-    for (_, layer) in built.layer.directions() {
-        for (weight, shape) in layer.weight_shapes(built.features) {
-            let bytes = shape.iter().try_fold(4usize, |bytes, &n| bytes.checked_mul(n));
-            if bytes.is_none_or(|bytes| bytes > 1 << 40) {
-                let what = format!("{weight} {shape:?} of layer {:?}", built.layer.name());
-                return Err(Error::OutOfMemory { what });
-            }
+    for weight in built.layer.weight_specs(&built.inputs) {
+        let bytes = weight.shape.iter().try_fold(4usize, |bytes, &n| bytes.checked_mul(n));
+        if bytes.is_none_or(|bytes| bytes > 1 << 40) {
+            let what = format!("{} {:?} of layer {:?}", weight.name, weight.shape, built.layer.name());
+            return Err(Error::OutOfMemory { what });
         }
     }
     Ok(())

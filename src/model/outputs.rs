@@ -19,6 +19,13 @@ pub enum Role {
     CellState(Direction),
 }
 
+impl Role {
+    /// Whether it is a final state.
+    pub(crate) fn is_state(self) -> bool {
+        matches!(self, Role::HiddenState(_) | Role::CellState(_))
+    }
+}
+
 impl fmt::Display for Role {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -1,5 +1,6 @@
 use super::Real;
 use crate::layer::Activation;
+use ndarray::{ArrayD, Axis};
 
 /// An activation's value, as `keras.activations` defines it. NaN stays NaN.
 ///
@@ -19,12 +20,12 @@ pub fn activate<F: Real>(activation: Activation, x: F) -> F {
         Activation::HardSigmoid => unit_clip(x / f(6.0) + f(0.5)),
         Activation::HardSigmoidKeras2 => unit_clip(f(0.2) * x + f(0.5)),
         Activation::Softsign => x / (one + x.abs()),
-        Activation::Softplus => above(F::zero(), x) + (-x.abs()).exp().ln_1p(),
-        Activation::Elu => {
+        Activation::Softplus => softplus(x),
+        Activation::Elu(alpha) => {
             if x > F::zero() {
                 x
             } else {
-                x.exp_m1()
+                f(f32::from(alpha).into()) * x.exp_m1()
             }
         }
         Activation::Selu => {
@@ -41,14 +42,78 @@ pub fn activate<F: Real>(activation: Activation, x: F) -> F {
                 above(F::zero(), x)
             }
         }
-        Activation::LeakyRelu => {
+        Activation::LeakyRelu(slope) => {
             if x > F::zero() {
                 x
             } else {
-                f(0.2) * x
+                f(f32::from(slope).into()) * x
             }
         }
+        Activation::HardTanh => clip(x, -one, one),
+        Activation::HardShrink => {
+            if x.abs() <= f(0.5) {
+                F::zero()
+            } else {
+                x
+            }
+        }
+        Activation::SoftShrink => {
+            if x > f(0.5) {
+                x - f(0.5)
+            } else if x < f(-0.5) {
+                x + f(0.5)
+            } else {
+                x * F::zero()
+            }
+        }
+        Activation::LogSigmoid => -softplus(-x),
+        Activation::Mish => x * softplus(x).tanh(),
+        Activation::Squareplus => (x + (x * x + f(4.0)).sqrt()) / f(2.0),
+        Activation::SparsePlus => {
+            if x <= -one {
+                F::zero()
+            } else if x < one {
+                (x + one) * (x + one) / f(4.0)
+            } else {
+                x
+            }
+        }
+        Activation::SparseSigmoid => clip((x + one) / f(2.0), F::zero(), one),
+        Activation::TanhShrink => x - x.tanh(),
+        Activation::Gelu => x * f(0.5) * (one + (x / f(2.0).sqrt()).error_function()),
+        Activation::GeluApproximate => {
+            let inner = f((2.0 / std::f64::consts::PI).sqrt()) * (x + f(0.044_715) * x * x * x);
+            x * f(0.5) * (one + inner.tanh())
+        }
+        // Of a single value: `activate_rows` is what layers call.
+        Activation::Softmax => x - x + one,
+        Activation::LogSoftmax => x - x,
     }
+}
+
+/// An activation over the rows of an array: the softmaxes over its last axis, all others value by value.
+pub(super) fn activate_rows<F: Real>(activation: Activation, array: &mut ArrayD<F>) {
+    let log = match activation {
+        Activation::Softmax => false,
+        Activation::LogSoftmax => true,
+        _ => return array.mapv_inplace(|x| activate(activation, x)),
+    };
+    let last = Axis(array.ndim() - 1);
+    for mut row in array.lanes_mut(last) {
+        let max = row.iter().fold(F::neg_infinity(), |max, &x| if x > max || x.is_nan() { x } else { max });
+        row.mapv_inplace(|x| x - max);
+        let sum: F = row.iter().map(|x| x.exp()).fold(F::zero(), |sum, e| sum + e);
+        row.mapv_inplace(|x| if log { x - sum.ln() } else { x.exp() / sum });
+    }
+}
+
+fn softplus<F: Real>(x: F) -> F {
+    above(F::zero(), x) + (-x.abs()).exp().ln_1p()
+}
+
+/// `clip(x, low, high)` that keeps NaN.
+fn clip<F: Real>(x: F, low: F, high: F) -> F {
+    if x > high { high } else { above(low, x) }
 }
 
 fn sigmoid<F: Real>(x: F) -> F {
@@ -62,5 +127,5 @@ fn above<F: Real>(low: F, x: F) -> F {
 
 /// `clip(x, 0, 1)` that keeps NaN.
 fn unit_clip<F: Real>(x: F) -> F {
-    if x > F::one() { F::one() } else { above(F::zero(), x) }
+    clip(x, F::zero(), F::one())
 }

@@ -3,29 +3,40 @@
 
 mod activation;
 mod cell;
-mod layer;
+mod feedforward;
+mod masks;
+mod recurrent;
 
 pub use activation::activate;
 
 use crate::error::Result;
+use crate::layer::Layer;
 use crate::model::{Bound, Inputs, Model, Output, Outputs};
-use ndarray::{ArrayD, LinalgScalar, NdFloat};
+use ndarray::{Array2, ArrayD, LinalgScalar, NdFloat};
 
 /// `f32` or `f64`.
 pub trait Real: NdFloat + LinalgScalar + Default {
     /// The nearest value.
     fn nearest(value: f64) -> Self;
+    /// `erf(x) = 2/√π ∫₀ˣ exp(-t²) dt`
+    fn error_function(self) -> Self;
 }
 
 impl Real for f32 {
     fn nearest(value: f64) -> f32 {
         value as f32
     }
+    fn error_function(self) -> f32 {
+        libm::erff(self)
+    }
 }
 
 impl Real for f64 {
     fn nearest(value: f64) -> f64 {
         value
+    }
+    fn error_function(self) -> f64 {
+        libm::erf(self)
     }
 }
 
@@ -44,21 +55,32 @@ impl Real for f64 {
 /// ```
 pub fn run<'a, F: Real>(model: &Model, inputs: impl Into<Inputs<'a, F>>) -> Result<Outputs<F>> {
     model.check_weights()?;
-    run_bound(model, &model.bind(inputs.into())?)
+    run_bound(model, &model.bind(inputs.into())?, &mut Carried::default())
 }
 
-pub(crate) fn run_bound<F: Real>(model: &Model, inputs: &Bound<'_, F>) -> Result<Outputs<F>> {
+/// The states that stateful layers ended with: of each node in Keras's order; empty before the first call.
+pub(crate) type Carried<F> = Vec<Vec<Option<Array2<F>>>>;
+
+pub(crate) fn run_bound<F: Real>(model: &Model, inputs: &Bound<'_, F>, carried: &mut Carried<F>) -> Result<Outputs<F>> {
     let mut arrays: Vec<Option<ArrayD<F>>> = vec![None; model.tensors.len()];
     for (input, array) in model.inputs.iter().zip(&inputs.arrays) {
         arrays[input.tensor] = Some(array.to_owned());
     }
-    for (node, given) in model.nodes.iter().zip(&inputs.states) {
+    carried.resize(model.nodes.len(), Vec::new());
+    let mut masks = masks::Evaluated::new(model, inputs);
+    for (index, node) in model.nodes.iter().enumerate() {
         let layer = &model.layers[node.layer].layer;
-        let states: Vec<Option<ArrayD<F>>> = match node.initial_state.is_empty() {
-            true => given.iter().map(|state| state.map(|s| s.to_owned().into_dyn())).collect(),
-            false => node.initial_state.iter().map(|&t| arrays[t].clone()).collect(),
+        let node_masks = masks.of_node(index, &arrays);
+        let read = node.inputs.iter().filter_map(|&t| arrays[t].as_ref()).collect::<Vec<_>>();
+        let results = match layer {
+            Layer::Feedforward(layer) => feedforward::run(layer, &read, &node_masks)?,
+            layer => {
+                let from_graph = node.initial_state.iter().map(|&t| arrays[t].clone());
+                let given = inputs.states[index].iter().map(|state| state.map(|s| s.to_owned().into_dyn()));
+                let states = if node.initial_state.is_empty() { given.collect() } else { from_graph.collect() };
+                recurrent::run(layer, &read, node_masks[0].as_ref(), states, &mut carried[index])?
+            }
         };
-        let results = layer::run(layer, arrays[node.input].as_ref(), states)?;
         for (&tensor, result) in node.results.iter().zip(results) {
             arrays[tensor] = Some(result);
         }

@@ -1,0 +1,176 @@
+//! Attention.
+
+use super::Initializer;
+use super::core::size;
+use super::feedforward::{Definition, Dims, WeightSpec, Wrong, arguments, features, shown};
+use std::ops::RangeInclusive;
+
+/// How [`Attention`] scores a query with a key.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum ScoreMode {
+    /// `scale · (query · key)`
+    #[default]
+    Dot,
+    /// `concat_score_weight · Σ tanh(scale · (query + key))`
+    Concat,
+}
+
+/// The output of an attention on query, value and perhaps key, whose keys have the query's features.
+fn attended(inputs: &[Dims]) -> Result<Dims, String> {
+    let (query, value) = (&inputs[0], &inputs[1]);
+    let key = inputs.get(2).unwrap_or(value);
+    if [query, value, key].iter().any(|dims| dims.len() != 2) {
+        return Err(format!(
+            "it reads [batch, timesteps, features], and its first inputs are {} and {}",
+            shown(query),
+            shown(value)
+        ));
+    }
+    if features(query)? != features(key)? {
+        return Err(format!("the query has {} features and the key {}", features(query)?, features(key)?));
+    }
+    same_timesteps(value, key)?;
+    Ok(vec![query[0], value[1]])
+}
+
+fn same_timesteps(value: &Dims, key: &Dims) -> Result<(), String> {
+    match (value[0], key[0]) {
+        (Some(v), Some(k)) if v != k => Err(format!("the value has {v} timesteps and the key {k}")),
+        _ => Ok(()),
+    }
+}
+
+arguments! {
+    /// Keras's `Attention`, called on query, value and perhaps key (default the value), each
+    /// `[batch, timesteps, features]`: `softmax(scores) · value` (Luong et al. 2015). Masked values get no weight,
+    /// and at masked queries the output is zero.
+    Attention() {
+        /// Multiply by a trained scale (default false).
+        use_scale: bool = false,
+        /// How a query is scored with a key (default dot).
+        score_mode: ScoreMode = ScoreMode::Dot,
+        /// A query sees no later values (Keras's argument of the call; default false).
+        use_causal_mask: bool = false,
+    }
+}
+
+impl Definition for Attention {
+    fn class_name(&self) -> &'static str {
+        "Attention"
+    }
+
+    fn inputs(&self) -> RangeInclusive<usize> {
+        2..=3
+    }
+
+    fn output(&self, inputs: &[Dims]) -> Result<Dims, String> {
+        attended(inputs)
+    }
+
+    fn weights(&self, _: &[Dims]) -> Vec<WeightSpec> {
+        let scalar = |name| WeightSpec::new(name, [], Initializer::Ones);
+        let scale = self.use_scale.then(|| scalar("scale"));
+        let concat = (self.score_mode == ScoreMode::Concat).then(|| scalar("concat_score_weight"));
+        scale.into_iter().chain(concat).collect()
+    }
+}
+
+arguments! {
+    /// Keras's `AdditiveAttention`: [`Attention`] with scores `Σ scale · tanh(query + key)` (Bahdanau et al. 2014).
+    AdditiveAttention() {
+        /// Multiply each feature by a trained scale (default true).
+        use_scale: bool = true,
+        /// A query sees no later values (Keras's argument of the call; default false).
+        use_causal_mask: bool = false,
+    }
+}
+
+impl Definition for AdditiveAttention {
+    fn class_name(&self) -> &'static str {
+        "AdditiveAttention"
+    }
+
+    fn inputs(&self) -> RangeInclusive<usize> {
+        2..=3
+    }
+
+    fn output(&self, inputs: &[Dims]) -> Result<Dims, String> {
+        attended(inputs)
+    }
+
+    fn weights(&self, inputs: &[Dims]) -> Vec<WeightSpec> {
+        let length = features(&inputs[0]).unwrap_or(0);
+        let scale = self.use_scale.then(|| WeightSpec::new("scale", [length], Initializer::GlorotUniform));
+        scale.into_iter().collect()
+    }
+}
+
+arguments! {
+    /// Keras's `MultiHeadAttention`, called on query, value and perhaps key (default the value), each
+    /// `[batch, timesteps, features]` (Vaswani et al. 2017).
+    MultiHeadAttention(num_heads: usize, key_dim: usize) {
+        /// The size of a value in a head (default `key_dim`).
+        value_dim: Option<usize> = None,
+        /// Add biases to the projections (default true).
+        use_bias: bool = true,
+        /// The features of the output (default the query's).
+        output_features: Option<usize> = None,
+        /// A query sees no later values (Keras's argument of the call; default false).
+        use_causal_mask: bool = false,
+    }
+}
+
+impl MultiHeadAttention {
+    pub(crate) fn value_size(&self) -> usize {
+        self.value_dim.unwrap_or(self.key_dim)
+    }
+}
+
+impl Definition for MultiHeadAttention {
+    fn class_name(&self) -> &'static str {
+        "MultiHeadAttention"
+    }
+
+    fn check(&self) -> Result<(), Wrong> {
+        size("num_heads", self.num_heads)?;
+        size("key_dim", self.key_dim)?;
+        size("value_dim", self.value_size())?;
+        size("num_heads", self.num_heads.saturating_mul(self.key_dim.max(self.value_size())))?;
+        size("output_shape", self.output_features.unwrap_or(1))
+    }
+
+    fn inputs(&self) -> RangeInclusive<usize> {
+        2..=3
+    }
+
+    fn output(&self, inputs: &[Dims]) -> Result<Dims, String> {
+        let key = inputs.get(2).unwrap_or(&inputs[1]);
+        for dims in inputs {
+            if dims.len() != 2 {
+                return Err(format!("it reads [batch, timesteps, features], and an input is {}", shown(dims)));
+            }
+            features(dims)?;
+        }
+        same_timesteps(&inputs[1], key)?;
+        Ok(vec![inputs[0][0], self.output_features.or(inputs[0][1])])
+    }
+
+    fn weights(&self, inputs: &[Dims]) -> Vec<WeightSpec> {
+        let from = |index: usize| inputs.get(index).and_then(|dims| features(dims).ok()).unwrap_or(0);
+        let key_features = if inputs.len() > 2 { from(2) } else { from(1) };
+        let (heads, key, value) = (self.num_heads, self.key_dim, self.value_size());
+        let output = self.output_features.unwrap_or(from(0));
+        let projections: [(_, _, Vec<usize>, Vec<usize>); 4] = [
+            ("query kernel", "query bias", vec![from(0), heads, key], vec![heads, key]),
+            ("key kernel", "key bias", vec![key_features, heads, key], vec![heads, key]),
+            ("value kernel", "value bias", vec![from(1), heads, value], vec![heads, value]),
+            ("attention_output kernel", "attention_output bias", vec![heads, value, output], vec![output]),
+        ];
+        let mut weights = Vec::new();
+        for (kernel_name, bias_name, kernel, bias) in projections {
+            weights.push(WeightSpec::new(kernel_name, kernel, Initializer::GlorotUniform));
+            weights.extend(self.use_bias.then(|| WeightSpec::new(bias_name, bias, Initializer::Zeros)));
+        }
+        weights
+    }
+}

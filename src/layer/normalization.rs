@@ -1,0 +1,137 @@
+//! Normalizations.
+
+use super::Initializer;
+use super::feedforward::{Definition, Dims, WeightSpec, arguments, axis_of};
+
+arguments! {
+    /// Keras's `LayerNormalization`: `(x - mean) / √(variance + epsilon) · gamma + beta`, mean and variance over
+    /// `axis` (Ba et al. 2016).
+    LayerNormalization() {
+        /// The axes that are normalized together (default the last), in Keras's count.
+        axis: Vec<isize> = vec![-1],
+        /// Added to the variance (default 0.001).
+        epsilon: f32 = 1e-3,
+        /// Add beta (default true).
+        center: bool = true,
+        /// Multiply by gamma (default true).
+        scale: bool = true,
+    }
+}
+
+/// The axes, sorted, as indices of [`Dims`]; each has to have a fixed length where there is a weight.
+pub(crate) fn axes_of(axes: &[isize], dims: &Dims) -> Result<Vec<usize>, String> {
+    let mut axes = axes.iter().map(|&axis| axis_of(axis, dims.len())).collect::<Result<Vec<_>, _>>()?;
+    axes.sort_unstable();
+    axes.dedup();
+    Ok(axes)
+}
+
+/// That the weights' axes have fixed lengths.
+fn fixed(axes: &[usize], dims: &Dims) -> Result<Vec<usize>, String> {
+    let lengths = axes.iter().map(|&axis| dims[axis]).collect::<Option<_>>();
+    lengths.ok_or_else(|| "an axis that it normalizes has no fixed length".to_string())
+}
+
+fn gamma_beta(shape: &[usize], gamma: bool, beta: bool) -> Vec<WeightSpec> {
+    let gamma = gamma.then(|| WeightSpec::new("gamma", shape, Initializer::Ones));
+    gamma.into_iter().chain(beta.then(|| WeightSpec::new("beta", shape, Initializer::Zeros))).collect()
+}
+
+impl Definition for LayerNormalization {
+    fn class_name(&self) -> &'static str {
+        "LayerNormalization"
+    }
+
+    fn output(&self, inputs: &[Dims]) -> Result<Dims, String> {
+        let axes = axes_of(&self.axis, &inputs[0])?;
+        if self.center || self.scale {
+            fixed(&axes, &inputs[0])?;
+        }
+        Ok(inputs[0].clone())
+    }
+
+    fn weights(&self, inputs: &[Dims]) -> Vec<WeightSpec> {
+        let shape = axes_of(&self.axis, &inputs[0]).and_then(|axes| fixed(&axes, &inputs[0]));
+        gamma_beta(&shape.unwrap_or_default(), self.scale, self.center)
+    }
+}
+
+arguments! {
+    /// Keras's `RMSNormalization`: `x / √(mean(x²) + epsilon) · scale` (Zhang & Sennrich 2019).
+    RmsNormalization() {
+        /// The axes that are normalized together (default the last), in Keras's count.
+        axis: Vec<isize> = vec![-1],
+        /// Added to the mean square (default 1e-6).
+        epsilon: f32 = 1e-6,
+    }
+}
+
+impl Definition for RmsNormalization {
+    fn class_name(&self) -> &'static str {
+        "RMSNormalization"
+    }
+
+    fn output(&self, inputs: &[Dims]) -> Result<Dims, String> {
+        fixed(&axes_of(&self.axis, &inputs[0])?, &inputs[0])?;
+        Ok(inputs[0].clone())
+    }
+
+    fn weights(&self, inputs: &[Dims]) -> Vec<WeightSpec> {
+        let shape = axes_of(&self.axis, &inputs[0]).and_then(|axes| fixed(&axes, &inputs[0]));
+        vec![WeightSpec::new("scale", shape.unwrap_or_default(), Initializer::Ones)]
+    }
+}
+
+arguments! {
+    /// Keras's `BatchNormalization` at inference: `(x - moving_mean) / √(moving_variance + epsilon) · gamma + beta`
+    /// (Ioffe & Szegedy 2015).
+    BatchNormalization() {
+        /// The axis that the weights go along (default -1, the last), in Keras's count.
+        axis: isize = -1,
+        /// Added to the variance (default 0.001).
+        epsilon: f32 = 1e-3,
+        /// Add beta (default true).
+        center: bool = true,
+        /// Multiply by gamma (default true).
+        scale: bool = true,
+    }
+}
+
+impl Definition for BatchNormalization {
+    fn class_name(&self) -> &'static str {
+        "BatchNormalization"
+    }
+
+    fn output(&self, inputs: &[Dims]) -> Result<Dims, String> {
+        fixed(&[axis_of(self.axis, inputs[0].len())?], &inputs[0])?;
+        Ok(inputs[0].clone())
+    }
+
+    fn weights(&self, inputs: &[Dims]) -> Vec<WeightSpec> {
+        let axis = axis_of(self.axis, inputs[0].len()).unwrap_or(0);
+        let shape = fixed(&[axis], &inputs[0]).unwrap_or_default();
+        let mut weights = gamma_beta(&shape, self.scale, self.center);
+        weights.push(WeightSpec::new("moving_mean", shape.clone(), Initializer::Zeros));
+        weights.push(WeightSpec::new("moving_variance", shape, Initializer::Ones));
+        weights
+    }
+}
+
+arguments! {
+    /// Keras's `UnitNormalization`: `x / max(‖x‖, √1e-12)`, the norm over `axis`.
+    UnitNormalization() {
+        /// The axes that get length one (default the last), in Keras's count.
+        axis: Vec<isize> = vec![-1],
+    }
+}
+
+impl Definition for UnitNormalization {
+    fn class_name(&self) -> &'static str {
+        "UnitNormalization"
+    }
+
+    fn output(&self, inputs: &[Dims]) -> Result<Dims, String> {
+        axes_of(&self.axis, &inputs[0])?;
+        Ok(inputs[0].clone())
+    }
+}

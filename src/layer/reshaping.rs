@@ -1,0 +1,205 @@
+//! Layers that only move values.
+
+use super::core::size;
+use super::feedforward::{Definition, Dims, MaskRule, Wrong, arguments, sequence, shown};
+
+/// The product of the axes, where all are known.
+fn count(dims: &Dims) -> Option<usize> {
+    dims.iter().try_fold(1usize, |product, axis| axis.map(|n| product.saturating_mul(n)))
+}
+
+arguments! {
+    /// Keras's `Flatten`: all axes but the batch into one.
+    Flatten() {}
+}
+
+impl Definition for Flatten {
+    fn class_name(&self) -> &'static str {
+        "Flatten"
+    }
+
+    fn output(&self, inputs: &[Dims]) -> Result<Dims, String> {
+        Ok(vec![count(&inputs[0])])
+    }
+
+    fn masking(&self) -> MaskRule {
+        MaskRule::Drop
+    }
+}
+
+arguments! {
+    /// Keras's `Reshape`: the same values in order, in other axes.
+    Reshape(
+        /// The axes but the batch; `None` (Keras's -1, at most one) is what the others leave.
+        target_shape: Vec<Option<usize>>
+    ) {}
+}
+
+impl Definition for Reshape {
+    fn class_name(&self) -> &'static str {
+        "Reshape"
+    }
+
+    fn check(&self) -> Result<(), Wrong> {
+        if self.target_shape.iter().filter(|axis| axis.is_none()).count() > 1 {
+            return Err(("target_shape", "more than one axis is -1".to_string()));
+        }
+        self.target_shape.iter().flatten().try_for_each(|&n| size("target_shape", n))
+    }
+
+    fn output(&self, inputs: &[Dims]) -> Result<Dims, String> {
+        let Some(count) = count(&inputs[0]) else { return Ok(self.target_shape.clone()) };
+        let known = self.target_shape.iter().flatten().fold(1usize, |product, &n| product.saturating_mul(n));
+        let open = self.target_shape.iter().any(Option::is_none);
+        if (open && count % known != 0) || (!open && count != known) {
+            return Err(format!("{count} values of {} don't fit {}", shown(&inputs[0]), shown(&self.target_shape)));
+        }
+        Ok(self.target_shape.iter().map(|axis| axis.or(Some(count / known))).collect())
+    }
+
+    fn masking(&self) -> MaskRule {
+        MaskRule::Drop
+    }
+}
+
+arguments! {
+    /// Keras's `Permute`: the axes in another order.
+    Permute(
+        /// The axes in their new order, in Keras's count: 1 is the first after the batch.
+        dims: Vec<usize>
+    ) {}
+}
+
+impl Definition for Permute {
+    fn class_name(&self) -> &'static str {
+        "Permute"
+    }
+
+    fn check(&self) -> Result<(), Wrong> {
+        let mut sorted = self.dims.clone();
+        sorted.sort_unstable();
+        match sorted.iter().copied().eq(1..=self.dims.len()) {
+            true => Ok(()),
+            false => Err(("dims", format!("{:?} is no order of 1 to {}", self.dims, self.dims.len()))),
+        }
+    }
+
+    fn output(&self, inputs: &[Dims]) -> Result<Dims, String> {
+        match inputs[0].len() == self.dims.len() {
+            true => Ok(self.dims.iter().map(|&axis| inputs[0][axis - 1]).collect()),
+            false => Err(format!("it orders {} axes, and its input is {}", self.dims.len(), shown(&inputs[0]))),
+        }
+    }
+
+    fn masking(&self) -> MaskRule {
+        MaskRule::Drop
+    }
+}
+
+arguments! {
+    /// Keras's `RepeatVector`: `[batch, features]` to `[batch, n, features]`.
+    RepeatVector(n: usize) {}
+}
+
+impl Definition for RepeatVector {
+    fn class_name(&self) -> &'static str {
+        "RepeatVector"
+    }
+
+    fn check(&self) -> Result<(), Wrong> {
+        size("n", self.n)
+    }
+
+    fn output(&self, inputs: &[Dims]) -> Result<Dims, String> {
+        match inputs[0][..] {
+            [features] => Ok(vec![Some(self.n), features]),
+            _ => Err(format!("it reads [batch, features], and its input is {}", shown(&inputs[0]))),
+        }
+    }
+
+    fn masking(&self) -> MaskRule {
+        MaskRule::Drop
+    }
+}
+
+arguments! {
+    /// Keras's `Cropping1D`: without the first and the last timesteps.
+    Cropping1d(
+        /// How many at the start and at the end.
+        cropping: (usize, usize)
+    ) {}
+}
+
+impl Definition for Cropping1d {
+    fn class_name(&self) -> &'static str {
+        "Cropping1D"
+    }
+
+    fn output(&self, inputs: &[Dims]) -> Result<Dims, String> {
+        let (timesteps, features) = sequence(&inputs[0])?;
+        let away = self.cropping.0.saturating_add(self.cropping.1);
+        match timesteps {
+            Some(t) if t <= away => Err(format!("it takes {away} timesteps away, and there are {t}")),
+            _ => Ok(vec![timesteps.map(|t| t - away), features]),
+        }
+    }
+
+    fn masking(&self) -> MaskRule {
+        MaskRule::Drop
+    }
+}
+
+arguments! {
+    /// Keras's `ZeroPadding1D`: zeros before the first and after the last timestep.
+    ZeroPadding1d(
+        /// How many at the start and at the end.
+        padding: (usize, usize)
+    ) {}
+}
+
+impl Definition for ZeroPadding1d {
+    fn class_name(&self) -> &'static str {
+        "ZeroPadding1D"
+    }
+
+    fn check(&self) -> Result<(), Wrong> {
+        size("padding", self.padding.0 + 1)?;
+        size("padding", self.padding.1 + 1)
+    }
+
+    fn output(&self, inputs: &[Dims]) -> Result<Dims, String> {
+        let (timesteps, features) = sequence(&inputs[0])?;
+        Ok(vec![timesteps.map(|t| t + self.padding.0 + self.padding.1), features])
+    }
+
+    fn masking(&self) -> MaskRule {
+        MaskRule::Drop
+    }
+}
+
+arguments! {
+    /// Keras's `UpSampling1D`: every timestep several times.
+    UpSampling1d() {
+        /// How often (default 2).
+        size: usize = 2,
+    }
+}
+
+impl Definition for UpSampling1d {
+    fn class_name(&self) -> &'static str {
+        "UpSampling1D"
+    }
+
+    fn check(&self) -> Result<(), Wrong> {
+        size("size", self.size)
+    }
+
+    fn output(&self, inputs: &[Dims]) -> Result<Dims, String> {
+        let (timesteps, features) = sequence(&inputs[0])?;
+        Ok(vec![timesteps.map(|t| t * self.size), features])
+    }
+
+    fn masking(&self) -> MaskRule {
+        MaskRule::Drop
+    }
+}
