@@ -19,6 +19,17 @@ pub(crate) enum MaskSource {
     Concatenate(Vec<(usize, Option<usize>)>),
 }
 
+#[cfg_attr(not(feature = "gpu"), allow(dead_code))]
+impl MaskSource {
+    /// The arrays that it is made from.
+    pub fn tensors(&self) -> Vec<usize> {
+        match self {
+            MaskSource::Tensor(tensor) | MaskSource::Values { tensor, .. } => vec![*tensor],
+            MaskSource::Given(_) | MaskSource::Any(_) | MaskSource::Concatenate(_) => vec![],
+        }
+    }
+}
+
 /// The masks of a call.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Masks {
