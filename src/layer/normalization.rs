@@ -10,7 +10,7 @@ arguments! {
         /// The axes that are normalized together (default the last), in Keras's count.
         axis: Vec<isize> = vec![-1],
         /// Added to the variance (default 0.001).
-        epsilon: f32 = 1e-3,
+        epsilon: f64 = 1e-3,
         /// Add beta (default true).
         center: bool = true,
         /// Multiply by gamma (default true).
@@ -62,7 +62,7 @@ arguments! {
         /// The axes that are normalized together (default the last), in Keras's count.
         axis: Vec<isize> = vec![-1],
         /// Added to the mean square (default 1e-6).
-        epsilon: f32 = 1e-6,
+        epsilon: f64 = 1e-6,
     }
 }
 
@@ -89,7 +89,7 @@ arguments! {
         /// The axis that the weights go along (default -1, the last), in Keras's count.
         axis: isize = -1,
         /// Added to the variance (default 0.001).
-        epsilon: f32 = 1e-3,
+        epsilon: f64 = 1e-3,
         /// Add beta (default true).
         center: bool = true,
         /// Multiply by gamma (default true).
@@ -118,7 +118,7 @@ impl Definition for BatchNormalization {
 }
 
 arguments! {
-    /// Keras's `UnitNormalization`: `x / max(‖x‖, √1e-12)`, the norm over `axis`.
+    /// Keras's `UnitNormalization`: `x / max(‖x‖, 1e-12)`, the norm over `axis`.
     UnitNormalization() {
         /// The axes that get length one (default the last), in Keras's count.
         axis: Vec<isize> = vec![-1],

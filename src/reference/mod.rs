@@ -78,7 +78,7 @@ pub(crate) fn run_bound<F: Real>(model: &Model, inputs: &Bound<'_, F>, carried: 
                 let from_graph = node.initial_state.iter().map(|&t| arrays[t].clone());
                 let given = inputs.states[index].iter().map(|state| state.map(|s| s.to_owned().into_dyn()));
                 let states = if node.initial_state.is_empty() { given.collect() } else { from_graph.collect() };
-                recurrent::run(layer, &read, node_masks[0].as_ref(), states, &mut carried[index])?
+                recurrent::run(layer, &read, node_masks.first().cloned().flatten(), states, &mut carried[index])?
             }
         };
         for (&tensor, result) in node.results.iter().zip(results) {
