@@ -1,7 +1,7 @@
 //! Normalizations.
 
 use super::Initializer;
-use super::feedforward::{Definition, Dims, WeightSpec, arguments, axis_of};
+use super::feedforward::{Definition, Dims, MaskRule, WeightSpec, arguments, axis_of};
 
 arguments! {
     /// Keras's `LayerNormalization`: `(x - mean) / √(variance + epsilon) · gamma + beta`, mean and variance over
@@ -72,13 +72,21 @@ impl Definition for RmsNormalization {
     }
 
     fn output(&self, inputs: &[Dims]) -> Result<Dims, String> {
-        fixed(&axes_of(&self.axis, &inputs[0])?, &inputs[0])?;
-        Ok(inputs[0].clone())
+        let axes = axes_of(&self.axis, &inputs[0])?;
+        fixed(&axes, &inputs[0])?;
+        match axes.iter().copied().eq(inputs[0].len() - axes.len()..inputs[0].len()) {
+            true => Ok(inputs[0].clone()),
+            false => Err("it only normalizes the last axes: Keras multiplies the scale with those".to_string()),
+        }
     }
 
     fn weights(&self, inputs: &[Dims]) -> Vec<WeightSpec> {
         let shape = axes_of(&self.axis, &inputs[0]).and_then(|axes| fixed(&axes, &inputs[0]));
         vec![WeightSpec::new("scale", shape.unwrap_or_default(), Initializer::Ones)]
+    }
+
+    fn masking(&self) -> MaskRule {
+        MaskRule::Drop
     }
 }
 

@@ -42,6 +42,10 @@ impl<'a> Evaluated<'a> {
                 let masks: Vec<_> = masks.iter().filter_map(|&mask| self.mask(mask, arrays)).collect();
                 masks.into_iter().reduce(|a, b| a | &b)
             }
+            MaskSource::All(masks) => {
+                let masks: Vec<_> = masks.iter().filter_map(|&mask| self.mask(mask, arrays)).collect();
+                masks.into_iter().reduce(|a, b| a & &b)
+            }
             MaskSource::Concatenate(parts) => {
                 let mut masks = Vec::new();
                 for (tensor, mask) in parts {

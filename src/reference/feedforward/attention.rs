@@ -52,7 +52,7 @@ fn attend<F: Real>(
         for ((t, s), score) in weights.indexed_iter_mut() {
             let seen = kept(call, 1, example, s) && (!causal || s <= t);
             if !seen {
-                *score = *score - F::nearest(1e9);
+                *score = masked_score(*score);
             }
         }
         softmax(&mut weights);
@@ -75,10 +75,10 @@ fn softmax<F: Real>(scores: &mut Array2<F>) {
     scores.rows_mut().into_iter().for_each(|mut row| softmax_lane(&mut row, false));
 }
 
-/// A score that has no weight beside any other, and the same weight as its like. Source: TensorFlow's
-/// `dot_product_attention` in Keras.
-fn masked_score<F: Real>() -> F {
-    F::nearest(-0.7 * 3.38953e38)
+/// The score less 1e9, in f32 also where `F` is f64: there masked scores nearly always are the same, so that a query
+/// that sees no value gets the mean of all.
+fn masked_score<F: Real>(score: F) -> F {
+    F::nearest((score.to_f32().unwrap_or(f32::NAN) - 1e9).into())
 }
 
 /// Of each head `softmax(query · key / √key_dim) · value`, of projected queries, keys and values; then projected back.
@@ -91,6 +91,8 @@ pub(super) fn multi_head<F: Real>(layer: &MultiHeadAttention, call: &Call<F>) ->
     let key = projected(call.inputs[key_input], to_key, 1)?;
     let value = projected(call.inputs[1], to_value, 1)?;
     let scale = F::one() / F::nearest(layer.key_dim as f64).sqrt();
+    // Keras's masked score, which outweighs any other; with dropout it takes another path, that of its Softmax layer.
+    let lowest = F::nearest(if layer.dropout > 0.0 { -1e9 } else { -0.7 * 3.38953e38 });
     let (batch, timesteps, _) = query.dim();
     let mut heads = Array3::zeros((batch, timesteps, layer.num_heads * layer.value_size()));
     for example in 0..batch {
@@ -98,13 +100,15 @@ pub(super) fn multi_head<F: Real>(layer: &MultiHeadAttention, call: &Call<F>) ->
             let keys = s![example, .., head * layer.key_dim..(head + 1) * layer.key_dim];
             let values = s![example, .., head * layer.value_size()..(head + 1) * layer.value_size()];
             let mut weights = query.slice(keys).dot(&key.slice(keys).t()) * scale;
-            for ((t, s), score) in weights.indexed_iter_mut() {
-                let seen = kept(call, 0, example, t) && kept(call, 1, example, s) && kept(call, 2, example, s);
-                if !seen || (layer.use_causal_mask && s > t) {
-                    *score = masked_score();
-                }
-            }
+            let seen = |(t, s): (usize, usize)| {
+                let kept = kept(call, 0, example, t) && kept(call, 1, example, s) && kept(call, 2, example, s);
+                kept && (!layer.use_causal_mask || s <= t)
+            };
+            weights.indexed_iter_mut().filter(|(place, _)| !seen(*place)).for_each(|(_, score)| *score = lowest);
             softmax(&mut weights);
+            if layer.dropout > 0.0 {
+                weights.indexed_iter_mut().filter(|(place, _)| !seen(*place)).for_each(|(_, w)| *w = F::zero());
+            }
             heads.slice_mut(values).assign(&weights.dot(&value.slice(values)));
         }
     }
