@@ -17,10 +17,10 @@ struct AttentionScores {
     key_padded: u32,
     scores_padded: u32,
     // 0: scale · Σ query · key; 1: Σ scale · tanh(query + key); 2: scale[1] · Σ tanh(scale[0] · (query + key));
-    // 3: Σ tanh(query + key).
+    // 3: Σ tanh(query + key); 4: the scores are weights already, and masked ones become zero.
     mode: u32,
     causal: u32,
-    // What masked scores become: 0: the score less 1e9; 1: a large negative number.
+    // What masked scores become: 0: the score less 1e9; 1: a number below any other; 2: -1e9.
     replace: u32,
     // Bit 0: query_mask counts here; bit 1: value_mask; bit 2: key_mask.
     masks: u32,
@@ -77,7 +77,18 @@ fn attention_scores(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_
     let row = index / (p.keys * p.queries * p.heads);
     let query_start = (row * p.queries + q) * p.query_padded + head * p.size;
     let key_start = (row * p.keys + k) * p.key_padded + head * p.size;
+    let place = ((row * p.heads + head) * p.queries + q) * p.scores_padded + k;
+    if p.mode == 4u {
+        if !counts(row, q, k) { scores[place] = 0.0; }
+        return;
+    }
     var value = score(query_start, key_start);
-    if !counts(row, q, k) { value = select(value - 1e9, -2.3819763e38, p.replace == 1u); }
-    scores[((row * p.heads + head) * p.queries + q) * p.scores_padded + k] = value;
+    if !counts(row, q, k) {
+        switch p.replace {
+            case 1u: { value = -2.3726710e38; }
+            case 2u: { value = -1e9; }
+            default: { value -= 1e9; }
+        }
+    }
+    scores[place] = value;
 }

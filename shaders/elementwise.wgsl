@@ -11,6 +11,8 @@ struct Elementwise {
     negative_slope: f32,
     max_value: f32,
     threshold: f32,
+    // What lies above the threshold is at least this.
+    lowest: f32,
 }
 
 @group(0) @binding(0) var<uniform> p: Elementwise;
@@ -18,8 +20,11 @@ struct Elementwise {
 @group(0) @binding(2) var<storage, read_write> output: array<vec4<f32>>;
 
 fn relu(v: vec4<f32>) -> vec4<f32> {
-    let above = select(v, vec4(p.max_value), v > vec4(p.max_value));
-    return select(above, p.negative_slope * (v - p.threshold), v < vec4(p.threshold));
+    let at_least = select(v, vec4(p.lowest), v < vec4(p.lowest));
+    let above = select(at_least, vec4(p.max_value), at_least > vec4(p.max_value));
+    var below = vec4(0.0);
+    if p.negative_slope != 0.0 { below = p.negative_slope * (v - p.threshold); }
+    return select(above, below, v <= vec4(p.threshold));
 }
 
 @compute @workgroup_size(WORKGROUP)

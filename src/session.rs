@@ -94,7 +94,8 @@ impl Session {
         }
     }
 
-    /// Makes stateful layers start from zeros again, as Keras's `reset_states`.
+    /// Makes stateful layers start from zeros again, as Keras's `reset_states()`. Otherwise they start from the states
+    /// that the last call ended with.
     ///
     /// ```
     /// use birnn::{Device, Lstm, Model};

@@ -1,7 +1,7 @@
 //! Adapters and the device: which one is chosen, its limits, and how its errors become ours.
 
 use super::kernels::Pipelines;
-use super::plan::Limits;
+use super::plan::{Limits, PARAMETERS};
 use crate::device::{AdapterReport, DeviceInfo, DeviceKind, DeviceOptions};
 use crate::error::{Error, Result};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -143,7 +143,7 @@ impl GpuDevice {
                 workgroups: limits.max_compute_workgroups_per_dimension as usize,
                 budget: options.memory_budget,
             },
-            uniform_stride: u64::from(limits.min_uniform_buffer_offset_alignment).max(64),
+            uniform_stride: u64::from(limits.min_uniform_buffer_offset_alignment).max(4 * PARAMETERS as u64),
             pipelines: Mutex::new(Pipelines::new(&device)),
             device,
             queue,

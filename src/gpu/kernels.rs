@@ -19,6 +19,7 @@ pub(super) enum Kernel {
     Elementwise,
     Affine,
     Combine,
+    CombineMasked,
     NormalizeVectors,
     Pool,
     Embedding,
@@ -61,7 +62,7 @@ macro_rules! wgsl {
 
 impl Kernel {
     #[cfg(test)]
-    pub const ALL: [Kernel; 20] = [
+    pub const ALL: [Kernel; 21] = [
         Kernel::InputProjection,
         Kernel::LoadState,
         Kernel::LstmStep,
@@ -75,6 +76,7 @@ impl Kernel {
         Kernel::Elementwise,
         Kernel::Affine,
         Kernel::Combine,
+        Kernel::CombineMasked,
         Kernel::NormalizeVectors,
         Kernel::Pool,
         Kernel::Embedding,
@@ -100,6 +102,7 @@ impl Kernel {
             Kernel::Elementwise => "elementwise",
             Kernel::Affine => "affine",
             Kernel::Combine => "combine",
+            Kernel::CombineMasked => "combine_masked",
             Kernel::NormalizeVectors => "normalize_vectors",
             Kernel::Pool => "pool",
             Kernel::Embedding => "embedding",
@@ -126,6 +129,7 @@ impl Kernel {
             Kernel::Elementwise => wgsl!["activations", "flat", "elementwise"],
             Kernel::Affine => wgsl!["flat", "affine"],
             Kernel::Combine => wgsl!["flat", "combine"],
+            Kernel::CombineMasked => wgsl!["flat", "combine_masked"],
             Kernel::NormalizeVectors => wgsl!["activations", "flat", "normalize_vectors"],
             Kernel::Pool => wgsl!["flat", "pool"],
             Kernel::Embedding => wgsl!["flat", "embedding"],
@@ -153,7 +157,7 @@ impl Kernel {
             Kernel::Elementwise | Kernel::Combine | Kernel::Masking | Kernel::MaskValues => &[Read, Write],
             Kernel::NormalizeVectors | Kernel::Pool | Kernel::Embedding => &[Read, Read, Write],
             Kernel::AttentionScores => &[Read, Read, Read, Read, Read, Read, Write],
-            Kernel::AttentionApply => &[Read, Read, Read, Write],
+            Kernel::AttentionApply | Kernel::CombineMasked => &[Read, Read, Read, Write],
         }
     }
 

@@ -11,8 +11,8 @@ struct Scores {
     heads: usize,
     mode: usize,
     causal: bool,
-    /// Masked scores become a large negative number, instead of less by 1e9.
-    replace: bool,
+    /// What masked scores become.
+    replace: usize,
     query_factor: f32,
     scale: BufferId,
     /// Of query, value and key.
@@ -32,7 +32,7 @@ impl Planner<'_> {
             heads: 1,
             mode: if layer.score_mode == ScoreMode::Dot { 0 } else { 2 },
             causal: layer.use_causal_mask,
-            replace: false,
+            replace: 0,
             query_factor: 1.0,
             scale: self.parameter(node, 0),
             masks: [None, masks[1], None],
@@ -59,7 +59,7 @@ impl Planner<'_> {
             heads: 1,
             mode: if layer.use_scale { 1 } else { 3 },
             causal: layer.use_causal_mask,
-            replace: false,
+            replace: 0,
             query_factor: 1.0,
             scale: if layer.use_scale { self.parameter(node, 0) } else { BufferId::Nothing },
             masks: [None, masks[1], None],
@@ -94,7 +94,7 @@ impl Planner<'_> {
             heads,
             mode: 0,
             causal: layer.use_causal_mask,
-            replace: true,
+            replace: if layer.dropout > 0.0 { 2 } else { 1 },
             query_factor: 1.0 / (size as f32).sqrt(),
             scale: self.parameter(node, 8),
             masks: [of_node[0], of_node[1], of_node.get(2).copied().flatten()],
@@ -124,6 +124,10 @@ impl Planner<'_> {
         let weights = self.scratch_array(node, vec![rows, scores.heads, queries, keys])?;
         self.scores(scores, query, key, &weights);
         self.normalize_vectors(&weights, Normalization::softmax());
+        if scores.replace == 2 {
+            // Keras's path with dropout: masked weights are zero even where all are masked.
+            self.scores(&Scores { mode: 4, ..*scores }, query, key, &weights);
+        }
         let values = target.values();
         let numbers = parameters([
             values,
@@ -156,7 +160,7 @@ impl Planner<'_> {
             weights.features_padded(),
             scores.mode,
             usize::from(scores.causal),
-            usize::from(scores.replace),
+            scores.replace,
             bits,
             queries.next_multiple_of(4),
             keys.next_multiple_of(4),

@@ -217,7 +217,7 @@ fn pack_batch_normalization(layer: &BatchNormalization, weights: &[ndarray::Arra
     let (mut scales, mut shifts) = (Vec::new(), Vec::new());
     for (index, (&mean, &variance)) in mean.iter().zip(variance).enumerate() {
         let of = |weight: Option<&ndarray::ArrayD<f32>>, default: f64| weight.map_or(default, |w| w[[index]].into());
-        let scale = of(gamma, 1.0) / (f64::from(variance) + f64::from(layer.epsilon)).sqrt();
+        let scale = of(gamma, 1.0) / (f64::from(variance) + layer.epsilon).sqrt();
         scales.push(scale as f32);
         shifts.push((of(beta, 0.0) - f64::from(mean) * scale) as f32);
     }
@@ -269,8 +269,19 @@ impl Planner<'_> {
             },
             layer => {
                 let view = View::inside(self, node, depth);
-                self.masks.of_node[node][0] = None; // it is a mask of the outer timesteps
+                self.keep_inner_masks(node, depth);
                 self.recurrent(node, layer, groups, view)
+            }
+        }
+    }
+
+    /// Forgets the masks that only have the outer timesteps of a TimeDistributed: they say nothing about what the layer
+    /// in it reads.
+    fn keep_inner_masks(&mut self, node: usize, depth: usize) {
+        for slot in 0..self.masks.of_node[node].len() {
+            let axes = |mask| self.masks.shape(self.model, &self.call.shapes, mask).len();
+            if self.masks.of_node[node][slot].is_some_and(|mask| axes(mask) <= depth) {
+                self.masks.of_node[node][slot] = None;
             }
         }
     }
@@ -282,8 +293,8 @@ impl Planner<'_> {
             Kind::Identity(_) => self.copy(source, target, Combine::Store),
             Kind::Activation(layer) => self.activation(layer.activation, source, target),
             Kind::Relu(layer) => {
-                let max_value = layer.max_value.unwrap_or(f32::INFINITY).min(f32::MAX);
-                let numbers = [layer.negative_slope, max_value, layer.threshold];
+                let lowest = if layer.max_value.is_some() { 0.0 } else { f32::MIN };
+                let numbers = [layer.negative_slope, layer.max_value.unwrap_or(f32::MAX), layer.threshold, lowest];
                 self.elementwise(Activation::Linear, Some(numbers), source, target);
             }
             Kind::PRelu(layer) => {
@@ -299,7 +310,7 @@ impl Planner<'_> {
             Kind::LayerNormalization(layer) => {
                 let normalization = Normalization {
                     mode: 2,
-                    epsilon: layer.epsilon,
+                    epsilon: layer.epsilon as f32,
                     gamma: layer.scale.then(|| self.parameter(node, 0)),
                     beta: layer.center.then(|| self.parameter(node, 1)),
                 };
@@ -307,11 +318,11 @@ impl Planner<'_> {
             }
             Kind::RmsNormalization(layer) => {
                 let gamma = Some(self.parameter(node, 0));
-                let normalization = Normalization { mode: 3, epsilon: layer.epsilon, gamma, beta: None };
+                let normalization = Normalization { mode: 3, epsilon: layer.epsilon as f32, gamma, beta: None };
                 self.normalize(node, source, target, &layer.axis, normalization)?;
             }
             Kind::UnitNormalization(layer) => {
-                let normalization = Normalization { mode: 4, epsilon: 1e-12, gamma: None, beta: None };
+                let normalization = Normalization { mode: 4, epsilon: 1e-24, gamma: None, beta: None };
                 self.normalize(node, source, target, &layer.axis, normalization)?;
             }
             Kind::Dense(layer) => {
@@ -366,7 +377,7 @@ impl Planner<'_> {
                 numbers[3] = layer.mask_value.to_bits();
                 self.flat(Kernel::Masking, vec![source.buffer, target.buffer], numbers, vectors);
             }
-            Kind::Merge(layer) => self.merge_arrays(layer.operation, sources, target)?,
+            Kind::Merge(layer) => self.merge_arrays(node, layer.operation, sources, target)?,
             Kind::Concatenate(layer) => {
                 let axis = axis_of(layer.axis, target.shape.len() - 1).map_err(Error::Graph)? + 1;
                 let mut first = 0;
@@ -405,7 +416,7 @@ impl Planner<'_> {
             Kind::MultiHeadAttention(layer) => self.multi_head_attention(node, layer, sources, target)?,
             Kind::TimeDistributed(each) => {
                 let Layer::Feedforward(inside) = &*each.layer else { return Ok(()) };
-                self.masks.of_node[node].fill(None); // they are masks of the outer timesteps
+                self.keep_inner_masks(node, 1);
                 let sources: Vec<_> = sources.iter().map(Array::folded).collect();
                 let target = match target.shape.len() {
                     2 => Array { buffer: target.buffer, shape: vec![target.values()] },
@@ -535,7 +546,18 @@ impl Planner<'_> {
         self.flat(Kernel::Combine, vec![source, target.buffer], numbers, walk.axes.iter().product());
     }
 
-    fn merge_arrays(&mut self, operation: MergeOperation, sources: &[Array], target: &Array) -> Result<()> {
+    fn merge_arrays(
+        &mut self,
+        node: usize,
+        operation: MergeOperation,
+        sources: &[Array],
+        target: &Array,
+    ) -> Result<()> {
+        use MergeOperation::{Maximum, Minimum, Multiply};
+        let masks = self.masks.of_node[node].clone();
+        if matches!(operation, Multiply | Maximum | Minimum) && masks.iter().any(Option::is_some) {
+            return self.merge_masked(node, operation, sources, target, &masks);
+        }
         let last = sources.len() - 1;
         for (index, source) in sources.iter().enumerate() {
             let combine = match operation {
@@ -562,6 +584,82 @@ impl Planner<'_> {
         Ok(())
     }
 
+    /// A product in which masked values count as one, and is zero where all are masked; or the largest or smallest,
+    /// where of a masked value and one that is not the latter is taken.
+    fn merge_masked(
+        &mut self,
+        node: usize,
+        operation: MergeOperation,
+        sources: &[Array],
+        target: &Array,
+        masks: &[Option<usize>],
+    ) -> Result<()> {
+        // The mask of what is joined so far; none where an array had none.
+        let joined = self.scratch_array(node, target.shape[..target.shape.len() - 1].to_vec())?;
+        let mut known = false;
+        for (index, source) in sources.iter().enumerate() {
+            let mask = masks.get(index).copied().flatten().map(BufferId::Mask);
+            let combine = match operation {
+                MergeOperation::Multiply if index > 0 => Combine::Multiply,
+                MergeOperation::Multiply => Combine::Store,
+                MergeOperation::Maximum if index > 0 => Combine::Maximum,
+                MergeOperation::Minimum if index > 0 => Combine::Minimum,
+                _ => Combine::Store,
+            };
+            let joined_mask = (known && operation != MergeOperation::Multiply).then_some(joined.buffer);
+            // The first of a maximum is taken as it is; of a product a masked one is one, too.
+            let source_mask = mask.filter(|_| index > 0 || operation == MergeOperation::Multiply);
+            self.combine_masked(source, target, [source_mask, joined_mask], combine)?;
+            known = mask.is_some() && (known || index == 0);
+            if let (Some(buffer), true) = (mask, known) {
+                let mask = Array { buffer, ..joined.clone() };
+                self.copy(&mask, &joined, if index == 0 { Combine::Store } else { Combine::Maximum });
+            }
+        }
+        if known && operation == MergeOperation::Multiply {
+            self.combine_masked(target, target, [None, Some(joined.buffer)], Combine::Zero)?;
+        }
+        Ok(())
+    }
+
+    /// `masks`: of the source and of the target, each of the target's shape without features.
+    fn combine_masked(
+        &mut self,
+        source: &Array,
+        target: &Array,
+        masks: [Option<BufferId>; 2],
+        combine: Combine,
+    ) -> Result<()> {
+        let timesteps = target.shape.iter().rev().nth(1).copied().unwrap_or(1);
+        if source.shape[..source.shape.len() - 1] != target.shape[..target.shape.len() - 1] {
+            return Err(Error::Graph(format!(
+                "masked arrays of shapes {:?} and {:?} are merged: the GPU path takes equal axes but the last; use Device::cpu()",
+                source.shape, target.shape
+            )));
+        }
+        let numbers = parameters([
+            target.values(),
+            target.features(),
+            target.features_padded(),
+            source.features(),
+            source.features_padded(),
+            timesteps,
+            timesteps.next_multiple_of(4),
+            combine as usize,
+            usize::from(masks[0].is_some()),
+            usize::from(masks[1].is_some()),
+        ]);
+        let [source_mask, target_mask] = masks.map(|mask| mask.unwrap_or(BufferId::Nothing));
+        let source = if combine == Combine::Zero { BufferId::Nothing } else { source.buffer };
+        self.flat(
+            Kernel::CombineMasked,
+            vec![source, source_mask, target_mask, target.buffer],
+            numbers,
+            target.values(),
+        );
+        Ok(())
+    }
+
     fn activation(&mut self, activation: Activation, source: &Array, target: &Array) {
         match activation {
             Activation::Softmax | Activation::LogSoftmax => {
@@ -572,8 +670,8 @@ impl Planner<'_> {
         }
     }
 
-    /// An activation, or the ReLU layer with its negative_slope, max_value and threshold.
-    fn elementwise(&mut self, activation: Activation, relu: Option<[f32; 3]>, source: &Array, target: &Array) {
+    /// An activation, or the ReLU layer with its negative_slope, max_value, threshold and least value above that.
+    fn elementwise(&mut self, activation: Activation, relu: Option<[f32; 4]>, source: &Array, target: &Array) {
         let features4 = source.features_padded() / 4;
         let mut numbers = parameters([source.vectors(), source.features(), features4, usize::from(relu.is_some())]);
         for (number, value) in numbers[4..].iter_mut().zip(relu.unwrap_or_default()) {
@@ -780,10 +878,15 @@ impl Normalization {
 
 /// Whether a layer's own computation reads its input's mask.
 fn uses_mask(kind: &Kind) -> bool {
-    matches!(
-        kind,
-        Kind::GlobalAveragePooling1d(_) | Kind::Attention(_) | Kind::AdditiveAttention(_) | Kind::MultiHeadAttention(_)
-    )
+    match kind {
+        Kind::TimeDistributed(each) => match &*each.layer {
+            Layer::Feedforward(layer) => uses_mask(&layer.kind),
+            _ => false, // the recurrence asks for it itself
+        },
+        Kind::GlobalAveragePooling1d(_) | Kind::Merge(_) => true,
+        Kind::Attention(_) | Kind::AdditiveAttention(_) | Kind::MultiHeadAttention(_) => true,
+        _ => false,
+    }
 }
 
 /// The strides of a weight with length one along the shared axes, which count from 1.

@@ -12,8 +12,8 @@ impl Planner<'_> {
         if std::mem::replace(&mut self.masks_made[mask], true) {
             return Ok(());
         }
-        let timesteps = self.masks.timesteps(self.model, &self.call.shapes, mask);
-        let target = Array { buffer: BufferId::Mask(mask), shape: vec![self.call.rows, timesteps] };
+        let shape = self.masks.shape(self.model, &self.call.shapes, mask);
+        let target = Array { buffer: BufferId::Mask(mask), shape: [self.call.rows].into_iter().chain(shape).collect() };
         self.need(target.buffer, target.bytes())?;
         match self.masks.sources[mask].clone() {
             MaskSource::Given(input) => self.plan.given_masks[input] = Some(mask),
@@ -22,19 +22,14 @@ impl Planner<'_> {
                 self.copy(&source, &target, Combine::NotZero);
             }
             MaskSource::Values { tensor, value } => self.mask_values(self.tensor(tensor), &target, value),
-            MaskSource::Any(masks) => {
-                for (index, part) in masks.into_iter().enumerate() {
-                    self.mask(part)?;
-                    let source = Array { buffer: BufferId::Mask(part), ..target.clone() };
-                    let combine = if index == 0 { Combine::Store } else { Combine::Maximum };
-                    self.copy(&source, &target, combine);
-                }
-            }
+            MaskSource::Any(masks) => self.mask_of_masks(masks, &target, Combine::Maximum)?,
+            MaskSource::All(masks) => self.mask_of_masks(masks, &target, Combine::Minimum)?,
             MaskSource::Concatenate(parts) => {
                 let mut first = 0;
                 for (tensor, part) in parts {
                     let length = self.call.shapes[tensor][0];
-                    let shape = vec![self.call.rows, length];
+                    let mut shape = target.shape.clone();
+                    shape[1] = length;
                     let source = match part {
                         Some(part) => {
                             self.mask(part)?;
@@ -47,6 +42,15 @@ impl Planner<'_> {
                     first += length;
                 }
             }
+        }
+        Ok(())
+    }
+
+    fn mask_of_masks(&mut self, masks: Vec<usize>, target: &Array, join: Combine) -> Result<()> {
+        for (index, part) in masks.into_iter().enumerate() {
+            self.mask(part)?;
+            let source = Array { buffer: BufferId::Mask(part), ..target.clone() };
+            self.copy(&source, target, if index == 0 { Combine::Store } else { join });
         }
         Ok(())
     }
