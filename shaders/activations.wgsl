@@ -108,6 +108,12 @@ fn erf_exact(x: vec4<f32>) -> vec4<f32> {
     return select(large, small, a <= vec4(0.46875));
 }
 
+// (x + √(x² + 4)) / 2, below zero without cancellation.
+fn squareplus_exact(x: vec4<f32>) -> vec4<f32> {
+    let root = sqrt(x * x + 4.0);
+    return select(0.5 * (x + root), 2.0 / (root - x), (x < vec4(0.0)) & (x > vec4(-1e18)));
+}
+
 fn activation_value(activation: u32, parameter: f32, x: vec4<f32>) -> vec4<f32> {
     switch activation {
         case 1u: { return tanh_exact(x); }
@@ -129,7 +135,7 @@ fn activation_value(activation: u32, parameter: f32, x: vec4<f32>) -> vec4<f32> 
         case 17u: { return sign(x) * max(abs(x) - 0.5, vec4(0.0)); }
         case 18u: { return -softplus_exact(-x); }
         case 19u: { return x * tanh_exact(softplus_exact(x)); }
-        case 20u: { return 0.5 * (x + sqrt(x * x + 4.0)); }
+        case 20u: { return squareplus_exact(x); }
         case 21u: { return select(select(x, 0.25 * (x + 1.0) * (x + 1.0), x < vec4(1.0)), vec4(0.0), x <= vec4(-1.0)); }
         case 22u: { return saturate(0.5 * (x + 1.0)); }
         case 23u: { return x - tanh_exact(x); }

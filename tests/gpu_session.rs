@@ -170,7 +170,7 @@ fn activations_are_exact_over_their_range() {
     let values: Vec<f32> = special.into_iter().chain(not_finite).chain(range).collect();
     let x = Array3::from_shape_vec((values.len(), 1, 1), values).unwrap();
     let mut report = Vec::new();
-    for activation in Activation::ALL {
+    for activation in Activation::ALL.into_iter().filter(|a| a.is_elementwise()) {
         let layer = SimpleRnn::new(1).activation(activation).kernel_initializer(Initializer::Ones);
         let model = Model::sequential(1, [layer]).and_then(|m| m.initialize(0)).unwrap();
         let found = device.compile(&model).unwrap().run(x.view()).unwrap();
