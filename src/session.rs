@@ -46,7 +46,10 @@ enum Runner {
 impl Session {
     pub(crate) fn new(model: Model, device: &Device) -> Result<Session> {
         let runner = match device.backend() {
-            Backend::Cpu => Runner::Cpu(Vec::new()),
+            Backend::Cpu => {
+                model.check_weights()?;
+                Runner::Cpu(Vec::new())
+            }
             #[cfg(feature = "gpu")]
             Backend::Gpu(gpu) => Runner::Gpu(Box::new(crate::gpu::GpuSession::new(&model, gpu.clone())?)),
         };

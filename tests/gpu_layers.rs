@@ -82,7 +82,10 @@ fn several_inputs(index: usize, features: usize, choice: usize) -> (Layer, usize
         6 => (Concatenate::new().axis([-1, 1][choice % 2]).into(), 3),
         7 => {
             let mode = [ScoreMode::Dot, ScoreMode::Concat][choice / 2 % 2];
-            (Attention::new().score_mode(mode).use_scale(choice % 3 == 0).use_causal_mask(causal).into(), 2 + choice % 2)
+            (
+                Attention::new().score_mode(mode).use_scale(choice % 3 == 0).use_causal_mask(causal).into(),
+                2 + choice % 2,
+            )
         }
         8 => (AdditiveAttention::new().use_scale(choice % 3 != 0).use_causal_mask(causal).into(), 2 + choice % 2),
         _ => {

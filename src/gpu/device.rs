@@ -88,13 +88,22 @@ fn passed_over(report: &AdapterReport, options: &DeviceOptions, name: Option<&st
         return Some(reason.clone());
     }
     match name {
-        Some(name) if !report.info.name.to_lowercase().contains(&name.to_lowercase()) => {
-            Some("has another name".into())
-        }
+        Some(name) if !is_called(&report.info.name, name) => Some("has another name".into()),
         Some(_) => None,
         None => (report.info.kind == DeviceKind::SoftwareGpu && !options.allow_software)
-            .then(|| "a software adapter: ask for it by name or with BIRNN_ALLOW_SOFTWARE=1".to_string()),
+            .then(|| "a software adapter: ask for it by name, with --allow-software, DeviceOptions::allow_software(true) or BIRNN_ALLOW_SOFTWARE=1".to_string()),
     }
+}
+
+/// Whether an adapter's name contains the name, or is of the software driver that the name stands for.
+fn is_called(adapter: &str, name: &str) -> bool {
+    let (adapter, name) = (adapter.to_lowercase(), name.to_lowercase());
+    let means = match name.as_str() {
+        "lavapipe" => "llvmpipe",
+        "warp" => "microsoft basic render",
+        name => name,
+    };
+    adapter.contains(means)
 }
 
 impl GpuDevice {

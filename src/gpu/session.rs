@@ -57,6 +57,7 @@ struct PreparedStage {
 impl GpuSession {
     pub fn new(model: &Model, device: Arc<GpuDevice>) -> Result<GpuSession> {
         let groups = lower(model, &device.limits)?;
+        model.check_weights()?; // after the limits: a layer that can't run needs no weights first
         let (step_table, buffers) = device.checked("the weights", || {
             let step_table = create_step_table(&device);
             Ok((step_table, upload_weights(model, &groups, &device)))
