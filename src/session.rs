@@ -92,6 +92,28 @@ impl Session {
         }
     }
 
+    /// Lets stateful layers start from zeros again, as Keras's `reset_states()`. Otherwise they start from the states
+    /// that the last call ended with.
+    ///
+    /// ```
+    /// use birnn::{Device, Gru, Model};
+    /// let model = Model::sequential(2, [Gru::new(3).stateful(true)])?.initialize(1)?;
+    /// let mut session = Device::cpu().compile(&model)?;
+    /// let x = ndarray::Array3::<f32>::ones((1, 4, 2));
+    /// let first = session.run(x.view())?;
+    /// assert_ne!(session.run(x.view())?, first);
+    /// session.reset_states();
+    /// assert_eq!(session.run(x.view())?, first);
+    /// # Ok::<(), birnn::Error>(())
+    /// ```
+    pub fn reset_states(&mut self) {
+        match &mut self.runner {
+            Runner::Cpu(carried) => carried.clear(),
+            #[cfg(feature = "gpu")]
+            Runner::Gpu(session) => session.reset_states(),
+        }
+    }
+
     /// What the last call asked of the GPU.
     pub fn counters(&self) -> Counters {
         match &self.runner {

@@ -115,6 +115,9 @@ arguments! {
         use_bias: bool = true,
         /// The features of the output (default the query's).
         output_features: Option<usize> = None,
+        /// The share of weights dropped in training (default 0). At inference it only decides what a query that sees
+        /// no value gets: nothing, and without dropout the mean of all values.
+        dropout: f32 = 0.0,
         /// A query sees no later values (Keras's argument of the call; default false).
         use_causal_mask: bool = false,
     }

@@ -91,6 +91,9 @@ impl Definition for Conv1d {
         size("strides", self.strides)?;
         size("dilation_rate", self.dilation_rate)?;
         size("groups", self.groups)?;
+        if self.strides > 1 && self.dilation_rate > 1 {
+            return Err(("strides", "Keras takes no strides with a dilation_rate".to_string()));
+        }
         match self.filters % self.groups {
             0 => Ok(()),
             _ => Err(("groups", format!("{} filters can't be split into {} groups", self.filters, self.groups))),

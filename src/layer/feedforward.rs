@@ -7,7 +7,7 @@ use super::merging::{Concatenate, Merge};
 use super::normalization::{BatchNormalization, LayerNormalization, RmsNormalization, UnitNormalization};
 use super::reshaping::{Cropping1d, Flatten, Permute, RepeatVector, Reshape, UpSampling1d, ZeroPadding1d};
 use super::time_distributed::TimeDistributed;
-use super::{Initializer, Layer};
+use super::{Activation, Initializer, Layer};
 use crate::error::{Error, Result};
 use ndarray::{Array1, ArrayD};
 use rand_chacha::ChaCha12Rng;
@@ -90,6 +90,37 @@ kinds! {
     TimeDistributed(TimeDistributed),
 }
 
+impl Kind {
+    /// Whether Keras returns the very array that it was called on.
+    pub(crate) fn returns_its_input(&self) -> bool {
+        match self {
+            Kind::Identity(_) => true,
+            Kind::Activation(layer) => layer.activation == Activation::Linear,
+            _ => false,
+        }
+    }
+
+    /// Whether the arrays that it was called on have no masks for the layers that run later.
+    pub(crate) fn takes_masks_away(&self) -> bool {
+        matches!(self, Kind::MultiHeadAttention(_))
+    }
+
+    /// Whether it can be called on an array of so many axes with a mask of so many (beside the batch).
+    pub(super) fn reads_mask(&self, mask_axes: usize, axes: usize) -> bool {
+        match self {
+            Kind::Softmax(_) => false,
+            Kind::BatchNormalization(_) => mask_axes + 1 == axes,
+            Kind::GlobalAveragePooling1d(_) => mask_axes == 1,
+            Kind::Attention(_) | Kind::AdditiveAttention(_) | Kind::MultiHeadAttention(_) => mask_axes == 1,
+            Kind::Merge(layer) if layer.reads_masks() => mask_axes + 1 == axes,
+            // Along time or the last axis: as a mask has them.
+            Kind::Concatenate(_) => mask_axes == 1 && axes == 2,
+            Kind::TimeDistributed(each) => mask_axes > 0 && each.layer.reads_mask(mask_axes - 1, axes - 1),
+            _ => true,
+        }
+    }
+}
+
 /// A struct of arguments with Keras's names and defaults, and a setter for each that has a default.
 macro_rules! arguments {
     ($(#[$doc:meta])* $layer:ident($($(#[$own:meta])* $required:ident: $required_type:ty),*) {
@@ -155,7 +186,7 @@ pub(crate) enum MaskRule {
     Pass,
     /// The output has none.
     Drop,
-    /// The output's is true where any input's is; none where an input has none.
+    /// Those of the inputs joined: see [`Masks`](crate::model::Masks).
     Any,
     /// As the arrays, along this axis of Keras's.
     Concatenate(isize),

@@ -181,6 +181,14 @@ impl Layer {
         }
     }
 
+    /// Whether it can be called on an array of so many axes with a mask of so many (beside the batch).
+    pub(crate) fn reads_mask(&self, mask_axes: usize, axes: usize) -> bool {
+        match self {
+            Layer::Feedforward(layer) => layer.kind.reads_mask(mask_axes, axes),
+            _ => mask_axes == 1,
+        }
+    }
+
     /// The weights in Keras's order.
     pub(crate) fn weight_specs(&self, inputs: &[Dims]) -> Vec<WeightSpec> {
         let features = inputs.first().and_then(|dims| dims.last().copied().flatten()).unwrap_or(0);

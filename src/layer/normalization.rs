@@ -1,7 +1,7 @@
 //! Normalizations.
 
 use super::Initializer;
-use super::feedforward::{Definition, Dims, WeightSpec, arguments, axis_of};
+use super::feedforward::{Definition, Dims, MaskRule, WeightSpec, arguments, axis_of};
 
 arguments! {
     /// Keras's `LayerNormalization`: `(x - mean) / √(variance + epsilon) · gamma + beta`, mean and variance over
@@ -10,7 +10,7 @@ arguments! {
         /// The axes that are normalized together (default the last), in Keras's count.
         axis: Vec<isize> = vec![-1],
         /// Added to the variance (default 0.001).
-        epsilon: f32 = 1e-3,
+        epsilon: f64 = 1e-3,
         /// Add beta (default true).
         center: bool = true,
         /// Multiply by gamma (default true).
@@ -62,7 +62,7 @@ arguments! {
         /// The axes that are normalized together (default the last), in Keras's count.
         axis: Vec<isize> = vec![-1],
         /// Added to the mean square (default 1e-6).
-        epsilon: f32 = 1e-6,
+        epsilon: f64 = 1e-6,
     }
 }
 
@@ -72,13 +72,21 @@ impl Definition for RmsNormalization {
     }
 
     fn output(&self, inputs: &[Dims]) -> Result<Dims, String> {
-        fixed(&axes_of(&self.axis, &inputs[0])?, &inputs[0])?;
-        Ok(inputs[0].clone())
+        let axes = axes_of(&self.axis, &inputs[0])?;
+        fixed(&axes, &inputs[0])?;
+        match axes.iter().copied().eq(inputs[0].len() - axes.len()..inputs[0].len()) {
+            true => Ok(inputs[0].clone()),
+            false => Err("it only normalizes the last axes: Keras multiplies the scale with those".to_string()),
+        }
     }
 
     fn weights(&self, inputs: &[Dims]) -> Vec<WeightSpec> {
         let shape = axes_of(&self.axis, &inputs[0]).and_then(|axes| fixed(&axes, &inputs[0]));
         vec![WeightSpec::new("scale", shape.unwrap_or_default(), Initializer::Ones)]
+    }
+
+    fn masking(&self) -> MaskRule {
+        MaskRule::Drop
     }
 }
 
@@ -89,7 +97,7 @@ arguments! {
         /// The axis that the weights go along (default -1, the last), in Keras's count.
         axis: isize = -1,
         /// Added to the variance (default 0.001).
-        epsilon: f32 = 1e-3,
+        epsilon: f64 = 1e-3,
         /// Add beta (default true).
         center: bool = true,
         /// Multiply by gamma (default true).
@@ -118,7 +126,7 @@ impl Definition for BatchNormalization {
 }
 
 arguments! {
-    /// Keras's `UnitNormalization`: `x / max(‖x‖, √1e-12)`, the norm over `axis`.
+    /// Keras's `UnitNormalization`: `x / max(‖x‖, 1e-12)`, the norm over `axis`.
     UnitNormalization() {
         /// The axes that get length one (default the last), in Keras's count.
         axis: Vec<isize> = vec![-1],

@@ -163,8 +163,8 @@ impl Definition for ZeroPadding1d {
     }
 
     fn check(&self) -> Result<(), Wrong> {
-        size("padding", self.padding.0 + 1)?;
-        size("padding", self.padding.1 + 1)
+        size("padding", self.padding.0.saturating_add(1))?;
+        size("padding", self.padding.1.saturating_add(1))
     }
 
     fn output(&self, inputs: &[Dims]) -> Result<Dims, String> {

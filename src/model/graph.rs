@@ -1,4 +1,4 @@
-use super::{BuiltLayer, InputSpec, Model, Node, Role, TensorSpec};
+use super::{BuiltLayer, InputSpec, MaskRules, Model, Node, Role, TensorSpec};
 use crate::error::{Error, Result};
 use crate::layer::{Dims, Layer, shown};
 use std::collections::HashMap;
@@ -32,6 +32,8 @@ pub struct Graph {
     nodes: Vec<Node>,
     tensors: Vec<TensorSpec>,
     counters: HashMap<String, usize>,
+    /// Keras 3's but for a file of Keras 2.
+    pub(crate) mask_rules: MaskRules,
 }
 
 /// An array in a [`Graph`]: an input, or what a layer returned.
@@ -68,7 +70,8 @@ impl Call {
         self.masks(&[Some(mask)])
     }
 
-    /// A mask for each array; `None` leaves the one that the array carries.
+    /// A mask for each array; `None` leaves the one that the array carries, except for
+    /// [`Attention`](crate::layer::Attention), where it is none.
     pub fn masks(mut self, masks: &[Option<Tensor>]) -> Call {
         self.masks = masks.to_vec();
         self
@@ -283,7 +286,8 @@ impl Graph {
     /// The model that returns `outputs`, in this order.
     ///
     /// # Errors
-    /// [`Error::Graph`] where there is no output, or an added layer was never called.
+    /// [`Error::Graph`] where there is no output, an added layer was never called, or a layer can't use the mask that
+    /// its input carries.
     pub fn build(self, outputs: impl IntoIterator<Item = Tensor>) -> Result<Model> {
         let outputs: Vec<usize> = outputs.into_iter().map(|t| t.0).collect();
         if outputs.is_empty() || self.nodes.is_empty() {
@@ -299,7 +303,10 @@ impl Graph {
             };
             layers.push(BuiltLayer { layer, inputs });
         }
-        Ok(Model { inputs: self.inputs, layers, nodes: self.nodes, tensors: self.tensors, outputs })
+        let (inputs, nodes, tensors) = (self.inputs, self.nodes, self.tensors);
+        let model = Model { inputs, layers, nodes, tensors, outputs, mask_rules: self.mask_rules };
+        model.check_masks(&model.masks(|_| false))?;
+        Ok(model)
     }
 }
 

@@ -249,6 +249,7 @@ impl Model {
             }
             masks[index] = Some(mask);
         }
+        self.check_masks(&self.masks(|input| masks[input].is_some()))?;
         Ok(masks)
     }
 

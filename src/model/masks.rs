@@ -1,8 +1,9 @@
 //! Where each array's mask comes from. A mask is `[batch, timesteps]`, true where the timestep counts; Keras hands it
 //! from layer to layer beside the array. Pure: which masks there are depends on the graph and on the call alone.
 
-use super::Model;
-use crate::layer::{MaskRule, axis_of};
+use super::{Model, Node};
+use crate::error::{Error, Result};
+use crate::layer::{Kind, Layer, MaskRule, axis_of};
 
 /// How a mask is made.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -15,6 +16,8 @@ pub(crate) enum MaskSource {
     Values { tensor: usize, value: u32 },
     /// True where any of these masks is.
     Any(Vec<usize>),
+    /// True where all of these masks are.
+    All(Vec<usize>),
     /// One after another along time: of each array its mask, or true.
     Concatenate(Vec<(usize, Option<usize>)>),
 }
@@ -47,10 +50,21 @@ impl Masks {
         match &self.sources[mask] {
             MaskSource::Given(input) => shapes[model.inputs[*input].tensor][0],
             MaskSource::Tensor(tensor) | MaskSource::Values { tensor, .. } => shapes[*tensor][0],
-            MaskSource::Any(masks) => self.timesteps(model, shapes, masks[0]),
+            MaskSource::Any(masks) | MaskSource::All(masks) => self.timesteps(model, shapes, masks[0]),
             MaskSource::Concatenate(parts) => parts.iter().map(|(tensor, _)| shapes[*tensor][0]).sum(),
         }
     }
+}
+
+/// Whose rules the masks follow: those of the Keras that saved the model.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum MaskRules {
+    #[default]
+    Keras3,
+    /// A joined array counts where all masks do that there are, and joining doesn't look at masks otherwise; a
+    /// recurrent layer with initial states still reads its input's mask; attention takes no masks away.
+    #[cfg_attr(not(feature = "keras"), allow(dead_code))]
+    Keras2,
 }
 
 impl Model {
@@ -62,51 +76,128 @@ impl Model {
                 masks.of_tensor[input.tensor] = Some(masks.add(MaskSource::Given(index)));
             }
         }
+        // The array whose object in Keras each array is: some layers return their input itself.
+        let mut same: Vec<usize> = (0..self.tensors.len()).collect();
         for node in &self.nodes {
-            let mut of_inputs: Vec<_> = node.inputs.iter().map(|&tensor| masks.of_tensor[tensor]).collect();
-            for (slot, tensor) in of_inputs.iter_mut().zip(&node.masks) {
-                if let Some(tensor) = *tensor {
-                    *slot = Some(masks.add(MaskSource::Tensor(tensor)));
-                }
-            }
             let layer = &self.layers[node.layer].layer;
-            let input = node.inputs[0];
-            let output = match layer.masking() {
-                MaskRule::Drop => None,
-                MaskRule::Pass => of_inputs[0],
-                MaskRule::Ids => Some(masks.add(MaskSource::Tensor(input))),
-                MaskRule::Values(value) => {
-                    Some(masks.add(MaskSource::Values { tensor: input, value: value.to_bits() }))
+            let of_inputs = masks.of_inputs(node, layer);
+            let output = self.output_mask(&mut masks, node, layer, &of_inputs);
+            match layer {
+                Layer::Feedforward(layer) if layer.kind.returns_its_input() => {
+                    same[node.results[0]] = same[node.inputs[0]]
                 }
-                MaskRule::Any => of_inputs.iter().copied().collect::<Option<Vec<_>>>().map(|of| masks.any(of)),
-                MaskRule::Concatenate(axis) => {
-                    masks.concatenate(&node.inputs, &of_inputs, axis_of(axis, self.tensors[input].shape.len()))
+                Layer::Feedforward(layer) if layer.kind.takes_masks_away() && self.mask_rules == MaskRules::Keras3 => {
+                    let taken: Vec<usize> = node.inputs.iter().map(|&tensor| same[tensor]).collect();
+                    let of_tensor = masks.of_tensor.iter_mut().zip(&same);
+                    of_tensor.filter(|(_, same)| taken.contains(same)).for_each(|(mask, _)| *mask = None);
                 }
-            };
+                _ => {}
+            }
             let outputs = node.results.iter().filter(|&&t| !self.tensors[t].role.is_state());
             outputs.for_each(|&tensor| masks.of_tensor[tensor] = output);
-            masks.of_node.push(of_inputs);
+            masks.of_node.push(self.read_masks(node, layer, of_inputs));
         }
         masks
+    }
+
+    /// The mask that a layer's output carries.
+    fn output_mask(&self, masks: &mut Masks, node: &Node, layer: &Layer, of: &[Option<usize>]) -> Option<usize> {
+        let input = node.inputs[0];
+        match layer.masking() {
+            MaskRule::Drop => None,
+            MaskRule::Pass => of[0],
+            MaskRule::Ids => Some(masks.add(MaskSource::Tensor(input))),
+            MaskRule::Values(value) => Some(masks.add(MaskSource::Values { tensor: input, value: value.to_bits() })),
+            MaskRule::Any => masks.joined(of, self.mask_rules),
+            MaskRule::Concatenate(axis) => match axis_of(axis, self.tensors[input].shape.len()) {
+                Ok(0) => masks.one_after_another(&node.inputs, of),
+                _ => masks.joined(of, self.mask_rules),
+            },
+        }
+    }
+
+    /// Of its inputs' masks those that a layer reads.
+    fn read_masks(&self, node: &Node, layer: &Layer, mut of_inputs: Vec<Option<usize>>) -> Vec<Option<usize>> {
+        match self.mask_rules {
+            // Keras 3 gives a call with several arrays no mask that it isn't given explicitly.
+            MaskRules::Keras3 if !node.initial_state.is_empty() => {
+                let explicit = |index: usize| node.masks.get(index).is_some_and(Option::is_some);
+                of_inputs
+                    .iter_mut()
+                    .enumerate()
+                    .filter(|(index, _)| !explicit(*index))
+                    .for_each(|(_, mask)| *mask = None);
+            }
+            MaskRules::Keras2 if layer.masking() == MaskRule::Any => of_inputs.fill(None),
+            _ => {}
+        }
+        of_inputs
+    }
+
+    /// That every layer can use the masks that it gets. Where it can't Keras fails, too.
+    pub(crate) fn check_masks(&self, masks: &Masks) -> Result<()> {
+        for (node, of_node) in self.nodes.iter().zip(&masks.of_node) {
+            let layer = &self.layers[node.layer].layer;
+            for (&tensor, mask) in node.inputs.iter().zip(of_node) {
+                let Some(axes) = mask.map(|mask| self.mask_axes(masks, mask)) else { continue };
+                if !layer.reads_mask(axes, self.tensors[tensor].shape.len()) {
+                    let (name, class) = (layer.name(), layer.class_name());
+                    return Err(Error::Graph(format!(
+                        "layer {name:?} ({class}) can't use the mask that its input has"
+                    )));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// How many axes a mask has beside the batch.
+    fn mask_axes(&self, masks: &Masks, mask: usize) -> usize {
+        let axes = |tensor: usize| self.tensors[tensor].shape.len();
+        match &masks.sources[mask] {
+            MaskSource::Given(_) => 1,
+            MaskSource::Tensor(tensor) => axes(*tensor),
+            MaskSource::Values { tensor, .. } => axes(*tensor) - 1,
+            MaskSource::Any(of) | MaskSource::All(of) => self.mask_axes(masks, of[0]),
+            MaskSource::Concatenate(parts) => axes(parts[0].0) - 1,
+        }
     }
 }
 
 impl Masks {
-    fn any(&mut self, mut of: Vec<usize>) -> usize {
-        of.sort_unstable();
-        of.dedup();
-        if of.len() == 1 { of[0] } else { self.add(MaskSource::Any(of)) }
+    /// The masks of a node's inputs: those that the arrays carry, or that the call gives.
+    fn of_inputs(&mut self, node: &Node, layer: &Layer) -> Vec<Option<usize>> {
+        let kind = if let Layer::Feedforward(layer) = layer { Some(&layer.kind) } else { None };
+        // A list of masks stands for all of them; as separate arguments they don't, and of a query Keras only takes
+        // the mask that the array carries.
+        let listed = !node.masks.is_empty() && matches!(kind, Some(Kind::Attention(_) | Kind::AdditiveAttention(_)));
+        let separate = matches!(kind, Some(Kind::MultiHeadAttention(_)));
+        let of_input = |(index, &tensor): (usize, &usize)| match node.masks.get(index).copied().flatten() {
+            Some(mask) if !(separate && index == 0) => Some(self.add(MaskSource::Tensor(mask))),
+            _ if listed => None,
+            _ => self.of_tensor[tensor],
+        };
+        node.inputs.iter().enumerate().map(of_input).collect()
     }
 
-    /// Keras's `Concatenate`: along time the masks follow one another, with true for an array that has none; along
-    /// features any of them counts, and an array without one makes all true, which is as good as no mask.
-    fn concatenate(&mut self, inputs: &[usize], of: &[Option<usize>], axis: Result<usize, String>) -> Option<usize> {
-        if of.iter().all(Option::is_none) {
-            return None;
+    /// Keras 3: true where any mask is, and none where an array has none (that counts as true everywhere). Keras 2:
+    /// true where all are that there are.
+    fn joined(&mut self, of: &[Option<usize>], rules: MaskRules) -> Option<usize> {
+        let mut some: Vec<usize> = of.iter().copied().flatten().collect();
+        let missing = some.len() < of.len();
+        some.sort_unstable();
+        some.dedup();
+        match (rules, &some[..]) {
+            (_, []) => None,
+            (MaskRules::Keras3, _) if missing => None,
+            (_, &[one]) => Some(one),
+            (MaskRules::Keras3, _) => Some(self.add(MaskSource::Any(some))),
+            (MaskRules::Keras2, _) => Some(self.add(MaskSource::All(some))),
         }
-        match axis {
-            Ok(0) => Some(self.add(MaskSource::Concatenate(inputs.iter().copied().zip(of.iter().copied()).collect()))),
-            _ => of.iter().copied().collect::<Option<Vec<_>>>().map(|of| self.any(of)),
-        }
+    }
+
+    fn one_after_another(&mut self, inputs: &[usize], of: &[Option<usize>]) -> Option<usize> {
+        let parts = inputs.iter().copied().zip(of.iter().copied()).collect();
+        of.iter().any(Option::is_some).then(|| self.add(MaskSource::Concatenate(parts)))
     }
 }

@@ -9,7 +9,7 @@ pub(crate) use graph::snake_case;
 pub use graph::{Call, Graph, LayerId, Tensor};
 pub(crate) use inputs::Bound;
 pub use inputs::Inputs;
-pub(crate) use masks::{MaskSource, Masks};
+pub(crate) use masks::{MaskRules, MaskSource, Masks};
 pub use outputs::{DirectionOutputs, Output, Outputs, Role};
 
 use crate::error::{Error, Result};
@@ -44,6 +44,7 @@ pub struct Model {
     pub(crate) tensors: Vec<TensorSpec>,
     /// The tensors that the model returns, in order.
     pub(crate) outputs: Vec<usize>,
+    pub(crate) mask_rules: MaskRules,
 }
 
 /// What the model is fed with.

@@ -1,6 +1,6 @@
 use super::Real;
 use crate::layer::Activation;
-use ndarray::{ArrayD, Axis};
+use ndarray::{ArrayD, ArrayViewMut1, Axis};
 
 /// An activation's value, as `keras.activations` defines it. NaN stays NaN.
 ///
@@ -100,11 +100,16 @@ pub(super) fn activate_rows<F: Real>(activation: Activation, array: &mut ArrayD<
     };
     let last = Axis(array.ndim() - 1);
     for mut row in array.lanes_mut(last) {
-        let max = row.iter().fold(F::neg_infinity(), |max, &x| if x > max || x.is_nan() { x } else { max });
-        row.mapv_inplace(|x| x - max);
-        let sum: F = row.iter().map(|x| x.exp()).fold(F::zero(), |sum, e| sum + e);
-        row.mapv_inplace(|x| if log { x - sum.ln() } else { x.exp() / sum });
+        softmax_lane(&mut row, log);
     }
+}
+
+/// `exp(x) / Σ exp(x)`, or `x - ln Σ exp(x)`, of `x` less its maximum.
+pub(super) fn softmax_lane<F: Real>(lane: &mut ArrayViewMut1<F>, log: bool) {
+    let max = lane.iter().fold(F::neg_infinity(), |max, &x| if x > max || x.is_nan() { x } else { max });
+    lane.mapv_inplace(|x| x - max);
+    let sum: F = lane.iter().map(|x| x.exp()).fold(F::zero(), |sum, e| sum + e);
+    lane.mapv_inplace(|x| if log { x - sum.ln() } else { x.exp() / sum });
 }
 
 fn softplus<F: Real>(x: F) -> F {

@@ -1,12 +1,12 @@
 use super::Real;
 use crate::model::{Bound, MaskSource, Masks, Model};
-use ndarray::{Array2, ArrayD, Axis, concatenate};
+use ndarray::{Array2, ArrayD, Axis, IxDyn, concatenate};
 
 /// The masks of a call, each computed when a layer first needs it.
 pub(super) struct Evaluated<'a> {
     masks: Masks,
     given: &'a [Option<Array2<bool>>],
-    known: Vec<Option<Array2<bool>>>,
+    known: Vec<Option<ArrayD<bool>>>,
 }
 
 impl<'a> Evaluated<'a> {
@@ -16,39 +16,41 @@ impl<'a> Evaluated<'a> {
     }
 
     /// The masks of a node's inputs.
-    pub fn of_node<F: Real>(&mut self, node: usize, arrays: &[Option<ArrayD<F>>]) -> Vec<Option<Array2<bool>>> {
+    pub fn of_node<F: Real>(&mut self, node: usize, arrays: &[Option<ArrayD<F>>]) -> Vec<Option<ArrayD<bool>>> {
         let of_node = self.masks.of_node[node].clone();
         of_node.into_iter().map(|mask| mask.and_then(|mask| self.mask(mask, arrays))).collect()
     }
 
-    fn mask<F: Real>(&mut self, index: usize, arrays: &[Option<ArrayD<F>>]) -> Option<Array2<bool>> {
+    fn mask<F: Real>(&mut self, index: usize, arrays: &[Option<ArrayD<F>>]) -> Option<ArrayD<bool>> {
         if self.known[index].is_none() {
             self.known[index] = self.compute(&self.masks.sources[index].clone(), arrays);
         }
         self.known[index].clone()
     }
 
-    fn compute<F: Real>(&mut self, source: &MaskSource, arrays: &[Option<ArrayD<F>>]) -> Option<Array2<bool>> {
+    fn compute<F: Real>(&mut self, source: &MaskSource, arrays: &[Option<ArrayD<F>>]) -> Option<ArrayD<bool>> {
         match source {
-            MaskSource::Given(input) => self.given[*input].clone(),
-            MaskSource::Tensor(tensor) => {
-                arrays[*tensor].as_ref()?.mapv(|value| value != F::zero()).into_dimensionality().ok()
-            }
+            MaskSource::Given(input) => self.given[*input].clone().map(|mask| mask.into_dyn()),
+            MaskSource::Tensor(tensor) => Some(arrays[*tensor].as_ref()?.mapv(|value| value != F::zero())),
             MaskSource::Values { tensor, value } => {
                 let value = F::nearest(f32::from_bits(*value).into());
                 let array = arrays[*tensor].as_ref()?;
                 let last = Axis(array.ndim() - 1);
-                array.map_axis(last, |features| features.iter().any(|&x| x != value)).into_dimensionality().ok()
+                Some(array.map_axis(last, |features| features.iter().any(|&x| x != value)))
             }
             MaskSource::Any(masks) => {
                 let masks: Vec<_> = masks.iter().filter_map(|&mask| self.mask(mask, arrays)).collect();
-                masks.into_iter().reduce(|a, b| a | b)
+                masks.into_iter().reduce(|a, b| a | &b)
+            }
+            MaskSource::All(masks) => {
+                let masks: Vec<_> = masks.iter().filter_map(|&mask| self.mask(mask, arrays)).collect();
+                masks.into_iter().reduce(|a, b| a & &b)
             }
             MaskSource::Concatenate(parts) => {
                 let mut masks = Vec::new();
                 for (tensor, mask) in parts {
                     let shape = arrays[*tensor].as_ref()?.shape();
-                    let all = Array2::from_elem((shape[0], shape[1]), true);
+                    let all = ArrayD::from_elem(IxDyn(&shape[..shape.len() - 1]), true);
                     masks.push(mask.and_then(|mask| self.mask(mask, arrays)).unwrap_or(all));
                 }
                 let views: Vec<_> = masks.iter().map(|mask| mask.view()).collect();

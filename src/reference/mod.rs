@@ -58,7 +58,7 @@ pub fn run<'a, F: Real>(model: &Model, inputs: impl Into<Inputs<'a, F>>) -> Resu
     run_bound(model, &model.bind(inputs.into())?, &mut Carried::default())
 }
 
-/// The states that stateful layers ended with: of each node in Keras's order; empty before the first call.
+/// The states that stateful layers ended with: of each layer in Keras's order; empty before the first call.
 pub(crate) type Carried<F> = Vec<Vec<Option<Array2<F>>>>;
 
 pub(crate) fn run_bound<F: Real>(model: &Model, inputs: &Bound<'_, F>, carried: &mut Carried<F>) -> Result<Outputs<F>> {
@@ -66,7 +66,7 @@ pub(crate) fn run_bound<F: Real>(model: &Model, inputs: &Bound<'_, F>, carried: 
     for (input, array) in model.inputs.iter().zip(&inputs.arrays) {
         arrays[input.tensor] = Some(array.to_owned());
     }
-    carried.resize(model.nodes.len(), Vec::new());
+    carried.resize(model.layers.len(), Vec::new());
     let mut masks = masks::Evaluated::new(model, inputs);
     for (index, node) in model.nodes.iter().enumerate() {
         let layer = &model.layers[node.layer].layer;
@@ -78,7 +78,7 @@ pub(crate) fn run_bound<F: Real>(model: &Model, inputs: &Bound<'_, F>, carried: 
                 let from_graph = node.initial_state.iter().map(|&t| arrays[t].clone());
                 let given = inputs.states[index].iter().map(|state| state.map(|s| s.to_owned().into_dyn()));
                 let states = if node.initial_state.is_empty() { given.collect() } else { from_graph.collect() };
-                recurrent::run(layer, &read, node_masks[0].as_ref(), states, &mut carried[index])?
+                recurrent::run(layer, &read, node_masks.first().cloned().flatten(), states, &mut carried[node.layer])?
             }
         };
         for (&tensor, result) in node.results.iter().zip(results) {

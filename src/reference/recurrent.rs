@@ -16,13 +16,20 @@ struct DirectionResult<F> {
 pub(super) fn run<F: Real>(
     layer: &Layer,
     inputs: &[&ArrayD<F>],
-    mask: Option<&Array2<bool>>,
+    mask: Option<ArrayD<bool>>,
     states: Vec<Option<ArrayD<F>>>,
     carried: &mut Vec<Option<Array2<F>>>,
 ) -> Result<Vec<ArrayD<F>>> {
     let graph_error = |e: &dyn std::fmt::Display| Error::Graph(format!("layer {:?}: {e}", layer.name()));
     let input = inputs.first().ok_or_else(|| graph_error(&"its input is computed after it"))?;
     let x = input.view().into_dimensionality::<Ix3>().map_err(|e| graph_error(&e))?;
+    let batch = x.len_of(Axis(0));
+    if let Some(states) = carried.iter().flatten().map(|state| state.nrows()).find(|&rows| rows != batch) {
+        return Err(graph_error(&format!(
+            "it is stateful and its states are those of {states} sequences, not {batch}"
+        )));
+    }
+    let mask = mask.map(|mask| mask.into_dimensionality::<Ix2>()).transpose().map_err(|e| graph_error(&e))?;
     carried.resize(states.len(), None);
     let mut states = states.into_iter().zip(carried.iter_mut().map(Option::take));
     let mut results = Vec::new();
@@ -34,10 +41,10 @@ pub(super) fn run<F: Real>(
         };
         let hidden = next()?;
         let cell = if direction.cell().has_cell_state() { next()? } else { None };
-        let zeros = || Array2::zeros((x.len_of(Axis(0)), direction.units()));
+        let zeros = || Array2::zeros((batch, direction.units()));
         let cell = if direction.cell().has_cell_state() { Some(cell.unwrap_or_else(zeros)) } else { None };
         let state = State { hidden: hidden.unwrap_or_else(zeros), cell };
-        results.push(run_direction(direction, x, mask, state)?);
+        results.push(run_direction(direction, x, mask.as_ref(), state)?);
     }
     drop(states);
     let mut index = 0;

@@ -1,0 +1,75 @@
+use super::{Call, Computed, Real, whole};
+use crate::layer::{Concatenate, MergeOperation, axis_of};
+use ndarray::{ArrayD, Axis, Zip, concatenate};
+
+/// Value by value; an axis of length one is repeated.
+pub(super) fn merge<F: Real>(operation: MergeOperation, call: &Call<F>) -> ArrayD<F> {
+    match operation {
+        MergeOperation::Add => fold(call, |a, b| a + b),
+        MergeOperation::Subtract => fold(call, |a, b| a - b),
+        MergeOperation::Average => fold(call, |a, b| a + b) / whole::<F>(call.inputs.len()),
+        MergeOperation::Multiply => product(call),
+        MergeOperation::Maximum => extreme(call, |a, b| if b > a || b.is_nan() { b } else { a }),
+        MergeOperation::Minimum => extreme(call, |a, b| if b < a || b.is_nan() { b } else { a }),
+    }
+}
+
+fn fold<F: Real>(call: &Call<F>, join: impl Fn(ArrayD<F>, &ArrayD<F>) -> ArrayD<F>) -> ArrayD<F> {
+    call.inputs[1..].iter().fold(call.inputs[0].clone(), |joined, input| join(joined, input))
+}
+
+/// A mask with an axis for the features.
+fn spread(mask: &ArrayD<bool>) -> ArrayD<bool> {
+    mask.clone().insert_axis(Axis(mask.ndim()))
+}
+
+/// `a` where the mask is true, otherwise `b`; each as long as the longest.
+fn choose<F: Real>(mask: &ArrayD<bool>, a: &ArrayD<F>, b: &ArrayD<F>) -> ArrayD<F> {
+    let shape = (a + b).raw_dim(); // of both together
+    let mut chosen = a.broadcast(shape.clone()).map_or_else(|| a.clone(), |a| a.to_owned());
+    let (mask, b) = (mask.broadcast(shape.clone()), b.broadcast(shape));
+    if let (Some(mask), Some(b)) = (mask, b) {
+        Zip::from(&mut chosen).and(mask).and(b).for_each(|a, &kept, &b| *a = if kept { *a } else { b });
+    }
+    chosen
+}
+
+/// The product, in which masked values count as one; zero where all are masked.
+fn product<F: Real>(call: &Call<F>) -> ArrayD<F> {
+    let one = ArrayD::from_elem(vec![1; call.input().ndim()], F::one());
+    let factor = |index: usize| match call.mask(index) {
+        Some(mask) => choose(&spread(mask), call.inputs[index], &one),
+        None => call.inputs[index].clone(),
+    };
+    let product = (1..call.inputs.len()).fold(factor(0), |product, index| product * factor(index));
+    let masks: Option<Vec<_>> = (0..call.inputs.len()).map(|index| call.mask(index)).collect();
+    let any = masks.and_then(|masks| masks.into_iter().cloned().reduce(|a, b| a | &b));
+    any.map_or_else(|| product.clone(), |any| choose(&spread(&any), &product, &ArrayD::zeros(one.raw_dim())))
+}
+
+/// The largest or smallest, where of a masked value and one that is not the latter is taken.
+fn extreme<F: Real>(call: &Call<F>, better: impl Fn(F, F) -> F) -> ArrayD<F> {
+    let mut output = call.inputs[0].clone();
+    let mut output_mask = call.mask(0).map(spread);
+    for (index, &input) in call.inputs.iter().enumerate().skip(1) {
+        let mask = call.mask(index).map(spread);
+        let input = mask.as_ref().map_or_else(|| input.clone(), |mask| choose(mask, input, &output));
+        if let Some(mask) = &output_mask {
+            output = choose(mask, &output, &input);
+        }
+        output_mask = output_mask.zip(mask).map(|(a, b)| a | &b);
+        let shape = (&output + &input).raw_dim();
+        if let (Some(a), Some(b)) = (output.broadcast(shape.clone()), input.broadcast(shape)) {
+            output = Zip::from(a).and(b).map_collect(|&a, &b| if a.is_nan() { a } else { better(a, b) });
+        }
+    }
+    output
+}
+
+/// One after another along an axis.
+pub(super) fn concatenated<F: Real>(layer: &Concatenate, call: &Call<F>) -> Computed<F> {
+    let last = call.input().ndim() - 1;
+    let axis = axis_of(layer.axis, last).map_or(last, |axis| axis + 1);
+    let views: Vec<_> = call.inputs.iter().map(|input| input.view()).collect();
+    concatenate(Axis(axis), &views)
+}
