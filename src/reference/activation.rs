@@ -80,7 +80,8 @@ pub fn activate<F: Real>(activation: Activation, x: F) -> F {
         }
         Activation::SparseSigmoid => clip((x + one) / f(2.0), F::zero(), one),
         Activation::TanhShrink => x - x.tanh(),
-        Activation::Gelu => x * f(0.5) * (one + (x / f(2.0).sqrt()).error_function()),
+        // TensorFlow holds √2 in f32 even where it computes in f64.
+        Activation::Gelu => x * f(0.5) * (one + (x / f(std::f32::consts::SQRT_2.into())).error_function()),
         Activation::GeluApproximate => {
             let inner = f((2.0 / std::f64::consts::PI).sqrt()) * (x + f(0.044_715) * x * x * x);
             x * f(0.5) * (one + inner.tanh())
