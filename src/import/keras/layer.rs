@@ -11,15 +11,16 @@ use crate::layer::{Layer, Recurrent};
 use serde_json::Value;
 
 /// The types of numbers that an input can have: what Keras computes with them is what `f32` gives.
-const INPUT_TYPES: [&str; 11] = [
-    "float32", "float64", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "bool",
-];
+const INPUT_TYPES: [&str; 11] =
+    ["float32", "float64", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "bool"];
 
 /// The shape that an `InputLayer` takes: the axes after the batch.
 pub(super) fn input(entry: &Entry, version: Version) -> Result<Vec<Option<usize>>> {
     let arguments = Arguments::new(entry.name, version, entry.config);
     arguments.check_others(&["dtype"])?;
-    if let Some(value) = arguments.get("dtype").filter(|value| !value.as_str().is_some_and(|d| INPUT_TYPES.contains(&d))) {
+    if let Some(value) =
+        arguments.get("dtype").filter(|value| !value.as_str().is_some_and(|d| INPUT_TYPES.contains(&d)))
+    {
         return arguments.unsupported("dtype", value, "give the input as float32, an integer type or bool");
     }
     match arguments.get("batch_shape").or(arguments.get("batch_input_shape")) {
@@ -72,7 +73,8 @@ fn cells(arguments: &Arguments, cells: Vec<Recurrent>) -> Built {
         return Built { layers: cells.into_iter().map(Layer::from).collect(), unmasked: None };
     }
     let backwards = cells[0].go_backwards();
-    let named = |(index, cell): (usize, Recurrent)| Layer::from(cell).named(format!("{}/cell_{index}", arguments.layer()));
+    let named =
+        |(index, cell): (usize, Recurrent)| Layer::from(cell).named(format!("{}/cell_{index}", arguments.layer()));
     let reason = "several cells that read a masked sequence backwards are not supported; use one layer for each cell";
     Built {
         layers: cells.into_iter().enumerate().map(named).collect(),
@@ -99,7 +101,8 @@ fn unmasked(arguments: &Arguments, entry: &Entry, layer: &Layer) -> Option<Error
             "Keras takes the mask of a sequence for one of the features here; use Activation(\"softmax\")",
         )),
         Class::Stateless("MultiHeadAttention") if arguments.number("dropout", 0.0).is_ok_and(|rate| rate != 0.0) => {
-            let reason = "with dropout Keras masks in another way, even without training; save the model with dropout=0";
+            let reason =
+                "with dropout Keras masks in another way, even without training; save the model with dropout=0";
             Some(argument(arguments, "dropout", reason))
         }
         _ => {

@@ -43,14 +43,13 @@ pub(super) fn activation<F: Real>(activation: Activation, call: &Call<F>) -> Arr
     output
 }
 
-/// `x` above the threshold (clipped to 0 and `max_value`), `negative_slope (x - threshold)` below; NaN stays NaN.
+/// `x` above the threshold (at most `max_value`), `negative_slope (x - threshold)` below; NaN stays NaN.
 pub(super) fn relu<F: Real>(layer: &ReluLayer, call: &Call<F>) -> ArrayD<F> {
     let [slope, threshold] = [layer.negative_slope, layer.threshold].map(|value| F::nearest(value.into()));
     let max_value = layer.max_value.map(|value| F::nearest(value.into()));
     call.input().mapv(|x| match max_value {
         _ if x <= threshold && slope == F::zero() => F::zero(),
         _ if x <= threshold => slope * (x - threshold),
-        Some(_) if x < F::zero() => F::zero(),
         Some(max_value) if x > max_value => max_value,
         _ => x,
     })
