@@ -240,7 +240,11 @@ impl<'a> Arguments<'a> {
             "data_format" => {
                 self.unsupported(name, value, "save the model with channels_last: [batch, timesteps, features]")
             }
-            _ => self.unsupported(name, value, "this argument isn't known, so its effect can't be computed; save without it"),
+            _ => self.unsupported(
+                name,
+                value,
+                "this argument isn't known, so its effect can't be computed; save without it",
+            ),
         }
     }
 

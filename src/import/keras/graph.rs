@@ -46,7 +46,8 @@ pub(super) fn build(label: &str, version: Version, config: &Value, entries: &[En
     for &index in &order {
         builder.call(&nodes[index], &mut layers)?;
     }
-    let outputs = outputs.iter().map(|reference| builder.tensor("a model output", reference)).collect::<Result<Vec<_>>>()?;
+    let outputs =
+        outputs.iter().map(|reference| builder.tensor("a model output", reference)).collect::<Result<Vec<_>>>()?;
     let model = builder.graph.build(outputs)?;
     check_masks(&model, builder.masks, builder.spelled_out, builder.unmasked)?;
     Ok(model)

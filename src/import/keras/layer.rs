@@ -11,15 +11,16 @@ use crate::layer::{Layer, Recurrent};
 use serde_json::{Map, Value};
 
 /// The types of numbers that an input can have: what Keras computes with them is what `f32` gives.
-const INPUT_TYPES: [&str; 11] = [
-    "float32", "float64", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "bool",
-];
+const INPUT_TYPES: [&str; 11] =
+    ["float32", "float64", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "bool"];
 
 /// The shape that an `InputLayer` takes: the axes after the batch.
 pub(super) fn input(entry: &Entry, version: Version) -> Result<Vec<Option<usize>>> {
     let arguments = Arguments::new(entry.name, version, entry.config);
     arguments.check_others(&["dtype"])?;
-    if let Some(value) = arguments.get("dtype").filter(|value| !value.as_str().is_some_and(|d| INPUT_TYPES.contains(&d))) {
+    if let Some(value) =
+        arguments.get("dtype").filter(|value| !value.as_str().is_some_and(|d| INPUT_TYPES.contains(&d)))
+    {
         return arguments.unsupported("dtype", value, "give the input as float32, an integer type or bool");
     }
     match arguments.get("batch_shape").or(arguments.get("batch_input_shape")) {
@@ -99,9 +100,8 @@ fn unmasked(arguments: &Arguments, layer: &Layer) -> Option<Error> {
     let set = |arguments: &Map<String, Value>| arguments.get("unroll") == Some(&Value::Bool(true));
     let wrapped = ["layer", "backward_layer"].map(|name| arguments.get(name)?.get("config")?.as_object());
     let unrolled = arguments.get("unroll") == Some(&Value::Bool(true)) || wrapped.into_iter().flatten().any(set);
-    let zeroed = |(_, layer): &(_, &Recurrent)| {
-        layer.go_backwards() && layer.zero_output_for_mask() && layer.return_sequences()
-    };
+    let zeroed =
+        |(_, layer): &(_, &Recurrent)| layer.go_backwards() && layer.zero_output_for_mask() && layer.return_sequences();
     let reason = "unrolled and backwards Keras zeroes the outputs by the mask in the other order; save the model with unroll=False";
     let differs = unrolled && layer.directions().iter().any(zeroed);
     differs.then(|| argument(arguments, "unroll", reason))

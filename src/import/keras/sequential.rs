@@ -18,8 +18,7 @@ pub(super) fn build(label: &str, version: Version, config: &Value, entries: &[En
         [] => return malformed(label, "the model has no layers"),
     };
     // Built before the input is looked at: a layer that isn't supported says more than its shape does.
-    let layers: Vec<_> =
-        rest.iter().map(|entry| layer::build(label, entry, version, false)).collect::<Result<_>>()?;
+    let layers: Vec<_> = rest.iter().map(|entry| layer::build(label, entry, version, false)).collect::<Result<_>>()?;
     let mut graph = graph(version);
     let (name, axes) = input(label, version, config, first)?;
     let mut outputs = vec![graph.input(&name, &axes)?];

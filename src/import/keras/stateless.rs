@@ -157,7 +157,8 @@ fn softmax(arguments: &Arguments) -> Result<Layer> {
 
 fn layer_normalization(arguments: &Arguments) -> Result<Layer> {
     arguments.check_others(&["axis", "epsilon", "center", "scale"])?;
-    let layer = LayerNormalization::new().axis(arguments.axes("axis")?).epsilon(arguments.exact_number("epsilon", 1e-3)?);
+    let layer =
+        LayerNormalization::new().axis(arguments.axes("axis")?).epsilon(arguments.exact_number("epsilon", 1e-3)?);
     Ok(layer.center(arguments.flag("center", true)?).scale(arguments.flag("scale", true)?).into())
 }
 
@@ -171,7 +172,8 @@ fn batch_normalization(arguments: &Arguments) -> Result<Layer> {
     let training = ["momentum", "synchronized", "renorm_clipping", "renorm_momentum", "fused", "virtual_batch_size"];
     let read = ["axis", "epsilon", "center", "scale"];
     arguments.check_others(&[&read[..], &training[..]].concat())?;
-    let layer = BatchNormalization::new().axis(arguments.axis("axis")?).epsilon(arguments.exact_number("epsilon", 1e-3)?);
+    let layer =
+        BatchNormalization::new().axis(arguments.axis("axis")?).epsilon(arguments.exact_number("epsilon", 1e-3)?);
     Ok(layer.center(arguments.flag("center", true)?).scale(arguments.flag("scale", true)?).into())
 }
 
