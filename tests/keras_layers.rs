@@ -6,25 +6,7 @@ mod common;
 mod layers;
 
 use birnn::{Device, Error, Model};
-use common::largest_error;
-use layers::{Case, cases, refused};
-
-/// Keras computes in f32, with its own order of summation.
-const F32_TOLERANCE: f64 = 2e-6;
-/// The weights are exact in f64, so only the order of summation differs.
-const F64_TOLERANCE: f64 = 1e-11;
-
-/// Cases that differ by more, each with the reason.
-fn f64_tolerance(case: &Case) -> f64 {
-    match case.name.as_str() {
-        // TensorFlow holds the slope of leaky_relu in f32 even when it computes in f64: 0.2 is 3e-9 off.
-        name if name.contains("leaky_relu") => 2e-8,
-        _ => F64_TOLERANCE,
-    }
-}
-
-/// The largest errors of a case's outputs, with the place.
-type Errors = Vec<(String, f64)>;
+use layers::{Case, Errors, F32_TOLERANCE, cases, errors_f32, errors_f64, f64_tolerance, refused};
 
 /// Compares every case that is supported; lists what fails.
 fn compare(tolerance: impl Fn(&Case) -> f64, run: impl Fn(&Model, &Case) -> Result<Errors, Error>) {
@@ -61,32 +43,12 @@ fn compare(tolerance: impl Fn(&Case) -> f64, run: impl Fn(&Model, &Case) -> Resu
 #[test]
 fn every_case_computes_what_keras_computed() {
     let device = Device::cpu();
-    compare(
-        |_| F32_TOLERANCE,
-        |model, case| {
-            let mut errors = Errors::new();
-            for (c, (outputs, call)) in case.run(&device, model)?.iter().zip(&case.calls).enumerate() {
-                assert_eq!(outputs.len(), call.outputs.len(), "{}", case.name);
-                for (o, (found, keras)) in outputs.iter().zip(&call.outputs).enumerate() {
-                    errors.push((format!("call {c} output {o}"), largest_error(found, keras)));
-                }
-            }
-            Ok(errors)
-        },
-    );
+    compare(|_| F32_TOLERANCE, |model, case| errors_f32(case, model, &device));
 }
 
 #[test]
 fn every_case_is_exact_in_f64() {
-    compare(f64_tolerance, |model, case| {
-        let mut errors = Errors::new();
-        for (c, (outputs, call)) in case.run_exact(model)?.iter().zip(&case.calls).enumerate() {
-            for (o, (found, exact)) in outputs.iter().flatten().zip(&call.exact).enumerate() {
-                errors.push((format!("call {c} output {o}"), largest_error(found, exact)));
-            }
-        }
-        Ok(errors)
-    });
+    compare(f64_tolerance, |model, case| errors_f64(case, model));
 }
 
 /// What birnn lacks is refused with an error that says so, and never computed wrongly.

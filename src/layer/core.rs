@@ -157,6 +157,18 @@ impl Definition for ReluLayer {
         "ReLU"
     }
 
+    fn check(&self) -> Result<(), Wrong> {
+        let arguments = [
+            ("max_value", self.max_value.unwrap_or(0.0)),
+            ("negative_slope", self.negative_slope),
+            ("threshold", self.threshold),
+        ];
+        match arguments.into_iter().find(|(_, value)| *value < 0.0) {
+            Some((argument, value)) => Err((argument, format!("{value} is below zero"))),
+            None => Ok(()),
+        }
+    }
+
     fn output(&self, inputs: &[Dims]) -> Result<Dims, String> {
         Ok(inputs[0].clone())
     }
@@ -176,6 +188,9 @@ impl Definition for PRelu {
     }
 
     fn output(&self, inputs: &[Dims]) -> Result<Dims, String> {
+        if let Some(axis) = self.shared_axes.iter().find(|axis| !(1..=inputs[0].len()).contains(axis)) {
+            return Err(format!("its shared axis {axis} isn't one from 1 to {}", inputs[0].len()));
+        }
         for (index, axis) in inputs[0].iter().enumerate() {
             if axis.is_none() && !self.shared_axes.contains(&(index + 1)) {
                 return Err("an axis without a fixed length has to be one of its shared_axes".to_string());

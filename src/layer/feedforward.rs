@@ -112,7 +112,7 @@ impl Kind {
             Kind::BatchNormalization(_) => mask_axes + 1 == axes,
             Kind::GlobalAveragePooling1d(_) => mask_axes == 1,
             Kind::Attention(_) | Kind::AdditiveAttention(_) | Kind::MultiHeadAttention(_) => mask_axes == 1,
-            Kind::Merge(layer) if layer.reads_masks() => mask_axes + 1 == axes,
+            Kind::Merge(_) => mask_axes + 1 == axes,
             // Along time or the last axis: as a mask has them.
             Kind::Concatenate(_) => mask_axes == 1 && axes == 2,
             Kind::TimeDistributed(each) => mask_axes > 0 && each.layer.reads_mask(mask_axes - 1, axes - 1),

@@ -45,14 +45,6 @@ merges! {
     minimum Minimum
 }
 
-impl Merge {
-    /// Whether masked values count for less.
-    pub(super) fn reads_masks(&self) -> bool {
-        use MergeOperation::{Maximum, Minimum, Multiply};
-        matches!(self.operation, Multiply | Maximum | Minimum)
-    }
-}
-
 impl Definition for Merge {
     fn class_name(&self) -> &'static str {
         match self.operation {

@@ -153,6 +153,13 @@ impl Model {
 
     /// That every layer can use the masks that it gets. Where it can't Keras fails, too.
     pub(crate) fn check_masks(&self, masks: &Masks) -> Result<()> {
+        let joined = masks.sources.iter().filter_map(|source| match source {
+            MaskSource::Any(of) | MaskSource::All(of) => Some(of.iter().map(|&mask| self.mask_axes(masks, mask))),
+            _ => None,
+        });
+        if joined.into_iter().any(|mut axes| axes.next().is_some_and(|first| axes.any(|other| other != first))) {
+            return Err(Error::Graph("masks of different ranks are joined".to_string()));
+        }
         for (node, of_node) in self.nodes.iter().zip(&masks.of_node) {
             let layer = &self.layers[node.layer].layer;
             for (&tensor, mask) in node.inputs.iter().zip(of_node) {

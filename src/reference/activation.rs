@@ -80,9 +80,13 @@ pub fn activate<F: Real>(activation: Activation, x: F) -> F {
         }
         Activation::SparseSigmoid => clip((x + one) / f(2.0), F::zero(), one),
         Activation::TanhShrink => x - x.tanh(),
-        Activation::Gelu => x * f(0.5) * (one + (x / f(2.0).sqrt()).error_function()),
+        // TensorFlow holds 1/√2 and 0.044715 in f32 even where it computes in f64.
+        Activation::Gelu => {
+            let scaled = x * f(std::f32::consts::FRAC_1_SQRT_2.into());
+            f(0.5) * x * (-scaled).complementary_error_function()
+        }
         Activation::GeluApproximate => {
-            let inner = f((2.0 / std::f64::consts::PI).sqrt()) * (x + f(0.044_715) * x * x * x);
+            let inner = f((2.0 / std::f64::consts::PI).sqrt()) * (x + f(0.044_715_f32.into()) * x * x * x);
             x * f(0.5) * (one + inner.tanh())
         }
         // Of a single value: `activate_rows` is what layers call.

@@ -89,7 +89,7 @@ fn compute<F: Real>(kind: &Kind, call: &Call<F>) -> Computed<F> {
         Kind::GlobalAveragePooling1d(_) => convolution::global_average_pooling(call),
         Kind::Merge(layer) => Ok(merging::merge(layer.operation, call)),
         Kind::Concatenate(layer) => merging::concatenated(layer, call),
-        Kind::Flatten(_) | Kind::Reshape(_) => call.input().clone().into_shape_with_order(call.shape.clone()),
+        Kind::Flatten(_) | Kind::Reshape(_) => reshaped(call.input().clone(), &call.shape),
         Kind::Permute(layer) => Ok(reshaping::permute(layer, call)),
         Kind::RepeatVector(_) => reshaping::repeat_vector(call),
         Kind::Cropping1d(layer) => Ok(reshaping::cropping(layer, call)),
@@ -104,6 +104,11 @@ fn compute<F: Real>(kind: &Kind, call: &Call<F>) -> Computed<F> {
 
 fn dims<F>(array: &ArrayD<F>) -> Dims {
     array.shape().iter().skip(1).map(|&length| Some(length)).collect()
+}
+
+/// The same values in row-major order, in another shape.
+fn reshaped<F: Clone>(array: ArrayD<F>, shape: &[usize]) -> Computed<F> {
+    array.as_standard_layout().into_owned().into_shape_with_order(shape)
 }
 
 /// All axes but the last as one.

@@ -1,4 +1,5 @@
 use super::Real;
+use crate::error::{Error, Result};
 use crate::model::{Bound, MaskSource, Masks, Model};
 use ndarray::{Array2, ArrayD, Axis, IxDyn, concatenate};
 
@@ -16,9 +17,24 @@ impl<'a> Evaluated<'a> {
     }
 
     /// The masks of a node's inputs.
-    pub fn of_node<F: Real>(&mut self, node: usize, arrays: &[Option<ArrayD<F>>]) -> Vec<Option<ArrayD<bool>>> {
-        let of_node = self.masks.of_node[node].clone();
-        of_node.into_iter().map(|mask| mask.and_then(|mask| self.mask(mask, arrays))).collect()
+    pub fn of_node<F: Real>(
+        &mut self,
+        model: &Model,
+        node: usize,
+        arrays: &[Option<ArrayD<F>>],
+    ) -> Result<Vec<Option<ArrayD<bool>>>> {
+        let masks = self.masks.of_node[node].clone();
+        let inputs = model.nodes[node].inputs.iter();
+        let mask_of = |(mask, &tensor): (Option<usize>, &usize)| {
+            let Some(mask) = mask.and_then(|mask| self.mask(mask, arrays)) else { return Ok(None) };
+            // An array of one timestep can have been repeated along another's.
+            let shape = arrays[tensor].as_ref().map_or(&[][..], |array| array.shape());
+            let fitting = shape.get(..mask.ndim()).and_then(|axes| mask.broadcast(axes));
+            let name = model.layers[model.nodes[node].layer].layer.name();
+            let wrong = || Error::Graph(format!("layer {name:?}: a mask of {:?} for {shape:?}", mask.shape()));
+            fitting.map(|mask| Some(mask.to_owned())).ok_or_else(wrong)
+        };
+        masks.into_iter().zip(inputs).map(mask_of).collect()
     }
 
     fn mask<F: Real>(&mut self, index: usize, arrays: &[Option<ArrayD<F>>]) -> Option<ArrayD<bool>> {

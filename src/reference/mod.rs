@@ -18,16 +18,16 @@ use ndarray::{Array2, ArrayD, LinalgScalar, NdFloat};
 pub trait Real: NdFloat + LinalgScalar + Default {
     /// The nearest value.
     fn nearest(value: f64) -> Self;
-    /// `erf(x) = 2/√π ∫₀ˣ exp(-t²) dt`
-    fn error_function(self) -> Self;
+    /// `erfc(x) = 1 - erf(x) = 2/√π ∫ₓ^∞ exp(-t²) dt`
+    fn complementary_error_function(self) -> Self;
 }
 
 impl Real for f32 {
     fn nearest(value: f64) -> f32 {
         value as f32
     }
-    fn error_function(self) -> f32 {
-        libm::erff(self)
+    fn complementary_error_function(self) -> f32 {
+        libm::erfcf(self)
     }
 }
 
@@ -35,8 +35,8 @@ impl Real for f64 {
     fn nearest(value: f64) -> f64 {
         value
     }
-    fn error_function(self) -> f64 {
-        libm::erf(self)
+    fn complementary_error_function(self) -> f64 {
+        libm::erfc(self)
     }
 }
 
@@ -70,7 +70,7 @@ pub(crate) fn run_bound<F: Real>(model: &Model, inputs: &Bound<'_, F>, carried: 
     let mut masks = masks::Evaluated::new(model, inputs);
     for (index, node) in model.nodes.iter().enumerate() {
         let layer = &model.layers[node.layer].layer;
-        let node_masks = masks.of_node(index, &arrays);
+        let node_masks = masks.of_node(model, index, &arrays)?;
         let read = node.inputs.iter().filter_map(|&t| arrays[t].as_ref()).collect::<Vec<_>>();
         let results = match layer {
             Layer::Feedforward(layer) => feedforward::run(layer, &read, &node_masks)?,

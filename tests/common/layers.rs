@@ -20,6 +20,8 @@ pub struct Case {
     pub calls: Vec<Call>,
     /// The calls before which the states are reset.
     reset_before: Vec<usize>,
+    /// The f64 outputs are Keras's f32: in f64 Keras itself computes something else.
+    pub exact_from_f32: bool,
 }
 
 /// What Keras computed in a call.
@@ -72,6 +74,7 @@ fn case(entry: &Value) -> Case {
         features: serde_json::from_value(entry["features"].clone()).unwrap(),
         model: entry["model"].as_str().or(entry["weights"].as_str()).unwrap().to_string(),
         calls: (0..calls).map(&mut call).collect(),
+        exact_from_f32: entry.get("exact_from").is_some(),
         reset_before: entry.get("reset_before").map_or(vec![], |list| serde_json::from_value(list.clone()).unwrap()),
     }
 }
@@ -105,7 +108,7 @@ impl Case {
             if self.reset_before.contains(&index) {
                 session.reset_states();
             }
-            let outputs = session.run(super::inputs(&call.inputs))?;
+            let outputs = session.run(crate::common::inputs(&call.inputs))?;
             results.push(outputs.list().iter().map(|output| output.array.clone()).collect());
         }
         Ok(results)
@@ -120,7 +123,7 @@ impl Case {
                     return Ok(None);
                 }
                 let arrays: Vec<_> = call.inputs.iter().map(|input| input.mapv(f64::from)).collect();
-                let outputs = reference::run::<f64>(model, super::inputs(&arrays))?;
+                let outputs = reference::run::<f64>(model, crate::common::inputs(&arrays))?;
                 Ok(Some(outputs.list().iter().map(|output| output.array.clone()).collect()))
             })
             .collect()
@@ -139,6 +142,40 @@ fn starts_with(name: &str, pattern: &str) -> bool {
 
 /// Cases that are refused, each with what birnn lacks.
 pub const UNSUPPORTED: &[(&str, &str)] = &[];
+
+/// The largest difference of each output from Keras, relative to `max(1, |value|)`, with the output's place.
+pub type Errors = Vec<(String, f64)>;
+
+/// Keras and birnn compute in f32, each with its own order of summation.
+pub const F32_TOLERANCE: f64 = 2e-6;
+
+/// The weights are exact in f64, so only the order of summation differs; cases that differ by more have a reason.
+pub fn f64_tolerance(case: &Case) -> f64 {
+    if case.exact_from_f32 { F32_TOLERANCE } else { 1e-11 }
+}
+
+/// Compares a case with Keras in f32, on a device.
+pub fn errors_f32(case: &Case, model: &Model, device: &Device) -> Result<Errors, Error> {
+    let mut errors = Errors::new();
+    for (c, (outputs, call)) in case.run(device, model)?.iter().zip(&case.calls).enumerate() {
+        assert_eq!(outputs.len(), call.outputs.len(), "{}", case.name);
+        for (o, (found, keras)) in outputs.iter().zip(&call.outputs).enumerate() {
+            errors.push((format!("call {c} output {o}"), crate::common::largest_error(found, keras)));
+        }
+    }
+    Ok(errors)
+}
+
+/// Compares a case with Keras in f64, on the CPU.
+pub fn errors_f64(case: &Case, model: &Model) -> Result<Errors, Error> {
+    let mut errors = Errors::new();
+    for (c, (outputs, call)) in case.run_exact(model)?.iter().zip(&case.calls).enumerate() {
+        for (o, (found, exact)) in outputs.iter().flatten().zip(&call.exact).enumerate() {
+            errors.push((format!("call {c} output {o}"), crate::common::largest_error(found, exact)));
+        }
+    }
+    Ok(errors)
+}
 
 /// How far `found` is from `exact`, in units of the last place of an f32 of that size, where a value counts as at
 /// least the mean size of the array: what is small by cancellation can't be exact to its own last place.

@@ -3,11 +3,10 @@
 use super::file::Version;
 use super::shown;
 use crate::error::{Error, Result};
-use crate::layer::Activation;
 use serde_json::{Map, Value};
 
 /// Arguments that don't change what a trained layer computes, or that are read elsewhere (the shapes).
-const NO_EFFECT: [&str; 18] = [
+const NO_EFFECT: [&str; 17] = [
     "name",
     "trainable",
     "dropout",
@@ -17,7 +16,6 @@ const NO_EFFECT: [&str; 18] = [
     "seed",
     "use_cudnn",
     "unit_forget_bias",
-    "zero_output_for_mask",
     "build_config",
     "batch_input_shape",
     "batch_shape",
@@ -30,38 +28,60 @@ const NO_EFFECT: [&str; 18] = [
 const NO_EFFECT_ENDINGS: [&str; 3] = ["_initializer", "_regularizer", "_constraint"];
 
 /// Arguments that only one value is supported of, and what to do about the others.
-const ONLY_FALSE: [(&str, &str); 6] = [
-    ("stateful", "save the model with stateful=False and hand the returned states (return_state) to the next call"),
+const ONLY_FALSE: [(&str, &str); 8] = [
     ("time_major", "save the model with time_major=False and give [batch, timesteps, features]"),
     ("return_runtime", "save the model with return_runtime=False"),
     ("sparse", "save the model with a dense input"),
-    ("ragged", "save the model with a dense input; run sequences of different lengths one by one"),
+    ("ragged", "save the model with a dense input; run sequences of different lengths one by one, or with a mask"),
     ("optional", "save the model with optional=False and always give the input"),
+    ("renorm", "save the model with renorm=False"),
+    ("rms_scaling", "use the layer RMSNormalization, or rms_scaling=False"),
+    ("use_gate", "save the model with use_gate=False"),
 ];
+
+/// A size in a file is at least one and less than this.
+const MAX_SIZE: usize = 1 << 24;
 
 /// The arguments of a layer, or of one that it wraps.
 pub(super) struct Arguments<'a> {
     layer: &'a str,
-    /// Which wrapped layer's they are: empty, `layer.` or `backward_layer.`.
-    prefix: &'static str,
+    version: Version,
+    /// Which wrapped layer's they are: empty, or for example `backward_layer.cell.`.
+    prefix: String,
     values: &'a Map<String, Value>,
 }
 
 impl<'a> Arguments<'a> {
-    pub(super) fn new(layer: &'a str, values: &'a Map<String, Value>) -> Arguments<'a> {
-        Arguments { layer, prefix: "", values }
+    pub(super) fn new(layer: &'a str, version: Version, values: &'a Map<String, Value>) -> Arguments<'a> {
+        Arguments { layer, version, prefix: String::new(), values }
     }
 
-    pub(super) fn wrapped(layer: &'a str, prefix: &'static str, values: &'a Map<String, Value>) -> Arguments<'a> {
-        Arguments { layer, prefix, values }
+    /// The arguments of the layer that is the value of `argument`.
+    pub(super) fn of(&self, argument: &str, value: &'a Value) -> Result<Arguments<'a>> {
+        match value.get("config").and_then(Value::as_object) {
+            Some(values) => {
+                let prefix = format!("{}{argument}.", self.prefix);
+                Ok(Arguments { layer: self.layer, version: self.version, prefix, values })
+            }
+            None => self.wrong(argument, "has no config".into()),
+        }
     }
 
     pub(super) fn layer(&self) -> &'a str {
         self.layer
     }
 
+    pub(super) fn version(&self) -> Version {
+        self.version
+    }
+
+    /// The value of an argument, unless it is missing or None.
     pub(super) fn get(&self, name: &str) -> Option<&'a Value> {
-        self.values.get(name)
+        self.values.get(name).filter(|value| !value.is_null())
+    }
+
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.values.contains_key(name)
     }
 
     pub(super) fn text(&self, name: &str) -> Option<&'a str> {
@@ -90,38 +110,113 @@ impl<'a> Arguments<'a> {
         }
     }
 
-    pub(super) fn units(&self) -> Result<usize> {
-        let Some(value) = self.values.get("units") else {
-            return self.wrong("units", "is missing".into());
-        };
-        match value.as_u64().and_then(|units| usize::try_from(units).ok()) {
-            Some(units) if (1..1 << 24).contains(&units) => Ok(units),
-            _ => self.wrong("units", format!("{} is not a whole number between 1 and 2^24", shown(value))),
+    /// A size that has no default.
+    pub(super) fn size(&self, name: &str) -> Result<usize> {
+        match self.values.get(name) {
+            None => self.wrong(name, "is missing".into()),
+            Some(value) => self.size_of(name, value),
         }
     }
 
-    /// Keras always writes its activations, so one that is missing is not guessed.
-    pub(super) fn activation(&self, name: &str, version: Version) -> Result<Activation> {
-        let value = match self.values.get(name) {
-            None => return self.wrong(name, "is missing".into()),
-            Some(Value::Null) => return Ok(Activation::Linear),
-            Some(value) => value,
-        };
-        match (value.as_str(), version) {
-            (Some("hard_sigmoid"), Version::Keras2) => Ok(Activation::HardSigmoidKeras2),
-            (Some("hard_sigmoid"), Version::Unknown) => self.unsupported(
-                name,
-                value,
-                "Keras 2 and Keras 3 compute it differently and the file has no keras_version; load and save it again in Keras",
-            ),
-            (text, _) => match text.and_then(Activation::from_keras_name) {
-                Some(activation) => Ok(activation),
-                None => {
-                    let mut names: Vec<_> = Activation::ALL.iter().map(|a| a.keras_name()).collect();
-                    names.dedup();
-                    self.unsupported(name, value, &format!("use one of Keras's own: {}", names.join(", ")))
-                }
+    fn size_of(&self, name: &str, value: &Value) -> Result<usize> {
+        match natural(value).filter(|size| (1..MAX_SIZE).contains(size)) {
+            Some(size) => Ok(size),
+            None => self.wrong(name, format!("{} is not a whole number between 1 and 2^24", shown(value))),
+        }
+    }
+
+    /// A size that may be missing or None.
+    pub(super) fn optional_size(&self, name: &str) -> Result<Option<usize>> {
+        self.get(name).map(|value| self.size_of(name, value)).transpose()
+    }
+
+    /// A size along time: a number, or a list of one.
+    pub(super) fn time_size(&self, name: &str) -> Result<Option<usize>> {
+        match self.get(name) {
+            None => Ok(None),
+            Some(Value::Array(items)) => match &items[..] {
+                [item] => self.size_of(name, item).map(Some),
+                _ => self.wrong(name, format!("{:?} is not one number", items.len())),
             },
+            Some(value) => self.size_of(name, value).map(Some),
+        }
+    }
+
+    /// How many at the start and at the end: a number for both, or a list of two.
+    pub(super) fn both_ends(&self, name: &str) -> Result<(usize, usize)> {
+        let value = self.get(name).unwrap_or(&Value::Null);
+        let ends = match value.as_array().map(Vec::as_slice) {
+            Some([start, end]) => natural(start).zip(natural(end)),
+            Some([both]) => natural(both).map(|n| (n, n)),
+            Some(_) => None,
+            None => natural(value).map(|n| (n, n)),
+        };
+        match ends.filter(|(start, end)| start.max(end) < &MAX_SIZE) {
+            Some(ends) => Ok(ends),
+            None => self.wrong(name, format!("{} is not one or two whole numbers below 2^24", shown(value))),
+        }
+    }
+
+    /// A number as the f32 that Keras computes with.
+    pub(super) fn number(&self, name: &str, default: f32) -> Result<f32> {
+        match self.values.get(name) {
+            None => Ok(default),
+            Some(value) => self.number_of(name, value),
+        }
+    }
+
+    /// A number that Keras keeps as it is.
+    pub(super) fn exact_number(&self, name: &str, default: f64) -> Result<f64> {
+        match self.values.get(name) {
+            None => Ok(default),
+            Some(value) => self.number_of(name, value).map(|number| value.as_f64().unwrap_or(f64::from(number))),
+        }
+    }
+
+    pub(super) fn optional_number(&self, name: &str) -> Result<Option<f32>> {
+        self.get(name).map(|value| self.number_of(name, value)).transpose()
+    }
+
+    fn number_of(&self, name: &str, value: &Value) -> Result<f32> {
+        match value.as_f64().map(|number| number as f32).filter(|number| number.is_finite()) {
+            Some(number) => Ok(number),
+            None => self.wrong(name, format!("{} is no finite number", shown(value))),
+        }
+    }
+
+    /// One or several axes in Keras's count.
+    pub(super) fn axes(&self, name: &str) -> Result<Vec<isize>> {
+        let value = self.get(name).unwrap_or(&Value::Null);
+        let axis = |value: &Value| value.as_i64().and_then(|axis| isize::try_from(axis).ok());
+        let axes: Option<Vec<_>> = match value {
+            Value::Null => Some(vec![-1]),
+            Value::Array(items) if !items.is_empty() && items.len() <= 16 => items.iter().map(axis).collect(),
+            value => axis(value).map(|axis| vec![axis]),
+        };
+        match axes.filter(|axes| axes.iter().all(|axis| axis.unsigned_abs() < 256)) {
+            Some(axes) => Ok(axes),
+            None => self.wrong(name, format!("{} is no axis or list of axes", shown(value))),
+        }
+    }
+
+    /// One axis; a list of one is the same.
+    pub(super) fn axis(&self, name: &str) -> Result<isize> {
+        match self.axes(name)?[..] {
+            [axis] => Ok(axis),
+            _ => {
+                let value = self.get(name).unwrap_or(&Value::Null);
+                self.unsupported(name, value, "only one axis is supported; save the model with one")
+            }
+        }
+    }
+
+    /// A list of whole numbers; none where it is missing.
+    pub(super) fn naturals(&self, name: &str) -> Result<Vec<usize>> {
+        let Some(value) = self.get(name) else { return Ok(Vec::new()) };
+        let numbers = value.as_array().filter(|items| items.len() <= 64);
+        match numbers.and_then(|items| items.iter().map(natural).collect()) {
+            Some(numbers) => Ok(numbers),
+            None => self.wrong(name, format!("{} is no list of whole numbers", shown(value))),
         }
     }
 
@@ -135,16 +230,22 @@ impl<'a> Arguments<'a> {
         {
             return Ok(());
         }
-        if name == "dtype" {
-            return self.check_dtype(value);
-        }
         if let Some((_, reason)) = ONLY_FALSE.iter().find(|(only, _)| *only == name) {
             return if value == &Value::Bool(false) { Ok(()) } else { self.unsupported(name, value, reason) };
         }
-        if name == "num_constants" && value.as_u64() == Some(0) {
-            return Ok(());
+        match name {
+            "dtype" => self.check_dtype(value),
+            "num_constants" if value.as_u64() == Some(0) => Ok(()),
+            "data_format" if value == "channels_last" => Ok(()),
+            "data_format" => {
+                self.unsupported(name, value, "save the model with channels_last: [batch, timesteps, features]")
+            }
+            _ => self.unsupported(
+                name,
+                value,
+                "this argument isn't known, so its effect can't be computed; save without it",
+            ),
         }
-        self.unsupported(name, value, "this argument isn't known, so its effect can't be computed; save without it")
     }
 
     fn check_dtype(&self, value: &Value) -> Result<()> {
@@ -160,4 +261,8 @@ impl<'a> Arguments<'a> {
             _ => self.unsupported("dtype", value, "set the layer's dtype policy to float32 and save the model again"),
         }
     }
+}
+
+fn natural(value: &Value) -> Option<usize> {
+    value.as_u64().and_then(|n| usize::try_from(n).ok())
 }

@@ -1,5 +1,6 @@
 //! The calls of layers in a functional model, in the forms of Keras 2 and Keras 3.
 
+use super::class::Class;
 use super::{malformed, shown};
 use crate::error::{Error, Result};
 use serde_json::Value;
@@ -13,96 +14,222 @@ pub(super) struct Reference<'a> {
 }
 
 /// One call of a layer.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Default, PartialEq)]
 pub(super) struct Call<'a> {
-    pub input: Reference<'a>,
+    pub inputs: Vec<Reference<'a>>,
     pub initial_state: Vec<Reference<'a>>,
+    /// For the first inputs the mask that the call gives.
+    pub masks: Vec<Option<Reference<'a>>>,
+    pub use_causal_mask: bool,
+    /// The number that a mask operation takes beside its inputs.
+    pub number: Option<f32>,
+}
+
+impl<'a> Call<'a> {
+    /// Every tensor that it reads.
+    pub(super) fn references(&self) -> impl Iterator<Item = &Reference<'a>> {
+        self.inputs.iter().chain(&self.initial_state).chain(self.masks.iter().flatten())
+    }
 }
 
 /// The calls in a layer's `inbound_nodes`.
-pub(super) fn calls<'a>(file: &str, layer: &str, inbound_nodes: Option<&'a Value>) -> Result<Vec<Call<'a>>> {
+pub(super) fn calls<'a>(
+    file: &str,
+    layer: &str,
+    class: Class,
+    inbound_nodes: Option<&'a Value>,
+) -> Result<Vec<Call<'a>>> {
     let nodes = match inbound_nodes {
         Some(Value::Array(nodes)) if !nodes.is_empty() => nodes,
         _ => return malformed(file, format!("layer {layer:?} is never called: it has no inbound_nodes")),
     };
-    nodes.iter().map(|node| call(file, layer, node)).collect()
+    nodes.iter().map(|node| Reader { file, layer, class, call: Call::default() }.read(node)).collect()
 }
 
-fn call<'a>(file: &str, layer: &str, node: &'a Value) -> Result<Call<'a>> {
-    let mut tensors = Vec::new();
-    match node {
-        // Keras 3: {"args": [sequences, initial_state, mask, training], "kwargs": {…}}
-        Value::Object(node) => {
-            let arguments = node.get("args").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
-            for (position, value) in arguments.iter().enumerate() {
-                let name = ["sequences", "initial_state", "mask", "training"].get(position).unwrap_or(&"(positional)");
-                argument(file, layer, name, value, &mut tensors)?;
-            }
-            keywords(file, layer, node.get("kwargs"), &mut tensors)?;
+/// What the positional arguments of a class's call are named in Keras 3.
+fn positions(class: Class) -> &'static [&'static str] {
+    match class {
+        Class::Recurrent(_) | Class::Rnn | Class::Bidirectional => &["inputs", "initial_state", "mask", "training"],
+        Class::Stateless("MultiHeadAttention") => &[
+            "query",
+            "value",
+            "key",
+            "query_mask",
+            "value_mask",
+            "key_mask",
+            "attention_mask",
+            "return_attention_scores",
+            "training",
+            "use_causal_mask",
+        ],
+        Class::Stateless("Attention" | "AdditiveAttention") => {
+            &["inputs", "mask", "training", "return_attention_scores", "use_causal_mask"]
         }
-        // Keras 2: [[layer, call, tensor, kwargs], …], the initial states after the input
-        Value::Array(node) => {
-            let mut repeated = None;
-            for value in node {
-                match listed(value) {
-                    // The keywords are those of the whole call, repeated with every tensor.
-                    Some((reference, kwargs)) if *repeated.get_or_insert(kwargs) == kwargs => tensors.push(reference),
-                    _ => return malformed(file, format!("layer {layer:?} is called on {}", shown(value))),
+        Class::Stateless("GlobalAveragePooling1D" | "Softmax") => &["inputs", "mask"],
+        Class::MaskOperation(_) => &["inputs", "number"],
+        _ => &["inputs", "training", "mask"],
+    }
+}
+
+/// Reads one call.
+struct Reader<'f, 'a> {
+    file: &'f str,
+    layer: &'f str,
+    class: Class,
+    call: Call<'a>,
+}
+
+impl<'a> Reader<'_, 'a> {
+    fn read(mut self, node: &'a Value) -> Result<Call<'a>> {
+        match node {
+            // Keras 3: {"args": […], "kwargs": {…}}
+            Value::Object(node) => {
+                let arguments = node.get("args").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+                for (position, value) in arguments.iter().enumerate() {
+                    let name = positions(self.class).get(position).unwrap_or(&"(positional)");
+                    self.argument(name, value)?;
                 }
+                self.keywords(node.get("kwargs"))?;
             }
-            keywords(file, layer, repeated.flatten(), &mut tensors)?;
-        }
-        other => return malformed(file, format!("layer {layer:?} is called on {}", shown(other))),
-    }
-    let mut tensors = tensors.into_iter();
-    match tensors.next() {
-        Some(input) => Ok(Call { input, initial_state: tensors.collect() }),
-        None => malformed(file, format!("layer {layer:?} is called on nothing")),
-    }
-}
-
-fn keywords<'a>(file: &str, layer: &str, kwargs: Option<&'a Value>, tensors: &mut Vec<Reference<'a>>) -> Result<()> {
-    let kwargs = match kwargs {
-        None | Some(Value::Null) => return Ok(()),
-        Some(Value::Object(kwargs)) => kwargs,
-        Some(other) => return malformed(file, format!("layer {layer:?} is called with {}", shown(other))),
-    };
-    // The input first, whatever the order of the names.
-    let is_input = |name: &str| ["sequences", "sequence", "inputs"].contains(&name);
-    for (_, value) in kwargs.iter().filter(|(name, _)| is_input(name)) {
-        argument(file, layer, "sequences", value, tensors)?;
-    }
-    kwargs
-        .iter()
-        .filter(|(name, _)| !is_input(name))
-        .try_for_each(|(name, value)| argument(file, layer, name, value, tensors))
-}
-
-/// Adds the tensors of an argument of a call; refuses one that would change the result.
-fn argument<'a>(file: &str, layer: &str, name: &str, value: &'a Value, tensors: &mut Vec<Reference<'a>>) -> Result<()> {
-    let reason = match name {
-        "sequences" | "initial_state" => {
-            let before = tensors.len();
-            return match references(value, tensors) {
-                true if name == "initial_state" && before == 0 && tensors.len() > before => {
-                    malformed(file, format!("layer {layer:?} is called with an initial_state and no input"))
+            // Keras 2: [[layer, call, tensor, kwargs], …], the initial states after the input
+            Value::Array(node) => {
+                let mut repeated = None;
+                for value in node {
+                    match listed(value) {
+                        // The keywords are those of the whole call, repeated with every tensor.
+                        Some((reference, kwargs)) if *repeated.get_or_insert(kwargs) == kwargs => {
+                            self.call.inputs.push(reference);
+                        }
+                        _ => return self.odd(value),
+                    }
                 }
-                true => Ok(()),
-                false => malformed(file, format!("layer {layer:?} is called with {name} {}", shown(value))),
-            };
+                self.keywords(repeated.flatten())?;
+            }
+            other => return self.odd(other),
         }
-        _ if value.is_null() => return Ok(()),
-        "training" if value == &Value::Bool(false) => return Ok(()),
-        "mask" => "run sequences of different lengths one by one",
-        "training" => "save the model without training=True in the call",
-        _ => "save the model without it in the call",
-    };
-    Err(Error::UnsupportedArgument {
-        layer: layer.to_string(),
-        argument: name.to_string(),
-        value: shown(value),
-        reason: reason.to_string(),
-    })
+        self.finish()
+    }
+
+    fn odd<T>(&self, value: &Value) -> Result<T> {
+        malformed(self.file, format!("layer {:?} is called on {}", self.layer, shown(value)))
+    }
+
+    fn finish(mut self) -> Result<Call<'a>> {
+        if self.call.inputs.is_empty() {
+            let what = if self.call.initial_state.is_empty() { "nothing" } else { "an initial_state and no input" };
+            return malformed(self.file, format!("layer {:?} is called on {what}", self.layer));
+        }
+        // Keras 2, and a list in the place of the input, have the states behind the input.
+        if self.class.is_recurrent() && self.call.inputs.len() > 1 {
+            let mut states = self.call.inputs.split_off(1);
+            states.append(&mut self.call.initial_state);
+            self.call.initial_state = states;
+        }
+        Ok(self.call)
+    }
+
+    fn keywords(&mut self, kwargs: Option<&'a Value>) -> Result<()> {
+        let kwargs = match kwargs {
+            None | Some(Value::Null) => return Ok(()),
+            Some(Value::Object(kwargs)) => kwargs,
+            Some(other) => return self.odd(other),
+        };
+        // The inputs first and in their order, whatever the order of the names.
+        const INPUTS: [&str; 9] = ["sequences", "sequence", "inputs", "x", "x1", "x2", "query", "value", "key"];
+        for name in INPUTS {
+            if let Some(value) = kwargs.get(name) {
+                let name = if ["query", "value", "key"].contains(&name) { name } else { "inputs" };
+                self.argument(name, value)?;
+            }
+        }
+        kwargs
+            .iter()
+            .filter(|(name, _)| !INPUTS.contains(&name.as_str()))
+            .try_for_each(|(name, value)| self.argument(name, value))
+    }
+
+    /// Takes an argument of a call; refuses one that would change the result.
+    fn argument(&mut self, name: &str, value: &'a Value) -> Result<()> {
+        let attends = matches!(self.class, Class::Stateless("Attention" | "AdditiveAttention" | "MultiHeadAttention"));
+        let reason = match name {
+            "inputs" | "query" | "value" | "key" => return self.inputs(name, value),
+            "number" if matches!(self.class, Class::MaskOperation(_)) => return self.number(value),
+            _ if value.is_null() => return Ok(()),
+            "initial_state" if self.class.is_recurrent() => return self.states(value),
+            "mask" => return self.masks(value),
+            "value_mask" => return self.mask_of(1, value),
+            "key_mask" => return self.mask_of(2, value),
+            "training" | "return_attention_scores" if value == &Value::Bool(false) => return Ok(()),
+            "use_causal_mask" if attends && value.is_boolean() => {
+                self.call.use_causal_mask = value == &Value::Bool(true);
+                return Ok(());
+            }
+            "training" => "save the model without training=True in the call",
+            "return_attention_scores" => "only the output is computed; save the model without it",
+            "query_mask" | "attention_mask" => "mask the query or the value before the layer, or use use_causal_mask",
+            _ => "save the model without it in the call",
+        };
+        Err(Error::UnsupportedArgument {
+            layer: self.layer.to_string(),
+            argument: name.to_string(),
+            value: shown(value),
+            reason: reason.to_string(),
+        })
+    }
+
+    fn wrong<T>(&self, name: &str, value: &Value) -> Result<T> {
+        malformed(self.file, format!("layer {:?} is called with {name} {}", self.layer, shown(value)))
+    }
+
+    fn inputs(&mut self, name: &str, value: &'a Value) -> Result<()> {
+        match references(value, &mut self.call.inputs) {
+            true => Ok(()),
+            false => self.wrong(name, value),
+        }
+    }
+
+    fn states(&mut self, value: &'a Value) -> Result<()> {
+        match references(value, &mut self.call.initial_state) {
+            true => Ok(()),
+            false => self.wrong("initial_state", value),
+        }
+    }
+
+    /// The second argument of a mask operation: a number, or another array.
+    fn number(&mut self, value: &'a Value) -> Result<()> {
+        match value.as_f64() {
+            Some(number) => self.call.number = Some(number as f32),
+            None if value.is_boolean() => {}
+            None => return self.inputs("inputs", value),
+        }
+        Ok(())
+    }
+
+    /// A mask for each input: one, or a list with None for an input without.
+    fn masks(&mut self, value: &'a Value) -> Result<()> {
+        if let Some(reference) = tensor(value) {
+            self.call.masks = vec![Some(reference)];
+            return Ok(());
+        }
+        let masks = value.as_array().map(|items| items.iter().map(|item| tensor(item).ok_or(item.is_null())));
+        let masks: Option<Vec<_>> = masks.and_then(|masks| {
+            masks.map(|mask| mask.map(Some).or_else(|is_null| if is_null { Ok(None) } else { Err(()) }).ok()).collect()
+        });
+        match masks {
+            Some(masks) => self.call.masks = masks,
+            None => return self.wrong("mask", value),
+        }
+        Ok(())
+    }
+
+    fn mask_of(&mut self, input: usize, value: &'a Value) -> Result<()> {
+        let Some(reference) = tensor(value) else { return self.wrong("mask", value) };
+        if self.call.masks.len() <= input {
+            self.call.masks.resize(input + 1, None);
+        }
+        self.call.masks[input] = Some(reference);
+        Ok(())
+    }
 }
 
 /// Adds every tensor in a value, in order (of dicts: by key, as Keras flattens them); false where there
@@ -110,20 +237,12 @@ fn argument<'a>(file: &str, layer: &str, name: &str, value: &'a Value, tensors: 
 pub(super) fn references<'a>(value: &'a Value, found: &mut Vec<Reference<'a>>) -> bool {
     match value {
         Value::Null => true,
-        Value::Array(items) => match listed(value) {
-            Some((reference, _)) => {
-                found.push(reference);
-                true
-            }
-            None => items.iter().all(|item| references(item, found)),
-        },
-        Value::Object(object) if object.contains_key("class_name") => {
-            let history = value.pointer("/config/keras_history").filter(|_| object["class_name"] == "__keras_tensor__");
-            let reference = history.and_then(listed).map(|(reference, _)| reference);
-            let is_tensor = reference.is_some();
-            found.extend(reference);
-            is_tensor
+        _ if tensor(value).is_some() => {
+            found.extend(tensor(value));
+            true
         }
+        Value::Array(items) => items.iter().all(|item| references(item, found)),
+        Value::Object(object) if object.contains_key("class_name") => false,
         Value::Object(object) => {
             let mut keys: Vec<_> = object.iter().collect();
             keys.sort_by_key(|(key, _)| key.as_str());
@@ -131,6 +250,18 @@ pub(super) fn references<'a>(value: &'a Value, found: &mut Vec<Reference<'a>>) -
         }
         _ => false,
     }
+}
+
+/// A value that stands for one tensor.
+fn tensor(value: &Value) -> Option<Reference<'_>> {
+    match value {
+        Value::Array(_) => listed(value),
+        Value::Object(object) if object.get("class_name")? == "__keras_tensor__" => {
+            listed(value.pointer("/config/keras_history")?)
+        }
+        _ => None,
+    }
+    .map(|(reference, _)| reference)
 }
 
 /// `[layer, call, tensor]` or `[layer, call, tensor, kwargs]`.

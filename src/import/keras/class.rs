@@ -1,12 +1,17 @@
 //! Which Keras classes are supported, and by which names files call them.
 
-use super::malformed;
+use super::{malformed, mask_operation, stateless};
 use crate::error::{Error, Result};
 use serde_json::Value;
 
 /// For [`Error::UnsupportedLayer`].
-pub(super) const SUPPORTED: &str =
-    "InputLayer, LSTM, GRU, SimpleRNN and Bidirectional of these, in a Sequential or functional model";
+pub(super) const SUPPORTED: &str = "InputLayer, LSTM, GRU, SimpleRNN, RNN of LSTMCell, GRUCell, SimpleRNNCell and lists of \
+     these, Bidirectional, TimeDistributed, Dense, Embedding, Masking, Activation, ReLU, LeakyReLU, ELU, PReLU, Softmax, \
+     LayerNormalization, RMSNormalization, BatchNormalization, UnitNormalization, Conv1D, MaxPooling1D, \
+     AveragePooling1D, GlobalMaxPooling1D, GlobalAveragePooling1D, Concatenate, Add, Subtract, Multiply, Average, \
+     Maximum, Minimum, Flatten, Reshape, Permute, RepeatVector, Cropping1D, ZeroPadding1D, UpSampling1D, Attention, \
+     AdditiveAttention, MultiHeadAttention, Dropout, SpatialDropout1D, GaussianNoise, GaussianDropout, AlphaDropout, \
+     ActivityRegularization and Identity, in a Sequential or functional model";
 
 /// How the layers of a model are connected.
 pub(super) enum Root {
@@ -27,38 +32,81 @@ pub(super) enum Kind {
 pub(super) enum Class {
     Input,
     Recurrent(Kind),
+    /// `RNN` of a cell or of several.
+    Rnn,
     Bidirectional,
+    TimeDistributed,
+    /// One of [`stateless::CLASSES`].
+    Stateless(&'static str),
+    /// No layer: an operation that Keras 3 computes a mask with, one of [`mask_operation::NAMES`].
+    MaskOperation(&'static str),
 }
 
 impl Class {
-    /// The class in snake case: what `.keras` names weight groups after.
-    pub(super) fn snake_case(self) -> &'static str {
+    /// Keras's name.
+    pub(super) fn name(self) -> &'static str {
         match self {
-            Class::Input => "input_layer",
-            Class::Recurrent(Kind::Lstm) => "lstm",
-            Class::Recurrent(Kind::Gru) => "gru",
-            Class::Recurrent(Kind::SimpleRnn) => "simple_rnn",
-            Class::Bidirectional => "bidirectional",
+            Class::Input => "InputLayer",
+            Class::Recurrent(Kind::Lstm) => "LSTM",
+            Class::Recurrent(Kind::Gru) => "GRU",
+            Class::Recurrent(Kind::SimpleRnn) => "SimpleRNN",
+            Class::Rnn => "RNN",
+            Class::Bidirectional => "Bidirectional",
+            Class::TimeDistributed => "TimeDistributed",
+            Class::Stateless(name) | Class::MaskOperation(name) => name,
         }
+    }
+
+    /// Whether a call of it can have initial states.
+    pub(super) fn is_recurrent(self) -> bool {
+        matches!(self, Class::Recurrent(_) | Class::Rnn | Class::Bidirectional)
     }
 }
 
 /// The supported class of a serialized layer, or the name of the class that it is.
 pub(super) fn of(value: &Value) -> Result<Class, String> {
     let name = value.get("class_name").and_then(Value::as_str).unwrap_or("(none)");
-    let known = match name.strip_prefix("Keras>").unwrap_or(name) {
+    let plain = name.strip_prefix("Keras>").unwrap_or(name);
+    // An operation can have the name of a layer: `a + b` is an Add.
+    if is_operation(value) {
+        let known = mask_operation::NAMES.iter().find(|operation| **operation == plain);
+        return known.map(|operation| Class::MaskOperation(operation)).ok_or_else(|| full_name(value, name));
+    }
+    let known = match plain {
         "InputLayer" => Class::Input,
         "LSTM" => Class::Recurrent(Kind::Lstm),
         "GRU" => Class::Recurrent(Kind::Gru),
         "SimpleRNN" => Class::Recurrent(Kind::SimpleRnn),
+        "RNN" => Class::Rnn,
         "Bidirectional" => Class::Bidirectional,
-        _ => return Err(full_name(value, name)),
+        "TimeDistributed" => Class::TimeDistributed,
+        _ => match stateless::CLASSES.iter().find(|class| **class == plain) {
+            Some(class) => Class::Stateless(class),
+            None => return Err(full_name(value, name)),
+        },
     };
     // A user's own class can have the name of one of Keras's: then its module or registration gives it away.
     if is_kerass_own(value, name) { Ok(known) } else { Err(full_name(value, name)) }
 }
 
-fn is_kerass_own(value: &Value, name: &str) -> bool {
+/// The recurrence of a serialized cell, or the name of the class that it is.
+pub(super) fn cell(value: &Value) -> Result<Kind, String> {
+    let name = value.get("class_name").and_then(Value::as_str).unwrap_or("(none)");
+    match name.strip_prefix("Keras>").unwrap_or(name) {
+        "LSTMCell" if is_kerass_own(value, name) => Ok(Kind::Lstm),
+        "GRUCell" if is_kerass_own(value, name) => Ok(Kind::Gru),
+        "SimpleRNNCell" if is_kerass_own(value, name) => Ok(Kind::SimpleRnn),
+        _ => Err(full_name(value, name)),
+    }
+}
+
+fn is_operation(value: &Value) -> bool {
+    let module = value.get("module").and_then(Value::as_str).unwrap_or_default();
+    module.starts_with("keras.src.ops.") || module.starts_with("keras.ops")
+}
+
+/// Whether a class is Keras's, as far as the file tells.
+pub(super) fn is_kerass_own(value: &Value, name: &str) -> bool {
     let plain = |name: &str| name.strip_prefix("Keras>").unwrap_or(name).to_string();
     let module = match value.get("module") {
         None | Some(Value::Null) => true,

@@ -1,33 +1,36 @@
-//! From a layer's arguments to the layer.
+//! From an entry of the file to its layers.
 
 use super::arguments::Arguments;
-use super::class::{self, Class, Kind, SUPPORTED};
+use super::class::Class;
 use super::entry::Entry;
 use super::file::Version;
-use super::shown;
+use super::recurrent::{self, Built};
+use super::{malformed, shown, stateless};
 use crate::error::{Error, Result};
-use crate::layer::{Bidirectional, Gru, Layer, Lstm, MergeMode, Recurrent, RecurrentBuilder, SimpleRnn};
-use serde_json::Value;
+use crate::layer::{Layer, Recurrent};
+use serde_json::{Map, Value};
 
-/// What an `InputLayer` takes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum InputShape {
-    Sequence { timesteps: Option<usize>, features: usize },
-    State { features: usize },
-}
+/// The types of numbers that an input can have: what Keras computes with them is what `f32` gives.
+const INPUT_TYPES: [&str; 11] =
+    ["float32", "float64", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "bool"];
 
-/// The shape of an `InputLayer`.
-pub(super) fn input(entry: &Entry) -> Result<InputShape> {
-    let arguments = Arguments::new(entry.name, entry.config);
-    arguments.check_others(&[])?;
+/// The shape that an `InputLayer` takes: the axes after the batch.
+pub(super) fn input(entry: &Entry, version: Version) -> Result<Vec<Option<usize>>> {
+    let arguments = Arguments::new(entry.name, version, entry.config);
+    arguments.check_others(&["dtype"])?;
+    if let Some(value) =
+        arguments.get("dtype").filter(|value| !value.as_str().is_some_and(|d| INPUT_TYPES.contains(&d)))
+    {
+        return arguments.unsupported("dtype", value, "give the input as float32, an integer type or bool");
+    }
     match arguments.get("batch_shape").or(arguments.get("batch_input_shape")) {
         Some(shape) => input_shape(&arguments, shape),
         None => arguments.wrong("batch_shape", "is missing".into()),
     }
 }
 
-/// From `[batch, timesteps, features]` or `[batch, units]`, where null is any number.
-pub(super) fn input_shape(arguments: &Arguments, shape: &Value) -> Result<InputShape> {
+/// From `[batch, …]`, where null is any number.
+pub(super) fn input_shape(arguments: &Arguments, shape: &Value) -> Result<Vec<Option<usize>>> {
     let axis = |value: &Value| match value {
         Value::Null => Ok(None),
         value => match value.as_u64().and_then(|n| usize::try_from(n).ok()).filter(|n| (1..1 << 31).contains(n)) {
@@ -35,134 +38,71 @@ pub(super) fn input_shape(arguments: &Arguments, shape: &Value) -> Result<InputS
             None => arguments.wrong("batch_shape", format!("{} is no shape", shown(shape))),
         },
     };
-    let axes = shape.as_array().map(Vec::as_slice).unwrap_or_default();
-    if let Some(batch) = axes.first() {
-        axis(batch)?;
-    }
-    let fixed = "save the model with a fixed number of features in its input";
-    match axes {
-        [_, timesteps, features] => match axis(features)? {
-            Some(features) => Ok(InputShape::Sequence { timesteps: axis(timesteps)?, features }),
-            None => arguments.unsupported("batch_shape", shape, fixed),
-        },
-        [_, features] => match axis(features)? {
-            Some(features) => Ok(InputShape::State { features }),
-            None => arguments.unsupported("batch_shape", shape, fixed),
-        },
-        _ => arguments.unsupported(
-            "batch_shape",
-            shape,
-            "an input must be [batch, timesteps, features], or [batch, units] for an initial state",
-        ),
-    }
-}
-
-/// The layer of an entry that is no `InputLayer`.
-pub(super) fn layer(entry: &Entry, kind: Option<Kind>, version: Version) -> Result<Layer> {
-    let arguments = Arguments::new(entry.name, entry.config);
-    match kind {
-        Some(kind) => recurrent(&arguments, kind, version, entry.name).map(Layer::from),
-        None => bidirectional(&arguments, version).map(Layer::from),
-    }
-}
-
-fn recurrent(arguments: &Arguments, kind: Kind, version: Version, name: &str) -> Result<Recurrent> {
-    let mut read = vec!["units", "activation", "use_bias", "go_backwards", "return_sequences", "return_state"];
-    if kind != Kind::SimpleRnn {
-        read.push("recurrent_activation");
-    }
-    if kind == Kind::Gru {
-        read.push("reset_after");
-    }
-    arguments.check_others(&read)?;
-    let units = arguments.units()?;
-    Ok(match kind {
-        Kind::Lstm => gated(Lstm::new(units), arguments, version)?.named(name).into(),
-        Kind::SimpleRnn => common(SimpleRnn::new(units), arguments, version)?.named(name).into(),
-        Kind::Gru => {
-            // Files without the argument are older than it, and then mean false.
-            let reset_after = arguments.flag("reset_after", version == Version::Keras3)?;
-            gated(Gru::new(units).reset_after(reset_after), arguments, version)?.named(name).into()
+    match shape.as_array().map(Vec::as_slice) {
+        Some([batch, axes @ ..]) if !axes.is_empty() && axes.len() <= 16 => {
+            axis(batch)?;
+            axes.iter().map(axis).collect()
         }
-    })
+        _ => arguments.unsupported("batch_shape", shape, "an input needs the batch and one to 16 axes after it"),
+    }
 }
 
-fn gated<C>(layer: RecurrentBuilder<C>, arguments: &Arguments, version: Version) -> Result<RecurrentBuilder<C>> {
-    let recurrent_activation = arguments.activation("recurrent_activation", version)?;
-    Ok(common(layer, arguments, version)?.recurrent_activation(recurrent_activation))
-}
-
-fn common<C>(layer: RecurrentBuilder<C>, arguments: &Arguments, version: Version) -> Result<RecurrentBuilder<C>> {
-    Ok(layer
-        .activation(arguments.activation("activation", version)?)
-        .use_bias(arguments.flag("use_bias", true)?)
-        .go_backwards(arguments.flag("go_backwards", false)?)
-        .return_sequences(arguments.flag("return_sequences", false)?)
-        .return_state(arguments.flag("return_state", false)?))
-}
-
-fn bidirectional(arguments: &Arguments, version: Version) -> Result<Bidirectional> {
-    arguments.check_others(&["layer", "backward_layer", "merge_mode"])?;
-    let Some(forward) = wrapped(arguments, "layer", version)? else {
-        return arguments.wrong("layer", "is missing".into());
-    };
-    // A Bidirectional without a backward_layer runs the forward one the other way round.
-    let both = match wrapped(arguments, "backward_layer", version)? {
-        Some(backward) => {
-            check_states(arguments, &forward, &backward, version)?;
-            Bidirectional::new(forward).backward_layer(backward)
+/// The layers of an entry that is no `InputLayer`; `causal` is how it is called.
+pub(super) fn build(label: &str, entry: &Entry, version: Version, causal: bool) -> Result<Built> {
+    let arguments = Arguments::new(entry.name, version, entry.config);
+    let mut built = match entry.class {
+        Class::Input | Class::MaskOperation(_) => {
+            return malformed(label, format!("{:?} is an {} behind a layer", entry.name, entry.class.name()));
         }
-        None => Bidirectional::new(forward),
+        Class::Recurrent(kind) => Layer::from(recurrent::recurrent(&arguments, kind)?).into(),
+        Class::Rnn => cells(&arguments, recurrent::rnn(&arguments)?),
+        Class::Bidirectional => Layer::from(recurrent::bidirectional(&arguments)?).into(),
+        Class::TimeDistributed => Layer::from(recurrent::time_distributed(&arguments)?).into(),
+        Class::Stateless(class_name) => stateless::layer(class_name, &arguments, causal)?.into(),
     };
-    Ok(both.merge_mode(merge_mode(arguments)?).named(arguments.layer()))
+    if let [layer] = &mut built.layers[..] {
+        *layer = layer.clone().named(entry.name);
+    }
+    built.unmasked = built.unmasked.or_else(|| unmasked(&arguments, &built.layers[0]));
+    Ok(built)
 }
 
-fn merge_mode(arguments: &Arguments) -> Result<MergeMode> {
-    let (mode, value) = match arguments.get("merge_mode") {
-        None => return Ok(MergeMode::Concat),
-        Some(Value::Null) => return Ok(MergeMode::None),
-        Some(value) => (value.as_str().and_then(|name| MergeMode::from_keras_name(Some(name))), value),
-    };
-    match mode {
-        Some(mode) => Ok(mode),
-        None => arguments.unsupported("merge_mode", value, "use \"concat\", \"sum\", \"mul\", \"ave\" or None"),
+/// The layers of an `RNN`'s cells.
+fn cells(arguments: &Arguments, cells: Vec<Recurrent>) -> Built {
+    if let [_] = &cells[..] {
+        return Built { layers: cells.into_iter().map(Layer::from).collect(), unmasked: None };
+    }
+    let backwards = cells[0].go_backwards();
+    let named = |(index, cell): (usize, Recurrent)| Layer::from(cell).named(cell_name(arguments.layer(), index));
+    let reason = "several cells that read a masked sequence backwards are not supported; use one layer for each cell";
+    Built {
+        layers: cells.into_iter().enumerate().map(named).collect(),
+        unmasked: backwards.then(|| argument(arguments, "go_backwards", reason)),
     }
 }
 
-fn wrapped(arguments: &Arguments, argument: &'static str, version: Version) -> Result<Option<Recurrent>> {
-    let value = match arguments.get(argument) {
-        None | Some(Value::Null) => return Ok(None),
-        Some(value) => value,
-    };
-    let unsupported = |class_name: &str| {
-        Err(Error::UnsupportedLayer {
-            layer: arguments.layer().to_string(),
-            class_name: format!("Bidirectional({class_name})"),
-            supported: SUPPORTED,
-        })
-    };
-    let kind = match class::of(value) {
-        Ok(Class::Recurrent(kind)) => kind,
-        Ok(other) => return unsupported(other.snake_case()),
-        Err(class_name) => return unsupported(&class_name),
-    };
-    let Some(config) = value.get("config").and_then(Value::as_object) else {
-        return arguments.wrong(argument, "has no config".into());
-    };
-    let prefix = if argument == "layer" { "layer." } else { "backward_layer." };
-    let inner = Arguments::wrapped(arguments.layer(), prefix, config);
-    recurrent(&inner, kind, version, inner.text("name").unwrap_or(argument)).map(Some)
+/// The name of the layer of a cell.
+pub(super) fn cell_name(layer: &str, cell: usize) -> String {
+    format!("{layer}/cell_{cell}")
 }
 
-/// Keras 3 takes both directions to have as many states: with an LSTM on one side only it saves a model
-/// that it can't run, so there is no result to reproduce. Keras 2 returns each direction's own.
-fn check_states(arguments: &Arguments, forward: &Recurrent, backward: &Recurrent, version: Version) -> Result<()> {
-    let differ = forward.cell().states() != backward.cell().states();
-    if differ && forward.return_state() && version != Version::Keras2 {
-        let class = Value::from(backward.cell().class_name());
-        let reason = "with return_state=True Keras 3 can't run directions of which only one has a cell state; \
-                      use the same class on both sides, or return_state=False";
-        return arguments.unsupported("backward_layer", &class, reason);
+fn argument(arguments: &Arguments, name: &str, reason: &str) -> Error {
+    Error::UnsupportedArgument {
+        layer: arguments.layer().to_string(),
+        argument: name.to_string(),
+        value: shown(arguments.get(name).unwrap_or(&Value::Null)),
+        reason: reason.to_string(),
     }
-    Ok(())
+}
+
+/// Why a layer can't be called with a mask: where Keras does something that isn't done here.
+fn unmasked(arguments: &Arguments, layer: &Layer) -> Option<Error> {
+    let set = |arguments: &Map<String, Value>| arguments.get("unroll") == Some(&Value::Bool(true));
+    let wrapped = ["layer", "backward_layer"].map(|name| arguments.get(name)?.get("config")?.as_object());
+    let unrolled = arguments.get("unroll") == Some(&Value::Bool(true)) || wrapped.into_iter().flatten().any(set);
+    let zeroed =
+        |(_, layer): &(_, &Recurrent)| layer.go_backwards() && layer.zero_output_for_mask() && layer.return_sequences();
+    let reason = "unrolled and backwards Keras zeroes the outputs by the mask in the other order; save the model with unroll=False";
+    let differs = unrolled && layer.directions().iter().any(zeroed);
+    differs.then(|| argument(arguments, "unroll", reason))
 }

@@ -90,7 +90,8 @@ pub(super) fn multi_head<F: Real>(layer: &MultiHeadAttention, call: &Call<F>) ->
     let query = projected(call.inputs[0], to_query, 1)?;
     let key = projected(call.inputs[key_input], to_key, 1)?;
     let value = projected(call.inputs[1], to_value, 1)?;
-    let scale = F::one() / F::nearest(layer.key_dim as f64).sqrt();
+    // TensorFlow holds it in f32 even where it computes in f64.
+    let scale = F::nearest(((1.0 / (layer.key_dim as f64).sqrt()) as f32).into());
     // Keras's masked score, which outweighs any other; with dropout it takes another path, that of its Softmax layer.
     let lowest = F::nearest(if layer.dropout > 0.0 { -1e9 } else { -0.7 * 3.38953e38 });
     let (batch, timesteps, _) = query.dim();

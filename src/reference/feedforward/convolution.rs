@@ -1,4 +1,4 @@
-use super::{Call, Computed, Real, whole};
+use super::{Call, Computed, Real, reshaped, whole};
 use crate::layer::{AveragePooling1d, Conv1d, MaxPooling1d, Padding};
 use ndarray::{Array3, ArrayD, ArrayView1, ArrayView2, Axis, Ix2, Ix3, s};
 
@@ -93,7 +93,7 @@ fn pooling<F: Real>(
 /// The largest value over time.
 pub(super) fn global_max_pooling<F: Real>(call: &Call<F>) -> Computed<F> {
     let max = |lane: ArrayView1<F>| lane.fold(F::neg_infinity(), |max, &x| if x > max || x.is_nan() { x } else { max });
-    call.input().map_axis(Axis(1), max).into_shape_with_order(call.shape.clone())
+    reshaped(call.input().map_axis(Axis(1), max), &call.shape)
 }
 
 /// The mean over time, of the timesteps that are not masked; NaN where all are, as in Keras.
@@ -101,12 +101,12 @@ pub(super) fn global_average_pooling<F: Real>(call: &Call<F>) -> Computed<F> {
     let mut x = call.input().clone();
     let timesteps: F = whole(x.len_of(Axis(1)));
     let Some(mask) = call.mask(0) else {
-        return (x.sum_axis(Axis(1)) / timesteps).into_shape_with_order(call.shape.clone());
+        return reshaped(x.sum_axis(Axis(1)) / timesteps, &call.shape);
     };
     let mask: ArrayView2<bool> = mask.view().into_dimensionality::<Ix2>()?;
     for ((row, timestep), _) in mask.indexed_iter().filter(|&(_, &kept)| !kept) {
         x.index_axis_mut(Axis(0), row).index_axis_mut(Axis(0), timestep).fill(F::zero());
     }
     let count = mask.map_axis(Axis(1), |row| whole::<F>(row.iter().filter(|&&kept| kept).count()));
-    (x.sum_axis(Axis(1)) / count.insert_axis(Axis(1))).into_shape_with_order(call.shape.clone())
+    reshaped(x.sum_axis(Axis(1)) / count.insert_axis(Axis(1)), &call.shape)
 }

@@ -1,5 +1,5 @@
 use super::super::activation::{activate_rows, softmax_lane};
-use super::{Call, Computed, Real, rows};
+use super::{Call, Computed, Real, reshaped, rows};
 use crate::layer::{Activation, Dense, Masking, ReluLayer, SoftmaxLayer, axis_of};
 use ndarray::{ArrayD, Axis, Ix2, Zip};
 
@@ -11,7 +11,7 @@ pub(super) fn dense<F: Real>(layer: &Dense, call: &Call<F>) -> Computed<F> {
         sums += &call.weights[1];
     }
     activate_rows(layer.activation, &mut sums);
-    sums.into_shape_with_order(call.shape.clone())
+    reshaped(sums, &call.shape)
 }
 
 /// A row of the table for each id.
@@ -21,7 +21,7 @@ pub(super) fn embedding<F: Real>(call: &Call<F>) -> Computed<F> {
     // Ids that a layer computed can be anything: the nearest that there is.
     let ids: Vec<usize> =
         call.input().iter().map(|id| id.max(F::zero()).to_usize().unwrap_or(last).min(last)).collect();
-    table.select(Axis(0), &ids).into_dyn().into_shape_with_order(call.shape.clone())
+    reshaped(table.select(Axis(0), &ids).into_dyn(), &call.shape)
 }
 
 /// Zero where all features have the mask's value.
@@ -43,14 +43,13 @@ pub(super) fn activation<F: Real>(activation: Activation, call: &Call<F>) -> Arr
     output
 }
 
-/// `x` above the threshold (clipped to 0 and `max_value`), `negative_slope (x - threshold)` below; NaN stays NaN.
+/// `x` above the threshold (at most `max_value`), `negative_slope (x - threshold)` below; NaN stays NaN.
 pub(super) fn relu<F: Real>(layer: &ReluLayer, call: &Call<F>) -> ArrayD<F> {
     let [slope, threshold] = [layer.negative_slope, layer.threshold].map(|value| F::nearest(value.into()));
     let max_value = layer.max_value.map(|value| F::nearest(value.into()));
     call.input().mapv(|x| match max_value {
         _ if x <= threshold && slope == F::zero() => F::zero(),
         _ if x <= threshold => slope * (x - threshold),
-        Some(_) if x < F::zero() => F::zero(),
         Some(max_value) if x > max_value => max_value,
         _ => x,
     })

@@ -1,4 +1,4 @@
-use super::{Call, Computed, Real, whole};
+use super::{Call, Computed, Real, reshaped, whole};
 use crate::layer::{BatchNormalization, LayerNormalization, RmsNormalization, UnitNormalization, axes_of, axis_of};
 use ndarray::{ArrayD, Axis};
 
@@ -82,5 +82,5 @@ fn mean_of_squares<F: Real>(x: &ArrayD<F>, axes: &[usize]) -> ArrayD<F> {
 fn along<F: Real>(weight: &ArrayD<F>, axes: &[usize], x: &ArrayD<F>) -> Computed<F> {
     let lengths = x.shape().iter().enumerate();
     let shape: Vec<usize> = lengths.map(|(axis, &length)| if axes.contains(&axis) { length } else { 1 }).collect();
-    weight.clone().into_shape_with_order(shape)
+    reshaped(weight.clone(), &shape)
 }

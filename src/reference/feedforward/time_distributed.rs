@@ -1,5 +1,5 @@
 use super::super::recurrent;
-use super::Real;
+use super::{Real, reshaped};
 use crate::error::{Error, Result};
 use crate::layer::{Layer, TimeDistributed};
 use ndarray::ArrayD;
@@ -16,9 +16,9 @@ pub(super) fn run<F: Real>(
     let folded = |shape: &[usize]| -> Vec<usize> {
         std::iter::once(batch * timesteps).chain(shape.iter().skip(2).copied()).collect()
     };
-    let read = input.to_shape(folded(input.shape())).map_err(wrong)?.into_owned();
+    let read = reshaped(input.clone(), &folded(input.shape())).map_err(wrong)?;
     let mask = mask.filter(|mask| mask.ndim() > 2);
-    let mask = mask.map(|mask| mask.clone().into_shape_with_order(folded(mask.shape()))).transpose().map_err(wrong)?;
+    let mask = mask.map(|mask| reshaped(mask.clone(), &folded(mask.shape()))).transpose().map_err(wrong)?;
     let results = match &*layer.layer {
         Layer::Feedforward(layer) => super::run(layer, &[&read], &[mask])?,
         layer => {
@@ -28,7 +28,7 @@ pub(super) fn run<F: Real>(
     };
     let unfolded = |result: ArrayD<F>| {
         let shape: Vec<usize> = [batch, timesteps].into_iter().chain(result.shape().iter().skip(1).copied()).collect();
-        result.into_shape_with_order(shape).map_err(wrong)
+        reshaped(result, &shape).map_err(wrong)
     };
     results.into_iter().map(unfolded).collect()
 }

@@ -1,0 +1,244 @@
+//! From arguments to recurrent layers: alone, from cells, in `Bidirectional` and in `TimeDistributed`.
+
+use super::arguments::Arguments;
+use super::class::{self, Class, Kind, SUPPORTED};
+use super::file::Version;
+use super::stateless;
+use crate::error::{Error, Result};
+use crate::layer::{
+    Bidirectional, Gru, Layer, Lstm, MergeMode, Recurrent, RecurrentBuilder, SimpleRnn, TimeDistributed,
+};
+use serde_json::Value;
+
+/// The arguments that a layer has and its cell has not.
+const OF_THE_LAYER: [&str; 5] =
+    ["go_backwards", "return_sequences", "return_state", "stateful", "zero_output_for_mask"];
+/// Those of the cell; a layer such as `LSTM` has them all.
+const OF_THE_CELL: [&str; 3] = ["units", "activation", "use_bias"];
+const MAX_CELLS: usize = 1024;
+
+/// What a layer of the file becomes.
+pub(super) struct Built {
+    /// One layer, or one for each cell of an `RNN` of several.
+    pub layers: Vec<Layer>,
+    /// Why it can't be called with a mask, where it can't.
+    pub unmasked: Option<Error>,
+}
+
+impl From<Layer> for Built {
+    fn from(layer: Layer) -> Built {
+        Built { layers: vec![layer], unmasked: None }
+    }
+}
+
+/// The arguments of a layer that its cell has not.
+#[derive(Clone, Copy)]
+struct Flags<'a> {
+    name: &'a str,
+    go_backwards: bool,
+    return_sequences: bool,
+    return_state: bool,
+    stateful: bool,
+    zero_output_for_mask: bool,
+}
+
+impl<'a> Flags<'a> {
+    fn of(arguments: &Arguments<'a>) -> Result<Flags<'a>> {
+        Ok(Flags {
+            name: arguments.text("name").unwrap_or_default(),
+            go_backwards: arguments.flag("go_backwards", false)?,
+            return_sequences: arguments.flag("return_sequences", false)?,
+            return_state: arguments.flag("return_state", false)?,
+            stateful: arguments.flag("stateful", false)?,
+            zero_output_for_mask: arguments.flag("zero_output_for_mask", false)?,
+        })
+    }
+
+    /// Those of cell number `index` of several: each reads every step's output of the one before, only the first
+    /// turns time round, and only the last one's outputs are the layer's.
+    fn of_cell(self, index: usize, last: usize) -> Flags<'a> {
+        Flags {
+            go_backwards: self.go_backwards && index == 0,
+            return_sequences: self.return_sequences || index < last,
+            zero_output_for_mask: self.zero_output_for_mask && index == last,
+            ..self
+        }
+    }
+}
+
+/// `LSTM`, `GRU` or `SimpleRNN`.
+pub(super) fn recurrent(arguments: &Arguments, kind: Kind) -> Result<Recurrent> {
+    arguments.check_others(&[&OF_THE_LAYER[..], &OF_THE_CELL[..], of_the_kind(kind)].concat())?;
+    layer(arguments, kind, Flags::of(arguments)?)
+}
+
+fn of_the_kind(kind: Kind) -> &'static [&'static str] {
+    match kind {
+        Kind::Lstm => &["recurrent_activation"],
+        Kind::Gru => &["recurrent_activation", "reset_after"],
+        Kind::SimpleRnn => &[],
+    }
+}
+
+/// The layer of a cell; an `LSTM` has its cell's arguments among its own.
+fn layer(cell: &Arguments, kind: Kind, flags: Flags) -> Result<Recurrent> {
+    let units = cell.size("units")?;
+    Ok(match kind {
+        Kind::Lstm => gated(Lstm::new(units), cell, flags)?.into(),
+        Kind::SimpleRnn => common(SimpleRnn::new(units), cell, flags)?.into(),
+        Kind::Gru => {
+            // Files without the argument are older than it, and then mean false.
+            let reset_after = cell.flag("reset_after", cell.version() == Version::Keras3)?;
+            gated(Gru::new(units).reset_after(reset_after), cell, flags)?.into()
+        }
+    })
+}
+
+fn gated<C>(layer: RecurrentBuilder<C>, cell: &Arguments, flags: Flags) -> Result<RecurrentBuilder<C>> {
+    let recurrent_activation = cell.activation("recurrent_activation")?;
+    Ok(common(layer, cell, flags)?.recurrent_activation(recurrent_activation))
+}
+
+fn common<C>(layer: RecurrentBuilder<C>, cell: &Arguments, flags: Flags) -> Result<RecurrentBuilder<C>> {
+    Ok(layer
+        .activation(cell.activation("activation")?)
+        .use_bias(cell.flag("use_bias", true)?)
+        .go_backwards(flags.go_backwards)
+        .return_sequences(flags.return_sequences)
+        .return_state(flags.return_state)
+        .stateful(flags.stateful)
+        .zero_output_for_mask(flags.zero_output_for_mask)
+        .named(flags.name))
+}
+
+/// `RNN` of one cell or of several, in the order in which they run.
+pub(super) fn rnn(arguments: &Arguments) -> Result<Vec<Recurrent>> {
+    arguments.check_others(&[&OF_THE_LAYER[..], &["cell"]].concat())?;
+    let Some(cell) = arguments.get("cell") else {
+        return arguments.wrong("cell", "is missing".into());
+    };
+    let (holder, cells) = cells(arguments, cell)?;
+    if cells.is_empty() || cells.len() > MAX_CELLS {
+        return arguments.wrong("cell", format!("{} cells; an RNN has 1 to {MAX_CELLS}", cells.len()));
+    }
+    let (flags, last) = (Flags::of(arguments)?, cells.len() - 1);
+    let of_cell = |(index, cell)| of_cell(arguments, &holder, cell, flags.of_cell(index, last));
+    cells.into_iter().enumerate().map(of_cell).collect()
+}
+
+/// The cells, and the arguments that they stand in.
+fn cells<'a>(arguments: &Arguments<'a>, cell: &'a Value) -> Result<(Option<Arguments<'a>>, Vec<&'a Value>)> {
+    if let Some(list) = cell.as_array() {
+        return Ok((None, list.iter().collect()));
+    }
+    let name = cell.get("class_name").and_then(Value::as_str).unwrap_or_default();
+    if name.strip_prefix("Keras>").unwrap_or(name) != "StackedRNNCells" || !class::is_kerass_own(cell, name) {
+        return Ok((None, vec![cell]));
+    }
+    let stacked = arguments.of("cell", cell)?;
+    stacked.check_others(&["cells", "reverse_state_order"])?;
+    if stacked.flag("reverse_state_order", false)? {
+        let reason = "save the model with reverse_state_order=False";
+        return stacked.unsupported("reverse_state_order", &Value::Bool(true), reason);
+    }
+    match stacked.get("cells").and_then(Value::as_array) {
+        Some(list) => Ok((Some(stacked), list.iter().collect())),
+        None => stacked.wrong("cells", "is no list".into()),
+    }
+}
+
+fn of_cell(arguments: &Arguments, holder: &Option<Arguments>, value: &Value, flags: Flags) -> Result<Recurrent> {
+    let kind = class::cell(value).map_err(|class_name| Error::UnsupportedLayer {
+        layer: arguments.layer().to_string(),
+        class_name: format!("RNN({class_name})"),
+        supported: SUPPORTED,
+    })?;
+    let cell = match holder {
+        Some(stacked) => stacked.of("cells", value)?,
+        None => arguments.of("cell", value)?,
+    };
+    cell.check_others(&[&OF_THE_CELL[..], of_the_kind(kind)].concat())?;
+    layer(&cell, kind, flags)
+}
+
+/// The layer of one cell that `Bidirectional` or `TimeDistributed` wraps.
+fn wrapped(arguments: &Arguments, argument: &str, wrapper: &str) -> Result<Option<Recurrent>> {
+    let Some(value) = arguments.get(argument) else { return Ok(None) };
+    let unsupported = |class_name: &str| {
+        Err(Error::UnsupportedLayer {
+            layer: arguments.layer().to_string(),
+            class_name: format!("{wrapper}({class_name})"),
+            supported: SUPPORTED,
+        })
+    };
+    let inner = arguments.of(argument, value);
+    match class::of(value) {
+        Ok(Class::Recurrent(kind)) => recurrent(&inner?, kind).map(Some),
+        Ok(Class::Rnn) => match <[Recurrent; 1]>::try_from(rnn(&inner?)?) {
+            Ok([layer]) => Ok(Some(layer)),
+            Err(_) => unsupported("RNN of several cells; use one layer for each cell"),
+        },
+        Ok(other) => unsupported(other.name()),
+        Err(class_name) => unsupported(&class_name),
+    }
+}
+
+/// `Bidirectional`.
+pub(super) fn bidirectional(arguments: &Arguments) -> Result<Bidirectional> {
+    arguments.check_others(&["layer", "backward_layer", "merge_mode"])?;
+    let Some(forward) = wrapped(arguments, "layer", "Bidirectional")? else {
+        return arguments.wrong("layer", "is missing".into());
+    };
+    // A Bidirectional without a backward_layer runs the forward one the other way round.
+    let both = match wrapped(arguments, "backward_layer", "Bidirectional")? {
+        Some(backward) => {
+            check_states(arguments, &forward, &backward)?;
+            Bidirectional::new(forward).backward_layer(backward)
+        }
+        None => Bidirectional::new(forward),
+    };
+    Ok(both.merge_mode(merge_mode(arguments)?))
+}
+
+fn merge_mode(arguments: &Arguments) -> Result<MergeMode> {
+    let Some(value) = arguments.get("merge_mode") else {
+        return Ok(if arguments.has("merge_mode") { MergeMode::None } else { MergeMode::Concat });
+    };
+    match value.as_str().and_then(|name| MergeMode::from_keras_name(Some(name))) {
+        Some(mode) => Ok(mode),
+        None => arguments.unsupported("merge_mode", value, "use \"concat\", \"sum\", \"mul\", \"ave\" or None"),
+    }
+}
+
+/// Keras 3 takes both directions to have as many states: with an LSTM on one side only it saves a model
+/// that it can't run, so there is no result to reproduce. Keras 2 returns each direction's own.
+fn check_states(arguments: &Arguments, forward: &Recurrent, backward: &Recurrent) -> Result<()> {
+    let differ = forward.cell().states() != backward.cell().states();
+    if differ && forward.return_state() && arguments.version() != Version::Keras2 {
+        let class = Value::from(backward.cell().class_name());
+        let reason = "with return_state=True Keras 3 can't run directions of which only one has a cell state; \
+                      use the same class on both sides, or return_state=False";
+        return arguments.unsupported("backward_layer", &class, reason);
+    }
+    Ok(())
+}
+
+/// `TimeDistributed`.
+pub(super) fn time_distributed(arguments: &Arguments) -> Result<TimeDistributed> {
+    arguments.check_others(&["layer"])?;
+    let Some(value) = arguments.get("layer") else {
+        return arguments.wrong("layer", "is missing".into());
+    };
+    let inner = arguments.of("layer", value)?;
+    let name = inner.text("name").unwrap_or("layer");
+    let layer = match class::of(value) {
+        Ok(Class::Stateless(class_name)) => stateless::layer(class_name, &inner, false)?,
+        Ok(Class::Bidirectional) => bidirectional(&inner)?.into(),
+        Ok(Class::TimeDistributed) => time_distributed(&inner)?.into(),
+        _ => match wrapped(arguments, "layer", "TimeDistributed")? {
+            Some(layer) => layer.into(),
+            None => return arguments.wrong("layer", "is missing".into()),
+        },
+    };
+    Ok(TimeDistributed::new(layer.named(name)))
+}
