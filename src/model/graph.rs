@@ -40,6 +40,14 @@ pub struct Graph {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Tensor(usize);
 
+impl Tensor {
+    /// Its place among the graph's arrays.
+    #[cfg_attr(not(feature = "keras"), allow(dead_code))]
+    pub(crate) fn index(self) -> usize {
+        self.0
+    }
+}
+
 /// A layer in a [`Graph`] that can be called several times, with the same weights.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LayerId(usize);
@@ -229,6 +237,25 @@ impl Graph {
             results: results.iter().map(|t| t.0).collect(),
         });
         Ok(results)
+    }
+
+    /// The axes of one of its arrays, without the batch.
+    #[cfg_attr(not(feature = "keras"), allow(dead_code))]
+    pub(crate) fn axes(&self, tensor: Tensor) -> &[Option<usize>] {
+        self.tensors.get(tensor.0).map(|spec| &spec.shape[..]).unwrap_or_default()
+    }
+
+    /// The array at this index among its arrays.
+    #[cfg_attr(not(feature = "keras"), allow(dead_code))]
+    pub(crate) fn tensor_at(&self, index: usize) -> Option<Tensor> {
+        (index < self.tensors.len()).then_some(Tensor(index))
+    }
+
+    /// How many states a layer has.
+    #[cfg_attr(not(feature = "keras"), allow(dead_code))]
+    pub(crate) fn states(&self, layer: LayerId) -> usize {
+        let layer = self.layers.get(layer.0).map(|(layer, _)| layer.directions()).unwrap_or_default();
+        layer.iter().map(|(_, layer)| layer.cell().states()).sum()
     }
 
     fn shape(&self, tensor: Tensor) -> Result<&Dims> {

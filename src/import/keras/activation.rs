@@ -42,13 +42,17 @@ impl Arguments<'_> {
 
     /// `Dense(3, activation=LeakyReLU(0.1))`.
     fn activation_layer(&self, name: &str, value: &Value) -> Result<Activation> {
-        let layer = self.of(name, value);
-        match class::of(value) {
-            Ok(Class::Stateless("LeakyReLU")) => layer?.leaky_relu(),
-            Ok(Class::Stateless("ELU")) => layer?.elu(),
-            Ok(Class::Stateless("Softmax")) if layer?.axis("axis")? == -1 => Ok(Activation::Softmax),
-            Ok(Class::Stateless("Activation")) => layer?.activation("activation"),
-            Ok(Class::Stateless("ReLU")) => match layer?.relu()? {
+        let class = class::of(value);
+        if !matches!(class, Ok(Class::Stateless("LeakyReLU" | "ELU" | "Softmax" | "Activation" | "ReLU"))) {
+            return self.unknown_activation(name, value);
+        }
+        let layer = self.of(name, value)?;
+        match class {
+            Ok(Class::Stateless("LeakyReLU")) => layer.leaky_relu(),
+            Ok(Class::Stateless("ELU")) => layer.elu(),
+            Ok(Class::Stateless("Softmax")) if layer.axis("axis")? == -1 => Ok(Activation::Softmax),
+            Ok(Class::Stateless("Activation")) => layer.activation("activation"),
+            Ok(Class::Stateless("ReLU")) => match layer.relu()? {
                 (None, slope, 0.0) if slope == 0.0 => Ok(Activation::Relu),
                 (None, slope, 0.0) => Ok(Activation::LeakyRelu(slope.into())),
                 (Some(6.0), 0.0, 0.0) => Ok(Activation::Relu6),

@@ -165,6 +165,14 @@ impl<'a> Arguments<'a> {
         }
     }
 
+    /// A number that Keras keeps as it is.
+    pub(super) fn exact_number(&self, name: &str, default: f64) -> Result<f64> {
+        match self.values.get(name) {
+            None => Ok(default),
+            Some(value) => self.number_of(name, value).map(|number| value.as_f64().unwrap_or(f64::from(number))),
+        }
+    }
+
     pub(super) fn optional_number(&self, name: &str) -> Result<Option<f32>> {
         self.get(name).map(|value| self.number_of(name, value)).transpose()
     }

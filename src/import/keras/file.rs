@@ -2,6 +2,7 @@
 
 use super::hdf5::Hdf5;
 use super::malformed;
+use super::weights::WeightFile;
 use crate::error::{Error, Result};
 use serde_json::Value;
 use std::fs::File;
@@ -30,8 +31,8 @@ pub(super) enum Version {
 pub(super) enum Layout {
     /// `.keras`: by the layer's class and a counter.
     Archive,
-    /// Legacy HDF5: by the layer's name, with a list of the arrays' names.
-    Legacy,
+    /// Legacy HDF5: by the layer's name behind this prefix, with a list of the arrays' names.
+    Legacy(&'static str),
 }
 
 /// A file taken apart.
@@ -40,8 +41,7 @@ pub(super) struct KerasFile {
     pub config_label: String,
     pub config: Value,
     pub version: Version,
-    pub weights: Hdf5,
-    pub layout: Layout,
+    pub weights: WeightFile,
 }
 
 #[derive(Clone, Copy, PartialEq)]
@@ -100,8 +100,8 @@ fn open_archive(name: &str, bytes: Vec<u8>) -> Result<KerasFile> {
     let version = version(&metadata_label, metadata.get("keras_version").and_then(Value::as_str))?;
     let weights = member(name, &mut archive, "model.weights.h5", MAX_BYTES)?;
     drop(archive);
-    let weights = Hdf5::open(format!("{name}: model.weights.h5"), weights)?;
-    Ok(KerasFile { config_label, config, version, weights, layout: Layout::Archive })
+    let hdf5 = Hdf5::open(format!("{name}: model.weights.h5"), weights)?;
+    Ok(KerasFile { config_label, config, version, weights: WeightFile { hdf5, layout: Layout::Archive } })
 }
 
 /// Reads a member of the archive; what its header says of the size isn't believed.
@@ -125,31 +125,41 @@ fn member(name: &str, archive: &mut ZipArchive<Cursor<Vec<u8>>>, member: &str, l
 }
 
 fn open_legacy(name: &str, bytes: Vec<u8>) -> Result<KerasFile> {
-    let weights = Hdf5::open(name.to_string(), bytes)?;
-    let Some(config) = weights.text("", "model_config")? else {
+    let hdf5 = Hdf5::open(name.to_string(), bytes)?;
+    let Some(config) = hdf5.text("", "model_config")? else {
         return malformed(
             name,
-            "has no model_config: it may hold weights only; save the whole model with model.save(...)",
+            "has no model_config: it may hold weights only; save the whole model with model.save(...), or build it with Model::from_keras_config and read the weights with Model::load_keras_weights",
         );
     };
     let config_label = format!("{name}: model_config");
-    if config.len() as u64 > MAX_CONFIG_BYTES {
-        return malformed(&config_label, format!("is larger than {MAX_CONFIG_BYTES} bytes, the most that is read"));
+    let config = parse_config(&config_label, config.as_bytes())?;
+    let version = hdf5_version(name, &hdf5, "model_weights")?;
+    let weights = WeightFile { hdf5, layout: Layout::Legacy("model_weights/") };
+    Ok(KerasFile { config_label, config, version, weights })
+}
+
+/// A configuration that isn't too large.
+pub(super) fn parse_config(label: &str, json: &[u8]) -> Result<Value> {
+    match json.len() as u64 > MAX_CONFIG_BYTES {
+        true => malformed(label, format!("is larger than {MAX_CONFIG_BYTES} bytes, the most that is read")),
+        false => parse(label, json),
     }
-    let config = parse(&config_label, config.as_bytes())?;
-    let written_by = match weights.text("", "keras_version")? {
-        None => weights.text("model_weights", "keras_version")?,
+}
+
+fn hdf5_version(name: &str, hdf5: &Hdf5, group: &str) -> Result<Version> {
+    let written_by = match hdf5.text("", "keras_version")? {
+        None => hdf5.text(group, "keras_version")?,
         some => some,
     };
-    let version = version(name, written_by.as_deref())?;
-    Ok(KerasFile { config_label, config, version, weights, layout: Layout::Legacy })
+    version(name, written_by.as_deref())
 }
 
 fn parse(label: &str, json: &[u8]) -> Result<Value> {
     serde_json::from_slice(json).or_else(|e| malformed(label, format!("is not valid JSON: {e}")))
 }
 
-fn version(label: &str, text: Option<&str>) -> Result<Version> {
+pub(super) fn version(label: &str, text: Option<&str>) -> Result<Version> {
     let Some(text) = text else {
         return Ok(Version::Unknown);
     };

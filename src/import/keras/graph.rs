@@ -4,13 +4,15 @@ use super::call::{Call, Reference, calls, references};
 use super::class::Class;
 use super::entry::Entry;
 use super::file::Version;
-use super::layer::{self, InputShape};
+use super::layer;
 use super::malformed;
-use crate::error::Result;
-use crate::model::{Graph, LayerId, Model, Tensor};
+use super::mask_operation::{self, MaskExpressions, Piece};
+use super::order::order;
+use super::recurrent::Built;
+use crate::error::{Error, Result};
+use crate::model::{Call as GraphCall, Graph, LayerId, MaskRules, Model, Tensor};
 use serde_json::Value;
-use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap};
+use std::collections::HashMap;
 
 const MAX_CALLS: usize = 1 << 16;
 
@@ -27,24 +29,43 @@ pub(super) fn build(label: &str, version: Version, config: &Value, entries: &[En
     let nodes = nodes(label, entries)?;
     let mut builder = Builder {
         label,
+        version,
         by_name: entries.iter().enumerate().map(|(index, entry)| (entry.name, index)).collect(),
         entries,
-        graph: Graph::new(),
-        layers: vec![None; entries.len()],
+        graph: graph(version),
         results: HashMap::new(),
+        masks: MaskExpressions::default(),
+        calls: 0,
+        spelled_out: Vec::new(),
+        unmasked: Vec::new(),
     };
-    let order = builder.order(&nodes)?;
-    let layers = layers(version, entries)?;
+    let outputs = builder.listed(config, "output_layers")?;
+    let order = builder.order(&nodes, &outputs)?;
+    let mut layers = builder.layers(&nodes)?;
     builder.inputs(config)?;
-    builder.calls(&nodes, &order, layers)?;
-    let outputs = builder.outputs(config)?;
-    builder.graph.build(outputs)
+    for &index in &order {
+        builder.call(&nodes[index], &mut layers)?;
+    }
+    let outputs =
+        outputs.iter().map(|reference| builder.tensor("a model output", reference)).collect::<Result<Vec<_>>>()?;
+    let model = builder.graph.build(outputs)?;
+    check_masks(&model, builder.masks, builder.spelled_out, builder.unmasked)?;
+    Ok(model)
+}
+
+/// An empty graph with the rules of the Keras that wrote the file.
+pub(super) fn graph(version: Version) -> Graph {
+    let mut graph = Graph::new();
+    if version == Version::Keras2 {
+        graph.mask_rules = MaskRules::Keras2;
+    }
+    graph
 }
 
 fn nodes<'a>(label: &str, entries: &[Entry<'a>]) -> Result<Vec<Node<'a>>> {
     let mut nodes = Vec::new();
     for (index, entry) in entries.iter().enumerate().filter(|(_, entry)| entry.class != Class::Input) {
-        let calls = calls(label, entry.name, entry.inbound_nodes)?;
+        let calls = calls(label, entry.name, entry.class, entry.inbound_nodes)?;
         nodes.extend(calls.into_iter().enumerate().map(|(number, call)| Node { entry: index, number, call }));
         if nodes.len() > MAX_CALLS {
             return malformed(label, format!("calls its layers more than {MAX_CALLS} times"));
@@ -53,68 +74,72 @@ fn nodes<'a>(label: &str, entries: &[Entry<'a>]) -> Result<Vec<Node<'a>>> {
     Ok(nodes)
 }
 
-fn layers(version: Version, entries: &[Entry]) -> Result<Vec<Option<crate::Layer>>> {
-    entries
-        .iter()
-        .map(|entry| match entry.class {
-            Class::Input => Ok(None),
-            Class::Recurrent(kind) => layer::layer(entry, Some(kind), version).map(Some),
-            Class::Bidirectional => layer::layer(entry, None, version).map(Some),
-        })
-        .collect()
+/// A layer of the file on its way into the graph.
+enum Step {
+    /// It has not been called yet.
+    New(Built),
+    Called(Vec<LayerId>),
+    /// An input, or an operation.
+    None,
+}
+
+/// A mask that the file spells out, and the input of a call that has to have it.
+struct SpelledOut {
+    layer: String,
+    /// The call's place in the model.
+    node: usize,
+    input: usize,
+    mask: mask_operation::Mask,
+    reference: String,
 }
 
 struct Builder<'a> {
     label: &'a str,
+    version: Version,
     entries: &'a [Entry<'a>],
     by_name: HashMap<&'a str, usize>,
     graph: Graph,
-    layers: Vec<Option<LayerId>>,
     /// What each call returned, by entry and number.
-    results: HashMap<(usize, usize), Vec<Tensor>>,
+    results: HashMap<(usize, usize), Vec<Piece>>,
+    masks: MaskExpressions,
+    /// How many calls the graph has.
+    calls: usize,
+    spelled_out: Vec<SpelledOut>,
+    /// Calls in the graph that can't have masks, and why.
+    unmasked: Vec<(usize, Error)>,
 }
 
-impl Builder<'_> {
-    /// The order in which every call's tensors exist: that of the file, where the file's will do.
-    fn order(&self, nodes: &[Node]) -> Result<Vec<usize>> {
+impl<'a> Builder<'a> {
+    /// The order in which Keras runs the calls.
+    fn order(&self, nodes: &[Node], outputs: &[Reference]) -> Result<Vec<usize>> {
         let numbers: HashMap<_, _> = nodes.iter().enumerate().map(|(i, node)| ((node.entry, node.number), i)).collect();
-        let mut missing = vec![0; nodes.len()];
-        let mut readers: Vec<Vec<usize>> = vec![Vec::new(); nodes.len()];
-        for (index, node) in nodes.iter().enumerate() {
-            for reference in std::iter::once(&node.call.input).chain(&node.call.initial_state) {
-                let reader = format!("layer {:?}: its input", self.entries[node.entry].name);
-                let entry = self.entry(&reader, reference)?;
-                if self.entries[entry].class == Class::Input {
-                    continue;
-                }
-                match numbers.get(&(entry, reference.call)) {
-                    Some(&source) => readers[source].push(index),
-                    None => return self.dangling(&reader, reference),
-                }
-                missing[index] += 1;
+        let call = |reader: &str, reference: &Reference| {
+            let entry = self.entry(reader, reference)?;
+            if self.entries[entry].class == Class::Input {
+                return Ok(None);
             }
-        }
-        let mut ready: BinaryHeap<_> = (0..nodes.len()).filter(|&i| missing[i] == 0).map(Reverse).collect();
-        let mut order = Vec::new();
-        while let Some(Reverse(index)) = ready.pop() {
-            order.push(index);
-            for &reader in &readers[index] {
-                missing[reader] -= 1;
-                if missing[reader] == 0 {
-                    ready.push(Reverse(reader));
-                }
+            match numbers.get(&(entry, reference.call)) {
+                Some(&source) => Ok(Some(source)),
+                None => self.dangling(reader, reference),
             }
+        };
+        let mut parents = Vec::new();
+        for node in nodes {
+            let reader = self.reader(node);
+            let read: Vec<_> = node.call.references().map(|r| call(&reader, r)).collect::<Result<_>>()?;
+            parents.push(read.into_iter().flatten().collect());
         }
-        match missing.iter().position(|&count| count > 0) {
-            Some(stuck) => {
-                let name = self.entries[nodes[stuck].entry].name;
-                malformed(
-                    self.label,
-                    format!("layer {name:?}: its input depends on its own output, or on such a cycle"),
-                )
-            }
-            None => Ok(order),
-        }
+        let outputs: Vec<_> = outputs.iter().map(|r| call("a model output", r)).collect::<Result<_>>()?;
+        let outputs: Vec<usize> = outputs.into_iter().flatten().collect();
+        let layers: Vec<usize> = nodes.iter().map(|node| node.entry).collect();
+        order(&parents, &layers, &outputs).or_else(|stuck| {
+            let name = self.entries[nodes[stuck].entry].name;
+            malformed(self.label, format!("layer {name:?}: its input depends on its own output, or on such a cycle"))
+        })
+    }
+
+    fn reader(&self, node: &Node) -> String {
+        format!("layer {:?}: its input", self.entries[node.entry].name)
     }
 
     fn entry(&self, reader: &str, reference: &Reference) -> Result<usize> {
@@ -134,12 +159,24 @@ impl Builder<'_> {
         )
     }
 
-    fn tensor(&self, reader: &str, reference: &Reference) -> Result<Tensor> {
+    fn piece(&self, reader: &str, reference: &Reference) -> Result<&Piece> {
         let entry = self.entry(reader, reference)?;
         match self.results.get(&(entry, reference.call)).and_then(|results| results.get(reference.tensor)) {
-            Some(&tensor) => Ok(tensor),
+            Some(piece) => Ok(piece),
             None => self.dangling(reader, reference),
         }
+    }
+
+    /// An array; what an operation returns is none.
+    fn tensor(&self, reader: &str, reference: &Reference) -> Result<Tensor> {
+        match self.piece(reader, reference)? {
+            Piece::Array(tensor) => Ok(*tensor),
+            _ => Err(mask_operation::refused(&self.entries[self.entry(reader, reference)?])),
+        }
+    }
+
+    fn tensors(&self, reader: &str, references: &[Reference]) -> Result<Vec<Tensor>> {
+        references.iter().map(|reference| self.tensor(reader, reference)).collect()
     }
 
     fn listed<'v>(&self, config: &'v Value, list: &str) -> Result<Vec<Reference<'v>>> {
@@ -150,6 +187,27 @@ impl Builder<'_> {
         }
     }
 
+    /// The layers, each as its calls ask for it.
+    fn layers(&self, nodes: &[Node]) -> Result<Vec<Step>> {
+        let mut causal = vec![None; self.entries.len()];
+        for node in nodes {
+            let use_causal_mask = node.call.use_causal_mask;
+            if causal[node.entry].replace(use_causal_mask).is_some_and(|before| before != use_causal_mask) {
+                return Err(Error::UnsupportedArgument {
+                    layer: self.entries[node.entry].name.to_string(),
+                    argument: "use_causal_mask".into(),
+                    value: use_causal_mask.to_string(),
+                    reason: "another call of the layer has it otherwise; use the same in every call".into(),
+                });
+            }
+        }
+        let step = |(entry, causal): (&Entry, Option<bool>)| match entry.class {
+            Class::Input | Class::MaskOperation(_) => Ok(Step::None),
+            _ => layer::build(self.label, entry, self.version, causal.unwrap_or(false)).map(Step::New),
+        };
+        self.entries.iter().zip(causal).map(step).collect()
+    }
+
     /// Adds the inputs, in the order of the model's.
     fn inputs(&mut self, config: &Value) -> Result<()> {
         for reference in self.listed(config, "input_layers")? {
@@ -158,37 +216,147 @@ impl Builder<'_> {
             if entry.class != Class::Input || (reference.call, reference.tensor) != (0, 0) {
                 return self.dangling("a model input", &reference);
             }
-            let tensor = match layer::input(entry)? {
-                InputShape::Sequence { timesteps, features } => {
-                    self.graph.sequence_input(entry.name, timesteps, features)?
+            let tensor = self.graph.input(entry.name, &layer::input(entry, self.version)?)?;
+            self.results.insert((index, 0), vec![Piece::Array(tensor)]);
+        }
+        Ok(())
+    }
+
+    fn call(&mut self, node: &Node, layers: &mut [Step]) -> Result<()> {
+        let entry = &self.entries[node.entry];
+        let results = match entry.class {
+            Class::MaskOperation(_) => vec![self.operation(node)?],
+            _ => self.layer_call(node, &mut layers[node.entry])?.into_iter().map(Piece::Array).collect(),
+        };
+        self.results.insert((node.entry, node.number), results);
+        Ok(())
+    }
+
+    fn operation(&mut self, node: &Node) -> Result<Piece> {
+        let reader = self.reader(node);
+        let operands: Vec<Piece> =
+            node.call.inputs.iter().map(|r| self.piece(&reader, r).cloned()).collect::<Result<_>>()?;
+        self.masks.run(&self.graph, &self.entries[node.entry], &operands, node.call.number)
+    }
+
+    fn layer_call(&mut self, node: &Node, step: &mut Step) -> Result<Vec<Tensor>> {
+        let reader = self.reader(node);
+        let (ids, unmasked) = match std::mem::replace(step, Step::None) {
+            Step::New(built) => self.add(built)?,
+            Step::Called(ids) => (ids, None),
+            Step::None => return malformed(self.label, format!("{reader} can't be found")),
+        };
+        *step = Step::Called(ids.clone());
+        if let Some(error) = unmasked {
+            self.unmasked.push((self.calls, error));
+        }
+        let inputs = self.tensors(&reader, &node.call.inputs)?;
+        let states = self.tensors(&reader, &node.call.initial_state)?;
+        let masks = self.call_masks(node)?;
+        let call = GraphCall::from(&inputs[..]).masks(&masks);
+        let mut calls = Calls { graph: &mut self.graph, count: &mut self.calls };
+        match &ids[..] {
+            [id] => calls.call(*id, call.initial_state(&states)),
+            ids => calls.cells(self.entries[node.entry].name, ids, call, &masks, states),
+        }
+    }
+
+    fn add(&mut self, built: Built) -> Result<(Vec<LayerId>, Option<Error>)> {
+        let ids = built.layers.into_iter().map(|layer| self.graph.layer(layer)).collect::<Result<_>>()?;
+        Ok((ids, built.unmasked))
+    }
+
+    /// The masks of a call that are arrays; what operations compute the inputs have to carry.
+    fn call_masks(&mut self, node: &Node) -> Result<Vec<Option<Tensor>>> {
+        let (reader, layer) = (self.reader(node), self.entries[node.entry].name);
+        let mut masks = Vec::new();
+        for (input, reference) in node.call.masks.iter().enumerate() {
+            let Some(reference) = reference else {
+                masks.push(None);
+                continue;
+            };
+            let piece = self.piece(&reader, reference)?.clone();
+            let array = match (&piece, self.masks.mask(&self.graph, &piece)) {
+                (Piece::Array(array), _) => Some(*array),
+                (_, Some(Some(mask))) if self.masks.array(&self.graph, mask).is_some() => {
+                    self.masks.array(&self.graph, mask)
                 }
-                InputShape::State { features } => self.graph.state_input(entry.name, features)?,
+                (_, Some(mask)) => {
+                    let (node, reference) = (self.calls, reference.layer.to_string());
+                    self.spelled_out.push(SpelledOut { layer: layer.to_string(), node, input, mask, reference });
+                    None
+                }
+                (_, None) => return Err(mask_operation::refused(&self.entries[self.entry(&reader, reference)?])),
             };
-            self.results.insert((index, 0), vec![tensor]);
+            masks.push(array);
         }
-        Ok(())
+        Ok(masks)
+    }
+}
+
+/// Calls layers, and counts.
+struct Calls<'g> {
+    graph: &'g mut Graph,
+    count: &'g mut usize,
+}
+
+impl Calls<'_> {
+    fn call(&mut self, id: LayerId, call: GraphCall) -> Result<Vec<Tensor>> {
+        *self.count += 1;
+        self.graph.call(id, call)
     }
 
-    fn calls(&mut self, nodes: &[Node], order: &[usize], mut layers: Vec<Option<crate::Layer>>) -> Result<()> {
-        for node in order.iter().map(|&index| &nodes[index]) {
-            let reader = format!("layer {:?}: its input", self.entries[node.entry].name);
-            let id = match (self.layers[node.entry], layers[node.entry].take()) {
-                (Some(id), _) => id,
-                (None, Some(layer)) => self.graph.layer(layer)?,
-                (None, None) => return malformed(self.label, format!("{reader} can't be found")),
-            };
-            self.layers[node.entry] = Some(id);
-            let input = self.tensor(&reader, &node.call.input)?;
-            let states = &node.call.initial_state;
-            let states: Vec<_> = states.iter().map(|state| self.tensor(&reader, state)).collect::<Result<_>>()?;
-            let results = self.graph.call(id, input, &states)?;
-            self.results.insert((node.entry, node.number), results);
+    /// Calls the layers of an `RNN`'s cells one on the other's output, with the same masks. Returns the last one's
+    /// output and then every cell's states.
+    fn cells(
+        &mut self,
+        name: &str,
+        ids: &[LayerId],
+        first: GraphCall,
+        masks: &[Option<Tensor>],
+        states: Vec<Tensor>,
+    ) -> Result<Vec<Tensor>> {
+        let counts: Vec<usize> = ids.iter().map(|&id| self.graph.states(id)).collect();
+        let wanted: usize = counts.iter().sum();
+        if !states.is_empty() && states.len() != wanted {
+            return Err(Error::Graph(format!("layer {name:?} takes {wanted} initial states, got {}", states.len())));
         }
-        Ok(())
+        let mut states = &states[..];
+        let (mut call, mut output, mut returned) = (first, None, Vec::new());
+        for (&id, count) in ids.iter().zip(counts) {
+            let (own, rest) = states.split_at(count.min(states.len()));
+            states = rest;
+            let mut results = self.call(id, call.initial_state(own))?.into_iter();
+            output = results.next();
+            returned.extend(results);
+            call = output.map_or(GraphCall::from(&[][..]), GraphCall::from).masks(masks);
+        }
+        Ok(output.into_iter().chain(returned).collect())
     }
+}
 
-    fn outputs(&self, config: &Value) -> Result<Vec<Tensor>> {
-        let listed = self.listed(config, "output_layers")?;
-        listed.iter().map(|reference| self.tensor("a model output", reference)).collect()
+/// That every mask that the file spells out is the one that the model computes, and that no layer has one that can't.
+fn check_masks(
+    model: &Model,
+    mut expressions: MaskExpressions,
+    spelled_out: Vec<SpelledOut>,
+    unmasked: Vec<(usize, Error)>,
+) -> Result<()> {
+    let masks = model.masks(|_| false);
+    if let Some((_, error)) = unmasked.into_iter().find(|(node, _)| masks.of_node[*node].iter().any(Option::is_some)) {
+        return Err(error);
     }
+    let found = expressions.of_model(&masks);
+    for SpelledOut { layer, node, input, mask, reference } in spelled_out {
+        let carried = masks.of_node[node].get(input).copied().flatten().and_then(|mask| found[mask]);
+        if carried != mask {
+            return Err(Error::UnsupportedArgument {
+                layer,
+                argument: "mask".into(),
+                value: reference,
+                reason: "it is not the mask that the input carries; give the mask as an input of the model".into(),
+            });
+        }
+    }
+    Ok(())
 }

@@ -8,7 +8,7 @@ use super::recurrent::{self, Built};
 use super::{malformed, shown, stateless};
 use crate::error::{Error, Result};
 use crate::layer::{Layer, Recurrent};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 /// The types of numbers that an input can have: what Keras computes with them is what `f32` gives.
 const INPUT_TYPES: [&str; 11] =
@@ -63,7 +63,7 @@ pub(super) fn build(label: &str, entry: &Entry, version: Version, causal: bool) 
     if let [layer] = &mut built.layers[..] {
         *layer = layer.clone().named(entry.name);
     }
-    built.unmasked = built.unmasked.or_else(|| unmasked(&arguments, entry, &built.layers[0]));
+    built.unmasked = built.unmasked.or_else(|| unmasked(&arguments, &built.layers[0]));
     Ok(built)
 }
 
@@ -73,13 +73,17 @@ fn cells(arguments: &Arguments, cells: Vec<Recurrent>) -> Built {
         return Built { layers: cells.into_iter().map(Layer::from).collect(), unmasked: None };
     }
     let backwards = cells[0].go_backwards();
-    let named =
-        |(index, cell): (usize, Recurrent)| Layer::from(cell).named(format!("{}/cell_{index}", arguments.layer()));
+    let named = |(index, cell): (usize, Recurrent)| Layer::from(cell).named(cell_name(arguments.layer(), index));
     let reason = "several cells that read a masked sequence backwards are not supported; use one layer for each cell";
     Built {
         layers: cells.into_iter().enumerate().map(named).collect(),
         unmasked: backwards.then(|| argument(arguments, "go_backwards", reason)),
     }
+}
+
+/// The name of the layer of a cell.
+pub(super) fn cell_name(layer: &str, cell: usize) -> String {
+    format!("{layer}/cell_{cell}")
 }
 
 fn argument(arguments: &Arguments, name: &str, reason: &str) -> Error {
@@ -91,28 +95,14 @@ fn argument(arguments: &Arguments, name: &str, reason: &str) -> Error {
     }
 }
 
-/// Why a layer can't be called with a mask: where Keras does something else then.
-fn unmasked(arguments: &Arguments, entry: &Entry, layer: &Layer) -> Option<Error> {
-    let set = |config: &serde_json::Map<String, Value>| config.get("unroll") == Some(&Value::Bool(true));
-    match entry.class {
-        Class::Stateless("Softmax") => Some(argument(
-            arguments,
-            "axis",
-            "Keras takes the mask of a sequence for one of the features here; use Activation(\"softmax\")",
-        )),
-        Class::Stateless("MultiHeadAttention") if arguments.number("dropout", 0.0).is_ok_and(|rate| rate != 0.0) => {
-            let reason =
-                "with dropout Keras masks in another way, even without training; save the model with dropout=0";
-            Some(argument(arguments, "dropout", reason))
-        }
-        _ => {
-            let inner = ["layer", "backward_layer"].map(|name| arguments.get(name)?.get("config")?.as_object());
-            let unrolled = set(entry.config) || inner.into_iter().flatten().any(set);
-            let quirk = |(_, layer): &(_, &Recurrent)| {
-                layer.go_backwards() && layer.zero_output_for_mask() && layer.return_sequences()
-            };
-            let reason = "unrolled and backwards, Keras zeroes the outputs by the mask in the other order; save the model with unroll=False";
-            (unrolled && layer.directions().iter().any(quirk)).then(|| argument(arguments, "unroll", reason))
-        }
-    }
+/// Why a layer can't be called with a mask: where Keras does something that isn't done here.
+fn unmasked(arguments: &Arguments, layer: &Layer) -> Option<Error> {
+    let set = |arguments: &Map<String, Value>| arguments.get("unroll") == Some(&Value::Bool(true));
+    let wrapped = ["layer", "backward_layer"].map(|name| arguments.get(name)?.get("config")?.as_object());
+    let unrolled = arguments.get("unroll") == Some(&Value::Bool(true)) || wrapped.into_iter().flatten().any(set);
+    let zeroed =
+        |(_, layer): &(_, &Recurrent)| layer.go_backwards() && layer.zero_output_for_mask() && layer.return_sequences();
+    let reason = "unrolled and backwards Keras zeroes the outputs by the mask in the other order; save the model with unroll=False";
+    let differs = unrolled && layer.directions().iter().any(zeroed);
+    differs.then(|| argument(arguments, "unroll", reason))
 }

@@ -4,6 +4,8 @@
 //! [`entry`] lists the layers, [`layer`] and [`arguments`] build them, [`graph`] and [`call`] connect
 //! them, [`weights`] finds each layer's arrays. Everything in a file is untrusted.
 
+mod activation;
+mod archive;
 mod arguments;
 mod call;
 mod class;
@@ -12,7 +14,12 @@ mod file;
 mod graph;
 mod hdf5;
 mod layer;
+mod legacy;
+mod mask_operation;
+mod order;
+mod recurrent;
 mod sequential;
+mod stateless;
 mod weights;
 
 #[cfg(test)]
@@ -83,8 +90,9 @@ impl Model {
 fn build(mut file: KerasFile) -> Result<Model> {
     let config = std::mem::take(&mut file.config);
     let entries = entry::entries(&file.config_label, &config)?;
-    let model = network(&file.config_label, file.version, &config, &entries)?;
-    weights::load(&mut file, model, &entries)
+    let mut model = network(&file.config_label, file.version, &config, &entries)?;
+    weights::load(&mut file.weights, &mut model, &entries)?;
+    Ok(model)
 }
 
 /// The model that a configuration describes, without weights.

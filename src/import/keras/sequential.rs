@@ -4,10 +4,10 @@ use super::arguments::Arguments;
 use super::class::Class;
 use super::entry::Entry;
 use super::file::Version;
-use super::layer::{self, InputShape};
-use super::{malformed, shown};
+use super::graph::graph;
+use super::{layer, malformed, shown};
 use crate::error::{Error, Result};
-use crate::model::{Graph, Model};
+use crate::model::Model;
 use serde_json::Value;
 
 /// The model of a row of layers.
@@ -18,20 +18,12 @@ pub(super) fn build(label: &str, version: Version, config: &Value, entries: &[En
         [] => return malformed(label, "the model has no layers"),
     };
     // Built before the input is looked at: a layer that isn't supported says more than its shape does.
-    let layers: Vec<_> = rest
-        .iter()
-        .map(|entry| match entry.class {
-            Class::Input => malformed(label, format!("{:?} is an InputLayer behind another layer", entry.name)),
-            Class::Recurrent(kind) => layer::layer(entry, Some(kind), version),
-            Class::Bidirectional => layer::layer(entry, None, version),
-        })
-        .collect::<Result<_>>()?;
-    let mut graph = Graph::new();
-    let mut outputs = vec![match input(label, config, first)? {
-        (name, InputShape::Sequence { timesteps, features }) => graph.sequence_input(&name, timesteps, features)?,
-        (name, InputShape::State { features }) => graph.state_input(&name, features)?,
-    }];
-    for (entry, layer) in rest.iter().zip(layers) {
+    let layers: Vec<_> = rest.iter().map(|entry| layer::build(label, entry, version, false)).collect::<Result<_>>()?;
+    let mut graph = graph(version);
+    let (name, axes) = input(label, version, config, first)?;
+    let mut outputs = vec![graph.input(&name, &axes)?];
+    let (mut calls, mut unmasked) = (0, Vec::new());
+    for (entry, built) in rest.iter().zip(layers) {
         if outputs.len() != 1 {
             return Err(Error::Graph(format!(
                 "layer {:?} of a Sequential follows one that returns {} arrays; only the last layer may have return_state or merge_mode None",
@@ -39,17 +31,30 @@ pub(super) fn build(label: &str, version: Version, config: &Value, entries: &[En
                 outputs.len()
             )));
         }
-        outputs = graph.add(layer, outputs[0])?;
+        unmasked.extend(built.unmasked.map(|error| (calls, error)));
+        let mut states = Vec::new();
+        for layer in built.layers {
+            let mut results = graph.add(layer, outputs[0])?;
+            calls += 1;
+            states.extend(results.split_off(1));
+            outputs = results;
+        }
+        outputs.extend(states);
     }
-    graph.build(outputs)
+    let model = graph.build(outputs)?;
+    let masks = model.masks(|_| false);
+    match unmasked.into_iter().find(|(call, _)| masks.of_node[*call].iter().any(Option::is_some)) {
+        Some((_, error)) => Err(error),
+        None => Ok(model),
+    }
 }
 
-/// The input's name and shape: of the `InputLayer`, otherwise from wherever Keras wrote the shape.
-fn input(label: &str, config: &Value, first: &Entry) -> Result<(String, InputShape)> {
+/// The input's name and axes: of the `InputLayer`, otherwise from wherever Keras wrote the shape.
+fn input(label: &str, version: Version, config: &Value, first: &Entry) -> Result<(String, Vec<Option<usize>>)> {
     if first.class == Class::Input {
-        return Ok((first.name.to_string(), layer::input(first)?));
+        return Ok((first.name.to_string(), layer::input(first, version)?));
     }
-    let arguments = Arguments::new(first.name, first.config);
+    let arguments = Arguments::new(first.name, version, first.config);
     let wrapped = first.config.get("layer").and_then(|layer| layer.get("config"));
     let own = ["batch_input_shape", "batch_shape"]
         .iter()

@@ -157,21 +157,23 @@ fn softmax(arguments: &Arguments) -> Result<Layer> {
 
 fn layer_normalization(arguments: &Arguments) -> Result<Layer> {
     arguments.check_others(&["axis", "epsilon", "center", "scale"])?;
-    let layer = LayerNormalization::new().axis(arguments.axes("axis")?).epsilon(arguments.number("epsilon", 1e-3)?);
+    let layer =
+        LayerNormalization::new().axis(arguments.axes("axis")?).epsilon(arguments.exact_number("epsilon", 1e-3)?);
     Ok(layer.center(arguments.flag("center", true)?).scale(arguments.flag("scale", true)?).into())
 }
 
 fn rms_normalization(arguments: &Arguments) -> Result<Layer> {
     arguments.check_others(&["axis", "epsilon"])?;
     let layer = RmsNormalization::new().axis(arguments.axes("axis")?);
-    Ok(layer.epsilon(arguments.number("epsilon", 1e-6)?).into())
+    Ok(layer.epsilon(arguments.exact_number("epsilon", 1e-6)?).into())
 }
 
 fn batch_normalization(arguments: &Arguments) -> Result<Layer> {
     let training = ["momentum", "synchronized", "renorm_clipping", "renorm_momentum", "fused", "virtual_batch_size"];
     let read = ["axis", "epsilon", "center", "scale"];
     arguments.check_others(&[&read[..], &training[..]].concat())?;
-    let layer = BatchNormalization::new().axis(arguments.axis("axis")?).epsilon(arguments.number("epsilon", 1e-3)?);
+    let layer =
+        BatchNormalization::new().axis(arguments.axis("axis")?).epsilon(arguments.exact_number("epsilon", 1e-3)?);
     Ok(layer.center(arguments.flag("center", true)?).scale(arguments.flag("scale", true)?).into())
 }
 
@@ -286,7 +288,7 @@ fn additive_attention(arguments: &Arguments, causal: bool) -> Result<Layer> {
 fn multi_head_attention(arguments: &Arguments, causal: bool) -> Result<Layer> {
     // Keras 2 writes the shapes that it was built for; here they come from the call.
     let shapes = ["query_shape", "key_shape", "value_shape"];
-    let sizes = ["num_heads", "key_dim", "value_dim", "use_bias", "output_shape", "attention_axes"];
+    let sizes = ["num_heads", "key_dim", "value_dim", "use_bias", "output_shape", "attention_axes", "dropout"];
     arguments.check_others(&[&sizes[..], &shapes[..]].concat())?;
     if let Some(axes) = arguments.get("attention_axes").filter(|axes| axes.as_array() != Some(&vec![1.into()])) {
         return arguments.unsupported("attention_axes", axes, "only attention over time is supported: leave it None");
@@ -294,5 +296,6 @@ fn multi_head_attention(arguments: &Arguments, causal: bool) -> Result<Layer> {
     let layer = MultiHeadAttention::new(arguments.size("num_heads")?, arguments.size("key_dim")?)
         .value_dim(arguments.optional_size("value_dim")?)
         .output_features(arguments.time_size("output_shape")?);
+    let layer = layer.dropout(arguments.number("dropout", 0.0)?);
     Ok(layer.use_bias(arguments.flag("use_bias", true)?).use_causal_mask(causal).into())
 }

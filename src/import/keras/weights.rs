@@ -1,183 +1,174 @@
 //! Finds and reads the weights of each layer.
 
+use super::class::Class;
 use super::entry::Entry;
-use super::file::{KerasFile, Layout};
+use super::file::Layout;
 use super::hdf5::{Hdf5, Wanted};
-use super::malformed;
+use super::{archive, legacy, malformed};
 use crate::error::Result;
-use crate::layer::{Direction, Layer};
-use crate::model::Model;
-use serde_json::Value;
+use crate::layer::{Direction, Kind, Layer, WeightSpec};
+use crate::model::{BuiltLayer, Model};
+use serde_json::{Map, Value};
 use std::collections::HashMap;
 
-/// An array of a layer: which direction's, its name, and its shape.
-struct Slot {
-    direction: Direction,
-    name: &'static str,
-    wanted: Wanted,
+/// Weights in HDF5, and how they are laid out.
+pub(super) struct WeightFile {
+    pub hdf5: Hdf5,
+    pub layout: Layout,
+}
+
+/// Where in its layer of the file an array stands.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Place<'a> {
+    /// Below the layer's group in an archive: `forward_layer/cell`, or one of several names that versions give it.
+    pub folders: Vec<String>,
+    /// The direction of a bidirectional layer, with that layer's arguments.
+    pub direction: Option<(Direction, &'a Map<String, Value>)>,
+    /// The cell's name, where there are several.
+    pub cell: Option<&'a str>,
+}
+
+/// An array of a layer.
+pub(super) struct Slot<'a> {
+    pub place: Place<'a>,
+    /// Its number in the archive's folder.
+    pub index: usize,
+    /// Its name, such as `kernel` or `query kernel`.
+    pub name: &'static str,
+    pub wanted: Wanted,
 }
 
 /// Gives every layer of the model its weights.
-pub(super) fn load(file: &mut KerasFile, mut model: Model, entries: &[Entry]) -> Result<Model> {
-    let by_name: HashMap<_, _> = entries.iter().map(|entry| (entry.name, entry)).collect();
+pub(super) fn load(file: &mut WeightFile, model: &mut Model, entries: &[Entry]) -> Result<()> {
     let groups = match file.layout {
-        Layout::Archive => archive_groups(&file.weights, entries)?,
-        Layout::Legacy => entries.iter().map(|e| (e.name.to_string(), format!("model_weights/{}", e.name))).collect(),
+        Layout::Archive => archive::groups(&file.hdf5, entries)?,
+        Layout::Legacy(folder) => legacy::groups(folder, entries),
     };
+    let by_name: HashMap<String, (&Entry, usize)> = entries.iter().flat_map(names).collect();
     for built in &mut model.layers {
         let name = built.layer.name().to_string();
-        let slots = slots(&built.layer, built.features);
-        let (Some(group), Some(entry)) = (groups.get(&name), by_name.get(name.as_str())) else {
-            return malformed(file.weights.label(), format!("layer {name:?}: it has no group of weights"));
+        let Some(&(entry, cell)) = by_name.get(&name) else {
+            return malformed(file.hdf5.label(), format!("layer {name:?}: it isn't one of the configuration's"));
+        };
+        let slots = slots(built, entry, cell);
+        if slots.is_empty() {
+            continue;
+        }
+        let Some(group) = groups.get(entry.name) else {
+            return malformed(file.hdf5.label(), format!("layer {name:?}: it has no group of weights"));
         };
         let paths = match file.layout {
-            Layout::Archive => archive_paths(&file.weights, group, &built.layer, &slots)?,
-            Layout::Legacy => legacy_paths(&file.weights, group, entry, &slots)?,
+            Layout::Archive => archive::paths(&file.hdf5, group, &name, &slots)?,
+            Layout::Legacy(_) => legacy::paths(&file.hdf5, group, entry, &slots)?,
         };
-        let arrays = paths
-            .iter()
-            .zip(&slots)
-            .map(|(path, slot)| file.weights.read(path, &slot.wanted))
-            .collect::<Result<_>>()?;
-        built.layer.set_weights(built.features, arrays)?;
+        let read = |(path, slot): (&String, &Slot)| file.hdf5.read(path, &slot.wanted);
+        let arrays = paths.iter().zip(&slots).map(read).collect::<Result<_>>()?;
+        built.layer.set_weights(&built.inputs, arrays)?;
     }
-    Ok(model)
+    Ok(())
 }
 
-fn slots(layer: &Layer, features: usize) -> Vec<Slot> {
-    let mut slots = Vec::new();
-    for (direction, recurrent) in layer.directions() {
-        for (name, shape) in recurrent.weight_shapes(features) {
-            let weight = match layer {
-                Layer::Bidirectional(_) => format!("{direction} {name}"),
-                Layer::Recurrent(_) => name.to_string(),
+/// The model's layers of an entry: the names, and which cell each is.
+fn names<'e, 'a>(entry: &'e Entry<'a>) -> Vec<(String, (&'e Entry<'a>, usize))> {
+    match cells(entry.config).len() {
+        0 | 1 => vec![(entry.name.to_string(), (entry, 0))],
+        count => (0..count).map(|cell| (super::layer::cell_name(entry.name, cell), (entry, cell))).collect(),
+    }
+}
+
+/// The cells of an `RNN`: of several of them there is a list.
+fn cells(config: &Map<String, Value>) -> &[Value] {
+    let cell = config.get("cell");
+    let list = cell.and_then(|cell| cell.as_array().or(cell.pointer("/config/cells")?.as_array()));
+    list.map(Vec::as_slice).unwrap_or_default()
+}
+
+fn slots<'a>(built: &BuiltLayer, entry: &Entry<'a>, cell: usize) -> Vec<Slot<'a>> {
+    let specs = built.layer.weight_specs(&built.inputs);
+    let places = places(&built.layer, entry.class, entry.config, cell, "", specs.len());
+    let mut numbers: HashMap<Vec<String>, usize> = HashMap::new();
+    let slot = |(spec, place): (WeightSpec, Place<'a>)| {
+        let next = numbers.entry(place.folders.clone()).or_default();
+        let index = *next;
+        *next += 1;
+        let weight = match place.direction {
+            Some((direction, _)) => format!("{direction} {}", spec.name),
+            None => spec.name.to_string(),
+        };
+        let wanted = Wanted { layer: built.layer.name().to_string(), weight, shape: spec.shape };
+        Slot { place, index, name: spec.name, wanted }
+    };
+    specs.into_iter().zip(places).map(slot).collect()
+}
+
+/// The place of each of a layer's `count` arrays; `folder` is where the layer itself stands.
+fn places<'a>(
+    layer: &Layer,
+    class: Class,
+    config: &'a Map<String, Value>,
+    cell: usize,
+    folder: &str,
+    count: usize,
+) -> Vec<Place<'a>> {
+    let inside = |part: &str| if folder.is_empty() { part.to_string() } else { format!("{folder}/{part}") };
+    match layer {
+        Layer::Recurrent(_) => vec![of_cell(class, config, cell, folder); count],
+        Layer::Bidirectional(_) => {
+            let of_direction = |direction: Direction| {
+                let (argument, part) = match direction {
+                    Direction::Forward => ("layer", "forward_layer"),
+                    Direction::Backward => ("backward_layer", "backward_layer"),
+                };
+                let wrapped = wrapped(config, argument).unwrap_or(config);
+                let place = of_cell(Class::Recurrent(super::class::Kind::Lstm), wrapped, 0, &inside(part));
+                Place { direction: Some((direction, config)), ..place }
             };
-            let wanted = Wanted { layer: layer.name().to_string(), weight, shape };
-            slots.push(Slot { direction, name, wanted });
+            let half = |direction| vec![of_direction(direction); count / 2];
+            [half(Direction::Forward), half(Direction::Backward)].concat()
         }
-    }
-    slots
-}
-
-/// The groups of a `.keras` file, by layer name. They are named after the classes, with a counter in the
-/// order of the layers; newer files also note the layer's name in them, which then decides.
-fn archive_groups(weights: &Hdf5, entries: &[Entry]) -> Result<HashMap<String, String>> {
-    let mut counters = HashMap::new();
-    let mut noted = HashMap::new();
-    let mut counted = HashMap::new();
-    for entry in entries {
-        let class = entry.class.snake_case();
-        let counter = counters.entry(class).or_insert(0usize);
-        let path = if *counter == 0 { format!("layers/{class}") } else { format!("layers/{class}_{counter}") };
-        *counter += 1;
-        match weights.text(&format!("{path}/vars"), "name")? {
-            Some(name) => {
-                if let Some(other) = noted.insert(name.clone(), path.clone()) {
-                    return malformed(
-                        weights.label(),
-                        format!("layer {name:?} has two groups: {other:?} and {path:?}"),
-                    );
-                }
+        Layer::Feedforward(layer) => match &layer.kind {
+            Kind::TimeDistributed(each) => match wrapped(config, "layer") {
+                Some(wrapped) => places(&each.layer, Class::Rnn, wrapped, 0, &inside("layer"), count),
+                None => vec![Place::default(); count],
+            },
+            Kind::MultiHeadAttention(_) => {
+                let projection = |index: usize| {
+                    let name = ["query", "key", "value", "output"][index * 4 / count.max(1)];
+                    // Some versions of Keras name the attribute with an underscore.
+                    let folders = vec![inside(&format!("{name}_dense")), inside(&format!("_{name}_dense"))];
+                    Place { folders, ..Place::default() }
+                };
+                (0..count).map(projection).collect()
             }
-            None => {
-                counted.insert(entry.name.to_string(), path);
-            }
-        }
+            _ => vec![Place { folders: vec![folder.to_string()], ..Place::default() }; count],
+        },
     }
-    counted.extend(noted);
-    Ok(counted)
 }
 
-/// The arrays of a `.keras` file: numbered in each cell, in Keras's order.
-fn archive_paths(weights: &Hdf5, group: &str, layer: &Layer, slots: &[Slot]) -> Result<Vec<String>> {
-    let mut paths = Vec::new();
-    for (direction, _) in layer.directions() {
-        let folder = match (layer, direction) {
-            (Layer::Recurrent(_), _) => format!("{group}/cell/vars"),
-            (_, Direction::Forward) => format!("{group}/forward_layer/cell/vars"),
-            (_, Direction::Backward) => format!("{group}/backward_layer/cell/vars"),
+fn wrapped<'a>(config: &'a Map<String, Value>, argument: &str) -> Option<&'a Map<String, Value>> {
+    config.get(argument)?.get("config")?.as_object()
+}
+
+/// The place of a cell's arrays, in a recurrent layer or in an `RNN` of several.
+fn of_cell<'a>(class: Class, config: &'a Map<String, Value>, cell: usize, folder: &str) -> Place<'a> {
+    let inside = |part: &str| if folder.is_empty() { part.to_string() } else { format!("{folder}/{part}") };
+    let cells = cells(config);
+    let (true, Some(own)) = (class == Class::Rnn && cells.len() > 1, cells.get(cell)) else {
+        // A list of one cell is one in the archive, too.
+        let path = match cells {
+            [only] => format!("cell/cells/{}", cell_folder(only)),
+            _ => "cell".to_string(),
         };
-        let count = slots.iter().filter(|slot| slot.direction == direction).count();
-        let found = weights.arrays(&folder)?;
-        // A missing one is reported by its name when it is read.
-        if let Some(extra) = found.iter().find(|name| (0..count).all(|index| **name != index.to_string())) {
-            return malformed(
-                weights.label(),
-                format!(
-                    "layer {:?}: {folder}/{extra} is a weight that the layer's arguments leave no place for",
-                    layer.name()
-                ),
-            );
-        }
-        paths.extend((0..count).map(|index| format!("{folder}/{index}")));
-    }
-    Ok(paths)
-}
-
-/// The arrays of a legacy file, matched by name: their order changes where one direction isn't trainable.
-fn legacy_paths(weights: &Hdf5, group: &str, entry: &Entry, slots: &[Slot]) -> Result<Vec<String>> {
-    let fail = |reason: String| malformed(weights.label(), format!("layer {:?}: {reason}", entry.name));
-    if !weights.has_group(group)? {
-        return fail(format!("its weights are missing: there is no group {group:?}"));
-    }
-    let names = weight_names(weights, group)?;
-    let mut paths = Vec::new();
-    for slot in slots {
-        let fits = |name: &&String| array_name(name) == slot.name && direction_of(entry, name) == Some(slot.direction);
-        match names.iter().filter(fits).collect::<Vec<_>>()[..] {
-            [name] => paths.push(format!("{group}/{name}")),
-            [] => return fail(format!("{} is missing among its weights {names:?}", slot.wanted.weight)),
-            _ => return fail(format!("{} is there several times among its weights {names:?}", slot.wanted.weight)),
-        }
-    }
-    match names.len() == slots.len() {
-        true => Ok(paths),
-        false => fail(format!("it has {} weights {names:?}, and its arguments ask for {}", names.len(), slots.len())),
-    }
-}
-
-/// The list of names; a long one is split over several attributes.
-fn weight_names(weights: &Hdf5, group: &str) -> Result<Vec<String>> {
-    if let Some(names) = weights.texts(group, "weight_names")? {
-        return Ok(names);
-    }
-    let mut names = Vec::new();
-    for part in 0..64 {
-        match weights.texts(group, &format!("weight_names{part}"))? {
-            Some(more) => names.extend(more),
-            None => break,
-        }
-    }
-    Ok(names)
-}
-
-/// `kernel` of `bidirectional/forward_lstm/lstm_cell/kernel:0`.
-fn array_name(name: &str) -> &str {
-    let last = name.rsplit('/').next().unwrap_or(name);
-    last.split(':').next().unwrap_or(last)
-}
-
-/// The direction that an array's name tells, by the name of the wrapped layer in it.
-fn direction_of(entry: &Entry, name: &str) -> Option<Direction> {
-    let name_of = |argument: &str| entry.config.get(argument)?.pointer("/config/name").and_then(Value::as_str);
-    let Some(forward) = name_of("layer") else {
-        return Some(Direction::Forward);
+        return Place { folders: vec![inside(&path)], ..Place::default() };
     };
-    let backward = name_of("backward_layer");
-    // The wrapped layer stands before the cell, or in old files right before the array.
-    let mut places = name.rsplit('/').skip(1).take(2);
-    let is = |place: &str, prefix: &str, layer: Option<&str>| {
-        layer.is_some_and(|layer| place == layer || place.strip_prefix(prefix) == Some(layer))
-    };
-    places.find_map(|place| {
-        let (is_forward, is_backward) = match backward {
-            Some(_) => (is(place, "forward_", Some(forward)), is(place, "backward_", backward)),
-            None => (place.strip_prefix("forward_") == Some(forward), place.strip_prefix("backward_") == Some(forward)),
-        };
-        match (is_forward, is_backward) {
-            (true, false) => Some(Direction::Forward),
-            (false, true) => Some(Direction::Backward),
-            _ => None,
-        }
-    })
+    let folder_name = cell_folder(own);
+    let before = cells[..cell].iter().filter(|other| cell_folder(other) == folder_name).count();
+    let numbered = if before == 0 { folder_name } else { format!("{folder_name}_{before}") };
+    let name = own.pointer("/config/name").and_then(Value::as_str);
+    Place { folders: vec![inside(&format!("cell/cells/{numbered}"))], direction: None, cell: name }
+}
+
+fn cell_folder(cell: &Value) -> String {
+    let class = cell.get("class_name").and_then(Value::as_str).unwrap_or_default();
+    crate::model::snake_case(class.strip_prefix("Keras>").unwrap_or(class))
 }

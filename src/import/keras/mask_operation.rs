@@ -1,0 +1,186 @@
+//! Masks that a file of Keras 3 spells out.
+//!
+//! Where a layer is called with a mask, Keras 3 writes the operations that compute it into the model: `NotEqual` and
+//! `Any` for a `Masking`, `NotEqual` for an `Embedding`, more where masked arrays are joined. A model here computes the
+//! masks that arrays carry by itself, so these operations only say which mask is meant.
+
+use super::entry::Entry;
+use crate::error::{Error, Result};
+use crate::model::{Graph, MaskSource, Masks, Tensor};
+use serde_json::Value;
+
+/// The operations that masks are made of.
+pub(super) const NAMES: [&str; 8] =
+    ["NotEqual", "Any", "ConvertToTensor", "LogicalOr", "ExpandDims", "ZerosLike", "OnesLike", "Concatenate"];
+/// More masks than any real model joins.
+const MAX_JOINED: usize = 256;
+
+/// A mask, by its place among [`MaskExpressions`]; `None` is true everywhere, as good as none.
+pub(super) type Mask = Option<usize>;
+
+/// What an operation of a mask reads or returns.
+#[derive(Clone, Debug)]
+pub(super) enum Piece {
+    /// An array of the model.
+    Array(Tensor),
+    Mask(Mask),
+    /// True where a value of an array of features is not this one.
+    NotEqual(Tensor, f32),
+    /// A mask with an axis of length one behind it.
+    Expanded(Mask),
+    /// True or false everywhere, in the shape of an array.
+    Filled(Tensor, bool),
+    /// A mask in the shape of an array.
+    Spread(Tensor, Mask),
+    /// Such arrays one after another along an axis.
+    Joined(Vec<(Tensor, Mask)>, isize),
+}
+
+/// The masks that operations compute, each in terms of those before it.
+#[derive(Debug, Default)]
+pub(super) struct MaskExpressions {
+    sources: Vec<MaskSource>,
+}
+
+impl MaskExpressions {
+    fn add(&mut self, source: MaskSource) -> usize {
+        self.sources.iter().position(|known| *known == source).unwrap_or_else(|| {
+            self.sources.push(source);
+            self.sources.len() - 1
+        })
+    }
+
+    /// The array that a mask is, where it is one.
+    pub(super) fn array(&self, graph: &Graph, mask: usize) -> Option<Tensor> {
+        match self.sources[mask] {
+            MaskSource::Tensor(index) => graph.tensor_at(index),
+            _ => None,
+        }
+    }
+
+    /// Runs an operation, or refuses it where it is none that Keras makes masks with.
+    pub(super) fn run(
+        &mut self,
+        graph: &Graph,
+        entry: &Entry,
+        operands: &[Piece],
+        number: Option<f32>,
+    ) -> Result<Piece> {
+        let axis = entry.config.get("axis").and_then(Value::as_i64).unwrap_or(-1) as isize;
+        let keepdims = entry.config.get("keepdims").is_some_and(|value| value != &Value::Bool(false));
+        let piece = match (entry.class.name(), operands, number) {
+            ("NotEqual", &[Piece::Array(array)], Some(value)) => match graph.axes(array).len() {
+                1 if value == 0.0 => Some(Piece::Mask(Some(self.add(MaskSource::Tensor(array.index()))))),
+                2.. => Some(Piece::NotEqual(array, value)),
+                _ => None,
+            },
+            ("Any", [piece], None) if !keepdims && axis == -1 => self.any(graph, piece),
+            ("ConvertToTensor", [piece], None) => self.mask(graph, piece).map(Piece::Mask),
+            ("LogicalOr", [Piece::Expanded(mask), Piece::Filled(array, false)], None) => {
+                Some(Piece::Spread(*array, *mask))
+            }
+            ("LogicalOr", [a, b], None) => self.either(graph, a, b).map(Piece::Mask),
+            ("ExpandDims", [piece], None) if axis == -1 => self.mask(graph, piece).map(Piece::Expanded),
+            ("ZerosLike", [Piece::Array(array)], None) => Some(Piece::Filled(*array, false)),
+            ("OnesLike", [Piece::Array(array)], None) => Some(Piece::Filled(*array, true)),
+            ("Concatenate", parts, None) => joined(parts).map(|parts| Piece::Joined(parts, axis)),
+            _ => None,
+        };
+        piece.ok_or_else(|| refused(entry))
+    }
+
+    /// An operand as a mask; an array of one axis is one, too.
+    pub(super) fn mask(&mut self, graph: &Graph, piece: &Piece) -> Option<Mask> {
+        match piece {
+            Piece::Mask(mask) => Some(*mask),
+            Piece::Array(array) if graph.axes(*array).len() == 1 => {
+                Some(Some(self.add(MaskSource::Tensor(array.index()))))
+            }
+            _ => None,
+        }
+    }
+
+    fn either(&mut self, graph: &Graph, a: &Piece, b: &Piece) -> Option<Mask> {
+        let (a, b) = (self.mask(graph, a)?, self.mask(graph, b)?);
+        self.any_of(&[a, b])
+    }
+
+    /// True where any of the masks is; masks joined before are taken apart, so that the order doesn't matter.
+    fn any_of(&mut self, masks: &[Mask]) -> Option<Mask> {
+        let Some(masks) = masks.iter().copied().collect::<Option<Vec<usize>>>() else { return Some(None) };
+        let parts = |mask: &usize| match &self.sources[*mask] {
+            MaskSource::Any(of) => of.clone(),
+            _ => vec![*mask],
+        };
+        let mut of: Vec<usize> = masks.iter().flat_map(parts).collect();
+        of.sort_unstable();
+        of.dedup();
+        match of[..] {
+            [] => None,
+            [one] => Some(Some(one)),
+            _ => (of.len() <= MAX_JOINED).then(|| Some(self.add(MaskSource::Any(of)))),
+        }
+    }
+
+    fn any(&mut self, graph: &Graph, piece: &Piece) -> Option<Piece> {
+        let mask = match piece {
+            Piece::NotEqual(array, value) => {
+                Some(self.add(MaskSource::Values { tensor: array.index(), value: value.to_bits() }))
+            }
+            Piece::Joined(parts, along) => {
+                let last = graph.axes(parts.first()?.0).len() as isize;
+                match *along {
+                    1 if last == 2 => {
+                        let parts = parts.iter().map(|(array, mask)| (array.index(), *mask)).collect();
+                        Some(self.add(MaskSource::Concatenate(parts)))
+                    }
+                    axis if axis == -1 || axis == last => {
+                        self.any_of(&parts.iter().map(|(_, mask)| *mask).collect::<Vec<_>>())?
+                    }
+                    _ => return None,
+                }
+            }
+            _ => return None,
+        };
+        Some(Piece::Mask(mask))
+    }
+
+    /// The masks of a model in these terms.
+    pub(super) fn of_model(&mut self, masks: &Masks) -> Vec<Mask> {
+        let mut found: Vec<Mask> = Vec::new();
+        for source in &masks.sources {
+            let translated = match source {
+                MaskSource::Any(of) => self.any_of(&of.iter().map(|&mask| found[mask]).collect::<Vec<_>>()).flatten(),
+                MaskSource::All(of) => {
+                    let of = of.iter().map(|&mask| found[mask]).collect::<Option<_>>();
+                    of.map(|of| self.add(MaskSource::All(of)))
+                }
+                MaskSource::Concatenate(parts) => {
+                    let parts = parts.iter().map(|(array, mask)| (*array, mask.and_then(|mask| found[mask]))).collect();
+                    Some(self.add(MaskSource::Concatenate(parts)))
+                }
+                source => Some(self.add(source.clone())),
+            };
+            found.push(translated);
+        }
+        found
+    }
+}
+
+fn joined(parts: &[Piece]) -> Option<Vec<(Tensor, Mask)>> {
+    let part = |piece: &Piece| match piece {
+        Piece::Spread(array, mask) => Some((*array, *mask)),
+        Piece::Filled(array, true) => Some((*array, None)),
+        _ => None,
+    };
+    if parts.len() <= MAX_JOINED { parts.iter().map(part).collect() } else { None }
+}
+
+/// An operation that is no mask's.
+pub(super) fn refused(entry: &Entry) -> Error {
+    Error::UnsupportedLayer {
+        layer: entry.name.to_string(),
+        class_name: format!("keras.ops ({})", entry.class.name()),
+        supported: super::class::SUPPORTED,
+    }
+}
