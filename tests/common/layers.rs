@@ -2,6 +2,7 @@
 //! birnn computes.
 #![allow(dead_code)] // each test uses its own part
 
+use crate::common::{inputs, largest_error};
 use birnn::{Device, Error, Model, reference};
 use ndarray::{ArrayD, Zip};
 use ndarray_npy::{NpzReader, ReadableElement};
@@ -108,7 +109,7 @@ impl Case {
             if self.reset_before.contains(&index) {
                 session.reset_states();
             }
-            let outputs = session.run(crate::common::inputs(&call.inputs))?;
+            let outputs = session.run(inputs(&call.inputs))?;
             results.push(outputs.list().iter().map(|output| output.array.clone()).collect());
         }
         Ok(results)
@@ -123,7 +124,7 @@ impl Case {
                     return Ok(None);
                 }
                 let arrays: Vec<_> = call.inputs.iter().map(|input| input.mapv(f64::from)).collect();
-                let outputs = reference::run::<f64>(model, crate::common::inputs(&arrays))?;
+                let outputs = reference::run::<f64>(model, inputs(&arrays))?;
                 Ok(Some(outputs.list().iter().map(|output| output.array.clone()).collect()))
             })
             .collect()
@@ -160,7 +161,7 @@ pub fn errors_f32(case: &Case, model: &Model, device: &Device) -> Result<Errors,
     for (c, (outputs, call)) in case.run(device, model)?.iter().zip(&case.calls).enumerate() {
         assert_eq!(outputs.len(), call.outputs.len(), "{}", case.name);
         for (o, (found, keras)) in outputs.iter().zip(&call.outputs).enumerate() {
-            errors.push((format!("call {c} output {o}"), crate::common::largest_error(found, keras)));
+            errors.push((format!("call {c} output {o}"), largest_error(found, keras)));
         }
     }
     Ok(errors)
@@ -171,7 +172,7 @@ pub fn errors_f64(case: &Case, model: &Model) -> Result<Errors, Error> {
     let mut errors = Errors::new();
     for (c, (outputs, call)) in case.run_exact(model)?.iter().zip(&case.calls).enumerate() {
         for (o, (found, exact)) in outputs.iter().flatten().zip(&call.exact).enumerate() {
-            errors.push((format!("call {c} output {o}"), crate::common::largest_error(found, exact)));
+            errors.push((format!("call {c} output {o}"), largest_error(found, exact)));
         }
     }
     Ok(errors)
