@@ -1,10 +1,14 @@
-// The activation functions of src/layer/activation.rs, with its numbers. Stands before every step kernel.
+// The activation functions of src/layer/activation.rs, with its numbers. Stands before every kernel that
+// applies one.
 //
 // exp, tanh and sigmoid are built from exactly rounded operations instead of WGSL's built-ins, whose error
 // depends on the driver. Source of the polynomials: Cephes (expf, tanhf); error at most 2 ulp.
 
 override ACTIVATION: u32 = 1u;
 override RECURRENT_ACTIVATION: u32 = 2u;
+// The slope of leaky_relu, the alpha of elu.
+override ACTIVATION_PARAMETER: f32 = 0.0;
+override RECURRENT_PARAMETER: f32 = 0.0;
 
 fn exp_exact(x: vec4<f32>) -> vec4<f32> {
     // e^x = 2^n e^r, |r| <= ln 2 / 2. Beyond the clamp the result is 0 or infinity anyway.
@@ -59,7 +63,58 @@ fn log1p_unit(y: vec4<f32>) -> vec4<f32> {
     return 2.0 * (s * z * p + s);
 }
 
-fn activation_value(activation: u32, x: vec4<f32>) -> vec4<f32> {
+// ln(1 + e^x)
+fn softplus_exact(x: vec4<f32>) -> vec4<f32> {
+    return max(x, vec4(0.0)) + log1p_unit(exp_exact(-abs(x)));
+}
+
+// erf(x) = 2/√π ∫₀ˣ exp(-t²) dt. Below 1 its Taylor series; above, 1 - erfc by the continued
+// fraction's rational fit. Source of the fit: W. J. Cody, "Rational Chebyshev approximations for the error
+// function", Math. Comp. 23 (1969).
+fn erf_exact(x: vec4<f32>) -> vec4<f32> {
+    let a = abs(x);
+    let z = x * x;
+    // |x| <= 0.46875
+    var p = vec4(1.85777706184603153e-1);
+    p = p * z + 3.16112374387056560;
+    p = p * z + 1.13864154151050156e2;
+    p = p * z + 3.77485237685302021e2;
+    p = p * z + 3.20937758913846947e3;
+    var q = z + 2.36012909523441209e1;
+    q = q * z + 2.44024637934444173e2;
+    q = q * z + 1.28261652607737228e3;
+    q = q * z + 2.84423683343917062e3;
+    let small = x * (p / q);
+    // 0.46875 < |x| <= 4; beyond, erfc is below half a unit in the last place of 1.
+    let y = min(a, vec4(4.0));
+    var r = vec4(2.15311535474403846e-8);
+    r = r * y + 5.64188496988670089e-1;
+    r = r * y + 8.88314979438837594;
+    r = r * y + 6.61191906371416295e1;
+    r = r * y + 2.98635138197400131e2;
+    r = r * y + 8.81952221241769090e2;
+    r = r * y + 1.71204761263407058e3;
+    r = r * y + 2.05107837782607147e3;
+    r = r * y + 1.23033935479799725e3;
+    var s = y + 1.57449261107098347e1;
+    s = s * y + 1.17693950891312499e2;
+    s = s * y + 5.37181101862009858e2;
+    s = s * y + 1.62138957456669019e3;
+    s = s * y + 3.29079923573345963e3;
+    s = s * y + 4.36261909014324716e3;
+    s = s * y + 3.43936767414372164e3;
+    s = s * y + 1.23033935480374942e3;
+    let large = sign(x) * (1.0 - exp_exact(-y * y) * (r / s));
+    return select(large, small, a <= vec4(0.46875));
+}
+
+// (x + √(x² + 4)) / 2, below zero without cancellation.
+fn squareplus_exact(x: vec4<f32>) -> vec4<f32> {
+    let root = sqrt(x * x + 4.0);
+    return select(0.5 * (x + root), 2.0 / (root - x), (x < vec4(0.0)) & (x > vec4(-1e18)));
+}
+
+fn activation_value(activation: u32, parameter: f32, x: vec4<f32>) -> vec4<f32> {
     switch activation {
         case 1u: { return tanh_exact(x); }
         case 2u: { return sigmoid_exact(x); }
@@ -67,20 +122,31 @@ fn activation_value(activation: u32, x: vec4<f32>) -> vec4<f32> {
         case 4u: { return saturate(x / 6.0 + 0.5); }
         case 5u: { return saturate(0.2 * x + 0.5); }
         case 6u: { return x / (1.0 + abs(x)); }
-        case 7u: { return max(x, vec4(0.0)) + log1p_unit(exp_exact(-abs(x))); }
-        case 8u: { return select(expm1_exact(min(x, vec4(0.0))), x, x > vec4(0.0)); }
+        case 7u: { return softplus_exact(x); }
+        case 8u: { return select(parameter * expm1_exact(min(x, vec4(0.0))), x, x > vec4(0.0)); }
         case 9u: { return 1.05070098 * select(1.67326324 * expm1_exact(min(x, vec4(0.0))), x, x > vec4(0.0)); }
         case 10u: { return exp_exact(x); }
         case 11u: { return x * sigmoid_exact(x); }
         case 12u: { return x * saturate(x / 6.0 + 0.5); }
         case 13u: { return clamp(x, vec4(0.0), vec4(6.0)); }
-        case 14u: { return select(0.2 * x, x, x > vec4(0.0)); }
+        case 14u: { return select(parameter * x, x, x > vec4(0.0)); }
+        case 15u: { return clamp(x, vec4(-1.0), vec4(1.0)); }
+        case 16u: { return select(x, vec4(0.0), abs(x) <= vec4(0.5)); }
+        case 17u: { return sign(x) * max(abs(x) - 0.5, vec4(0.0)); }
+        case 18u: { return -softplus_exact(-x); }
+        case 19u: { return x * tanh_exact(softplus_exact(x)); }
+        case 20u: { return squareplus_exact(x); }
+        case 21u: { return select(select(x, 0.25 * (x + 1.0) * (x + 1.0), x < vec4(1.0)), vec4(0.0), x <= vec4(-1.0)); }
+        case 22u: { return saturate(0.5 * (x + 1.0)); }
+        case 23u: { return x - tanh_exact(x); }
+        case 24u: { return 0.5 * x * (1.0 + erf_exact(x * 0.70710678)); }
+        case 25u: { return 0.5 * x * (1.0 + tanh_exact(0.79788456 * (x + 0.044715 * x * x * x))); }
         default: { return x; }
     }
 }
 
 // NaN stays NaN, as in Keras. Clamps may drop it, and compilers may assume it away in comparisons: so the bits decide.
-fn activate(activation: u32, x: vec4<f32>) -> vec4<f32> {
+fn activate(activation: u32, parameter: f32, x: vec4<f32>) -> vec4<f32> {
     let is_nan = (bitcast<vec4<u32>>(x) & vec4(0x7fffffffu)) > vec4(0x7f800000u);
-    return select(activation_value(activation, x), x, is_nan);
+    return select(activation_value(activation, parameter, x), x, is_nan);
 }

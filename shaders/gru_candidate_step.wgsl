@@ -11,12 +11,14 @@ const GATES: u32 = 3u;
 @group(0) @binding(3) var<storage, read> update_gate: array<vec4<f32>>;
 @group(0) @binding(4) var<storage, read> reset_hidden: array<vec4<f32>>;
 @group(0) @binding(5) var<storage, read_write> hidden: array<vec4<f32>>;
+@group(0) @binding(6) var<storage, read> step_mask: array<vec4<f32>>;
 
 fn finish(p: Place, row: u32, h: vec4<f32>) {
-    let candidate = activate(ACTIVATION, projection[p.projection + gate_offset(2u) + row] + h);
+    let candidate = activate(ACTIVATION, ACTIVATION_PARAMETER, projection[p.projection + gate_offset(2u) + row] + h);
     let z = update_gate[(p.direction * recurrence.units + p.unit) * recurrence.batch4 + row];
     let unit = p.unit * recurrence.batch4 + row;
-    hidden[p.next + unit] = z * hidden[p.previous + unit] + (1.0 - z) * candidate;
+    let old = hidden[p.previous + unit];
+    hidden[p.next + unit] = masked(p, row, old, z * old + (1.0 - z) * candidate);
 }
 
 @compute @workgroup_size(WORKGROUP)

@@ -15,8 +15,8 @@ const GATES: u32 = 3u;
 fn finish(p: Place, row: u32, z: vec4<f32>, r: vec4<f32>) {
     let projected = p.projection + row;
     let state = (p.direction * recurrence.units + p.unit) * recurrence.batch4 + row;
-    update_gate[state] = activate(RECURRENT_ACTIVATION, projection[projected] + z);
-    let reset_gate = activate(RECURRENT_ACTIVATION, projection[projected + gate_offset(1u)] + r);
+    update_gate[state] = activate(RECURRENT_ACTIVATION, RECURRENT_PARAMETER, projection[projected] + z);
+    let reset_gate = activate(RECURRENT_ACTIVATION, RECURRENT_PARAMETER, projection[projected + gate_offset(1u)] + r);
     reset_hidden[state] = reset_gate * hidden[p.previous + p.unit * recurrence.batch4 + row];
 }
 

@@ -11,15 +11,17 @@ const GATES: u32 = 3u;
 @group(0) @binding(2) var<storage, read> recurrent_bias: array<f32>;
 @group(0) @binding(3) var<storage, read> projection: array<vec4<f32>>;
 @group(0) @binding(4) var<storage, read_write> hidden: array<vec4<f32>>;
+@group(0) @binding(5) var<storage, read> step_mask: array<vec4<f32>>;
 
 fn finish(p: Place, row: u32, z: vec4<f32>, r: vec4<f32>, h: vec4<f32>) {
     let projected = p.projection + row;
-    let update_gate = activate(RECURRENT_ACTIVATION, projection[projected] + z);
-    let reset_gate = activate(RECURRENT_ACTIVATION, projection[projected + gate_offset(1u)] + r);
+    let update_gate = activate(RECURRENT_ACTIVATION, RECURRENT_PARAMETER, projection[projected] + z);
+    let reset_gate = activate(RECURRENT_ACTIVATION, RECURRENT_PARAMETER, projection[projected + gate_offset(1u)] + r);
     let from_hidden = h + recurrent_bias[p.direction * recurrence.units + p.unit];
-    let candidate = activate(ACTIVATION, projection[projected + gate_offset(2u)] + reset_gate * from_hidden);
+    let candidate = activate(ACTIVATION, ACTIVATION_PARAMETER, projection[projected + gate_offset(2u)] + reset_gate * from_hidden);
     let unit = p.unit * recurrence.batch4 + row;
-    hidden[p.next + unit] = update_gate * hidden[p.previous + unit] + (1.0 - update_gate) * candidate;
+    let old = hidden[p.previous + unit];
+    hidden[p.next + unit] = masked(p, row, old, update_gate * old + (1.0 - update_gate) * candidate);
 }
 
 @compute @workgroup_size(WORKGROUP)

@@ -10,17 +10,21 @@ const GATES: u32 = 4u;
 @group(0) @binding(2) var<storage, read> projection: array<vec4<f32>>;
 @group(0) @binding(3) var<storage, read_write> hidden: array<vec4<f32>>;
 @group(0) @binding(4) var<storage, read_write> cell: array<vec4<f32>>;
+@group(0) @binding(5) var<storage, read> step_mask: array<vec4<f32>>;
 
 fn finish(p: Place, row: u32, i: vec4<f32>, f: vec4<f32>, c: vec4<f32>, o: vec4<f32>) {
     let projected = p.projection + row;
     let state = (p.direction * recurrence.units + p.unit) * recurrence.batch4 + row;
-    let input_gate = activate(RECURRENT_ACTIVATION, projection[projected] + i);
-    let forget_gate = activate(RECURRENT_ACTIVATION, projection[projected + gate_offset(1u)] + f);
-    let candidate = activate(ACTIVATION, projection[projected + gate_offset(2u)] + c);
-    let output_gate = activate(RECURRENT_ACTIVATION, projection[projected + gate_offset(3u)] + o);
-    let new_cell = forget_gate * cell[state] + input_gate * candidate;
-    cell[state] = new_cell;
-    hidden[p.next + p.unit * recurrence.batch4 + row] = output_gate * activate(ACTIVATION, new_cell);
+    let input_gate = activate(RECURRENT_ACTIVATION, RECURRENT_PARAMETER, projection[projected] + i);
+    let forget_gate = activate(RECURRENT_ACTIVATION, RECURRENT_PARAMETER, projection[projected + gate_offset(1u)] + f);
+    let candidate = activate(ACTIVATION, ACTIVATION_PARAMETER, projection[projected + gate_offset(2u)] + c);
+    let output_gate = activate(RECURRENT_ACTIVATION, RECURRENT_PARAMETER, projection[projected + gate_offset(3u)] + o);
+    let old_cell = cell[state];
+    let new_cell = forget_gate * old_cell + input_gate * candidate;
+    cell[state] = masked(p, row, old_cell, new_cell);
+    let unit = p.unit * recurrence.batch4 + row;
+    let new_hidden = output_gate * activate(ACTIVATION, ACTIVATION_PARAMETER, new_cell);
+    hidden[p.next + unit] = masked(p, row, hidden[p.previous + unit], new_hidden);
 }
 
 @compute @workgroup_size(WORKGROUP)

@@ -2,6 +2,7 @@
 // direction wrote there before. With one step it writes a final state or the last output.
 //
 //   states  [slot][unit][batch4] from states_start on: the hidden ring, or the cell state as a ring of one slot
+//   step_mask  [step][batch4] from mask_start on: 0 where the output is zero
 //   output  [batch][timesteps of the segment][features_padded]
 
 struct Merge {
@@ -26,11 +27,16 @@ struct Merge {
     mode: u32,
     // The other direction has already written its steps below this one.
     written_below: u32,
+    // Where step_mask has this direction's first step; NO_MASK: the layer's input has no mask.
+    mask_start: u32,
 }
+
+const NO_MASK: u32 = 0xffffffffu;
 
 @group(0) @binding(0) var<uniform> p: Merge;
 @group(0) @binding(1) var<storage, read> states: array<vec4<f32>>;
-@group(0) @binding(2) var<storage, read_write> output: array<f32>;
+@group(0) @binding(2) var<storage, read> step_mask: array<vec4<f32>>;
+@group(0) @binding(3) var<storage, read_write> output: array<f32>;
 
 override WORKGROUP: u32 = 64u;
 
@@ -54,7 +60,11 @@ fn merge(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_
     let step = p.first_step + workgroup.y;
     let row4 = workgroup.z;
     let slot = (p.first_slot + workgroup.y) % p.slots;
-    let value = states[p.states_start + (slot * p.units + unit) * p.batch4 + row4];
+    var value = states[p.states_start + (slot * p.units + unit) * p.batch4 + row4];
+    if p.mask_start != NO_MASK {
+        let code = step_mask[p.mask_start + workgroup.y * p.batch4 + row4];
+        value = select(vec4(0.0), value, code > vec4(0.5));
+    }
 
     let from_end = p.timesteps - 1u - step;
     let t = select(step, from_end, p.reversed == 1u) - p.segment_start;

@@ -7,9 +7,12 @@ const GATES: u32 = 1u;
 @group(0) @binding(1) var<storage, read> recurrent_kernel: array<f32>;
 @group(0) @binding(2) var<storage, read> projection: array<vec4<f32>>;
 @group(0) @binding(3) var<storage, read_write> hidden: array<vec4<f32>>;
+@group(0) @binding(4) var<storage, read> step_mask: array<vec4<f32>>;
 
 fn finish(p: Place, row: u32, h: vec4<f32>) {
-    hidden[p.next + p.unit * recurrence.batch4 + row] = activate(ACTIVATION, projection[p.projection + row] + h);
+    let unit = p.unit * recurrence.batch4 + row;
+    let stepped = activate(ACTIVATION, ACTIVATION_PARAMETER, projection[p.projection + row] + h);
+    hidden[p.next + unit] = masked(p, row, hidden[p.previous + unit], stepped);
 }
 
 @compute @workgroup_size(WORKGROUP)

@@ -54,11 +54,11 @@ pub struct DeviceInfo {
 
 impl fmt::Display for DeviceInfo {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} ({}, {})", self.name, self.kind, self.backend)?;
+        write!(f, "{} ({}, {}", self.name, self.kind, self.backend)?;
         if !self.driver.is_empty() {
-            write!(f, ", {}", self.driver)?;
+            write!(f, ", driver {}", self.driver)?;
         }
-        Ok(())
+        f.write_str(")")
     }
 }
 
@@ -120,7 +120,7 @@ impl DeviceOptions {
     pub fn new() -> DeviceOptions {
         DeviceOptions {
             wanted: Wanted::Best,
-            allow_software: std::env::var("BIRNN_ALLOW_SOFTWARE").is_ok_and(|v| v == "1"),
+            allow_software: environment_allows_software(),
             default_limits: false,
             max_buffer_bytes: u64::MAX,
             memory_budget: 1 << 30,
@@ -139,7 +139,8 @@ impl DeviceOptions {
         self
     }
 
-    /// The first adapter whose name contains `name` (upper and lower case alike), a software one too.
+    /// The first adapter whose name contains `name` (upper and lower case alike), a software one too. `lavapipe` and
+    /// `warp` stand for the names that those drivers report.
     pub fn named(mut self, name: impl Into<String>) -> DeviceOptions {
         self.wanted = Wanted::Named(name.into());
         self
@@ -207,6 +208,18 @@ impl DeviceOptions {
     fn open_gpu(&self, _name: Option<&str>) -> Result<Device> {
         let found = vec!["none: birnn was built without its feature `gpu`".to_string()];
         Err(crate::Error::NoAdapter { wanted: "GPU".into(), found })
+    }
+}
+
+fn environment_allows_software() -> bool {
+    let value = std::env::var("BIRNN_ALLOW_SOFTWARE").unwrap_or_default();
+    match value.to_lowercase().as_str() {
+        "1" | "true" | "yes" | "on" => true,
+        "" | "0" | "false" | "no" | "off" => false,
+        _ => {
+            tracing::warn!(value, "BIRNN_ALLOW_SOFTWARE is neither 1 nor 0: taken for 0");
+            false
+        }
     }
 }
 
@@ -295,7 +308,6 @@ impl Device {
     /// [`Error::MissingWeights`](crate::Error::MissingWeights), [`Error::Limit`](crate::Error::Limit) where a layer is too large for the device,
     /// [`Error::OutOfMemory`](crate::Error::OutOfMemory), [`Error::DeviceLost`](crate::Error::DeviceLost).
     pub fn compile(&self, model: &Model) -> Result<Session> {
-        model.check_weights()?;
         Session::new(model.clone(), self)
     }
 

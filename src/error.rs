@@ -118,6 +118,16 @@ pub enum Error {
         /// How many ids the embedding has.
         ids: usize,
     },
+    /// A stateful model was called on another batch than the one whose states it holds.
+    #[error(
+        "the model is stateful and holds the states of {expected} rows, got {found}; call Session::reset_states first"
+    )]
+    StatefulBatch {
+        /// The batch of the call.
+        found: usize,
+        /// The batch of the calls before.
+        expected: usize,
+    },
     /// A state was asked for that the model doesn't return.
     #[error("the model returns no {wanted}; it returns {available:?}")]
     NoSuchOutput {

@@ -1,8 +1,8 @@
 //! A model made ready for a device.
 
 use crate::device::{Backend, Device, DeviceInfo};
-use crate::error::Result;
-use crate::model::{Inputs, Model, Outputs};
+use crate::error::{Error, Result};
+use crate::model::{Bound, Inputs, Model, Outputs};
 use crate::reference;
 
 /// What the last call of a [`Session`] asked of the GPU. All zero on the CPU path.
@@ -31,6 +31,8 @@ pub struct Counters {
 pub struct Session {
     model: Model,
     info: DeviceInfo,
+    /// The batch whose states stateful layers hold.
+    carried_batch: Option<usize>,
     runner: Runner,
 }
 
@@ -44,11 +46,14 @@ enum Runner {
 impl Session {
     pub(crate) fn new(model: Model, device: &Device) -> Result<Session> {
         let runner = match device.backend() {
-            Backend::Cpu => Runner::Cpu(Vec::new()),
+            Backend::Cpu => {
+                model.check_weights()?;
+                Runner::Cpu(Vec::new())
+            }
             #[cfg(feature = "gpu")]
             Backend::Gpu(gpu) => Runner::Gpu(Box::new(crate::gpu::GpuSession::new(&model, gpu.clone())?)),
         };
-        Ok(Session { model, info: device.info().clone(), runner })
+        Ok(Session { model, info: device.info().clone(), carried_batch: None, runner })
     }
 
     /// Runs the model and waits for the result.
@@ -60,7 +65,7 @@ impl Session {
     /// Where the inputs don't fit the model, the GPU is lost or memory runs out. Except after
     /// [`Error::DeviceLost`](crate::Error::DeviceLost) the session can be used again.
     pub fn run<'a>(&mut self, inputs: impl Into<Inputs<'a, f32>>) -> Result<Outputs> {
-        let bound = self.model.bind(inputs.into())?;
+        let bound = self.bind(inputs.into())?;
         match &mut self.runner {
             Runner::Cpu(carried) => reference::run_bound(&self.model, &bound, carried),
             #[cfg(feature = "gpu")]
@@ -84,7 +89,7 @@ impl Session {
     /// # Ok::<(), birnn::Error>(())
     /// ```
     pub async fn run_async<'a>(&mut self, inputs: impl Into<Inputs<'a, f32>>) -> Result<Outputs> {
-        let bound = self.model.bind(inputs.into())?;
+        let bound = self.bind(inputs.into())?;
         match &mut self.runner {
             Runner::Cpu(carried) => reference::run_bound(&self.model, &bound, carried),
             #[cfg(feature = "gpu")]
@@ -92,26 +97,41 @@ impl Session {
         }
     }
 
-    /// Lets stateful layers start from zeros again, as Keras's `reset_states()`. Otherwise they start from the states
+    /// Makes stateful layers start from zeros again, as Keras's `reset_states()`. Otherwise they start from the states
     /// that the last call ended with.
     ///
     /// ```
-    /// use birnn::{Device, Gru, Model};
-    /// let model = Model::sequential(2, [Gru::new(3).stateful(true)])?.initialize(1)?;
+    /// use birnn::{Device, Lstm, Model};
+    /// use ndarray::{Array3, s};
+    /// let model = Model::sequential(2, [Lstm::new(3).stateful(true)])?.initialize(1)?;
     /// let mut session = Device::cpu().compile(&model)?;
-    /// let x = ndarray::Array3::<f32>::ones((1, 4, 2));
-    /// let first = session.run(x.view())?;
-    /// assert_ne!(session.run(x.view())?, first);
+    /// let x = Array3::<f32>::ones((1, 6, 2));
+    /// let whole = session.run(x.view())?;
     /// session.reset_states();
-    /// assert_eq!(session.run(x.view())?, first);
+    /// session.run(x.slice(s![.., ..4, ..]))?;
+    /// let rest = session.run(x.slice(s![.., 4.., ..]))?; // goes on where the first four timesteps ended
+    /// assert_eq!(rest.output(), whole.output());
     /// # Ok::<(), birnn::Error>(())
     /// ```
     pub fn reset_states(&mut self) {
+        self.carried_batch = None;
         match &mut self.runner {
             Runner::Cpu(carried) => carried.clear(),
             #[cfg(feature = "gpu")]
             Runner::Gpu(session) => session.reset_states(),
         }
+    }
+
+    /// Checks the inputs; a stateful model's against the batch whose states it holds.
+    fn bind<'a>(&mut self, inputs: Inputs<'a, f32>) -> Result<Bound<'a, f32>> {
+        let bound = self.model.bind(inputs)?;
+        if self.model.is_stateful() {
+            let expected = *self.carried_batch.get_or_insert(bound.batch);
+            if bound.batch != expected {
+                return Err(Error::StatefulBatch { found: bound.batch, expected });
+            }
+        }
+        Ok(bound)
     }
 
     /// What the last call asked of the GPU.

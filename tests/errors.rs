@@ -1,7 +1,7 @@
 //! What a caller can do wrong, and the error that says so. Needs no GPU.
 
 use birnn::{
-    Bidirectional, Device, DeviceOptions, Direction, Error, Graph, Gru, Inputs, Layer, Lstm, MergeMode, Model,
+    Bidirectional, Call, Device, DeviceOptions, Direction, Error, Graph, Gru, Inputs, Layer, Lstm, MergeMode, Model,
 };
 use ndarray::{Array1, Array2, Array3, ArrayD};
 
@@ -120,8 +120,8 @@ fn graphs_are_checked() {
     says(&graph.sequence_input("x", None, 2).unwrap_err(), &["two inputs", "\"x\""]);
     let state = graph.state_input("h", 3).unwrap();
     says(&graph.add(Gru::new(3), state).unwrap_err(), &["gru", "[batch, 3]"]);
-    says(&graph.add_with_state(Gru::new(4), x, &[state]).unwrap_err(), &["[batch, 4]"]);
-    says(&graph.add_with_state(Lstm::new(3), x, &[state]).unwrap_err(), &["2 initial states", "got 1"]);
+    says(&graph.add(Gru::new(4), Call::on(x).initial_state(&[state])).unwrap_err(), &["[batch, 4]"]);
+    says(&graph.add(Lstm::new(3), Call::on(x).initial_state(&[state])).unwrap_err(), &["2 initial states", "got 1"]);
     says(&graph.clone().build([x]).unwrap_err(), &["at least one layer"]);
     graph.layer(Gru::new(3).named("idle")).unwrap();
     let y = graph.add(Gru::new(3), x).unwrap();
@@ -139,7 +139,7 @@ fn graphs_are_checked() {
 fn outputs_that_are_not_there_are_named() {
     let outputs = Device::cpu().compile(&model()).unwrap().run(Array3::zeros((1, 4, 2)).view()).unwrap();
     says(&outputs.forward().output().unwrap_err(), &["forward output", "output of both"]);
-    assert!(outputs.of_layer("other", Direction::Forward).hidden().is_err());
+    says(&outputs.of_layer("other", Direction::Forward).unwrap_err(), &["other"]);
     let gru = Model::sequential(2, [Gru::new(3).return_state(true)]).and_then(|m| m.initialize(1)).unwrap();
     let outputs = Device::cpu().compile(&gru).unwrap().run(Array3::zeros((1, 4, 2)).view()).unwrap();
     assert!(

@@ -170,7 +170,7 @@ fn activations_are_exact_over_their_range() {
     let values: Vec<f32> = special.into_iter().chain(not_finite).chain(range).collect();
     let x = Array3::from_shape_vec((values.len(), 1, 1), values).unwrap();
     let mut report = Vec::new();
-    for activation in Activation::ALL {
+    for activation in Activation::ALL.into_iter().filter(|a| a.is_elementwise()) {
         let layer = SimpleRnn::new(1).activation(activation).kernel_initializer(Initializer::Ones);
         let model = Model::sequential(1, [layer]).and_then(|m| m.initialize(0)).unwrap();
         let found = device.compile(&model).unwrap().run(x.view()).unwrap();
@@ -188,7 +188,9 @@ fn activations_are_exact_over_their_range() {
         }
         report.push(format!("{activation:?}: {worst:.1}"));
         // exp is off by at most 2 ulp, and WGSL allows a division 2.5: the worst case of those that combine them.
-        assert!(worst <= 5.0, "{activation:?} is off by {worst} ulp");
+        // The gelus add 1 to a number near -1, which shows the rounding of that number, as it does in Keras.
+        let allowed = if matches!(activation, Activation::Gelu | Activation::GeluApproximate) { 10.0 } else { 5.0 };
+        assert!(worst <= allowed, "{activation:?} is off by {worst} ulp");
     }
     println!("worst error in ulp: {}", report.join(", "));
 }

@@ -1,7 +1,7 @@
 //! Adapters and the device: which one is chosen, its limits, and how its errors become ours.
 
 use super::kernels::Pipelines;
-use super::plan::Limits;
+use super::plan::{Limits, PARAMETERS};
 use crate::device::{AdapterReport, DeviceInfo, DeviceKind, DeviceOptions};
 use crate::error::{Error, Result};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -88,13 +88,22 @@ fn passed_over(report: &AdapterReport, options: &DeviceOptions, name: Option<&st
         return Some(reason.clone());
     }
     match name {
-        Some(name) if !report.info.name.to_lowercase().contains(&name.to_lowercase()) => {
-            Some("has another name".into())
-        }
+        Some(name) if !is_called(&report.info.name, name) => Some("has another name".into()),
         Some(_) => None,
         None => (report.info.kind == DeviceKind::SoftwareGpu && !options.allow_software)
-            .then(|| "a software adapter: ask for it by name or with BIRNN_ALLOW_SOFTWARE=1".to_string()),
+            .then(|| "a software adapter: ask for it by name, with --allow-software, DeviceOptions::allow_software(true) or BIRNN_ALLOW_SOFTWARE=1".to_string()),
     }
+}
+
+/// Whether an adapter's name contains the name, or is of the software driver that the name stands for.
+fn is_called(adapter: &str, name: &str) -> bool {
+    let (adapter, name) = (adapter.to_lowercase(), name.to_lowercase());
+    let means = match name.as_str() {
+        "lavapipe" => "llvmpipe",
+        "warp" => "microsoft basic render",
+        name => name,
+    };
+    adapter.contains(means)
 }
 
 impl GpuDevice {
@@ -143,7 +152,7 @@ impl GpuDevice {
                 workgroups: limits.max_compute_workgroups_per_dimension as usize,
                 budget: options.memory_budget,
             },
-            uniform_stride: u64::from(limits.min_uniform_buffer_offset_alignment).max(64),
+            uniform_stride: u64::from(limits.min_uniform_buffer_offset_alignment).max(4 * PARAMETERS as u64),
             pipelines: Mutex::new(Pipelines::new(&device)),
             device,
             queue,

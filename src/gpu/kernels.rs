@@ -13,7 +13,20 @@ pub(super) enum Kernel {
     GruResetStep,
     GruCandidateStep,
     SimpleRnnStep,
+    StepMask,
     Merge,
+    Dense,
+    Elementwise,
+    Affine,
+    Combine,
+    CombineMasked,
+    NormalizeVectors,
+    Pool,
+    Embedding,
+    Masking,
+    MaskValues,
+    AttentionScores,
+    AttentionApply,
 }
 
 /// What a pipeline is specialised for.
@@ -23,11 +36,13 @@ pub(super) struct Constants {
     pub recurrent_activation: Activation,
     /// Vectors of four batch rows that an invocation of a step kernel computes: 1 or 2.
     pub tiles: u32,
+    /// Whether a step kernel reads the mask.
+    pub masked: bool,
 }
 
 impl Default for Constants {
     fn default() -> Self {
-        Constants { activation: Activation::Tanh, recurrent_activation: Activation::Sigmoid, tiles: 1 }
+        Constants { activation: Activation::Tanh, recurrent_activation: Activation::Sigmoid, tiles: 1, masked: false }
     }
 }
 
@@ -39,18 +54,15 @@ enum Access {
 }
 use Access::{Read, Write};
 
-const SHARED: &str =
-    concat!(include_str!("../../shaders/activations.wgsl"), include_str!("../../shaders/recurrence.wgsl"));
-
-macro_rules! step_source {
-    ($file:literal) => {
-        (SHARED, include_str!(concat!("../../shaders/", $file)))
+macro_rules! wgsl {
+    ($($file:literal),+) => {
+        &[$(include_str!(concat!("../../shaders/", $file, ".wgsl"))),+]
     };
 }
 
 impl Kernel {
     #[cfg(test)]
-    pub const ALL: [Kernel; 8] = [
+    pub const ALL: [Kernel; 21] = [
         Kernel::InputProjection,
         Kernel::LoadState,
         Kernel::LstmStep,
@@ -58,7 +70,20 @@ impl Kernel {
         Kernel::GruResetStep,
         Kernel::GruCandidateStep,
         Kernel::SimpleRnnStep,
+        Kernel::StepMask,
         Kernel::Merge,
+        Kernel::Dense,
+        Kernel::Elementwise,
+        Kernel::Affine,
+        Kernel::Combine,
+        Kernel::CombineMasked,
+        Kernel::NormalizeVectors,
+        Kernel::Pool,
+        Kernel::Embedding,
+        Kernel::Masking,
+        Kernel::MaskValues,
+        Kernel::AttentionScores,
+        Kernel::AttentionApply,
     ];
 
     /// The entry point.
@@ -71,23 +96,49 @@ impl Kernel {
             Kernel::GruResetStep => "gru_reset_step",
             Kernel::GruCandidateStep => "gru_candidate_step",
             Kernel::SimpleRnnStep => "simple_rnn_step",
+            Kernel::StepMask => "step_mask",
             Kernel::Merge => "merge",
+            Kernel::Dense => "dense",
+            Kernel::Elementwise => "elementwise",
+            Kernel::Affine => "affine",
+            Kernel::Combine => "combine",
+            Kernel::CombineMasked => "combine_masked",
+            Kernel::NormalizeVectors => "normalize_vectors",
+            Kernel::Pool => "pool",
+            Kernel::Embedding => "embedding",
+            Kernel::Masking => "masking",
+            Kernel::MaskValues => "mask_values",
+            Kernel::AttentionScores => "attention_scores",
+            Kernel::AttentionApply => "attention_apply",
         }
     }
 
-    /// What the step kernels share, and the kernel itself.
+    /// What it shares with other kernels, and the kernel itself.
     fn source(self) -> String {
-        let (shared, own) = match self {
-            Kernel::InputProjection => ("", include_str!("../../shaders/input_projection.wgsl")),
-            Kernel::LoadState => ("", include_str!("../../shaders/load_state.wgsl")),
-            Kernel::Merge => ("", include_str!("../../shaders/merge.wgsl")),
-            Kernel::LstmStep => step_source!("lstm_step.wgsl"),
-            Kernel::GruStep => step_source!("gru_step.wgsl"),
-            Kernel::GruResetStep => step_source!("gru_reset_step.wgsl"),
-            Kernel::GruCandidateStep => step_source!("gru_candidate_step.wgsl"),
-            Kernel::SimpleRnnStep => step_source!("simple_rnn_step.wgsl"),
+        let parts: &[&str] = match self {
+            Kernel::InputProjection => wgsl!["input_projection"],
+            Kernel::LoadState => wgsl!["load_state"],
+            Kernel::LstmStep => wgsl!["activations", "recurrence", "masked", "lstm_step"],
+            Kernel::GruStep => wgsl!["activations", "recurrence", "masked", "gru_step"],
+            Kernel::GruResetStep => wgsl!["activations", "recurrence", "gru_reset_step"],
+            Kernel::GruCandidateStep => wgsl!["activations", "recurrence", "masked", "gru_candidate_step"],
+            Kernel::SimpleRnnStep => wgsl!["activations", "recurrence", "masked", "simple_rnn_step"],
+            Kernel::StepMask => wgsl!["step_mask"],
+            Kernel::Merge => wgsl!["merge"],
+            Kernel::Dense => wgsl!["activations", "dense"],
+            Kernel::Elementwise => wgsl!["activations", "flat", "elementwise"],
+            Kernel::Affine => wgsl!["flat", "affine"],
+            Kernel::Combine => wgsl!["flat", "combine"],
+            Kernel::CombineMasked => wgsl!["flat", "combine_masked"],
+            Kernel::NormalizeVectors => wgsl!["activations", "flat", "normalize_vectors"],
+            Kernel::Pool => wgsl!["flat", "pool"],
+            Kernel::Embedding => wgsl!["flat", "embedding"],
+            Kernel::Masking => wgsl!["flat", "masking"],
+            Kernel::MaskValues => wgsl!["flat", "mask_values"],
+            Kernel::AttentionScores => wgsl!["activations", "flat", "attention_scores"],
+            Kernel::AttentionApply => wgsl!["flat", "attention_apply"],
         };
-        [shared, own].concat()
+        parts.concat()
     }
 
     /// The storage buffers, from binding 1 on.
@@ -95,33 +146,50 @@ impl Kernel {
         match self {
             Kernel::InputProjection => &[Read, Read, Read, Write],
             Kernel::LoadState => &[Read, Write],
-            Kernel::LstmStep => &[Read, Read, Write, Write],
-            Kernel::GruStep => &[Read, Read, Read, Write],
+            Kernel::LstmStep => &[Read, Read, Write, Write, Read],
+            Kernel::GruStep => &[Read, Read, Read, Write, Read],
             Kernel::GruResetStep => &[Read, Read, Read, Write, Write],
-            Kernel::GruCandidateStep => &[Read, Read, Read, Read, Write],
-            Kernel::SimpleRnnStep => &[Read, Read, Write],
-            Kernel::Merge => &[Read, Write],
+            Kernel::GruCandidateStep => &[Read, Read, Read, Read, Write, Read],
+            Kernel::SimpleRnnStep => &[Read, Read, Write, Read],
+            Kernel::StepMask => &[Read, Write, Write],
+            Kernel::Merge => &[Read, Read, Write],
+            Kernel::Dense | Kernel::Affine => &[Read, Read, Read, Write],
+            Kernel::Elementwise | Kernel::Combine | Kernel::Masking | Kernel::MaskValues => &[Read, Write],
+            Kernel::NormalizeVectors | Kernel::Pool | Kernel::Embedding => &[Read, Read, Write],
+            Kernel::AttentionScores => &[Read, Read, Read, Read, Read, Read, Write],
+            Kernel::AttentionApply | Kernel::CombineMasked => &[Read, Read, Read, Write],
         }
     }
 
     /// Whether it runs once a step, and reads the step's number.
     fn steps(self) -> bool {
-        !matches!(self, Kernel::InputProjection | Kernel::LoadState | Kernel::Merge)
+        matches!(
+            self,
+            Kernel::LstmStep
+                | Kernel::GruStep
+                | Kernel::GruResetStep
+                | Kernel::GruCandidateStep
+                | Kernel::SimpleRnnStep
+        )
     }
 
     fn constants(self, constants: Constants) -> Vec<(&'static str, f64)> {
-        match self {
-            kernel if !kernel.steps() => vec![],
-            kernel => {
-                let mut list =
-                    vec![("ACTIVATION", f64::from(constants.activation as u32)), ("TILES", f64::from(constants.tiles))];
-                let gated = !matches!(kernel, Kernel::SimpleRnnStep | Kernel::GruCandidateStep);
-                list.extend(
-                    gated.then_some(("RECURRENT_ACTIVATION", f64::from(constants.recurrent_activation as u32))),
-                );
-                list
-            }
+        let mut list = Vec::new();
+        if self.steps() || matches!(self, Kernel::Dense | Kernel::Elementwise) {
+            let (code, parameter) = constants.activation.code();
+            list.extend([("ACTIVATION", f64::from(code)), ("ACTIVATION_PARAMETER", f64::from(parameter))]);
         }
+        if matches!(self, Kernel::LstmStep | Kernel::GruStep | Kernel::GruResetStep) {
+            let (code, parameter) = constants.recurrent_activation.code();
+            list.extend([("RECURRENT_ACTIVATION", f64::from(code)), ("RECURRENT_PARAMETER", f64::from(parameter))]);
+        }
+        if self.steps() {
+            list.push(("TILES", f64::from(constants.tiles)));
+        }
+        if self.steps() && self != Kernel::GruResetStep {
+            list.push(("MASKED", f64::from(u8::from(constants.masked))));
+        }
+        list
     }
 }
 
@@ -236,10 +304,10 @@ mod tests {
     #[test]
     fn every_kernel_and_setting_translates_to_every_backend() {
         for kernel in Kernel::ALL {
-            for tiles in [1, 2] {
+            for (tiles, masked) in [(1, false), (2, true)] {
                 for activation in Activation::ALL {
-                    translate(kernel, Constants { activation, recurrent_activation: activation, tiles });
-                    if !kernel.steps() {
+                    translate(kernel, Constants { activation, recurrent_activation: activation, tiles, masked });
+                    if kernel.constants(Constants::default()).is_empty() {
                         break;
                     }
                 }

@@ -3,8 +3,8 @@
 
 use super::plan::Limits;
 use crate::error::{Error, Result};
-use crate::layer::{Cell, Layer, Recurrent, Weights};
-use crate::model::Model;
+use crate::layer::{Cell, Dims, Feedforward, Kind, Layer, Recurrent, TimeDistributed, Weights};
+use crate::model::{BuiltLayer, Model};
 
 /// One or both directions of a layer, computed by the same launches.
 #[derive(Clone, Debug)]
@@ -100,11 +100,29 @@ impl Group {
 
 /// The groups of each layer of the model.
 pub(super) fn lower(model: &Model, limits: &Limits) -> Result<Vec<Vec<Group>>> {
-    model.layers.iter().map(|built| lower_layer(&built.layer, built.features, limits)).collect()
+    let lowered = |built: &BuiltLayer| {
+        let (layer, inputs) = recurrent_of(&built.layer, &built.inputs);
+        let features = inputs.first().and_then(|dims| dims.last().copied().flatten()).unwrap_or(0);
+        lower_layer(layer, features, limits)
+    };
+    model.layers.iter().map(lowered).collect()
+}
+
+/// The recurrent layer that a TimeDistributed holds, with what that reads; otherwise the layer itself.
+pub(super) fn recurrent_of<'a>(layer: &'a Layer, inputs: &[Dims]) -> (&'a Layer, Vec<Dims>) {
+    match layer {
+        Layer::Feedforward(Feedforward { kind: Kind::TimeDistributed(each), .. }) => {
+            recurrent_of(&each.layer, &TimeDistributed::inside(inputs))
+        }
+        layer => (layer, inputs.to_vec()),
+    }
 }
 
 fn lower_layer(layer: &Layer, features: usize, limits: &Limits) -> Result<Vec<Group>> {
     let directions = layer.directions();
+    if directions.is_empty() {
+        return Ok(Vec::new());
+    }
     let group = |members: &[usize]| {
         let reversed = members.iter().enumerate().map(|(d, &m)| u32::from(directions[m].1.go_backwards()) << d).sum();
         Group { layer: directions[members[0]].1.clone(), features, directions: members.to_vec(), reversed }

@@ -2,10 +2,11 @@
 
 use super::device::GpuDevice;
 use super::kernels::Pipeline;
-use super::network::{Group, WeightPart, lower};
-use super::plan::{BufferId, Limits, Plan, STEP_TABLE, Stage, plan, rows_at_once};
+use super::network::{Group, WeightPart, lower, recurrent_of};
+use super::plan::{BufferId, CallShape, Limits, PARAMETERS, Plan, STEP_TABLE, Stage, pack, plan, rows_at_once};
 use super::readback::{Placed, Region, Staging, Wait};
 use crate::error::{Error, Result};
+use crate::layer::Layer;
 use crate::model::{Bound, Model, Output, Outputs};
 use crate::session::Counters;
 use ndarray::{ArrayViewD, Axis, IxDyn, Slice};
@@ -29,19 +30,12 @@ pub(crate) struct GpuSession {
     /// Weights and scratch. A buffer only ever grows.
     buffers: HashMap<BufferId, wgpu::Buffer>,
     step_table: wgpu::BindGroup,
-    prepared: HashMap<Key, Arc<Prepared>>,
+    prepared: HashMap<CallShape, Arc<Prepared>>,
+    /// The rows whose states stateful layers hold from the last call.
+    carried: Option<usize>,
     staging: Staging,
     upload: Vec<f32>,
     counters: Counters,
-}
-
-/// What a prepared call depends on.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-struct Key {
-    rows: usize,
-    timesteps: Vec<usize>,
-    /// Which initial states of each node are given.
-    given: Vec<Vec<bool>>,
 }
 
 /// A plan with its pipelines, bind groups and parameters.
@@ -63,6 +57,7 @@ struct PreparedStage {
 impl GpuSession {
     pub fn new(model: &Model, device: Arc<GpuDevice>) -> Result<GpuSession> {
         let groups = lower(model, &device.limits)?;
+        model.check_weights()?; // after the limits: a layer that can't run needs no weights first
         let (step_table, buffers) = device.checked("the weights", || {
             let step_table = create_step_table(&device);
             Ok((step_table, upload_weights(model, &groups, &device)))
@@ -73,6 +68,7 @@ impl GpuSession {
             buffers,
             step_table,
             prepared: HashMap::new(),
+            carried: None,
             staging: Staging::default(),
             upload: Vec::new(),
             counters: Counters::default(),
@@ -83,12 +79,19 @@ impl GpuSession {
 
     /// Builds the kernels now, from the plans of a small and a larger batch, so that no call has to.
     fn build_pipelines(&mut self, model: &Model) -> Result<()> {
-        let given: Vec<Vec<bool>> = model.nodes.iter().map(|node| no_states(model, node.layer)).collect();
-        let timesteps: Vec<usize> = model.inputs.iter().map(|input| input.timesteps.unwrap_or(1)).collect();
+        let Some(shapes) = smallest_shapes(model) else { return Ok(()) };
         // Only the kernels of these plans are of interest, not whether their buffers would fit.
         let limits = Limits { binding: u64::MAX, ..self.device.limits };
         for rows in [1, 5] {
-            let plan = plan(model, &self.groups, rows, &timesteps, &given, &limits)?;
+            let given = model.nodes.iter().map(|node| no_states(model, node.layer)).collect();
+            let call = CallShape {
+                rows,
+                shapes: shapes.clone(),
+                given,
+                masks: vec![false; model.inputs.len()],
+                carried: false,
+            };
+            let plan = plan(model, &self.groups, &call, &limits)?;
             let device = self.device.clone();
             device.checked("the kernels", || {
                 for stage in plan.launches.iter().flat_map(|launch| &launch.stages) {
@@ -110,6 +113,11 @@ impl GpuSession {
         self.counters
     }
 
+    /// Stateful layers start from zeros again.
+    pub fn reset_states(&mut self) {
+        self.carried = None;
+    }
+
     pub fn run(&mut self, model: &Model, inputs: &Bound<'_, f32>) -> Result<Outputs> {
         pollster::block_on(self.execute(model, inputs, Wait::Blocking))
     }
@@ -121,17 +129,28 @@ impl GpuSession {
     async fn execute(&mut self, model: &Model, inputs: &Bound<'_, f32>, wait: Wait) -> Result<Outputs> {
         self.counters = Counters::default();
         let mut outputs = allocate_outputs(model, inputs)?;
-        let rows = rows_at_once(model, &self.groups, inputs.batch, &inputs.timesteps, &self.device.limits);
+        let rows = rows_at_once(model, &self.groups, inputs.batch, &inputs.shapes, &self.device.limits);
+        if model.is_stateful() && rows < inputs.batch {
+            return Err(Error::Limit {
+                what: format!("the states of {} rows of stateful layers", inputs.batch),
+                needed: inputs.batch as u64,
+                limit: "rows at a time",
+                allowed: rows as u64,
+                instead: "raise DeviceOptions::memory_budget, or use a session for each part of the batch",
+            });
+        }
+        let carried = self.carried.take(); // lost where the call fails
         for first in (0..inputs.batch).step_by(rows) {
             let part = first..(first + rows).min(inputs.batch);
             let device = self.device.clone();
             let (prepared, submission, placed) =
-                device.checked("a call", || self.start(model, inputs, part.clone()))?;
+                device.checked("a call", || self.start(model, inputs, part.clone(), carried.is_some()))?;
             let waited = self.staging.wait(&device, &placed, submission, wait).await;
             let read = waited.and_then(|()| self.finish(model, &prepared.plan, &placed, part, &mut outputs));
             self.staging.release();
             read?;
         }
+        self.carried = model.is_stateful().then_some(inputs.batch);
         Ok(Outputs::new(outputs))
     }
 
@@ -141,21 +160,27 @@ impl GpuSession {
         model: &Model,
         inputs: &Bound<'_, f32>,
         part: Range<usize>,
+        carried: bool,
     ) -> Result<(Arc<Prepared>, wgpu::SubmissionIndex, Vec<Placed>)> {
-        let prepared = self.prepare(model, inputs, part.len())?;
+        let prepared = self.prepare(model, inputs, part.len(), carried)?;
         self.upload(model, inputs, &prepared.plan, part);
         let (submission, placed) = self.submit(model, &prepared);
         Ok((prepared, submission, placed))
     }
 
     /// The plan for this shape with everything it binds; made once.
-    fn prepare(&mut self, model: &Model, inputs: &Bound<'_, f32>, rows: usize) -> Result<Arc<Prepared>> {
-        let given = inputs.states.iter().map(|states| states.iter().map(Option::is_some).collect()).collect();
-        let key = Key { rows, timesteps: inputs.timesteps.clone(), given };
+    fn prepare(&mut self, model: &Model, inputs: &Bound<'_, f32>, rows: usize, carried: bool) -> Result<Arc<Prepared>> {
+        let key = CallShape {
+            rows,
+            shapes: inputs.shapes.clone(),
+            given: inputs.states.iter().map(|states| states.iter().map(Option::is_some).collect()).collect(),
+            masks: inputs.masks.iter().map(Option::is_some).collect(),
+            carried,
+        };
         if let Some(prepared) = self.prepared.get(&key) {
             return Ok(prepared.clone());
         }
-        let plan = plan(model, &self.groups, rows, &key.timesteps, &key.given, &self.device.limits)?;
+        let plan = plan(model, &self.groups, &key, &self.device.limits)?;
         self.grow_buffers(&plan);
         let prepared = Arc::new(self.bind(plan));
         if self.prepared.len() >= PREPARED_SHAPES {
@@ -187,7 +212,7 @@ impl GpuSession {
         for launch in &plan.launches {
             let mut stages = Vec::new();
             for stage in &launch.stages {
-                bytes[offset..offset + 64].copy_from_slice(bytemuck::cast_slice(&stage.parameters));
+                bytes[offset..offset + 4 * PARAMETERS].copy_from_slice(bytemuck::cast_slice(&stage.parameters));
                 stages.push(self.bind_stage(stage, &parameters, offset as u32));
                 offset += stride as usize;
             }
@@ -200,7 +225,8 @@ impl GpuSession {
 
     fn bind_stage(&mut self, stage: &Stage, parameters: &wgpu::Buffer, offset: u32) -> PreparedStage {
         let pipeline = self.pipeline(stage);
-        let uniform = wgpu::BufferBinding { buffer: parameters, offset: 0, size: wgpu::BufferSize::new(64) };
+        let uniform =
+            wgpu::BufferBinding { buffer: parameters, offset: 0, size: wgpu::BufferSize::new(4 * PARAMETERS as u64) };
         let mut entries = vec![wgpu::BindGroupEntry { binding: 0, resource: wgpu::BindingResource::Buffer(uniform) }];
         for (index, id) in stage.buffers.iter().enumerate() {
             if let Some(buffer) = self.buffers.get(id) {
@@ -216,7 +242,7 @@ impl GpuSession {
         PreparedStage { pipeline, bind_group, offset }
     }
 
-    /// Sends the rows of the inputs and of the given initial states.
+    /// Sends the rows of the inputs, their masks and the given initial states.
     fn upload(&mut self, model: &Model, inputs: &Bound<'_, f32>, plan: &Plan, part: Range<usize>) {
         let rows = Slice::from(part);
         for (input, array) in model.inputs.iter().zip(&inputs.arrays) {
@@ -225,8 +251,14 @@ impl GpuSession {
             for segment in 0..layout.segments() {
                 let first = segment * layout.segment;
                 let times = Slice::from(first..first + layout.segment_timesteps(segment));
-                let array = if array.ndim() == 3 { array.slice_axis(Axis(1), times) } else { array.view() };
+                let array = if layout.segments() > 1 { array.slice_axis(Axis(1), times) } else { array.view() };
                 self.upload_array(BufferId::Tensor { tensor: input.tensor, segment }, array);
+            }
+        }
+        for (mask, given) in plan.given_masks.iter().zip(&inputs.masks) {
+            if let (Some(mask), Some(given)) = (*mask, given) {
+                let numbers = given.slice_axis(Axis(0), rows).mapv(|counts| f32::from(u8::from(counts))).into_dyn();
+                self.upload_array(BufferId::Mask(mask), numbers.view());
             }
         }
         for (node, states) in inputs.states.iter().enumerate() {
@@ -302,7 +334,7 @@ impl GpuSession {
             let first = segment * layout.segment;
             let timesteps = layout.segment_timesteps(segment);
             let mut target = outputs[index].array.slice_axis_mut(Axis(0), Slice::from(part.clone()));
-            if target.ndim() == 3 {
+            if layout.segments() > 1 {
                 target.slice_axis_inplace(Axis(1), Slice::from(first..first + timesteps));
             }
             self.counters.bytes_read += bytes;
@@ -388,6 +420,15 @@ impl Encoding<'_> {
     }
 }
 
+/// The shapes of a call with the fewest timesteps that the model takes, where some few do.
+fn smallest_shapes(model: &Model) -> Option<Vec<Vec<usize>>> {
+    [1, 4, 16, 64, 256].into_iter().find_map(|timesteps| {
+        let axes = |tensor: usize| model.tensors[tensor].shape.iter().map(|axis| axis.unwrap_or(timesteps)).collect();
+        let inputs: Vec<Vec<usize>> = model.inputs.iter().map(|input| axes(input.tensor)).collect();
+        model.shapes(&inputs.iter().map(Vec::as_slice).collect::<Vec<_>>()).ok()
+    })
+}
+
 fn no_states(model: &Model, layer: usize) -> Vec<bool> {
     let states = model.layers[layer].layer.directions().iter().map(|(_, l)| l.cell().states()).sum();
     vec![false; states]
@@ -422,7 +463,16 @@ fn create_step_table(device: &GpuDevice) -> wgpu::BindGroup {
 fn upload_weights(model: &Model, groups: &[Vec<Group>], device: &GpuDevice) -> HashMap<BufferId, wgpu::Buffer> {
     let mut buffers = HashMap::new();
     for (layer, groups) in groups.iter().enumerate() {
-        let directions = model.layers[layer].layer.directions();
+        let built = &model.layers[layer];
+        let (recurrent, _) = recurrent_of(&built.layer, &built.inputs);
+        let directions = recurrent.directions();
+        if let Layer::Feedforward(feedforward) = &built.layer {
+            for (index, packed) in pack(feedforward).into_iter().enumerate() {
+                let buffer = create_buffer(device, 4 * packed.len() as u64, wgpu::BufferUsages::STORAGE);
+                device.queue.write_buffer(&buffer, 0, bytemuck::cast_slice(&packed));
+                buffers.insert(BufferId::Parameter { layer, index }, buffer);
+            }
+        }
         for (group_index, group) in groups.iter().enumerate() {
             let weights: Vec<_> =
                 group.directions.iter().filter_map(|&member| directions[member].1.weights()).collect();
@@ -442,7 +492,7 @@ fn allocate_outputs(model: &Model, inputs: &Bound<'_, f32>) -> Result<Vec<Output
     let mut outputs = Vec::new();
     for &tensor in &model.outputs {
         let spec = &model.tensors[tensor];
-        let shape = spec.shape.dimensions(inputs.batch, &inputs.timesteps);
+        let shape: Vec<_> = [inputs.batch].iter().chain(&inputs.shapes[tensor]).copied().collect();
         let len = shape.iter().try_fold(1usize, |len, &n| len.checked_mul(n));
         let mut values = Vec::new();
         let reserved = len.filter(|&len| values.try_reserve_exact(len).is_ok());

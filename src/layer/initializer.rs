@@ -1,4 +1,5 @@
-use ndarray::{Array2, ArrayViewMut1, Axis};
+use ndarray::linalg::general_mat_mul;
+use ndarray::{Array2, ArrayViewMut1, ArrayViewMut2, Axis, s};
 use rand_chacha::ChaCha12Rng;
 use rand_distr::{Distribution, StandardNormal, Uniform};
 
@@ -37,6 +38,9 @@ pub enum Initializer {
     Orthogonal,
 }
 
+/// Rows that are made orthonormal at a time.
+const ORTHOGONAL_BLOCK: usize = 64;
+
 impl Initializer {
     /// A weight of `rows` × `columns`.
     pub(crate) fn sample(self, rows: usize, columns: usize, rng: &mut ChaCha12Rng) -> Array2<f32> {
@@ -71,19 +75,31 @@ fn normal(shape: (usize, usize), rng: &mut ChaCha12Rng) -> Array2<f64> {
 /// a matrix with more rows than columns is made transposed.
 fn orthogonal(rows: usize, columns: usize, rng: &mut ChaCha12Rng) -> Array2<f32> {
     let mut matrix = normal((rows.min(columns), rows.max(columns)), rng);
-    for row in 0..matrix.nrows() {
-        let (done, mut rest) = matrix.view_mut().split_at(Axis(0), row);
-        let mut current = rest.row_mut(0);
+    for first in (0..matrix.nrows()).step_by(ORTHOGONAL_BLOCK) {
+        let (done, mut rest) = matrix.view_mut().split_at(Axis(0), first);
+        let length = ORTHOGONAL_BLOCK.min(rest.nrows());
+        let mut block = rest.slice_mut(s![..length, ..]);
         for _ in 0..2 {
-            for previous in done.rows() {
-                let overlap = previous.dot(&current);
-                current.scaled_add(-overlap, &previous);
-            }
-            normalise(&mut current);
+            // Away from all rows before the block as matmuls, which are what makes it fast; then within it.
+            let overlaps = block.dot(&done.t());
+            general_mat_mul(-1.0, &overlaps, &done, 1.0, &mut block);
+            orthonormalise(&mut block);
         }
     }
     let matrix = matrix.mapv(|v| v as f32);
     if rows > columns { matrix.t().as_standard_layout().into_owned() } else { matrix }
+}
+
+fn orthonormalise(block: &mut ArrayViewMut2<f64>) {
+    for row in 0..block.nrows() {
+        let (done, mut rest) = block.view_mut().split_at(Axis(0), row);
+        let mut current = rest.row_mut(0);
+        for previous in done.rows() {
+            let overlap = previous.dot(&current);
+            current.scaled_add(-overlap, &previous);
+        }
+        normalise(&mut current);
+    }
 }
 
 fn normalise(row: &mut ArrayViewMut1<f64>) {
@@ -99,7 +115,7 @@ mod tests {
     #[test]
     fn orthogonal_rows_or_columns_are_orthonormal() {
         let mut rng = ChaCha12Rng::seed_from_u64(1);
-        for (rows, columns) in [(5, 20), (20, 5), (7, 7), (1, 4)] {
+        for (rows, columns) in [(5, 20), (20, 5), (7, 7), (1, 4), (130, 200)] {
             let m = Initializer::Orthogonal.sample(rows, columns, &mut rng);
             let product = if rows <= columns { m.dot(&m.t()) } else { m.t().dot(&m) };
             for ((i, j), v) in product.indexed_iter() {

@@ -213,7 +213,7 @@ impl Recurrent {
     /// Whether two directions can share a kernel launch: everything that shapes the computation is equal.
     #[cfg(feature = "gpu")]
     pub(crate) fn same_computation(&self, other: &Recurrent) -> bool {
-        let key = |r: &Recurrent| (r.cell, r.units, r.activation, r.recurrent_activation);
+        let key = |r: &Recurrent| (r.cell, r.units, r.activation, r.recurrent_activation, r.zero_output_for_mask);
         key(self) == key(other)
     }
 

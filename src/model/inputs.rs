@@ -187,7 +187,10 @@ impl Model {
             return Err(Error::EmptyAxis { input, axis, shape: found.to_vec() });
         }
         if !fits || found[0] != batch {
-            let expected = format!("[{}]", names.join(", "));
+            let mut expected = format!("[{}]", names.join(", "));
+            if let (Some(fixed), 2) = (axes[0], axes.len()) {
+                expected.push_str(&format!("; the model is made for {fixed} timesteps"));
+            }
             return Err(Error::InputShape { input, found: found.to_vec(), expected });
         }
         Ok(())
@@ -273,7 +276,7 @@ impl Model {
             let (index, units) = self.state_slot(layer, state.place)?;
             if state.array.shape() != [batch, units] {
                 return Err(Error::InputShape {
-                    input: format!("initial state {index} of layer {:?}", layer.name()),
+                    input: format!("initial {} of layer {:?}", state_names(layer)[index], layer.name()),
                     found: state.array.shape().to_vec(),
                     expected: format!("[{batch}, {units}]"),
                 });
@@ -324,12 +327,18 @@ impl Model {
                 match slots.iter().position(|slot| (slot.0, slot.1) == (direction, cell)) {
                     Some(index) => Ok((index, slots[index].2)),
                     None => wrong(format!(
-                        "a {} layer has no {direction} {} state",
+                        "this {} layer has no {direction} {} state; it has {}",
                         layer.class_name(),
-                        if cell { "cell" } else { "hidden" }
+                        if cell { "cell" } else { "hidden" },
+                        state_names(layer).join(", ")
                     )),
                 }
             }
         }
     }
+}
+
+/// What a layer's states are called in messages, in Keras's order.
+fn state_names(layer: &Layer) -> Vec<String> {
+    layer.directions().into_iter().flat_map(|(direction, l)| l.state_names(direction)).collect()
 }

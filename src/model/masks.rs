@@ -22,6 +22,17 @@ pub(crate) enum MaskSource {
     Concatenate(Vec<(usize, Option<usize>)>),
 }
 
+#[cfg_attr(not(feature = "gpu"), allow(dead_code))]
+impl MaskSource {
+    /// The arrays that it is made from.
+    pub fn tensors(&self) -> Vec<usize> {
+        match self {
+            MaskSource::Tensor(tensor) | MaskSource::Values { tensor, .. } => vec![*tensor],
+            _ => vec![],
+        }
+    }
+}
+
 /// The masks of a call.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Masks {
@@ -44,14 +55,20 @@ impl Masks {
         }
     }
 
-    /// The array that gives a mask its timesteps.
+    /// The shape of a mask but the batch.
     #[cfg_attr(not(feature = "gpu"), allow(dead_code))]
-    pub fn timesteps(&self, model: &Model, shapes: &[Vec<usize>], mask: usize) -> usize {
+    pub fn shape(&self, model: &Model, shapes: &[Vec<usize>], mask: usize) -> Vec<usize> {
         match &self.sources[mask] {
-            MaskSource::Given(input) => shapes[model.inputs[*input].tensor][0],
-            MaskSource::Tensor(tensor) | MaskSource::Values { tensor, .. } => shapes[*tensor][0],
-            MaskSource::Any(masks) | MaskSource::All(masks) => self.timesteps(model, shapes, masks[0]),
-            MaskSource::Concatenate(parts) => parts.iter().map(|(tensor, _)| shapes[*tensor][0]).sum(),
+            MaskSource::Given(input) => vec![shapes[model.inputs[*input].tensor][0]],
+            MaskSource::Tensor(tensor) => shapes[*tensor].clone(),
+            MaskSource::Values { tensor, .. } => shapes[*tensor][..shapes[*tensor].len() - 1].to_vec(),
+            MaskSource::Any(masks) | MaskSource::All(masks) => self.shape(model, shapes, masks[0]),
+            MaskSource::Concatenate(parts) => {
+                let first = &shapes[parts[0].0];
+                let mut shape = first[..first.len() - 1].to_vec();
+                shape[0] = parts.iter().map(|(tensor, _)| shapes[*tensor][0]).sum();
+                shape
+            }
         }
     }
 }

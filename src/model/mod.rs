@@ -184,6 +184,11 @@ impl Model {
         }
     }
 
+    /// Whether a layer carries its states from call to call.
+    pub(crate) fn is_stateful(&self) -> bool {
+        self.layers().any(|layer| layer.directions().iter().any(|(_, l)| l.stateful()))
+    }
+
     /// The shape of every array but the batch, for inputs of these shapes.
     pub(crate) fn shapes(&self, inputs: &[&[usize]]) -> Result<Vec<Vec<usize>>> {
         let mut shapes: Vec<Dims> = vec![Vec::new(); self.tensors.len()];

@@ -92,8 +92,17 @@ impl<F> Outputs<F> {
     }
 
     /// One direction's arrays of the layer with this name.
-    pub fn of_layer(&self, layer: &str, direction: Direction) -> DirectionOutputs<'_, F> {
-        DirectionOutputs { list: self.list.iter().filter(|o| o.layer == layer).collect(), direction }
+    ///
+    /// # Errors
+    /// [`Error::UnknownLayer`] where the model returns nothing of such a layer.
+    pub fn of_layer(&self, layer: &str, direction: Direction) -> Result<DirectionOutputs<'_, F>> {
+        let list: Vec<_> = self.list.iter().filter(|o| o.layer == layer).collect();
+        if list.is_empty() {
+            let mut known: Vec<_> = self.list.iter().map(|o| o.layer.clone()).collect();
+            known.dedup();
+            return Err(Error::UnknownLayer { name: layer.to_string(), known });
+        }
+        Ok(DirectionOutputs { list, direction })
     }
 }
 

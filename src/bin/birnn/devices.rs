@@ -70,11 +70,11 @@ fn usage(adapter: &AdapterReport, chosen: Option<&DeviceInfo>) -> String {
     }
 }
 
-/// In binary units where that is exact, otherwise in bytes.
+/// In the largest binary unit that there is one of; a driver's 2^31 - 1 is 2 GiB here.
 fn bytes(n: u64) -> String {
     let units = [(30, "GiB"), (20, "MiB"), (10, "KiB")];
-    match units.into_iter().find(|(shift, _)| n > 0 && n.is_multiple_of(1 << shift)) {
-        Some((shift, unit)) => format!("{} {unit}", n >> shift),
+    match units.into_iter().find(|(shift, _)| n + 1 >= 1 << shift) {
+        Some((shift, unit)) => format!("{:.4} {unit}", n as f64 / (1u64 << shift) as f64).replace(".0000", ""),
         None => format!("{n} bytes"),
     }
 }

@@ -52,7 +52,8 @@ impl DeviceArgs {
     }
 
     fn open_for_work(&self) -> Result<Device> {
-        self.open().with_context(|| format!("--device {}", self.device))
+        self.open()
+            .with_context(|| format!("device {:?} (--device, or the environment variable BIRNN_DEVICE)", self.device))
     }
 }
 

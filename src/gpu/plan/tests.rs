@@ -19,13 +19,19 @@ fn model(cell: u8, features: usize, units: usize, sequences: bool) -> Model {
 /// The plans of all parts of a batch.
 fn plans(model: &Model, batch: usize, timesteps: usize, limits: &Limits) -> Vec<Plan> {
     let groups = lower(model, limits).expect("the weights fit");
-    let rows = rows_at_once(model, &groups, batch, &[timesteps], limits);
+    let features = model.tensors[0].shape[1].expect("fixed");
+    let shapes = model.shapes(&[&[timesteps, features]]).expect("the shape fits");
+    let rows = rows_at_once(model, &groups, batch, &shapes, limits);
     let states = model.layers[0].layer.directions().iter().map(|(_, l)| l.cell().states()).sum();
     let parts: HashSet<usize> = (0..batch).step_by(rows).map(|first| rows.min(batch - first)).collect();
-    parts
-        .into_iter()
-        .map(|rows| plan(model, &groups, rows, &[timesteps], &[vec![false; states]], limits).expect("it fits"))
-        .collect()
+    let call = |rows| CallShape {
+        rows,
+        shapes: shapes.clone(),
+        given: vec![vec![false; states]],
+        masks: vec![false],
+        carried: false,
+    };
+    parts.into_iter().map(|rows| plan(model, &groups, &call(rows), limits).expect("it fits")).collect()
 }
 
 fn check(plan: &Plan, timesteps: usize, limits: &Limits) {

@@ -1,0 +1,43 @@
+// output = the values weighted by the softmax of the scores.
+//
+//   weights     [row][head][query timestep][weights_padded]
+//   value       [row][key timestep][value_padded]: head h has the features from h · size on
+//   query_mask  [row][timesteps, filled up]: the output is zero where it is 0
+//   output      [row][query timestep][output_padded]: heads side by side
+
+struct AttentionApply {
+    values: u32,
+    heads: u32,
+    queries: u32,
+    keys: u32,
+    // Features of a head.
+    size: u32,
+    value_padded: u32,
+    weights_padded: u32,
+    output_padded: u32,
+    masked: u32,
+    mask_padded: u32,
+}
+
+@group(0) @binding(0) var<uniform> p: AttentionApply;
+@group(0) @binding(1) var<storage, read> weights: array<f32>;
+@group(0) @binding(2) var<storage, read> value: array<f32>;
+@group(0) @binding(3) var<storage, read> query_mask: array<f32>;
+@group(0) @binding(4) var<storage, read_write> output: array<f32>;
+
+@compute @workgroup_size(WORKGROUP)
+fn attention_apply(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
+    let index = flat(workgroup, lane);
+    if index >= p.values { return; }
+    let feature = index % (p.heads * p.size);
+    let vector = index / (p.heads * p.size);
+    let q = vector % p.queries;
+    let row = vector / p.queries;
+    let weight = ((row * p.heads + feature / p.size) * p.queries + q) * p.weights_padded;
+    var sum = 0.0;
+    for (var k = 0u; k < p.keys; k++) {
+        sum += weights[weight + k] * value[(row * p.keys + k) * p.value_padded + feature];
+    }
+    if p.masked == 1u && query_mask[row * p.mask_padded + q] < 0.5 { sum = 0.0; }
+    output[vector * p.output_padded + feature] = sum;
+}

@@ -1,0 +1,58 @@
+// Joins an array with another whose timesteps are masked: Multiply, Maximum and Minimum of masked arrays.
+//
+//   source, destination            [vector][features_padded]; a source of one feature is repeated
+//   source_mask, destination_mask  [vectors of timesteps][timesteps_padded]: 1 where the value counts
+
+struct CombineMasked {
+    values: u32,
+    features: u32,
+    features_padded: u32,
+    source_features: u32,
+    source_padded: u32,
+    timesteps: u32,
+    timesteps_padded: u32,
+    // As in combine.wgsl: 0 store, 3 multiply, 5 maximum, 6 minimum, 7 zero where masked.
+    operation: u32,
+    has_source_mask: u32,
+    has_destination_mask: u32,
+}
+
+@group(0) @binding(0) var<uniform> p: CombineMasked;
+@group(0) @binding(1) var<storage, read> source: array<f32>;
+@group(0) @binding(2) var<storage, read> source_mask: array<f32>;
+@group(0) @binding(3) var<storage, read> destination_mask: array<f32>;
+@group(0) @binding(4) var<storage, read_write> destination: array<f32>;
+
+fn is_nan(x: f32) -> bool {
+    return (bitcast<u32>(x) & 0x7fffffffu) > 0x7f800000u;
+}
+
+@compute @workgroup_size(WORKGROUP)
+fn combine_masked(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
+    let index = flat(workgroup, lane);
+    if index >= p.values { return; }
+    let vector = index / p.features;
+    let feature = index % p.features;
+    let to = vector * p.features_padded + feature;
+    let mask_place = vector / p.timesteps * p.timesteps_padded + vector % p.timesteps;
+    var source_counts = true;
+    var destination_counts = true;
+    if p.has_source_mask == 1u { source_counts = source_mask[mask_place] > 0.5; }
+    if p.has_destination_mask == 1u { destination_counts = destination_mask[mask_place] > 0.5; }
+    var old = destination[to];
+    if p.operation == 7u {
+        destination[to] = select(0.0, old, destination_counts);
+        return;
+    }
+    let value = source[vector * p.source_padded + min(feature, p.source_features - 1u)];
+    if p.operation == 0u {
+        destination[to] = select(1.0, value, source_counts);
+    } else if p.operation == 3u {
+        destination[to] = old * select(1.0, value, source_counts);
+    } else {
+        let other = select(old, value, source_counts);
+        old = select(other, old, destination_counts);
+        let better = select((other < old), (other > old), p.operation == 5u);
+        destination[to] = select(old, other, !is_nan(old) && (better || is_nan(other)));
+    }
+}

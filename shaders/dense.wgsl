@@ -1,0 +1,96 @@
+// output = activation(Σ windows x·kernel + bias): Dense (a window of one vector), Conv1D, and the projections of
+// multi-head attention.
+//
+//   x       [row][timestep][features4]           vectors of four features
+//   kernel  [tap][features4][columns4][feature]  vectors of four columns
+//   bias    [columns4]
+//   output  [row][output timestep][columns4]
+//
+// An invocation computes four consecutive output timesteps (over the rows) of four columns; `lanes` invocations of a
+// workgroup stand side by side along the columns.
+
+struct Dense {
+    // Output vectors in all, and of a row.
+    vectors: u32,
+    outputs: u32,
+    timesteps: u32,
+    features4: u32,
+    columns: u32,
+    columns4: u32,
+    taps: u32,
+    strides: u32,
+    dilation_rate: u32,
+    // Timesteps missing before the first.
+    before: u32,
+    lanes: u32,
+}
+
+@group(0) @binding(0) var<uniform> p: Dense;
+@group(0) @binding(1) var<storage, read> x: array<vec4<f32>>;
+@group(0) @binding(2) var<storage, read> kernel: array<vec4<f32>>;
+@group(0) @binding(3) var<storage, read> bias: array<vec4<f32>>;
+@group(0) @binding(4) var<storage, read_write> output: array<vec4<f32>>;
+
+override WORKGROUP: u32 = 64u;
+const GRID_ROW: u32 = 32768u;
+
+struct Window {
+    // Where the vector that a tap reads starts, and whether there is one.
+    start: u32,
+    inside: bool,
+}
+
+fn window(vector: u32, tap: u32) -> Window {
+    let clamped = min(vector, p.vectors - 1u);
+    let row = clamped / p.outputs;
+    let t = (clamped % p.outputs) * p.strides + tap * p.dilation_rate;
+    let inside = t >= p.before && t - p.before < p.timesteps;
+    let timestep = select(0u, t - p.before, inside);
+    return Window((row * p.timesteps + timestep) * p.features4, inside);
+}
+
+fn store(vector: u32, column4: u32, sum: vec4<f32>) {
+    if vector >= p.vectors { return; }
+    let value = activate(ACTIVATION, ACTIVATION_PARAMETER, sum);
+    // What fills the columns up stays zero.
+    let column = vec4(column4 * 4u) + vec4(0u, 1u, 2u, 3u);
+    output[vector * p.columns4 + column4] = select(vec4(0.0), value, column < vec4(p.columns));
+}
+
+@compute @workgroup_size(WORKGROUP)
+fn dense(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
+    let column4 = workgroup.x * p.lanes + lane % p.lanes;
+    let group = (workgroup.z * GRID_ROW + workgroup.y) * (WORKGROUP / p.lanes) + lane / p.lanes;
+    let vector = group * 4u;
+    if column4 >= p.columns4 || vector >= p.vectors { return; }
+    var s0 = bias[column4];
+    var s1 = s0;
+    var s2 = s0;
+    var s3 = s0;
+    for (var tap = 0u; tap < p.taps; tap++) {
+        let w0 = window(vector, tap);
+        let w1 = window(vector + 1u, tap);
+        let w2 = window(vector + 2u, tap);
+        let w3 = window(vector + 3u, tap);
+        var weight = (tap * p.features4 * p.columns4 + column4) * 4u;
+        for (var k = 0u; k < p.features4; k++) {
+            let a = kernel[weight];
+            let b = kernel[weight + 1u];
+            let c = kernel[weight + 2u];
+            let d = kernel[weight + 3u];
+            let x0 = select(vec4(0.0), x[w0.start + k], w0.inside);
+            let x1 = select(vec4(0.0), x[w1.start + k], w1.inside);
+            let x2 = select(vec4(0.0), x[w2.start + k], w2.inside);
+            let x3 = select(vec4(0.0), x[w3.start + k], w3.inside);
+            s0 += x0.x * a + x0.y * b + x0.z * c + x0.w * d;
+            s1 += x1.x * a + x1.y * b + x1.z * c + x1.w * d;
+            s2 += x2.x * a + x2.y * b + x2.z * c + x2.w * d;
+            s3 += x3.x * a + x3.y * b + x3.z * c + x3.w * d;
+            weight += p.columns4 * 4u;
+        }
+    }
+    store(vector, column4, s0);
+    store(vector + 1u, column4, s1);
+    store(vector + 2u, column4, s2);
+    store(vector + 3u, column4, s3);
+}

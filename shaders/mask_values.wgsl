@@ -1,0 +1,26 @@
+// mask = 1 where a feature of the vector differs from the mask's value, otherwise 0.
+//
+//   x     [row][timestep][features_padded]
+//   mask  [row][timesteps, filled up to a multiple of 4]
+
+struct MaskValues {
+    vectors: u32,
+    features: u32,
+    features_padded: u32,
+    timesteps: u32,
+    mask_padded: u32,
+    mask_value: f32,
+}
+
+@group(0) @binding(0) var<uniform> p: MaskValues;
+@group(0) @binding(1) var<storage, read> x: array<f32>;
+@group(0) @binding(2) var<storage, read_write> mask: array<f32>;
+
+@compute @workgroup_size(WORKGROUP)
+fn mask_values(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
+    let vector = flat(workgroup, lane);
+    if vector >= p.vectors { return; }
+    var counts = false;
+    for (var i = 0u; i < p.features; i++) { counts = counts || x[vector * p.features_padded + i] != p.mask_value; }
+    mask[vector / p.timesteps * p.mask_padded + vector % p.timesteps] = select(0.0, 1.0, counts);
+}

@@ -1,0 +1,75 @@
+// Normalizes each vector of an array in place: the softmaxes, LayerNormalization, RMSNormalization, UnitNormalization.
+//
+//   values       [vector][features_padded]
+//   gamma, beta  [features]
+//
+// An invocation takes a vector.
+
+struct Normalize {
+    vectors: u32,
+    features: u32,
+    features_padded: u32,
+    // 0 softmax, 1 log_softmax, 2 LayerNormalization, 3 RMSNormalization, 4 UnitNormalization.
+    mode: u32,
+    epsilon: f32,
+    has_gamma: u32,
+    has_beta: u32,
+}
+
+@group(0) @binding(0) var<uniform> p: Normalize;
+@group(0) @binding(1) var<storage, read> gamma: array<f32>;
+@group(0) @binding(2) var<storage, read> beta: array<f32>;
+@group(0) @binding(3) var<storage, read_write> values: array<f32>;
+
+fn softmax(start: u32) {
+    var largest = values[start];
+    for (var i = 1u; i < p.features; i++) { largest = max(largest, values[start + i]); }
+    var sum = 0.0;
+    for (var i = 0u; i < p.features; i++) { sum += exp_exact(vec4(values[start + i] - largest)).x; }
+    let log_sum = log(sum);
+    for (var i = 0u; i < p.features; i++) {
+        let shifted = values[start + i] - largest;
+        if p.mode == 1u {
+            values[start + i] = shifted - log_sum;
+        } else {
+            values[start + i] = exp_exact(vec4(shifted)).x / sum;
+        }
+    }
+}
+
+fn moments(start: u32) {
+    var sum = 0.0;
+    if p.mode == 2u {
+        for (var i = 0u; i < p.features; i++) { sum += values[start + i]; }
+    }
+    let mean = sum / f32(p.features);
+    var squares = 0.0;
+    for (var i = 0u; i < p.features; i++) {
+        let centred = values[start + i] - mean;
+        squares += centred * centred;
+    }
+    var factor: f32;
+    if p.mode == 4u {
+        factor = 1.0 / sqrt(max(squares, p.epsilon));
+    } else {
+        factor = 1.0 / sqrt(squares / f32(p.features) + p.epsilon);
+    }
+    for (var i = 0u; i < p.features; i++) {
+        var value = (values[start + i] - mean) * factor;
+        if p.has_gamma == 1u { value *= gamma[i]; }
+        if p.has_beta == 1u { value += beta[i]; }
+        values[start + i] = value;
+    }
+}
+
+@compute @workgroup_size(WORKGROUP)
+fn normalize_vectors(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
+    let vector = flat(workgroup, lane);
+    if vector >= p.vectors { return; }
+    let start = vector * p.features_padded;
+    if p.mode < 2u {
+        softmax(start);
+    } else {
+        moments(start);
+    }
+}

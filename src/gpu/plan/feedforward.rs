@@ -1,0 +1,910 @@
+//! The launches of the layers that keep no state.
+
+use super::recurrent::View;
+use super::{BufferId, Limits, Planner, Stage, WORKGROUP, grid, parameters};
+use crate::error::{Error, Result};
+use crate::gpu::kernels::{Constants, Kernel};
+use crate::gpu::network::Group;
+use crate::layer::{
+    Activation, BatchNormalization, Conv1d, Embedding, Feedforward, Kind, Layer, MergeOperation, Padding, axes_of,
+    axis_of,
+};
+
+/// Workgroups along the first axis of a grid that is folded into rows; `GRID_ROW` in the kernels.
+const GRID_ROW: usize = 32_768;
+
+/// An array that a launch reads or writes: `[…][features]`, the features filled up to a multiple of four.
+#[derive(Clone, Debug)]
+pub(super) struct Array {
+    pub buffer: BufferId,
+    /// With the batch.
+    pub shape: Vec<usize>,
+}
+
+impl Array {
+    pub fn features(&self) -> usize {
+        self.shape.last().copied().unwrap_or(1)
+    }
+
+    pub fn features_padded(&self) -> usize {
+        self.features().next_multiple_of(4)
+    }
+
+    /// The vectors of features.
+    pub fn vectors(&self) -> usize {
+        self.shape[..self.shape.len().saturating_sub(1)].iter().product()
+    }
+
+    pub fn values(&self) -> usize {
+        self.shape.iter().product()
+    }
+
+    pub fn bytes(&self) -> u64 {
+        4 * (self.vectors() * self.features_padded()) as u64
+    }
+
+    /// The strides of its values in order.
+    fn strides(&self) -> Vec<usize> {
+        let mut strides = vec![1; self.shape.len()];
+        for axis in (1..self.shape.len()).rev() {
+            strides[axis - 1] = strides[axis] * self.shape[axis];
+        }
+        strides
+    }
+
+    /// The same memory with the first two axes as one.
+    fn folded(&self) -> Array {
+        let mut shape = self.shape.clone();
+        let first = shape.remove(0);
+        shape[0] *= first;
+        Array { buffer: self.buffer, shape }
+    }
+}
+
+/// How a value joins what is in its place; the numbers of `combine.wgsl`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Combine {
+    Store = 0,
+    Add = 1,
+    Subtract = 2,
+    Multiply = 3,
+    /// The sum with it, divided by the count.
+    Mean = 4,
+    Maximum = 5,
+    Minimum = 6,
+    Zero = 7,
+    One = 8,
+    /// One where it is not zero.
+    NotZero = 9,
+}
+
+/// A walk over a box: how far a step along each axis goes in the source and in the target.
+struct Walk {
+    axes: Vec<usize>,
+    source_strides: Vec<usize>,
+    target_strides: Vec<usize>,
+    source_offset: usize,
+    target_offset: usize,
+}
+
+/// A grid of invocations one after another.
+pub(super) fn flat_grid(invocations: usize) -> [u32; 3] {
+    let workgroups = invocations.div_ceil(WORKGROUP);
+    grid([workgroups.min(GRID_ROW), workgroups.div_ceil(GRID_ROW), 1])
+}
+
+/// How many rows of the batch the launches of a layer allow at a time.
+pub(super) fn rows_at_once(layer: &Layer, inputs: &[usize], shapes: &[Vec<usize>], limits: &Limits) -> usize {
+    let Layer::Feedforward(layer) = layer else { return usize::MAX };
+    let scratch: usize = match &layer.kind {
+        Kind::MultiHeadAttention(attention) => {
+            let (queries, keys) = (shapes[inputs[0]][0], shapes[inputs[1]][0]);
+            let size = attention.num_heads * attention.key_dim.max(attention.value_size()).next_multiple_of(4);
+            (attention.num_heads * queries * keys.next_multiple_of(4)).max(queries.max(keys) * size)
+        }
+        Kind::Attention(_) | Kind::AdditiveAttention(_) => {
+            shapes[inputs[0]][0] * shapes[inputs[1]][0].next_multiple_of(4)
+        }
+        // At most one array of the input's shape, its axes in another order.
+        _ => 4 * shapes[inputs[0]].iter().product::<usize>(),
+    };
+    (limits.binding / (4 * scratch.max(1) as u64)) as usize
+}
+
+/// A layer's weights as its kernels read them; [`BufferId::Parameter`] numbers them in this order.
+pub(in crate::gpu) fn pack(layer: &Feedforward) -> Vec<Vec<f32>> {
+    pack_kind(&layer.kind, layer.weights().unwrap_or_default())
+}
+
+fn pack_kind(kind: &Kind, weights: &[ndarray::ArrayD<f32>]) -> Vec<Vec<f32>> {
+    let flat = |index: usize| weights.get(index).map(|w| w.iter().copied().collect::<Vec<_>>()).unwrap_or_default();
+    match kind {
+        Kind::Dense(layer) => {
+            let rows = weights.first().map_or(0, |w| w.len() / layer.units);
+            pack_dense(&flat(0), &flat(1), 1, rows, layer.units)
+        }
+        Kind::Conv1d(layer) => {
+            let features = weights.first().map_or(0, |w| w.len() / (layer.kernel_size * layer.filters));
+            let kernel = ungrouped(&flat(0), layer, features);
+            pack_dense(&kernel, &flat(1), layer.kernel_size, features * layer.groups, layer.filters)
+        }
+        Kind::Embedding(layer) => {
+            let table = flat(0);
+            let rows = table.chunks(layer.output_dim);
+            vec![rows.flat_map(|row| row.iter().copied().chain(fill(row.len()))).collect()]
+        }
+        Kind::PRelu(_) => vec![flat(0)],
+        Kind::BatchNormalization(layer) => pack_batch_normalization(layer, weights),
+        Kind::LayerNormalization(layer) => {
+            let gamma = if layer.scale { flat(0) } else { Vec::new() };
+            let beta = if layer.center { flat(usize::from(layer.scale)) } else { Vec::new() };
+            vec![gamma, beta]
+        }
+        Kind::RmsNormalization(_) => vec![flat(0)],
+        Kind::Attention(layer) => {
+            let scale = if layer.use_scale { flat(0) } else { vec![1.0] };
+            vec![scale.into_iter().chain(flat(usize::from(layer.use_scale))).collect()]
+        }
+        Kind::AdditiveAttention(layer) => vec![if layer.use_scale { flat(0) } else { Vec::new() }],
+        Kind::MultiHeadAttention(layer) => {
+            let step = if layer.use_bias { 2 } else { 1 };
+            let bias = |index: usize| if layer.use_bias { flat(index) } else { Vec::new() };
+            let mut packed = Vec::new();
+            for projection in 0..4 {
+                let Some(kernel) = weights.get(projection * step) else { continue };
+                let shape = kernel.shape();
+                let rows: usize = if projection < 3 { shape[0] } else { shape[0] * shape[1] };
+                let columns = kernel.len() / rows.max(1);
+                packed.extend(pack_dense(&flat(projection * step), &bias(projection * step + 1), 1, rows, columns));
+            }
+            packed.push(vec![1.0]);
+            packed
+        }
+        Kind::TimeDistributed(each) => match &*each.layer {
+            Layer::Feedforward(inside) => pack_kind(&inside.kind, weights),
+            _ => Vec::new(), // a recurrent layer's are packed by its groups
+        },
+        _ => Vec::new(),
+    }
+}
+
+/// Zeros up to the next multiple of four.
+fn fill(length: usize) -> impl Iterator<Item = f32> {
+    std::iter::repeat_n(0.0, length.next_multiple_of(4) - length)
+}
+
+/// `[tap][features4][columns4][feature]`, vectors of four columns; and the bias, filled up.
+fn pack_dense(kernel: &[f32], bias: &[f32], taps: usize, rows: usize, columns: usize) -> Vec<Vec<f32>> {
+    let mut packed = Vec::with_capacity(taps * rows.next_multiple_of(4) * columns.next_multiple_of(4));
+    for tap in 0..taps {
+        for k in (0..rows).step_by(4) {
+            for column in (0..columns).step_by(4) {
+                for row in k..k + 4 {
+                    packed.extend((column..column + 4).map(|column| match row < rows && column < columns {
+                        true => kernel[(tap * rows + row) * columns + column],
+                        false => 0.0,
+                    }));
+                }
+            }
+        }
+    }
+    let mut bias = bias.to_vec();
+    bias.resize(columns.next_multiple_of(4), 0.0);
+    vec![packed, bias]
+}
+
+/// The kernel of a convolution in groups as one over all features, with zeros between the groups.
+fn ungrouped(kernel: &[f32], layer: &Conv1d, features: usize) -> Vec<f32> {
+    if layer.groups == 1 {
+        return kernel.to_vec();
+    }
+    let (filters, all) = (layer.filters, features * layer.groups);
+    let mut whole = vec![0.0; layer.kernel_size * all * filters];
+    for (index, &value) in kernel.iter().enumerate() {
+        let (tap, feature, filter) = (index / filters / features, index / filters % features, index % filters);
+        let group = filter / (filters / layer.groups);
+        whole[(tap * all + group * features + feature) * filters + filter] = value;
+    }
+    whole
+}
+
+/// x · scale + shift, computed in f64 and rounded once.
+fn pack_batch_normalization(layer: &BatchNormalization, weights: &[ndarray::ArrayD<f32>]) -> Vec<Vec<f32>> {
+    let mut rest = weights.iter();
+    let gamma = if layer.scale { rest.next() } else { None };
+    let beta = if layer.center { rest.next() } else { None };
+    let (Some(mean), Some(variance)) = (rest.next(), rest.next()) else { return Vec::new() };
+    let (mut scales, mut shifts) = (Vec::new(), Vec::new());
+    for (index, (&mean, &variance)) in mean.iter().zip(variance).enumerate() {
+        let of = |weight: Option<&ndarray::ArrayD<f32>>, default: f64| weight.map_or(default, |w| w[[index]].into());
+        let scale = of(gamma, 1.0) / (f64::from(variance) + layer.epsilon).sqrt();
+        scales.push(scale as f32);
+        shifts.push((of(beta, 0.0) - f64::from(mean) * scale) as f32);
+    }
+    vec![scales, shifts]
+}
+
+impl Planner<'_> {
+    /// An array of the graph.
+    pub(super) fn tensor(&self, tensor: usize) -> Array {
+        let shape = [self.call.rows].iter().chain(&self.call.shapes[tensor]).copied().collect();
+        Array { buffer: BufferId::Tensor { tensor, segment: 0 }, shape }
+    }
+
+    /// An array between the launches of a layer.
+    pub(super) fn scratch_array(&mut self, node: usize, shape: Vec<usize>) -> Result<Array> {
+        let array = Array { buffer: BufferId::Scratch { node, index: self.scratch }, shape };
+        self.scratch += 1;
+        self.need(array.buffer, array.bytes())?;
+        Ok(array)
+    }
+
+    pub(super) fn parameter(&self, node: usize, index: usize) -> BufferId {
+        BufferId::Parameter { layer: self.model.nodes[node].layer, index }
+    }
+
+    pub(super) fn feedforward(&mut self, node: usize, layer: &Feedforward, groups: &[Group]) -> Result<()> {
+        let result = self.model.nodes[node].results[0];
+        if !self.used[result] {
+            return Ok(());
+        }
+        for mask in self.masks.of_node[node].clone().into_iter().flatten() {
+            if uses_mask(&layer.kind) {
+                self.mask(mask)?;
+            }
+        }
+        if let (Kind::TimeDistributed(each), false) = (&layer.kind, groups.is_empty()) {
+            return self.recurrent_inside(node, &each.layer, groups, 1);
+        }
+        let sources: Vec<_> = self.model.nodes[node].inputs.iter().map(|&t| self.tensor(t)).collect();
+        let target = self.tensor(result);
+        self.apply(node, &layer.kind, &sources, &target)
+    }
+
+    fn recurrent_inside(&mut self, node: usize, layer: &Layer, groups: &[Group], depth: usize) -> Result<()> {
+        match layer {
+            Layer::Feedforward(inside) => match &inside.kind {
+                Kind::TimeDistributed(each) => self.recurrent_inside(node, &each.layer, groups, depth + 1),
+                _ => Ok(()),
+            },
+            layer => {
+                let view = View::inside(self, node, depth);
+                self.keep_inner_masks(node, depth);
+                self.recurrent(node, layer, groups, view)
+            }
+        }
+    }
+
+    /// Forgets the masks that only have the outer timesteps of a TimeDistributed: they say nothing about what the layer
+    /// in it reads.
+    fn keep_inner_masks(&mut self, node: usize, depth: usize) {
+        for slot in 0..self.masks.of_node[node].len() {
+            let axes = |mask| self.masks.shape(self.model, &self.call.shapes, mask).len();
+            if self.masks.of_node[node][slot].is_some_and(|mask| axes(mask) <= depth) {
+                self.masks.of_node[node][slot] = None;
+            }
+        }
+    }
+
+    /// The launches that compute `target` from `sources`.
+    fn apply(&mut self, node: usize, kind: &Kind, sources: &[Array], target: &Array) -> Result<()> {
+        let source = &sources[0];
+        match kind {
+            Kind::Identity(_) => self.copy(source, target, Combine::Store),
+            Kind::Activation(layer) => self.activation(layer.activation, source, target),
+            Kind::Relu(layer) => {
+                let lowest = if layer.max_value.is_some() { 0.0 } else { f32::MIN };
+                let numbers = [layer.negative_slope, layer.max_value.unwrap_or(f32::MAX), layer.threshold, lowest];
+                self.elementwise(Activation::Linear, Some(numbers), source, target);
+            }
+            Kind::PRelu(layer) => {
+                let strides = shared_strides(&source.shape[1..], &layer.shared_axes);
+                self.affine(node, source, target, &strides, true)?;
+            }
+            Kind::BatchNormalization(layer) => {
+                let axis = axis_of(layer.axis, source.shape.len() - 1).map_err(Error::Graph)?;
+                let strides: Vec<_> = (0..source.shape.len() - 1).map(|i| usize::from(i == axis)).collect();
+                self.affine(node, source, target, &strides, false)?;
+            }
+            Kind::Softmax(layer) => self.normalize(node, source, target, &[layer.axis], Normalization::softmax())?,
+            Kind::LayerNormalization(layer) => {
+                let normalization = Normalization {
+                    mode: 2,
+                    epsilon: layer.epsilon as f32,
+                    gamma: layer.scale.then(|| self.parameter(node, 0)),
+                    beta: layer.center.then(|| self.parameter(node, 1)),
+                };
+                self.normalize(node, source, target, &layer.axis, normalization)?;
+            }
+            Kind::RmsNormalization(layer) => {
+                let gamma = Some(self.parameter(node, 0));
+                let normalization = Normalization { mode: 3, epsilon: layer.epsilon as f32, gamma, beta: None };
+                self.normalize(node, source, target, &layer.axis, normalization)?;
+            }
+            Kind::UnitNormalization(layer) => {
+                let normalization = Normalization { mode: 4, epsilon: 1e-24, gamma: None, beta: None };
+                self.normalize(node, source, target, &layer.axis, normalization)?;
+            }
+            Kind::Dense(layer) => {
+                let parameters = [self.parameter(node, 0), self.parameter(node, 1)];
+                self.dense(parameters, source, target, Windows::vectors(source), layer.activation)?;
+            }
+            Kind::Conv1d(layer) => {
+                let parameters = [self.parameter(node, 0), self.parameter(node, 1)];
+                let windows = Windows {
+                    outputs: target.shape[1],
+                    timesteps: source.shape[1],
+                    taps: layer.kernel_size,
+                    strides: layer.strides,
+                    dilation_rate: layer.dilation_rate,
+                    before: layer.padding.before(source.shape[1], layer.window(), layer.strides),
+                };
+                self.dense(parameters, source, target, windows, layer.activation)?;
+            }
+            Kind::MaxPooling1d(layer) => {
+                self.pool(
+                    source,
+                    target,
+                    layer.pool_size,
+                    layer.strides.unwrap_or(layer.pool_size),
+                    layer.padding,
+                    false,
+                    None,
+                );
+            }
+            Kind::AveragePooling1d(layer) => {
+                self.pool(
+                    source,
+                    target,
+                    layer.pool_size,
+                    layer.strides.unwrap_or(layer.pool_size),
+                    layer.padding,
+                    true,
+                    None,
+                );
+            }
+            Kind::GlobalMaxPooling1d(_) => {
+                self.pool(source, target, source.shape[1], 1, Padding::Valid, false, None);
+            }
+            Kind::GlobalAveragePooling1d(_) => {
+                let mask = self.masks.of_node[node][0];
+                self.pool(source, target, source.shape[1], 1, Padding::Valid, true, mask);
+            }
+            Kind::Embedding(layer) => self.embedding(node, layer, source, target),
+            Kind::Masking(layer) => {
+                let vectors = source.vectors();
+                let mut numbers = parameters([vectors, source.features(), source.features_padded()]);
+                numbers[3] = layer.mask_value.to_bits();
+                self.flat(Kernel::Masking, vec![source.buffer, target.buffer], numbers, vectors);
+            }
+            Kind::Merge(layer) => self.merge_arrays(node, layer.operation, sources, target)?,
+            Kind::Concatenate(layer) => {
+                let axis = axis_of(layer.axis, target.shape.len() - 1).map_err(Error::Graph)? + 1;
+                let mut first = 0;
+                for source in sources {
+                    self.copy_into(source, target, axis, first, Combine::Store);
+                    first += source.shape[axis];
+                }
+            }
+            Kind::Flatten(_) | Kind::Reshape(_) => self.reshape(source, target),
+            Kind::Permute(layer) => {
+                let order: Vec<_> = [0].into_iter().chain(layer.dims.iter().copied()).collect();
+                self.permute(source, target, &order)?;
+            }
+            Kind::RepeatVector(_) => {
+                let strides = vec![source.features(), 0, 1];
+                self.walk(source, target, target.shape.clone(), strides, target.strides(), Combine::Store)?;
+            }
+            Kind::Cropping1d(layer) => {
+                let offset = layer.cropping.0 * source.features();
+                self.shift(source, target, target.shape.clone(), offset, 0)?;
+            }
+            Kind::ZeroPadding1d(layer) => {
+                self.copy(target, target, Combine::Zero);
+                let offset = layer.padding.0 * target.features();
+                self.shift(source, target, source.shape.clone(), 0, offset)?;
+            }
+            Kind::UpSampling1d(layer) => {
+                let [batch, timesteps, features] = source.shape[..] else { return Ok(()) };
+                let source_strides = vec![timesteps * features, features, 0, 1];
+                let target_strides = vec![timesteps * layer.size * features, layer.size * features, features, 1];
+                let axes = vec![batch, timesteps, layer.size, features];
+                self.walk(source, target, axes, source_strides, target_strides, Combine::Store)?;
+            }
+            Kind::Attention(layer) => self.attention(node, layer, sources, target)?,
+            Kind::AdditiveAttention(layer) => self.additive_attention(node, layer, sources, target)?,
+            Kind::MultiHeadAttention(layer) => self.multi_head_attention(node, layer, sources, target)?,
+            Kind::TimeDistributed(each) => {
+                let Layer::Feedforward(inside) = &*each.layer else { return Ok(()) };
+                self.keep_inner_masks(node, 1);
+                let sources: Vec<_> = sources.iter().map(Array::folded).collect();
+                let target = match target.shape.len() {
+                    2 => Array { buffer: target.buffer, shape: vec![target.values()] },
+                    _ => target.folded(),
+                };
+                self.apply(node, &inside.kind, &sources, &target)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// A launch of one invocation after another.
+    pub(super) fn flat(
+        &mut self,
+        kernel: Kernel,
+        buffers: Vec<BufferId>,
+        parameters: [u32; super::PARAMETERS],
+        invocations: usize,
+    ) {
+        let constants = Constants::default();
+        let workgroups = flat_grid(invocations);
+        self.launch(vec![Stage { kernel, constants, buffers, parameters, workgroups, flops: 0 }], None);
+    }
+
+    /// All values, in order, to an array of the same shape.
+    pub(super) fn copy(&mut self, source: &Array, target: &Array, combine: Combine) {
+        let flat = Walk {
+            axes: vec![source.values()],
+            source_strides: vec![1],
+            target_strides: vec![1],
+            source_offset: 0,
+            target_offset: 0,
+        };
+        self.combine(source, target, flat, combine, 1);
+    }
+
+    /// All values, in order, to an array of another shape.
+    fn reshape(&mut self, source: &Array, target: &Array) {
+        self.copy(source, target, Combine::Store);
+    }
+
+    /// All values to a part of the target that starts at `first` along `axis`.
+    pub(super) fn copy_into(&mut self, source: &Array, target: &Array, axis: usize, first: usize, combine: Combine) {
+        // All axes before it as one, and all from it on.
+        let outer = source.shape[..axis].iter().product();
+        let inner: usize = source.shape[axis..].iter().product();
+        let stride: usize = target.shape[axis..].iter().product();
+        let one: usize = target.shape[axis + 1..].iter().product();
+        let walk = Walk {
+            axes: vec![outer, inner],
+            source_strides: vec![inner, 1],
+            target_strides: vec![stride, 1],
+            source_offset: 0,
+            target_offset: first * one,
+        };
+        self.combine(source, target, walk, combine, 1);
+    }
+
+    fn permute(&mut self, source: &Array, target: &Array, order: &[usize]) -> Result<()> {
+        let strides = source.strides();
+        let source_strides = order.iter().map(|&axis| strides[axis]).collect();
+        self.walk(source, target, target.shape.clone(), source_strides, target.strides(), Combine::Store)
+    }
+
+    fn shift(&mut self, source: &Array, target: &Array, axes: Vec<usize>, from: usize, to: usize) -> Result<()> {
+        let walk = Walk {
+            axes,
+            source_strides: source.strides(),
+            target_strides: target.strides(),
+            source_offset: from,
+            target_offset: to,
+        };
+        self.combine(source, target, walk, Combine::Store, 1);
+        Ok(())
+    }
+
+    fn walk(
+        &mut self,
+        source: &Array,
+        target: &Array,
+        axes: Vec<usize>,
+        source_strides: Vec<usize>,
+        target_strides: Vec<usize>,
+        combine: Combine,
+    ) -> Result<()> {
+        four_axes(axes.len())?;
+        let walk = Walk { axes, source_strides, target_strides, source_offset: 0, target_offset: 0 };
+        self.combine(source, target, walk, combine, 1);
+        Ok(())
+    }
+
+    fn combine(&mut self, source: &Array, target: &Array, walk: Walk, combine: Combine, count: usize) {
+        let four = |values: &[usize], fill: usize| {
+            let mut four = [fill; 4];
+            four[4 - values.len()..].copy_from_slice(values);
+            four
+        };
+        let axes = four(&walk.axes, 1);
+        let from = four(&walk.source_strides, 0);
+        let to = four(&walk.target_strides, 0);
+        let numbers = parameters([
+            walk.axes.iter().product(),
+            axes[1],
+            axes[2],
+            axes[3],
+            walk.source_offset,
+            from[0],
+            from[1],
+            from[2],
+            from[3],
+            source.features(),
+            source.features_padded(),
+            0,
+            walk.target_offset,
+            to[0],
+            to[1],
+            to[2],
+            to[3],
+            target.features(),
+            target.features_padded(),
+            0,
+            combine as usize,
+            count,
+        ]);
+        let reads = !matches!(combine, Combine::Zero | Combine::One);
+        let source = if reads { source.buffer } else { BufferId::Nothing };
+        self.flat(Kernel::Combine, vec![source, target.buffer], numbers, walk.axes.iter().product());
+    }
+
+    fn merge_arrays(
+        &mut self,
+        node: usize,
+        operation: MergeOperation,
+        sources: &[Array],
+        target: &Array,
+    ) -> Result<()> {
+        use MergeOperation::{Maximum, Minimum, Multiply};
+        let masks = self.masks.of_node[node].clone();
+        if matches!(operation, Multiply | Maximum | Minimum) && masks.iter().any(Option::is_some) {
+            return self.merge_masked(node, operation, sources, target, &masks);
+        }
+        let last = sources.len() - 1;
+        for (index, source) in sources.iter().enumerate() {
+            let combine = match operation {
+                _ if index == 0 => Combine::Store,
+                MergeOperation::Add => Combine::Add,
+                MergeOperation::Subtract => Combine::Subtract,
+                MergeOperation::Multiply => Combine::Multiply,
+                MergeOperation::Average if index == last => Combine::Mean,
+                MergeOperation::Average => Combine::Add,
+                MergeOperation::Maximum => Combine::Maximum,
+                MergeOperation::Minimum => Combine::Minimum,
+            };
+            four_axes(target.shape.len())?;
+            let repeated = source.strides().into_iter().zip(&source.shape);
+            let walk = Walk {
+                axes: target.shape.clone(),
+                source_strides: repeated.map(|(stride, &n)| if n == 1 { 0 } else { stride }).collect(),
+                target_strides: target.strides(),
+                source_offset: 0,
+                target_offset: 0,
+            };
+            self.combine(source, target, walk, combine, sources.len());
+        }
+        Ok(())
+    }
+
+    /// A product in which masked values count as one, and is zero where all are masked; or the largest or smallest,
+    /// where of a masked value and one that is not the latter is taken.
+    fn merge_masked(
+        &mut self,
+        node: usize,
+        operation: MergeOperation,
+        sources: &[Array],
+        target: &Array,
+        masks: &[Option<usize>],
+    ) -> Result<()> {
+        // The mask of what is joined so far; none where an array had none.
+        let joined = self.scratch_array(node, target.shape[..target.shape.len() - 1].to_vec())?;
+        let mut known = false;
+        for (index, source) in sources.iter().enumerate() {
+            let mask = masks.get(index).copied().flatten().map(BufferId::Mask);
+            let combine = match operation {
+                MergeOperation::Multiply if index > 0 => Combine::Multiply,
+                MergeOperation::Multiply => Combine::Store,
+                MergeOperation::Maximum if index > 0 => Combine::Maximum,
+                MergeOperation::Minimum if index > 0 => Combine::Minimum,
+                _ => Combine::Store,
+            };
+            let joined_mask = (known && operation != MergeOperation::Multiply).then_some(joined.buffer);
+            // The first of a maximum is taken as it is; of a product a masked one is one, too.
+            let source_mask = mask.filter(|_| index > 0 || operation == MergeOperation::Multiply);
+            self.combine_masked(source, target, [source_mask, joined_mask], combine)?;
+            known = mask.is_some() && (known || index == 0);
+            if let (Some(buffer), true) = (mask, known) {
+                let mask = Array { buffer, ..joined.clone() };
+                self.copy(&mask, &joined, if index == 0 { Combine::Store } else { Combine::Maximum });
+            }
+        }
+        if known && operation == MergeOperation::Multiply {
+            self.combine_masked(target, target, [None, Some(joined.buffer)], Combine::Zero)?;
+        }
+        Ok(())
+    }
+
+    /// `masks`: of the source and of the target, each of the target's shape without features.
+    fn combine_masked(
+        &mut self,
+        source: &Array,
+        target: &Array,
+        masks: [Option<BufferId>; 2],
+        combine: Combine,
+    ) -> Result<()> {
+        let timesteps = target.shape.iter().rev().nth(1).copied().unwrap_or(1);
+        if source.shape[..source.shape.len() - 1] != target.shape[..target.shape.len() - 1] {
+            return Err(Error::Graph(format!(
+                "masked arrays of shapes {:?} and {:?} are merged: the GPU path takes equal axes but the last; use Device::cpu()",
+                source.shape, target.shape
+            )));
+        }
+        let numbers = parameters([
+            target.values(),
+            target.features(),
+            target.features_padded(),
+            source.features(),
+            source.features_padded(),
+            timesteps,
+            timesteps.next_multiple_of(4),
+            combine as usize,
+            usize::from(masks[0].is_some()),
+            usize::from(masks[1].is_some()),
+        ]);
+        let [source_mask, target_mask] = masks.map(|mask| mask.unwrap_or(BufferId::Nothing));
+        let source = if combine == Combine::Zero { BufferId::Nothing } else { source.buffer };
+        self.flat(
+            Kernel::CombineMasked,
+            vec![source, source_mask, target_mask, target.buffer],
+            numbers,
+            target.values(),
+        );
+        Ok(())
+    }
+
+    fn activation(&mut self, activation: Activation, source: &Array, target: &Array) {
+        match activation {
+            Activation::Softmax | Activation::LogSoftmax => {
+                self.copy(source, target, Combine::Store);
+                self.normalize_vectors(target, Normalization::of_activation(activation));
+            }
+            activation => self.elementwise(activation, None, source, target),
+        }
+    }
+
+    /// An activation, or the ReLU layer with its negative_slope, max_value, threshold and least value above that.
+    fn elementwise(&mut self, activation: Activation, relu: Option<[f32; 4]>, source: &Array, target: &Array) {
+        let features4 = source.features_padded() / 4;
+        let mut numbers = parameters([source.vectors(), source.features(), features4, usize::from(relu.is_some())]);
+        for (number, value) in numbers[4..].iter_mut().zip(relu.unwrap_or_default()) {
+            *number = value.to_bits();
+        }
+        let stage = Stage {
+            kernel: Kernel::Elementwise,
+            constants: Constants { activation, ..Constants::default() },
+            buffers: vec![source.buffer, target.buffer],
+            parameters: numbers,
+            workgroups: flat_grid(source.vectors() * features4),
+            flops: 0,
+        };
+        self.launch(vec![stage], None);
+    }
+
+    /// `strides`: of the weights, along each axis but the batch.
+    fn affine(&mut self, node: usize, source: &Array, target: &Array, strides: &[usize], prelu: bool) -> Result<()> {
+        four_axes(source.shape.len())?;
+        let mut axes = [1; 3];
+        axes[4 - source.shape.len()..].copy_from_slice(&source.shape[1..]);
+        let mut weight = [0; 3];
+        weight[3 - strides.len()..].copy_from_slice(strides);
+        let numbers = parameters([
+            source.values(),
+            source.features(),
+            source.features_padded(),
+            axes[0],
+            axes[1],
+            weight[0],
+            weight[1],
+            weight[2],
+            usize::from(prelu),
+        ]);
+        let shift = if prelu { BufferId::Nothing } else { self.parameter(node, 1) };
+        let buffers = vec![source.buffer, self.parameter(node, 0), shift, target.buffer];
+        self.flat(Kernel::Affine, buffers, numbers, source.values());
+        Ok(())
+    }
+
+    /// Normalizes over axes: where they aren't the last, the array is turned so that they are, and back.
+    fn normalize(
+        &mut self,
+        node: usize,
+        source: &Array,
+        target: &Array,
+        axes: &[isize],
+        normalization: Normalization,
+    ) -> Result<()> {
+        let rank = source.shape.len();
+        let dims = vec![None; rank - 1];
+        let axes: Vec<_> = axes_of(axes, &dims).map_err(Error::Graph)?.into_iter().map(|axis| axis + 1).collect();
+        if axes == [rank - 1] {
+            self.copy(source, target, Combine::Store);
+            self.normalize_vectors(target, normalization);
+            return Ok(());
+        }
+        let order: Vec<_> = (0..rank).filter(|axis| !axes.contains(axis)).chain(axes.iter().copied()).collect();
+        let turned_shape: Vec<_> = order.iter().map(|&axis| source.shape[axis]).collect();
+        let (outer, inner) = turned_shape.split_at(rank - axes.len());
+        let vectors = vec![outer.iter().product(), inner.iter().product()];
+        let turned = self.scratch_array(node, vectors)?;
+        four_axes(rank)?;
+        let in_order = Array { buffer: turned.buffer, shape: turned_shape }.strides();
+        let strides = source.strides();
+        let from: Vec<_> = order.iter().map(|&axis| strides[axis]).collect();
+        let axes: Vec<_> = order.iter().map(|&axis| source.shape[axis]).collect();
+        self.walk(source, &turned, axes.clone(), from.clone(), in_order.clone(), Combine::Store)?;
+        self.normalize_vectors(&turned, normalization);
+        self.walk(&turned, target, axes, in_order, from, Combine::Store)
+    }
+
+    /// Normalizes each vector in place.
+    pub(super) fn normalize_vectors(&mut self, array: &Array, normalization: Normalization) {
+        let Normalization { mode, epsilon, gamma, beta } = normalization;
+        let vectors = array.vectors();
+        let mut numbers = parameters([vectors, array.features(), array.features_padded(), mode, 0]);
+        numbers[4] = epsilon.to_bits();
+        numbers[5] = gamma.is_some().into();
+        numbers[6] = beta.is_some().into();
+        let nothing = BufferId::Nothing;
+        let buffers = vec![gamma.unwrap_or(nothing), beta.unwrap_or(nothing), array.buffer];
+        self.flat(Kernel::NormalizeVectors, buffers, numbers, vectors);
+    }
+
+    pub(super) fn dense(
+        &mut self,
+        [kernel, bias]: [BufferId; 2],
+        source: &Array,
+        target: &Array,
+        windows: Windows,
+        activation: Activation,
+    ) -> Result<()> {
+        let (vectors, columns4) = (target.vectors(), target.features_padded() / 4);
+        // Side by side along the columns as far as there are any.
+        let lanes = columns4.next_power_of_two().min(WORKGROUP);
+        let groups = vectors.div_ceil(4).div_ceil(WORKGROUP / lanes);
+        let elementwise = activation.is_elementwise();
+        let stage = Stage {
+            kernel: Kernel::Dense,
+            constants: Constants {
+                activation: if elementwise { activation } else { Activation::Linear },
+                ..Constants::default()
+            },
+            buffers: vec![source.buffer, kernel, bias, target.buffer],
+            parameters: parameters([
+                vectors,
+                windows.outputs,
+                windows.timesteps,
+                source.features_padded() / 4,
+                target.features(),
+                columns4,
+                windows.taps,
+                windows.strides,
+                windows.dilation_rate,
+                windows.before,
+                lanes,
+            ]),
+            workgroups: grid([columns4.div_ceil(lanes), groups.min(GRID_ROW), groups.div_ceil(GRID_ROW)]),
+            flops: 2 * (vectors * windows.taps * source.features()) as u64 * target.features() as u64,
+        };
+        self.launch(vec![stage], None);
+        if !elementwise {
+            self.normalize_vectors(target, Normalization::of_activation(activation));
+        }
+        Ok(())
+    }
+
+    #[allow(clippy::too_many_arguments)]
+    fn pool(
+        &mut self,
+        source: &Array,
+        target: &Array,
+        pool_size: usize,
+        strides: usize,
+        padding: Padding,
+        mean: bool,
+        mask: Option<usize>,
+    ) {
+        let timesteps = source.shape[1];
+        let outputs = padding.outputs(timesteps, pool_size, strides);
+        let vectors = source.shape[0] * outputs;
+        let features4 = source.features_padded() / 4;
+        let numbers = parameters([
+            vectors,
+            outputs,
+            timesteps,
+            features4,
+            pool_size,
+            strides,
+            padding.before(timesteps, pool_size, strides),
+            usize::from(mean),
+            usize::from(mask.is_some()),
+            timesteps.next_multiple_of(4),
+        ]);
+        let mask = mask.map_or(BufferId::Nothing, BufferId::Mask);
+        self.flat(Kernel::Pool, vec![source.buffer, mask, target.buffer], numbers, vectors * features4);
+    }
+
+    fn embedding(&mut self, node: usize, layer: &Embedding, source: &Array, target: &Array) {
+        let features4 = target.features_padded() / 4;
+        let places = source.values();
+        let numbers = parameters([places, source.features(), source.features_padded(), features4, layer.input_dim]);
+        let buffers = vec![source.buffer, self.parameter(node, 0), target.buffer];
+        self.flat(Kernel::Embedding, buffers, numbers, places * features4);
+    }
+}
+
+/// The windows of timesteps that a dense launch multiplies.
+pub(super) struct Windows {
+    outputs: usize,
+    timesteps: usize,
+    taps: usize,
+    strides: usize,
+    dilation_rate: usize,
+    before: usize,
+}
+
+impl Windows {
+    /// Each vector by itself.
+    pub fn vectors(source: &Array) -> Windows {
+        let vectors = source.vectors();
+        Windows { outputs: vectors, timesteps: vectors, taps: 1, strides: 1, dilation_rate: 1, before: 0 }
+    }
+}
+
+/// What is done to each vector; the modes of `normalize_vectors.wgsl`.
+pub(super) struct Normalization {
+    mode: usize,
+    epsilon: f32,
+    gamma: Option<BufferId>,
+    beta: Option<BufferId>,
+}
+
+impl Normalization {
+    pub fn softmax() -> Normalization {
+        Normalization { mode: 0, epsilon: 0.0, gamma: None, beta: None }
+    }
+
+    fn of_activation(activation: Activation) -> Normalization {
+        Normalization { mode: usize::from(activation == Activation::LogSoftmax), ..Normalization::softmax() }
+    }
+}
+
+/// Whether a layer's own computation reads its input's mask.
+fn uses_mask(kind: &Kind) -> bool {
+    match kind {
+        Kind::TimeDistributed(each) => match &*each.layer {
+            Layer::Feedforward(layer) => uses_mask(&layer.kind),
+            _ => false, // the recurrence asks for it itself
+        },
+        Kind::GlobalAveragePooling1d(_) | Kind::Merge(_) => true,
+        Kind::Attention(_) | Kind::AdditiveAttention(_) | Kind::MultiHeadAttention(_) => true,
+        _ => false,
+    }
+}
+
+/// The strides of a weight with length one along the shared axes, which count from 1.
+fn shared_strides(shape: &[usize], shared_axes: &[usize]) -> Vec<usize> {
+    let mut strides = vec![0; shape.len()];
+    let mut stride = 1;
+    for axis in (0..shape.len()).rev() {
+        if !shared_axes.contains(&(axis + 1)) {
+            strides[axis] = stride;
+            stride *= shape[axis];
+        }
+    }
+    strides
+}
+
+fn four_axes(axes: usize) -> Result<()> {
+    match axes {
+        0..=4 => Ok(()),
+        _ => Err(Error::Graph(format!("an array of {axes} axes: the GPU path takes 4; use Device::cpu()"))),
+    }
+}

@@ -1,0 +1,236 @@
+//! The GPU against the f64 reference: random graphs of the layers that keep no state, on random shapes, with masks.
+#![cfg(feature = "gpu")]
+
+#[path = "common/device.rs"]
+mod device;
+
+use birnn::layer::*;
+use birnn::{Call, Device, Graph, Inputs, Model, Result, Tensor};
+use ndarray::{Array2, ArrayD};
+use proptest::prelude::*;
+use proptest::test_runner::{Config, TestRunner};
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha12Rng;
+use std::sync::OnceLock;
+
+/// As in gpu_random.rs; exponentials of values up to 3 and sums over time cost a little more. A LayerNormalization divides
+/// by a deviation of as little as √epsilon = 0.03, so that the rounding of its mean shows thirtyfold.
+fn tolerance(case: &Case) -> f64 {
+    if [6, 22].contains(&case.index) { 5e-5 } else { 5e-6 }
+}
+
+fn gpu() -> Option<&'static Device> {
+    static GPU: OnceLock<Option<Device>> = OnceLock::new();
+    GPU.get_or_init(|| device::open(device::options())).as_ref()
+}
+
+/// A layer on `[batch, timesteps, features]`, with the shape's numbers and a random choice for its arguments.
+fn one_input(index: usize, timesteps: usize, features: usize, choice: usize) -> Layer {
+    let few = choice % 5 + 1;
+    let activations: Vec<_> = Activation::ALL.into_iter().filter(|a| *a != Activation::HardShrink).collect();
+    let activation = activations[choice % activations.len()];
+    let padding = [Padding::Valid, Padding::Same, Padding::Causal][choice % 3];
+    let pool = [Padding::Valid, Padding::Same][choice % 2];
+    let window = few.min(timesteps);
+    let groups = if features % 2 == 0 && choice % 2 == 0 { 2 } else { 1 };
+    let axis = [-1, 1, 2, -2][choice % 4];
+    let axes = [vec![-1], vec![1], vec![1, 2], vec![-2]][choice % 4].clone();
+    let conv = Conv1d::new(few * groups, window).padding(padding).groups(groups).activation(activation);
+    match index {
+        0 => Dense::new(choice % 70 + 1).activation(activation).use_bias(choice % 2 == 0).into(),
+        1 if choice % 2 == 0 => conv.strides(few).into(),
+        1 => conv.dilation_rate((timesteps / window).clamp(1, 3)).padding(Padding::Same).into(),
+        2 => MaxPooling1d::new().pool_size(window).strides(Some(few)).padding(pool).into(),
+        3 => AveragePooling1d::new().pool_size(window).padding(pool).into(),
+        4 => GlobalMaxPooling1d::new().keepdims(choice % 2 == 0).into(),
+        5 => GlobalAveragePooling1d::new().keepdims(choice % 2 == 0).into(),
+        6 => LayerNormalization::new().axis(axes).center(choice % 3 != 0).scale(choice % 5 != 0).into(),
+        7 => BatchNormalization::new().axis(axis).center(choice % 3 != 0).scale(choice % 5 != 0).into(),
+        8 => UnitNormalization::new().axis(axes).into(),
+        9 => SoftmaxLayer::new().axis(axis).into(),
+        10 => activation.into(),
+        11 => {
+            let max_value = (choice % 2 == 0).then_some(0.8);
+            ReluLayer::new().max_value(max_value).negative_slope(0.1).threshold(0.25 * (choice % 3) as f32).into()
+        }
+        12 => PRelu::new().shared_axes([vec![], vec![1], vec![2], vec![1, 2]][choice % 4].clone()).into(),
+        13 => Flatten::new().into(),
+        14 => Reshape::new(vec![Some(features), None]).into(),
+        15 => Permute::new(vec![2, 1]).into(),
+        16 => Cropping1d::new((choice % timesteps.div_ceil(2), (timesteps - 1) / 2)).into(),
+        17 => ZeroPadding1d::new((choice % 3, choice % 4)).into(),
+        18 => UpSampling1d::new().size(few).into(),
+        19 => Masking::new().mask_value(0.5).into(),
+        20 => Identity::dropout().into(),
+        21 => TimeDistributed::new(Dense::new(few).activation(activation)).into(),
+        22 => TimeDistributed::new(LayerNormalization::new()).into(),
+        _ => RmsNormalization::new().into(),
+    }
+}
+
+const ONE_INPUT: usize = 24;
+
+fn several_inputs(index: usize, features: usize, choice: usize) -> (Layer, usize) {
+    let causal = choice % 2 == 0;
+    match index {
+        0 => (Merge::add().into(), 3),
+        1 => (Merge::subtract().into(), 2),
+        2 => (Merge::multiply().into(), 3),
+        3 => (Merge::average().into(), 3),
+        4 => (Merge::maximum().into(), 3),
+        5 => (Merge::minimum().into(), 2),
+        6 => (Concatenate::new().axis([-1, 1][choice % 2]).into(), 3),
+        7 => {
+            let mode = [ScoreMode::Dot, ScoreMode::Concat][choice / 2 % 2];
+            (
+                Attention::new().score_mode(mode).use_scale(choice % 3 == 0).use_causal_mask(causal).into(),
+                2 + choice % 2,
+            )
+        }
+        8 => (AdditiveAttention::new().use_scale(choice % 3 != 0).use_causal_mask(causal).into(), 2 + choice % 2),
+        _ => {
+            let dropout = [0.0, 0.1][choice / 3 % 2];
+            let heads = MultiHeadAttention::new(choice % 4 + 1, features % 9 + 1).use_causal_mask(causal);
+            let sized = heads.value_dim((choice % 3 == 0).then_some(5)).output_features((choice % 5 == 0).then_some(6));
+            (sized.use_bias(choice % 7 != 0).dropout(dropout).into(), 2 + choice % 2)
+        }
+    }
+}
+
+const SEVERAL_INPUTS: usize = 10;
+
+#[derive(Clone, Debug)]
+struct Case {
+    index: usize,
+    batch: usize,
+    timesteps: usize,
+    features: usize,
+    choice: usize,
+    masked: bool,
+    seed: u64,
+}
+
+/// The layer between a Masking and something that shows what became of the mask.
+fn model(case: &Case) -> Result<Model> {
+    let mut graph = Graph::new();
+    let mut inputs: Vec<Tensor> = Vec::new();
+    let several = case.index.checked_sub(ONE_INPUT).map(|index| several_inputs(index, case.features, case.choice));
+    let (layer, count) =
+        several.unwrap_or_else(|| (one_input(case.index, case.timesteps, case.features, case.choice), 1));
+    for number in 0..count {
+        let x = graph.sequence_input(&format!("x{number}"), Some(case.timesteps), case.features)?;
+        inputs.push(if case.masked { graph.add(Masking::new(), x)?[0] } else { x });
+    }
+    let output = graph.add(layer, Call::on(inputs.as_slice()))?;
+    graph.build(output)
+}
+
+fn random(shape: &[usize], rng: &mut ChaCha12Rng) -> ArrayD<f32> {
+    ArrayD::from_shape_simple_fn(shape, || rng.random_range(-1.5f32..1.5))
+}
+
+/// Weights that are all but zero and one, and variances above zero.
+fn random_weights(model: &mut Model, rng: &mut ChaCha12Rng) -> Result<()> {
+    for name in model.layer_names() {
+        let weights = model.weights(&name)?;
+        let last = weights.len();
+        let random: Vec<_> = weights
+            .iter()
+            .enumerate()
+            .map(|(index, weight)| {
+                let low = if index + 1 == last { 0.2f32 } else { -0.7 };
+                // Matrices such that their products stay near one: a softmax turns differences into ratios.
+                let rows = if weight.ndim() > 1 { weight.shape()[0] } else { 1 };
+                let size = 1.0 / (rows as f32).sqrt();
+                ArrayD::from_shape_simple_fn(weight.shape(), || size * rng.random_range(low..0.9))
+            })
+            .collect();
+        model.set_weights(&name, random)?;
+    }
+    Ok(())
+}
+
+fn check(device: &Device, case: &Case) -> std::result::Result<(), TestCaseError> {
+    let fail = |e: birnn::Error| TestCaseError::fail(e.to_string());
+    let model = match model(case) {
+        Ok(model) => model,
+        // What Keras refuses: the layer can't use a mask.
+        Err(e) if case.masked && e.to_string().contains("mask") => return Ok(()),
+        Err(e) => return Err(fail(e)),
+    };
+    let mut model = model.initialize(case.seed).map_err(fail)?;
+    let mut rng = ChaCha12Rng::seed_from_u64(case.seed);
+    random_weights(&mut model, &mut rng).map_err(fail)?;
+    let mut arrays = Vec::new();
+    for _ in model.input_names() {
+        let mut x = random(&[case.batch, case.timesteps, case.features], &mut rng);
+        let kept = Array2::from_shape_simple_fn((case.batch, case.timesteps), || rng.random_bool(0.7));
+        for (mut row, kept) in x.lanes_mut(ndarray::Axis(2)).into_iter().zip(kept) {
+            if case.masked && !kept {
+                row.fill(0.0);
+            }
+        }
+        arrays.push(x);
+    }
+    let exact_arrays: Vec<_> = arrays.iter().map(|x| x.mapv(f64::from)).collect();
+    let mut inputs = Inputs::new(arrays[0].view());
+    let mut exact_inputs = Inputs::new(exact_arrays[0].view());
+    for (x, exact) in arrays.iter().zip(&exact_arrays).skip(1) {
+        inputs = inputs.input(x.view());
+        exact_inputs = exact_inputs.input(exact.view());
+    }
+    let exact = birnn::reference::run(&model, exact_inputs).map_err(fail)?;
+    let mut session = device.compile(&model).map_err(fail)?;
+    for _ in 0..2 {
+        let found = session.run(inputs.clone()).map_err(fail)?;
+        for (found, exact) in found.list().iter().zip(exact.list()) {
+            let error = error(&found.array, &exact.array);
+            prop_assert!(error <= tolerance(case), "error {error:e}");
+        }
+    }
+    Ok(())
+}
+
+/// The largest difference, relative to max(1, |exact|); NaN equals NaN.
+fn error(found: &ArrayD<f32>, exact: &ArrayD<f64>) -> f64 {
+    assert_eq!(found.shape(), exact.shape());
+    let difference = |(&f, &e): (&f32, &f64)| match f.is_nan() && e.is_nan() {
+        true => 0.0,
+        false => (f64::from(f) - e).abs() / e.abs().max(1.0),
+    };
+    found.iter().zip(exact).map(difference).fold(0.0, |a, b| if b > a || b.is_nan() { b } else { a })
+}
+
+fn run(device: &Device, index: usize, cases: u32) {
+    let mut runner = TestRunner::new(Config { cases, failure_persistence: None, ..Config::default() });
+    let sizes = (1usize..10, 1usize..20, 1usize..70, any::<u16>(), any::<bool>(), any::<u64>());
+    let cases = sizes.prop_map(move |(batch, timesteps, features, choice, masked, seed)| Case {
+        index,
+        batch,
+        timesteps,
+        features,
+        choice: choice.into(),
+        masked,
+        seed,
+    });
+    let result = runner.run(&cases, |case| check(device, &case));
+    result.unwrap_or_else(|e| panic!("layer {index}: {e}"));
+}
+
+#[test]
+fn every_layer_matches_the_reference() {
+    let Some(gpu) = gpu() else { return };
+    for index in 0..ONE_INPUT + SEVERAL_INPUTS {
+        run(gpu, index, 20);
+    }
+}
+
+/// With buffers so small that the batch runs in parts.
+#[test]
+fn every_layer_matches_the_reference_in_small_parts() {
+    if let Some(small) = device::open(device::options().memory_budget(60_000)) {
+        for index in 0..ONE_INPUT + SEVERAL_INPUTS {
+            run(&small, index, 4);
+        }
+    }
+}
