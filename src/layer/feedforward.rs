@@ -100,9 +100,23 @@ impl Kind {
         }
     }
 
-    /// Whether the arrays that it was called on have no masks for the layers that run later.
+    /// Whether the arrays that it was called on have no masks any more for the layers that look at them later.
     pub(crate) fn takes_masks_away(&self) -> bool {
         matches!(self, Kind::MultiHeadAttention(_))
+    }
+
+    /// Whether its call in Keras has an argument `mask`, in which a model's graph keeps the mask.
+    pub(crate) fn has_mask_argument(&self) -> bool {
+        match self {
+            Kind::BatchNormalization(_) | Kind::GlobalAveragePooling1d(_) | Kind::TimeDistributed(_) => true,
+            Kind::Softmax(_) | Kind::Attention(_) | Kind::AdditiveAttention(_) => true,
+            _ => false,
+        }
+    }
+
+    /// Whether it looks at the masks of the arrays themselves when it runs.
+    pub(crate) fn looks_at_arrays_masks(&self) -> bool {
+        matches!(self, Kind::MultiHeadAttention(_) | Kind::Merge(_))
     }
 
     /// Whether it can be called on an array of so many axes with a mask of so many (beside the batch).

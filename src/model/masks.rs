@@ -38,7 +38,7 @@ impl MaskSource {
 pub(crate) struct Masks {
     /// In an order in which each only needs those before it.
     pub sources: Vec<MaskSource>,
-    /// Of each array the index of its mask.
+    /// Of each array the index of the mask that it carries along the graph.
     pub of_tensor: Vec<Option<usize>>,
     /// Of each call of a layer the masks of its inputs.
     pub of_node: Vec<Vec<Option<usize>>>,
@@ -93,26 +93,34 @@ impl Model {
                 masks.of_tensor[input.tensor] = Some(masks.add(MaskSource::Given(index)));
             }
         }
-        // The array whose object in Keras each array is: some layers return their input itself.
+        // Keras 3 hands a mask on twice: along the graph when the model is built, as an argument of the layers that
+        // have one for it, and with the arrays when it runs. The two only differ after attention, which takes the
+        // masks of its arrays away. An array is the same object as another where a layer returns its input itself.
+        let mut attached = masks.of_tensor.clone();
         let mut same: Vec<usize> = (0..self.tensors.len()).collect();
         for node in &self.nodes {
             let layer = &self.layers[node.layer].layer;
-            let of_inputs = masks.of_inputs(node, layer);
-            let output = self.output_mask(&mut masks, node, layer, &of_inputs);
-            match layer {
-                Layer::Feedforward(layer) if layer.kind.returns_its_input() => {
-                    same[node.results[0]] = same[node.inputs[0]]
-                }
-                Layer::Feedforward(layer) if layer.kind.takes_masks_away() && self.mask_rules == MaskRules::Keras3 => {
-                    let taken: Vec<usize> = node.inputs.iter().map(|&tensor| same[tensor]).collect();
-                    let of_tensor = masks.of_tensor.iter_mut().zip(&same);
-                    of_tensor.filter(|(_, same)| taken.contains(same)).for_each(|(mask, _)| *mask = None);
-                }
-                _ => {}
+            let kind = if let Layer::Feedforward(layer) = layer { Some(&layer.kind) } else { None };
+            let along_graph = masks.of_inputs(node, kind, &masks.of_tensor.clone());
+            let with_arrays = masks.of_inputs(node, kind, &attached);
+            let output = self.output_mask(&mut masks, node, layer, &along_graph);
+            let is_argument = kind.is_none_or(Kind::has_mask_argument) && node.initial_state.is_empty();
+            let passed_on = if is_argument { &along_graph } else { &with_arrays };
+            let attached_output = self.output_mask(&mut masks, node, layer, passed_on);
+            if kind.is_some_and(Kind::takes_masks_away) && self.mask_rules == MaskRules::Keras3 {
+                let taken: Vec<usize> = node.inputs.iter().map(|&tensor| same[tensor]).collect();
+                let of_arrays = attached.iter_mut().zip(&same).filter(|(_, same)| taken.contains(same));
+                of_arrays.for_each(|(mask, _)| *mask = None);
             }
-            let outputs = node.results.iter().filter(|&&t| !self.tensors[t].role.is_state());
-            outputs.for_each(|&tensor| masks.of_tensor[tensor] = output);
-            masks.of_node.push(self.read_masks(node, layer, of_inputs));
+            if kind.is_some_and(Kind::returns_its_input) {
+                same[node.results[0]] = same[node.inputs[0]];
+            }
+            for &tensor in node.results.iter().filter(|&&t| !self.tensors[t].role.is_state()) {
+                masks.of_tensor[tensor] = output;
+                attached[tensor] = attached_output;
+            }
+            let looks_at_arrays = kind.is_some_and(Kind::looks_at_arrays_masks);
+            masks.of_node.push(self.read_masks(node, layer, if looks_at_arrays { with_arrays } else { along_graph }));
         }
         masks
     }
@@ -190,8 +198,7 @@ impl Model {
 
 impl Masks {
     /// The masks of a node's inputs: those that the arrays carry, or that the call gives.
-    fn of_inputs(&mut self, node: &Node, layer: &Layer) -> Vec<Option<usize>> {
-        let kind = if let Layer::Feedforward(layer) = layer { Some(&layer.kind) } else { None };
+    fn of_inputs(&mut self, node: &Node, kind: Option<&Kind>, carried: &[Option<usize>]) -> Vec<Option<usize>> {
         // A list of masks stands for all of them; as separate arguments they don't, and of a query Keras only takes
         // the mask that the array carries.
         let listed = !node.masks.is_empty() && matches!(kind, Some(Kind::Attention(_) | Kind::AdditiveAttention(_)));
@@ -199,7 +206,7 @@ impl Masks {
         let of_input = |(index, &tensor): (usize, &usize)| match node.masks.get(index).copied().flatten() {
             Some(mask) if !(separate && index == 0) => Some(self.add(MaskSource::Tensor(mask))),
             _ if listed => None,
-            _ => self.of_tensor[tensor],
+            _ => carried[tensor],
         };
         node.inputs.iter().enumerate().map(of_input).collect()
     }

@@ -61,8 +61,9 @@ fn fits(slot: &Slot, name: &str) -> bool {
 
 /// Whether `mha/query/kernel:0` ends as `query kernel` says.
 fn is_named(path: &str, name: &str) -> bool {
-    let path = path.split(':').next().unwrap_or(path);
     let mut parts = path.rsplit('/');
+    let last = parts.next().map(|part| part.split(':').next().unwrap_or(part));
+    let mut parts = last.into_iter().chain(parts);
     name.rsplit(' ').all(|part| parts.next() == Some(part))
 }
 

@@ -40,7 +40,8 @@ impl Walk<'_> {
             if next == 0 {
                 match self.state[call] {
                     State::Done => continue,
-                    State::Open => return Err(call),
+                    // The first of the file that waits for itself or for such a one.
+                    State::Open => return Err(self.state.iter().position(|&s| s == State::Open).unwrap_or(call)),
                     State::New => self.state[call] = State::Open,
                 }
             }

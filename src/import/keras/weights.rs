@@ -6,7 +6,7 @@ use super::file::Layout;
 use super::hdf5::{Hdf5, Wanted};
 use super::{archive, legacy, malformed};
 use crate::error::Result;
-use crate::layer::{Direction, Kind, Layer, WeightSpec};
+use crate::layer::{Direction, Kind, Layer, Recurrent, WeightSpec};
 use crate::model::{BuiltLayer, Model};
 use serde_json::{Map, Value};
 use std::collections::HashMap;
@@ -123,8 +123,10 @@ fn places<'a>(
                 let place = of_cell(Class::Recurrent(super::class::Kind::Lstm), wrapped, 0, &inside(part));
                 Place { direction: Some((direction, config)), ..place }
             };
-            let half = |direction| vec![of_direction(direction); count / 2];
-            [half(Direction::Forward), half(Direction::Backward)].concat()
+            let of_each = |(direction, layer): (Direction, &Recurrent)| {
+                vec![of_direction(direction); 2 + usize::from(layer.use_bias())]
+            };
+            layer.directions().into_iter().flat_map(of_each).collect()
         }
         Layer::Feedforward(layer) => match &layer.kind {
             Kind::TimeDistributed(each) => match wrapped(config, "layer") {
