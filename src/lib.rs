@@ -15,9 +15,13 @@ mod session;
 
 pub use device::{AdapterReport, Device, DeviceInfo, DeviceKind, DeviceOptions};
 pub use error::{Error, Result};
+#[cfg(feature = "keras")]
+pub use import::{KerasFileReport, KerasLayerReport, inspect_keras};
 pub use layer::{
     Activation, Bidirectional, Cell, Dense, Direction, Embedding, Gru, Initializer, Layer, Lstm, Masking, MergeMode,
     SimpleRnn, TimeDistributed,
 };
-pub use model::{Call, DirectionOutputs, Graph, Inputs, LayerId, Model, Output, Outputs, Role, Tensor};
+pub use model::{
+    Call, DirectionOutputs, Graph, Inputs, LayerId, Model, Output, Outputs, Role, Summary, SummaryRow, Tensor,
+};
 pub use session::{Counters, Session};

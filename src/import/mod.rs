@@ -1,3 +1,6 @@
 //! Files to models. Nothing else in this crate knows a file format.
 
 mod keras;
+
+pub(crate) use keras::KerasConfig;
+pub use keras::{KerasFileReport, KerasLayerReport, inspect_keras};

@@ -217,7 +217,14 @@ impl Layer {
             let (expected, names) = (specs.len(), names.join(", "));
             return Err(Error::WeightCount { layer: name, expected, names, found: arrays.len() });
         }
-        specs.iter().zip(&arrays).try_for_each(|(spec, array)| weights::check(&name, spec, array))?;
+        let labels = self.directions().into_iter().flat_map(|(direction, layer)| {
+            let two = matches!(self, Layer::Bidirectional(_));
+            let label = move |weight: &str| if two { format!("{direction} {weight}") } else { weight.to_string() };
+            layer.weight_names().into_iter().map(label)
+        });
+        let labels = labels.chain(specs.iter().map(|spec| spec.name.to_string()));
+        let mut checked = specs.iter().zip(&arrays).zip(labels.collect::<Vec<_>>());
+        checked.try_for_each(|((spec, array), label)| weights::check(&name, &label, &spec.shape, array))?;
         let mut arrays = arrays.into_iter();
         for layer in self.directions_mut() {
             let count = layer.weight_names().len();

@@ -1,4 +1,4 @@
-use super::{Recurrent, WeightSpec};
+use super::Recurrent;
 use crate::error::{Error, Result};
 use ndarray::{Array1, Array2, ArrayD, Axis, stack};
 
@@ -56,10 +56,10 @@ impl Weights {
 }
 
 /// That an array is what the layer's arguments ask for, and finite.
-pub(super) fn check(layer: &str, expected: &WeightSpec, array: &ArrayD<f32>) -> Result<()> {
-    let (layer, weight) = (layer.to_string(), expected.name.to_string());
-    if array.shape() != expected.shape {
-        let (found, expected) = (array.shape().to_vec(), expected.shape.clone());
+pub(super) fn check(layer: &str, weight: &str, expected: &[usize], array: &ArrayD<f32>) -> Result<()> {
+    let (layer, weight) = (layer.to_string(), weight.to_string());
+    if array.shape() != expected {
+        let (found, expected) = (array.shape().to_vec(), expected.to_vec());
         return Err(Error::WeightShape { layer, weight, found, expected });
     }
     match array.indexed_iter().find(|(_, v)| !v.is_finite()) {

@@ -331,7 +331,16 @@ impl Graph {
             layers.push(BuiltLayer { layer, inputs });
         }
         let (inputs, nodes, tensors) = (self.inputs, self.nodes, self.tensors);
-        let model = Model { inputs, layers, nodes, tensors, outputs, mask_rules: self.mask_rules };
+        let model = Model {
+            inputs,
+            layers,
+            nodes,
+            tensors,
+            outputs,
+            mask_rules: self.mask_rules,
+            #[cfg(feature = "keras")]
+            keras: None,
+        };
         model.check_masks(&model.masks(|_| false))?;
         Ok(model)
     }

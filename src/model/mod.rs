@@ -4,6 +4,7 @@ mod graph;
 mod inputs;
 mod masks;
 mod outputs;
+mod summary;
 
 pub(crate) use graph::snake_case;
 pub use graph::{Call, Graph, LayerId, Tensor};
@@ -11,6 +12,7 @@ pub(crate) use inputs::Bound;
 pub use inputs::Inputs;
 pub(crate) use masks::{MaskRules, MaskSource, Masks};
 pub use outputs::{DirectionOutputs, Output, Outputs, Role};
+pub use summary::{Summary, SummaryRow};
 
 use crate::error::{Error, Result};
 use crate::layer::{Dims, Layer};
@@ -45,6 +47,9 @@ pub struct Model {
     /// The tensors that the model returns, in order.
     pub(crate) outputs: Vec<usize>,
     pub(crate) mask_rules: MaskRules,
+    /// Keras's configuration, where it was built from one.
+    #[cfg(feature = "keras")]
+    pub(crate) keras: Option<std::sync::Arc<crate::import::KerasConfig>>,
 }
 
 /// What the model is fed with.

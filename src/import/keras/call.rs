@@ -156,6 +156,9 @@ impl<'a> Reader<'_, 'a> {
             "number" if matches!(self.class, Class::MaskOperation(_)) => return self.number(value),
             _ if value.is_null() => return Ok(()),
             "initial_state" if self.class.is_recurrent() => return self.states(value),
+            "mask" if self.class == Class::Stateless("Softmax") => {
+                "mask the sequence in another way; Softmax takes none"
+            }
             "mask" => return self.masks(value),
             "value_mask" => return self.mask_of(1, value),
             "key_mask" => return self.mask_of(2, value),

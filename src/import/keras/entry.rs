@@ -22,9 +22,8 @@ pub(super) struct Entry<'a> {
     pub built_shape: Option<&'a Value>,
 }
 
-/// The layers of a model, in the order of the file.
-pub(super) fn entries<'a>(file: &str, model: &'a Value) -> Result<Vec<Entry<'a>>> {
-    class::root(file, model)?;
+/// The layers of a model as they stand in the file.
+pub(super) fn listed<'a>(file: &str, model: &'a Value) -> Result<&'a [Value]> {
     // A Sequential of old Keras 2 has the bare list of its layers as configuration.
     let layers = match model.get("config") {
         Some(Value::Array(layers)) => layers,
@@ -34,9 +33,16 @@ pub(super) fn entries<'a>(file: &str, model: &'a Value) -> Result<Vec<Entry<'a>>
         },
         None => return malformed(file, "the model has no config"),
     };
-    if layers.len() > MAX_LAYERS {
-        return malformed(file, format!("has {} layers; at most {MAX_LAYERS} are read", layers.len()));
+    match layers.len() > MAX_LAYERS {
+        true => malformed(file, format!("has {} layers; at most {MAX_LAYERS} are read", layers.len())),
+        false => Ok(layers),
     }
+}
+
+/// The layers of a model, in the order of the file.
+pub(super) fn entries<'a>(file: &str, model: &'a Value) -> Result<Vec<Entry<'a>>> {
+    class::root(file, model)?;
+    let layers = listed(file, model)?;
     let entries: Vec<Entry> =
         layers.iter().enumerate().map(|(index, value)| entry(file, index, value)).collect::<Result<_>>()?;
     let mut names = HashSet::new();
@@ -46,7 +52,8 @@ pub(super) fn entries<'a>(file: &str, model: &'a Value) -> Result<Vec<Entry<'a>>
     }
 }
 
-fn entry<'a>(file: &str, index: usize, value: &'a Value) -> Result<Entry<'a>> {
+/// One of them.
+pub(super) fn entry<'a>(file: &str, index: usize, value: &'a Value) -> Result<Entry<'a>> {
     let own = value.get("name").and_then(Value::as_str);
     let configured = value.pointer("/config/name").and_then(Value::as_str);
     let name = own.or(configured).unwrap_or_default();

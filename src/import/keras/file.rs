@@ -68,8 +68,8 @@ fn format(name: &str, bytes: &[u8]) -> Result<Format> {
     } else if ZIP_SIGNATURES.iter().any(|signature| bytes.starts_with(signature)) {
         Ok(Format::Zip)
     } else {
-        let found = if bytes.is_empty() { "is empty" } else { "is neither" };
-        malformed(name, format!("{found}; expected a .keras archive (zip) or a legacy Keras model (HDF5)"))
+        let found = if bytes.is_empty() { "it is empty" } else { "its first bytes are of neither" };
+        malformed(name, format!("is no .keras archive (zip) and no Keras model or weights in HDF5: {found}"))
     }
 }
 
@@ -87,10 +87,7 @@ impl KerasFile {
 }
 
 fn open_archive(name: &str, bytes: Vec<u8>) -> Result<KerasFile> {
-    let mut archive = match ZipArchive::new(Cursor::new(bytes)) {
-        Ok(archive) => archive,
-        Err(e) => return malformed(name, format!("is no whole zip archive: {e}")),
-    };
+    let mut archive = zip(name, bytes)?;
     let config = member(name, &mut archive, "config.json", MAX_CONFIG_BYTES)?;
     let metadata = member(name, &mut archive, "metadata.json", MAX_CONFIG_BYTES)?;
     let config_label = format!("{name}: config.json");
@@ -102,6 +99,10 @@ fn open_archive(name: &str, bytes: Vec<u8>) -> Result<KerasFile> {
     drop(archive);
     let hdf5 = Hdf5::open(format!("{name}: model.weights.h5"), weights)?;
     Ok(KerasFile { config_label, config, version, weights: WeightFile { hdf5, layout: Layout::Archive } })
+}
+
+fn zip(name: &str, bytes: Vec<u8>) -> Result<ZipArchive<Cursor<Vec<u8>>>> {
+    ZipArchive::new(Cursor::new(bytes)).or_else(|e| malformed(name, format!("is no whole zip archive: {e}")))
 }
 
 /// Reads a member of the archive; what its header says of the size isn't believed.
@@ -137,6 +138,29 @@ fn open_legacy(name: &str, bytes: Vec<u8>) -> Result<KerasFile> {
     let version = hdf5_version(name, &hdf5, "model_weights")?;
     let weights = WeightFile { hdf5, layout: Layout::Legacy("model_weights/") };
     Ok(KerasFile { config_label, config, version, weights })
+}
+
+/// Weights alone, or those of a whole model.
+pub(super) fn open_weights(name: &str, bytes: Vec<u8>) -> Result<WeightFile> {
+    if bytes.len() as u64 > MAX_BYTES {
+        return malformed(name, format!("is larger than {MAX_BYTES} bytes, the most that is read"));
+    }
+    if format(name, &bytes)? == Format::Zip {
+        let weights = member(name, &mut zip(name, bytes)?, "model.weights.h5", MAX_BYTES)?;
+        let hdf5 = Hdf5::open(format!("{name}: model.weights.h5"), weights)?;
+        return Ok(WeightFile { hdf5, layout: Layout::Archive });
+    }
+    let hdf5 = Hdf5::open(name.to_string(), bytes)?;
+    let is_list = |names: Option<Vec<String>>| names.is_some();
+    let layout = match hdf5.has_group("model_weights")? {
+        true => Layout::Legacy("model_weights/"),
+        // Keras 2 lists the layers, in several attributes where there are many.
+        false if is_list(hdf5.texts("", "layer_names")?) || is_list(hdf5.texts("", "layer_names0")?) => {
+            Layout::Legacy("")
+        }
+        false => Layout::Archive,
+    };
+    Ok(WeightFile { hdf5, layout })
 }
 
 /// A configuration that isn't too large.

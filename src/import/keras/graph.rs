@@ -6,10 +6,11 @@ use super::entry::Entry;
 use super::file::Version;
 use super::layer;
 use super::malformed;
-use super::mask_operation::{self, MaskExpressions, Piece};
+use super::mask_operation::{self, Mask, MaskExpressions, Piece};
 use super::order::order;
 use super::recurrent::Built;
 use crate::error::{Error, Result};
+use crate::layer::Reshape;
 use crate::model::{Call as GraphCall, Graph, LayerId, MaskRules, Model, Tensor};
 use serde_json::Value;
 use std::collections::HashMap;
@@ -49,7 +50,8 @@ pub(super) fn build(label: &str, version: Version, config: &Value, entries: &[En
     let outputs =
         outputs.iter().map(|reference| builder.tensor("a model output", reference)).collect::<Result<Vec<_>>>()?;
     let model = builder.graph.build(outputs)?;
-    check_masks(&model, builder.masks, builder.spelled_out, builder.unmasked)?;
+    check_unmasked(&model, builder.unmasked)?;
+    check_spelled_out(&model, builder.masks, builder.spelled_out)?;
     Ok(model)
 }
 
@@ -89,7 +91,7 @@ struct SpelledOut {
     /// The call's place in the model.
     node: usize,
     input: usize,
-    mask: mask_operation::Mask,
+    mask: Mask,
     reference: String,
 }
 
@@ -105,8 +107,8 @@ struct Builder<'a> {
     /// How many calls the graph has.
     calls: usize,
     spelled_out: Vec<SpelledOut>,
-    /// Calls in the graph that can't have masks, and why.
-    unmasked: Vec<(usize, Error)>,
+    /// Layers that can't be called with masks, and why.
+    unmasked: Vec<(String, Error)>,
 }
 
 impl<'a> Builder<'a> {
@@ -241,16 +243,14 @@ impl<'a> Builder<'a> {
 
     fn layer_call(&mut self, node: &Node, step: &mut Step) -> Result<Vec<Tensor>> {
         let reader = self.reader(node);
-        let (ids, unmasked) = match std::mem::replace(step, Step::None) {
+        let ids = match std::mem::replace(step, Step::None) {
             Step::New(built) => self.add(built)?,
-            Step::Called(ids) => (ids, None),
+            Step::Called(ids) => ids,
             Step::None => return malformed(self.label, format!("{reader} can't be found")),
         };
         *step = Step::Called(ids.clone());
-        if let Some(error) = unmasked {
-            self.unmasked.push((self.calls, error));
-        }
         let inputs = self.tensors(&reader, &node.call.inputs)?;
+        let inputs = self.of_one_rank(node, inputs)?;
         let states = self.tensors(&reader, &node.call.initial_state)?;
         let masks = self.call_masks(node)?;
         let call = GraphCall::from(&inputs[..]).masks(&masks);
@@ -261,36 +261,70 @@ impl<'a> Builder<'a> {
         }
     }
 
-    fn add(&mut self, built: Built) -> Result<(Vec<LayerId>, Option<Error>)> {
-        let ids = built.layers.into_iter().map(|layer| self.graph.layer(layer)).collect::<Result<_>>()?;
-        Ok((ids, built.unmasked))
+    /// Gives the inputs of a layer that joins them as many axes: as Keras does, by axes of length one after the batch.
+    fn of_one_rank(&mut self, node: &Node, mut inputs: Vec<Tensor>) -> Result<Vec<Tensor>> {
+        let entry = &self.entries[node.entry];
+        let joins = ["Add", "Subtract", "Multiply", "Average", "Maximum", "Minimum"];
+        let most = inputs.iter().map(|&input| self.graph.axes(input).len()).max().unwrap_or(0);
+        if !matches!(entry.class, Class::Stateless(class) if joins.contains(&class)) {
+            return Ok(inputs);
+        }
+        for (index, input) in inputs.iter_mut().enumerate() {
+            let axes = self.graph.axes(*input);
+            if axes.len() < most {
+                let axes = [&vec![Some(1); most - axes.len()], axes].concat();
+                let name = format!("{}/expand_{}_{index}", entry.name, node.number);
+                let expanded = self.graph.add(Reshape::new(axes).named(name), *input)?;
+                self.calls += 1;
+                *input = *expanded.first().unwrap_or(input);
+            }
+        }
+        Ok(inputs)
+    }
+
+    fn add(&mut self, built: Built) -> Result<Vec<LayerId>> {
+        self.unmasked.extend(built.unmasked.map(|error| (built.layers[0].name().to_string(), error)));
+        built.layers.into_iter().map(|layer| self.graph.layer(layer)).collect()
     }
 
     /// The masks of a call that are arrays; what operations compute the inputs have to carry.
     fn call_masks(&mut self, node: &Node) -> Result<Vec<Option<Tensor>>> {
-        let (reader, layer) = (self.reader(node), self.entries[node.entry].name);
+        let reader = self.reader(node);
         let mut masks = Vec::new();
-        for (input, reference) in node.call.masks.iter().enumerate() {
-            let Some(reference) = reference else {
-                masks.push(None);
-                continue;
-            };
-            let piece = self.piece(&reader, reference)?.clone();
-            let array = match (&piece, self.masks.mask(&self.graph, &piece)) {
-                (Piece::Array(array), _) => Some(*array),
-                (_, Some(Some(mask))) if self.masks.array(&self.graph, mask).is_some() => {
-                    self.masks.array(&self.graph, mask)
-                }
-                (_, Some(mask)) => {
-                    let (node, reference) = (self.calls, reference.layer.to_string());
-                    self.spelled_out.push(SpelledOut { layer: layer.to_string(), node, input, mask, reference });
-                    None
-                }
-                (_, None) => return Err(mask_operation::refused(&self.entries[self.entry(&reader, reference)?])),
-            };
-            masks.push(array);
+        for reference in &node.call.masks {
+            masks.push(match reference {
+                Some(reference) => Some(self.call_mask(&reader, reference)?),
+                None => None,
+            });
         }
-        Ok(masks)
+        let array = |mask: &Option<(Option<Tensor>, _)>| mask.as_ref().and_then(|(array, _)| *array);
+        let arrays: Vec<_> = masks.iter().map(array).collect();
+        // Attention takes a list of masks as a whole: where it doesn't consist of arrays, its inputs have to carry it.
+        let listed = matches!(self.entries[node.entry].class, Class::Stateless("Attention" | "AdditiveAttention"));
+        let as_carried = listed && masks.iter().zip(&arrays).any(|(mask, array)| mask.is_some() && array.is_none());
+        for (input, (mask, array)) in masks.iter().zip(&arrays).enumerate() {
+            let mask = match mask {
+                Some((_, mask)) if as_carried || array.is_none() => *mask,
+                None if as_carried => None,
+                _ => continue,
+            };
+            let reference = node.call.masks[input].as_ref().map_or("None", |reference| reference.layer).to_string();
+            let layer = self.entries[node.entry].name.to_string();
+            self.spelled_out.push(SpelledOut { layer, node: self.calls, input, mask, reference });
+        }
+        Ok(if as_carried { Vec::new() } else { arrays })
+    }
+
+    /// A mask as an array, where it is one, and among the masks that operations compute.
+    fn call_mask(&mut self, reader: &str, reference: &Reference) -> Result<(Option<Tensor>, Mask)> {
+        let piece = self.piece(reader, reference)?.clone();
+        match (&piece, self.masks.mask(&self.graph, &piece)) {
+            (_, Some(Some(mask))) => Ok((self.masks.array(&self.graph, mask), Some(mask))),
+            (_, Some(None)) => Ok((None, None)),
+            // Whether it can be a mask is for the graph to say.
+            (Piece::Array(array), None) => Ok((Some(*array), None)),
+            (_, None) => Err(mask_operation::refused(&self.entries[self.entry(reader, reference)?])),
+        }
     }
 }
 
@@ -335,17 +369,21 @@ impl Calls<'_> {
     }
 }
 
-/// That every mask that the file spells out is the one that the model computes, and that no layer has one that can't.
-fn check_masks(
-    model: &Model,
-    mut expressions: MaskExpressions,
-    spelled_out: Vec<SpelledOut>,
-    unmasked: Vec<(usize, Error)>,
-) -> Result<()> {
+/// That no layer has a mask that can't have one.
+pub(super) fn check_unmasked(model: &Model, unmasked: Vec<(String, Error)>) -> Result<()> {
     let masks = model.masks(|_| false);
-    if let Some((_, error)) = unmasked.into_iter().find(|(node, _)| masks.of_node[*node].iter().any(Option::is_some)) {
-        return Err(error);
+    for (name, error) in unmasked {
+        let mut calls = model.nodes.iter().zip(&masks.of_node);
+        if calls.any(|(node, of)| model.layers[node.layer].layer.name() == name && of.iter().any(Option::is_some)) {
+            return Err(error);
+        }
     }
+    Ok(())
+}
+
+/// That every mask that the file spells out is the one that the model computes.
+fn check_spelled_out(model: &Model, mut expressions: MaskExpressions, spelled_out: Vec<SpelledOut>) -> Result<()> {
+    let masks = model.masks(|_| false);
     let found = expressions.of_model(&masks);
     for SpelledOut { layer, node, input, mask, reference } in spelled_out {
         let carried = masks.of_node[node].get(input).copied().flatten().and_then(|mask| found[mask]);

@@ -1,8 +1,9 @@
 //! Models that Keras saved: `.keras` archives and legacy HDF5 files, of Keras 2 and Keras 3.
 //!
 //! The way of a file: [`file`] takes it apart into the configuration (JSON) and the weights ([`hdf5`]),
-//! [`entry`] lists the layers, [`layer`] and [`arguments`] build them, [`graph`] and [`call`] connect
-//! them, [`weights`] finds each layer's arrays. Everything in a file is untrusted.
+//! [`entry`] lists the layers, [`layer`], [`recurrent`] and [`stateless`] build them, [`graph`] and [`call`] connect
+//! them, [`weights`] finds each layer's arrays in an [`archive`] or a [`legacy`] file. Everything in a file is
+//! untrusted.
 
 mod activation;
 mod archive;
@@ -13,6 +14,7 @@ mod entry;
 mod file;
 mod graph;
 mod hdf5;
+mod inspect;
 mod layer;
 mod legacy;
 mod mask_operation;
@@ -30,19 +32,27 @@ use crate::model::Model;
 use entry::Entry;
 use file::{KerasFile, Version};
 use serde_json::Value;
+use std::fmt;
 use std::path::Path;
+use std::sync::Arc;
+
+pub use inspect::{KerasFileReport, KerasLayerReport, inspect_keras};
 
 impl Model {
     /// Reads a model that Keras saved with its weights: `model.save("model.keras")`, or the legacy
     /// `model.save("model.h5")`, of Keras 3 or Keras 2 (`tf.keras`). The content says which of the two
     /// formats it is, not the file's name.
     ///
-    /// Sequential and functional models of `InputLayer`, `LSTM`, `GRU`, `SimpleRNN` and `Bidirectional`
-    /// are read, with shared layers, several inputs and outputs, and initial states that are tensors.
-    /// Inputs are `[batch, timesteps, features]`, or `[batch, units]` for an initial state; they keep the
-    /// names of the `InputLayer`s, in the order of the Keras model's inputs. The outputs come in the order
-    /// of Keras's flattened list. What only matters in training (dropout, regularizers, initializers,
-    /// the optimizer) is passed over. A number of timesteps that the file fixes stays fixed.
+    /// Sequential and functional models are read, with shared layers, several inputs and outputs, masks, and initial
+    /// states that are tensors. Of which layers: LSTM, GRU, SimpleRNN, RNN of their cells (of several cells as one
+    /// layer for each, named `<layer>/cell_0` and so on), Bidirectional, TimeDistributed, and those of
+    /// [`layer`](crate::layer) that keep no state, such as Dense, Embedding, Masking, Conv1D, BatchNormalization and
+    /// MultiHeadAttention; see [`Error::UnsupportedLayer`] of a file with another one for the full list.
+    ///
+    /// Inputs keep the names of the `InputLayer`s, in the order of the Keras model's inputs; ids and masks are given
+    /// as numbers of the model's type. The outputs come in the order of Keras's flattened list. What only matters in
+    /// training (dropout, regularizers, initializers, the optimizer) is passed over. A number of timesteps that the
+    /// file fixes stays fixed. Masks follow the rules of the Keras that wrote the file.
     ///
     /// # Errors
     /// * [`Error::Io`] where the file can't be read.
@@ -85,13 +95,99 @@ impl Model {
     pub fn from_keras_bytes(name: &str, bytes: Vec<u8>) -> Result<Model> {
         build(KerasFile::open(name, bytes)?)
     }
+
+    /// The model that Keras's `model.to_json()` describes, without weights: they come from
+    /// [`Model::load_keras_weights`], [`Model::set_weights`] or [`Model::initialize`].
+    ///
+    /// # Errors
+    /// As [`Model::from_keras`], without [`Error::Io`] and what concerns weights.
+    ///
+    /// ```
+    /// use birnn::Model;
+    /// let json = r#"{"class_name": "Sequential", "keras_version": "2.15.0", "config": {"name": "sequential", "layers": [
+    ///     {"class_name": "Embedding", "config": {"name": "embedding", "batch_input_shape": [null, null],
+    ///      "input_dim": 100, "output_dim": 8, "mask_zero": true}},
+    ///     {"class_name": "SimpleRNN", "config": {"name": "rnn", "units": 4, "activation": "tanh"}}]}}"#;
+    /// let model = Model::from_keras_config(json)?.initialize(1)?;
+    /// assert_eq!(model.layer_names(), ["embedding", "rnn"]);
+    /// # Ok::<(), birnn::Error>(())
+    /// ```
+    pub fn from_keras_config(json: &str) -> Result<Model> {
+        let config = file::parse_config(CONFIG, json.as_bytes())?;
+        let version = match config.get("keras_version") {
+            Some(version) => file::version(CONFIG, version.as_str())?,
+            // Keras 3 doesn't write its version here, but its dtypes are objects.
+            None if json.contains("\"DTypePolicy\"") => Version::Keras3,
+            None => Version::Unknown,
+        };
+        from_config(CONFIG, version, config)
+    }
+
+    /// Reads the weights of a file into the model, which has to come from the configuration of the same Keras model:
+    /// from [`Model::from_keras_config`] or [`Model::from_keras`]. The file is Keras's `model.save_weights(...)`
+    /// (`.weights.h5`, or the legacy `.h5` of Keras 2) or a whole saved model.
+    ///
+    /// # Errors
+    /// As [`Model::from_keras`]; [`Error::Graph`] where the model wasn't built from a configuration of Keras's.
+    ///
+    /// ```
+    /// use birnn::Model;
+    /// let mut model = Model::from_keras("tests/fixtures/keras/notebook_lstm1.keras")?;
+    /// model.load_keras_weights("tests/fixtures/keras/notebook_lstm1_keras3.h5")?;
+    /// # Ok::<(), birnn::Error>(())
+    /// ```
+    pub fn load_keras_weights(&mut self, path: impl AsRef<Path>) -> Result<()> {
+        let path = path.as_ref();
+        self.load_keras_weights_bytes(&path.display().to_string(), file::read(path)?)
+    }
+
+    /// [`Model::load_keras_weights`] on a file's content; `name` stands for the file in messages.
+    ///
+    /// # Errors
+    /// As [`Model::load_keras_weights`], without [`Error::Io`].
+    ///
+    /// ```
+    /// use birnn::Model;
+    /// let mut model = Model::from_keras("tests/fixtures/keras/notebook_lstm1.keras")?;
+    /// assert!(model.load_keras_weights_bytes("notes.txt", b"plain text".to_vec()).is_err());
+    /// # Ok::<(), birnn::Error>(())
+    /// ```
+    pub fn load_keras_weights_bytes(&mut self, name: &str, bytes: Vec<u8>) -> Result<()> {
+        let Some(keras) = self.keras.clone() else {
+            return Err(Error::Graph(
+                "weights are only read into a model from Model::from_keras_config or Model::from_keras; use Model::set_weights".into(),
+            ));
+        };
+        let entries = entry::entries(CONFIG, &keras.0)?;
+        weights::load(&mut file::open_weights(name, bytes)?, self, &entries)
+    }
+}
+
+/// A configuration without a file, in messages.
+const CONFIG: &str = "the model's configuration";
+
+/// The configuration that a model was built from.
+pub(crate) struct KerasConfig(Value);
+
+impl fmt::Debug for KerasConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("KerasConfig(…)")
+    }
 }
 
 fn build(mut file: KerasFile) -> Result<Model> {
     let config = std::mem::take(&mut file.config);
-    let entries = entry::entries(&file.config_label, &config)?;
-    let mut model = network(&file.config_label, file.version, &config, &entries)?;
-    weights::load(&mut file.weights, &mut model, &entries)?;
+    let mut model = from_config(&file.config_label, file.version, config)?;
+    if let Some(keras) = model.keras.clone() {
+        weights::load(&mut file.weights, &mut model, &entry::entries(&file.config_label, &keras.0)?)?;
+    }
+    Ok(model)
+}
+
+/// The model of a configuration, without weights.
+fn from_config(label: &str, version: Version, config: Value) -> Result<Model> {
+    let mut model = network(label, version, &config, &entry::entries(label, &config)?)?;
+    model.keras = Some(Arc::new(KerasConfig(config)));
     Ok(model)
 }
 

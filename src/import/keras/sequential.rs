@@ -4,7 +4,7 @@ use super::arguments::Arguments;
 use super::class::Class;
 use super::entry::Entry;
 use super::file::Version;
-use super::graph::graph;
+use super::graph::{check_unmasked, graph};
 use super::{layer, malformed, shown};
 use crate::error::{Error, Result};
 use crate::model::Model;
@@ -22,7 +22,7 @@ pub(super) fn build(label: &str, version: Version, config: &Value, entries: &[En
     let mut graph = graph(version);
     let (name, axes) = input(label, version, config, first)?;
     let mut outputs = vec![graph.input(&name, &axes)?];
-    let (mut calls, mut unmasked) = (0, Vec::new());
+    let mut unmasked = Vec::new();
     for (entry, built) in rest.iter().zip(layers) {
         if outputs.len() != 1 {
             return Err(Error::Graph(format!(
@@ -31,22 +31,18 @@ pub(super) fn build(label: &str, version: Version, config: &Value, entries: &[En
                 outputs.len()
             )));
         }
-        unmasked.extend(built.unmasked.map(|error| (calls, error)));
+        unmasked.extend(built.unmasked.map(|error| (built.layers[0].name().to_string(), error)));
         let mut states = Vec::new();
         for layer in built.layers {
             let mut results = graph.add(layer, outputs[0])?;
-            calls += 1;
             states.extend(results.split_off(1));
             outputs = results;
         }
         outputs.extend(states);
     }
     let model = graph.build(outputs)?;
-    let masks = model.masks(|_| false);
-    match unmasked.into_iter().find(|(call, _)| masks.of_node[*call].iter().any(Option::is_some)) {
-        Some((_, error)) => Err(error),
-        None => Ok(model),
-    }
+    check_unmasked(&model, unmasked)?;
+    Ok(model)
 }
 
 /// The input's name and axes: of the `InputLayer`, otherwise from wherever Keras wrote the shape.

@@ -288,10 +288,21 @@ fn additive_attention(arguments: &Arguments, causal: bool) -> Result<Layer> {
 fn multi_head_attention(arguments: &Arguments, causal: bool) -> Result<Layer> {
     // Keras 2 writes the shapes that it was built for; here they come from the call.
     let shapes = ["query_shape", "key_shape", "value_shape"];
-    let sizes = ["num_heads", "key_dim", "value_dim", "use_bias", "output_shape", "attention_axes", "dropout"];
-    arguments.check_others(&[&sizes[..], &shapes[..]].concat())?;
+    let sizes = ["num_heads", "key_dim", "value_dim", "use_bias", "output_shape", "attention_axes"];
+    let others = ["dropout", "sliding_window"];
+    arguments.check_others(&[&sizes[..], &shapes, &others].concat())?;
     if let Some(axes) = arguments.get("attention_axes").filter(|axes| axes.as_array() != Some(&vec![1.into()])) {
         return arguments.unsupported("attention_axes", axes, "only attention over time is supported: leave it None");
+    }
+    if let Some(window) = arguments.get("sliding_window") {
+        return arguments.unsupported("sliding_window", window, "every query sees all values here: leave it None");
+    }
+    if let Some(shape) = arguments.get("output_shape").filter(|shape| shape.as_array().is_some_and(|s| s.len() != 1)) {
+        return arguments.unsupported(
+            "output_shape",
+            shape,
+            "only one axis is supported; put a Reshape behind the layer",
+        );
     }
     let layer = MultiHeadAttention::new(arguments.size("num_heads")?, arguments.size("key_dim")?)
         .value_dim(arguments.optional_size("value_dim")?)

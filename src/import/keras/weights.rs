@@ -47,13 +47,13 @@ pub(super) fn load(file: &mut WeightFile, model: &mut Model, entries: &[Entry]) 
     let by_name: HashMap<String, (&Entry, usize)> = entries.iter().flat_map(names).collect();
     for built in &mut model.layers {
         let name = built.layer.name().to_string();
+        if built.layer.weight_specs(&built.inputs).is_empty() {
+            continue;
+        }
         let Some(&(entry, cell)) = by_name.get(&name) else {
             return malformed(file.hdf5.label(), format!("layer {name:?}: it isn't one of the configuration's"));
         };
         let slots = slots(built, entry, cell);
-        if slots.is_empty() {
-            continue;
-        }
         let Some(group) = groups.get(entry.name) else {
             return malformed(file.hdf5.label(), format!("layer {name:?}: it has no group of weights"));
         };

@@ -1,0 +1,115 @@
+//! What a model consists of, for people: as Keras's `model.summary()`.
+
+use super::Model;
+use std::fmt;
+
+/// A model's inputs and layers, in the order in which they run, as Keras's `model.summary()`; it prints as a table.
+///
+/// ```
+/// use birnn::{Dense, Gru, Layer, Model};
+/// let layers: [Layer; 2] = [Gru::new(8).into(), Dense::new(3).into()];
+/// let summary = Model::sequential(2, layers)?.summary();
+/// let row = &summary.rows[1];
+/// assert_eq!((row.name.as_str(), row.class_name, row.parameters), ("gru", "GRU", 288));
+/// assert_eq!(row.output_shapes, [[None, Some(8)]]); // None is any batch
+/// assert_eq!(summary.parameters, 288 + 27);
+/// println!("{summary}");
+/// # Ok::<(), birnn::Error>(())
+/// ```
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Summary {
+    /// A row for each input, then for each layer.
+    pub rows: Vec<SummaryRow>,
+    /// How many numbers all weights are.
+    pub parameters: usize,
+}
+
+/// An input or a layer of a model.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct SummaryRow {
+    /// Its name.
+    pub name: String,
+    /// Its Keras class; `InputLayer` for an input.
+    pub class_name: &'static str,
+    /// The shape of each array that it returns, at its first call; `None` is any length. The first axis is the batch.
+    pub output_shapes: Vec<Vec<Option<usize>>>,
+    /// How many numbers its weights are.
+    pub parameters: usize,
+    /// The names of the inputs and layers that it reads, at its first call: its arrays, initial states and masks.
+    pub connected_to: Vec<String>,
+}
+
+impl Model {
+    /// The model's inputs and layers with their shapes and numbers of weights: see [`Summary`].
+    pub fn summary(&self) -> Summary {
+        let inputs = self.inputs.iter().map(|input| SummaryRow {
+            name: input.name.clone(),
+            class_name: "InputLayer",
+            output_shapes: vec![self.shape_of(input.tensor)],
+            parameters: 0,
+            connected_to: Vec::new(),
+        });
+        let layers = (0..self.layers.len()).map(|layer| self.layer_row(layer));
+        let rows: Vec<SummaryRow> = inputs.chain(layers).collect();
+        let parameters = rows.iter().fold(0usize, |sum, row| sum.saturating_add(row.parameters));
+        Summary { rows, parameters }
+    }
+
+    fn shape_of(&self, tensor: usize) -> Vec<Option<usize>> {
+        std::iter::once(None).chain(self.tensors[tensor].shape.iter().copied()).collect()
+    }
+
+    fn layer_row(&self, index: usize) -> SummaryRow {
+        let built = &self.layers[index];
+        let size = |shape: &[usize]| shape.iter().fold(1usize, |product, &n| product.saturating_mul(n));
+        let weights = built.layer.weight_specs(&built.inputs);
+        let first = self.nodes.iter().find(|node| node.layer == index);
+        let read = first.map_or(vec![], |node| {
+            let masks = node.masks.iter().flatten();
+            node.inputs.iter().chain(&node.initial_state).chain(masks).copied().collect()
+        });
+        let mut connected_to: Vec<String> = Vec::new();
+        for name in read.into_iter().map(|tensor| &self.tensors[tensor].source) {
+            if !connected_to.contains(name) {
+                connected_to.push(name.clone());
+            }
+        }
+        SummaryRow {
+            name: built.layer.name().to_string(),
+            class_name: built.layer.class_name(),
+            output_shapes: first.map_or(vec![], |node| node.results.iter().map(|&t| self.shape_of(t)).collect()),
+            parameters: weights.iter().fold(0usize, |sum, weight| sum.saturating_add(size(&weight.shape))),
+            connected_to,
+        }
+    }
+}
+
+impl SummaryRow {
+    /// The shapes as Keras prints them: `(None, 8)`.
+    pub fn shapes(&self) -> String {
+        let axis = |axis: &Option<usize>| axis.map_or("None".to_string(), |n| n.to_string());
+        let shape = |axes: &Vec<Option<usize>>| format!("({})", axes.iter().map(axis).collect::<Vec<_>>().join(", "));
+        self.output_shapes.iter().map(shape).collect::<Vec<_>>().join(", ")
+    }
+}
+
+impl fmt::Display for Summary {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let titles = ["Layer (type)", "Output Shape", "Param #", "Connected to"].map(String::from);
+        let cells = |row: &SummaryRow| {
+            let name = format!("{} ({})", row.name, row.class_name);
+            [name, row.shapes(), row.parameters.to_string(), row.connected_to.join(", ")]
+        };
+        let lines: Vec<[String; 4]> = std::iter::once(titles).chain(self.rows.iter().map(cells)).collect();
+        let width = |column: usize| lines.iter().map(|line| line[column].chars().count()).max().unwrap_or(0);
+        let [name, shape, parameters] = [0, 1, 2].map(width);
+        for line in &lines {
+            let [a, b, c, d] = line;
+            let line = format!("{a:name$}  {b:shape$}  {c:>parameters$}  {d}");
+            writeln!(f, "{}", line.trim_end())?;
+        }
+        write!(f, "Total params: {}", self.parameters)
+    }
+}
