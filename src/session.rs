@@ -65,12 +65,13 @@ impl Session {
     /// Where the inputs don't fit the model, the GPU is lost or memory runs out. Except after
     /// [`Error::DeviceLost`](crate::Error::DeviceLost) the session can be used again.
     pub fn run<'a>(&mut self, inputs: impl Into<Inputs<'a, f32>>) -> Result<Outputs> {
-        let bound = self.bind(inputs.into())?;
-        match &mut self.runner {
+        let (bound, timesteps) = self.bind(inputs.into())?;
+        let outputs = match &mut self.runner {
             Runner::Cpu(carried) => reference::run_bound(&self.model, &bound, carried),
             #[cfg(feature = "gpu")]
             Runner::Gpu(session) => session.run(&self.model, &bound),
-        }
+        };
+        Ok(padded(outputs?, timesteps))
     }
 
     /// Runs the model without blocking the thread while the GPU computes. Needs no particular executor.
@@ -89,12 +90,13 @@ impl Session {
     /// # Ok::<(), birnn::Error>(())
     /// ```
     pub async fn run_async<'a>(&mut self, inputs: impl Into<Inputs<'a, f32>>) -> Result<Outputs> {
-        let bound = self.bind(inputs.into())?;
-        match &mut self.runner {
+        let (bound, timesteps) = self.bind(inputs.into())?;
+        let outputs = match &mut self.runner {
             Runner::Cpu(carried) => reference::run_bound(&self.model, &bound, carried),
             #[cfg(feature = "gpu")]
             Runner::Gpu(session) => session.run_async(&self.model, &bound).await,
-        }
+        };
+        Ok(padded(outputs?, timesteps))
     }
 
     /// Makes stateful layers start from zeros again, as Keras's `reset_states()`. Otherwise they start from the states
@@ -122,16 +124,18 @@ impl Session {
         }
     }
 
-    /// Checks the inputs; a stateful model's against the batch whose states it holds.
-    fn bind<'a>(&mut self, inputs: Inputs<'a, f32>) -> Result<Bound<'a, f32>> {
-        let bound = self.model.bind(inputs)?;
+    /// Checks the inputs; a stateful model's against the batch whose states it holds. Returns them without what is
+    /// padding in every row, and then the timesteps that the outputs are to have.
+    fn bind<'a>(&mut self, inputs: Inputs<'a, f32>) -> Result<(Bound<'a, f32>, Option<usize>)> {
+        let mut bound = self.model.bind(inputs)?;
         if self.model.is_stateful() {
             let expected = *self.carried_batch.get_or_insert(bound.batch);
             if bound.batch != expected {
                 return Err(Error::StatefulBatch { found: bound.batch, expected });
             }
         }
-        Ok(bound)
+        let timesteps = self.model.without_padding(&mut bound)?;
+        Ok((bound, timesteps))
     }
 
     /// What the last call asked of the GPU.
@@ -151,5 +155,12 @@ impl Session {
     /// The model that it runs.
     pub fn model(&self) -> &Model {
         &self.model
+    }
+}
+
+fn padded(outputs: Outputs, timesteps: Option<usize>) -> Outputs {
+    match timesteps {
+        Some(timesteps) => outputs.with_padding(timesteps),
+        None => outputs,
     }
 }

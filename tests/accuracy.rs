@@ -1,5 +1,5 @@
 //! How exact the results are, beside Keras's own in f32: each compared with Keras in f64, over every layer fixture.
-//! Writes the table of `docs/ACCURACY.md` to `target/accuracy.md`.
+//! Writes the table to `target/accuracy.md`, and with `BIRNN_WRITE_DOCS=1` to `docs/ACCURACY.md`.
 #![cfg(feature = "keras")]
 
 mod common;
@@ -13,11 +13,25 @@ use birnn::{Device, Model};
 use layers::{Case, Ulps, cases};
 use std::collections::BTreeMap;
 use std::fmt::Write;
+use std::path::Path;
 
-/// No result may be further from Keras in f64 than this many times Keras in f32 is …
+/// In no case may the largest error be more than this many times Keras's …
 const FACTOR: f64 = 2.0;
-/// … and this many ulps: where Keras happens to round to the exact value, as in a sum of two, no factor is enough.
-const ALLOWANCE: f64 = 2.0;
+/// … and this many ulps: of a few values all may happen to round well in Keras, and then no factor is enough.
+const ALLOWANCE: f64 = 4.0;
+/// Over all cases of a layer the mean error may not be more than `FACTOR` times Keras's and this many ulps.
+const MEAN_ALLOWANCE: f64 = 0.05;
+
+const HEAD: &str = "\
+# Accuracy
+
+Largest and mean error of the models of `tests/fixtures/layers`, by the layer that each is about: Keras's results in
+f32 and birnn's, compared with what Keras computes in f64. An error is counted in ulps, units of the last place of an
+f32; a value that is smaller than the mean size of its array counts as that large. Written by `tests/accuracy.rs`,
+which also fails where birnn is less exact than Keras: where in a case the largest error is more than twice Keras's and
+4 ulps, or over a layer's cases the mean more than twice Keras's and 0.05 ulps.
+
+";
 
 /// The errors of a layer's cases.
 #[derive(Default)]
@@ -28,22 +42,17 @@ struct Row {
     ours: Vec<Ulps>,
 }
 
-/// The errors of one case's outputs, all together: Keras's f32 and ours; and what is too far off.
-fn measure(case: &Case, model: &Model, device: &Device) -> Result<(Ulps, Ulps, Vec<String>), String> {
+/// The errors of one case's outputs, all together: Keras's in f32 and ours.
+fn measure(case: &Case, model: &Model, device: &Device) -> Result<(Ulps, Ulps), String> {
     let calls = case.run(device, model).map_err(|e| e.to_string())?;
-    let (mut keras, mut ours, mut failures) = (Ulps::default(), Ulps::default(), Vec::new());
-    for (c, (outputs, call)) in calls.iter().zip(&case.calls).enumerate() {
-        for (o, (found, exact)) in outputs.iter().zip(&call.exact).enumerate() {
-            let of_keras = Ulps::between(&call.outputs[o], exact);
-            let of_ours = Ulps::between(found, exact);
-            if of_ours.max > FACTOR * of_keras.max + ALLOWANCE {
-                let (ours, keras) = (of_ours.max, of_keras.max);
-                failures.push(format!("{} call {c} output {o}: {ours:.1} ulps, Keras {keras:.1}", case.name));
-            }
-            (keras, ours) = (keras.and(of_keras), ours.and(of_ours));
+    let (mut keras, mut ours) = (Ulps::default(), Ulps::default());
+    for (outputs, call) in calls.iter().zip(&case.calls) {
+        for ((found, of_keras), exact) in outputs.iter().zip(&call.outputs).zip(&call.exact) {
+            keras = keras.and(Ulps::between(of_keras, exact));
+            ours = ours.and(Ulps::between(found, exact));
         }
     }
-    Ok((keras, ours, failures))
+    Ok((keras, ours))
 }
 
 fn table(rows: &BTreeMap<String, Row>, backends: &[String]) -> String {
@@ -86,8 +95,10 @@ fn no_result_is_less_exact_than_twice_kerass() {
         };
         for (index, (name, device)) in backends.iter().enumerate() {
             match measure(case, &model, device) {
-                Ok((keras, ours, too_far)) => {
-                    failures.extend(too_far.into_iter().map(|place| format!("{name}: {place}")));
+                Ok((keras, ours)) => {
+                    if ours.max > FACTOR * keras.max + ALLOWANCE {
+                        failures.push(format!("{name}: {}: {:.1} ulps, Keras {:.1}", case.name, ours.max, keras.max));
+                    }
                     row.ours[index] = row.ours[index].and(ours);
                     if index == 0 {
                         row.keras = row.keras.and(keras);
@@ -98,8 +109,20 @@ fn no_result_is_less_exact_than_twice_kerass() {
         }
     }
     let names: Vec<String> = backends.into_iter().map(|(name, _)| name).collect();
+    for (layer, row) in &rows {
+        for (name, ours) in names.iter().zip(&row.ours) {
+            if ours.mean() > FACTOR * row.keras.mean() + MEAN_ALLOWANCE {
+                failures.push(format!("{name}: {layer}: mean {:.2} ulps, Keras {:.2}", ours.mean(), row.keras.mean()));
+            }
+        }
+    }
     let table = table(&rows, &names);
     println!("{table}");
-    std::fs::write(concat!(env!("CARGO_MANIFEST_DIR"), "/target/accuracy.md"), table).unwrap();
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    std::fs::write(root.join("target/accuracy.md"), &table).unwrap();
+    if std::env::var_os("BIRNN_WRITE_DOCS").is_some() {
+        std::fs::create_dir_all(root.join("docs")).unwrap();
+        std::fs::write(root.join("docs/ACCURACY.md"), HEAD.to_string() + &table).unwrap();
+    }
     assert!(failures.is_empty(), "{} failures\n{}", failures.len(), failures.join("\n"));
 }

@@ -2,7 +2,7 @@ use super::Model;
 use crate::error::{Error, Result};
 use crate::layer::{Direction, Kind, Layer};
 use crate::reference::Real;
-use ndarray::{Array2, ArrayView, ArrayView2, ArrayView3, ArrayViewD, Dimension};
+use ndarray::{Array2, ArrayView, ArrayView2, ArrayView3, ArrayViewD, Axis, Dimension, Slice};
 
 /// What a call of a model reads: its inputs, and the initial states of its layers (zeros where not given).
 ///
@@ -77,7 +77,8 @@ impl<'a, F> Inputs<'a, F> {
         self.masked(MaskInput::Mask(mask.to_owned()))
     }
 
-    /// [`Inputs::mask`] of sequences filled up at the end: how many timesteps of each row count.
+    /// [`Inputs::mask`] of sequences filled up at the end: how many timesteps of each row count. In a model of recurrent
+    /// layers only, the work follows the longest row.
     pub fn lengths(self, lengths: &[usize]) -> Inputs<'a, F> {
         self.masked(MaskInput::Lengths(lengths.to_vec()))
     }
@@ -147,6 +148,8 @@ pub(crate) struct Bound<'a, F> {
     pub shapes: Vec<Vec<usize>>,
     /// The mask of each input of the model, where the call gives it: `[batch, timesteps]`.
     pub masks: Vec<Option<Array2<bool>>>,
+    /// For an input whose lengths are given the longest.
+    longest: Vec<Option<usize>>,
     /// For each node its initial states in Keras's order, where the call gives them.
     pub states: Vec<Vec<Option<ArrayView2<'a, F>>>>,
 }
@@ -168,9 +171,34 @@ impl Model {
         }
         let input_shapes: Vec<_> = inputs.arrays.iter().map(|array| &array.shape()[1..]).collect();
         let shapes = self.shapes(&input_shapes)?;
+        let mut longest = vec![None; self.inputs.len()];
+        for (index, mask) in &inputs.masks {
+            if let MaskInput::Lengths(lengths) = mask {
+                longest[*index] = lengths.iter().copied().max();
+            }
+        }
         let masks = self.bind_masks(inputs.masks, &inputs.arrays)?;
         let states = self.bind_states(inputs.states, batch)?;
-        Ok(Bound { batch, arrays: inputs.arrays, shapes, masks, states })
+        Ok(Bound { batch, arrays: inputs.arrays, shapes, masks, longest, states })
+    }
+
+    /// Leaves out the timesteps that are padding in every row but the first of them, where that one stands for the
+    /// others: recurrent layers do nothing there but repeat an output. Returns the timesteps that the outputs are to have.
+    pub(crate) fn without_padding<F: Real>(&self, bound: &mut Bound<'_, F>) -> Result<Option<usize>> {
+        let sequences: Vec<_> = (0..self.inputs.len()).filter(|&i| bound.arrays[i].ndim() > 2).collect();
+        let [input] = sequences[..] else { return Ok(None) };
+        let timesteps = bound.arrays[input].shape()[1];
+        let kept = bound.longest[input].map_or(timesteps, |longest| longest + 1);
+        if kept >= timesteps || !self.layers.iter().all(|built| repeats_at_padding(&built.layer)) {
+            return Ok(None);
+        }
+        bound.arrays[input].slice_axis_inplace(Axis(1), Slice::from(..kept));
+        if let Some(mask) = &mut bound.masks[input] {
+            mask.slice_axis_inplace(Axis(1), Slice::from(..kept));
+        }
+        let input_shapes: Vec<_> = bound.arrays.iter().map(|array| &array.shape()[1..]).collect();
+        bound.shapes = self.shapes(&input_shapes)?;
+        Ok(Some(timesteps))
     }
 
     /// Checks one input's shape.
@@ -335,6 +363,15 @@ impl Model {
                 }
             }
         }
+    }
+}
+
+/// Whether a layer that reads padding at the end of time gives the same output at each timestep of it.
+fn repeats_at_padding(layer: &Layer) -> bool {
+    match layer {
+        Layer::Feedforward(_) => false,
+        Layer::Recurrent(layer) => !(layer.go_backwards() && layer.return_sequences()),
+        Layer::Bidirectional(layer) => !layer.forward().go_backwards(),
     }
 }
 

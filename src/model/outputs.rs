@@ -1,6 +1,6 @@
 use crate::error::{Error, Result};
 use crate::layer::Direction;
-use ndarray::{ArrayD, ArrayView2, Ix2};
+use ndarray::{Array3, ArrayD, ArrayView2, Ix2};
 use std::fmt;
 
 /// What an array of a model is.
@@ -63,6 +63,22 @@ impl<F> Outputs<F> {
     /// `list` is never empty: a model has an output.
     pub(crate) fn new(list: Vec<Output<F>>) -> Outputs<F> {
         Outputs { list }
+    }
+
+    /// Sequences get this many timesteps, their last one repeated.
+    pub(crate) fn with_padding(self, timesteps: usize) -> Outputs<F>
+    where
+        F: Clone,
+    {
+        let padded = |output: Output<F>| {
+            let found = output.array.shape().to_vec();
+            let [batch, computed, features] = found[..] else { return output };
+            let places = (batch, timesteps, features);
+            let at =
+                |(row, t, feature): (usize, usize, usize)| output.array[[row, t.min(computed - 1), feature]].clone();
+            Output { array: Array3::from_shape_fn(places, at).into_dyn(), ..output }
+        };
+        Outputs { list: self.list.into_iter().map(padded).collect() }
     }
 
     /// Every array, in Keras's list order.

@@ -132,17 +132,46 @@ impl Case {
 
     /// Why the model is one that birnn refuses.
     pub fn unsupported(&self) -> Option<&'static str> {
-        UNSUPPORTED.iter().find(|(pattern, _)| self.name == *pattern || starts_with(&self.name, pattern)).map(|e| e.1)
+        UNSUPPORTED.iter().find(|(pattern, _)| fits(&self.name, pattern)).map(|entry| entry.1)
     }
 }
 
-/// Whether the pattern ends in `*` and the name starts with what is before it.
-fn starts_with(name: &str, pattern: &str) -> bool {
-    pattern.strip_suffix('*').is_some_and(|start| name.starts_with(start))
+/// Whether a name is this pattern, in which a `*` at either end stands for anything.
+fn fits(name: &str, pattern: &str) -> bool {
+    match (pattern.strip_prefix('*'), pattern.strip_suffix('*')) {
+        (Some(_), Some(_)) => name.contains(pattern.trim_matches('*')),
+        (Some(end), None) => name.ends_with(end),
+        (None, Some(start)) => name.starts_with(start),
+        (None, None) => name == pattern,
+    }
 }
 
 /// Cases that are refused, each with what birnn lacks.
-pub const UNSUPPORTED: &[(&str, &str)] = &[];
+pub const UNSUPPORTED: &[(&str, &str)] = &[
+    ("*depthwise_conv1d*", "the layer"),
+    ("*separable_conv1d*", "the layer"),
+    ("*group_normalization*", "the layer"),
+    ("*group_query*", "the layer"),
+    ("layer_dot_*", "the layer"),
+    ("mask_join_dot_both", "the layer"),
+    ("*_glu", "the activation glu, which halves the features"),
+    ("*_sparsemax", "the activation sparsemax"),
+    ("*_channels_first", "data_format channels_first"),
+    ("*_scores", "return_attention_scores"),
+    ("*_attention_mask", "attention_mask: a mask is [batch, timesteps]"),
+    ("layer_softmax_mask", "mask: a mask is [batch, timesteps]"),
+    ("layer_softmax_axes", "more than one axis"),
+    ("*_ranks", "arrays of different ranks"),
+    ("mask_join_broadcast_*", "arrays of different ranks"),
+    ("layer_embedding_1d", "an input of [batch]"),
+    ("layer_batch_normalization_renorm", "renorm"),
+    ("layer_layer_normalization_rms", "rms_scaling"),
+    ("layer_multi_head_4d*", "attention_axes other than time"),
+    ("layer_multi_head_gate", "use_gate"),
+    ("layer_multi_head_window*", "sliding_window"),
+    ("layer_multi_head_output_shape_2d", "an output_shape of two axes"),
+    ("mask_unroll_zero_output_back_quirk", "unroll, go_backwards and zero_output_for_mask together"),
+];
 
 /// The largest difference of each output from Keras, relative to `max(1, |value|)`, with the output's place.
 pub type Errors = Vec<(String, f64)>;
