@@ -2,6 +2,9 @@
 #![cfg(feature = "keras")]
 
 mod common;
+#[cfg(feature = "gpu")]
+#[path = "common/device.rs"]
+mod device;
 #[path = "common/layers.rs"]
 mod layers;
 
@@ -49,6 +52,13 @@ fn every_case_computes_what_keras_computed() {
 #[test]
 fn every_case_is_exact_in_f64() {
     compare(f64_tolerance, |model, case| errors_f64(case, model));
+}
+
+#[cfg(feature = "gpu")]
+#[test]
+fn every_case_on_the_gpu_computes_what_keras_computed() {
+    let Some(device) = device::open(device::options()) else { return };
+    compare(|_| F32_TOLERANCE, |model, case| errors_f32(case, model, &device));
 }
 
 /// What birnn lacks is refused with an error that says so, and never computed wrongly.
