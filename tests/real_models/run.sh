@@ -23,5 +23,5 @@ $pip download --no-deps --dest "$work" asmscan-bilstm==1.0.0 || not_run "PyPI ca
 $pip install tensorflow-cpu==2.15.1 tf_keras==2.15.1 "numpy<2" ||
     $pip install tensorflow-cpu tf_keras || not_run "TensorFlow can't be installed"
 
-cargo build --quiet --release --locked --features cli
-"$work/venv/bin/python" tests/real_models/compare.py "$work"/asmscan_bilstm-*.whl target/release/birnn "$work"
+cargo build --quiet --locked --all-features
+"$work/venv/bin/python" tests/real_models/compare.py "$work"/asmscan_bilstm-*.whl target/debug/birnn "$work"

@@ -2,6 +2,7 @@
 
 mod demo;
 mod devices;
+mod inspect;
 mod npy;
 mod run;
 mod show;
@@ -27,6 +28,8 @@ struct Cli {
 enum Command {
     /// Run a .keras or .h5 model on .npy arrays and print what it returns.
     Run(run::RunArgs),
+    /// Print a model's layers, shapes and parameters; of a file that can't be loaded every layer that isn't supported.
+    Inspect(inspect::InspectArgs),
     /// List the GPU adapters and their limits, and say which one is used and why.
     Devices(devices::DevicesArgs),
     /// Run the notebook's four programs (lstm1, lstm2, gru1, gru2) and compare them with the f64 reference.
@@ -77,6 +80,7 @@ fn main() -> ExitCode {
 fn dispatch(command: &Command, out: &mut impl Write) -> Result<ExitCode> {
     match command {
         Command::Run(args) => run::run(args, out),
+        Command::Inspect(args) => inspect::inspect(args, out),
         Command::Devices(args) => devices::devices(args, out),
         Command::Demo(args) => demo::demo(args, out),
     }

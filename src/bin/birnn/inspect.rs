@@ -1,0 +1,54 @@
+//! `birnn inspect`
+
+use anyhow::{Context, Result};
+use birnn::{KerasFileReport, Summary, inspect_keras};
+use clap::Args;
+use comfy_table::{Table, presets::UTF8_FULL_CONDENSED};
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+#[derive(Debug, Args)]
+pub struct InspectArgs {
+    /// The model: a .keras or legacy .h5 file that Keras saved.
+    model: PathBuf,
+}
+
+pub fn inspect(args: &InspectArgs, out: &mut impl Write) -> Result<ExitCode> {
+    let name = args.model.display();
+    let report = inspect_keras(&args.model).with_context(|| format!("{name}"))?;
+    match &report.model {
+        Ok(model) => {
+            let summary = model.summary();
+            writeln!(out, "{}\nTotal params: {}", rows(&summary), summary.parameters)?;
+            writeln!(out, "Outputs: {}", model.output_names().join(", "))?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Err(_) => {
+            writeln!(out, "{}", problems(&report))?;
+            report.model.map(|_| ExitCode::SUCCESS).with_context(|| format!("{name} can't be run"))
+        }
+    }
+}
+
+/// As Keras's `model.summary()`.
+fn rows(summary: &Summary) -> Table {
+    let mut table = Table::new();
+    table.load_style(UTF8_FULL_CONDENSED).set_header(["Layer (type)", "Output Shape", "Param #", "Connected to"]);
+    for row in &summary.rows {
+        let name = format!("{} ({})", row.name, row.class_name);
+        table.add_row([name, row.shapes(), row.parameters.to_string(), row.connected_to.join(", ")]);
+    }
+    table
+}
+
+/// Every layer of a file that can't be loaded, with what is wrong with it.
+fn problems(report: &KerasFileReport) -> Table {
+    let mut table = Table::new();
+    table.load_style(UTF8_FULL_CONDENSED).set_header(["Layer (type)", "Supported"]);
+    for layer in &report.layers {
+        let supported = layer.problem.as_ref().map_or("yes".to_string(), |problem| format!("no: {problem}"));
+        table.add_row([format!("{} ({})", layer.name, layer.class_name), supported]);
+    }
+    table
+}
