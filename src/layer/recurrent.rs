@@ -158,6 +158,14 @@ impl Recurrent {
         self.weights.as_deref()
     }
 
+    /// The same layer in the other direction, or with the other outputs at masked timesteps.
+    #[cfg_attr(not(feature = "keras"), allow(dead_code))]
+    pub(crate) fn with_flags(mut self, go_backwards: bool, zero_output_for_mask: bool) -> Recurrent {
+        self.go_backwards = go_backwards;
+        self.zero_output_for_mask = zero_output_for_mask;
+        self
+    }
+
     pub(super) fn weight_names(&self) -> Vec<&'static str> {
         let mut names = vec!["kernel", "recurrent_kernel"];
         names.extend(self.use_bias.then_some("bias"));

@@ -251,11 +251,16 @@ impl Graph {
         (index < self.tensors.len()).then_some(Tensor(index))
     }
 
-    /// How many states a layer has.
+    /// How many states one direction of a layer has.
     #[cfg_attr(not(feature = "keras"), allow(dead_code))]
-    pub(crate) fn states(&self, layer: LayerId) -> usize {
-        let layer = self.layers.get(layer.0).map(|(layer, _)| layer.directions()).unwrap_or_default();
-        layer.iter().map(|(_, layer)| layer.cell().states()).sum()
+    pub(crate) fn cell_states(&self, layer: LayerId) -> usize {
+        let directions = self.layers.get(layer.0).map(|(layer, _)| layer.directions()).unwrap_or_default();
+        directions.first().map_or(0, |(_, layer)| layer.cell().states())
+    }
+
+    #[cfg_attr(not(feature = "keras"), allow(dead_code))]
+    pub(crate) fn is_bidirectional(&self, layer: LayerId) -> bool {
+        matches!(self.layers.get(layer.0), Some((Layer::Bidirectional(_), _)))
     }
 
     fn shape(&self, tensor: Tensor) -> Result<&Dims> {

@@ -8,9 +8,9 @@ use super::layer;
 use super::malformed;
 use super::mask_operation::{self, Mask, MaskExpressions, Piece};
 use super::order::order;
-use super::recurrent::Built;
+use super::recurrent::{Built, Wiring};
 use crate::error::{Error, Result};
-use crate::layer::Reshape;
+use crate::layer::{MergeMode, Reshape};
 use crate::model::{Call as GraphCall, Graph, LayerId, MaskRules, Model, Tensor};
 use serde_json::Value;
 use std::collections::HashMap;
@@ -80,7 +80,7 @@ fn nodes<'a>(label: &str, entries: &[Entry<'a>]) -> Result<Vec<Node<'a>>> {
 enum Step {
     /// It has not been called yet.
     New(Built),
-    Called(Vec<LayerId>),
+    Called(Vec<LayerId>, Wiring),
     /// An input, or an operation.
     None,
 }
@@ -243,21 +243,24 @@ impl<'a> Builder<'a> {
 
     fn layer_call(&mut self, node: &Node, step: &mut Step) -> Result<Vec<Tensor>> {
         let reader = self.reader(node);
-        let ids = match std::mem::replace(step, Step::None) {
-            Step::New(built) => self.add(built)?,
-            Step::Called(ids) => ids,
+        let (ids, wiring) = match std::mem::replace(step, Step::None) {
+            Step::New(built) => {
+                let wiring = built.wiring;
+                (self.add(built)?, wiring)
+            }
+            Step::Called(ids, wiring) => (ids, wiring),
             Step::None => return malformed(self.label, format!("{reader} can't be found")),
         };
-        *step = Step::Called(ids.clone());
+        *step = Step::Called(ids.clone(), wiring);
         let inputs = self.tensors(&reader, &node.call.inputs)?;
         let inputs = self.of_one_rank(node, inputs)?;
         let states = self.tensors(&reader, &node.call.initial_state)?;
         let masks = self.call_masks(node)?;
         let call = GraphCall::from(&inputs[..]).masks(&masks);
         let mut calls = Calls { graph: &mut self.graph, count: &mut self.calls };
-        match &ids[..] {
-            [id] => calls.call(*id, call.initial_state(&states)),
-            ids => calls.cells(self.entries[node.entry].name, ids, call, &masks, states),
+        match (wiring, &ids[..]) {
+            (Wiring::Row, [id]) => calls.call(*id, call.initial_state(&states)),
+            (wiring, ids) => calls.cells(self.entries[node.entry].name, wiring, ids, call, &masks, &states),
         }
     }
 
@@ -329,43 +332,84 @@ impl<'a> Builder<'a> {
 }
 
 /// Calls layers, and counts.
-struct Calls<'g> {
-    graph: &'g mut Graph,
-    count: &'g mut usize,
+pub(super) struct Calls<'g> {
+    pub graph: &'g mut Graph,
+    pub count: &'g mut usize,
 }
 
 impl Calls<'_> {
-    fn call(&mut self, id: LayerId, call: GraphCall) -> Result<Vec<Tensor>> {
+    pub(super) fn call(&mut self, id: LayerId, call: GraphCall) -> Result<Vec<Tensor>> {
         *self.count += 1;
         self.graph.call(id, call)
     }
 
-    /// Calls the layers of an `RNN`'s cells one on the other's output, with the same masks. Returns the last one's
-    /// output and then every cell's states.
-    fn cells(
+    /// Calls the layers that stand for one of several cells. Returns the outputs and then every cell's states.
+    pub(super) fn cells(
         &mut self,
         name: &str,
+        wiring: Wiring,
         ids: &[LayerId],
         first: GraphCall,
         masks: &[Option<Tensor>],
-        states: Vec<Tensor>,
+        states: &[Tensor],
     ) -> Result<Vec<Tensor>> {
-        let counts: Vec<usize> = ids.iter().map(|&id| self.graph.states(id)).collect();
+        let (forward, others, merge_mode) = match wiring {
+            Wiring::Row => (ids, &[][..], MergeMode::None),
+            Wiring::Both { forward, merge_mode } => {
+                let (forward, others) = ids.split_at(forward.min(ids.len()));
+                (forward, others, merge_mode)
+            }
+        };
+        let (backward, merge) = match (merge_mode, others) {
+            (MergeMode::None, others) => (others, None),
+            (_, [backward @ .., merge]) => (backward, Some(*merge)),
+            (_, []) => (others, None),
+        };
+        let counts: Vec<usize> = forward.iter().chain(backward).map(|&id| self.graph.cell_states(id)).collect();
         let wanted: usize = counts.iter().sum();
         if !states.is_empty() && states.len() != wanted {
             return Err(Error::Graph(format!("layer {name:?} takes {wanted} initial states, got {}", states.len())));
         }
-        let mut states = &states[..];
-        let (mut call, mut output, mut returned) = (first, None, Vec::new());
-        for (&id, count) in ids.iter().zip(counts) {
-            let (own, rest) = states.split_at(count.min(states.len()));
-            states = rest;
-            let mut results = self.call(id, call.initial_state(own))?.into_iter();
-            output = results.next();
-            returned.extend(results);
-            call = output.map_or(GraphCall::from(&[][..]), GraphCall::from).masks(masks);
+        let (own, rest) = states.split_at(counts[..forward.len()].iter().sum::<usize>().min(states.len()));
+        let (mut outputs, mut returned) = self.row(forward, first.clone(), masks, own)?;
+        if !backward.is_empty() {
+            let (output, more) = self.row(backward, first, masks, rest)?;
+            outputs.extend(output);
+            returned.extend(more);
         }
-        Ok(output.into_iter().chain(returned).collect())
+        if let Some(merge) = merge {
+            outputs = self.call(merge, GraphCall::from(&outputs[..]))?;
+        }
+        outputs.extend(returned);
+        Ok(outputs)
+    }
+
+    /// Calls layers one on the other's output, with the same masks. Returns the last one's output, and the states.
+    fn row(
+        &mut self,
+        ids: &[LayerId],
+        first: GraphCall,
+        masks: &[Option<Tensor>],
+        mut states: &[Tensor],
+    ) -> Result<(Vec<Tensor>, Vec<Tensor>)> {
+        let (mut call, mut output, mut returned) = (first, Vec::new(), Vec::new());
+        for &id in ids {
+            let (own, rest) = states.split_at(self.graph.cell_states(id).min(states.len()));
+            states = rest;
+            let twice = self.graph.is_bidirectional(id);
+            let own = if twice { [own, own].concat() } else { own.to_vec() };
+            let mut results = self.call(id, call.initial_state(&own))?;
+            // Of a cell that runs in both directions only the backward one counts.
+            if twice {
+                results.remove(0);
+                let more = results.len() - 1;
+                results.drain(1..1 + more / 2);
+            }
+            returned.extend(results.split_off(1));
+            output = results;
+            call = GraphCall::from(&output[..]).masks(masks);
+        }
+        Ok((output, returned))
     }
 }
 

@@ -4,7 +4,7 @@ use super::arguments::Arguments;
 use super::class::Class;
 use super::entry::Entry;
 use super::file::Version;
-use super::recurrent::{self, Built};
+use super::recurrent::{self, Built, Wiring};
 use super::{malformed, shown, stateless};
 use crate::error::{Error, Result};
 use crate::layer::{Layer, Recurrent};
@@ -56,8 +56,8 @@ pub(super) fn build(label: &str, entry: &Entry, version: Version, causal: bool) 
         }
         Class::Recurrent(kind) => Layer::from(recurrent::recurrent(&arguments, kind)?).into(),
         Class::Rnn => cells(&arguments, recurrent::rnn(&arguments)?),
-        Class::Bidirectional => Layer::from(recurrent::bidirectional(&arguments)?).into(),
-        Class::TimeDistributed => Layer::from(recurrent::time_distributed(&arguments)?).into(),
+        Class::Bidirectional => recurrent::bidirectional(&arguments)?,
+        Class::TimeDistributed => row(&arguments, recurrent::time_distributed(&arguments)?),
         Class::Stateless(class_name) => stateless::layer(class_name, &arguments, causal)?.into(),
     };
     if let [layer] = &mut built.layers[..] {
@@ -69,16 +69,20 @@ pub(super) fn build(label: &str, entry: &Entry, version: Version, causal: bool) 
 
 /// The layers of an `RNN`'s cells.
 fn cells(arguments: &Arguments, cells: Vec<Recurrent>) -> Built {
-    if let [_] = &cells[..] {
-        return Built { layers: cells.into_iter().map(Layer::from).collect(), unmasked: None };
-    }
-    let backwards = cells[0].go_backwards();
-    let named = |(index, cell): (usize, Recurrent)| Layer::from(cell).named(cell_name(arguments.layer(), index));
+    let several_backwards = cells.len() > 1 && cells[0].go_backwards();
     let reason = "several cells that read a masked sequence backwards are not supported; use one layer for each cell";
-    Built {
-        layers: cells.into_iter().enumerate().map(named).collect(),
-        unmasked: backwards.then(|| argument(arguments, "go_backwards", reason)),
+    let unmasked = several_backwards.then(|| argument(arguments, "go_backwards", reason));
+    Built { unmasked, ..row(arguments, cells) }
+}
+
+/// A layer, or several for the cells of one.
+fn row<L: Into<Layer>>(arguments: &Arguments, layers: Vec<L>) -> Built {
+    let mut layers: Vec<Layer> = layers.into_iter().map(Into::into).collect();
+    if layers.len() > 1 {
+        let named = |(index, layer): (usize, Layer)| layer.named(cell_name(arguments.layer(), index));
+        layers = layers.into_iter().enumerate().map(named).collect();
     }
+    Built { layers, wiring: Wiring::Row, unmasked: None }
 }
 
 /// The name of the layer of a cell.

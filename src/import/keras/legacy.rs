@@ -30,7 +30,13 @@ pub(super) fn paths(weights: &Hdf5, group: &str, entry: &Entry, slots: &[Slot]) 
         }
     }
     // Those of an RNN's other cells belong to other layers here.
-    let own = names.iter().filter(|name| slots[0].place.cell.is_none_or(|cell| has_part(name, cell))).count();
+    let place = &slots[0].place;
+    let several = place.cell.is_some();
+    let is_own = |name: &&String| {
+        place.cell.is_none_or(|cell| has_part(name, cell))
+            && place.direction.is_none_or(|(d, config)| !several || direction_of(config, name) == Some(d))
+    };
+    let own = names.iter().filter(is_own).count();
     match own == slots.len() {
         true => Ok(paths),
         false => fail(format!("it has {own} weights {names:?}, and its arguments ask for {}", slots.len())),
@@ -77,7 +83,7 @@ fn direction_of(config: &Map<String, Value>, name: &str) -> Option<Direction> {
     let forward = name_of("layer")?;
     let backward = name_of("backward_layer");
     // The wrapped layer stands before the cell, or in old files right before the array.
-    let mut places = name.rsplit('/').skip(1).take(2);
+    let mut places = name.rsplit('/').skip(1).take(3);
     let is = |place: &str, prefix: &str, layer: Option<&str>| {
         layer.is_some_and(|layer| place == layer || place.strip_prefix(prefix) == Some(layer))
     };

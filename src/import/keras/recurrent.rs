@@ -6,7 +6,8 @@ use super::file::Version;
 use super::stateless;
 use crate::error::{Error, Result};
 use crate::layer::{
-    Bidirectional, Gru, Layer, Lstm, MergeMode, Recurrent, RecurrentBuilder, SimpleRnn, TimeDistributed,
+    Activation, Bidirectional, Concatenate, Gru, Layer, Lstm, Merge, MergeMode, Recurrent, RecurrentBuilder, SimpleRnn,
+    TimeDistributed,
 };
 use serde_json::Value;
 
@@ -19,15 +20,24 @@ const MAX_CELLS: usize = 1024;
 
 /// What a layer of the file becomes.
 pub(super) struct Built {
-    /// One layer, or one for each cell of an `RNN` of several.
     pub layers: Vec<Layer>,
+    pub wiring: Wiring,
     /// Why it can't be called with a mask, where it can't.
     pub unmasked: Option<Error>,
 }
 
+/// How the layers that stand for one are connected.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Wiring {
+    /// Each reads the output of the one before.
+    Row,
+    /// So many that read forward in a row; the others, in a row of their own, read backward; the last one may merge.
+    Both { forward: usize, merge_mode: MergeMode },
+}
+
 impl From<Layer> for Built {
     fn from(layer: Layer) -> Built {
-        Built { layers: vec![layer], unmasked: None }
+        Built { layers: vec![layer], wiring: Wiring::Row, unmasked: None }
     }
 }
 
@@ -94,14 +104,25 @@ fn layer(cell: &Arguments, kind: Kind, flags: Flags) -> Result<Recurrent> {
     })
 }
 
+/// A recurrent layer takes no activation that goes over a whole axis.
+fn elementwise(cell: &Arguments, name: &str) -> Result<Activation> {
+    let activation = cell.activation(name)?;
+    match activation.is_elementwise() {
+        true => Ok(activation),
+        false => {
+            cell.unsupported(name, &activation.keras_name().into(), "recurrent layers take element-wise ones here")
+        }
+    }
+}
+
 fn gated<C>(layer: RecurrentBuilder<C>, cell: &Arguments, flags: Flags) -> Result<RecurrentBuilder<C>> {
-    let recurrent_activation = cell.activation("recurrent_activation")?;
+    let recurrent_activation = elementwise(cell, "recurrent_activation")?;
     Ok(common(layer, cell, flags)?.recurrent_activation(recurrent_activation))
 }
 
 fn common<C>(layer: RecurrentBuilder<C>, cell: &Arguments, flags: Flags) -> Result<RecurrentBuilder<C>> {
     Ok(layer
-        .activation(cell.activation("activation")?)
+        .activation(elementwise(cell, "activation")?)
         .use_bias(cell.flag("use_bias", true)?)
         .go_backwards(flags.go_backwards)
         .return_sequences(flags.return_sequences)
@@ -161,8 +182,8 @@ fn of_cell(arguments: &Arguments, holder: &Option<Arguments>, value: &Value, fla
     layer(&cell, kind, flags)
 }
 
-/// The layer of one cell that `Bidirectional` or `TimeDistributed` wraps.
-fn wrapped(arguments: &Arguments, argument: &str, wrapper: &str) -> Result<Option<Recurrent>> {
+/// The layers of the cells that `Bidirectional` or `TimeDistributed` wraps.
+fn wrapped(arguments: &Arguments, argument: &str, wrapper: &str) -> Result<Option<Vec<Recurrent>>> {
     let Some(value) = arguments.get(argument) else { return Ok(None) };
     let unsupported = |class_name: &str| {
         Err(Error::UnsupportedLayer {
@@ -173,31 +194,69 @@ fn wrapped(arguments: &Arguments, argument: &str, wrapper: &str) -> Result<Optio
     };
     let inner = arguments.of(argument, value);
     match class::of(value) {
-        Ok(Class::Recurrent(kind)) => recurrent(&inner?, kind).map(Some),
-        Ok(Class::Rnn) => match <[Recurrent; 1]>::try_from(rnn(&inner?)?) {
-            Ok([layer]) => Ok(Some(layer)),
-            Err(_) => unsupported("RNN of several cells; use one layer for each cell"),
-        },
+        Ok(Class::Recurrent(kind)) => Ok(Some(vec![recurrent(&inner?, kind)?])),
+        Ok(Class::Rnn) => rnn(&inner?).map(Some),
         Ok(other) => unsupported(other.name()),
         Err(class_name) => unsupported(&class_name),
     }
 }
 
 /// `Bidirectional`.
-pub(super) fn bidirectional(arguments: &Arguments) -> Result<Bidirectional> {
+pub(super) fn bidirectional(arguments: &Arguments) -> Result<Built> {
     arguments.check_others(&["layer", "backward_layer", "merge_mode"])?;
     let Some(forward) = wrapped(arguments, "layer", "Bidirectional")? else {
         return arguments.wrong("layer", "is missing".into());
     };
-    // A Bidirectional without a backward_layer runs the forward one the other way round.
-    let both = match wrapped(arguments, "backward_layer", "Bidirectional")? {
-        Some(backward) => {
-            check_states(arguments, &forward, &backward)?;
-            Bidirectional::new(forward).backward_layer(backward)
+    let backward = wrapped(arguments, "backward_layer", "Bidirectional")?;
+    match (&forward[..], backward.as_deref()) {
+        // A Bidirectional without a backward_layer runs the forward one the other way round.
+        ([forward], None) => {
+            let both = Bidirectional::new(forward.clone()).merge_mode(merge_mode(arguments)?);
+            Ok(Layer::from(both).into())
         }
-        None => Bidirectional::new(forward),
+        ([forward], Some([backward])) => {
+            check_states(arguments, forward, backward)?;
+            let both = Bidirectional::new(forward.clone()).backward_layer(backward.clone());
+            Ok(Layer::from(both.merge_mode(merge_mode(arguments)?)).into())
+        }
+        _ => both_of_cells(arguments, forward, backward),
+    }
+}
+
+/// `Bidirectional` of an `RNN` of several cells.
+fn both_of_cells(arguments: &Arguments, forward: Vec<Recurrent>, backward: Option<Vec<Recurrent>>) -> Result<Built> {
+    let backwards = forward[0].go_backwards() || backward.as_ref().is_some_and(|cells| !cells[0].go_backwards());
+    if backwards {
+        let reason = "with several cells the forward layer has to read forward and the backward layer backward";
+        return arguments.unsupported("layer.go_backwards", &Value::Bool(forward[0].go_backwards()), reason);
+    }
+    let (merge_mode, sequences) = (merge_mode(arguments)?, forward[forward.len() - 1].return_sequences());
+    let backward = backward.unwrap_or_else(|| forward.clone());
+    let (count, last) = (forward.len(), backward.len() - 1);
+    let name = |direction: &str, index: usize| format!("{}/{direction}_cell_{index}", arguments.layer());
+    let forward = forward.into_iter().enumerate().map(|(index, cell)| {
+        let zeros = sequences && index + 1 == count; // Bidirectional's rule
+        Layer::from(cell.with_flags(false, zeros)).named(name("forward", index))
+    });
+    // A backward cell's outputs have to come in the order of time for the next one: as those of a Bidirectional do.
+    // Its other direction is the same cell once more, whose output nobody reads.
+    let backward = backward.into_iter().enumerate().map(|(index, cell)| {
+        let layer = match index < last || sequences {
+            true => Bidirectional::new(cell.with_flags(false, true)).merge_mode(MergeMode::None).into(),
+            false => Layer::from(cell.with_flags(true, false)),
+        };
+        layer.named(name("backward", index))
+    });
+    let merge: Option<Layer> = match merge_mode {
+        MergeMode::None => None,
+        MergeMode::Concat => Some(Concatenate::new().into()),
+        MergeMode::Sum => Some(Merge::add().into()),
+        MergeMode::Mul => Some(Merge::multiply().into()),
+        MergeMode::Ave => Some(Merge::average().into()),
     };
-    Ok(both.merge_mode(merge_mode(arguments)?))
+    let merge = merge.map(|layer| layer.named(format!("{}/merge", arguments.layer())));
+    let layers = forward.chain(backward).chain(merge).collect();
+    Ok(Built { layers, wiring: Wiring::Both { forward: count, merge_mode }, unmasked: None })
 }
 
 fn merge_mode(arguments: &Arguments) -> Result<MergeMode> {
@@ -223,22 +282,34 @@ fn check_states(arguments: &Arguments, forward: &Recurrent, backward: &Recurrent
     Ok(())
 }
 
-/// `TimeDistributed`.
-pub(super) fn time_distributed(arguments: &Arguments) -> Result<TimeDistributed> {
+/// `TimeDistributed`; of an `RNN` of several cells one for each.
+pub(super) fn time_distributed(arguments: &Arguments) -> Result<Vec<TimeDistributed>> {
     arguments.check_others(&["layer"])?;
     let Some(value) = arguments.get("layer") else {
         return arguments.wrong("layer", "is missing".into());
     };
     let inner = arguments.of("layer", value)?;
     let name = inner.text("name").unwrap_or("layer");
+    let unsupported = |class_name: &str| Error::UnsupportedLayer {
+        layer: arguments.layer().to_string(),
+        class_name: format!("TimeDistributed({class_name})"),
+        supported: SUPPORTED,
+    };
     let layer = match class::of(value) {
         Ok(Class::Stateless(class_name)) => stateless::layer(class_name, &inner, false)?,
-        Ok(Class::Bidirectional) => bidirectional(&inner)?.into(),
-        Ok(Class::TimeDistributed) => time_distributed(&inner)?.into(),
-        _ => match wrapped(arguments, "layer", "TimeDistributed")? {
-            Some(layer) => layer.into(),
-            None => return arguments.wrong("layer", "is missing".into()),
+        Ok(Class::Bidirectional) => match <[Layer; 1]>::try_from(bidirectional(&inner)?.layers) {
+            Ok([layer]) => layer,
+            Err(_) => return Err(unsupported("Bidirectional of an RNN of several cells; use one layer for each cell")),
         },
+        Ok(Class::TimeDistributed) => match <[TimeDistributed; 1]>::try_from(time_distributed(&inner)?) {
+            Ok([layer]) => layer.into(),
+            Err(_) => return Err(unsupported("TimeDistributed of an RNN of several cells; use one layer for each")),
+        },
+        _ => {
+            let cells = wrapped(arguments, "layer", "TimeDistributed")?.unwrap_or_default();
+            let each = |cell| TimeDistributed::new(Layer::from(cell).named(name));
+            return Ok(cells.into_iter().map(each).collect());
+        }
     };
-    Ok(TimeDistributed::new(layer.named(name)))
+    Ok(vec![TimeDistributed::new(layer.named(name))])
 }

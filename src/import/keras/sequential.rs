@@ -4,10 +4,11 @@ use super::arguments::Arguments;
 use super::class::Class;
 use super::entry::Entry;
 use super::file::Version;
-use super::graph::{check_unmasked, graph};
+use super::graph::{Calls, check_unmasked, graph};
+use super::recurrent::Wiring;
 use super::{layer, malformed, shown};
 use crate::error::{Error, Result};
-use crate::model::Model;
+use crate::model::{Call, Model};
 use serde_json::Value;
 
 /// The model of a row of layers.
@@ -22,7 +23,7 @@ pub(super) fn build(label: &str, version: Version, config: &Value, entries: &[En
     let mut graph = graph(version);
     let (name, axes) = input(label, version, config, first)?;
     let mut outputs = vec![graph.input(&name, &axes)?];
-    let mut unmasked = Vec::new();
+    let (mut unmasked, mut count) = (Vec::new(), 0);
     for (entry, built) in rest.iter().zip(layers) {
         if outputs.len() != 1 {
             return Err(Error::Graph(format!(
@@ -32,13 +33,13 @@ pub(super) fn build(label: &str, version: Version, config: &Value, entries: &[En
             )));
         }
         unmasked.extend(built.unmasked.map(|error| (built.layers[0].name().to_string(), error)));
-        let mut states = Vec::new();
-        for layer in built.layers {
-            let mut results = graph.add(layer, outputs[0])?;
-            states.extend(results.split_off(1));
-            outputs = results;
-        }
-        outputs.extend(states);
+        let ids = built.layers.into_iter().map(|layer| graph.layer(layer)).collect::<Result<Vec<_>>>()?;
+        let call = Call::from(&outputs[..]);
+        let mut calls = Calls { graph: &mut graph, count: &mut count };
+        outputs = match (built.wiring, &ids[..]) {
+            (Wiring::Row, [id]) => calls.call(*id, call)?,
+            (wiring, ids) => calls.cells(entry.name, wiring, ids, call, &[], &[])?,
+        };
     }
     let model = graph.build(outputs)?;
     check_unmasked(&model, unmasked)?;

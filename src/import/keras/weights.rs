@@ -44,16 +44,16 @@ pub(super) fn load(file: &mut WeightFile, model: &mut Model, entries: &[Entry]) 
         Layout::Archive => archive::groups(&file.hdf5, entries)?,
         Layout::Legacy(folder) => legacy::groups(folder, entries),
     };
-    let by_name: HashMap<String, (&Entry, usize)> = entries.iter().flat_map(names).collect();
+    let by_name: HashMap<String, (&Entry, Part)> = entries.iter().flat_map(names).collect();
     for built in &mut model.layers {
         let name = built.layer.name().to_string();
         if built.layer.weight_specs(&built.inputs).is_empty() {
             continue;
         }
-        let Some(&(entry, cell)) = by_name.get(&name) else {
+        let Some(&(entry, part)) = by_name.get(&name) else {
             return malformed(file.hdf5.label(), format!("layer {name:?}: it isn't one of the configuration's"));
         };
-        let slots = slots(built, entry, cell);
+        let slots = slots(built, entry, part);
         let Some(group) = groups.get(entry.name) else {
             return malformed(file.hdf5.label(), format!("layer {name:?}: it has no group of weights"));
         };
@@ -62,18 +62,49 @@ pub(super) fn load(file: &mut WeightFile, model: &mut Model, entries: &[Entry]) 
             Layout::Legacy(_) => legacy::paths(&file.hdf5, group, entry, &slots)?,
         };
         let read = |(path, slot): (&String, &Slot)| file.hdf5.read(path, &slot.wanted);
-        let arrays = paths.iter().zip(&slots).map(read).collect::<Result<_>>()?;
+        let mut arrays = paths.iter().zip(&slots).map(read).collect::<Result<Vec<_>>>()?;
+        if part.direction.is_some() && matches!(built.layer, Layer::Bidirectional(_)) {
+            arrays.extend(arrays.clone()); // the same cell in both directions
+        }
         built.layer.set_weights(&built.inputs, arrays)?;
     }
     Ok(())
 }
 
-/// The model's layers of an entry: the names, and which cell each is.
-fn names<'e, 'a>(entry: &'e Entry<'a>) -> Vec<(String, (&'e Entry<'a>, usize))> {
-    match cells(entry.config).len() {
-        0 | 1 => vec![(entry.name.to_string(), (entry, 0))],
-        count => (0..count).map(|cell| (super::layer::cell_name(entry.name, cell), (entry, cell))).collect(),
+/// Which part of a layer of the file a layer of the model is.
+#[derive(Clone, Copy, Default)]
+struct Part {
+    cell: usize,
+    /// Of a bidirectional layer of several cells.
+    direction: Option<Direction>,
+}
+
+/// The model's layers of an entry, by their names.
+fn names<'e, 'a>(entry: &'e Entry<'a>) -> Vec<(String, (&'e Entry<'a>, Part))> {
+    let count = |config: Option<&Map<String, Value>>| config.map_or(1, |config| cells(config).len().max(1));
+    let forward = wrapped(entry.config, "layer");
+    let mut parts = Vec::new();
+    match entry.class {
+        Class::Bidirectional => {
+            let backward = wrapped(entry.config, "backward_layer").or(forward);
+            if count(forward).max(count(backward)) > 1 {
+                let both = [(Direction::Forward, count(forward)), (Direction::Backward, count(backward))];
+                for (direction, cell) in both.into_iter().flat_map(|(d, count)| (0..count).map(move |cell| (d, cell))) {
+                    let name = format!("{}/{direction}_cell_{cell}", entry.name);
+                    parts.push((name, (entry, Part { cell, direction: Some(direction) })));
+                }
+            }
+        }
+        Class::Rnn | Class::TimeDistributed => {
+            let count = if entry.class == Class::Rnn { count(Some(entry.config)) } else { count(forward) };
+            if count > 1 {
+                let part = |cell| (super::layer::cell_name(entry.name, cell), (entry, Part { cell, direction: None }));
+                parts.extend((0..count).map(part));
+            }
+        }
+        _ => {}
     }
+    if parts.is_empty() { vec![(entry.name.to_string(), (entry, Part::default()))] } else { parts }
 }
 
 /// The cells of an `RNN`: of several of them there is a list.
@@ -83,9 +114,17 @@ fn cells(config: &Map<String, Value>) -> &[Value] {
     list.map(Vec::as_slice).unwrap_or_default()
 }
 
-fn slots<'a>(built: &BuiltLayer, entry: &Entry<'a>, cell: usize) -> Vec<Slot<'a>> {
-    let specs = built.layer.weight_specs(&built.inputs);
-    let places = places(&built.layer, entry.class, entry.config, cell, "", specs.len());
+fn slots<'a>(built: &BuiltLayer, entry: &Entry<'a>, part: Part) -> Vec<Slot<'a>> {
+    let mut specs = built.layer.weight_specs(&built.inputs);
+    let places = match part.direction {
+        Some(direction) => {
+            if matches!(built.layer, Layer::Bidirectional(_)) {
+                specs.truncate(specs.len() / 2);
+            }
+            vec![of_direction(entry.config, direction, part.cell, ""); specs.len()]
+        }
+        None => places(&built.layer, entry.class, entry.config, part.cell, "", specs.len()),
+    };
     let mut numbers: HashMap<Vec<String>, usize> = HashMap::new();
     let slot = |(spec, place): (WeightSpec, Place<'a>)| {
         let next = numbers.entry(place.folders.clone()).or_default();
@@ -114,23 +153,14 @@ fn places<'a>(
     match layer {
         Layer::Recurrent(_) => vec![of_cell(class, config, cell, folder); count],
         Layer::Bidirectional(_) => {
-            let of_direction = |direction: Direction| {
-                let (argument, part) = match direction {
-                    Direction::Forward => ("layer", "forward_layer"),
-                    Direction::Backward => ("backward_layer", "backward_layer"),
-                };
-                let wrapped = wrapped(config, argument).unwrap_or(config);
-                let place = of_cell(Class::Recurrent(super::class::Kind::Lstm), wrapped, 0, &inside(part));
-                Place { direction: Some((direction, config)), ..place }
-            };
             let of_each = |(direction, layer): (Direction, &Recurrent)| {
-                vec![of_direction(direction); 2 + usize::from(layer.use_bias())]
+                vec![of_direction(config, direction, 0, folder); 2 + usize::from(layer.use_bias())]
             };
             layer.directions().into_iter().flat_map(of_each).collect()
         }
         Layer::Feedforward(layer) => match &layer.kind {
             Kind::TimeDistributed(each) => match wrapped(config, "layer") {
-                Some(wrapped) => places(&each.layer, Class::Rnn, wrapped, 0, &inside("layer"), count),
+                Some(wrapped) => places(&each.layer, Class::Rnn, wrapped, cell, &inside("layer"), count),
                 None => vec![Place::default(); count],
             },
             Kind::MultiHeadAttention(_) => {
@@ -149,6 +179,17 @@ fn places<'a>(
 
 fn wrapped<'a>(config: &'a Map<String, Value>, argument: &str) -> Option<&'a Map<String, Value>> {
     config.get(argument)?.get("config")?.as_object()
+}
+
+/// The place of a cell's arrays in one direction of a bidirectional layer.
+fn of_direction<'a>(config: &'a Map<String, Value>, direction: Direction, cell: usize, folder: &str) -> Place<'a> {
+    let (argument, part) = match direction {
+        Direction::Forward => ("layer", "forward_layer"),
+        Direction::Backward => ("backward_layer", "backward_layer"),
+    };
+    let own = wrapped(config, argument).or(wrapped(config, "layer")).unwrap_or(config);
+    let folder = if folder.is_empty() { part.to_string() } else { format!("{folder}/{part}") };
+    Place { direction: Some((direction, config)), ..of_cell(Class::Rnn, own, cell, &folder) }
 }
 
 /// The place of a cell's arrays, in a recurrent layer or in an `RNN` of several.
