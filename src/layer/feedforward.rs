@@ -109,14 +109,17 @@ impl Kind {
     pub(crate) fn has_mask_argument(&self) -> bool {
         match self {
             Kind::BatchNormalization(_) | Kind::GlobalAveragePooling1d(_) | Kind::TimeDistributed(_) => true,
-            Kind::Softmax(_) | Kind::Attention(_) | Kind::AdditiveAttention(_) => true,
+            Kind::Softmax(_) => true,
             _ => false,
         }
     }
 
     /// Whether it looks at the masks of the arrays themselves when it runs.
     pub(crate) fn looks_at_arrays_masks(&self) -> bool {
-        matches!(self, Kind::MultiHeadAttention(_) | Kind::Merge(_))
+        match self {
+            Kind::Attention(_) | Kind::AdditiveAttention(_) | Kind::MultiHeadAttention(_) | Kind::Merge(_) => true,
+            _ => false,
+        }
     }
 
     /// Whether it can be called on an array of so many axes with a mask of so many (beside the batch).
