@@ -32,25 +32,33 @@ fn one_input(index: usize, timesteps: usize, features: usize, choice: usize) -> 
     let padding = [Padding::Valid, Padding::Same, Padding::Causal][choice % 3];
     let pool = [Padding::Valid, Padding::Same][choice % 2];
     let window = few.min(timesteps);
-    let groups = if features % 2 == 0 && choice % 2 == 0 { 2 } else { 1 };
+    let groups = if features.is_multiple_of(2) && choice.is_multiple_of(2) { 2 } else { 1 };
     let axis = [-1, 1, 2, -2][choice % 4];
     let axes = [vec![-1], vec![1], vec![1, 2], vec![-2]][choice % 4].clone();
     let conv = Conv1d::new(few * groups, window).padding(padding).groups(groups).activation(activation);
     match index {
-        0 => Dense::new(choice % 70 + 1).activation(activation).use_bias(choice % 2 == 0).into(),
-        1 if choice % 2 == 0 => conv.strides(few).into(),
+        0 => Dense::new(choice % 70 + 1).activation(activation).use_bias(choice.is_multiple_of(2)).into(),
+        1 if choice.is_multiple_of(2) => conv.strides(few).into(),
         1 => conv.dilation_rate((timesteps / window).clamp(1, 3)).padding(Padding::Same).into(),
         2 => MaxPooling1d::new().pool_size(window).strides(Some(few)).padding(pool).into(),
         3 => AveragePooling1d::new().pool_size(window).padding(pool).into(),
-        4 => GlobalMaxPooling1d::new().keepdims(choice % 2 == 0).into(),
-        5 => GlobalAveragePooling1d::new().keepdims(choice % 2 == 0).into(),
-        6 => LayerNormalization::new().axis(axes).center(choice % 3 != 0).scale(choice % 5 != 0).into(),
-        7 => BatchNormalization::new().axis(axis).center(choice % 3 != 0).scale(choice % 5 != 0).into(),
+        4 => GlobalMaxPooling1d::new().keepdims(choice.is_multiple_of(2)).into(),
+        5 => GlobalAveragePooling1d::new().keepdims(choice.is_multiple_of(2)).into(),
+        6 => LayerNormalization::new()
+            .axis(axes)
+            .center(!choice.is_multiple_of(3))
+            .scale(!choice.is_multiple_of(5))
+            .into(),
+        7 => BatchNormalization::new()
+            .axis(axis)
+            .center(!choice.is_multiple_of(3))
+            .scale(!choice.is_multiple_of(5))
+            .into(),
         8 => UnitNormalization::new().axis(axes).into(),
         9 => SoftmaxLayer::new().axis(axis).into(),
         10 => activation.into(),
         11 => {
-            let max_value = (choice % 2 == 0).then_some(0.8);
+            let max_value = (choice.is_multiple_of(2)).then_some(0.8);
             ReluLayer::new().max_value(max_value).negative_slope(0.1).threshold(0.25 * (choice % 3) as f32).into()
         }
         12 => PRelu::new().shared_axes([vec![], vec![1], vec![2], vec![1, 2]][choice % 4].clone()).into(),
@@ -71,7 +79,7 @@ fn one_input(index: usize, timesteps: usize, features: usize, choice: usize) -> 
 const ONE_INPUT: usize = 24;
 
 fn several_inputs(index: usize, features: usize, choice: usize) -> (Layer, usize) {
-    let causal = choice % 2 == 0;
+    let causal = choice.is_multiple_of(2);
     match index {
         0 => (Merge::add().into(), 3),
         1 => (Merge::subtract().into(), 2),
@@ -83,16 +91,21 @@ fn several_inputs(index: usize, features: usize, choice: usize) -> (Layer, usize
         7 => {
             let mode = [ScoreMode::Dot, ScoreMode::Concat][choice / 2 % 2];
             (
-                Attention::new().score_mode(mode).use_scale(choice % 3 == 0).use_causal_mask(causal).into(),
+                Attention::new().score_mode(mode).use_scale(choice.is_multiple_of(3)).use_causal_mask(causal).into(),
                 2 + choice % 2,
             )
         }
-        8 => (AdditiveAttention::new().use_scale(choice % 3 != 0).use_causal_mask(causal).into(), 2 + choice % 2),
+        8 => (
+            AdditiveAttention::new().use_scale(!choice.is_multiple_of(3)).use_causal_mask(causal).into(),
+            2 + choice % 2,
+        ),
         _ => {
             let dropout = [0.0, 0.1][choice / 3 % 2];
             let heads = MultiHeadAttention::new(choice % 4 + 1, features % 9 + 1).use_causal_mask(causal);
-            let sized = heads.value_dim((choice % 3 == 0).then_some(5)).output_features((choice % 5 == 0).then_some(6));
-            (sized.use_bias(choice % 7 != 0).dropout(dropout).into(), 2 + choice % 2)
+            let sized = heads
+                .value_dim((choice.is_multiple_of(3)).then_some(5))
+                .output_features((choice.is_multiple_of(5)).then_some(6));
+            (sized.use_bias(!choice.is_multiple_of(7)).dropout(dropout).into(), 2 + choice % 2)
         }
     }
 }

@@ -90,8 +90,8 @@ pub fn activate<F: Real>(activation: Activation, x: F) -> F {
             x * f(0.5) * (one + inner.tanh())
         }
         // Of a single value: `activate_rows` is what layers call.
-        Activation::Softmax => x - x + one,
-        Activation::LogSoftmax => x - x,
+        Activation::Softmax => x * F::zero() + one,
+        Activation::LogSoftmax => x * F::zero(),
     }
 }
 
