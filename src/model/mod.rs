@@ -6,6 +6,7 @@ mod masks;
 mod outputs;
 mod summary;
 
+#[cfg(feature = "keras")]
 pub(crate) use graph::snake_case;
 pub use graph::{Call, Graph, LayerId, Tensor};
 pub(crate) use inputs::Bound;
