@@ -53,7 +53,7 @@ impl Arguments<'_> {
             Ok(Class::Stateless("Softmax")) if layer.axis("axis")? == -1 => Ok(Activation::Softmax),
             Ok(Class::Stateless("Activation")) => layer.activation("activation"),
             Ok(Class::Stateless("ReLU")) => match layer.relu()? {
-                (None, slope, 0.0) if slope == 0.0 => Ok(Activation::Relu),
+                (None, 0.0, 0.0) => Ok(Activation::Relu),
                 (None, slope, 0.0) => Ok(Activation::LeakyRelu(slope.into())),
                 (Some(6.0), 0.0, 0.0) => Ok(Activation::Relu6),
                 _ => {

@@ -57,7 +57,7 @@ pub(super) fn build(label: &str, entry: &Entry, version: Version, causal: bool) 
         Class::Recurrent(kind) => Layer::from(recurrent::recurrent(&arguments, kind)?).into(),
         Class::Rnn => cells(&arguments, recurrent::rnn(&arguments)?),
         Class::Bidirectional => recurrent::bidirectional(&arguments)?,
-        Class::TimeDistributed => row(&arguments, recurrent::time_distributed(&arguments)?),
+        Class::TimeDistributed => time_distributed(&arguments)?,
         Class::Stateless(class_name) => stateless::layer(class_name, &arguments, causal)?.into(),
     };
     if let [layer] = &mut built.layers[..] {
@@ -69,10 +69,28 @@ pub(super) fn build(label: &str, entry: &Entry, version: Version, causal: bool) 
 
 /// The layers of an `RNN`'s cells.
 fn cells(arguments: &Arguments, cells: Vec<Recurrent>) -> Built {
-    let several_backwards = cells.len() > 1 && cells[0].go_backwards();
+    if let [.., last] = &cells[..]
+        && cells.len() > 1
+        && cells[0].go_backwards()
+    {
+        // As masks stay in the order of time, so do the arrays up to the last cell: see `recurrent::aligned`.
+        let last = last.clone().with_flags(true, last.zero_output_for_mask());
+        let before = cells[..cells.len() - 1].iter().cloned().map(recurrent::aligned);
+        return row(arguments, before.chain([last.into()]).collect());
+    }
+    row(arguments, cells)
+}
+
+/// `TimeDistributed`, perhaps of several cells.
+fn time_distributed(arguments: &Arguments) -> Result<Built> {
+    let layers = recurrent::time_distributed(arguments)?;
+    let backwards = match &layers[..] {
+        [first, _, ..] => first.layer.directions().iter().any(|(_, layer)| layer.go_backwards()),
+        _ => false,
+    };
     let reason = "several cells that read a masked sequence backwards are not supported; use one layer for each cell";
-    let unmasked = several_backwards.then(|| argument(arguments, "go_backwards", reason));
-    Built { unmasked, ..row(arguments, cells) }
+    let unmasked = backwards.then(|| argument(arguments, "layer", reason));
+    Ok(Built { unmasked, ..row(arguments, layers) })
 }
 
 /// A layer, or several for the cells of one.

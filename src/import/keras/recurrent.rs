@@ -238,11 +238,9 @@ fn both_of_cells(arguments: &Arguments, forward: Vec<Recurrent>, backward: Optio
         let zeros = sequences && index + 1 == count; // Bidirectional's rule
         Layer::from(cell.with_flags(false, zeros)).named(name("forward", index))
     });
-    // A backward cell's outputs have to come in the order of time for the next one: as those of a Bidirectional do.
-    // Its other direction is the same cell once more, whose output nobody reads.
     let backward = backward.into_iter().enumerate().map(|(index, cell)| {
         let layer = match index < last || sequences {
-            true => Bidirectional::new(cell.with_flags(false, true)).merge_mode(MergeMode::None).into(),
+            true => aligned(cell),
             false => Layer::from(cell.with_flags(true, false)),
         };
         layer.named(name("backward", index))
@@ -257,6 +255,12 @@ fn both_of_cells(arguments: &Arguments, forward: Vec<Recurrent>, backward: Optio
     let merge = merge.map(|layer| layer.named(format!("{}/merge", arguments.layer())));
     let layers = forward.chain(backward).chain(merge).collect();
     Ok(Built { layers, wiring: Wiring::Both { forward: count, merge_mode }, unmasked: None })
+}
+
+/// A cell that reads time from the end, with its outputs in the order of time, as the next one needs them and the mask
+/// is: one direction of a Bidirectional. The other is the same cell once more, whose output nobody reads.
+pub(super) fn aligned(cell: Recurrent) -> Layer {
+    Bidirectional::new(cell.with_flags(false, true)).merge_mode(MergeMode::None).into()
 }
 
 fn merge_mode(arguments: &Arguments) -> Result<MergeMode> {

@@ -492,18 +492,19 @@ fn several_cells_are_several_layers() {
         assert_eq!(model.layer_names(), ["rnn/cell_0", "rnn/cell_1", "rnn/cell_2"]);
         let expected = [
             "output of rnn/cell_2",
-            "forward hidden state of rnn/cell_0",
-            "forward cell state of rnn/cell_0",
-            "forward hidden state of rnn/cell_1",
+            "backward hidden state of rnn/cell_0",
+            "backward cell state of rnn/cell_0",
+            "backward hidden state of rnn/cell_1",
             "forward hidden state of rnn/cell_2",
         ];
         assert_eq!(model.output_names(), expected);
         let flags = |layer: &Layer| {
-            let layer = layer.directions()[0].1.clone();
-            (layer.go_backwards(), layer.return_sequences())
+            let layers = layer.directions();
+            let last = layers[layers.len() - 1].1;
+            (layers.len(), last.go_backwards(), last.return_sequences())
         };
         let flags: Vec<_> = model.layers().map(flags).collect();
-        assert_eq!(flags, [(true, true), (false, true), (false, false)]);
+        assert_eq!(flags, [(2, true, true), (2, true, true), (1, true, false)]);
     }
 }
 

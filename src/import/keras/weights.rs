@@ -63,8 +63,8 @@ pub(super) fn load(file: &mut WeightFile, model: &mut Model, entries: &[Entry]) 
         };
         let read = |(path, slot): (&String, &Slot)| file.hdf5.read(path, &slot.wanted);
         let mut arrays = paths.iter().zip(&slots).map(read).collect::<Result<Vec<_>>>()?;
-        if part.direction.is_some() && matches!(built.layer, Layer::Bidirectional(_)) {
-            arrays.extend(arrays.clone()); // the same cell in both directions
+        if is_twin(&built.layer, entry, part) {
+            arrays.extend(arrays.clone());
         }
         built.layer.set_weights(&built.inputs, arrays)?;
     }
@@ -114,15 +114,20 @@ fn cells(config: &Map<String, Value>) -> &[Value] {
     list.map(Vec::as_slice).unwrap_or_default()
 }
 
+/// Whether a layer is one cell in both directions.
+fn is_twin(layer: &Layer, entry: &Entry, part: Part) -> bool {
+    matches!(layer, Layer::Bidirectional(_)) && (part.direction.is_some() || entry.class == Class::Rnn)
+}
+
 fn slots<'a>(built: &BuiltLayer, entry: &Entry<'a>, part: Part) -> Vec<Slot<'a>> {
     let mut specs = built.layer.weight_specs(&built.inputs);
+    let twin = is_twin(&built.layer, entry, part);
+    if twin {
+        specs.truncate(specs.len() / 2);
+    }
     let places = match part.direction {
-        Some(direction) => {
-            if matches!(built.layer, Layer::Bidirectional(_)) {
-                specs.truncate(specs.len() / 2);
-            }
-            vec![of_direction(entry.config, direction, part.cell, ""); specs.len()]
-        }
+        Some(direction) => vec![of_direction(entry.config, direction, part.cell, ""); specs.len()],
+        None if twin => vec![of_cell(entry.class, entry.config, part.cell, ""); specs.len()],
         None => places(&built.layer, entry.class, entry.config, part.cell, "", specs.len()),
     };
     let mut numbers: HashMap<Vec<String>, usize> = HashMap::new();
