@@ -65,8 +65,8 @@ fn load(class: &str, argument: Option<(&str, &Value)>) -> Result<Model, Error> {
 }
 
 /// The outputs of two calls.
-fn results(model: Model) -> Vec<ArrayD<f32>> {
-    let model = with_weights(model);
+fn results(model: &Model) -> Vec<ArrayD<f32>> {
+    let model = with_weights(model.clone());
     let mut session = Device::cpu().compile(&model).unwrap();
     let mut x = Array3::from_shape_fn((2, 6, 3), |(i, j, k)| ((i * 7 + j * 3 + k) as f32 * 0.7).sin());
     x.slice_mut(ndarray::s![0, 4.., ..]).fill(0.0); // masked
@@ -104,12 +104,12 @@ fn every_example_is_what_the_table_says() {
         let row = format!("{class} {argument} {example}");
         let name = argument.split(' ').next().unwrap();
         let found = load(class, Some((argument, example)));
-        let usual = || results(load(class, None).unwrap());
+        let usual = || results(&load(class, None).unwrap());
         match (state.as_str(), found) {
             ("error", Err(e)) if e.to_string().contains(name) || e.to_string().contains("not supported") => {}
             ("error", Err(e)) => wrong.push(format!("{row}: {e}")),
-            ("supported", Ok(model)) if results(model) != usual() => {}
-            ("no effect", Ok(model)) if results(model) == usual() => {}
+            ("supported", Ok(ref model)) if results(model) != usual() => {}
+            ("no effect", Ok(ref model)) if results(model) == usual() => {}
             (_, Err(e)) => wrong.push(format!("{row}: {e}")),
             (_, Ok(_)) => wrong.push(format!("{row} is not {state}")),
         }
