@@ -107,16 +107,14 @@ impl Kind {
 
     /// Whether its call in Keras has an argument `mask`, in which a model's graph keeps the mask.
     pub(crate) fn has_mask_argument(&self) -> bool {
-        match self {
-            Kind::BatchNormalization(_) | Kind::GlobalAveragePooling1d(_) | Kind::TimeDistributed(_) => true,
-            Kind::Softmax(_) | Kind::Attention(_) | Kind::AdditiveAttention(_) => true,
-            _ => false,
-        }
+        use Kind::{BatchNormalization, GlobalAveragePooling1d, Softmax, TimeDistributed};
+        matches!(self, BatchNormalization(_) | GlobalAveragePooling1d(_) | TimeDistributed(_) | Softmax(_))
     }
 
     /// Whether it looks at the masks of the arrays themselves when it runs.
     pub(crate) fn looks_at_arrays_masks(&self) -> bool {
-        matches!(self, Kind::MultiHeadAttention(_) | Kind::Merge(_))
+        use Kind::{AdditiveAttention, Attention, Merge, MultiHeadAttention};
+        matches!(self, Attention(_) | AdditiveAttention(_) | MultiHeadAttention(_) | Merge(_))
     }
 
     /// Whether it can be called on an array of so many axes with a mask of so many (beside the batch).

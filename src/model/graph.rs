@@ -134,7 +134,7 @@ impl Graph {
     pub fn input(&mut self, name: &str, axes: &[Option<usize>]) -> Result<Tensor> {
         if axes.is_empty() || axes.iter().flatten().any(|axis| !(1..1 << 31).contains(axis)) {
             return Err(Error::Graph(format!(
-                "input {name:?} is {}; it needs axes of 1 to 2^31 - 1",
+                "input {name:?} is {}; timesteps and features have to be 1 to 2^31 - 1",
                 shown(&axes.to_vec())
             )));
         }

@@ -90,8 +90,20 @@ pub fn activate<F: Real>(activation: Activation, x: F) -> F {
             x * f(0.5) * (one + inner.tanh())
         }
         // Of a single value: `activate_rows` is what layers call.
-        Activation::Softmax => x - x + one,
-        Activation::LogSoftmax => x - x,
+        Activation::Softmax => {
+            if x.is_finite() {
+                one
+            } else {
+                F::nan()
+            }
+        }
+        Activation::LogSoftmax => {
+            if x.is_finite() {
+                F::zero()
+            } else {
+                F::nan()
+            }
+        }
     }
 }
 

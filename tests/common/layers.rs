@@ -137,6 +137,11 @@ impl Case {
             .collect()
     }
 
+    /// Whether the GPU path refuses to run it.
+    pub fn refused_on_gpu(&self) -> bool {
+        REFUSED_ON_GPU.contains(&&self.name[..])
+    }
+
     /// Why the model is one that birnn refuses.
     pub fn unsupported(&self) -> Option<&'static str> {
         UNSUPPORTED.iter().find(|(pattern, _)| fits(&self.name, pattern)).map(|entry| entry.1)
@@ -152,6 +157,9 @@ fn fits(name: &str, pattern: &str) -> bool {
         (None, None) => name == pattern,
     }
 }
+
+/// Cases that the GPU path refuses: masked arrays of different lengths are multiplied or compared.
+pub const REFUSED_ON_GPU: &[&str] = &["mask_join_broadcast_minimum", "mask_join_broadcast_multiply"];
 
 /// Cases that are refused, each with what birnn lacks.
 pub const UNSUPPORTED: &[(&str, &str)] = &[
@@ -175,6 +183,16 @@ pub const UNSUPPORTED: &[(&str, &str)] = &[
     ("layer_multi_head_gate", "use_gate"),
     ("layer_multi_head_window*", "sliding_window"),
     ("layer_multi_head_output_shape_2d", "an output_shape of two axes"),
+    ("file_dtype_*", "a dtype policy other than float32"),
+    ("keras2_float64", "a dtype policy other than float32"),
+    ("keras2_mixed_float16", "a dtype policy other than float32"),
+    ("*_zoo", "some of the layers"),
+    ("model_siamese_dot", "the layer Dot"),
+    ("*rnn_lstm_layer_objects", "a ReLU with max_value as an activation"),
+    ("rnn_lstm_softmax", "an activation over the units"),
+    ("rnn_rnn_log_softmax", "an activation over the units"),
+    ("rnn_stacked_back_masked", "several cells that read a masked sequence backwards"),
+    ("rnn_stacked_nested", "cells within cells"),
     ("mask_unroll_zero_output_back_quirk", "unroll, go_backwards and zero_output_for_mask together"),
 ];
 
@@ -186,7 +204,14 @@ pub const F32_TOLERANCE: f64 = 2e-6;
 
 /// The weights are exact in f64, so only the order of summation differs; cases that differ by more have a reason.
 pub fn f64_tolerance(case: &Case) -> f64 {
-    if case.exact_from_f32 { F32_TOLERANCE } else { 1e-11 }
+    match case.name.as_str() {
+        _ if case.exact_from_f32 => F32_TOLERANCE,
+        // Keras 2 holds other constants in f32 than Keras 3, whose are the reference's: √2 of gelu, not 1/√2.
+        "keras2_activations" => 2e-8,
+        // Keras 3 holds 1/√key_dim in f32, Keras 2 in f64.
+        "keras2_multi_head_causal" => 2e-8,
+        _ => 1e-11,
+    }
 }
 
 /// Compares a case with Keras in f32, on a device.

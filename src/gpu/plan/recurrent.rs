@@ -224,18 +224,18 @@ impl Planner<'_> {
         let states = call.group.layer.cell().states();
         let from_graph = &self.model.nodes[call.node].initial_state;
         let given = &self.call.given[call.node];
-        let node = call.node;
+        let (node, holder) = (call.node, self.state_holder(call.node));
         // Where the first state of each of the layer's directions stands in its list.
         let directions = call.layer.directions();
         let before: usize = directions[0].1.cell().states();
         for state in 0..states {
             let source = |&direction: &usize| {
                 let index = direction * before + state;
-                let carried = self.call.carried && directions[direction].1.stateful();
+                let carried = (self.call.carried || holder < node) && directions[direction].1.stateful();
                 match from_graph.get(index) {
                     Some(&tensor) => Some(BufferId::Tensor { tensor, segment: 0 }),
                     None if given.get(index) == Some(&true) => Some(BufferId::State { node, index }),
-                    None => carried.then_some(BufferId::Carried { node, index }),
+                    None => carried.then_some(BufferId::Carried { node: holder, index }),
                 }
             };
             let sources: Vec<Option<BufferId>> = call.group.directions.iter().map(source).collect();
@@ -251,6 +251,12 @@ impl Planner<'_> {
             }
         }
         Ok(())
+    }
+
+    /// The first call of the same layer: a stateful layer has one state, and goes on from where its last call ended.
+    fn state_holder(&self, node: usize) -> usize {
+        let layer = self.model.nodes[node].layer;
+        self.model.nodes.iter().position(|first| first.layer == layer).unwrap_or(node)
     }
 
     fn load_state(&mut self, call: &GroupCall, state: usize, direction: usize, source: Option<BufferId>) {
@@ -463,9 +469,10 @@ impl Planner<'_> {
                     targets.push(Target::Tensor(results[results.len() - states + index]));
                 }
                 if directions[member].1.stateful() {
-                    let carried = BufferId::Carried { node: call.node, index };
+                    let node = self.state_holder(call.node);
+                    let carried = BufferId::Carried { node, index };
                     self.need(carried, 4 * (call.view.rows * units.next_multiple_of(4)) as u64)?;
-                    targets.push(Target::Carried { node: call.node, index });
+                    targets.push(Target::Carried { node, index });
                 }
                 for target in targets {
                     let layout = layout(&[units], 1, u64::MAX);

@@ -40,7 +40,7 @@ pub(super) fn batch<F: Real>(layer: &BatchNormalization, call: &Call<F>) -> Comp
     let (Some(mean), Some(variance)) = (weights.next(), weights.next()) else { return Ok(x.clone()) };
     let mut inverse = variance.mapv(|v| (v + F::nearest(layer.epsilon)).sqrt().recip());
     if let Some(gamma) = gamma {
-        inverse = inverse * gamma;
+        inverse *= gamma;
     }
     let shift = -(mean * &inverse);
     let shift = if let Some(beta) = beta { beta + shift } else { shift };
