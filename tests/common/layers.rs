@@ -191,7 +191,6 @@ pub const UNSUPPORTED: &[(&str, &str)] = &[
     ("*rnn_lstm_layer_objects", "a ReLU with max_value as an activation"),
     ("rnn_lstm_softmax", "an activation over the units"),
     ("rnn_rnn_log_softmax", "an activation over the units"),
-    ("rnn_stacked_back_masked", "several cells that read a masked sequence backwards"),
     ("rnn_stacked_nested", "cells within cells"),
     ("mask_unroll_zero_output_back_quirk", "unroll, go_backwards and zero_output_for_mask together"),
 ];
