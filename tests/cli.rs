@@ -234,6 +234,20 @@ fn a_file_that_is_no_model_is_named() {
 }
 
 #[test]
+fn a_model_is_inspected() {
+    let printed = success(birnn(&["inspect", "tests/fixtures/layers/mask_stack_embedding_gru_bi_gru.keras"]));
+    for part in ["embedding (Embedding)", "(None, 6, 3)", "Total params:", "Connected to"] {
+        assert!(printed.contains(part), "{part}: {printed}");
+    }
+    let file = "tests/fixtures/keras/unsupported/lambda.keras";
+    let printed = text(&output(birnn(&["inspect", file])).stdout);
+    let text = printed.as_str();
+    assert!(text.contains("double (Lambda)") && text.contains("no: ") && text.contains("yes"), "{text}");
+    let line = failure(birnn(&["inspect", file]), 1);
+    assert!(line.contains("lambda.keras") && line.contains("double"), "{line}");
+}
+
+#[test]
 fn an_output_directory_that_cannot_be_made_is_named() {
     let line = failure(birnn(&["run", MODEL, X, "--device", "cpu", "--out", "Cargo.toml/dir"]), 1);
     assert!(line.contains("Cargo.toml/dir"), "{line}");

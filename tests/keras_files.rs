@@ -5,6 +5,7 @@ mod common;
 
 use birnn::{Error, Model, reference};
 use common::{Case, cases, fixtures, inputs, largest_error, refused};
+use serde_json::{Value, json};
 use std::path::Path;
 
 /// Keras computes in f32, with its own order of summation.
@@ -173,7 +174,10 @@ impl Random {
 #[test]
 fn changed_bytes_never_panic() {
     let mut random = Random(0x9E37_79B9_7F4A_7C15);
-    for file in ["notebook_lstm1.keras", "notebook_lstm1_keras2.h5", "names_odd_keras3.h5", "shared_chain.keras"] {
+    let layers = ["layer_multi_head", "rnn_stacked_bi_gru_lstm_rnn", "mask_join_concatenate_both", "layer_prelu"];
+    let layers = layers.map(|name| format!("../layers/{name}.keras"));
+    let files = ["notebook_lstm1.keras", "notebook_lstm1_keras2.h5", "names_odd_keras3.h5", "shared_chain.keras"];
+    for file in files.iter().copied().chain(layers.iter().map(String::as_str)) {
         let good = std::fs::read(fixtures().join(file)).unwrap();
         for _ in 0..400 {
             let mut bytes = good.clone();
@@ -187,4 +191,74 @@ fn changed_bytes_never_panic() {
             let _ = Model::from_keras_bytes(file, bytes);
         }
     }
+}
+
+/// The configuration in a `.keras` archive.
+fn config(path: &Path) -> Value {
+    let mut archive = zip::ZipArchive::new(std::fs::File::open(path).unwrap()).unwrap();
+    serde_json::from_reader(archive.by_name("config.json").unwrap()).unwrap()
+}
+
+/// Calls `visit` on every value in a configuration.
+fn each(value: &mut Value, visit: &mut impl FnMut(&mut Value)) {
+    visit(value);
+    match value {
+        Value::Array(items) => items.iter_mut().for_each(|item| each(item, visit)),
+        Value::Object(object) => object.values_mut().for_each(|item| each(item, visit)),
+        _ => {}
+    }
+}
+
+/// Configurations with values changed or exchanged are built or refused, and nothing else.
+#[test]
+fn changed_configurations_never_panic() {
+    let mut random = Random(0x2545_F491_4F6C_DD1D);
+    let odd = [
+        json!(null),
+        json!(-1),
+        json!(0),
+        json!(1),
+        json!(16777215),
+        json!(u64::MAX),
+        json!(1e300),
+        json!(""),
+        json!("x"),
+        json!([]),
+        json!({}),
+        json!(true),
+        json!([1, 2]),
+        json!([-1, null, 3]),
+        json!(["x", 0, 0]),
+        json!("causal"),
+        json!("LSTM"),
+    ];
+    let folder = fixtures().parent().unwrap().join("layers");
+    let mut files: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.retain(|path| path.extension().is_some_and(|extension| extension == "keras"));
+    files.sort();
+    assert!(files.len() > 500);
+    let mut built = 0;
+    for path in files.iter().step_by(7) {
+        let good = config(path);
+        let mut values = odd.to_vec();
+        each(&mut good.clone(), &mut |value| values.push(value.clone()));
+        let count = values.len() - odd.len();
+        for _ in 0..40 {
+            let mut changed = good.clone();
+            for _ in 0..=random.below(2) {
+                let (place, value) = (random.below(count), values[random.below(values.len())].clone());
+                let mut index = 0;
+                each(&mut changed, &mut |found| {
+                    if index == place {
+                        *found = value.clone();
+                    }
+                    index += 1;
+                });
+            }
+            if let Ok(model) = Model::from_keras_config(&changed.to_string()) {
+                built += usize::from(!model.summary().to_string().is_empty());
+            }
+        }
+    }
+    println!("{built} of the changed configurations are models");
 }

@@ -30,7 +30,7 @@ impl Padding {
     /// The timesteps of the output of a window that spans `window` timesteps; zero where it never fits.
     pub(crate) fn outputs(self, timesteps: usize, window: usize, strides: usize) -> usize {
         match self {
-            Padding::Valid => (timesteps + 1).saturating_sub(window).div_ceil(strides),
+            Padding::Valid => timesteps.saturating_add(1).saturating_sub(window).div_ceil(strides),
             Padding::Same | Padding::Causal => timesteps.div_ceil(strides),
         }
     }

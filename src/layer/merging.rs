@@ -118,7 +118,7 @@ impl Definition for Concatenate {
             }
             for (index, axis) in output.iter_mut().enumerate() {
                 *axis = match index == along {
-                    true => axis.zip(other[index]).map(|(a, b)| a + b),
+                    true => axis.zip(other[index]).map(|(a, b)| a.saturating_add(b)),
                     false => axis.or(other[index]),
                 };
             }

@@ -169,7 +169,7 @@ impl Definition for ZeroPadding1d {
 
     fn output(&self, inputs: &[Dims]) -> Result<Dims, String> {
         let (timesteps, features) = sequence(&inputs[0])?;
-        Ok(vec![timesteps.map(|t| t + self.padding.0 + self.padding.1), features])
+        Ok(vec![timesteps.map(|t| t.saturating_add(self.padding.0 + self.padding.1)), features])
     }
 
     fn masking(&self) -> MaskRule {
@@ -196,7 +196,7 @@ impl Definition for UpSampling1d {
 
     fn output(&self, inputs: &[Dims]) -> Result<Dims, String> {
         let (timesteps, features) = sequence(&inputs[0])?;
-        Ok(vec![timesteps.map(|t| t * self.size), features])
+        Ok(vec![timesteps.map(|t| t.saturating_mul(self.size)), features])
     }
 
     fn masking(&self) -> MaskRule {

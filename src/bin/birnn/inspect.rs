@@ -1,7 +1,7 @@
 //! `birnn inspect`
 
 use anyhow::{Context, Result};
-use birnn::{KerasFileReport, Summary, inspect_keras};
+use birnn::{Error, KerasFileReport, Summary, inspect_keras};
 use clap::Args;
 use comfy_table::{Table, presets::UTF8_FULL_CONDENSED};
 use std::io::Write;
@@ -47,7 +47,11 @@ fn problems(report: &KerasFileReport) -> Table {
     let mut table = Table::new();
     table.load_style(UTF8_FULL_CONDENSED).set_header(["Layer (type)", "Supported"]);
     for layer in &report.layers {
-        let supported = layer.problem.as_ref().map_or("yes".to_string(), |problem| format!("no: {problem}"));
+        let supported = match &layer.problem {
+            None => "yes".to_string(),
+            Some(Error::UnsupportedLayer { class_name, .. }) => format!("no: {class_name} is not supported"),
+            Some(problem) => format!("no: {problem}"),
+        };
         table.add_row([format!("{} ({})", layer.name, layer.class_name), supported]);
     }
     table

@@ -603,3 +603,17 @@ fn a_configuration_alone_is_a_model() {
         assert!(matches!(Model::from_keras_config(json), Err(Error::MalformedFile { .. })), "{json}");
     }
 }
+
+/// Lengths that no array has don't overflow.
+#[test]
+fn absurd_lengths_are_no_panic() {
+    let long = |index: usize| named("UpSampling1D", json!({"name": format!("up{index}"), "size": 16_777_215}));
+    let mut layers: Vec<Value> = (0..4).map(long).collect();
+    layers.push(named("ZeroPadding1D", json!({"name": "pad", "padding": 3})));
+    layers.push(named("Conv1D", json!({"name": "conv", "filters": 2, "kernel_size": 3, "activation": null})));
+    layers.push(named("Flatten", json!({"name": "flatten"})));
+    layers.push(named("Dense", json!({"name": "dense", "units": 5, "activation": null})));
+    let model = keras3(row(json!([null, 1 << 30, 3]), layers)).unwrap();
+    assert_eq!(model.summary().parameters, usize::MAX);
+    assert!(matches!(model.initialize(1), Err(Error::OutOfMemory { .. })));
+}
