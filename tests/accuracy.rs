@@ -104,7 +104,6 @@ fn no_result_is_less_exact_than_twice_kerass() {
                         row.keras = row.keras.and(keras);
                     }
                 }
-                Err(_) if name == "GPU" && case.refused_on_gpu() => {}
                 Err(e) => failures.push(format!("{name}: {}: {e}", case.name)),
             }
         }

@@ -32,13 +32,18 @@ fn rows() -> Vec<Row> {
 
 /// A layer with as few arguments as it needs.
 fn plain(class: &str) -> Value {
-    let gru = json!({"class_name": "GRU", "config": {"name": "gru", "units": 4}});
+    let gates = json!({"units": 4, "activation": "tanh", "recurrent_activation": "sigmoid", "reset_after": true});
+    let gru = json!({"class_name": "GRU", "config": gates});
     match class {
-        "RNN" => json!({"cell": {"class_name": "GRUCell", "config": {"units": 4}}}),
+        "RNN" => json!({"cell": {"class_name": "GRUCell", "config": gates}}),
         "Bidirectional" => json!({"layer": gru}),
-        "TimeDistributed" => json!({"layer": {"class_name": "Activation", "config": {"name": "a", "activation": "tanh"}}}),
+        "TimeDistributed" => {
+            json!({"layer": {"class_name": "Activation", "config": {"name": "a", "activation": "tanh"}}})
+        }
         "Masking" => json!({}),
-        _ => json!({"units": 4}),
+        "GRU" => gates,
+        "LSTM" => json!({"units": 4, "activation": "tanh", "recurrent_activation": "sigmoid"}),
+        _ => json!({"units": 4, "activation": "tanh"}),
     }
 }
 
@@ -51,7 +56,7 @@ fn load(class: &str, argument: Option<(&str, &Value)>) -> Result<Model, Error> {
     }
     let layer = json!({"class_name": class, "config": config});
     let input = json!({"class_name": "Masking", "config": {"name": "masking", "batch_input_shape": [null, 6, 3]}});
-    let shows = json!({"class_name": "SimpleRNN", "config": {"name": "shows", "units": 2}});
+    let shows = json!({"class_name": "SimpleRNN", "config": {"name": "shows", "units": 2, "activation": "tanh"}});
     let layers = if class == "Masking" {
         let mut first = layer;
         first["config"]["batch_input_shape"] = json!([null, 6, 3]);
@@ -60,7 +65,8 @@ fn load(class: &str, argument: Option<(&str, &Value)>) -> Result<Model, Error> {
         vec![input, layer]
     };
     // A Keras 2 file has hard_sigmoid's and the masks' older rules; both are meant here the same.
-    let model = json!({"class_name": "Sequential", "keras_version": "2.15.0", "config": {"name": "m", "layers": layers}});
+    let model =
+        json!({"class_name": "Sequential", "keras_version": "2.15.0", "config": {"name": "m", "layers": layers}});
     Model::from_keras_config(&model.to_string())
 }
 

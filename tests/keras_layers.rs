@@ -58,13 +58,7 @@ fn every_case_is_exact_in_f64() {
 #[test]
 fn every_case_on_the_gpu_computes_what_keras_computed() {
     let Some(device) = device::open(device::options()) else { return };
-    compare(
-        |_| F32_TOLERANCE,
-        |model, case| match errors_f32(case, model, &device) {
-            Err(Error::Graph(_)) if case.refused_on_gpu() => Ok(Errors::new()),
-            result => result,
-        },
-    );
+    compare(|_| F32_TOLERANCE, |model, case| errors_f32(case, model, &device));
 }
 
 /// What birnn lacks is refused with an error that says so, and never computed wrongly.

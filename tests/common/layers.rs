@@ -137,11 +137,6 @@ impl Case {
             .collect()
     }
 
-    /// Whether the GPU path refuses to run it.
-    pub fn refused_on_gpu(&self) -> bool {
-        REFUSED_ON_GPU.contains(&&self.name[..])
-    }
-
     /// Why the model is one that birnn refuses.
     pub fn unsupported(&self) -> Option<&'static str> {
         UNSUPPORTED.iter().find(|(pattern, _)| fits(&self.name, pattern)).map(|entry| entry.1)
@@ -157,9 +152,6 @@ fn fits(name: &str, pattern: &str) -> bool {
         (None, None) => name == pattern,
     }
 }
-
-/// Cases that the GPU path refuses: masked arrays of different lengths are multiplied or compared.
-pub const REFUSED_ON_GPU: &[&str] = &["mask_join_broadcast_minimum", "mask_join_broadcast_multiply"];
 
 /// Cases that are refused, each with what birnn lacks.
 pub const UNSUPPORTED: &[(&str, &str)] = &[
@@ -183,9 +175,6 @@ pub const UNSUPPORTED: &[(&str, &str)] = &[
     ("layer_multi_head_gate", "use_gate"),
     ("layer_multi_head_window*", "sliding_window"),
     ("layer_multi_head_output_shape_2d", "an output_shape of two axes"),
-    ("file_dtype_*", "a dtype policy other than float32"),
-    ("keras2_float64", "a dtype policy other than float32"),
-    ("keras2_mixed_float16", "a dtype policy other than float32"),
     ("*_zoo", "some of the layers"),
     ("model_siamese_dot", "the layer Dot"),
     ("*rnn_lstm_layer_objects", "a ReLU with max_value as an activation"),

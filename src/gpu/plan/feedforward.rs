@@ -571,10 +571,9 @@ impl Planner<'_> {
                 MergeOperation::Minimum => Combine::Minimum,
             };
             four_axes(target.shape.len())?;
-            let repeated = source.strides().into_iter().zip(&source.shape);
             let walk = Walk {
                 axes: target.shape.clone(),
-                source_strides: repeated.map(|(stride, &n)| if n == 1 { 0 } else { stride }).collect(),
+                source_strides: repeating_strides(source),
                 target_strides: target.strides(),
                 source_offset: 0,
                 target_offset: 0,
@@ -599,6 +598,17 @@ impl Planner<'_> {
         let mut known = false;
         for (index, source) in sources.iter().enumerate() {
             let mask = masks.get(index).copied().flatten().map(BufferId::Mask);
+            let mask = match mask {
+                Some(buffer) => {
+                    let mask = Array { buffer, shape: source.shape[..source.shape.len() - 1].to_vec() };
+                    Some(self.repeated(node, &mask, &joined.shape)?.buffer)
+                }
+                None => None,
+            };
+            let mut shape = target.shape.clone();
+            shape.truncate(target.shape.len() - 1);
+            shape.push(source.features()); // a single feature is repeated by the kernel
+            let source = &self.repeated(node, source, &shape)?;
             let combine = match operation {
                 MergeOperation::Multiply if index > 0 => Combine::Multiply,
                 MergeOperation::Multiply => Combine::Store,
@@ -609,7 +619,7 @@ impl Planner<'_> {
             let joined_mask = (known && operation != MergeOperation::Multiply).then_some(joined.buffer);
             // The first of a maximum is taken as it is; of a product a masked one is one, too.
             let source_mask = mask.filter(|_| index > 0 || operation == MergeOperation::Multiply);
-            self.combine_masked(source, target, [source_mask, joined_mask], combine)?;
+            self.combine_masked(source, target, [source_mask, joined_mask], combine);
             known = mask.is_some() && (known || index == 0);
             if let (Some(buffer), true) = (mask, known) {
                 let mask = Array { buffer, ..joined.clone() };
@@ -617,26 +627,25 @@ impl Planner<'_> {
             }
         }
         if known && operation == MergeOperation::Multiply {
-            self.combine_masked(target, target, [None, Some(joined.buffer)], Combine::Zero)?;
+            self.combine_masked(target, target, [None, Some(joined.buffer)], Combine::Zero);
         }
         Ok(())
     }
 
-    /// `masks`: of the source and of the target, each of the target's shape without features.
-    fn combine_masked(
-        &mut self,
-        source: &Array,
-        target: &Array,
-        masks: [Option<BufferId>; 2],
-        combine: Combine,
-    ) -> Result<()> {
-        let timesteps = target.shape.iter().rev().nth(1).copied().unwrap_or(1);
-        if source.shape[..source.shape.len() - 1] != target.shape[..target.shape.len() - 1] {
-            return Err(Error::Graph(format!(
-                "masked arrays of shapes {:?} and {:?} are merged: the GPU path takes equal axes but the last; use Device::cpu()",
-                source.shape, target.shape
-            )));
+    /// The array with its axes of length one repeated to this shape.
+    fn repeated(&mut self, node: usize, source: &Array, shape: &[usize]) -> Result<Array> {
+        if source.shape == shape {
+            return Ok(source.clone());
         }
+        let target = self.scratch_array(node, shape.to_vec())?;
+        let strides = repeating_strides(source);
+        self.walk(source, &target, shape.to_vec(), strides, target.strides(), Combine::Store)?;
+        Ok(target)
+    }
+
+    /// `masks`: of the source and of the target, each of the target's shape without features.
+    fn combine_masked(&mut self, source: &Array, target: &Array, masks: [Option<BufferId>; 2], combine: Combine) {
+        let timesteps = target.shape.iter().rev().nth(1).copied().unwrap_or(1);
         let numbers = parameters([
             target.values(),
             target.features(),
@@ -657,7 +666,6 @@ impl Planner<'_> {
             numbers,
             target.values(),
         );
-        Ok(())
     }
 
     fn activation(&mut self, activation: Activation, source: &Array, target: &Array) {
@@ -900,6 +908,11 @@ fn shared_strides(shape: &[usize], shared_axes: &[usize]) -> Vec<usize> {
         }
     }
     strides
+}
+
+/// The strides of an array whose axes of length one are repeated.
+fn repeating_strides(array: &Array) -> Vec<usize> {
+    array.strides().into_iter().zip(&array.shape).map(|(stride, &n)| if n == 1 { 0 } else { stride }).collect()
 }
 
 fn four_axes(axes: usize) -> Result<()> {

@@ -256,11 +256,21 @@ impl<'a> Arguments<'a> {
                 _ => None,
             },
         };
-        match policy {
-            Some("float32") => Ok(()),
-            _ => self.unsupported("dtype", value, "set the layer's dtype policy to float32 and save the model again"),
+        match policy.and_then(|policy| POLICIES.iter().find(|known| **known == policy)) {
+            Some(_) => Ok(()),
+            None => {
+                self.unsupported("dtype", value, "birnn computes in float32: save the model with a policy of floats")
+            }
         }
     }
+}
+
+/// The dtype policies of floats. Whatever a file says, the model computes in f32.
+const POLICIES: [&str; 6] = ["float32", "float16", "bfloat16", "float64", "mixed_float16", "mixed_bfloat16"];
+
+/// Whether a dtype is one of floats.
+pub(super) fn is_float(dtype: &Value) -> bool {
+    dtype.as_str().is_some_and(|name| POLICIES.contains(&name) && !name.starts_with("mixed"))
 }
 
 fn natural(value: &Value) -> Option<usize> {

@@ -4,14 +4,15 @@
 //! `Any` for a `Masking`, `NotEqual` for an `Embedding`, more where masked arrays are joined. A model here computes the
 //! masks that arrays carry by itself, so these operations only say which mask is meant.
 
+use super::arguments::is_float;
 use super::entry::Entry;
 use crate::error::{Error, Result};
 use crate::model::{Graph, MaskSource, Masks, Tensor};
 use serde_json::Value;
 
-/// The operations that masks are made of.
-pub(super) const NAMES: [&str; 8] =
-    ["NotEqual", "Any", "ConvertToTensor", "LogicalOr", "ExpandDims", "ZerosLike", "OnesLike", "Concatenate"];
+/// The operations that masks are made of, and `Cast`, which a dtype policy of another precision puts before them.
+pub(super) const NAMES: [&str; 9] =
+    ["NotEqual", "Any", "ConvertToTensor", "LogicalOr", "ExpandDims", "ZerosLike", "OnesLike", "Concatenate", "Cast"];
 /// More masks than any real model joins.
 const MAX_JOINED: usize = 256;
 
@@ -75,6 +76,7 @@ impl MaskExpressions {
                 _ => None,
             },
             ("Any", [piece], None) if !keepdims && axis == -1 => self.any(graph, piece),
+            ("Cast", [piece], None) if entry.config.get("dtype").is_some_and(is_float) => Some(piece.clone()),
             ("ConvertToTensor", [piece], None) => self.mask(graph, piece).map(Piece::Mask),
             ("LogicalOr", [Piece::Expanded(mask), Piece::Filled(array, false)], None) => {
                 Some(Piece::Spread(*array, *mask))

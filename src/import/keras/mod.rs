@@ -54,6 +54,8 @@ impl Model {
     /// training (dropout, regularizers, initializers, the optimizer) is passed over. A number of timesteps that the
     /// file fixes stays fixed. Masks follow the rules of the Keras that wrote the file.
     ///
+    /// Whatever dtype policy a file has (float16, bfloat16, float64, mixed), the model computes in f32.
+    ///
     /// # Errors
     /// * [`Error::Io`] where the file can't be read.
     /// * [`Error::MalformedFile`] where it is no Keras model, is damaged, or lacks weights.
