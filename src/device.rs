@@ -205,9 +205,10 @@ impl DeviceOptions {
     }
 
     #[cfg(not(feature = "gpu"))]
-    fn open_gpu(&self, _name: Option<&str>) -> Result<Device> {
+    fn open_gpu(&self, name: Option<&str>) -> Result<Device> {
         let found = vec!["none: birnn was built without its feature `gpu`".to_string()];
-        Err(crate::Error::NoAdapter { wanted: "GPU".into(), found })
+        let wanted = name.map_or("GPU".to_string(), |name| format!("adapter named {name:?}"));
+        Err(crate::Error::NoAdapter { wanted, found })
     }
 }
 

@@ -25,3 +25,8 @@ pub use model::{
     Call, DirectionOutputs, Graph, Inputs, LayerId, Model, Output, Outputs, Role, Summary, SummaryRow, Tensor,
 };
 pub use session::{Counters, Session};
+
+/// The README's examples are compiled and run as tests.
+#[cfg(all(doctest, feature = "keras"))]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -5,7 +5,7 @@
 mod device;
 
 use birnn::{Bidirectional, Device, Gru, Inputs, Layer, Lstm, MergeMode, Model, SimpleRnn};
-use ndarray::{Array2, Array3, Axis, concatenate, s};
+use ndarray::{Array2, Array3, Axis, s};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha12Rng;
 
@@ -84,7 +84,7 @@ fn lengths_cost_as_much_as_the_longest() {
     let model = Model::sequential(3, [Bidirectional::new(Lstm::new(5))]).unwrap().initialize(9).unwrap();
     let mut session = gpu.compile(&model).unwrap();
     let x = input();
-    let long = concatenate(Axis(1), &[x.view(); 20]).unwrap();
+    let long = ndarray::concatenate(Axis(1), &[x.view(); 20]).unwrap();
     session.run(Inputs::new(x.view()).lengths(&LENGTHS)).unwrap();
     let short = session.counters().dispatches;
     session.run(Inputs::new(long.view()).lengths(&LENGTHS)).unwrap();

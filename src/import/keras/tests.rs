@@ -199,7 +199,7 @@ fn arguments_with_an_effect_are_refused() {
     let extras = [
         (json!({"time_major": true}), "time_major"),
         (json!({"something_new": 1}), "something_new"),
-        (json!({"dtype": "float64"}), "dtype"),
+        (json!({"dtype": "int8"}), "dtype"),
         (json!({"dtype": {"class_name": "DTypePolicyMap", "config": {"name": "float32"}}}), "dtype"),
         (json!({"activation": "sparsemax"}), "activation"),
         (json!({"activation": {"class_name": "function", "config": "tanh", "module": "builtins"}}), "activation"),
