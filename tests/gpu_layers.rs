@@ -8,16 +8,16 @@ use birnn::layer::*;
 use birnn::{Call, Device, Graph, Inputs, Model, Result, Tensor};
 use ndarray::{Array2, ArrayD};
 use proptest::prelude::*;
-use proptest::test_runner::{Config, TestRunner};
+use proptest::test_runner::Config;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha12Rng;
 use std::sync::OnceLock;
 
-/// As in gpu_random.rs; exponentials of values up to 3 and sums over time cost a little more. A LayerNormalization divides
-/// by a deviation of as little as √epsilon = 0.03, so that the rounding of its mean shows thirtyfold.
-fn tolerance(case: &Case) -> f64 {
-    if [6, 22].contains(&case.index) { 5e-5 } else { 5e-6 }
-}
+/// As in gpu_random.rs; exponentials of values up to 3 and sums over time cost a little more. Where the f32 reference itself
+/// is further off (a LayerNormalization divides by a deviation of as little as √epsilon = 0.03, so that the rounding of its
+/// mean shows thirtyfold), the GPU may be [`FACTOR`] times as far.
+const TOLERANCE: f64 = 5e-6;
+const FACTOR: f64 = 8.0;
 
 fn gpu() -> Option<&'static Device> {
     static GPU: OnceLock<Option<Device>> = OnceLock::new();
@@ -193,12 +193,14 @@ fn check(device: &Device, case: &Case) -> std::result::Result<(), TestCaseError>
         exact_inputs = exact_inputs.input(exact.view());
     }
     let exact = birnn::reference::run(&model, exact_inputs).map_err(fail)?;
+    let rounded = birnn::reference::run(&model, inputs.clone()).map_err(fail)?;
     let mut session = device.compile(&model).map_err(fail)?;
     for _ in 0..2 {
         let found = session.run(inputs.clone()).map_err(fail)?;
-        for (found, exact) in found.list().iter().zip(exact.list()) {
+        for ((found, exact), rounded) in found.list().iter().zip(exact.list()).zip(rounded.list()) {
+            let allowed = TOLERANCE.max(FACTOR * error(&rounded.array, &exact.array));
             let error = error(&found.array, &exact.array);
-            prop_assert!(error <= tolerance(case), "error {error:e}");
+            prop_assert!(error <= allowed, "error {error:e}");
         }
     }
     Ok(())
@@ -215,7 +217,7 @@ fn error(found: &ArrayD<f32>, exact: &ArrayD<f64>) -> f64 {
 }
 
 fn run(device: &Device, index: usize, cases: u32) {
-    let mut runner = TestRunner::new(Config { cases, failure_persistence: None, ..Config::default() });
+    let mut runner = device::runner(Config { cases, failure_persistence: None, ..Config::default() });
     let sizes = (1usize..10, 1usize..20, 1usize..70, any::<u16>(), any::<bool>(), any::<u64>());
     let cases = sizes.prop_map(move |(batch, timesteps, features, choice, masked, seed)| Case {
         index,

@@ -8,15 +8,17 @@ use birnn::layer::Recurrent;
 use birnn::{Activation, Bidirectional, Device, Gru, Initializer, Inputs, Layer, Lstm, MergeMode, Model, SimpleRnn};
 use ndarray::{Array2, Array3, ArrayD, s};
 use proptest::prelude::*;
-use proptest::test_runner::{Config, TestRunner};
+use proptest::test_runner::Config;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha12Rng;
 use std::sync::OnceLock;
 
 /// What f32 costs over f64: each of the k products of a gate's sum is rounded, relative to values up to about 1, and the
 /// gates' slopes (at most 1) pass it on from step to step. 2e-6 holds up to 130 units and 33 steps; saturating cells don't
-/// let it grow with the steps, unbounded activations do, so the bound is relative to the value.
+/// let it grow with the steps. A GRU with a gate of tanh and an unbounded activation does (1 - z is up to 2): where the
+/// f32 reference itself is further from the f64 one, the GPU may be [`FACTOR`] times as far.
 const TOLERANCE: f64 = 2e-6;
+const FACTOR: f64 = 8.0;
 
 fn gpu() -> Option<&'static Device> {
     static GPU: OnceLock<Option<Device>> = OnceLock::new();
@@ -197,22 +199,24 @@ fn check(device: &Device, case: &Case) -> Result<(), TestCaseError> {
         Mask::Lengths => (inputs, exact_inputs) = (inputs.lengths(&lengths), exact_inputs.lengths(&lengths)),
     }
     let exact = birnn::reference::run(&model, exact_inputs).map_err(|e| TestCaseError::fail(e.to_string()))?;
+    let rounded = birnn::reference::run(&model, inputs.clone()).map_err(|e| TestCaseError::fail(e.to_string()))?;
     let mut session = device.compile(&model).map_err(|e| TestCaseError::fail(e.to_string()))?;
     for _ in 0..2 {
         session.reset_states();
         let found = session.run(inputs.clone()).map_err(|e| TestCaseError::fail(e.to_string()))?;
         prop_assert_eq!(found.list().len(), exact.list().len());
-        for (found, exact) in found.list().iter().zip(exact.list()) {
+        for ((found, exact), rounded) in found.list().iter().zip(exact.list()).zip(rounded.list()) {
             prop_assert_eq!((&found.layer, found.role), (&exact.layer, exact.role));
+            let allowed = TOLERANCE.max(FACTOR * error(&rounded.array, &exact.array));
             let error = error(&found.array, &exact.array);
-            prop_assert!(error <= TOLERANCE, "{} of {}: error {error:e}", found.role, found.layer);
+            prop_assert!(error <= allowed, "{} of {}: error {error:e}", found.role, found.layer);
         }
     }
     Ok(())
 }
 
 fn run(device: &Device, cases_wanted: u32, whole_batch: bool) {
-    let mut runner = TestRunner::new(Config { cases: cases_wanted, failure_persistence: None, ..Config::default() });
+    let mut runner = device::runner(Config { cases: cases_wanted, failure_persistence: None, ..Config::default() });
     // A stateful layer needs the whole batch at a time.
     let case = move |case: Case| Case { stateful: case.stateful && whole_batch, ..case };
     runner.run(&cases().prop_map(case), |case| check(device, &case)).unwrap_or_else(|e| panic!("{e}"));

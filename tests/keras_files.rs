@@ -114,11 +114,10 @@ fn all_refused(key: &str, count: usize, fits: impl Fn(&str, &Error) -> bool) {
 
 #[test]
 fn unsupported_models_are_refused() {
-    all_refused("unsupported", 7, |file, e| match e {
+    all_refused("unsupported", 6, |file, e| match e {
         Error::UnsupportedLayer { .. } => true,
         Error::UnsupportedArgument { argument, .. } => match file.trim_end_matches(".keras") {
             "custom_activation" => argument == "activation",
-            "mixed_float16" => argument == "dtype",
             "bi_mixed_states" => argument == "backward_layer",
             _ => false,
         },

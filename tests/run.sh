@@ -78,7 +78,7 @@ if ! gpu_found; then
 fi
 
 export BIRNN_REQUIRE_GPU=1
-cargo test --locked --all-features
+cargo test --locked --all-features --no-fail-fast
 # The other shapes that the crate can be built in.
 cargo test --locked --no-default-features --lib
 cargo test --locked --no-default-features --features keras --lib

@@ -1,6 +1,7 @@
 //! The GPU that the tests run on: the best adapter, a software one where there is no other.
 
 use birnn::{Device, DeviceOptions};
+use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 use std::io::Write;
 
 /// Options for the adapter that `BIRNN_DEVICE` names (default: the best), software ones allowed.
@@ -25,5 +26,15 @@ pub fn open(options: DeviceOptions) -> Option<Device> {
             None
         }
         Err(error) => panic!("BIRNN_REQUIRE_GPU is set: {error}"),
+    }
+}
+
+/// The same random cases in every run, so that a run says something about the change; other ones with
+/// `BIRNN_RANDOM_CASES=1`.
+#[allow(dead_code)] // of the property tests
+pub fn runner(config: Config) -> TestRunner {
+    match std::env::var_os("BIRNN_RANDOM_CASES") {
+        Some(_) => TestRunner::new(config),
+        None => TestRunner::new_with_rng(config, TestRng::deterministic_rng(RngAlgorithm::ChaCha)),
     }
 }
