@@ -17,7 +17,7 @@ work=target/real_models
 mkdir -p "$work"
 command -v python3 >/dev/null || not_run "no python3"
 [ -d "$work/venv" ] || python3 -m venv "$work/venv" || { rm -rf "$work/venv"; not_run "python3 has no venv"; }
-pip="$work/venv/bin/pip --quiet --disable-pip-version-check"
+pip="timeout 240 $work/venv/bin/pip --quiet --disable-pip-version-check --retries 1 --timeout 20"
 $pip download --no-deps --dest "$work" asmscan-bilstm==1.0.0 || not_run "PyPI can't be reached"
 # The models were saved by TensorFlow 2.14, whose LSTM has an argument that Keras 3 refuses: so Keras 2 reads them.
 $pip install tensorflow-cpu==2.15.1 tf_keras==2.15.1 "numpy<2" ||
