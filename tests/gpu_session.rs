@@ -4,7 +4,11 @@
 #[path = "common/device.rs"]
 mod device;
 
-use birnn::{Activation, Bidirectional, Counters, Device, Error, Gru, Initializer, Lstm, Model, SimpleRnn, reference};
+use birnn::layer::{Conv1d, LayerNormalization, MultiHeadAttention, Padding};
+use birnn::{
+    Activation, Bidirectional, Counters, Dense, Device, Embedding, Error, Graph, Gru, Initializer, Inputs, Lstm, Model,
+    SimpleRnn, reference,
+};
 use ndarray::Array3;
 use std::future::Future;
 use std::pin::pin;
@@ -155,6 +159,34 @@ fn inputs_that_are_not_finite_pass_through() {
                 assert!((f.is_nan() && e.is_nan()) || (f64::from(f) - e).abs() < 2e-6, "{}: {f} and {e}", found.role);
             }
             assert!(found.array.index_axis(ndarray::Axis(0), 0).iter().all(|v| v.is_finite()), "rows are independent");
+        }
+    }
+}
+
+/// Embedding, convolution, recurrence, attention and a softmax: nothing is read back between the layers.
+#[test]
+fn a_whole_model_is_one_submit_and_reads_back_its_outputs_only() {
+    let Some(device) = open() else { return };
+    let mut graph = Graph::new();
+    let ids = graph.input("ids", &[None]).unwrap();
+    let mut x = graph.add(Embedding::new(30, 8).mask_zero(true), ids).unwrap()[0];
+    x = graph.add(Bidirectional::new(Lstm::new(6).return_sequences(true)), x).unwrap()[0];
+    x = graph.add(MultiHeadAttention::new(2, 4), [x, x]).unwrap()[0];
+    x = graph.add(Conv1d::new(7, 3).padding(Padding::Same), x).unwrap()[0];
+    x = graph.add(LayerNormalization::new(), x).unwrap()[0];
+    x = graph.add(Dense::new(5).activation(Activation::Softmax), x).unwrap()[0];
+    let model = graph.build([x]).and_then(|model| model.initialize(1)).unwrap();
+    let mut session = device.compile(&model).unwrap();
+    let x = ndarray::Array2::from_shape_fn((4, 9), |(i, j)| ((i * 5 + j * 3) % 30) as f32);
+    for call in 0..2 {
+        let outputs = session.run(Inputs::new(x.view())).unwrap();
+        assert_eq!(outputs.output().shape(), [4, 9, 5]);
+        let counters = session.counters();
+        assert_eq!(counters.submits, 1);
+        assert_eq!(counters.bytes_read, 4 * 4 * 9 * 8, "the output alone, its 5 features filled up to 8");
+        if call > 0 {
+            assert_eq!((counters.buffers_created, counters.bind_groups_created, counters.pipelines_created), (0, 0, 0));
+            assert_eq!(counters.bytes_uploaded, 4 * 4 * 12, "the ids alone, 9 timesteps filled up to 12");
         }
     }
 }

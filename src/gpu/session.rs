@@ -3,7 +3,8 @@
 use super::device::GpuDevice;
 use super::kernels::Pipeline;
 use super::network::{Group, WeightPart, lower, recurrent_of};
-use super::plan::{BufferId, CallShape, Limits, PARAMETERS, Plan, STEP_TABLE, Stage, pack, plan, rows_at_once};
+use super::parameters::pack;
+use super::plan::{BufferId, CallShape, Limits, PARAMETERS, Plan, STEP_TABLE, Stage, plan, rows_at_once};
 use super::readback::{Placed, Region, Staging, Wait};
 use crate::error::{Error, Result};
 use crate::layer::Layer;

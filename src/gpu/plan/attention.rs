@@ -1,6 +1,7 @@
 //! The launches of attention.
 
-use super::feedforward::{Array, Normalization, Windows};
+use super::feedforward::{Normalization, Windows};
+use super::moving::Array;
 use super::{BufferId, Planner, parameters};
 use crate::error::Result;
 use crate::gpu::kernels::Kernel;

@@ -1,6 +1,6 @@
 //! The launches that make masks.
 
-use super::feedforward::{Array, Combine};
+use super::moving::{Array, Combine};
 use super::{BufferId, Planner, parameters};
 use crate::error::Result;
 use crate::gpu::kernels::Kernel;

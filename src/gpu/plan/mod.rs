@@ -8,9 +8,8 @@
 mod attention;
 mod feedforward;
 mod masks;
+mod moving;
 mod recurrent;
-
-pub(super) use feedforward::pack;
 
 use super::kernels::{Constants, Kernel};
 use super::network::{Group, WeightPart};
@@ -47,7 +46,7 @@ pub(super) enum BufferId {
         group: usize,
         part: WeightPart,
     },
-    /// A weight of another layer, packed by [`feedforward::pack`].
+    /// A weight of another layer, packed by [`pack`](super::parameters::pack).
     Parameter {
         layer: usize,
         index: usize,
