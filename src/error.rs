@@ -94,6 +94,18 @@ pub enum Error {
         /// The shape that fits.
         expected: String,
     },
+    /// A row's length is beyond the array's timesteps.
+    #[error("the length of row {row} of input {input:?} is {length}, and the input has {timesteps} timesteps")]
+    Length {
+        /// The input's name.
+        input: String,
+        /// The row.
+        row: usize,
+        /// Its length.
+        length: usize,
+        /// The timesteps that there are.
+        timesteps: usize,
+    },
     /// An input has an axis of length zero.
     #[error("{input} has shape {shape:?}: its {axis} axis is empty")]
     EmptyAxis {

@@ -196,12 +196,29 @@ fn a_wrong_shape_is_named() {
 }
 
 #[test]
+fn run_takes_ids_of_every_integer_type() {
+    let dir = scratch("ids");
+    let model = "tests/fixtures/layers/mask_stack_embedding_gru_bi_gru.keras";
+    let ids = Array2::from_shape_fn((2, 6), |(row, t)| if t > row + 2 { 0 } else { 1 + (row + t) % 8 });
+    write_npy(dir.join("f32.npy"), &ids.mapv(|id| id as f32)).expect("written");
+    write_npy(dir.join("i32.npy"), &ids.mapv(|id| id as i32)).expect("written");
+    write_npy(dir.join("i64.npy"), &ids.mapv(|id| id as i64)).expect("written");
+    let printed = |name: &str| success(birnn(&["run", model, utf8(&dir.join(name)), "--device", "cpu"]));
+    assert_eq!(printed("i32.npy"), printed("f32.npy"));
+    assert_eq!(printed("i64.npy"), printed("f32.npy"));
+}
+
+#[test]
 fn an_array_that_is_no_float_is_named() {
     let dir = scratch("dtype");
-    let integers = dir.join("integers.npy");
-    write_npy(&integers, &Array3::<i64>::zeros((1, 8, 2))).expect("written");
-    let line = failure(birnn(&["run", MODEL, utf8(&integers), "--device", "cpu"]), 1);
-    assert!(line.contains("integers.npy") && line.contains("<i8"), "{line}");
+    let bytes = dir.join("bytes.npy");
+    write_npy(&bytes, &Array3::<u8>::zeros((1, 8, 2))).expect("written");
+    let line = failure(birnn(&["run", MODEL, utf8(&bytes), "--device", "cpu"]), 1);
+    assert!(line.contains("bytes.npy") && line.contains("|u1"), "{line}");
+    for archive in [MODEL, "tests/fixtures/keras/notebook_lstm1.npz"] {
+        let line = failure(birnn(&["run", MODEL, archive, "--device", "cpu"]), 1);
+        assert!(line.contains("zip archive") && line.contains("numpy.save"), "{line}");
+    }
     let large = dir.join("large.npy");
     write_npy(&large, &Array2::from_elem((1, 2), 1e300)).expect("written");
     let line = failure(birnn(&["run", MODEL, utf8(&large), "--device", "cpu"]), 1);
@@ -244,7 +261,8 @@ fn a_model_is_inspected() {
     let text = printed.as_str();
     assert!(text.contains("double (Lambda)") && text.contains("no: ") && text.contains("yes"), "{text}");
     let line = failure(birnn(&["inspect", file]), 1);
-    assert!(line.contains("lambda.keras") && line.contains("double"), "{line}");
+    assert!(line.contains("double") && line.matches("lambda.keras").count() == 1, "{line}");
+    assert_eq!(failure(birnn(&["inspect", "no.keras"]), 1).matches("no.keras").count(), 1);
 }
 
 #[test]

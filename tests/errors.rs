@@ -1,5 +1,6 @@
 //! What a caller can do wrong, and the error that says so. Needs no GPU.
 
+use birnn::layer::*;
 use birnn::{
     Bidirectional, Call, Device, DeviceOptions, Direction, Error, Graph, Gru, Inputs, Layer, Lstm, MergeMode, Model,
 };
@@ -152,4 +153,45 @@ fn an_adapter_that_is_not_there_is_an_error_that_lists_what_is() {
     let error = DeviceOptions::new().named("no such adapter").open().unwrap_err();
     assert!(matches!(error, Error::NoAdapter { .. }));
     says(&error, &["no such adapter", "found"]);
+}
+
+/// Arguments that are possible one by one, and arrays that no memory holds.
+#[test]
+fn absurd_sizes_are_errors() {
+    let huge = (1 << 24) - 1;
+    let run = |layers: Vec<Layer>, timesteps: usize| {
+        let model = Model::sequential(4, layers)?.initialize(1)?;
+        Device::cpu().compile(&model)?.run(Array3::<f32>::zeros((1, timesteps, 4)).view())
+    };
+    let many = || UpSampling1d::new().size(huge);
+    let layers: [Vec<Layer>; 5] = [
+        vec![many().into(), many().into()],
+        vec![many().into(), many().into(), many().into(), many().into()],
+        vec![GlobalMaxPooling1d::new().into(), RepeatVector::new(huge).into(), many().into()],
+        vec![ZeroPadding1d::new((huge, huge)).into(), many().into()],
+        vec![Embedding::new(huge, huge).into()],
+    ];
+    for layers in layers {
+        let error = run(layers, 3).unwrap_err();
+        assert!(matches!(error, Error::OutOfMemory { .. } | Error::Graph(_)), "{error}");
+    }
+    let heads: Layer = Dense::new(huge).into();
+    assert!(matches!(run(vec![heads, Dense::new(huge).into()], 1), Err(Error::OutOfMemory { .. })));
+    let mut graph = Graph::new();
+    let x = graph.sequence_input("x", None, 1).unwrap();
+    let output = graph.add(Attention::new(), Call::on([x, x])).unwrap();
+    let model = graph.build(output).unwrap().initialize(1).unwrap();
+    let long = Array3::<f32>::zeros((1, 10_000_000, 1)); // 4e14 bytes of scores
+    let error = Device::cpu().compile(&model).unwrap().run(long.view()).unwrap_err();
+    assert!(matches!(error, Error::OutOfMemory { .. }), "{error}");
+}
+
+/// A kernel that reaches far beyond the sequence reads little of it and takes no time.
+#[test]
+fn a_huge_dilation_ends() {
+    let conv = Conv1d::new(2, 2).dilation_rate((1 << 24) - 1).padding(Padding::Causal);
+    let model = Model::sequential(4, [conv]).unwrap().initialize(1).unwrap();
+    let x = Array3::<f32>::ones((1, 8, 4));
+    let outputs = Device::cpu().compile(&model).unwrap().run(x.view()).unwrap();
+    assert_eq!(outputs.output().shape(), [1, 8, 2]);
 }

@@ -4,7 +4,10 @@
 #[path = "common/device.rs"]
 mod device;
 
-use birnn::{Bidirectional, Device, Gru, Inputs, Layer, Lstm, MergeMode, Model, SimpleRnn};
+use birnn::layer::{Attention, GlobalAveragePooling1d};
+use birnn::{
+    Bidirectional, Call, Device, Embedding, Error, Graph, Gru, Inputs, Layer, Lstm, MergeMode, Model, SimpleRnn,
+};
 use ndarray::{Array2, Array3, Axis, s};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha12Rng;
@@ -99,6 +102,53 @@ fn masks_that_do_not_fit_are_named() {
     let mut error = |inputs: Inputs| session.run(inputs).unwrap_err().to_string();
     let wide = Array2::from_elem((5, 24), true);
     assert!(error(Inputs::new(x.view()).mask(wide.view())).contains("[5, 24], expected [5, 23]"));
-    assert!(error(Inputs::new(x.view()).lengths(&[1, 2])).contains("[2, 23], expected [5, 23]"));
-    assert!(error(Inputs::new(x.view()).lengths(&[1, 2, 3, 4, 24])).contains("at most 23"));
+    assert!(error(Inputs::new(x.view()).lengths(&[1, 2])).contains("[2], expected [5]"));
+    assert!(error(Inputs::new(x.view()).lengths(&[1, 2, 3, 4, 24])).contains("row 4 of input \"input\" is 24"));
+}
+
+#[test]
+fn ids_take_no_mask_and_the_error_says_what_does() {
+    let mut graph = Graph::new();
+    let ids = graph.input("ids", &[None]).unwrap();
+    let vectors = graph.add(Embedding::new(5, 3), ids).unwrap();
+    let output = graph.add(Lstm::new(2), vectors[0]).unwrap();
+    let model = graph.build(output).unwrap().initialize(1).unwrap();
+    let x = Array2::<f32>::ones((2, 4));
+    let error = Device::cpu().compile(&model).unwrap().run(Inputs::new(x.view()).lengths(&[1, 2])).unwrap_err();
+    assert!(error.to_string().contains("\"ids\"") && error.to_string().contains("mask_zero"), "{error}");
+}
+
+/// A mask that is an input of the model has to have the timesteps of what it masks.
+#[test]
+fn masks_of_other_timesteps_are_named_on_every_device() {
+    let pooled: Vec<Layer> = vec![
+        Lstm::new(3).named("reader").into(),
+        Bidirectional::new(Gru::new(3)).named("reader").into(),
+        GlobalAveragePooling1d::new().named("reader"),
+        Attention::new().named("reader"),
+    ];
+    for device in devices() {
+        for layer in &pooled {
+            let mut graph = Graph::new();
+            let x = graph.sequence_input("x", None, 3).unwrap();
+            let mask = graph.input("mask", &[None]).unwrap();
+            let call = match layer.class_name() {
+                "Attention" => Call::on([x, x]).masks(&[None, Some(mask)]),
+                _ => Call::on(x).mask(mask),
+            };
+            let output = graph.add(layer.clone(), call).unwrap();
+            let model = graph.build(output).unwrap().initialize(1).unwrap();
+            let mut session = device.compile(&model).unwrap();
+            let x = Array3::<f32>::ones((4, 8, 3));
+            for timesteps in [7, 1, 9] {
+                let mask = Array2::<f32>::ones((4, timesteps));
+                let error = session.run(Inputs::new(x.view()).input(mask.view())).unwrap_err();
+                assert!(matches!(error, Error::InputShape { .. }), "{error}");
+                let text = error.to_string();
+                assert!(text.contains(&format!("[4, {timesteps}], expected [4, 8]")), "{text}");
+                assert!(text.contains("\"reader\""), "{text}");
+            }
+            assert!(session.run(Inputs::new(x.view()).input(Array2::<f32>::ones((4, 8)).view())).is_ok());
+        }
+    }
 }

@@ -24,7 +24,7 @@ arguments! {
 pub(super) fn size(argument: &'static str, value: usize) -> Result<(), Wrong> {
     match value {
         1..0x100_0000 => Ok(()),
-        _ => Err((argument, format!("{value} is not between 1 and 2^24"))),
+        _ => Err((argument, format!("{value} is not from 1 to below 2^24"))),
     }
 }
 

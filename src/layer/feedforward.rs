@@ -113,8 +113,21 @@ impl Kind {
 
     /// Whether it looks at the masks of the arrays themselves when it runs.
     pub(crate) fn looks_at_arrays_masks(&self) -> bool {
-        use Kind::{AdditiveAttention, Attention, Merge, MultiHeadAttention};
-        matches!(self, Attention(_) | AdditiveAttention(_) | MultiHeadAttention(_) | Merge(_))
+        self.has_scores() || matches!(self, Kind::Merge(_))
+    }
+
+    /// Whether it is an attention, which has a score for each pair of timesteps of its first two inputs.
+    pub(crate) fn has_scores(&self) -> bool {
+        matches!(self, Kind::Attention(_) | Kind::AdditiveAttention(_) | Kind::MultiHeadAttention(_))
+    }
+
+    /// Whether what it computes depends on its inputs' masks.
+    pub(crate) fn computes_with_masks(&self) -> bool {
+        match self {
+            Kind::TimeDistributed(each) => each.layer.computes_with_masks(),
+            Kind::GlobalAveragePooling1d(_) | Kind::Merge(_) => true,
+            _ => self.has_scores(),
+        }
     }
 
     /// Whether it can be called on an array of so many axes with a mask of so many (beside the batch).
@@ -123,7 +136,7 @@ impl Kind {
             Kind::Softmax(_) => false,
             Kind::BatchNormalization(_) => mask_axes + 1 == axes,
             Kind::GlobalAveragePooling1d(_) => mask_axes == 1,
-            Kind::Attention(_) | Kind::AdditiveAttention(_) | Kind::MultiHeadAttention(_) => mask_axes == 1,
+            _ if self.has_scores() => mask_axes == 1,
             Kind::Merge(_) => mask_axes + 1 == axes,
             // Along time or the last axis: as a mask has them.
             Kind::Concatenate(_) => mask_axes == 1 && axes == 2,

@@ -189,6 +189,22 @@ impl Layer {
         }
     }
 
+    /// Whether what it computes depends on its inputs' masks; other layers only hand them on.
+    pub(crate) fn computes_with_masks(&self) -> bool {
+        match self {
+            Layer::Feedforward(layer) => layer.kind.computes_with_masks(),
+            _ => true,
+        }
+    }
+
+    /// The layer that a TimeDistributed calls on every timestep.
+    pub(crate) fn time_distributed(&self) -> Option<&Layer> {
+        match self {
+            Layer::Feedforward(Feedforward { kind: Kind::TimeDistributed(each), .. }) => Some(&*each.layer),
+            _ => None,
+        }
+    }
+
     /// The weights in Keras's order.
     pub(crate) fn weight_specs(&self, inputs: &[Dims]) -> Vec<WeightSpec> {
         let features = inputs.first().and_then(|dims| dims.last().copied().flatten()).unwrap_or(0);

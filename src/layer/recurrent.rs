@@ -189,7 +189,7 @@ impl Recurrent {
             return Err(Error::Argument {
                 layer: self.name.clone(),
                 argument: "units".into(),
-                reason: format!("{} is not between 1 and 2^24", self.units),
+                reason: format!("{} is not from 1 to below 2^24", self.units),
             });
         }
         for (argument, activation) in

@@ -171,15 +171,29 @@ impl Model {
         }
         let input_shapes: Vec<_> = inputs.arrays.iter().map(|array| &array.shape()[1..]).collect();
         let shapes = self.shapes(&input_shapes)?;
+        self.check_sizes::<F>(batch, &shapes)?;
         let mut longest = vec![None; self.inputs.len()];
         for (index, mask) in &inputs.masks {
             if let MaskInput::Lengths(lengths) = mask {
                 longest[*index] = lengths.iter().copied().max();
             }
         }
-        let masks = self.bind_masks(inputs.masks, &inputs.arrays)?;
+        let masks = self.bind_masks(inputs.masks, &inputs.arrays, &shapes)?;
         let states = self.bind_states(inputs.states, batch)?;
         Ok(Bound { batch, arrays: inputs.arrays, shapes, masks, longest, states })
+    }
+
+    /// That the bytes of every array can be counted.
+    fn check_sizes<F>(&self, batch: usize, shapes: &[Vec<usize>]) -> Result<()> {
+        for (spec, shape) in self.tensors.iter().zip(shapes) {
+            let values = shape.iter().try_fold(batch, |values, &n| values.checked_mul(n));
+            let bytes = values.and_then(|values| values.checked_mul(size_of::<F>()));
+            if bytes.is_none_or(|bytes| bytes > isize::MAX as usize / 4) {
+                let shape: Vec<usize> = std::iter::once(batch).chain(shape.iter().copied()).collect();
+                return Err(Error::OutOfMemory { what: format!("{} {shape:?}", spec.describe()) });
+            }
+        }
+        Ok(())
     }
 
     /// Leaves out the timesteps that are padding in every row but the first of them, where that one stands for the
@@ -249,39 +263,44 @@ impl Model {
         &self,
         given: Vec<(usize, MaskInput)>,
         arrays: &[ArrayViewD<'_, F>],
+        shapes: &[Vec<usize>],
     ) -> Result<Vec<Option<Array2<bool>>>> {
         let mut masks = vec![None; self.inputs.len()];
         for (index, mask) in given {
-            let input = format!("mask of input {:?}", self.inputs[index].name);
-            let [batch, timesteps, _, ..] = *arrays[index].shape() else {
-                let found = arrays[index].shape().to_vec();
-                return Err(Error::InputShape {
-                    input,
-                    found,
-                    expected: "an input of [batch, timesteps, features]".into(),
-                });
-            };
-            let (found, mask) = match mask {
-                MaskInput::Mask(mask) => (mask.shape().to_vec(), mask),
-                MaskInput::Lengths(lengths) => {
-                    if let Some(&longest) = lengths.iter().find(|&&length| length > timesteps) {
-                        return Err(Error::InputShape {
-                            input: format!("lengths of input {:?}", self.inputs[index].name),
-                            found: vec![longest],
-                            expected: format!("at most {timesteps} timesteps"),
-                        });
-                    }
-                    let mask = Array2::from_shape_fn((lengths.len(), timesteps), |(row, t)| t < lengths[row]);
-                    (vec![lengths.len(), timesteps], mask)
-                }
-            };
-            if found != [batch, timesteps] {
-                return Err(Error::InputShape { input, found, expected: format!("[{batch}, {timesteps}]") });
-            }
-            masks[index] = Some(mask);
+            masks[index] = Some(self.bind_mask(index, mask, arrays[index].shape())?);
         }
-        self.check_masks(&self.masks(|input| masks[input].is_some()))?;
+        let all = self.masks(|input| masks[input].is_some());
+        self.check_masks(&all)?;
+        self.check_mask_shapes(&all, shapes, arrays[0].shape()[0])?;
         Ok(masks)
+    }
+
+    /// One input's mask, as `[batch, timesteps]`.
+    fn bind_mask(&self, index: usize, mask: MaskInput, input: &[usize]) -> Result<Array2<bool>> {
+        let name = &self.inputs[index].name;
+        let wrong = |what: &str, found: &[usize], expected: String| Error::InputShape {
+            input: format!("{what} of input {name:?}"),
+            found: found.to_vec(),
+            expected,
+        };
+        let [batch, timesteps, _, ..] = *input else {
+            return Err(Error::Graph(format!(
+                "input {name:?} of shape {input:?} takes no mask or lengths: they are for [batch, timesteps, features]; of ids an Embedding with mask_zero makes the mask, false at id 0"
+            )));
+        };
+        match mask {
+            MaskInput::Mask(mask) if mask.shape() == [batch, timesteps] => Ok(mask),
+            MaskInput::Mask(mask) => Err(wrong("mask", mask.shape(), format!("[{batch}, {timesteps}]"))),
+            MaskInput::Lengths(lengths) if lengths.len() == batch => {
+                match lengths.iter().position(|&length| length > timesteps) {
+                    None => Ok(Array2::from_shape_fn((batch, timesteps), |(row, t)| t < lengths[row])),
+                    Some(row) => Err(Error::Length { input: name.clone(), row, length: lengths[row], timesteps }),
+                }
+            }
+            MaskInput::Lengths(lengths) => {
+                Err(wrong("lengths", &[lengths.len()], format!("[{batch}], one for each row of the batch")))
+            }
+        }
     }
 
     fn bind_states<'a, F>(

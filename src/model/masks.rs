@@ -14,6 +14,8 @@ pub(crate) enum MaskSource {
     Tensor(usize),
     /// True where not all features of this array have the value of these bits.
     Values { tensor: usize, value: u32 },
+    /// True where this mask is at any place of its last axis.
+    AnyInLastAxis(usize),
     /// True where any of these masks is.
     Any(Vec<usize>),
     /// True where all of these masks are.
@@ -56,12 +58,16 @@ impl Masks {
     }
 
     /// The shape of a mask but the batch.
-    #[cfg_attr(not(feature = "gpu"), allow(dead_code))]
     pub fn shape(&self, model: &Model, shapes: &[Vec<usize>], mask: usize) -> Vec<usize> {
         match &self.sources[mask] {
             MaskSource::Given(input) => vec![shapes[model.inputs[*input].tensor][0]],
             MaskSource::Tensor(tensor) => shapes[*tensor].clone(),
             MaskSource::Values { tensor, .. } => shapes[*tensor][..shapes[*tensor].len() - 1].to_vec(),
+            MaskSource::AnyInLastAxis(mask) => {
+                let mut shape = self.shape(model, shapes, *mask);
+                shape.pop();
+                shape
+            }
             MaskSource::Any(masks) | MaskSource::All(masks) => self.shape(model, shapes, masks[0]),
             MaskSource::Concatenate(parts) => {
                 let first = &shapes[parts[0].0];
@@ -79,7 +85,8 @@ pub(crate) enum MaskRules {
     #[default]
     Keras3,
     /// A joined array counts where all masks do that there are, and joining doesn't look at masks otherwise; a
-    /// recurrent layer with initial states still reads its input's mask; attention takes no masks away.
+    /// recurrent layer with initial states still reads its input's mask; attention takes no masks away; a
+    /// TimeDistributed's output has the mask that the layer in it makes.
     #[cfg_attr(not(feature = "keras"), allow(dead_code))]
     Keras2,
 }
@@ -128,6 +135,9 @@ impl Model {
     /// The mask that a layer's output carries.
     fn output_mask(&self, masks: &mut Masks, node: &Node, layer: &Layer, of: &[Option<usize>]) -> Option<usize> {
         let input = node.inputs[0];
+        if let (Some(inside), MaskRules::Keras2) = (layer.time_distributed(), self.mask_rules) {
+            return self.mask_of_timesteps(masks, input, inside, of[0], 1);
+        }
         match layer.masking() {
             MaskRule::Drop => None,
             MaskRule::Pass => of[0],
@@ -138,6 +148,32 @@ impl Model {
                 Ok(0) => masks.one_after_another(&node.inputs, of),
                 _ => masks.joined(of, self.mask_rules),
             },
+        }
+    }
+
+    /// Keras 2: the mask that a layer makes that is called on every timestep, at a depth of so many TimeDistributed.
+    /// Where it makes none, its input's mask with no more axes than the output of every layer has.
+    fn mask_of_timesteps(
+        &self,
+        masks: &mut Masks,
+        input: usize,
+        layer: &Layer,
+        mut mask: Option<usize>,
+        depth: usize,
+    ) -> Option<usize> {
+        if let Some(inside) = layer.time_distributed() {
+            return self.mask_of_timesteps(masks, input, inside, mask, depth + 1);
+        }
+        match layer.masking() {
+            MaskRule::Ids => Some(masks.add(MaskSource::Tensor(input))),
+            MaskRule::Values(value) => Some(masks.add(MaskSource::Values { tensor: input, value: value.to_bits() })),
+            MaskRule::Drop => {
+                while let Some(long) = mask.filter(|&mask| self.mask_axes(masks, mask) > depth) {
+                    mask = Some(masks.add(MaskSource::AnyInLastAxis(long)));
+                }
+                mask
+            }
+            MaskRule::Pass | MaskRule::Any | MaskRule::Concatenate(_) => mask,
         }
     }
 
@@ -183,6 +219,42 @@ impl Model {
         Ok(())
     }
 
+    /// That every mask has the timesteps of the array that it is read with.
+    pub(crate) fn check_mask_shapes(&self, masks: &Masks, shapes: &[Vec<usize>], batch: usize) -> Result<()> {
+        let shape = |mask: usize| masks.shape(self, shapes, mask);
+        for source in &masks.sources {
+            if let MaskSource::Any(of) | MaskSource::All(of) = source {
+                let first = shape(of[0]);
+                if let Some(other) = of.iter().map(|&mask| shape(mask)).find(|other| *other != first) {
+                    let (first, other) = (with_batch(batch, &first), with_batch(batch, &other));
+                    return Err(Error::Graph(format!("masks of {first:?} and {other:?} are joined")));
+                }
+            }
+        }
+        let parts = masks.sources.iter().filter_map(|source| match source {
+            MaskSource::Concatenate(parts) => Some(parts),
+            _ => None,
+        });
+        let joined = parts.flatten().map(|&(tensor, mask)| (tensor, mask, &self.tensors[tensor].source));
+        let readers = self.nodes.iter().zip(&masks.of_node).flat_map(|(node, of_node)| {
+            let layer = &self.layers[node.layer].layer;
+            let read = if layer.computes_with_masks() { &of_node[..] } else { &[] };
+            node.inputs.iter().zip(read).map(move |(&tensor, &mask)| (tensor, mask, layer.name()))
+        });
+        for (tensor, mask, name) in joined.map(|(tensor, mask, name)| (tensor, mask, &name[..])).chain(readers) {
+            let Some(found) = mask.map(shape) else { continue };
+            let expected = &shapes[tensor][..found.len().min(shapes[tensor].len())];
+            if found != expected {
+                return Err(Error::InputShape {
+                    input: format!("the mask that layer {name:?} reads"),
+                    found: with_batch(batch, &found),
+                    expected: format!("{:?}, as its input has it", with_batch(batch, expected)),
+                });
+            }
+        }
+        Ok(())
+    }
+
     /// How many axes a mask has beside the batch.
     fn mask_axes(&self, masks: &Masks, mask: usize) -> usize {
         let axes = |tensor: usize| self.tensors[tensor].shape.len();
@@ -190,6 +262,7 @@ impl Model {
             MaskSource::Given(_) => 1,
             MaskSource::Tensor(tensor) => axes(*tensor),
             MaskSource::Values { tensor, .. } => axes(*tensor) - 1,
+            MaskSource::AnyInLastAxis(mask) => self.mask_axes(masks, *mask) - 1,
             MaskSource::Any(of) | MaskSource::All(of) => self.mask_axes(masks, of[0]),
             MaskSource::Concatenate(parts) => axes(parts[0].0) - 1,
         }
@@ -231,4 +304,8 @@ impl Masks {
         let parts = inputs.iter().copied().zip(of.iter().copied()).collect();
         of.iter().any(Option::is_some).then(|| self.add(MaskSource::Concatenate(parts)))
     }
+}
+
+fn with_batch(batch: usize, shape: &[usize]) -> Vec<usize> {
+    std::iter::once(batch).chain(shape.iter().copied()).collect()
 }

@@ -218,11 +218,11 @@ impl TensorSpec {
     }
 }
 
-/// Refuses weights of more than 2^40 bytes before anything is allocated.
+/// That there is memory for a layer's weights: an allocation that fails later would end the program.
 fn check_weight_memory(built: &BuiltLayer) -> Result<()> {
     for weight in built.layer.weight_specs(&built.inputs) {
-        let bytes = weight.shape.iter().try_fold(4usize, |bytes, &n| bytes.checked_mul(n));
-        if bytes.is_none_or(|bytes| bytes > 1 << 40) {
+        let values = weight.shape.iter().try_fold(1usize, |values, &n| values.checked_mul(n));
+        if values.is_none_or(|values| Vec::<f32>::new().try_reserve_exact(values).is_err()) {
             let what = format!("{} {:?} of layer {:?}", weight.name, weight.shape, built.layer.name());
             return Err(Error::OutOfMemory { what });
         }

@@ -94,7 +94,7 @@ fn compute<F: Real>(kind: &Kind, call: &Call<F>) -> Computed<F> {
         Kind::RepeatVector(_) => reshaping::repeat_vector(call),
         Kind::Cropping1d(layer) => Ok(reshaping::cropping(layer, call)),
         Kind::ZeroPadding1d(layer) => Ok(reshaping::zero_padding(layer, call)),
-        Kind::UpSampling1d(layer) => Ok(reshaping::up_sampling(layer, call)),
+        Kind::UpSampling1d(layer) => reshaping::up_sampling(layer, call),
         Kind::Attention(layer) => attention::attention(layer, call),
         Kind::AdditiveAttention(layer) => attention::additive(layer, call),
         Kind::MultiHeadAttention(layer) => attention::multi_head(layer, call),

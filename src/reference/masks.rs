@@ -1,5 +1,4 @@
 use super::Real;
-use crate::error::{Error, Result};
 use crate::model::{Bound, MaskSource, Masks, Model};
 use ndarray::{Array2, ArrayD, Axis, IxDyn, concatenate};
 
@@ -22,19 +21,10 @@ impl<'a> Evaluated<'a> {
         model: &Model,
         node: usize,
         arrays: &[Option<ArrayD<F>>],
-    ) -> Result<Vec<Option<ArrayD<bool>>>> {
+    ) -> Vec<Option<ArrayD<bool>>> {
+        let read = model.layers[model.nodes[node].layer].layer.computes_with_masks();
         let masks = self.masks.of_node[node].clone();
-        let inputs = model.nodes[node].inputs.iter();
-        let mask_of = |(mask, &tensor): (Option<usize>, &usize)| {
-            let Some(mask) = mask.and_then(|mask| self.mask(mask, arrays)) else { return Ok(None) };
-            // An array of one timestep can have been repeated along another's.
-            let shape = arrays[tensor].as_ref().map_or(&[][..], |array| array.shape());
-            let fitting = shape.get(..mask.ndim()).and_then(|axes| mask.broadcast(axes));
-            let name = model.layers[model.nodes[node].layer].layer.name();
-            let wrong = || Error::Graph(format!("layer {name:?}: a mask of {:?} for {shape:?}", mask.shape()));
-            fitting.map(|mask| Some(mask.to_owned())).ok_or_else(wrong)
-        };
-        masks.into_iter().zip(inputs).map(mask_of).collect()
+        masks.into_iter().map(|mask| mask.filter(|_| read).and_then(|mask| self.mask(mask, arrays))).collect()
     }
 
     fn mask<F: Real>(&mut self, index: usize, arrays: &[Option<ArrayD<F>>]) -> Option<ArrayD<bool>> {
@@ -53,6 +43,10 @@ impl<'a> Evaluated<'a> {
                 let array = arrays[*tensor].as_ref()?;
                 let last = Axis(array.ndim() - 1);
                 Some(array.map_axis(last, |features| features.iter().any(|&x| x != value)))
+            }
+            MaskSource::AnyInLastAxis(mask) => {
+                let mask = self.mask(*mask, arrays)?;
+                Some(mask.map_axis(Axis(mask.ndim() - 1), |of| of.iter().any(|&counts| counts)))
             }
             MaskSource::Any(masks) => {
                 let masks: Vec<_> = masks.iter().filter_map(|&mask| self.mask(mask, arrays)).collect();

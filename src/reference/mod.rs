@@ -9,7 +9,7 @@ mod recurrent;
 
 pub use activation::activate;
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::layer::Layer;
 use crate::model::{Bound, Inputs, Model, Output, Outputs};
 use ndarray::{Array2, ArrayD, LinalgScalar, NdFloat};
@@ -62,6 +62,7 @@ pub fn run<'a, F: Real>(model: &Model, inputs: impl Into<Inputs<'a, F>>) -> Resu
 pub(crate) type Carried<F> = Vec<Vec<Option<Array2<F>>>>;
 
 pub(crate) fn run_bound<F: Real>(model: &Model, inputs: &Bound<'_, F>, carried: &mut Carried<F>) -> Result<Outputs<F>> {
+    check_memory(model, inputs)?;
     let mut arrays: Vec<Option<ArrayD<F>>> = vec![None; model.tensors.len()];
     for (input, array) in model.inputs.iter().zip(&inputs.arrays) {
         arrays[input.tensor] = Some(array.to_owned());
@@ -70,7 +71,7 @@ pub(crate) fn run_bound<F: Real>(model: &Model, inputs: &Bound<'_, F>, carried: 
     let mut masks = masks::Evaluated::new(model, inputs);
     for (index, node) in model.nodes.iter().enumerate() {
         let layer = &model.layers[node.layer].layer;
-        let node_masks = masks.of_node(model, index, &arrays)?;
+        let node_masks = masks.of_node(model, index, &arrays);
         let read = node.inputs.iter().filter_map(|&t| arrays[t].as_ref()).collect::<Vec<_>>();
         let results = match layer {
             Layer::Feedforward(layer) => feedforward::run(layer, &read, &node_masks)?,
@@ -90,4 +91,21 @@ pub(crate) fn run_bound<F: Real>(model: &Model, inputs: &Bound<'_, F>, carried: 
         Some(Output { layer: spec.source.clone(), role: spec.role, array: arrays[tensor].clone()? })
     });
     Ok(Outputs::new(list.collect()))
+}
+
+/// That there is memory for all arrays of a call: an allocation that fails later would end the program.
+fn check_memory<F>(model: &Model, inputs: &Bound<'_, F>) -> Result<()> {
+    let all = |shape: &Vec<usize>| shape.iter().fold(inputs.batch, |values, &n| values.saturating_mul(n));
+    let arrays = inputs.shapes.iter().map(all);
+    // Attention holds the scores of one example.
+    let scores = model.nodes.iter().filter_map(|node| match (&model.layers[node.layer].layer, &node.inputs[..]) {
+        (Layer::Feedforward(layer), &[query, value, ..]) if layer.kind.has_scores() => {
+            Some(inputs.shapes[query][0].saturating_mul(inputs.shapes[value][0]))
+        }
+        _ => None,
+    });
+    let values = arrays.chain(scores).fold(0, usize::saturating_add);
+    Vec::<F>::new().try_reserve_exact(values).map_err(|_| Error::OutOfMemory {
+        what: format!("the arrays of a call, {values} values of {} bytes", size_of::<F>()),
+    })
 }

@@ -1,5 +1,6 @@
 //! `birnn inspect`
 
+use crate::run::in_file;
 use anyhow::{Context, Result};
 use birnn::{Error, KerasFileReport, Summary, inspect_keras};
 use clap::Args;
@@ -15,18 +16,19 @@ pub struct InspectArgs {
 }
 
 pub fn inspect(args: &InspectArgs, out: &mut impl Write) -> Result<ExitCode> {
-    let name = args.model.display();
-    let report = inspect_keras(&args.model).with_context(|| format!("{name}"))?;
+    let report = inspect_keras(&args.model).map_err(|error| in_file(&args.model, error))?;
     match &report.model {
         Ok(model) => {
             let summary = model.summary();
             writeln!(out, "{}\nTotal params: {}", rows(&summary), summary.parameters)?;
+            writeln!(out, "Inputs: {}", model.input_names().join(", "))?;
             writeln!(out, "Outputs: {}", model.output_names().join(", "))?;
             Ok(ExitCode::SUCCESS)
         }
         Err(_) => {
             writeln!(out, "{}", problems(&report))?;
-            report.model.map(|_| ExitCode::SUCCESS).with_context(|| format!("{name} can't be run"))
+            let problem = report.model.map(|_| ExitCode::SUCCESS).map_err(|error| in_file(&args.model, error));
+            problem.context("the model can't be run")
         }
     }
 }

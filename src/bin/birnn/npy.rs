@@ -5,18 +5,43 @@ use ndarray::{ArrayD, ArrayViewD, Dimension};
 use ndarray_npy::{ReadNpyExt, ViewElement, ViewNpyError, ViewNpyExt};
 use std::path::Path;
 
-/// Reads a float32 or float64 array, in C or Fortran order.
+/// Reads an array of floats, integers (ids) or bools (a mask), in C or Fortran order.
 pub fn read(path: &Path) -> Result<ArrayD<f32>> {
     let bytes = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
     parse(&bytes).with_context(|| format!("{} is not a .npy array that birnn reads", path.display()))
 }
 
 fn parse(bytes: &[u8]) -> Result<ArrayD<f32>> {
-    match array::<f32>(bytes) {
-        Err(ViewNpyError::WrongDescriptor(_)) => {}
-        other => return other.map_err(explain),
+    match bytes {
+        [b'P', b'K', ..] => bail!("it is a zip archive (.npz or .keras); save each array by itself with numpy.save"),
+        [0x89, b'H', b'D', b'F', ..] => bail!("it is an HDF5 file; save each array by itself with numpy.save"),
+        _ => {}
     }
-    narrow(&array::<f64>(bytes).map_err(explain)?)
+    if let Some(floats) = read_as::<f32>(bytes)? {
+        return Ok(floats);
+    }
+    if let Some(array) = read_as::<f64>(bytes)? {
+        return narrow(&array);
+    }
+    // float32 holds every id of an embedding, which are below 2^24.
+    if let Some(ids) = read_as::<i64>(bytes)? {
+        return Ok(ids.mapv(|id| id as f32));
+    }
+    if let Some(ids) = read_as::<i32>(bytes)? {
+        return Ok(ids.mapv(|id| id as f32));
+    }
+    array::<bool>(bytes).map(|mask| mask.mapv(|kept| f32::from(u8::from(kept)))).map_err(explain)
+}
+
+/// The array, where this is its dtype.
+fn read_as<F>(bytes: &[u8]) -> Result<Option<ArrayD<F>>>
+where
+    F: ViewElement + ndarray_npy::ReadableElement + Clone,
+{
+    match array::<F>(bytes) {
+        Err(ViewNpyError::WrongDescriptor(_)) => Ok(None),
+        other => other.map(Some).map_err(explain),
+    }
 }
 
 /// Views the bytes before it copies them: the view checks the header's shape against the length of the file,
@@ -38,7 +63,7 @@ where
 fn explain(error: ViewNpyError) -> anyhow::Error {
     match error {
         ViewNpyError::WrongDescriptor(dtype) => {
-            anyhow!("its dtype is {dtype}, not '<f4' or '<f8'; save x.astype('float32')")
+            anyhow!("its dtype is {dtype}, not float32, float64, int32, int64 or bool; save x.astype('float32')")
         }
         ViewNpyError::NonNativeEndian => anyhow!("its byte order is not this machine's; save x.astype('float32')"),
         error => error.into(),

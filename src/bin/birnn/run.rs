@@ -14,8 +14,10 @@ use std::time::{Duration, Instant};
 pub struct RunArgs {
     /// The model: a .keras or legacy .h5 file that Keras saved.
     model: PathBuf,
-    /// The model's inputs in its own order, float32 or float64: [batch, timesteps, features],
-    /// and [batch, units] for initial states.
+    /// The model's inputs in its own order, which `birnn inspect` shows.
+    ///
+    /// Sequences are [batch, timesteps, features], ids for an Embedding and masks [batch, timesteps], initial states
+    /// [batch, units] and other inputs [batch, features]; of float32, float64, int32, int64 or bool.
     #[arg(required = true, value_name = "INPUT.npy")]
     inputs: Vec<PathBuf>,
     /// Write each output to DIR as float32 .npy, named by its place and role: 0_output.npy,
@@ -66,10 +68,15 @@ impl RunArgs {
 }
 
 fn load(path: &Path) -> Result<Model> {
-    Model::from_keras(path).map_err(|error| match error {
-        Error::Io { .. } | Error::MalformedFile { .. } => error.into(), // they name the file themselves
+    Model::from_keras(path).map_err(|error| in_file(path, error))
+}
+
+/// An error of loading with the file's name, once.
+pub fn in_file(path: &Path, error: Error) -> anyhow::Error {
+    match error {
+        Error::Io { .. } | Error::MalformedFile { .. } => error.into(), // they name it themselves
         error => anyhow::Error::new(error).context(path.display().to_string()),
-    })
+    }
 }
 
 /// `arrays` is never empty: clap asks for one.

@@ -60,7 +60,7 @@ impl Planner<'_> {
             return Ok(());
         }
         for mask in self.masks.of_node[node].clone().into_iter().flatten() {
-            if uses_mask(&layer.kind) {
+            if layer.kind.computes_with_masks() {
                 self.mask(mask)?;
             }
         }
@@ -465,19 +465,6 @@ impl Normalization {
 
     fn of_activation(activation: Activation) -> Normalization {
         Normalization { mode: usize::from(activation == Activation::LogSoftmax), ..Normalization::softmax() }
-    }
-}
-
-/// Whether a layer's own computation reads its input's mask.
-fn uses_mask(kind: &Kind) -> bool {
-    match kind {
-        Kind::TimeDistributed(each) => match &*each.layer {
-            Layer::Feedforward(layer) => uses_mask(&layer.kind),
-            _ => false, // the recurrence asks for it itself
-        },
-        Kind::GlobalAveragePooling1d(_) | Kind::Merge(_) => true,
-        Kind::Attention(_) | Kind::AdditiveAttention(_) | Kind::MultiHeadAttention(_) => true,
-        _ => false,
     }
 }
 

@@ -22,6 +22,12 @@ impl Planner<'_> {
                 self.copy(&source, &target, Combine::NotZero);
             }
             MaskSource::Values { tensor, value } => self.mask_values(self.tensor(tensor), &target, value),
+            MaskSource::AnyInLastAxis(long) => {
+                self.mask(long)?;
+                let shape = self.masks.shape(self.model, &self.call.shapes, long);
+                let shape = [self.call.rows].into_iter().chain(shape).collect();
+                self.mask_values(Array { buffer: BufferId::Mask(long), shape }, &target, 0);
+            }
             MaskSource::Any(masks) => self.mask_of_masks(masks, &target, Combine::Maximum)?,
             MaskSource::All(masks) => self.mask_of_masks(masks, &target, Combine::Minimum)?,
             MaskSource::Concatenate(parts) => {

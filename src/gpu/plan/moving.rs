@@ -24,7 +24,7 @@ impl Array {
 
     /// The vectors of features.
     pub fn vectors(&self) -> usize {
-        self.shape[..self.shape.len().saturating_sub(1)].iter().product()
+        self.shape[..self.shape.len().saturating_sub(1)].iter().fold(1, |n, &axis| n.saturating_mul(axis))
     }
 
     pub fn values(&self) -> usize {
@@ -32,7 +32,7 @@ impl Array {
     }
 
     pub fn bytes(&self) -> u64 {
-        4 * (self.vectors() * self.features_padded()) as u64
+        (self.vectors() as u64).saturating_mul(4 * self.features_padded() as u64)
     }
 
     /// The strides of its values in order.

@@ -121,7 +121,7 @@ impl<'a> Arguments<'a> {
     fn size_of(&self, name: &str, value: &Value) -> Result<usize> {
         match natural(value).filter(|size| (1..MAX_SIZE).contains(size)) {
             Some(size) => Ok(size),
-            None => self.wrong(name, format!("{} is not a whole number between 1 and 2^24", shown(value))),
+            None => self.wrong(name, format!("{} is not a whole number from 1 to below 2^24", shown(value))),
         }
     }
 

@@ -101,8 +101,15 @@ pub(super) fn cell(value: &Value) -> Result<Kind, String> {
 }
 
 fn is_operation(value: &Value) -> bool {
-    let module = value.get("module").and_then(Value::as_str).unwrap_or_default();
-    module.starts_with("keras.src.ops.") || module.starts_with("keras.ops")
+    let text = |key: &str| value.get(key).and_then(Value::as_str);
+    match text("module") {
+        Some(module) => module.starts_with("keras.src.ops.") || module.starts_with("keras.ops"),
+        // The HDF5 files of Keras 3 name no modules; of a layer there is always said whether it is trainable.
+        None => {
+            let of_masks = text("class_name").is_some_and(|name| mask_operation::NAMES.contains(&name));
+            of_masks && value.get("config").is_some_and(|config| config.get("trainable").is_none())
+        }
+    }
 }
 
 /// Whether a class is Keras's, as far as the file tells.

@@ -157,6 +157,7 @@ impl MaskExpressions {
                     let of = of.iter().map(|&mask| found[mask]).collect::<Option<_>>();
                     of.map(|of| self.add(MaskSource::All(of)))
                 }
+                MaskSource::AnyInLastAxis(mask) => found[*mask].map(|mask| self.add(MaskSource::AnyInLastAxis(mask))),
                 MaskSource::Concatenate(parts) => {
                     let parts = parts.iter().map(|(array, mask)| (*array, mask.and_then(|mask| found[mask]))).collect();
                     Some(self.add(MaskSource::Concatenate(parts)))

@@ -1,6 +1,6 @@
-use super::{Call, Computed, Real};
+use super::{Call, Computed, Real, reshaped};
 use crate::layer::{Cropping1d, Permute, UpSampling1d, ZeroPadding1d};
-use ndarray::{ArrayD, Axis, IxDyn, Slice};
+use ndarray::{ArrayD, Axis, ErrorKind, IxDyn, ShapeError, Slice};
 
 pub(super) fn permute<F: Real>(layer: &Permute, call: &Call<F>) -> ArrayD<F> {
     let axes: Vec<usize> = std::iter::once(0).chain(layer.dims.iter().copied()).collect();
@@ -8,8 +8,7 @@ pub(super) fn permute<F: Real>(layer: &Permute, call: &Call<F>) -> ArrayD<F> {
 }
 
 pub(super) fn repeat_vector<F: Real>(call: &Call<F>) -> Computed<F> {
-    let timesteps = vec![0; call.shape[1]];
-    Ok(call.input().clone().insert_axis(Axis(1)).select(Axis(1), &timesteps))
+    repeated(call.input(), 1, &call.shape, call.shape[1])
 }
 
 pub(super) fn cropping<F: Real>(layer: &Cropping1d, call: &Call<F>) -> ArrayD<F> {
@@ -25,7 +24,15 @@ pub(super) fn zero_padding<F: Real>(layer: &ZeroPadding1d, call: &Call<F>) -> Ar
     output
 }
 
-pub(super) fn up_sampling<F: Real>(layer: &UpSampling1d, call: &Call<F>) -> ArrayD<F> {
-    let timesteps: Vec<usize> = (0..call.shape[1]).map(|timestep| timestep / layer.size).collect();
-    call.input().select(Axis(1), &timesteps)
+pub(super) fn up_sampling<F: Real>(layer: &UpSampling1d, call: &Call<F>) -> Computed<F> {
+    repeated(call.input(), 2, &call.shape, layer.size)
+}
+
+/// The values before `axis` so many times each.
+fn repeated<F: Real>(input: &ArrayD<F>, axis: usize, shape: &[usize], times: usize) -> Computed<F> {
+    let input = input.view().insert_axis(Axis(axis));
+    let mut repeated = input.shape().to_vec();
+    repeated[axis] = times;
+    let view = input.broadcast(repeated).ok_or_else(|| ShapeError::from_kind(ErrorKind::IncompatibleShape))?;
+    reshaped(view.to_owned(), shape)
 }
