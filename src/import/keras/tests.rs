@@ -325,8 +325,9 @@ fn row(shape: Value, layers: Vec<Value>) -> Value {
     json!({"class_name": "Functional", "config": config})
 }
 
+/// A layer as Keras writes it: with a name, and always with whether it is trainable.
 fn named(class: &str, extra: Value) -> Value {
-    let mut config = json!({"name": "it"});
+    let mut config = json!({"name": "it", "trainable": true});
     for (key, value) in extra.as_object().into_iter().flatten() {
         config[key] = value.clone();
     }
