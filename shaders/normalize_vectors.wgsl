@@ -1,4 +1,5 @@
-// Normalizes each vector of an array in place: the softmaxes, LayerNormalization, RMSNormalization, UnitNormalization.
+// Normalizes each vector of an array in place: the softmaxes, sparsemax, LayerNormalization, RMSNormalization,
+// UnitNormalization.
 //
 //   values       [vector][features_padded]
 //   gamma, beta  [features]
@@ -9,7 +10,7 @@ struct Normalize {
     vectors: u32,
     features: u32,
     features_padded: u32,
-    // 0 softmax, 1 log_softmax, 2 LayerNormalization, 3 RMSNormalization, 4 UnitNormalization.
+    // 0 softmax, 1 log_softmax, 2 LayerNormalization, 3 RMSNormalization, 4 UnitNormalization, 5 sparsemax.
     mode: u32,
     epsilon: f32,
     has_gamma: u32,
@@ -34,6 +35,39 @@ fn softmax(start: u32) {
         } else {
             values[start + i] = exp_exact(vec4(shifted)).x / sum;
         }
+    }
+}
+
+// The values are taken from the largest on, as long as they are kept: each turn finds the next one in the order of
+// (value, place), so that equal values each have their turn.
+fn sparsemax(start: u32) {
+    var cumulative = 0.0;
+    var total = 0.0;
+    var kept = 0.0;
+    var last = 0.0;
+    var last_at = 0u;
+    for (var turn = 0u; turn < p.features; turn++) {
+        var best = 0.0;
+        var best_at = p.features;
+        for (var i = 0u; i < p.features; i++) {
+            let value = values[start + i];
+            let open = turn == 0u || value < last || (value == last && i > last_at);
+            if open && (best_at == p.features || value > best) {
+                best = value;
+                best_at = i;
+            }
+        }
+        cumulative += best;
+        if !(best - (cumulative - 1.0) / (kept + 1.0) > 0.0) { break; }
+        total += cumulative;
+        kept += 1.0;
+        last = best;
+        last_at = best_at;
+    }
+    let threshold = (total - 1.0) / kept;
+    for (var i = 0u; i < p.features; i++) {
+        let value = values[start + i] - threshold;
+        values[start + i] = select(value, 0.0, value < 0.0);
     }
 }
 
@@ -69,6 +103,8 @@ fn normalize_vectors(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local
     let start = vector * p.features_padded;
     if p.mode < 2u {
         softmax(start);
+    } else if p.mode == 5u {
+        sparsemax(start);
     } else {
         moments(start);
     }

@@ -27,17 +27,20 @@ fn gpu() -> Option<&'static Device> {
 /// A layer on `[batch, timesteps, features]`, with the shape's numbers and a random choice for its arguments.
 fn one_input(index: usize, timesteps: usize, features: usize, choice: usize) -> Layer {
     let few = choice % 5 + 1;
-    let activations: Vec<_> = Activation::ALL.into_iter().filter(|a| *a != Activation::HardShrink).collect();
+    // These jump where a value is just above a limit or below, so that rounding shows in full.
+    let jumps = |a: &Activation| matches!(a, Activation::HardShrink | Activation::Sparsemax);
+    let activations: Vec<_> = Activation::ALL.into_iter().filter(|a| !jumps(a)).collect();
     let activation = activations[choice % activations.len()];
+    let even = |n: usize| if activation == Activation::Glu { n.next_multiple_of(2) } else { n };
     let padding = [Padding::Valid, Padding::Same, Padding::Causal][choice % 3];
     let pool = [Padding::Valid, Padding::Same][choice % 2];
     let window = few.min(timesteps);
     let groups = if features.is_multiple_of(2) && choice.is_multiple_of(2) { 2 } else { 1 };
     let axis = [-1, 1, 2, -2][choice % 4];
     let axes = [vec![-1], vec![1], vec![1, 2], vec![-2]][choice % 4].clone();
-    let conv = Conv1d::new(few * groups, window).padding(padding).groups(groups).activation(activation);
+    let conv = Conv1d::new(even(few * groups), window).padding(padding).groups(groups).activation(activation);
     match index {
-        0 => Dense::new(choice % 70 + 1).activation(activation).use_bias(choice.is_multiple_of(2)).into(),
+        0 => Dense::new(even(choice % 70 + 1)).activation(activation).use_bias(choice.is_multiple_of(2)).into(),
         1 if choice.is_multiple_of(2) => conv.strides(few).into(),
         1 => conv.dilation_rate((timesteps / window).clamp(1, 3)).padding(Padding::Same).into(),
         2 => MaxPooling1d::new().pool_size(window).strides(Some(few)).padding(pool).into(),
@@ -56,6 +59,7 @@ fn one_input(index: usize, timesteps: usize, features: usize, choice: usize) -> 
             .into(),
         8 => UnitNormalization::new().axis(axes).into(),
         9 => SoftmaxLayer::new().axis(axis).into(),
+        10 if even(features) > features => Activation::Softmax.into(),
         10 => activation.into(),
         11 => {
             let max_value = (choice.is_multiple_of(2)).then_some(0.8);
@@ -70,7 +74,7 @@ fn one_input(index: usize, timesteps: usize, features: usize, choice: usize) -> 
         18 => UpSampling1d::new().size(few).into(),
         19 => Masking::new().mask_value(0.5).into(),
         20 => Identity::dropout().into(),
-        21 => TimeDistributed::new(Dense::new(few).activation(activation)).into(),
+        21 => TimeDistributed::new(Dense::new(even(few)).activation(activation)).into(),
         22 => TimeDistributed::new(LayerNormalization::new()).into(),
         _ => RmsNormalization::new().into(),
     }

@@ -60,6 +60,30 @@ fn smaller_shapes_use_the_buffers_of_larger_ones() {
     assert_eq!(session.counters().buffers_created, 1, "the parameters of the new shape");
 }
 
+/// A sequence fed in pieces: only the pieces go up and only their outputs come down, and nothing is made anew.
+#[test]
+fn streaming_keeps_the_states_on_the_gpu() {
+    let Some(device) = open() else { return };
+    let layers = [Lstm::new(7).return_sequences(true).stateful(true), Lstm::new(4).stateful(true)];
+    let model = Model::sequential(3, layers).and_then(|m| m.initialize(9)).unwrap();
+    let x = input(2, 40);
+    let whole = device.compile(&model).unwrap().run(x.view()).unwrap();
+    let mut session = device.compile(&model).unwrap();
+    for piece in 0..10 {
+        let outputs = session.run(x.slice(ndarray::s![.., 4 * piece..4 * piece + 4, ..])).unwrap();
+        let Counters { submits, bytes_uploaded, bytes_read, buffers_created, pipelines_created, .. } =
+            session.counters();
+        assert_eq!((submits, pipelines_created), (1, 0), "piece {piece}");
+        assert_eq!(bytes_read, 4 * 2 * 4, "the output alone, [2, 4]");
+        if piece > 1 {
+            assert_eq!((bytes_uploaded, buffers_created), (4 * 2 * 4 * 4, 0), "the piece alone, 3 features in 4");
+        }
+        if piece == 9 {
+            assert_eq!(outputs, whole);
+        }
+    }
+}
+
 #[test]
 fn a_long_sequence_is_split_into_submits() {
     let Some(device) = open() else { return };

@@ -6,6 +6,7 @@ mod common;
 use birnn::{Error, Model, reference};
 use common::{Case, cases, fixtures, inputs, largest_error, refused};
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
 use std::path::Path;
 
 /// Keras computes in f32, with its own order of summation.
@@ -110,6 +111,25 @@ fn all_refused(key: &str, count: usize, fits: impl Fn(&str, &Error) -> bool) {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// The sizes that the fixtures have to have: one, a few, and more than a tile of every kernel.
+#[test]
+fn fixtures_are_of_every_size() {
+    let mut found = [BTreeSet::new(), BTreeSet::new(), BTreeSet::new()];
+    for case in cases() {
+        let model = Model::from_keras(&case.model_path).unwrap();
+        for x in case.inputs.iter().filter(|x| x.ndim() == 3) {
+            found[0].insert(x.shape()[0]);
+            found[1].insert(x.shape()[1]);
+        }
+        let layers = model.layers().flat_map(|layer| layer.directions());
+        found[2].extend(layers.map(|(_, layer)| layer.units()));
+    }
+    let wanted = [("batch", vec![1, 3, 17]), ("timesteps", vec![1, 2, 33]), ("units", vec![1, 3, 64, 130])];
+    for ((axis, sizes), found) in wanted.iter().zip(&found) {
+        assert!(sizes.iter().all(|size| found.contains(size)), "{axis}: {found:?} lack some of {sizes:?}");
+    }
 }
 
 #[test]

@@ -63,6 +63,13 @@ pub enum Activation {
     Softmax,
     /// `x - ln Σ exp(x)` over the last axis. Not for recurrent layers.
     LogSoftmax,
+    /// `max(x - τ, 0)` over the last axis, with Keras's τ: of the k largest values that are kept, the sum of their
+    /// cumulative sums less 1, divided by k. (Martins & Astudillo 2016, where results sum to one, has the last of the
+    /// cumulative sums alone.) Not for recurrent layers.
+    Sparsemax,
+    /// `a · sigmoid(b)`, where a is the first half of the last axis and b the second: half as many features. Not for
+    /// recurrent layers.
+    Glu,
 }
 
 /// A number that an [`Activation`] carries; made by `.into()` from an `f32`.
@@ -99,7 +106,7 @@ impl Activation {
     pub const ELU: Activation = Activation::Elu(Parameter(1f32.to_bits()));
 
     /// Every activation, those with a parameter at Keras's default.
-    pub const ALL: [Activation; 28] = [
+    pub const ALL: [Activation; 30] = [
         Activation::Linear,
         Activation::Tanh,
         Activation::Sigmoid,
@@ -128,11 +135,27 @@ impl Activation {
         Activation::GeluApproximate,
         Activation::Softmax,
         Activation::LogSoftmax,
+        Activation::Sparsemax,
+        Activation::Glu,
     ];
 
-    /// Whether each value is computed from one value alone: all but the softmaxes. A recurrent layer takes only these.
+    /// Whether each value is computed from one value alone: all but softmax, log_softmax, sparsemax and glu. A recurrent
+    /// layer takes only these.
     pub fn is_elementwise(self) -> bool {
-        !matches!(self, Activation::Softmax | Activation::LogSoftmax)
+        use Activation::{Glu, LogSoftmax, Softmax, Sparsemax};
+        !matches!(self, Softmax | LogSoftmax | Sparsemax | Glu)
+    }
+
+    /// The features that it makes of `features`, or why it can't.
+    pub(crate) fn output_features(self, features: Option<usize>) -> Result<Option<usize>, String> {
+        match (self, features) {
+            (Activation::Glu, Some(n)) if n % 2 == 1 => {
+                Err(format!("glu splits the features into halves, and there are {n}"))
+            }
+            (Activation::Glu, Some(n)) => Ok(Some(n / 2)),
+            (Activation::Glu, None) => Err("glu needs a last axis of fixed length".to_string()),
+            (_, features) => Ok(features),
+        }
     }
 
     /// The activation that Keras calls by this name (Keras 3's meaning), or `None`.
@@ -140,7 +163,7 @@ impl Activation {
     /// ```
     /// use birnn::Activation;
     /// assert_eq!(Activation::from_keras_name("swish"), Some(Activation::Silu));
-    /// assert_eq!(Activation::from_keras_name("sparsemax"), None);
+    /// assert_eq!(Activation::from_keras_name("crelu"), None);
     /// ```
     pub fn from_keras_name(name: &str) -> Option<Activation> {
         match name {
@@ -182,6 +205,8 @@ impl Activation {
             Activation::Gelu | Activation::GeluApproximate => "gelu",
             Activation::Softmax => "softmax",
             Activation::LogSoftmax => "log_softmax",
+            Activation::Sparsemax => "sparsemax",
+            Activation::Glu => "glu",
         }
     }
 

@@ -66,7 +66,7 @@ arguments! {
         dilation_rate: usize = 1,
         /// Groups of features that only reach groups of filters (default 1).
         groups: usize = 1,
-        /// Applied to the sums (default linear).
+        /// Applied to the sums (default linear); softmax goes over the filters, and glu halves them.
         activation: Activation = Activation::Linear,
         /// Add a bias (default true).
         use_bias: bool = true,
@@ -94,6 +94,7 @@ impl Definition for Conv1d {
         if self.strides > 1 && self.dilation_rate > 1 {
             return Err(("strides", "Keras takes no strides with a dilation_rate".to_string()));
         }
+        self.activation.output_features(Some(self.filters)).map_err(|reason| ("activation", reason))?;
         match self.filters % self.groups {
             0 => Ok(()),
             _ => Err(("groups", format!("{} filters can't be split into {} groups", self.filters, self.groups))),
@@ -105,7 +106,10 @@ impl Definition for Conv1d {
         match features {
             None => Err("the last axis of its input has no fixed length".to_string()),
             Some(n) if n % self.groups != 0 => Err(format!("{n} features can't be split into {} groups", self.groups)),
-            Some(_) => Ok(vec![self.padding.output(timesteps, self.window(), self.strides)?, Some(self.filters)]),
+            Some(_) => {
+                let filters = self.activation.output_features(Some(self.filters))?;
+                Ok(vec![self.padding.output(timesteps, self.window(), self.strides)?, filters])
+            }
         }
     }
 

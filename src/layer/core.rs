@@ -13,7 +13,7 @@ arguments! {
     /// # Ok::<(), birnn::Error>(())
     /// ```
     Dense(units: usize) {
-        /// Applied to the sums (default linear); softmax goes over the units.
+        /// Applied to the sums (default linear); softmax goes over the units, and glu halves them.
         activation: Activation = Activation::Linear,
         /// Add a bias (default true).
         use_bias: bool = true,
@@ -34,14 +34,15 @@ impl Definition for Dense {
     }
 
     fn check(&self) -> Result<(), Wrong> {
-        size("units", self.units)
+        size("units", self.units)?;
+        self.activation.output_features(Some(self.units)).map(|_| ()).map_err(|reason| ("activation", reason))
     }
 
     fn output(&self, inputs: &[Dims]) -> Result<Dims, String> {
         features(&inputs[0])?;
         let mut output = inputs[0].clone();
         output.pop();
-        output.push(Some(self.units));
+        output.push(self.activation.output_features(Some(self.units))?);
         Ok(output)
     }
 
@@ -136,7 +137,11 @@ impl Definition for ActivationLayer {
     }
 
     fn output(&self, inputs: &[Dims]) -> Result<Dims, String> {
-        Ok(inputs[0].clone())
+        let mut output = inputs[0].clone();
+        if let Some(last) = output.last_mut() {
+            *last = self.activation.output_features(*last)?;
+        }
+        Ok(output)
     }
 }
 

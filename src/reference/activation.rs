@@ -1,6 +1,6 @@
 use super::Real;
 use crate::layer::Activation;
-use ndarray::{ArrayD, ArrayViewMut1, Axis};
+use ndarray::{Array1, ArrayD, ArrayViewMut1, Axis};
 
 /// An activation's value, as `keras.activations` defines it. NaN stays NaN.
 ///
@@ -104,20 +104,49 @@ pub fn activate<F: Real>(activation: Activation, x: F) -> F {
                 F::nan()
             }
         }
+        Activation::Sparsemax => {
+            let mut lane = Array1::from_elem(1, x);
+            sparsemax_lane(&mut lane.view_mut());
+            lane[0]
+        }
+        // Half of one value is none: the gate of a pair of equal values.
+        Activation::Glu => x * sigmoid(x),
     }
 }
 
-/// An activation over the rows of an array: the softmaxes over its last axis, all others value by value.
+/// An activation over the rows of an array: those that aren't element-wise over its last axis, which glu halves.
 pub(super) fn activate_rows<F: Real>(activation: Activation, array: &mut ArrayD<F>) {
-    let log = match activation {
-        Activation::Softmax => false,
-        Activation::LogSoftmax => true,
-        _ => return array.mapv_inplace(|x| activate(activation, x)),
-    };
     let last = Axis(array.ndim() - 1);
-    for mut row in array.lanes_mut(last) {
-        softmax_lane(&mut row, log);
+    match activation {
+        Activation::Softmax => array.lanes_mut(last).into_iter().for_each(|mut row| softmax_lane(&mut row, false)),
+        Activation::LogSoftmax => array.lanes_mut(last).into_iter().for_each(|mut row| softmax_lane(&mut row, true)),
+        Activation::Sparsemax => array.lanes_mut(last).into_iter().for_each(|mut row| sparsemax_lane(&mut row)),
+        Activation::Glu => {
+            let half = array.len_of(last) / 2;
+            let (values, gates) = array.view().split_at(last, half);
+            *array = &values * &gates.slice_axis(last, (..half).into()).mapv(sigmoid);
+        }
+        _ => array.mapv_inplace(|x| activate(activation, x)),
     }
+}
+
+/// `max(x - τ, 0)`. Source: `sparsemax` in Keras's `backend/*/nn.py`, the same in all of its backends: τ has the sum of
+/// the cumulative sums, where the paper that it names has the last one.
+fn sparsemax_lane<F: Real>(lane: &mut ArrayViewMut1<F>) {
+    let mut sorted = lane.to_vec();
+    sorted.sort_by(|a, b| b.partial_cmp(a).unwrap_or(std::cmp::Ordering::Equal));
+    let (mut cumulative, mut total, mut kept) = (F::zero(), F::zero(), F::zero());
+    for x in sorted {
+        cumulative += x;
+        let next = kept + F::one();
+        if x - (cumulative - F::one()) / next > F::zero() {
+            (total, kept) = (total + cumulative, next);
+        } else {
+            break; // no smaller value is kept
+        }
+    }
+    let threshold = (total - F::one()) / kept;
+    lane.mapv_inplace(|x| above(F::zero(), x - threshold));
 }
 
 /// `exp(x) / Σ exp(x)`, or `x - ln Σ exp(x)`, of `x` less its maximum.

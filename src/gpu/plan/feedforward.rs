@@ -29,10 +29,26 @@ pub(super) fn rows_at_once(layer: &Layer, inputs: &[usize], shapes: &[Vec<usize>
         Kind::Attention(_) | Kind::AdditiveAttention(_) => {
             shapes[inputs[0]][0] * shapes[inputs[1]][0].next_multiple_of(4)
         }
-        // At most one array of the input's shape, its axes in another order.
-        _ => 4 * shapes[inputs[0]].iter().product::<usize>(),
+        // At most one array of the input's shape, its axes in another order, or one of sums that glu halves.
+        kind => {
+            let (features, others) = shapes[inputs[0]].split_last().unwrap_or((&1, &[]));
+            4 * others.iter().product::<usize>() * (*features).max(halved(kind))
+        }
     };
     (limits.binding / (4 * scratch.max(1) as u64)) as usize
+}
+
+/// The features of the sums that a layer's glu halves.
+fn halved(kind: &Kind) -> usize {
+    match kind {
+        Kind::Dense(layer) if layer.activation == Activation::Glu => layer.units,
+        Kind::Conv1d(layer) if layer.activation == Activation::Glu => layer.filters,
+        Kind::TimeDistributed(each) => match &*each.layer {
+            Layer::Feedforward(inside) => halved(&inside.kind),
+            _ => 0,
+        },
+        _ => 0,
+    }
 }
 
 impl Planner<'_> {
@@ -102,7 +118,7 @@ impl Planner<'_> {
         let source = &sources[0];
         match kind {
             Kind::Identity(_) => self.copy(source, target, Combine::Store),
-            Kind::Activation(layer) => self.activation(layer.activation, source, target),
+            Kind::Activation(layer) => self.activation(node, layer.activation, source, target)?,
             Kind::Relu(layer) => {
                 let lowest = if layer.max_value.is_some() { 0.0 } else { f32::MIN };
                 let numbers = [layer.negative_slope, layer.max_value.unwrap_or(f32::MAX), layer.threshold, lowest];
@@ -138,7 +154,7 @@ impl Planner<'_> {
             }
             Kind::Dense(layer) => {
                 let parameters = [self.parameter(node, 0), self.parameter(node, 1)];
-                self.dense(parameters, source, target, Windows::vectors(source), layer.activation)?;
+                self.activated(node, parameters, source, target, Windows::vectors(source), layer.activation)?;
             }
             Kind::Conv1d(layer) => {
                 let parameters = [self.parameter(node, 0), self.parameter(node, 1)];
@@ -150,7 +166,7 @@ impl Planner<'_> {
                     dilation_rate: layer.dilation_rate,
                     before: layer.padding.before(source.shape[1], layer.window(), layer.strides),
                 };
-                self.dense(parameters, source, target, windows, layer.activation)?;
+                self.activated(node, parameters, source, target, windows, layer.activation)?;
             }
             Kind::MaxPooling1d(layer) => {
                 self.pool(
@@ -252,14 +268,25 @@ impl Planner<'_> {
         self.launch(vec![Stage { kernel, constants, buffers, parameters, workgroups, flops: 0 }], None);
     }
 
-    fn activation(&mut self, activation: Activation, source: &Array, target: &Array) {
+    fn activation(&mut self, node: usize, activation: Activation, source: &Array, target: &Array) -> Result<()> {
         match activation {
-            Activation::Softmax | Activation::LogSoftmax => {
+            Activation::Glu => self.glu(node, source, target)?,
+            activation if activation.is_elementwise() => self.elementwise(activation, None, source, target),
+            activation => {
                 self.copy(source, target, Combine::Store);
                 self.normalize_vectors(target, Normalization::of_activation(activation));
             }
-            activation => self.elementwise(activation, None, source, target),
         }
+        Ok(())
+    }
+
+    /// The first half of each vector times the sigmoid of the second.
+    fn glu(&mut self, node: usize, source: &Array, target: &Array) -> Result<()> {
+        let gates = self.scratch_array(node, source.shape.clone())?;
+        self.elementwise(Activation::Sigmoid, None, source, &gates);
+        self.take_features(source, target, 0, Combine::Store);
+        self.take_features(&gates, target, target.features(), Combine::Multiply);
+        Ok(())
     }
 
     /// An activation, or the ReLU layer with its negative_slope, max_value, threshold and least value above that.
@@ -347,6 +374,27 @@ impl Planner<'_> {
         let nothing = BufferId::Nothing;
         let buffers = vec![gamma.unwrap_or(nothing), beta.unwrap_or(nothing), array.buffer];
         self.flat(Kernel::NormalizeVectors, buffers, numbers, vectors);
+    }
+
+    /// A dense launch with the activation behind it.
+    fn activated(
+        &mut self,
+        node: usize,
+        parameters: [BufferId; 2],
+        source: &Array,
+        target: &Array,
+        windows: Windows,
+        activation: Activation,
+    ) -> Result<()> {
+        if activation != Activation::Glu {
+            return self.dense(parameters, source, target, windows, activation);
+        }
+        let mut shape = target.shape.clone();
+        shape.pop();
+        shape.push(2 * target.features());
+        let sums = self.scratch_array(node, shape)?;
+        self.dense(parameters, source, &sums, windows, Activation::Linear)?;
+        self.glu(node, &sums, target)
     }
 
     pub(super) fn dense(
@@ -464,7 +512,12 @@ impl Normalization {
     }
 
     fn of_activation(activation: Activation) -> Normalization {
-        Normalization { mode: usize::from(activation == Activation::LogSoftmax), ..Normalization::softmax() }
+        let mode = match activation {
+            Activation::LogSoftmax => 1,
+            Activation::Sparsemax => 5,
+            _ => 0,
+        };
+        Normalization { mode, ..Normalization::softmax() }
     }
 }
 

@@ -114,6 +114,18 @@ impl Planner<'_> {
         self.combine(source, target, walk, combine, 1);
     }
 
+    /// The features of each vector from `first` on, as many as the target has.
+    pub(super) fn take_features(&mut self, source: &Array, target: &Array, first: usize, combine: Combine) {
+        let walk = Walk {
+            axes: vec![target.vectors(), target.features()],
+            source_strides: vec![source.features(), 1],
+            target_strides: vec![target.features(), 1],
+            source_offset: first,
+            target_offset: 0,
+        };
+        self.combine(source, target, walk, combine, 1);
+    }
+
     pub(super) fn permute(&mut self, source: &Array, target: &Array, order: &[usize]) -> Result<()> {
         let strides = source.strides();
         let source_strides = order.iter().map(|&axis| strides[axis]).collect();

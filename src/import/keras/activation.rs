@@ -26,6 +26,11 @@ impl Arguments<'_> {
                 &text.into(),
                 "Keras 2 and Keras 3 compute it differently and the file has no keras_version; load and save it again in Keras",
             ),
+            ("threshold", _) => self.unsupported(
+                name,
+                &text.into(),
+                "Keras can't compute it by its name, as it takes two arguments more; use the layer ReLU(threshold=…)",
+            ),
             _ => match Activation::from_keras_name(text) {
                 Some(activation) => Ok(activation),
                 None => self.unknown_activation(name, &text.into()),

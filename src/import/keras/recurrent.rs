@@ -110,7 +110,9 @@ fn elementwise(cell: &Arguments, name: &str) -> Result<Activation> {
     match activation.is_elementwise() {
         true => Ok(activation),
         false => {
-            cell.unsupported(name, &activation.keras_name().into(), "recurrent layers take element-wise ones here")
+            let reason = "it goes over all units at once, and recurrent layers take element-wise activations here; \
+                          if only the output is meant, train with an Activation layer behind this one";
+            cell.unsupported(name, &activation.keras_name().into(), reason)
         }
     }
 }

@@ -202,6 +202,10 @@ fn arguments_with_an_effect_are_refused() {
         (json!({"dtype": "int8"}), "dtype"),
         (json!({"dtype": {"class_name": "DTypePolicyMap", "config": {"name": "float32"}}}), "dtype"),
         (json!({"activation": "sparsemax"}), "activation"),
+        (json!({"activation": "softmax"}), "activation"),
+        (json!({"activation": "glu"}), "activation"),
+        (json!({"activation": "threshold"}), "activation"),
+        (json!({"activation": "no_such"}), "activation"),
         (json!({"activation": {"class_name": "function", "config": "tanh", "module": "builtins"}}), "activation"),
         (json!({"reset_after": true}), "reset_after"),
     ];
@@ -454,6 +458,8 @@ fn activations_can_be_layers() {
         (layer("ReLU", json!({"max_value": 6, "threshold": 0})), Activation::Relu6),
         (layer("ReLU", json!({"negative_slope": 0.25})), Activation::LeakyRelu(0.25.into())),
         (layer("Softmax", json!({"axis": -1})), Activation::Softmax),
+        (json!("sparsemax"), Activation::Sparsemax),
+        (json!("glu"), Activation::Glu),
         (layer("Activation", json!({"activation": "tanh"})), Activation::Tanh),
     ];
     for (value, activation) in expected {
@@ -466,7 +472,7 @@ fn activations_can_be_layers() {
         layer("PReLU", json!({})),
         layer("LeakyReLU", json!(null)),
         json!(5),
-        json!("glu"),
+        json!("threshold"),
     ] {
         assert!(of(value.clone()).is_err(), "{value}");
     }

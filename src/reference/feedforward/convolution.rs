@@ -39,7 +39,8 @@ pub(super) fn convolution<F: Real>(layer: &Conv1d, call: &Call<F>) -> Computed<F
         strides: layer.strides,
         timesteps: x.len_of(Axis(1)),
     };
-    let mut output = ArrayD::zeros(call.shape.clone()).into_dimensionality::<Ix3>()?;
+    // Of all filters; what the activation makes of them may be fewer.
+    let mut output = Array3::zeros((x.len_of(Axis(0)), call.shape[1], layer.filters));
     for (t, mut sums) in output.axis_iter_mut(Axis(1)).enumerate() {
         for (element, timestep) in windows.elements(t) {
             for group in 0..layer.groups {
