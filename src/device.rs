@@ -98,6 +98,8 @@ pub struct DeviceOptions {
     pub(crate) max_buffer_bytes: u64,
     #[cfg_attr(not(feature = "gpu"), allow(dead_code))]
     pub(crate) memory_budget: u64,
+    #[cfg_attr(not(feature = "gpu"), allow(dead_code))]
+    pub(crate) gpu_time: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -124,6 +126,7 @@ impl DeviceOptions {
             default_limits: false,
             max_buffer_bytes: u64::MAX,
             memory_budget: 1 << 30,
+            gpu_time: false,
         }
     }
 
@@ -179,6 +182,13 @@ impl DeviceOptions {
     /// (default 1 GiB).
     pub fn memory_budget(mut self, bytes: u64) -> DeviceOptions {
         self.memory_budget = bytes;
+        self
+    }
+
+    /// Have the GPU note when a call begins and ends, where the adapter has timestamps (default: no):
+    /// [`Session::gpu_time`].
+    pub fn gpu_time(mut self, yes: bool) -> DeviceOptions {
+        self.gpu_time = yes;
         self
     }
 

@@ -24,7 +24,7 @@ pub use layer::{
 pub use model::{
     Call, DirectionOutputs, Graph, Inputs, LayerId, Model, Output, Outputs, Role, Summary, SummaryRow, Tensor,
 };
-pub use session::{Counters, Session};
+pub use session::{Counters, Pending, Session};
 
 /// The README's examples are compiled and run as tests.
 #[cfg(all(doctest, feature = "keras"))]

@@ -4,8 +4,12 @@ use crate::device::{Backend, Device, DeviceInfo};
 use crate::error::{Error, Result};
 use crate::model::{Bound, Inputs, Model, Outputs};
 use crate::reference;
+use std::pin::Pin;
+#[cfg(feature = "gpu")]
+use std::sync::Arc;
+use std::time::Duration;
 
-/// What the last call of a [`Session`] asked of the GPU. All zero on the CPU path.
+/// What the last submitted call of a [`Session`] asks of the GPU. All zero on the CPU path.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Counters {
@@ -17,7 +21,7 @@ pub struct Counters {
     pub bytes_uploaded: u64,
     /// Bytes read back.
     pub bytes_read: u64,
-    /// Buffers allocated; none when a shape runs again.
+    /// Buffers allocated; none when a shape runs again with no more calls in flight than before.
     pub buffers_created: u64,
     /// Bind groups made; none when a shape runs again.
     pub bind_groups_created: u64,
@@ -65,18 +69,61 @@ impl Session {
     /// Where the inputs don't fit the model, the GPU is lost or memory runs out. Except after
     /// [`Error::DeviceLost`](crate::Error::DeviceLost) the session can be used again.
     pub fn run<'a>(&mut self, inputs: impl Into<Inputs<'a, f32>>) -> Result<Outputs> {
-        let (bound, timesteps) = self.bind(inputs.into())?;
-        let outputs = match &mut self.runner {
-            Runner::Cpu(carried) => reference::run_bound(&self.model, &bound, carried),
-            #[cfg(feature = "gpu")]
-            Runner::Gpu(session) => session.run(&self.model, &bound),
-        };
-        Ok(padded(outputs?, timesteps))
+        self.submit(inputs)?.wait()
     }
+
+    /// Sends the inputs to the GPU and returns, with the promise of the outputs, while it computes.
+    ///
+    /// Several calls can be in flight: while the GPU works on one, the inputs of the next go up, and the outputs of
+    /// the last come down. The GPU takes them in the order of `submit`; they can be waited for in any order and from any
+    /// thread. The inputs are copied before it returns.
+    ///
+    /// At most [`Session::IN_FLIGHT`] calls (or parts of a call whose batch is too large for one) have their
+    /// buffers at a time: beyond that, `submit` first waits for the oldest and keeps its outputs for whoever waits
+    /// for them. A [`Pending`] that is dropped was computed all the same, and stateful layers go on from its states. The
+    /// CPU path computes before it returns.
+    ///
+    /// # Errors
+    /// As [`Session::run`]. What goes wrong on the GPU after `submit` is an error of [`Pending::wait`].
+    ///
+    /// ```
+    /// use birnn::{Device, Gru, Model};
+    /// use ndarray::{Array3, Axis};
+    /// let model = Model::sequential(2, [Gru::new(3)])?.initialize(1)?;
+    /// let mut session = Device::best()?.compile(&model)?;
+    /// let batches = vec![Array3::<f32>::ones((4, 6, 2)); 10];
+    /// let mut before = None;
+    /// for x in &batches {
+    ///     let pending = session.submit(x.view())?;
+    ///     if let Some(before) = before.replace(pending) {
+    ///         println!("{}", before.wait()?.output().sum_axis(Axis(0))); // while the GPU works on the next
+    ///     }
+    /// }
+    /// # Ok::<(), birnn::Error>(())
+    /// ```
+    pub fn submit<'a>(&mut self, inputs: impl Into<Inputs<'a, f32>>) -> Result<Pending> {
+        let (bound, timesteps) = self.bind(inputs.into())?;
+        let work = match &mut self.runner {
+            Runner::Cpu(carried) => Work::Done(reference::run_bound(&self.model, &bound, carried)?),
+            #[cfg(feature = "gpu")]
+            Runner::Gpu(session) => {
+                Work::Gpu(pollster::block_on(session.submit(&self.model, &bound, crate::gpu::Wait::Blocking))?)
+            }
+        };
+        Ok(Pending { work, timesteps })
+    }
+
+    /// The most calls whose inputs and outputs have buffers at a time; see [`Session::submit`].
+    #[cfg(feature = "gpu")]
+    pub const IN_FLIGHT: usize = crate::gpu::IN_FLIGHT;
+    /// The most calls whose inputs and outputs have buffers at a time; see [`Session::submit`].
+    #[cfg(not(feature = "gpu"))]
+    pub const IN_FLIGHT: usize = 1;
 
     /// Runs the model without blocking the thread while the GPU computes. Needs no particular executor.
     ///
-    /// Dropping the future leaves the session usable. On the CPU path it computes when first polled.
+    /// Dropping the future leaves the session usable; once polled, the call counts for the states of stateful layers. On
+    /// the CPU path it computes when first polled.
     ///
     /// # Errors
     /// As [`Session::run`].
@@ -91,12 +138,12 @@ impl Session {
     /// ```
     pub async fn run_async<'a>(&mut self, inputs: impl Into<Inputs<'a, f32>>) -> Result<Outputs> {
         let (bound, timesteps) = self.bind(inputs.into())?;
-        let outputs = match &mut self.runner {
-            Runner::Cpu(carried) => reference::run_bound(&self.model, &bound, carried),
+        let work = match &mut self.runner {
+            Runner::Cpu(carried) => Work::Done(reference::run_bound(&self.model, &bound, carried)?),
             #[cfg(feature = "gpu")]
-            Runner::Gpu(session) => session.run_async(&self.model, &bound).await,
+            Runner::Gpu(session) => Work::Gpu(session.submit(&self.model, &bound, crate::gpu::Wait::Async).await?),
         };
-        Ok(padded(outputs?, timesteps))
+        Pending { work, timesteps }.await
     }
 
     /// Makes stateful layers start from zeros again, as Keras's `reset_states()`. Otherwise they start from the states
@@ -138,12 +185,23 @@ impl Session {
         Ok((bound, timesteps))
     }
 
-    /// What the last call asked of the GPU.
+    /// What the call that was submitted last asks of the GPU.
     pub fn counters(&self) -> Counters {
         match &self.runner {
             Runner::Cpu(_) => Counters::default(),
             #[cfg(feature = "gpu")]
             Runner::Gpu(session) => session.counters(),
+        }
+    }
+
+    /// How long the GPU worked on the call whose outputs were taken last, from the beginning of its first kernel to the
+    /// end of its last. `None` unless the device was opened with [`DeviceOptions::gpu_time`](crate::DeviceOptions::gpu_time)
+    /// and has timestamps.
+    pub fn gpu_time(&self) -> Option<Duration> {
+        match &self.runner {
+            Runner::Cpu(_) => None,
+            #[cfg(feature = "gpu")]
+            Runner::Gpu(session) => session.gpu_time(),
         }
     }
 
@@ -155,6 +213,58 @@ impl Session {
     /// The model that it runs.
     pub fn model(&self) -> &Model {
         &self.model
+    }
+}
+
+/// The outputs of a call in flight: [`wait`](Pending::wait) for them, or `.await` them on any executor.
+///
+/// It doesn't borrow the session, can go to another thread, and outlive the session.
+#[derive(Debug)]
+#[must_use = "the outputs are brought home by wait() or .await"]
+pub struct Pending {
+    work: Work,
+    /// The timesteps that the outputs are to have, where padding was left out.
+    timesteps: Option<usize>,
+}
+
+#[derive(Debug)]
+enum Work {
+    Done(Outputs),
+    #[cfg(feature = "gpu")]
+    Gpu(Arc<crate::gpu::Flight>),
+}
+
+#[cfg_attr(not(feature = "gpu"), allow(clippy::infallible_destructuring_match))]
+impl Pending {
+    /// Blocks the thread until the outputs are there.
+    ///
+    /// # Errors
+    /// [`Error::DeviceLost`](crate::Error::DeviceLost), or another failure of the driver.
+    pub fn wait(self) -> Result<Outputs> {
+        let outputs = match self.work {
+            Work::Done(outputs) => outputs,
+            #[cfg(feature = "gpu")]
+            Work::Gpu(flight) => Outputs::new(pollster::block_on(flight.wait(crate::gpu::Wait::Blocking))?),
+        };
+        Ok(padded(outputs, self.timesteps))
+    }
+}
+
+#[cfg_attr(not(feature = "gpu"), allow(clippy::infallible_destructuring_match))]
+impl IntoFuture for Pending {
+    type Output = Result<Outputs>;
+    type IntoFuture = Pin<Box<dyn Future<Output = Result<Outputs>> + Send>>;
+
+    /// Waits without blocking the thread.
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(async move {
+            let outputs = match self.work {
+                Work::Done(outputs) => outputs,
+                #[cfg(feature = "gpu")]
+                Work::Gpu(flight) => Outputs::new(flight.wait(crate::gpu::Wait::Async).await?),
+            };
+            Ok(padded(outputs, self.timesteps))
+        })
     }
 }
 

@@ -4,7 +4,8 @@ use super::kernels::Pipelines;
 use super::plan::{Limits, PARAMETERS};
 use crate::device::{AdapterReport, DeviceInfo, DeviceKind, DeviceOptions};
 use crate::error::{Error, Result};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
+use std::time::Instant;
 
 /// The storage buffers that the largest kernel binds.
 const STORAGE_BUFFERS: u32 = 5;
@@ -18,8 +19,21 @@ pub(crate) struct GpuDevice {
     pub(super) limits: Limits,
     /// The distance between two entries of a uniform buffer.
     pub(super) uniform_stride: u64,
+    /// Whether passes can be timed, and were asked to be.
+    pub(super) timestamps: bool,
     pipelines: Mutex<Pipelines>,
     lost: Arc<Mutex<Option<String>>>,
+    pollers: Arc<Mutex<Vec<mpsc::Sender<Poll>>>>,
+    /// When work was last seen to be done.
+    last_done: Mutex<Option<Instant>>,
+}
+
+/// What a polling thread is told.
+#[derive(Debug)]
+struct Poll {
+    submission: wgpu::SubmissionIndex,
+    /// How it is told of the next.
+    own: mpsc::Sender<Poll>,
 }
 
 /// The adapters, best first.
@@ -130,8 +144,13 @@ impl GpuDevice {
 
     fn request(adapter: &wgpu::Adapter, options: &DeviceOptions, info: DeviceInfo) -> Result<GpuDevice> {
         let limits = wanted_limits(&adapter.limits(), options);
-        let descriptor =
-            wgpu::DeviceDescriptor { label: Some("birnn"), required_limits: limits.clone(), ..Default::default() };
+        let timestamps = options.gpu_time && adapter.features().contains(wgpu::Features::TIMESTAMP_QUERY);
+        let descriptor = wgpu::DeviceDescriptor {
+            label: Some("birnn"),
+            required_features: if timestamps { wgpu::Features::TIMESTAMP_QUERY } else { wgpu::Features::empty() },
+            required_limits: limits.clone(),
+            ..Default::default()
+        };
         let opened = pollster::block_on(adapter.request_device(&descriptor));
         let (device, queue) =
             opened.map_err(|e| Error::DeviceRequest { adapter: info.name.clone(), reason: e.to_string() })?;
@@ -153,10 +172,13 @@ impl GpuDevice {
                 budget: options.memory_budget,
             },
             uniform_stride: u64::from(limits.min_uniform_buffer_offset_alignment).max(4 * PARAMETERS as u64),
+            timestamps,
             pipelines: Mutex::new(Pipelines::new(&device)),
             device,
             queue,
             lost,
+            pollers: Arc::default(),
+            last_done: Mutex::default(),
         })
     }
 
@@ -178,6 +200,60 @@ impl GpuDevice {
         }
     }
 
+    /// The device's loss where it is lost, or else what the driver said.
+    pub(super) fn lost_or(&self, message: String) -> Error {
+        self.check_lost().err().unwrap_or(Error::Gpu(message))
+    }
+
+    /// Notes that work is done. Returns when work was done before.
+    pub(super) fn note_done(&self) -> Option<Instant> {
+        lock(&self.last_done).replace(Instant::now())
+    }
+
+    /// Waits for a submission.
+    pub(super) fn poll(&self, submission: wgpu::SubmissionIndex) -> Result<()> {
+        match self.device.poll(wait_for(submission)) {
+            Ok(_) => Ok(()),
+            // The submission never reached the queue: wgpu takes none once the device is lost.
+            Err(wgpu::PollError::WrongSubmissionIndex(..)) => {
+                self.check_lost()?;
+                Err(Error::DeviceLost { reason: "it takes no more work".into() })
+            }
+            Err(error) => Err(self.lost_or(error.to_string())),
+        }
+    }
+
+    /// Has a thread wait for a submission, so that the callbacks of what was mapped are called. The threads are kept,
+    /// as many as there were submissions waited for at a time, until the device is dropped.
+    pub(super) fn poll_in_background(&self, submission: wgpu::SubmissionIndex) -> Result<()> {
+        let idle = lock(&self.pollers).pop();
+        let poller = match idle {
+            Some(poller) => poller,
+            None => self.start_poller()?,
+        };
+        let sent = poller.send(Poll { submission, own: poller.clone() });
+        sent.map_err(|_| Error::Gpu("the thread that waits for the GPU has ended".into()))
+    }
+
+    fn start_poller(&self) -> Result<mpsc::Sender<Poll>> {
+        let (sender, receiver) = mpsc::channel::<Poll>();
+        let (device, idle) = (self.device.clone(), Arc::downgrade(&self.pollers));
+        let work = move || {
+            while let Ok(Poll { submission, own }) = receiver.recv() {
+                // What goes wrong reaches those who wait through the callbacks.
+                if let Err(error) = device.poll(wait_for(submission)) {
+                    tracing::debug!(%error, "waiting for the GPU");
+                }
+                if let Some(idle) = idle.upgrade() {
+                    lock(&idle).push(own);
+                }
+            }
+        };
+        let started = std::thread::Builder::new().name("birnn-poll".into()).spawn(work);
+        started.map_err(|e| Error::OutOfMemory { what: format!("a thread to wait for the GPU: {e}") })?;
+        Ok(sender)
+    }
+
     /// Does `work`, and turns what the driver says of it into an error. `what` names what memory was for.
     pub(super) fn checked<T>(&self, what: &str, work: impl FnOnce() -> Result<T>) -> Result<T> {
         self.check_lost()?;
@@ -195,6 +271,10 @@ impl GpuDevice {
             Some(error) => Err(Error::Gpu(format!("{what}: {error}"))),
         }
     }
+}
+
+fn wait_for(submission: wgpu::SubmissionIndex) -> wgpu::PollType {
+    wgpu::PollType::Wait { submission_index: Some(submission), timeout: None }
 }
 
 /// A lock whose holder panicked still guards sound data: every critical section here is a single assignment or insertion.

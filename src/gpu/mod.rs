@@ -1,14 +1,19 @@
 //! The GPU path. The way of a call: [`network`] lowers the layers to groups of directions that share kernel
 //! launches and packs their weights, [`parameters`] packs the others'; [`plan`] turns a shape into a list of launches (pure, no device);
-//! [`session`] encodes and submits them; [`readback`] waits and brings the outputs home.
+//! [`session`] uploads the inputs, [`encode`] submits the launches; [`readback`] waits and brings the outputs home, by the
+//! buffers of [`staging`].
 
 mod device;
+mod encode;
 mod kernels;
 mod network;
 mod parameters;
 mod plan;
 mod readback;
 mod session;
+mod staging;
 
 pub(crate) use device::{GpuDevice, adapters};
+pub(crate) use readback::{Flight, Wait};
 pub(crate) use session::GpuSession;
+pub(crate) use staging::IN_FLIGHT;

@@ -1,156 +1,264 @@
-//! Bringing arrays home: staging buffers that are mapped once the GPU is done, awaited without blocking or with.
+//! Bringing arrays home: calls in flight, whose outputs are mapped once the GPU is done, awaited without blocking or with.
 
 use super::device::GpuDevice;
+use super::encode::Pace;
+use super::staging::Staging;
 use crate::error::{Error, Result};
+use crate::model::Output;
 use futures_intrusive::channel::shared::{OneshotReceiver, oneshot_channel};
+use futures_intrusive::sync::Mutex;
+use ndarray::{Axis, Slice};
+use std::collections::VecDeque;
+use std::ops::Range;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 /// How a call waits for the GPU.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Wait {
+pub(crate) enum Wait {
     /// This thread polls the device.
     Blocking,
     /// Another thread does, and this one is free.
     Async,
 }
 
-/// A part of a buffer to read.
+/// A segment of an output.
 #[derive(Clone, Debug)]
-pub(super) struct Region {
+pub(super) struct Segment {
+    /// Which of the model's outputs.
+    pub output: usize,
     pub buffer: wgpu::Buffer,
     pub bytes: u64,
+    /// Its timesteps, where the output has more than this segment.
+    pub times: Option<Range<usize>>,
+    pub features_padded: usize,
 }
 
-/// The staging buffers of a session, reused from call to call.
-#[derive(Debug, Default)]
-pub(super) struct Staging {
-    buffers: Vec<wgpu::Buffer>,
-    /// Whether a call left them mapped: one whose future was dropped, or that failed.
-    mapped: bool,
-}
-
-/// Where a region was copied to.
+/// Where something stands in the staging buffers.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Placed {
+struct Place {
     buffer: usize,
     offset: u64,
     bytes: u64,
 }
 
-impl Staging {
-    /// Encodes copies of the regions into staging buffers of at most `limit` bytes each. Returns how many buffers were made.
-    pub fn copy(
-        &mut self,
-        device: &GpuDevice,
-        encoder: &mut wgpu::CommandEncoder,
-        regions: &[Region],
-    ) -> (Vec<Placed>, u64) {
-        self.release();
-        let mut placed = Vec::new();
+/// What a plan's calls read back, and where it stands in the staging buffers.
+#[derive(Debug)]
+pub(super) struct Readback {
+    segments: Vec<(Segment, Place)>,
+    /// The timestamps of the beginning and the end.
+    timer: Option<(wgpu::Buffer, Place)>,
+    /// The bytes of each staging buffer.
+    pub sizes: Vec<u64>,
+}
+
+impl Readback {
+    /// No staging buffer is larger than `limit`, unless one segment is.
+    pub fn new(segments: Vec<Segment>, timer: Option<wgpu::Buffer>, limit: u64) -> Readback {
         let mut sizes: Vec<u64> = Vec::new();
-        for region in regions {
-            match sizes.last_mut().filter(|size| **size + region.bytes <= device.limits.binding) {
-                Some(size) => *size += region.bytes,
-                None => sizes.push(region.bytes),
+        let mut place = |bytes: u64| {
+            match sizes.last_mut().filter(|size| **size + bytes <= limit) {
+                Some(size) => *size += bytes,
+                None => sizes.push(bytes),
             }
             let buffer = sizes.len() - 1;
-            placed.push(Placed { buffer, offset: sizes[buffer] - region.bytes, bytes: region.bytes });
-        }
-        let created = self.grow(device, &sizes);
-        for (region, place) in regions.iter().zip(&placed) {
-            encoder.copy_buffer_to_buffer(&region.buffer, 0, &self.buffers[place.buffer], place.offset, place.bytes);
-        }
-        (placed, created)
+            Place { buffer, offset: sizes[buffer] - bytes, bytes }
+        };
+        let segments = segments.into_iter().map(|segment| (segment.clone(), place(segment.bytes))).collect();
+        let timer = timer.map(|buffer| (buffer, place(TIMER_BYTES)));
+        Readback { segments, timer, sizes }
     }
 
-    fn grow(&mut self, device: &GpuDevice, sizes: &[u64]) -> u64 {
-        let mut created = 0;
-        for (index, &size) in sizes.iter().enumerate() {
-            if self.buffers.get(index).is_some_and(|buffer| buffer.size() >= size) {
-                continue;
-            }
-            let buffer = device.device.create_buffer(&wgpu::BufferDescriptor {
-                label: Some("birnn staging"),
-                size,
-                usage: wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST,
-                mapped_at_creation: false,
-            });
-            self.buffers.truncate(index);
-            self.buffers.push(buffer);
-            created += 1;
-        }
-        created
+    pub fn bytes(&self) -> u64 {
+        self.segments.iter().map(|(segment, _)| segment.bytes).sum()
     }
 
-    /// Waits until the submission is done and the regions can be read.
-    pub async fn wait(
-        &mut self,
-        device: &Arc<GpuDevice>,
-        placed: &[Placed],
+    /// Encodes the copies into the staging buffers.
+    pub fn copy(&self, encoder: &mut wgpu::CommandEncoder, staging: &Staging) {
+        let segments = self.segments.iter().map(|(segment, place)| (&segment.buffer, place));
+        for (buffer, place) in segments.chain(self.timer.iter().map(|(buffer, place)| (buffer, place))) {
+            encoder.copy_buffer_to_buffer(buffer, 0, staging.down(place.buffer), place.offset, place.bytes);
+        }
+    }
+}
+
+/// The bytes of two timestamps.
+pub(super) const TIMER_BYTES: u64 = 16;
+
+/// A part of the batch in flight.
+#[derive(Debug)]
+pub(super) struct Part {
+    readback: Arc<Readback>,
+    rows: Range<usize>,
+    staging: Staging,
+    /// One for each buffer that is to be mapped.
+    receivers: VecDeque<OneshotReceiver<Result<(), wgpu::BufferAsyncError>>>,
+    submission: wgpu::SubmissionIndex,
+    submitted: Submitted,
+}
+
+/// What was submitted for a part, and when.
+#[derive(Debug)]
+pub(super) struct Submitted {
+    pub at: Instant,
+    pub submits: u64,
+    pub pace: Arc<Pace>,
+}
+
+impl Part {
+    pub fn new(
+        readback: Arc<Readback>,
+        rows: Range<usize>,
+        mut staging: Staging,
         submission: wgpu::SubmissionIndex,
-        wait: Wait,
-    ) -> Result<()> {
-        let used = placed.iter().map(|place| place.buffer + 1).max().unwrap_or(0);
-        self.mapped = true;
-        let mut receivers: Vec<OneshotReceiver<Result<(), wgpu::BufferAsyncError>>> = Vec::new();
-        for (index, buffer) in self.buffers.iter().take(used).enumerate() {
-            let end = placed.iter().filter(|place| place.buffer == index).map(|place| place.offset + place.bytes).max();
+        submitted: Submitted,
+    ) -> Part {
+        let mut receivers = VecDeque::new();
+        staging.map(&readback.sizes, || {
             let (sender, receiver) = oneshot_channel();
-            buffer.map_async(wgpu::MapMode::Read, 0..end.unwrap_or(0), move |result| {
-                // The receiver is gone where the future was dropped: nobody waits any more.
+            receivers.push_back(receiver);
+            move |result| {
+                // The receiver is gone where the call was dropped: nobody waits any more.
                 let _ = sender.send(result);
-            });
-            receivers.push(receiver);
-        }
-        match wait {
-            Wait::Blocking => poll(device, submission)?,
-            Wait::Async => {
-                let device = device.clone();
-                let polled =
-                    std::thread::Builder::new().name("birnn-poll".into()).spawn(move || poll(&device, submission));
-                polled.map_err(|e| Error::OutOfMemory { what: format!("a thread to wait for the GPU: {e}") })?;
             }
+        });
+        Part { readback, rows, staging, receivers, submission, submitted }
+    }
+
+    /// Waits until the submission is done and everything is mapped. Can be given up and tried again.
+    async fn wait(&mut self, device: &GpuDevice, wait: Wait) -> Result<()> {
+        match wait {
+            Wait::Blocking => device.poll(self.submission.clone())?,
+            Wait::Async => device.poll_in_background(self.submission.clone())?,
         }
-        for receiver in receivers {
-            match receiver.receive().await {
+        while let Some(receiver) = self.receivers.front() {
+            let mapped = receiver.receive().await;
+            self.receivers.pop_front();
+            match mapped {
                 Some(Ok(())) => {}
-                Some(Err(error)) => return Err(lost_or(device, error.to_string())),
-                None => return Err(lost_or(device, "the driver dropped a readback".into())),
+                Some(Err(error)) => return Err(device.lost_or(error.to_string())),
+                None => return Err(device.lost_or("the driver dropped a readback".into())),
             }
         }
         device.check_lost()
     }
 
-    /// Hands a region's bytes to `read`.
-    pub fn read<T>(&self, device: &GpuDevice, place: Placed, read: impl FnOnce(&[u8]) -> T) -> Result<T> {
-        let range = place.offset..place.offset + place.bytes;
-        let view = self.buffers[place.buffer].slice(range).get_mapped_range();
-        let view = view.map_err(|e| lost_or(device, e.to_string()))?;
-        Ok(read(&view))
+    /// Copies the rows into the outputs' arrays. Returns how long the GPU worked, where it was asked for.
+    fn read(&self, device: &GpuDevice, outputs: &mut [Output]) -> Result<Option<Duration>> {
+        for (segment, place) in &self.readback.segments {
+            let mut target = outputs[segment.output].array.slice_axis_mut(Axis(0), Slice::from(self.rows.clone()));
+            if let Some(times) = &segment.times {
+                target.slice_axis_inplace(Axis(1), Slice::from(times.clone()));
+            }
+            let last = Axis(target.ndim() - 1);
+            let features = target.len_of(last);
+            self.view(device, *place, |values: &[f32]| match target.as_slice_mut() {
+                Some(target) if features == segment.features_padded => target.copy_from_slice(values),
+                _ => {
+                    let padded = values.chunks(segment.features_padded);
+                    for (mut lane, values) in target.lanes_mut(last).into_iter().zip(padded) {
+                        lane.iter_mut().zip(values).for_each(|(to, from)| *to = *from);
+                    }
+                }
+            })?;
+        }
+        let Some((_, place)) = self.readback.timer else { return Ok(None) };
+        let ticks = self.view(device, place, |stamps: &[u64]| stamps[1].saturating_sub(stamps[0]))?;
+        Ok(Some(Duration::from_nanos((ticks as f64 * f64::from(device.queue.get_timestamp_period())) as u64)))
     }
 
-    /// Unmaps what a call has mapped.
-    pub fn release(&mut self) {
-        if std::mem::take(&mut self.mapped) {
-            for buffer in &self.buffers {
-                buffer.unmap();
+    fn view<T: bytemuck::AnyBitPattern, R>(
+        &self,
+        device: &GpuDevice,
+        place: Place,
+        read: impl FnOnce(&[T]) -> R,
+    ) -> Result<R> {
+        let range = place.offset..place.offset + place.bytes;
+        let view = self.staging.down(place.buffer).slice(range).get_mapped_range();
+        let view = view.map_err(|e| device.lost_or(e.to_string()))?;
+        Ok(read(bytemuck::cast_slice(&view)))
+    }
+}
+
+/// A call in flight.
+#[derive(Debug)]
+pub(crate) struct Flight {
+    device: Arc<GpuDevice>,
+    /// Where the time of the call that was read last goes.
+    gpu_time: Arc<std::sync::Mutex<Option<Duration>>>,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    /// Sent and not yet read, oldest first.
+    parts: VecDeque<Part>,
+    outputs: Vec<Output>,
+    gpu_time: Option<Duration>,
+    failed: Option<Error>,
+}
+
+impl Flight {
+    pub fn new(
+        device: Arc<GpuDevice>,
+        outputs: Vec<Output>,
+        gpu_time: Arc<std::sync::Mutex<Option<Duration>>>,
+    ) -> Flight {
+        let state = State { parts: VecDeque::new(), outputs, gpu_time: None, failed: None };
+        Flight { device, gpu_time, state: Mutex::new(state, true) }
+    }
+
+    pub(super) async fn push(&self, part: Part) {
+        self.state.lock().await.parts.push_back(part);
+    }
+
+    /// Waits for the oldest part that isn't read yet, and reads it; `false`: there is none.
+    pub async fn read_oldest(&self, wait: Wait) -> bool {
+        let mut state = self.state.lock().await;
+        let State { parts, outputs, gpu_time, failed } = &mut *state;
+        let Some(part) = parts.front_mut() else { return false };
+        let began = Instant::now();
+        let waited = part.wait(&self.device, wait).await;
+        part.submitted.learn(&self.device, began);
+        let read = waited.and_then(|()| part.read(&self.device, outputs));
+        let part = parts.pop_front();
+        match read {
+            Ok(time) => {
+                part.into_iter().for_each(|part| part.staging.done());
+                *gpu_time = match (*gpu_time, time) {
+                    (Some(sum), Some(time)) => Some(sum + time),
+                    (sum, time) => sum.or(time),
+                };
+            }
+            Err(error) => {
+                parts.clear();
+                failed.get_or_insert(error);
             }
         }
+        true
     }
-}
 
-fn poll(device: &GpuDevice, submission: wgpu::SubmissionIndex) -> Result<()> {
-    match device.device.poll(wgpu::PollType::Wait { submission_index: Some(submission), timeout: None }) {
-        Ok(_) => Ok(()),
-        // The submission never reached the queue: wgpu takes none once the device is lost.
-        Err(wgpu::PollError::WrongSubmissionIndex(..)) => {
-            device.check_lost()?;
-            Err(Error::DeviceLost { reason: "it takes no more work".into() })
+    /// Waits for all of it.
+    pub async fn wait(&self, wait: Wait) -> Result<Vec<Output>> {
+        while self.read_oldest(wait).await {}
+        let mut state = self.state.lock().await;
+        *self.gpu_time.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = state.gpu_time;
+        match state.failed.take() {
+            Some(error) => Err(error),
+            None => Ok(std::mem::take(&mut state.outputs)),
         }
-        Err(error) => Err(lost_or(device, error.to_string())),
     }
 }
 
-fn lost_or(device: &GpuDevice, message: String) -> Error {
-    device.check_lost().err().unwrap_or(Error::Gpu(message))
+impl Submitted {
+    /// Compares the time that the submits took with what is wanted, where it is known: who only comes to wait when all
+    /// is done doesn't know when that was.
+    fn learn(&self, device: &GpuDevice, began_waiting: Instant) {
+        const BLOCKED: Duration = Duration::from_millis(1);
+        let before = device.note_done();
+        if began_waiting.elapsed() > BLOCKED {
+            let began = before.map_or(self.at, |before| before.max(self.at));
+            self.pace.learn(began.elapsed(), self.submits);
+        }
+    }
 }

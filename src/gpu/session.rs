@@ -1,28 +1,25 @@
 //! A model on a GPU: weights uploaded once, buffers and bind groups kept for the shapes that ran before.
 
 use super::device::GpuDevice;
+use super::encode::{Encoding, Pace, PreparedStage, Timer};
 use super::kernels::Pipeline;
 use super::network::{Group, WeightPart, lower, recurrent_of};
 use super::parameters::pack;
-use super::plan::{BufferId, CallShape, Limits, PARAMETERS, Plan, STEP_TABLE, Stage, plan, rows_at_once};
-use super::readback::{Placed, Region, Staging, Wait};
+use super::plan::{BufferId, CallShape, Limits, PARAMETERS, Plan, STEP_TABLE, Stage, TensorLayout, plan, rows_at_once};
+use super::readback::{Flight, Part, Readback, Segment, Submitted, Wait};
+use super::staging::{IN_FLIGHT, Ring, Staging};
 use crate::error::{Error, Result};
 use crate::layer::Layer;
-use crate::model::{Bound, Model, Output, Outputs};
+use crate::model::{Bound, Model, Output};
 use crate::session::Counters;
-use ndarray::{ArrayViewD, Axis, IxDyn, Slice};
-use std::collections::HashMap;
+use ndarray::{Axis, CowArray, IxDyn, Slice};
+use std::collections::{HashMap, VecDeque};
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::{Duration, Instant};
 
 /// How many shapes are kept ready; above it all are dropped, so that a caller with ever new shapes doesn't fill memory.
 const PREPARED_SHAPES: usize = 16;
-/// The work of one submit, so that drivers don't take a long sequence for a hang: about 0.1 s of 10 GFLOP/s
-/// (a software adapter) or 200 GFLOP/s (any GPU).
-const SUBMIT_FLOPS_SOFTWARE: u64 = 1_000_000_000;
-const SUBMIT_FLOPS: u64 = 20_000_000_000;
-/// What launching counts for in that sum.
-const DISPATCH_FLOPS: u64 = 100_000;
 
 #[derive(Debug)]
 pub(crate) struct GpuSession {
@@ -34,7 +31,12 @@ pub(crate) struct GpuSession {
     prepared: HashMap<CallShape, Arc<Prepared>>,
     /// The rows whose states stateful layers hold from the last call.
     carried: Option<usize>,
-    staging: Staging,
+    /// The calls that were submitted and may still be in flight, oldest first.
+    flights: VecDeque<Weak<Flight>>,
+    ring: Arc<Ring>,
+    timer: Option<Timer>,
+    gpu_time: Arc<Mutex<Option<Duration>>>,
+    /// A padded array on its way up.
     upload: Vec<f32>,
     counters: Counters,
 }
@@ -45,14 +47,8 @@ struct Prepared {
     plan: Plan,
     /// For each launch of the plan, for each stage.
     launches: Vec<Vec<PreparedStage>>,
-}
-
-#[derive(Debug)]
-struct PreparedStage {
-    pipeline: Pipeline,
-    bind_group: wgpu::BindGroup,
-    /// Where its parameters stand in the uniform buffer.
-    offset: u32,
+    readback: Arc<Readback>,
+    pace: Arc<Pace>,
 }
 
 impl GpuSession {
@@ -63,6 +59,7 @@ impl GpuSession {
             let step_table = create_step_table(&device);
             Ok((step_table, upload_weights(model, &groups, &device)))
         })?;
+        let timer = device.timestamps.then(|| Timer::new(&device.device));
         let mut session = GpuSession {
             device,
             groups,
@@ -70,7 +67,10 @@ impl GpuSession {
             step_table,
             prepared: HashMap::new(),
             carried: None,
-            staging: Staging::default(),
+            flights: VecDeque::new(),
+            ring: Arc::default(),
+            timer,
+            gpu_time: Arc::default(),
             upload: Vec::new(),
             counters: Counters::default(),
         };
@@ -119,17 +119,15 @@ impl GpuSession {
         self.carried = None;
     }
 
-    pub fn run(&mut self, model: &Model, inputs: &Bound<'_, f32>) -> Result<Outputs> {
-        pollster::block_on(self.execute(model, inputs, Wait::Blocking))
+    /// How long the GPU worked on the call that was read last.
+    pub fn gpu_time(&self) -> Option<Duration> {
+        *self.gpu_time.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub async fn run_async(&mut self, model: &Model, inputs: &Bound<'_, f32>) -> Result<Outputs> {
-        self.execute(model, inputs, Wait::Async).await
-    }
-
-    async fn execute(&mut self, model: &Model, inputs: &Bound<'_, f32>, wait: Wait) -> Result<Outputs> {
+    /// Uploads the inputs and submits the work. Waits only where [`IN_FLIGHT`] parts are in flight: for the oldest.
+    pub async fn submit(&mut self, model: &Model, inputs: &Bound<'_, f32>, wait: Wait) -> Result<Arc<Flight>> {
         self.counters = Counters::default();
-        let mut outputs = allocate_outputs(model, inputs)?;
+        let outputs = allocate_outputs(model, inputs)?;
         let rows = rows_at_once(model, &self.groups, inputs.batch, &inputs.shapes, &self.device.limits);
         if model.is_stateful() && rows < inputs.batch {
             return Err(Error::Limit {
@@ -140,33 +138,43 @@ impl GpuSession {
                 instead: "raise DeviceOptions::memory_budget, or use a session for each part of the batch",
             });
         }
+        let flight = Arc::new(Flight::new(self.device.clone(), outputs, self.gpu_time.clone()));
+        self.flights.retain(|flight| flight.strong_count() > 0);
+        self.flights.push_back(Arc::downgrade(&flight));
         let carried = self.carried.take(); // lost where the call fails
         for first in (0..inputs.batch).step_by(rows) {
-            let part = first..(first + rows).min(inputs.batch);
+            self.make_room(wait).await;
+            let rows = first..(first + rows).min(inputs.batch);
             let device = self.device.clone();
-            let (prepared, submission, placed) =
-                device.checked("a call", || self.start(model, inputs, part.clone(), carried.is_some()))?;
-            let waited = self.staging.wait(&device, &placed, submission, wait).await;
-            let read = waited.and_then(|()| self.finish(model, &prepared.plan, &placed, part, &mut outputs));
-            self.staging.release();
-            read?;
+            let part = device.checked("a call", || self.start(model, inputs, rows, carried.is_some()))?;
+            flight.push(part).await;
         }
         self.carried = model.is_stateful().then_some(inputs.batch);
-        Ok(Outputs::new(outputs))
+        Ok(flight)
+    }
+
+    /// Reads the oldest parts in flight, so that one more can be sent.
+    async fn make_room(&mut self, wait: Wait) {
+        while self.ring.in_use() >= IN_FLIGHT {
+            let Some(oldest) = self.flights.front() else { return };
+            let read = match oldest.upgrade() {
+                Some(flight) => flight.read_oldest(wait).await,
+                None => false,
+            };
+            if !read {
+                self.flights.pop_front();
+            }
+        }
     }
 
     /// Uploads a part of the batch and submits its work.
-    fn start(
-        &mut self,
-        model: &Model,
-        inputs: &Bound<'_, f32>,
-        part: Range<usize>,
-        carried: bool,
-    ) -> Result<(Arc<Prepared>, wgpu::SubmissionIndex, Vec<Placed>)> {
-        let prepared = self.prepare(model, inputs, part.len(), carried)?;
-        self.upload(model, inputs, &prepared.plan, part);
-        let (submission, placed) = self.submit(model, &prepared);
-        Ok((prepared, submission, placed))
+    fn start(&mut self, model: &Model, inputs: &Bound<'_, f32>, rows: Range<usize>, carried: bool) -> Result<Part> {
+        let prepared = self.prepare(model, inputs, rows.len(), carried)?;
+        let arrays = self.arrays(model, inputs, &prepared.plan, rows.clone());
+        let (at, before) = (Instant::now(), self.counters.submits);
+        let (staging, submission) = self.send(&prepared, arrays)?;
+        let submitted = Submitted { at, submits: self.counters.submits - before, pace: prepared.pace.clone() };
+        Ok(Part::new(prepared.readback.clone(), rows, staging, submission, submitted))
     }
 
     /// The plan for this shape with everything it binds; made once.
@@ -183,7 +191,7 @@ impl GpuSession {
         }
         let plan = plan(model, &self.groups, &key, &self.device.limits)?;
         self.grow_buffers(&plan);
-        let prepared = Arc::new(self.bind(plan));
+        let prepared = Arc::new(self.bind(model, plan));
         if self.prepared.len() >= PREPARED_SHAPES {
             self.prepared.clear();
         }
@@ -202,7 +210,7 @@ impl GpuSession {
         }
     }
 
-    fn bind(&mut self, plan: Plan) -> Prepared {
+    fn bind(&mut self, model: &Model, plan: Plan) -> Prepared {
         let stride = self.device.uniform_stride;
         let count = plan.launches.iter().map(|launch| launch.stages.len()).sum::<usize>() as u64;
         let parameters = create_buffer(&self.device, count * stride, wgpu::BufferUsages::UNIFORM);
@@ -221,7 +229,29 @@ impl GpuSession {
         }
         self.device.queue.write_buffer(&parameters, 0, &bytes);
         self.counters.bytes_uploaded += bytes.len() as u64;
-        Prepared { plan, launches }
+        let timer = self.timer.as_ref().map(|timer| timer.resolved.clone());
+        let readback = Readback::new(self.segments(model, &plan), timer, self.device.limits.binding);
+        let pace = Arc::new(Pace::of(self.device.info.kind));
+        Prepared { plan, launches, readback: Arc::new(readback), pace }
+    }
+
+    /// The segments of the outputs.
+    fn segments(&self, model: &Model, plan: &Plan) -> Vec<Segment> {
+        let mut segments = Vec::new();
+        for (output, &tensor) in model.outputs.iter().enumerate() {
+            let layout = plan.tensors[tensor];
+            for segment in 0..layout.segments() {
+                let Some(buffer) = self.buffers.get(&BufferId::Tensor { tensor, segment }) else { continue };
+                segments.push(Segment {
+                    output,
+                    buffer: buffer.clone(),
+                    bytes: layout.segment_bytes(segment, plan.rows),
+                    times: segment_times(&layout, segment),
+                    features_padded: layout.features_padded,
+                });
+            }
+        }
+        segments
     }
 
     fn bind_stage(&mut self, stage: &Stage, parameters: &wgpu::Buffer, offset: u32) -> PreparedStage {
@@ -229,8 +259,12 @@ impl GpuSession {
         let uniform =
             wgpu::BufferBinding { buffer: parameters, offset: 0, size: wgpu::BufferSize::new(4 * PARAMETERS as u64) };
         let mut entries = vec![wgpu::BindGroupEntry { binding: 0, resource: wgpu::BindingResource::Buffer(uniform) }];
+        let mut weights = 0;
         for (index, id) in stage.buffers.iter().enumerate() {
             if let Some(buffer) = self.buffers.get(id) {
+                if matches!(id, BufferId::Weight { .. } | BufferId::Parameter { .. }) {
+                    weights += buffer.size();
+                }
                 entries.push(wgpu::BindGroupEntry { binding: index as u32 + 1, resource: buffer.as_entire_binding() });
             }
         }
@@ -240,183 +274,117 @@ impl GpuSession {
             entries: &entries,
         });
         self.counters.bind_groups_created += 1;
-        PreparedStage { pipeline, bind_group, offset }
+        PreparedStage::new(stage, weights, pipeline, bind_group, offset)
     }
 
-    /// Sends the rows of the inputs, their masks and the given initial states.
-    fn upload(&mut self, model: &Model, inputs: &Bound<'_, f32>, plan: &Plan, part: Range<usize>) {
-        let rows = Slice::from(part);
+    /// What goes up for the rows of a part: the inputs, their masks and the given initial states.
+    fn arrays<'a>(
+        &self,
+        model: &Model,
+        inputs: &'a Bound<'_, f32>,
+        plan: &Plan,
+        rows: Range<usize>,
+    ) -> Vec<(wgpu::Buffer, CowArray<'a, f32, IxDyn>)> {
+        let rows = Slice::from(rows);
+        let mut arrays = Vec::new();
+        let mut push = |id: BufferId, array: CowArray<'a, f32, IxDyn>| {
+            if let Some(buffer) = self.buffers.get(&id) {
+                arrays.push((buffer.clone(), array));
+            }
+        };
         for (input, array) in model.inputs.iter().zip(&inputs.arrays) {
             let layout = plan.tensors[input.tensor];
-            let array = array.slice_axis(Axis(0), rows);
             for segment in 0..layout.segments() {
-                let first = segment * layout.segment;
-                let times = Slice::from(first..first + layout.segment_timesteps(segment));
-                let array = if layout.segments() > 1 { array.slice_axis(Axis(1), times) } else { array.view() };
-                self.upload_array(BufferId::Tensor { tensor: input.tensor, segment }, array);
+                let mut array = array.slice_axis(Axis(0), rows);
+                if let Some(times) = segment_times(&layout, segment) {
+                    array.slice_axis_inplace(Axis(1), Slice::from(times));
+                }
+                push(BufferId::Tensor { tensor: input.tensor, segment }, array.into());
             }
         }
         for (mask, given) in plan.given_masks.iter().zip(&inputs.masks) {
             if let (Some(mask), Some(given)) = (*mask, given) {
-                let numbers = given.slice_axis(Axis(0), rows).mapv(|counts| f32::from(u8::from(counts))).into_dyn();
-                self.upload_array(BufferId::Mask(mask), numbers.view());
+                let numbers = given.slice_axis(Axis(0), rows).mapv(|counts| f32::from(u8::from(counts)));
+                push(BufferId::Mask(mask), numbers.into_dyn().into());
             }
         }
         for (node, states) in inputs.states.iter().enumerate() {
             for (index, state) in states.iter().enumerate() {
                 if let Some(state) = state {
-                    let state = state.view().into_dyn();
-                    self.upload_array(BufferId::State { node, index }, state.slice_axis(Axis(0), rows));
+                    let state = state.view().into_dyn().slice_axis_move(Axis(0), rows);
+                    push(BufferId::State { node, index }, state.into());
                 }
             }
         }
+        arrays
     }
 
-    /// Sends an array, its last axis filled up to a multiple of 4 with zeros.
-    fn upload_array(&mut self, id: BufferId, array: ArrayViewD<'_, f32>) {
-        let Some(buffer) = self.buffers.get(&id) else { return };
-        let features = array.len_of(Axis(array.ndim() - 1));
-        let values = match array.as_slice() {
-            Some(values) if features.is_multiple_of(4) => values,
-            _ => {
-                self.upload.clear();
-                for lane in array.lanes(Axis(array.ndim() - 1)) {
-                    self.upload.extend(lane);
-                    self.upload.resize(self.upload.len().next_multiple_of(4), 0.0);
-                }
-                &self.upload
-            }
-        };
-        let bytes: &[u8] = bytemuck::cast_slice(values);
-        self.device.queue.write_buffer(buffer, 0, bytes);
-        self.counters.bytes_uploaded += bytes.len() as u64;
-    }
-
-    /// Encodes and submits the launches, in as many submits as their work asks for, and the copies to staging.
-    fn submit(&mut self, model: &Model, prepared: &Prepared) -> (wgpu::SubmissionIndex, Vec<Placed>) {
-        let software = self.device.info.kind == crate::DeviceKind::SoftwareGpu;
-        let mut encoding = Encoding {
-            device: self.device.clone(),
-            step_table: &self.step_table,
-            pass: None,
-            work: 0,
-            most: if software { SUBMIT_FLOPS_SOFTWARE } else { SUBMIT_FLOPS },
-            counters: &mut self.counters,
-        };
-        for (launch, stages) in prepared.plan.launches.iter().zip(&prepared.launches) {
-            for step in 0..launch.steps.unwrap_or(1) {
-                for (stage, prepared) in launch.stages.iter().zip(stages) {
-                    encoding.dispatch(stage, prepared, launch.steps.map(|_| step));
-                }
-            }
-        }
-        let mut encoder = encoding.finish();
-        let regions: Vec<_> = output_segments(model, &prepared.plan)
-            .filter_map(|(_, id, bytes)| Some(Region { buffer: self.buffers.get(&id)?.clone(), bytes }))
-            .collect();
-        let (placed, created) = self.staging.copy(&self.device, &mut encoder, &regions);
-        self.counters.buffers_created += created;
-        self.counters.submits += 1;
-        (self.device.queue.submit([encoder.finish()]), placed)
-    }
-
-    /// Reads the outputs' rows out of the staging buffers.
-    fn finish(
+    /// Writes the arrays and submits the plan's launches and the copies of its outputs, in order.
+    fn send(
         &mut self,
-        model: &Model,
-        plan: &Plan,
-        placed: &[Placed],
-        part: Range<usize>,
-        outputs: &mut [Output],
-    ) -> Result<()> {
-        for ((index, id, bytes), &place) in output_segments(model, plan).zip(placed) {
-            let BufferId::Tensor { tensor, segment } = id else { continue };
-            let layout = plan.tensors[tensor];
-            let first = segment * layout.segment;
-            let timesteps = layout.segment_timesteps(segment);
-            let mut target = outputs[index].array.slice_axis_mut(Axis(0), Slice::from(part.clone()));
-            if layout.segments() > 1 {
-                target.slice_axis_inplace(Axis(1), Slice::from(first..first + timesteps));
-            }
-            self.counters.bytes_read += bytes;
-            self.staging.read(&self.device, place, |bytes| {
-                let values: &[f32] = bytemuck::cast_slice(bytes);
-                match target.as_slice_mut() {
-                    Some(target) if layout.features == layout.features_padded => target.copy_from_slice(values),
-                    _ => {
-                        let last = Axis(target.ndim() - 1);
-                        for (mut lane, values) in
-                            target.lanes_mut(last).into_iter().zip(values.chunks(layout.features_padded))
-                        {
-                            lane.iter_mut().zip(values).for_each(|(to, from)| *to = *from);
-                        }
-                    }
+        prepared: &Prepared,
+        arrays: Vec<(wgpu::Buffer, CowArray<'_, f32, IxDyn>)>,
+    ) -> Result<(Staging, wgpu::SubmissionIndex)> {
+        let bytes = arrays.iter().map(|(_, array)| padded_bytes(array)).sum::<u64>();
+        // Inputs larger than a buffer can be go up one by one.
+        let at_once = if bytes <= self.device.limits.binding { bytes } else { 0 };
+        let mut staging = self.ring.take(&self.device, at_once, &prepared.readback.sizes);
+        let device = self.device.clone();
+        let timer = self.timer.as_ref();
+        self.counters.bytes_uploaded += bytes;
+        self.counters.bytes_read += prepared.readback.bytes();
+        self.counters.buffers_created += staging.created;
+        let mut encoding = Encoding::new(&device, &self.step_table, timer, &prepared.pace, &mut self.counters);
+        match staging.up().filter(|_| at_once > 0) {
+            Some(up) => {
+                let view = up.slice(..at_once).get_mapped_range_mut();
+                let mut view = view.map_err(|e| device.lost_or(e.to_string()))?;
+                let mut offset = 0;
+                for (buffer, array) in &arrays {
+                    let values = bytemuck::cast_slice(padded(array, &mut self.upload));
+                    view.slice(offset..offset + values.len()).copy_from_slice(values);
+                    encoding.copy(up, offset as u64, buffer, values.len() as u64);
+                    offset += values.len();
                 }
-            })?;
-        }
-        Ok(())
-    }
-}
-
-/// The segments of the outputs: the output's number, its buffer, and its bytes.
-fn output_segments<'a>(model: &'a Model, plan: &'a Plan) -> impl Iterator<Item = (usize, BufferId, u64)> + 'a {
-    model.outputs.iter().enumerate().flat_map(move |(index, &tensor)| {
-        let layout = plan.tensors[tensor];
-        (0..layout.segments())
-            .map(move |segment| (index, BufferId::Tensor { tensor, segment }, layout.segment_bytes(segment, plan.rows)))
-    })
-}
-
-/// Commands being written.
-struct Encoding<'a> {
-    device: Arc<GpuDevice>,
-    step_table: &'a wgpu::BindGroup,
-    pass: Option<(wgpu::CommandEncoder, wgpu::ComputePass<'static>)>,
-    /// The work since the last submit, in flops.
-    work: u64,
-    most: u64,
-    counters: &'a mut Counters,
-}
-
-impl Encoding<'_> {
-    fn dispatch(&mut self, stage: &Stage, prepared: &PreparedStage, step: Option<usize>) {
-        let device = &self.device;
-        let (_, pass) = self.pass.get_or_insert_with(|| {
-            let mut encoder = device.device.create_command_encoder(&Default::default());
-            let pass = encoder.begin_compute_pass(&Default::default()).forget_lifetime();
-            (encoder, pass)
-        });
-        pass.set_pipeline(&prepared.pipeline.pipeline);
-        pass.set_bind_group(0, &prepared.bind_group, &[prepared.offset]);
-        if let Some(step) = step {
-            pass.set_bind_group(1, self.step_table, &[step as u32 * self.device.uniform_stride as u32]);
-        }
-        let [x, y, z] = stage.workgroups;
-        pass.dispatch_workgroups(x, y, z);
-        self.counters.dispatches += 1;
-        self.work += stage.flops + DISPATCH_FLOPS;
-        if self.work >= self.most {
-            self.submit();
-        }
-    }
-
-    fn submit(&mut self) {
-        if let Some((encoder, pass)) = self.pass.take() {
-            drop(pass);
-            self.device.queue.submit([encoder.finish()]);
-            self.counters.submits += 1;
-        }
-        self.work = 0;
-    }
-
-    /// Ends the pass and leaves the encoder to what follows in the same submit.
-    fn finish(self) -> wgpu::CommandEncoder {
-        match self.pass {
-            Some((encoder, pass)) => {
-                drop(pass); // which ends it: an encoder with an open pass takes no copies
-                encoder
             }
-            None => self.device.device.create_command_encoder(&Default::default()),
+            None => {
+                for (buffer, array) in &arrays {
+                    let values = padded(array, &mut self.upload);
+                    device.queue.write_buffer(buffer, 0, bytemuck::cast_slice(values));
+                }
+            }
+        }
+        staging.send_up();
+        encoding.launches(&prepared.plan, &prepared.launches);
+        let submission = encoding.finish(|encoder| prepared.readback.copy(encoder, &staging));
+        Ok((staging, submission))
+    }
+}
+
+/// The timesteps of a segment, where there is more than one.
+fn segment_times(layout: &TensorLayout, segment: usize) -> Option<Range<usize>> {
+    let first = segment * layout.segment;
+    (layout.segments() > 1).then(|| first..first + layout.segment_timesteps(segment))
+}
+
+/// The bytes of an array whose last axis is filled up to a multiple of 4.
+fn padded_bytes(array: &CowArray<'_, f32, IxDyn>) -> u64 {
+    let features = array.len_of(Axis(array.ndim() - 1)).max(1);
+    4 * (array.len() / features * features.next_multiple_of(4)) as u64
+}
+
+/// An array's values, its last axis filled up to a multiple of 4 with zeros, in `space` where they have to be copied.
+fn padded<'a>(array: &'a CowArray<'_, f32, IxDyn>, space: &'a mut Vec<f32>) -> &'a [f32] {
+    let last = Axis(array.ndim() - 1);
+    match array.as_slice() {
+        Some(values) if array.len_of(last).is_multiple_of(4) => values,
+        _ => {
+            space.clear();
+            for lane in array.lanes(last) {
+                space.extend(lane);
+                space.resize(space.len().next_multiple_of(4), 0.0);
+            }
+            space
         }
     }
 }

@@ -1,0 +1,224 @@
+//! Commands: a plan's dispatches, in as many submits as their work asks for.
+
+use super::device::GpuDevice;
+use super::kernels::Pipeline;
+use super::plan::{Launch, Plan, Stage};
+use super::readback::TIMER_BYTES;
+use crate::device::DeviceKind;
+use crate::session::Counters;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+/// The time that a submit should take at most, so that no driver takes a long sequence for a hang.
+const SUBMIT_TIME: Duration = Duration::from_millis(100);
+/// What a submit is allowed before it was measured: the flops of that time at 10 GFLOP/s (a software adapter) or
+/// 200 GFLOP/s (any GPU).
+const SUBMIT_FLOPS_SOFTWARE: u64 = 1_000_000_000;
+const SUBMIT_FLOPS: u64 = 20_000_000_000;
+/// What launching counts for in that sum, and what a byte of weights does, which every dispatch reads once: 40 GB/s.
+const DISPATCH_FLOPS: u64 = 100_000;
+const FLOPS_A_WEIGHT_BYTE: u64 = 5;
+
+/// How much work goes into one submit. Learned for each shape: a batch of one runs at another rate than one of 64.
+#[derive(Debug)]
+pub(super) struct Pace {
+    flops: AtomicU64,
+    /// It is never more than this.
+    most: u64,
+}
+
+impl Pace {
+    pub fn of(kind: DeviceKind) -> Pace {
+        let flops = if kind == DeviceKind::SoftwareGpu { SUBMIT_FLOPS_SOFTWARE } else { SUBMIT_FLOPS };
+        Pace { flops: AtomicU64::new(flops), most: flops * 64 }
+    }
+
+    fn flops(&self) -> u64 {
+        self.flops.load(Ordering::Relaxed)
+    }
+
+    /// A call's submits took so long: the next is cut finer, or where it was cut needlessly, coarser.
+    pub fn learn(&self, took: Duration, submits: u64) {
+        let each = took.as_secs_f64() / submits.max(1) as f64;
+        let wanted = SUBMIT_TIME.as_secs_f64();
+        let flops = self.flops();
+        if each > wanted {
+            self.flops.store((flops as f64 * wanted / each) as u64, Ordering::Relaxed);
+        } else if submits > 1 && each < wanted / 3.0 {
+            self.flops.store((flops * 2).min(self.most), Ordering::Relaxed);
+        }
+    }
+}
+
+/// A stage with what it binds.
+#[derive(Debug)]
+pub(super) struct PreparedStage {
+    pub pipeline: Pipeline,
+    pub bind_group: wgpu::BindGroup,
+    /// Where its parameters stand in the uniform buffer.
+    pub offset: u32,
+    /// What a dispatch counts for, in flops.
+    cost: u64,
+}
+
+impl PreparedStage {
+    /// `weights`: the bytes of weights that it reads.
+    pub fn new(stage: &Stage, weights: u64, pipeline: Pipeline, bind_group: wgpu::BindGroup, offset: u32) -> Self {
+        PreparedStage { pipeline, bind_group, offset, cost: cost(stage.flops, weights) }
+    }
+}
+
+fn cost(flops: u64, weights: u64) -> u64 {
+    DISPATCH_FLOPS + flops.max(weights.saturating_mul(FLOPS_A_WEIGHT_BYTE))
+}
+
+/// Timestamps of the beginning and the end of a call.
+#[derive(Debug)]
+pub(super) struct Timer {
+    queries: wgpu::QuerySet,
+    pub resolved: wgpu::Buffer,
+}
+
+impl Timer {
+    pub fn new(device: &wgpu::Device) -> Timer {
+        let queries = device.create_query_set(&wgpu::QuerySetDescriptor {
+            label: Some("birnn timer"),
+            ty: wgpu::QueryType::Timestamp,
+            count: 2,
+        });
+        let resolved = device.create_buffer(&wgpu::BufferDescriptor {
+            label: Some("birnn timer"),
+            size: TIMER_BYTES,
+            usage: wgpu::BufferUsages::QUERY_RESOLVE | wgpu::BufferUsages::COPY_SRC,
+            mapped_at_creation: false,
+        });
+        Timer { queries, resolved }
+    }
+}
+
+/// Commands being written.
+pub(super) struct Encoding<'a> {
+    device: &'a GpuDevice,
+    step_table: &'a wgpu::BindGroup,
+    timer: Option<&'a Timer>,
+    encoder: wgpu::CommandEncoder,
+    pass: Option<wgpu::ComputePass<'static>>,
+    /// Whether a pass was begun, so that the timer runs.
+    begun: bool,
+    /// The work since the last submit, in flops.
+    work: u64,
+    most: u64,
+    counters: &'a mut Counters,
+}
+
+impl<'a> Encoding<'a> {
+    pub fn new(
+        device: &'a GpuDevice,
+        step_table: &'a wgpu::BindGroup,
+        timer: Option<&'a Timer>,
+        pace: &Pace,
+        counters: &'a mut Counters,
+    ) -> Encoding<'a> {
+        let encoder = device.device.create_command_encoder(&Default::default());
+        let most = pace.flops();
+        Encoding { device, step_table, timer, encoder, pass: None, begun: false, work: 0, most, counters }
+    }
+
+    /// Copies to do before the first dispatch.
+    pub fn copy(&mut self, from: &wgpu::Buffer, offset: u64, to: &wgpu::Buffer, bytes: u64) {
+        self.encoder.copy_buffer_to_buffer(from, offset, to, 0, bytes);
+    }
+
+    pub fn launches(&mut self, plan: &Plan, prepared: &[Vec<PreparedStage>]) {
+        for (launch, stages) in plan.launches.iter().zip(prepared) {
+            self.launch(launch, stages);
+        }
+    }
+
+    fn launch(&mut self, launch: &Launch, stages: &[PreparedStage]) {
+        let mut bound = None;
+        for step in 0..launch.steps.unwrap_or(1) {
+            for (index, (stage, prepared)) in launch.stages.iter().zip(stages).enumerate() {
+                let (table, stride) = (self.step_table, self.device.uniform_stride as u32);
+                if self.pass.is_none() {
+                    bound = None;
+                }
+                let pass = self.pass();
+                if bound != Some(index) {
+                    pass.set_pipeline(&prepared.pipeline.pipeline);
+                    pass.set_bind_group(0, &prepared.bind_group, &[prepared.offset]);
+                    bound = Some(index);
+                }
+                if launch.steps.is_some() {
+                    pass.set_bind_group(1, table, &[step as u32 * stride]);
+                }
+                let [x, y, z] = stage.workgroups;
+                pass.dispatch_workgroups(x, y, z);
+                self.count(prepared.cost);
+            }
+        }
+    }
+
+    fn pass(&mut self) -> &mut wgpu::ComputePass<'static> {
+        let begun = std::mem::replace(&mut self.begun, true);
+        self.pass.get_or_insert_with(|| {
+            let timestamp_writes = self.timer.map(|timer| wgpu::ComputePassTimestampWrites {
+                query_set: &timer.queries,
+                beginning_of_pass_write_index: (!begun).then_some(0),
+                end_of_pass_write_index: Some(1),
+            });
+            let descriptor = wgpu::ComputePassDescriptor { label: Some("birnn"), timestamp_writes };
+            self.encoder.begin_compute_pass(&descriptor).forget_lifetime()
+        })
+    }
+
+    fn count(&mut self, cost: u64) {
+        self.counters.dispatches += 1;
+        self.work += cost;
+        if self.work >= self.most {
+            self.pass = None; // which ends it: an encoder with an open pass can't be finished
+            let next = self.device.device.create_command_encoder(&Default::default());
+            self.device.queue.submit([std::mem::replace(&mut self.encoder, next).finish()]);
+            self.counters.submits += 1;
+            self.work = 0;
+        }
+    }
+
+    /// Ends the pass, adds what `last` encodes, and submits.
+    pub fn finish(mut self, last: impl FnOnce(&mut wgpu::CommandEncoder)) -> wgpu::SubmissionIndex {
+        self.pass = None;
+        if let (Some(timer), true) = (self.timer, self.begun) {
+            self.encoder.resolve_query_set(&timer.queries, 0..2, &timer.resolved, 0);
+        }
+        last(&mut self.encoder);
+        self.counters.submits += 1;
+        self.device.queue.submit([self.encoder.finish()])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_submit_that_takes_too_long_is_cut_and_one_cut_needlessly_grows() {
+        let pace = Pace::of(DeviceKind::DiscreteGpu);
+        pace.learn(Duration::from_secs(2), 2); // ten times as long as wanted
+        assert_eq!(pace.flops(), SUBMIT_FLOPS / 10);
+        pace.learn(Duration::from_millis(90), 1); // as wanted
+        assert_eq!(pace.flops(), SUBMIT_FLOPS / 10);
+        pace.learn(Duration::from_millis(20), 4);
+        assert_eq!(pace.flops(), SUBMIT_FLOPS / 5);
+        for _ in 0..20 {
+            pace.learn(Duration::from_millis(20), 4);
+        }
+        assert_eq!(pace.flops(), SUBMIT_FLOPS * 64);
+    }
+
+    #[test]
+    fn a_dispatch_counts_its_flops_or_the_weights_that_it_reads() {
+        assert_eq!(cost(5_000_000, 100), DISPATCH_FLOPS + 5_000_000);
+        // A step of a batch of one: two flops for each weight of four bytes.
+        assert_eq!(cost(2_000_000, 4_000_000), DISPATCH_FLOPS + 20_000_000);
+    }
+}
