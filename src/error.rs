@@ -84,6 +84,16 @@ pub enum Error {
         /// How many came.
         found: usize,
     },
+    /// Inputs given by name aren't those of the model.
+    #[error("input {name:?} {reason}; the model takes {known:?}")]
+    InputName {
+        /// The name that was given, or the place of an input without one.
+        name: String,
+        /// What is wrong with it.
+        reason: String,
+        /// The names of the model's inputs, in order.
+        known: Vec<String>,
+    },
     /// An input or an initial state has the wrong shape.
     #[error("{input} has shape {found:?}, expected {expected}")]
     InputShape {

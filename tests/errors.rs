@@ -64,6 +64,33 @@ fn inputs_are_counted() {
     assert!(matches!(error, Error::InputCount { expected: 1, found: 2, .. }));
 }
 
+/// In any order, with their masks; and what is wrong with the names is said.
+#[test]
+fn inputs_are_given_by_name() {
+    let mut graph = Graph::new();
+    let (a, b) = (graph.sequence_input("a", None, 2).unwrap(), graph.sequence_input("b", None, 2).unwrap());
+    let outputs =
+        [graph.add(Gru::new(3).named("of_a"), a).unwrap()[0], graph.add(Lstm::new(4).named("of_b"), b).unwrap()[0]];
+    let model = graph.build(outputs).and_then(|m| m.initialize(1)).unwrap();
+    let mut session = Device::cpu().compile(&model).unwrap();
+    let a = Array3::<f32>::ones((2, 4, 2));
+    let b = Array3::<f32>::from_elem((2, 4, 2), 0.5);
+    let by_place = session.run(Inputs::new(a.view()).input(b.view()).lengths(&[1, 3])).unwrap();
+    let by_name = Inputs::named("b", b.view()).lengths(&[1, 3]).input_named("a", a.view());
+    assert_eq!(session.run(by_name).unwrap(), by_place);
+    assert_eq!(by_place.named("of_b").unwrap(), &by_place.list()[1].array);
+    says(&by_place.named("b").unwrap_err(), &["output of b", "output of of_b"]);
+    let wrong = [
+        (Inputs::named("a", a.view()).input_named("c", b.view()), "\"c\" isn't one"),
+        (Inputs::named("a", a.view()).input_named("a", b.view()), "\"a\" is given twice"),
+        (Inputs::named("a", a.view()).input(b.view()), "without a name"),
+        (Inputs::named("a", a.view()), "takes 2 inputs"),
+    ];
+    for (inputs, words) in wrong {
+        says(&session.run(inputs).unwrap_err(), &[words, "[\"a\", \"b\"]"]);
+    }
+}
+
 #[test]
 fn initial_states_are_checked() {
     let mut session = Device::cpu().compile(&model()).unwrap();

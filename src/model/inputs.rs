@@ -21,8 +21,10 @@ use ndarray::{Array2, ArrayView, ArrayView2, ArrayView3, ArrayViewD, Axis, Dimen
 #[derive(Clone, Debug)]
 pub struct Inputs<'a, F = f32> {
     arrays: Vec<ArrayViewD<'a, F>>,
+    /// Of each array the name of its input, where they are given by name.
+    names: Vec<Option<String>>,
     states: Vec<StateInput<'a, F>>,
-    /// For an input of the model, by its index.
+    /// For one of the arrays, by its index.
     masks: Vec<(usize, MaskInput)>,
 }
 
@@ -51,12 +53,40 @@ enum Place {
 impl<'a, F> Inputs<'a, F> {
     /// The model's first input, `[batch, timesteps, features]` (of an embedding `[batch, timesteps]`).
     pub fn new<D: Dimension>(x: ArrayView<'a, F, D>) -> Inputs<'a, F> {
-        Inputs { arrays: vec![x.into_dyn()], states: Vec::new(), masks: Vec::new() }
+        Inputs { arrays: vec![x.into_dyn()], names: vec![None], states: Vec::new(), masks: Vec::new() }
+    }
+
+    /// The array of the input with this name; the others follow by [`Inputs::input_named`], in any order.
+    ///
+    /// ```
+    /// use birnn::{Call, Device, Graph, Inputs, layer::Merge};
+    /// use ndarray::Array3;
+    ///
+    /// let mut graph = Graph::new();
+    /// let left = graph.sequence_input("left", None, 2)?;
+    /// let right = graph.sequence_input("right", None, 2)?;
+    /// let difference = graph.add(Merge::subtract(), Call::on([left, right]))?;
+    /// let mut session = Device::cpu().compile(&graph.build(difference)?)?;
+    /// let (one, two) = (Array3::<f32>::ones((1, 4, 2)), Array3::<f32>::from_elem((1, 4, 2), 2.0));
+    /// let outputs = session.run(Inputs::named("right", two.view()).input_named("left", one.view()))?;
+    /// assert_eq!(outputs.output()[[0, 0, 0]], -1.0);
+    /// # Ok::<(), birnn::Error>(())
+    /// ```
+    pub fn named<D: Dimension>(name: &str, x: ArrayView<'a, F, D>) -> Inputs<'a, F> {
+        Inputs { names: vec![Some(name.to_string())], ..Inputs::new(x) }
+    }
+
+    /// The array of another input, by its name.
+    pub fn input_named<D: Dimension>(mut self, name: &str, x: ArrayView<'a, F, D>) -> Inputs<'a, F> {
+        self.arrays.push(x.into_dyn());
+        self.names.push(Some(name.to_string()));
+        self
     }
 
     /// The model's next input, in the order of [`Model::input_names`].
     pub fn input<D: Dimension>(mut self, x: ArrayView<'a, F, D>) -> Inputs<'a, F> {
         self.arrays.push(x.into_dyn());
+        self.names.push(None);
         self
     }
 
@@ -156,7 +186,7 @@ pub(crate) struct Bound<'a, F> {
 
 impl Model {
     /// Checks the inputs against the model.
-    pub(crate) fn bind<'a, F: Real>(&self, inputs: Inputs<'a, F>) -> Result<Bound<'a, F>> {
+    pub(crate) fn bind<'a, F: Real>(&self, mut inputs: Inputs<'a, F>) -> Result<Bound<'a, F>> {
         if inputs.arrays.len() != self.inputs.len() {
             return Err(Error::InputCount {
                 expected: self.inputs.len(),
@@ -164,6 +194,7 @@ impl Model {
                 found: inputs.arrays.len(),
             });
         }
+        self.in_order(&mut inputs)?;
         let batch = inputs.arrays[0].shape().first().copied().unwrap_or(0);
         for (index, array) in inputs.arrays.iter().enumerate() {
             self.check_input(index, array.shape(), batch)?;
@@ -181,6 +212,35 @@ impl Model {
         let masks = self.bind_masks(inputs.masks, &inputs.arrays, &shapes)?;
         let states = self.bind_states(inputs.states, batch)?;
         Ok(Bound { batch, arrays: inputs.arrays, shapes, masks, longest, states })
+    }
+
+    /// Puts arrays that are given by name into the order of the model's inputs.
+    fn in_order<F>(&self, inputs: &mut Inputs<'_, F>) -> Result<()> {
+        if inputs.names.iter().all(Option::is_none) {
+            return Ok(());
+        }
+        let mut given = vec![None; self.inputs.len()];
+        for (index, name) in inputs.names.iter().enumerate() {
+            let wrong = |reason: &str| Error::InputName {
+                name: name.clone().unwrap_or_else(|| format!("number {index}")),
+                reason: reason.to_string(),
+                known: self.input_names(),
+            };
+            let Some(name) = name else { return Err(wrong("is given without a name, and others with one")) };
+            let Some(place) = self.inputs.iter().position(|spec| spec.name == *name) else {
+                return Err(wrong("isn't one of the model's"));
+            };
+            if given[place].replace(index).is_some() {
+                return Err(wrong("is given twice"));
+            }
+        }
+        // As many as the model has, each another one: none is missing.
+        let order: Vec<usize> = given.into_iter().flatten().collect();
+        inputs.arrays = order.iter().map(|&index| inputs.arrays[index].clone()).collect();
+        for (index, _) in &mut inputs.masks {
+            *index = order.iter().position(|given| given == index).unwrap_or(*index);
+        }
+        Ok(())
     }
 
     /// That the bytes of every array can be counted.

@@ -97,6 +97,31 @@ impl<F> Outputs<F> {
         &self.list[0].array
     }
 
+    /// The output of the layer with this name: in a model with several outputs, one of them.
+    ///
+    /// ```
+    /// use birnn::{Dense, Device, Graph, Gru};
+    /// let mut graph = Graph::new();
+    /// let x = graph.sequence_input("x", None, 2)?;
+    /// let h = graph.add(Gru::new(4), x)?[0];
+    /// let (tag, score) = (graph.add(Dense::new(5).named("tag"), h)?[0], graph.add(Dense::new(1).named("score"), h)?[0]);
+    /// let model = graph.build([tag, score])?.initialize(1)?;
+    /// let x = ndarray::Array3::<f32>::ones((3, 6, 2));
+    /// let outputs = Device::cpu().compile(&model)?.run(x.view())?;
+    /// assert_eq!(outputs.named("score")?.shape(), [3, 1]);
+    /// # Ok::<(), birnn::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::NoSuchOutput`] where the model doesn't return it.
+    pub fn named(&self, layer: &str) -> Result<&ArrayD<F>> {
+        let found = self.list.iter().find(|output| output.layer == layer && output.role == Role::Output);
+        found.map(|output| &output.array).ok_or_else(|| Error::NoSuchOutput {
+            wanted: format!("{} of {layer}", Role::Output),
+            available: self.list.iter().map(|output| format!("{} of {}", output.role, output.layer)).collect(),
+        })
+    }
+
     /// Forward's arrays, of the first layer that returns them. A layer that stands alone is forward.
     pub fn forward(&self) -> DirectionOutputs<'_, F> {
         DirectionOutputs { list: self.list.iter().collect(), direction: Direction::Forward }
