@@ -16,7 +16,7 @@ mod session;
 pub use device::{AdapterReport, Device, DeviceInfo, DeviceKind, DeviceOptions};
 pub use error::{Error, Result};
 #[cfg(feature = "keras")]
-pub use import::{KerasFileReport, KerasLayerReport, inspect_keras};
+pub use import::{KerasFileReport, KerasLayerReport, KerasLimits, inspect_keras};
 pub use layer::{
     Activation, Bidirectional, Cell, Dense, Direction, Embedding, Gru, Initializer, Layer, Lstm, Masking, MergeMode,
     SimpleRnn, TimeDistributed,

@@ -3,4 +3,4 @@
 mod keras;
 
 pub(crate) use keras::KerasConfig;
-pub use keras::{KerasFileReport, KerasLayerReport, inspect_keras};
+pub use keras::{KerasFileReport, KerasLayerReport, KerasLimits, inspect_keras};

@@ -103,7 +103,8 @@ impl fmt::Display for Summary {
             [name, row.shapes(), row.parameters.to_string(), row.connected_to.join(", ")]
         };
         let lines: Vec<[String; 4]> = std::iter::once(titles).chain(self.rows.iter().map(cells)).collect();
-        let width = |column: usize| lines.iter().map(|line| line[column].chars().count()).max().unwrap_or(0);
+        // A name can have any length, and a format's width can't.
+        let width = |column: usize| lines.iter().map(|line| line[column].chars().count()).max().unwrap_or(0).min(120);
         let [name, shape, parameters] = [0, 1, 2].map(width);
         for line in &lines {
             let [a, b, c, d] = line;

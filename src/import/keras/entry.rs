@@ -6,9 +6,6 @@ use crate::error::{Error, Result};
 use serde_json::{Map, Value};
 use std::collections::HashSet;
 
-/// More than any real model, and few enough that no step over the layers takes long.
-const MAX_LAYERS: usize = 4096;
-
 /// One layer of the file.
 #[derive(Debug)]
 pub(super) struct Entry<'a> {
@@ -23,7 +20,7 @@ pub(super) struct Entry<'a> {
 }
 
 /// The layers of a model as they stand in the file.
-pub(super) fn listed<'a>(file: &str, model: &'a Value) -> Result<&'a [Value]> {
+pub(super) fn listed<'a>(file: &str, model: &'a Value, limit: usize) -> Result<&'a [Value]> {
     // A Sequential of old Keras 2 has the bare list of its layers as configuration.
     let layers = match model.get("config") {
         Some(Value::Array(layers)) => layers,
@@ -33,16 +30,16 @@ pub(super) fn listed<'a>(file: &str, model: &'a Value) -> Result<&'a [Value]> {
         },
         None => return malformed(file, "the model has no config"),
     };
-    match layers.len() > MAX_LAYERS {
-        true => malformed(file, format!("has {} layers; at most {MAX_LAYERS} are read", layers.len())),
+    match layers.len() > limit {
+        true => malformed(file, format!("has {} layers; at most {limit} are read (KerasLimits::layers)", layers.len())),
         false => Ok(layers),
     }
 }
 
 /// The layers of a model, in the order of the file.
-pub(super) fn entries<'a>(file: &str, model: &'a Value) -> Result<Vec<Entry<'a>>> {
+pub(super) fn entries<'a>(file: &str, model: &'a Value, limit: usize) -> Result<Vec<Entry<'a>>> {
     class::root(file, model)?;
-    let layers = listed(file, model)?;
+    let layers = listed(file, model, limit)?;
     let entries: Vec<Entry> =
         layers.iter().enumerate().map(|(index, value)| entry(file, index, value)).collect::<Result<_>>()?;
     let mut names = HashSet::new();

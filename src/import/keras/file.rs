@@ -1,8 +1,8 @@
 //! Takes a file apart: the model's configuration, which Keras wrote it, and its weights.
 
 use super::hdf5::Hdf5;
-use super::malformed;
 use super::weights::WeightFile;
+use super::{CONFIG, KerasLimits, json, malformed};
 use crate::error::{Error, Result};
 use serde_json::Value;
 use std::fs::File;
@@ -12,10 +12,6 @@ use zip::ZipArchive;
 
 const HDF5_SIGNATURE: &[u8] = b"\x89HDF\r\n\x1a\n";
 const ZIP_SIGNATURES: [&[u8]; 2] = [b"PK\x03\x04", b"PK\x05\x06"];
-/// The largest file, and the largest weights inside of one.
-const MAX_BYTES: u64 = 2 << 30;
-/// The largest configuration: parsed JSON takes many times its size in memory, and a layer's takes 3 KiB.
-const MAX_CONFIG_BYTES: u64 = 16 << 20;
 
 /// Which Keras wrote a file: a name can mean different things in each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,14 +47,14 @@ enum Format {
 }
 
 /// Reads a file, unless its first bytes already tell that it is none of Keras's.
-pub(super) fn read(path: &Path) -> Result<Vec<u8>> {
+pub(super) fn read(path: &Path, limits: &KerasLimits) -> Result<Vec<u8>> {
     let name = path.display().to_string();
     let io = |source| Error::Io { path: path.to_path_buf(), source };
     let mut file = File::open(path).map_err(io)?;
     let mut bytes = Vec::new();
     (&mut file).take(HDF5_SIGNATURE.len() as u64).read_to_end(&mut bytes).map_err(io)?;
     format(&name, &bytes)?;
-    (&mut file).take(MAX_BYTES).read_to_end(&mut bytes).map_err(io)?;
+    (&mut file).take(limits.file_bytes).read_to_end(&mut bytes).map_err(io)?;
     Ok(bytes)
 }
 
@@ -75,29 +71,36 @@ fn format(name: &str, bytes: &[u8]) -> Result<Format> {
 
 impl KerasFile {
     /// `name` stands for the file in messages.
-    pub(super) fn open(name: &str, bytes: Vec<u8>) -> Result<KerasFile> {
-        if bytes.len() as u64 > MAX_BYTES {
-            return malformed(name, format!("is larger than {MAX_BYTES} bytes, the most that is read"));
-        }
+    pub(super) fn open(name: &str, bytes: Vec<u8>, limits: &KerasLimits) -> Result<KerasFile> {
+        check_size(name, bytes.len(), "file_bytes", limits.file_bytes)?;
         match format(name, &bytes)? {
-            Format::Zip => open_archive(name, bytes),
-            Format::Hdf5 => open_legacy(name, bytes),
+            Format::Zip => open_archive(name, bytes, limits),
+            Format::Hdf5 => open_legacy(name, bytes, limits),
         }
     }
 }
 
-fn open_archive(name: &str, bytes: Vec<u8>) -> Result<KerasFile> {
+fn check_size(label: &str, bytes: usize, limit: &str, most: u64) -> Result<()> {
+    match bytes as u64 > most {
+        true => malformed(label, format!("is larger than {most} bytes, the most that is read (KerasLimits::{limit})")),
+        false => Ok(()),
+    }
+}
+
+fn open_archive(name: &str, bytes: Vec<u8>, limits: &KerasLimits) -> Result<KerasFile> {
+    let unpacked = limits.unpacked(bytes.len());
     let mut archive = zip(name, bytes)?;
-    let config = member(name, &mut archive, "config.json", MAX_CONFIG_BYTES)?;
-    let metadata = member(name, &mut archive, "metadata.json", MAX_CONFIG_BYTES)?;
-    let config_label = format!("{name}: config.json");
-    let config = parse(&config_label, &config)?;
-    let metadata_label = format!("{name}: metadata.json");
-    let metadata = parse(&metadata_label, &metadata)?;
+    let mut configuration = |file: &str| {
+        let json = member(name, &mut archive, file, "config_bytes", limits.config_bytes)?;
+        let label = format!("{name}: {file}");
+        parse(&label, &json, limits).map(|value| (label, value))
+    };
+    let (config_label, config) = configuration("config.json")?;
+    let (metadata_label, metadata) = configuration("metadata.json")?;
     let version = version(&metadata_label, metadata.get("keras_version").and_then(Value::as_str))?;
-    let weights = member(name, &mut archive, "model.weights.h5", MAX_BYTES)?;
+    let weights = member(name, &mut archive, "model.weights.h5", "unpacked_bytes", unpacked)?;
     drop(archive);
-    let hdf5 = Hdf5::open(format!("{name}: model.weights.h5"), weights)?;
+    let hdf5 = Hdf5::open(format!("{name}: model.weights.h5"), weights, unpacked)?;
     Ok(KerasFile { config_label, config, version, weights: WeightFile { hdf5, layout: Layout::Archive } })
 }
 
@@ -106,7 +109,13 @@ fn zip(name: &str, bytes: Vec<u8>) -> Result<ZipArchive<Cursor<Vec<u8>>>> {
 }
 
 /// Reads a member of the archive; what its header says of the size isn't believed.
-fn member(name: &str, archive: &mut ZipArchive<Cursor<Vec<u8>>>, member: &str, limit: u64) -> Result<Vec<u8>> {
+fn member(
+    name: &str,
+    archive: &mut ZipArchive<Cursor<Vec<u8>>>,
+    member: &str,
+    limit: &str,
+    most: u64,
+) -> Result<Vec<u8>> {
     let label = format!("{name}: {member}");
     let found = match archive.by_name(member) {
         Ok(found) => found,
@@ -116,17 +125,15 @@ fn member(name: &str, archive: &mut ZipArchive<Cursor<Vec<u8>>>, member: &str, l
         Err(e) => return malformed(&label, format!("can't be read: {e}")),
     };
     let mut bytes = Vec::new();
-    match found.take(limit + 1).read_to_end(&mut bytes) {
-        Ok(_) if bytes.len() as u64 > limit => {
-            malformed(&label, format!("is larger than {limit} bytes, the most that is read"))
-        }
-        Ok(_) => Ok(bytes),
+    match found.take(most.saturating_add(1)).read_to_end(&mut bytes) {
+        Ok(_) => check_size(&label, bytes.len(), limit, most).map(|()| bytes),
         Err(e) => malformed(&label, format!("is damaged: {e}")),
     }
 }
 
-fn open_legacy(name: &str, bytes: Vec<u8>) -> Result<KerasFile> {
-    let hdf5 = Hdf5::open(name.to_string(), bytes)?;
+fn open_legacy(name: &str, bytes: Vec<u8>, limits: &KerasLimits) -> Result<KerasFile> {
+    let unpacked = limits.unpacked(bytes.len());
+    let hdf5 = Hdf5::open(name.to_string(), bytes, unpacked)?;
     let Some(config) = hdf5.text("", "model_config")? else {
         return malformed(
             name,
@@ -134,23 +141,22 @@ fn open_legacy(name: &str, bytes: Vec<u8>) -> Result<KerasFile> {
         );
     };
     let config_label = format!("{name}: model_config");
-    let config = parse_config(&config_label, config.as_bytes())?;
+    let config = parse_config(&config_label, config.as_bytes(), limits)?;
     let version = hdf5_version(name, &hdf5, "model_weights")?;
     let weights = WeightFile { hdf5, layout: Layout::Legacy("model_weights/") };
     Ok(KerasFile { config_label, config, version, weights })
 }
 
 /// Weights alone, or those of a whole model.
-pub(super) fn open_weights(name: &str, bytes: Vec<u8>) -> Result<WeightFile> {
-    if bytes.len() as u64 > MAX_BYTES {
-        return malformed(name, format!("is larger than {MAX_BYTES} bytes, the most that is read"));
-    }
+pub(super) fn open_weights(name: &str, bytes: Vec<u8>, limits: &KerasLimits) -> Result<WeightFile> {
+    check_size(name, bytes.len(), "file_bytes", limits.file_bytes)?;
+    let unpacked = limits.unpacked(bytes.len());
     if format(name, &bytes)? == Format::Zip {
-        let weights = member(name, &mut zip(name, bytes)?, "model.weights.h5", MAX_BYTES)?;
-        let hdf5 = Hdf5::open(format!("{name}: model.weights.h5"), weights)?;
+        let weights = member(name, &mut zip(name, bytes)?, "model.weights.h5", "unpacked_bytes", unpacked)?;
+        let hdf5 = Hdf5::open(format!("{name}: model.weights.h5"), weights, unpacked)?;
         return Ok(WeightFile { hdf5, layout: Layout::Archive });
     }
-    let hdf5 = Hdf5::open(name.to_string(), bytes)?;
+    let hdf5 = Hdf5::open(name.to_string(), bytes, unpacked)?;
     let is_list = |names: Option<Vec<String>>| names.is_some();
     let layout = match hdf5.has_group("model_weights")? {
         true => Layout::Legacy("model_weights/"),
@@ -164,10 +170,18 @@ pub(super) fn open_weights(name: &str, bytes: Vec<u8>) -> Result<WeightFile> {
 }
 
 /// A configuration that isn't too large.
-pub(super) fn parse_config(label: &str, json: &[u8]) -> Result<Value> {
-    match json.len() as u64 > MAX_CONFIG_BYTES {
-        true => malformed(label, format!("is larger than {MAX_CONFIG_BYTES} bytes, the most that is read")),
-        false => parse(label, json),
+pub(super) fn parse_config(label: &str, json: &[u8], limits: &KerasLimits) -> Result<Value> {
+    check_size(label, json.len(), "config_bytes", limits.config_bytes)?;
+    parse(label, json, limits)
+}
+
+/// Which Keras wrote a configuration that stands alone.
+pub(super) fn config_version(config: &Value, json: &str) -> Result<Version> {
+    match config.get("keras_version") {
+        Some(found) => version(CONFIG, found.as_str()),
+        // Keras 3 doesn't write its version here, but its dtypes are objects.
+        None if json.contains("\"DTypePolicy\"") => Ok(Version::Keras3),
+        None => Ok(Version::Unknown),
     }
 }
 
@@ -179,11 +193,15 @@ fn hdf5_version(name: &str, hdf5: &Hdf5, group: &str) -> Result<Version> {
     version(name, written_by.as_deref())
 }
 
-fn parse(label: &str, json: &[u8]) -> Result<Value> {
-    serde_json::from_slice(json).or_else(|e| malformed(label, format!("is not valid JSON: {e}")))
+fn parse(label: &str, json: &[u8], limits: &KerasLimits) -> Result<Value> {
+    match json::parse(json, limits.config_values) {
+        Ok(value) => Ok(value),
+        Err(e) if e.is_data() => malformed(label, format!("{e} (KerasLimits::config_values)")),
+        Err(e) => malformed(label, format!("is not valid JSON: {e}")),
+    }
 }
 
-pub(super) fn version(label: &str, text: Option<&str>) -> Result<Version> {
+fn version(label: &str, text: Option<&str>) -> Result<Version> {
     let Some(text) = text else {
         return Ok(Version::Unknown);
     };

@@ -15,8 +15,6 @@ use crate::model::{Call as GraphCall, Graph, LayerId, MaskRules, Model, Tensor};
 use serde_json::Value;
 use std::collections::HashMap;
 
-const MAX_CALLS: usize = 1 << 16;
-
 /// A call, and where it stands.
 struct Node<'a> {
     entry: usize,
@@ -26,13 +24,20 @@ struct Node<'a> {
 }
 
 /// The model of layers that call one another.
-pub(super) fn build(label: &str, version: Version, config: &Value, entries: &[Entry]) -> Result<Model> {
-    let nodes = nodes(label, entries)?;
+pub(super) fn build(
+    label: &str,
+    version: Version,
+    config: &Value,
+    entries: &[Entry],
+    max_calls: usize,
+) -> Result<Model> {
+    let nodes = nodes(label, entries, max_calls)?;
     let mut builder = Builder {
         label,
         version,
         by_name: entries.iter().enumerate().map(|(index, entry)| (entry.name, index)).collect(),
         entries,
+        max_calls,
         graph: graph(version),
         results: HashMap::new(),
         masks: MaskExpressions::default(),
@@ -64,13 +69,13 @@ pub(super) fn graph(version: Version) -> Graph {
     graph
 }
 
-fn nodes<'a>(label: &str, entries: &[Entry<'a>]) -> Result<Vec<Node<'a>>> {
+fn nodes<'a>(label: &str, entries: &[Entry<'a>], max_calls: usize) -> Result<Vec<Node<'a>>> {
     let mut nodes = Vec::new();
     for (index, entry) in entries.iter().enumerate().filter(|(_, entry)| entry.class != Class::Input) {
         let calls = calls(label, entry.name, entry.class, entry.inbound_nodes)?;
         nodes.extend(calls.into_iter().enumerate().map(|(number, call)| Node { entry: index, number, call }));
-        if nodes.len() > MAX_CALLS {
-            return malformed(label, format!("calls its layers more than {MAX_CALLS} times"));
+        if nodes.len() > max_calls {
+            return malformed(label, format!("calls its layers more than {max_calls} times (KerasLimits::calls)"));
         }
     }
     Ok(nodes)
@@ -99,6 +104,7 @@ struct Builder<'a> {
     label: &'a str,
     version: Version,
     entries: &'a [Entry<'a>],
+    max_calls: usize,
     by_name: HashMap<&'a str, usize>,
     graph: Graph,
     /// What each call returned, by entry and number.
@@ -184,7 +190,9 @@ impl<'a> Builder<'a> {
     fn listed<'v>(&self, config: &'v Value, list: &str) -> Result<Vec<Reference<'v>>> {
         let mut found = Vec::new();
         match config.get("config").and_then(|config| config.get(list)) {
-            Some(value) if references(value, &mut found) && !found.is_empty() && found.len() <= MAX_CALLS => Ok(found),
+            Some(value) if references(value, &mut found) && !found.is_empty() && found.len() <= self.max_calls => {
+                Ok(found)
+            }
             _ => malformed(self.label, format!("the model's {list} are missing or unreadable")),
         }
     }

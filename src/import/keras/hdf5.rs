@@ -8,11 +8,6 @@ use hdf5_reader::messages::datatype::Datatype;
 use hdf5_reader::{Dataset, Hdf5File, OpenOptions};
 use ndarray::{ArrayD, IxDyn};
 
-/// No array takes more memory than this many times the file: deflate packs 1032 to 1 at best.
-const MAX_RATIO: u64 = 1032;
-const MAX_ARRAY_BYTES: usize = 2 << 30;
-const MAX_CHUNK_BYTES: usize = 256 << 20;
-
 /// An HDF5 file in memory.
 pub(super) struct Hdf5 {
     label: String,
@@ -31,12 +26,11 @@ pub(super) struct Wanted {
 }
 
 impl Hdf5 {
-    pub(super) fn open(label: String, bytes: Vec<u8>) -> Result<Hdf5> {
-        let budget = (bytes.len() as u64).saturating_mul(MAX_RATIO);
-        let options = OpenOptions::default()
-            .with_max_read_bytes(MAX_ARRAY_BYTES)
-            .with_max_chunk_bytes(MAX_CHUNK_BYTES)
-            .with_chunk_cache_bytes(0);
+    /// `budget`: how many bytes its arrays may take.
+    pub(super) fn open(label: String, bytes: Vec<u8>, budget: u64) -> Result<Hdf5> {
+        let most = usize::try_from(budget).unwrap_or(usize::MAX);
+        let options =
+            OpenOptions::default().with_max_read_bytes(most).with_max_chunk_bytes(most).with_chunk_cache_bytes(0);
         match Hdf5File::from_vec_with_options(bytes, options) {
             Ok(file) => Ok(Hdf5 { label, file, budget }),
             Err(e) => malformed(&label, format!("is no whole HDF5 file: {e}")),
@@ -133,7 +127,11 @@ impl Hdf5 {
         let bytes = shape.iter().try_fold(size as u64, |bytes, &n| bytes.checked_mul(n as u64));
         match bytes.and_then(|bytes| self.budget.checked_sub(bytes)) {
             Some(rest) => self.budget = rest,
-            None => return fail(format!("says that it is {shape:?}, far more than the whole file holds")),
+            None => {
+                let reason =
+                    "with the arrays before it more than this file may unpack to (KerasLimits::unpacked_bytes)";
+                return fail(format!("is {shape:?}, {reason}"));
+            }
         }
         let values = match dataset.read_native_bytes() {
             Ok(bytes) => decode(size, &bytes),

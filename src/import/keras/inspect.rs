@@ -1,8 +1,8 @@
 //! What stands in a file, also in one that can't be loaded.
 
 use super::class::Class;
-use super::file::{self, KerasFile, Version};
-use super::{build, call, class, entry, layer};
+use super::file::{KerasFile, Version};
+use super::{KerasLimits, build, call, class, entry, layer};
 use crate::error::{Error, Result};
 use crate::model::Model;
 use serde_json::Value;
@@ -44,14 +44,16 @@ pub struct KerasLayerReport {
 /// # Errors
 /// [`Error::Io`] or [`Error::MalformedFile`] where the file has no list of layers.
 pub fn inspect_keras(path: impl AsRef<Path>) -> Result<KerasFileReport> {
-    let path = path.as_ref();
-    let file = KerasFile::open(&path.display().to_string(), file::read(path)?)?;
+    KerasLimits::new().inspect(path)
+}
+
+pub(super) fn report(file: KerasFile, limits: &KerasLimits) -> Result<KerasFileReport> {
     let (label, version) = (file.config_label.clone(), file.version);
     let is_functional = matches!(class::root(&label, &file.config), Ok(class::Root::Functional));
-    let layers = entry::listed(&label, &file.config)?;
+    let layers = entry::listed(&label, &file.config, limits.layers)?;
     let report = |(index, value): (usize, &Value)| one(&label, version, is_functional, index, value);
     let layers = layers.iter().enumerate().map(report).collect();
-    Ok(KerasFileReport { layers, model: build(file) })
+    Ok(KerasFileReport { layers, model: build(file, limits) })
 }
 
 fn one(label: &str, version: Version, is_functional: bool, index: usize, value: &Value) -> KerasLayerReport {

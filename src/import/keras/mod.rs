@@ -15,8 +15,10 @@ mod file;
 mod graph;
 mod hdf5;
 mod inspect;
+mod json;
 mod layer;
 mod legacy;
+mod limits;
 mod mask_operation;
 mod order;
 mod recurrent;
@@ -37,6 +39,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 pub use inspect::{KerasFileReport, KerasLayerReport, inspect_keras};
+pub use limits::KerasLimits;
 
 impl Model {
     /// Reads a model that Keras saved with its weights: `model.save("model.keras")`, or the legacy
@@ -78,9 +81,7 @@ impl Model {
     /// # Ok::<(), birnn::Error>(())
     /// ```
     pub fn from_keras(path: impl AsRef<Path>) -> Result<Model> {
-        let path = path.as_ref();
-        let name = path.display().to_string();
-        build(KerasFile::open(&name, file::read(path)?)?)
+        KerasLimits::new().load(path)
     }
 
     /// [`Model::from_keras`] on a file's content, for example one that was downloaded or compiled in;
@@ -95,7 +96,7 @@ impl Model {
     /// assert!(matches!(error, Error::MalformedFile { .. }));
     /// ```
     pub fn from_keras_bytes(name: &str, bytes: Vec<u8>) -> Result<Model> {
-        build(KerasFile::open(name, bytes)?)
+        KerasLimits::new().load_bytes(name, bytes)
     }
 
     /// The model that Keras's `model.to_json()` describes, without weights: they come from
@@ -115,14 +116,7 @@ impl Model {
     /// # Ok::<(), birnn::Error>(())
     /// ```
     pub fn from_keras_config(json: &str) -> Result<Model> {
-        let config = file::parse_config(CONFIG, json.as_bytes())?;
-        let version = match config.get("keras_version") {
-            Some(version) => file::version(CONFIG, version.as_str())?,
-            // Keras 3 doesn't write its version here, but its dtypes are objects.
-            None if json.contains("\"DTypePolicy\"") => Version::Keras3,
-            None => Version::Unknown,
-        };
-        from_config(CONFIG, version, config)
+        KerasLimits::new().load_config(json)
     }
 
     /// Reads the weights of a file into the model, which has to come from the configuration of the same Keras model:
@@ -139,8 +133,7 @@ impl Model {
     /// # Ok::<(), birnn::Error>(())
     /// ```
     pub fn load_keras_weights(&mut self, path: impl AsRef<Path>) -> Result<()> {
-        let path = path.as_ref();
-        self.load_keras_weights_bytes(&path.display().to_string(), file::read(path)?)
+        KerasLimits::new().load_weights(self, path)
     }
 
     /// [`Model::load_keras_weights`] on a file's content; `name` stands for the file in messages.
@@ -155,13 +148,7 @@ impl Model {
     /// # Ok::<(), birnn::Error>(())
     /// ```
     pub fn load_keras_weights_bytes(&mut self, name: &str, bytes: Vec<u8>) -> Result<()> {
-        let Some(keras) = self.keras.clone() else {
-            return Err(Error::Graph(
-                "weights are only read into a model from Model::from_keras_config or Model::from_keras; use Model::set_weights".into(),
-            ));
-        };
-        let entries = entry::entries(CONFIG, &keras.0)?;
-        weights::load(&mut file::open_weights(name, bytes)?, self, &entries)
+        KerasLimits::new().load_weights_bytes(self, name, bytes)
     }
 }
 
@@ -177,27 +164,30 @@ impl fmt::Debug for KerasConfig {
     }
 }
 
-fn build(mut file: KerasFile) -> Result<Model> {
+fn build(mut file: KerasFile, limits: &KerasLimits) -> Result<Model> {
     let config = std::mem::take(&mut file.config);
-    let mut model = from_config(&file.config_label, file.version, config)?;
+    let mut model = from_config(&file.config_label, file.version, config, limits)?;
     if let Some(keras) = model.keras.clone() {
-        weights::load(&mut file.weights, &mut model, &entry::entries(&file.config_label, &keras.0)?)?;
+        let entries = entry::entries(&file.config_label, &keras.0, limits.layers)?;
+        weights::load(&mut file.weights, &mut model, &entries)?;
     }
     Ok(model)
 }
 
 /// The model of a configuration, without weights.
-fn from_config(label: &str, version: Version, config: Value) -> Result<Model> {
-    let mut model = network(label, version, &config, &entry::entries(label, &config)?)?;
+fn from_config(label: &str, version: Version, config: Value, limits: &KerasLimits) -> Result<Model> {
+    let entries = entry::entries(label, &config, limits.layers)?;
+    let mut model = network(label, version, &config, &entries, limits)?;
+    drop(entries);
     model.keras = Some(Arc::new(KerasConfig(config)));
     Ok(model)
 }
 
 /// The model that a configuration describes, without weights.
-fn network(label: &str, version: Version, config: &Value, entries: &[Entry]) -> Result<Model> {
+fn network(label: &str, version: Version, config: &Value, entries: &[Entry], limits: &KerasLimits) -> Result<Model> {
     match class::root(label, config)? {
         class::Root::Sequential => sequential::build(label, version, config, entries),
-        class::Root::Functional => graph::build(label, version, config, entries),
+        class::Root::Functional => graph::build(label, version, config, entries, limits.calls),
     }
 }
 

@@ -1,15 +1,16 @@
 //! The odd forms that a configuration can have, without files.
 
 use super::file::Version;
-use super::{entry, hdf5, network};
+use super::{KerasLimits, entry, hdf5, network};
 use crate::error::{Error, Result};
 use crate::model::Model;
 use crate::{Activation, Layer};
 use serde_json::{Value, json};
 
 fn build(version: Version, config: &Value) -> Result<Model> {
-    let entries = entry::entries("test", config)?;
-    network("test", version, config, &entries)
+    let limits = KerasLimits::new();
+    let entries = entry::entries("test", config, limits.layers)?;
+    network("test", version, config, &entries, &limits)
 }
 
 fn keras3(config: Value) -> Result<Model> {

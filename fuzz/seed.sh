@@ -1,0 +1,18 @@
+#!/usr/bin/env bash
+# Lays the fixtures down as the first inputs of each fuzz target.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")"
+fixtures=../tests/fixtures
+
+mkdir -p corpus/keras_file corpus/keras_config corpus/keras_weights
+# Small ones: what a fuzzer changes in them is more often something that matters.
+find "$fixtures" \( -name '*.keras' -o -name '*.h5' \) -size -24k | while read -r file; do
+    target=keras_file
+    case $file in *weights.h5) target=keras_weights ;; esac
+    cp "$file" "corpus/$target/$(basename "$(dirname "$file")")_$(basename "$file")"
+done
+for archive in "$fixtures"/layers/*.keras; do
+    unzip -p "$archive" config.json >"corpus/keras_config/$(basename "$archive" .keras).json"
+done
+cp "$fixtures"/layers/*rnn*.json "$fixtures"/layers/keras2_weights_only_*.json corpus/keras_config
+for target in corpus/*; do printf '%s: %s inputs\n' "$target" "$(find "$target" -type f | wc -l)"; done

@@ -1,0 +1,152 @@
+//! How much a file may ask for.
+
+use super::{CONFIG, KerasFile, build, entry, file, from_config, inspect, weights};
+use crate::error::{Error, Result};
+use crate::model::Model;
+use std::path::Path;
+
+const MIB: u64 = 1 << 20;
+
+/// How much a file of Keras's may ask for while it is read: a file from elsewhere can say anything about itself, and a
+/// small one can unpack to a large one. What is beyond a limit is [`Error::MalformedFile`], which names the limit.
+/// [`Model::from_keras`] reads with the defaults.
+///
+/// ```no_run
+/// use birnn::KerasLimits;
+/// let limits = KerasLimits::new().unpacked_bytes(8 << 30); // weights that are nearly all zero
+/// let model = limits.load("pruned.keras")?;
+/// # Ok::<(), birnn::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct KerasLimits {
+    pub(super) file_bytes: u64,
+    unpacked_bytes: Option<u64>,
+    pub(super) config_bytes: u64,
+    pub(super) config_values: usize,
+    pub(super) layers: usize,
+    pub(super) calls: usize,
+}
+
+impl Default for KerasLimits {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl KerasLimits {
+    /// The defaults.
+    pub fn new() -> KerasLimits {
+        KerasLimits {
+            file_bytes: 2 << 30,
+            unpacked_bytes: None,
+            config_bytes: 16 * MIB,
+            config_values: 1 << 20,
+            layers: 4096,
+            calls: 1 << 16,
+        }
+    }
+
+    /// The largest file (default 2 GiB).
+    pub fn file_bytes(mut self, bytes: u64) -> KerasLimits {
+        self.file_bytes = bytes;
+        self
+    }
+
+    /// The most that the weights may take unpacked, in the archive's HDF5 file and again as arrays (default 64 MiB and
+    /// eight times the file's size).
+    pub fn unpacked_bytes(mut self, bytes: u64) -> KerasLimits {
+        self.unpacked_bytes = Some(bytes);
+        self
+    }
+
+    /// The largest configuration, in bytes of JSON (default 16 MiB).
+    pub fn config_bytes(mut self, bytes: u64) -> KerasLimits {
+        self.config_bytes = bytes;
+        self
+    }
+
+    /// The most values (numbers, texts, lists, …) in a configuration, each of which takes up to some hundred bytes when it
+    /// is parsed (default 1,048,576; a layer has about a hundred).
+    pub fn config_values(mut self, values: usize) -> KerasLimits {
+        self.config_values = values;
+        self
+    }
+
+    /// The most layers of a model (default 4,096).
+    pub fn layers(mut self, layers: usize) -> KerasLimits {
+        self.layers = layers;
+        self
+    }
+
+    /// The most calls of a functional model's layers (default 65,536).
+    pub fn calls(mut self, calls: usize) -> KerasLimits {
+        self.calls = calls;
+        self
+    }
+
+    /// [`Model::from_keras`] within these limits.
+    ///
+    /// # Errors
+    /// As [`Model::from_keras`].
+    pub fn load(&self, path: impl AsRef<Path>) -> Result<Model> {
+        let path = path.as_ref();
+        self.load_bytes(&path.display().to_string(), file::read(path, self)?)
+    }
+
+    /// [`Model::from_keras_bytes`] within these limits.
+    ///
+    /// # Errors
+    /// As [`Model::from_keras_bytes`].
+    pub fn load_bytes(&self, name: &str, bytes: Vec<u8>) -> Result<Model> {
+        build(KerasFile::open(name, bytes, self)?, self)
+    }
+
+    /// [`Model::from_keras_config`] within these limits.
+    ///
+    /// # Errors
+    /// As [`Model::from_keras_config`].
+    pub fn load_config(&self, json: &str) -> Result<Model> {
+        let config = file::parse_config(CONFIG, json.as_bytes(), self)?;
+        let version = file::config_version(&config, json)?;
+        from_config(CONFIG, version, config, self)
+    }
+
+    /// [`Model::load_keras_weights`] within these limits.
+    ///
+    /// # Errors
+    /// As [`Model::load_keras_weights`].
+    pub fn load_weights(&self, model: &mut Model, path: impl AsRef<Path>) -> Result<()> {
+        let path = path.as_ref();
+        self.load_weights_bytes(model, &path.display().to_string(), file::read(path, self)?)
+    }
+
+    /// [`Model::load_keras_weights_bytes`] within these limits.
+    ///
+    /// # Errors
+    /// As [`Model::load_keras_weights_bytes`].
+    pub fn load_weights_bytes(&self, model: &mut Model, name: &str, bytes: Vec<u8>) -> Result<()> {
+        let Some(keras) = model.keras.clone() else {
+            return Err(Error::Graph(
+                "weights are only read into a model from Model::from_keras_config or Model::from_keras; use Model::set_weights".into(),
+            ));
+        };
+        // The configuration was read already, perhaps within other limits.
+        let entries = entry::entries(CONFIG, &keras.0, usize::MAX)?;
+        weights::load(&mut file::open_weights(name, bytes, self)?, model, &entries)
+    }
+
+    /// [`inspect_keras`](crate::inspect_keras) within these limits.
+    ///
+    /// # Errors
+    /// As [`inspect_keras`](crate::inspect_keras).
+    pub fn inspect(&self, path: impl AsRef<Path>) -> Result<inspect::KerasFileReport> {
+        let path = path.as_ref();
+        inspect::report(KerasFile::open(&path.display().to_string(), file::read(path, self)?, self)?, self)
+    }
+
+    /// What a file of this size may unpack to.
+    pub(super) fn unpacked(&self, file_bytes: usize) -> u64 {
+        let by_size = (file_bytes as u64).saturating_mul(8).saturating_add(64 * MIB);
+        self.unpacked_bytes.unwrap_or(by_size)
+    }
+}
