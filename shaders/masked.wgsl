@@ -1,13 +1,12 @@
-// What a mask does to a step. Stands before every step kernel that writes a state; each declares step_mask.
-//
-//   step_mask  [direction][step of the chunk][batch4], from step_mask.wgsl: 2 where the timestep counts
+// What a mask does to a step. Stands before every recurrent kernel that writes a state.
 
-// 1: the layer's input has a mask. 0: step_mask is not read.
+// 1: the layer's input has a mask. 0: nothing is read of one.
 override MASKED: u32 = 0u;
 
-// The state after the step: the old one where the timestep is masked.
-fn masked(p: Place, row: u32, old: vec4<f32>, stepped: vec4<f32>) -> vec4<f32> {
+// The state after a step of the chunk: the old one where the timestep is masked.
+fn masked(direction: u32, step: u32, group: u32, old: Rows, stepped: Rows) -> Rows {
     if MASKED == 0u { return stepped; }
-    let code = step_mask[(p.direction * recurrence.steps + step.index) * recurrence.batch4 + row];
-    return select(old, stepped, code > vec4(1.5));
+    let code = states[recurrence.mask_start + (direction * recurrence.steps + step) * recurrence.groups + group];
+    // 2 where the timestep counts.
+    return select(old, stepped, code > Rows(1.5));
 }

@@ -1,62 +1,48 @@
-// What every step kernel is told and how the arrays that it shares are laid out. Stands before every step kernel.
+// What every recurrent kernel is told and how the arrays that it shares are laid out. Stands before every step and
+// sequence kernel.
 //
-//   projection  [direction][step of the chunk][gate][unit][batch4]   x·kernel + bias
-//   hidden      [direction][slot][unit][batch4]    a ring: step s reads slot s mod slots, writes the next
-//   cell        [direction][unit][batch4]
+//   projection  [direction][step of the chunk][group][unit]   x·kernel + bias: the gates of a unit, each of a group's rows
+//   states      one after the other:
+//     the hidden states  [direction][slot][group][unit]    a ring: step s reads slot s mod slots, writes the next
+//     what the cell keeps, from cell_start on  [direction][group][unit]    an LSTM's cell state
+//     what the mask means, from mask_start on  [direction][step of the chunk][group]    from step_mask.wgsl
 //
-// batch4: the batch in vectors of four rows, the last one filled up with rows that nothing reads.
+// group: four rows of the batch, the last one filled up with rows that nothing reads; or the one row of a batch of one.
 
 struct Recurrence {
-    batch4: u32,
+    groups: u32,
     units: u32,
     slots: u32,
     // Steps before this chunk, and in it.
     first_step: u32,
     steps: u32,
-}
-
-struct Step {
-    // The step within the chunk.
-    index: u32,
+    cell_start: u32,
+    mask_start: u32,
+    directions: u32,
 }
 
 @group(0) @binding(0) var<uniform> recurrence: Recurrence;
-@group(1) @binding(0) var<uniform> step: Step;
+@group(0) @binding(3) var<storage, read_write> states: array<Rows>;
 
 override WORKGROUP: u32 = 64u;
-// How many vectors of four batch rows an invocation computes: 1 or 2.
-override TILES: u32 = 1u;
+// The gates that the kernel has of a unit, and the first that is computed.
+override KERNEL_GATES: u32 = GATES;
+override FIRST_GATE: u32 = 0u;
 
-// An invocation computes one unit of four or eight batch rows of one direction.
-struct Place {
-    direction: u32,
-    unit: u32,
-    // The vectors of four rows; the second is only computed where TILES is 2, and then may repeat the last.
-    row: u32,
-    second_row: u32,
-    // Where the hidden states before and after this step start.
-    previous: u32,
-    next: u32,
-    // Where this unit's first gate stands in the projection.
-    projection: u32,
+// Where the weights of a unit start.
+fn weights_start(direction: u32, unit: u32) -> u32 {
+    let k4 = (recurrence.units + 3u) / 4u;
+    return (direction * k4 * KERNEL_GATES + FIRST_GATE) * recurrence.units + unit;
 }
 
-fn place(workgroup: vec3<u32>, lane: u32) -> Place {
-    var p: Place;
-    p.direction = workgroup.z;
-    p.unit = min(workgroup.x * WORKGROUP + lane, recurrence.units - 1u);
-    p.row = workgroup.y * TILES;
-    p.second_row = min(p.row + 1u, recurrence.batch4 - 1u);
-    let global_step = recurrence.first_step + step.index;
-    let slot = recurrence.units * recurrence.batch4;
-    let ring = p.direction * recurrence.slots;
-    p.previous = (ring + global_step % recurrence.slots) * slot;
-    p.next = (ring + (global_step + 1u) % recurrence.slots) * slot;
-    p.projection = ((p.direction * recurrence.steps + step.index) * GATES * recurrence.units + p.unit) * recurrence.batch4;
-    return p;
+// Where a direction's hidden states of before a step of the chunk start.
+fn slot_start(direction: u32, step: u32) -> u32 {
+    let slot = (recurrence.first_step + step) % recurrence.slots;
+    return (direction * recurrence.slots + slot) * recurrence.groups * recurrence.units;
 }
 
-// Where a gate of this unit stands in the projection.
-fn gate_offset(gate: u32) -> u32 {
-    return gate * recurrence.units * recurrence.batch4;
+// Where a direction's states of what the cell keeps start; `array`: the number of the array.
+fn cell_start(direction: u32, array: u32) -> u32 {
+    let directions = recurrence.directions;
+    return recurrence.cell_start + (array * directions + direction) * recurrence.groups * recurrence.units;
 }

@@ -13,6 +13,10 @@ pub(super) enum Kernel {
     GruResetStep,
     GruCandidateStep,
     SimpleRnnStep,
+    LstmSequence,
+    GruSequence,
+    GruResetSequence,
+    SimpleRnnSequence,
     StepMask,
     Merge,
     Dense,
@@ -34,16 +38,68 @@ pub(super) enum Kernel {
 pub(super) struct Constants {
     pub activation: Activation,
     pub recurrent_activation: Activation,
-    /// Vectors of four batch rows that an invocation of a step kernel computes: 1 or 2.
-    pub tiles: u32,
-    /// Whether a step kernel reads the mask.
+    /// Whether a recurrent kernel reads the mask.
     pub masked: bool,
+    /// How a recurrent kernel or the projection is cut.
+    pub tiling: Tiling,
 }
 
 impl Default for Constants {
     fn default() -> Self {
-        Constants { activation: Activation::Tanh, recurrent_activation: Activation::Sigmoid, tiles: 1, masked: false }
+        Constants {
+            activation: Activation::Tanh,
+            recurrent_activation: Activation::Sigmoid,
+            masked: false,
+            tiling: Tiling::default(),
+        }
     }
+}
+
+/// How a matmul of a recurrent layer is cut into workgroups and invocations.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Tiling {
+    /// The cell's gates, of which the kernel has weights.
+    pub gates: u32,
+    /// Rows of the batch in a group: 4, or 1 for a batch of one.
+    pub group_rows: u32,
+    pub sharing: Sharing,
+    /// Whether weights are stored as halves.
+    pub half_weights: bool,
+    /// Invocations of a workgroup.
+    pub workgroup: u32,
+    /// Groups of rows that an invocation computes (the projection: quads of rows): 1, 2 or 4.
+    pub tiles: u32,
+    /// Invocations that share a sum; more than 1 only with one tile.
+    pub split: u32,
+    /// The k that a workgroup loads at a time, where it shares rows by its memory.
+    pub block: u32,
+    /// A sequence kernel's units.
+    pub units: u32,
+}
+
+impl Default for Tiling {
+    fn default() -> Self {
+        Tiling {
+            gates: 4,
+            group_rows: 4,
+            sharing: Sharing::Workgroup,
+            half_weights: false,
+            workgroup: 64,
+            tiles: 1,
+            split: 1,
+            block: 64,
+            units: 0,
+        }
+    }
+}
+
+/// How the rows that all invocations multiply by reach them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Sharing {
+    /// Through workgroup memory.
+    Workgroup,
+    /// Through shuffles of subgroups, which always have this size. A sequence kernel then holds its weights.
+    Subgroup(u32),
 }
 
 /// How a kernel uses a storage buffer.
@@ -62,7 +118,7 @@ macro_rules! wgsl {
 
 impl Kernel {
     #[cfg(test)]
-    pub const ALL: [Kernel; 21] = [
+    pub const ALL: [Kernel; 25] = [
         Kernel::InputProjection,
         Kernel::LoadState,
         Kernel::LstmStep,
@@ -70,6 +126,10 @@ impl Kernel {
         Kernel::GruResetStep,
         Kernel::GruCandidateStep,
         Kernel::SimpleRnnStep,
+        Kernel::LstmSequence,
+        Kernel::GruSequence,
+        Kernel::GruResetSequence,
+        Kernel::SimpleRnnSequence,
         Kernel::StepMask,
         Kernel::Merge,
         Kernel::Dense,
@@ -96,6 +156,10 @@ impl Kernel {
             Kernel::GruResetStep => "gru_reset_step",
             Kernel::GruCandidateStep => "gru_candidate_step",
             Kernel::SimpleRnnStep => "simple_rnn_step",
+            Kernel::LstmSequence => "lstm_sequence",
+            Kernel::GruSequence => "gru_sequence",
+            Kernel::GruResetSequence => "gru_reset_sequence",
+            Kernel::SimpleRnnSequence => "simple_rnn_sequence",
             Kernel::StepMask => "step_mask",
             Kernel::Merge => "merge",
             Kernel::Dense => "dense",
@@ -114,15 +178,29 @@ impl Kernel {
     }
 
     /// What it shares with other kernels, and the kernel itself.
-    fn source(self) -> String {
+    fn source(self, tiling: Tiling) -> String {
         let parts: &[&str] = match self {
-            Kernel::InputProjection => wgsl!["input_projection"],
+            Kernel::InputProjection => return projection_source(tiling),
+            Kernel::LstmStep => return recurrent_source(self, tiling, 4, wgsl!["masked", "lstm_cell", "lstm_step"]),
+            Kernel::GruStep => return recurrent_source(self, tiling, 3, wgsl!["masked", "gru_cell", "gru_step"]),
+            Kernel::GruResetStep => return recurrent_source(self, tiling, 2, wgsl!["gru_reset_step"]),
+            Kernel::GruCandidateStep => {
+                return recurrent_source(self, tiling, 1, wgsl!["masked", "gru_candidate_step"]);
+            }
+            Kernel::SimpleRnnStep => return recurrent_source(self, tiling, 1, wgsl!["masked", "simple_rnn_step"]),
+            Kernel::LstmSequence => {
+                return recurrent_source(self, tiling, 4, wgsl!["masked", "lstm_cell", "lstm_sequence"]);
+            }
+            Kernel::GruSequence => {
+                return recurrent_source(self, tiling, 3, wgsl!["masked", "gru_cell", "gru_sequence"]);
+            }
+            Kernel::GruResetSequence => {
+                return recurrent_source(self, tiling, 3, wgsl!["masked", "gru_reset_sequence"]);
+            }
+            Kernel::SimpleRnnSequence => {
+                return recurrent_source(self, tiling, 1, wgsl!["masked", "simple_rnn_sequence"]);
+            }
             Kernel::LoadState => wgsl!["load_state"],
-            Kernel::LstmStep => wgsl!["activations", "recurrence", "masked", "lstm_step"],
-            Kernel::GruStep => wgsl!["activations", "recurrence", "masked", "gru_step"],
-            Kernel::GruResetStep => wgsl!["activations", "recurrence", "gru_reset_step"],
-            Kernel::GruCandidateStep => wgsl!["activations", "recurrence", "masked", "gru_candidate_step"],
-            Kernel::SimpleRnnStep => wgsl!["activations", "recurrence", "masked", "simple_rnn_step"],
             Kernel::StepMask => wgsl!["step_mask"],
             Kernel::Merge => wgsl!["merge"],
             Kernel::Dense => wgsl!["activations", "dense"],
@@ -146,13 +224,16 @@ impl Kernel {
         match self {
             Kernel::InputProjection => &[Read, Read, Read, Write],
             Kernel::LoadState => &[Read, Write],
-            Kernel::LstmStep => &[Read, Read, Write, Write, Read],
-            Kernel::GruStep => &[Read, Read, Read, Write, Read],
-            Kernel::GruResetStep => &[Read, Read, Read, Write, Write],
-            Kernel::GruCandidateStep => &[Read, Read, Read, Read, Write, Read],
-            Kernel::SimpleRnnStep => &[Read, Read, Write, Read],
+            Kernel::GruStep | Kernel::GruSequence => &[Read, Read, Write, Read],
+            Kernel::LstmStep
+            | Kernel::LstmSequence
+            | Kernel::GruResetStep
+            | Kernel::GruCandidateStep
+            | Kernel::GruResetSequence
+            | Kernel::SimpleRnnStep
+            | Kernel::SimpleRnnSequence => &[Read, Read, Write],
             Kernel::StepMask => &[Read, Write, Write],
-            Kernel::Merge => &[Read, Read, Write],
+            Kernel::Merge => &[Read, Write],
             Kernel::Dense | Kernel::Affine => &[Read, Read, Read, Write],
             Kernel::Elementwise | Kernel::Combine | Kernel::Masking | Kernel::MaskValues => &[Read, Write],
             Kernel::NormalizeVectors | Kernel::Pool | Kernel::Embedding => &[Read, Read, Write],
@@ -173,24 +254,102 @@ impl Kernel {
         )
     }
 
+    /// Whether it runs all steps of a chunk.
+    fn is_sequence(self) -> bool {
+        matches!(
+            self,
+            Kernel::LstmSequence | Kernel::GruSequence | Kernel::GruResetSequence | Kernel::SimpleRnnSequence
+        )
+    }
+
     fn constants(self, constants: Constants) -> Vec<(&'static str, f64)> {
         let mut list = Vec::new();
-        if self.steps() || matches!(self, Kernel::Dense | Kernel::Elementwise) {
+        let recurrent = self.steps() || self.is_sequence();
+        let tiling = constants.tiling;
+        if matches!(self, Kernel::Dense | Kernel::Elementwise) || recurrent {
             let (code, parameter) = constants.activation.code();
             list.extend([("ACTIVATION", f64::from(code)), ("ACTIVATION_PARAMETER", f64::from(parameter))]);
         }
-        if matches!(self, Kernel::LstmStep | Kernel::GruStep | Kernel::GruResetStep) {
+        if recurrent {
             let (code, parameter) = constants.recurrent_activation.code();
             list.extend([("RECURRENT_ACTIVATION", f64::from(code)), ("RECURRENT_PARAMETER", f64::from(parameter))]);
+            list.push(("KERNEL_GATES", f64::from(tiling.gates)));
+        }
+        if recurrent && self != Kernel::GruResetStep {
+            list.push(("MASKED", f64::from(u8::from(constants.masked))));
+        }
+        if self == Kernel::GruCandidateStep {
+            list.push(("FIRST_GATE", 2.0));
+        }
+        if recurrent || self == Kernel::InputProjection {
+            list.push(("WORKGROUP", f64::from(tiling.workgroup)));
+        }
+        if self.steps() || self == Kernel::InputProjection {
+            list.push(("TILES", f64::from(tiling.tiles)));
+            if tiling.sharing == Sharing::Workgroup {
+                list.push(("BLOCK", f64::from(tiling.block)));
+            }
         }
         if self.steps() {
-            list.push(("TILES", f64::from(constants.tiles)));
+            list.push(("SPLIT", f64::from(tiling.split)));
+            list.push(("PARTIAL", f64::from(if tiling.split > 1 { tiling.workgroup } else { 1 })));
         }
-        if self.steps() && self != Kernel::GruResetStep {
-            list.push(("MASKED", f64::from(u8::from(constants.masked))));
+        if self.is_sequence() {
+            list.push(("STATES", 2.0 * f64::from(tiling.side())));
+            if let Sharing::Subgroup(size) = tiling.sharing {
+                list.push(("SUBGROUP", f64::from(size)));
+            }
         }
         list
     }
+}
+
+impl Tiling {
+    /// The states of one side of a sequence kernel's workgroup memory: what is read of them is whole subgroups, or
+    /// vectors of four.
+    pub fn side(self) -> u32 {
+        match self.sharing {
+            Sharing::Workgroup => self.units.next_multiple_of(4),
+            Sharing::Subgroup(size) => self.units.next_multiple_of(size.max(4)),
+        }
+    }
+}
+
+fn weights(tiling: Tiling) -> &'static str {
+    if tiling.half_weights { wgsl!["weights_f16"][0] } else { wgsl!["weights_f32"][0] }
+}
+
+fn gates(gates: u32) -> &'static str {
+    match gates {
+        1 => wgsl!["gates_1"][0],
+        2 => wgsl!["gates_2"][0],
+        3 => wgsl!["gates_3"][0],
+        _ => wgsl!["gates_4"][0],
+    }
+}
+
+fn projection_source(tiling: Tiling) -> String {
+    let sharing = match tiling.sharing {
+        Sharing::Workgroup => wgsl!["input_by_workgroup"],
+        Sharing::Subgroup(_) => wgsl!["input_by_subgroup"],
+    };
+    let rows = if tiling.group_rows == 1 { wgsl!["projected_1"] } else { wgsl!["projected_4"] };
+    [weights(tiling), gates(tiling.gates), sharing[0], rows[0], wgsl!["input_projection"][0]].concat()
+}
+
+/// A step or sequence kernel: `computed` gates at a time, after what depends on the tiling.
+fn recurrent_source(kernel: Kernel, tiling: Tiling, computed: u32, cell: &[&str]) -> String {
+    let rows = if tiling.group_rows == 1 { wgsl!["rows_1"] } else { wgsl!["rows_4"] };
+    let way = match (kernel.is_sequence(), tiling.sharing) {
+        (false, Sharing::Workgroup) => wgsl!["rows_by_workgroup", "step"],
+        (false, Sharing::Subgroup(_)) => wgsl!["rows_by_subgroup", "step"],
+        (true, Sharing::Workgroup) => wgsl!["weights_streamed", "sequence"],
+        (true, Sharing::Subgroup(_)) => wgsl!["weights_held", "sequence"],
+    };
+    // The size of an array in private memory is the one thing that can't be an override.
+    let quads = format!("const QUADS: u32 = {}u;\n", tiling.units.div_ceil(4).max(1));
+    let common = [wgsl!["activations"][0], weights(tiling), gates(computed), rows[0], wgsl!["recurrence"][0]];
+    [&[quads.as_str()], &common[..], way, cell].concat().concat()
 }
 
 /// A kernel ready to run.
@@ -246,7 +405,7 @@ fn build(device: &wgpu::Device, step_layout: &wgpu::BindGroupLayout, kernel: Ker
     });
     let module = device.create_shader_module(wgpu::ShaderModuleDescriptor {
         label: Some(kernel.name()),
-        source: wgpu::ShaderSource::Wgsl(kernel.source().into()),
+        source: wgpu::ShaderSource::Wgsl(kernel.source(constants.tiling).into()),
     });
     let pipeline = device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
         label: Some(kernel.name()),
@@ -255,7 +414,7 @@ fn build(device: &wgpu::Device, step_layout: &wgpu::BindGroupLayout, kernel: Ker
         entry_point: Some(kernel.name()),
         compilation_options: wgpu::PipelineCompilationOptions {
             constants: &kernel.constants(constants),
-            // Every buffer is written before it is read, and no kernel uses workgroup memory.
+            // Every buffer and all workgroup memory is written before it is read.
             zero_initialize_workgroup_memory: false,
         },
         cache: None,

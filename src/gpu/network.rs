@@ -16,6 +16,8 @@ pub(super) struct Group {
     pub directions: Vec<usize>,
     /// Bit d: the group's direction d reads time from the end.
     pub reversed: u32,
+    /// Whether the kernels are stored as halves.
+    pub half_weights: bool,
 }
 
 /// A weight in the layout that a kernel reads.
@@ -41,61 +43,76 @@ impl Group {
         self.features.div_ceil(4)
     }
 
-    /// The bytes of the largest weight buffer.
-    fn largest_weight(&self) -> u64 {
-        let rows = self.layer.units().max(self.features4() * 4);
-        4 * (self.directions.len() * rows) as u64 * self.columns() as u64
+    /// The columns of the projection's array: a vector of three takes the room of four.
+    pub fn columns_padded(&self) -> usize {
+        gates_padded(self.layer.cell()) * self.layer.units()
     }
 
-    /// A weight of all directions of the group, packed; empty where the cell has no such weight.
-    pub fn pack(&self, weights: &[&Weights], part: WeightPart) -> Vec<f32> {
+    /// The bytes of the largest weight buffer.
+    fn largest_weight(&self) -> u64 {
+        let rows = self.layer.units().max(self.features).next_multiple_of(4);
+        self.weight_bytes() * (self.directions.len() * rows) as u64 * self.columns() as u64
+    }
+
+    /// The bytes of a number of a kernel.
+    pub fn weight_bytes(&self) -> u64 {
+        if self.half_weights { 2 } else { 4 }
+    }
+
+    /// The bits of a weight of all directions of the group, packed; empty where the cell has no such weight.
+    pub fn pack(&self, weights: &[&Weights], part: WeightPart) -> Vec<u32> {
         let mut packed = Vec::new();
         for weights in weights {
             match part {
-                WeightPart::Kernel => self.pack_kernel(weights, &mut packed),
-                WeightPart::Bias => packed.extend(self.bias(weights)),
-                WeightPart::RecurrentKernel => self.pack_recurrent_kernel(weights, &mut packed),
+                WeightPart::Kernel => pack_kernel(&weights.kernel, &mut packed),
+                WeightPart::Bias => self.pack_bias(weights, &mut packed),
+                WeightPart::RecurrentKernel => pack_kernel(&weights.recurrent_kernel, &mut packed),
                 WeightPart::RecurrentBias if self.layer.cell() == (Cell::Gru { reset_after: true }) => {
                     packed.extend(weights.recurrent_bias.iter().skip(2 * self.layer.units()));
                 }
                 WeightPart::RecurrentBias => {}
             }
         }
-        packed
+        let is_kernel = matches!(part, WeightPart::Kernel | WeightPart::RecurrentKernel);
+        match is_kernel && self.half_weights {
+            true => packed.chunks_exact(2).map(two_halves).collect(),
+            false => packed.into_iter().map(f32::to_bits).collect(),
+        }
     }
 
-    /// `[features4][column]`, vectors of four features, zeros past the last.
-    fn pack_kernel(&self, weights: &Weights, packed: &mut Vec<f32>) {
-        for k in 0..self.features4() {
-            for column in 0..self.columns() {
-                packed.extend((4 * k..4 * k + 4).map(|row| weights.kernel.get((row, column)).copied().unwrap_or(0.0)));
+    /// `[unit]`: the gates, three filled up to four. The recurrent bias of a GRU's z and r is only ever added to this one, so
+    /// it is added here.
+    fn pack_bias(&self, weights: &Weights, packed: &mut Vec<f32>) {
+        let (units, cell) = (self.layer.units(), self.layer.cell());
+        let gates_added = if cell == (Cell::Gru { reset_after: true }) { 2 } else { 0 };
+        for unit in 0..units {
+            for gate in 0..gates_padded(cell) {
+                let of = |bias: &[f32], gates: usize| match gate < gates {
+                    true => bias.get(gate * units + unit).copied().unwrap_or(0.0),
+                    false => 0.0,
+                };
+                packed.push(of(&weights.bias.to_vec(), cell.gates()) + of(&weights.recurrent_bias.to_vec(), gates_added));
             }
         }
     }
+}
 
-    /// `[column]`. The recurrent bias of a GRU's z and r is only ever added to this one, so it is added here.
-    fn bias(&self, weights: &Weights) -> Vec<f32> {
-        let gates_added = match self.layer.cell() {
-            Cell::Gru { reset_after: true } => 2 * self.layer.units(),
-            _ => 0,
-        };
-        let mut bias = weights.bias.to_vec();
-        for (b, r) in bias.iter_mut().zip(&weights.recurrent_bias).take(gates_added) {
-            *b += r;
-        }
-        bias
-    }
+fn gates_padded(cell: Cell) -> usize {
+    if cell.gates() == 3 { 4 } else { cell.gates() }
+}
 
-    /// LSTM: `[k][unit]`, vectors of the gates i f c o. Others: `[k][gate][unit]`, Keras's order.
-    fn pack_recurrent_kernel(&self, weights: &Weights, packed: &mut Vec<f32>) {
-        let units = self.layer.units();
-        for row in weights.recurrent_kernel.rows() {
-            match self.layer.cell() {
-                Cell::Lstm => (0..units).for_each(|u| packed.extend((0..4).map(|gate| row[gate * units + u]))),
-                _ => packed.extend(row),
-            }
+/// `[k4][column]`, vectors of four rows of the kernel, zeros past the last; the columns are gate · units + unit.
+fn pack_kernel(kernel: &ndarray::Array2<f32>, packed: &mut Vec<f32>) {
+    for k in (0..kernel.nrows()).step_by(4) {
+        for column in 0..kernel.ncols() {
+            packed.extend((k..k + 4).map(|row| kernel.get((row, column)).copied().unwrap_or(0.0)));
         }
     }
+}
+
+/// Two numbers rounded to halves, as WGSL's `unpack2x16float` reads them.
+fn two_halves(numbers: &[f32]) -> u32 {
+    numbers.iter().rev().fold(0, |bits, &number| bits << 16 | u32::from(half::f16::from_f32(number).to_bits()))
 }
 
 /// The groups of each layer of the model.
@@ -125,7 +142,13 @@ fn lower_layer(layer: &Layer, features: usize, limits: &Limits) -> Result<Vec<Gr
     }
     let group = |members: &[usize]| {
         let reversed = members.iter().enumerate().map(|(d, &m)| u32::from(directions[m].1.go_backwards()) << d).sum();
-        Group { layer: directions[members[0]].1.clone(), features, directions: members.to_vec(), reversed }
+        Group {
+            layer: directions[members[0]].1.clone(),
+            features,
+            directions: members.to_vec(),
+            reversed,
+            half_weights: limits.half_weights,
+        }
     };
     let together: Vec<usize> = (0..directions.len()).collect();
     let all = group(&together);

@@ -6,6 +6,7 @@
 //! chunk ends where a segment does. A batch too large for the memory budget runs in parts.
 
 mod attention;
+mod choice;
 mod feedforward;
 mod masks;
 mod moving;
@@ -35,6 +36,15 @@ pub(super) struct Limits {
     pub workgroups: usize,
     /// Bytes that the arrays between layers should take at most.
     pub budget: u64,
+    /// Invocations of a workgroup, and bytes of its memory.
+    pub invocations: usize,
+    pub workgroup_bytes: usize,
+    /// Whether the adapter computes on the CPU.
+    pub software: bool,
+    /// The size of every subgroup, where all have the same and kernels may use them.
+    pub subgroup: Option<u32>,
+    /// Whether recurrent layers' weights are stored as halves.
+    pub half_weights: bool,
 }
 
 /// A buffer that a launch binds.
@@ -74,11 +84,8 @@ pub(super) enum BufferId {
         index: usize,
     },
     Projection,
-    Hidden,
-    Cell,
-    UpdateGate,
-    ResetHidden,
-    StepMask,
+    /// A recurrent layer's states, as `recurrence.wgsl` has them.
+    States,
     MaskSeen,
     /// Bound where a kernel reads nothing.
     Nothing,
@@ -171,8 +178,10 @@ pub(super) fn rows_at_once(
     for node in &model.nodes {
         let inside = inner_rows(&model.layers[node.layer].layer, &shapes[node.inputs[0]]);
         for group in &groups[node.layer] {
-            // Of one step, padded to four rows, in the projection, the ring of two slots, and the step's grid.
-            let bytes = 4 * (group.directions.len() * group.columns().max(2 * group.layer.units())) as u64;
+            // Of one step, padded to four rows: the projection; or the ring of two slots, what the cell keeps (two
+            // arrays at most) and the mask. And the grid of a sequence.
+            let a_row = group.columns_padded().max(4 * group.layer.units() + 1);
+            let bytes = 4 * (group.directions.len() * a_row) as u64;
             let rows = ((limits.binding / bytes) as usize / 4 * 4).min(limits.workgroups * 4);
             most = most.min(rows / inside);
         }

@@ -1,0 +1,31 @@
+// All steps of a chunk of a GRU with reset_after true, all directions at once.
+//
+//   recurrent_bias  [direction][unit]: of the candidate
+
+@group(0) @binding(2) var<storage, read> projection: array<Sums>;
+@group(0) @binding(4) var<storage, read> recurrent_bias: array<f32>;
+
+var<private> sums: Sums;
+
+fn accumulate(rows: Quad, weights: Weights, phase: u32) {
+    sums += product(rows, weights);
+}
+
+@compute @workgroup_size(WORKGROUP)
+fn gru_sequence(invocation: Invocation) {
+    let p = place(invocation);
+    let bias = recurrent_bias[p.direction * recurrence.units + p.unit];
+    var h = states[slot_start(p.direction, 0u) + p.state];
+    start(p, invocation, h);
+    for (var t = 0u; t < recurrence.steps; t++) {
+        let side = (t & 1u) * SIDE;
+        sums = Sums();
+        multiply(side, 0u, p.direction, p.unit, invocation);
+        h = masked(p.direction, t, p.group, h, gru(projection[projected_at(p, t)], sums, bias, h));
+        if p.exists {
+            shared_states[SIDE - side + invocation.lane] = h;
+            states[slot_start(p.direction, t + 1u) + p.state] = h;
+        }
+        workgroupBarrier();
+    }
+}

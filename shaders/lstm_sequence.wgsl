@@ -1,0 +1,32 @@
+// All steps of a chunk of an LSTM, all directions at once.
+
+@group(0) @binding(2) var<storage, read> projection: array<Sums>;
+
+var<private> sums: Sums;
+
+fn accumulate(rows: Quad, weights: Weights, phase: u32) {
+    sums += product(rows, weights);
+}
+
+@compute @workgroup_size(WORKGROUP)
+fn lstm_sequence(invocation: Invocation) {
+    let p = place(invocation);
+    var h = states[slot_start(p.direction, 0u) + p.state];
+    let cell_state = cell_start(p.direction, 0u) + p.state;
+    var c = states[cell_state];
+    start(p, invocation, h);
+    for (var t = 0u; t < recurrence.steps; t++) {
+        let side = (t & 1u) * SIDE;
+        sums = projection[projected_at(p, t)];
+        multiply(side, 0u, p.direction, p.unit, invocation);
+        let new = lstm(sums, c);
+        c = masked(p.direction, t, p.group, c, new.cell);
+        h = masked(p.direction, t, p.group, h, new.hidden);
+        if p.exists {
+            shared_states[SIDE - side + invocation.lane] = h;
+            states[slot_start(p.direction, t + 1u) + p.state] = h;
+        }
+        workgroupBarrier();
+    }
+    if p.exists { states[cell_state] = c; }
+}

@@ -1,0 +1,36 @@
+// Hidden states by the subgroup: every invocation loads one k of each group, and hands it to the others. For software
+// adapters, where every load is costly and a shuffle is one instruction.
+
+struct Invocation {
+    @builtin(workgroup_id) workgroup: vec3<u32>,
+    @builtin(local_invocation_index) lane: u32,
+    @builtin(subgroup_invocation_id) subgroup_lane: u32,
+    @builtin(subgroup_size) subgroup_size: u32,
+}
+
+var<private> block_rows: array<Rows, 4>;
+
+fn block_size(invocation: Invocation) -> u32 {
+    return invocation.subgroup_size;
+}
+
+fn load_block(p: Place, start: u32, k: u32, invocation: Invocation) {
+    let mine = k + invocation.subgroup_lane;
+    block_rows[0] = state_at(start, p.group, mine);
+    if TILES > 1u { block_rows[1] = state_at(start, p.group + 1u, mine); }
+    if TILES > 2u {
+        block_rows[2] = state_at(start, p.group + 2u, mine);
+        block_rows[3] = state_at(start, p.group + 3u, mine);
+    }
+}
+
+// Four k of the block, from the j-th on.
+fn quad(tile: u32, j: u32) -> Quad {
+    let rows = block_rows[tile];
+    return Quad(
+        subgroupShuffle(rows, j),
+        subgroupShuffle(rows, j + 1u),
+        subgroupShuffle(rows, j + 2u),
+        subgroupShuffle(rows, j + 3u),
+    );
+}

@@ -1,0 +1,27 @@
+// All steps of a chunk of a SimpleRNN, all directions at once.
+
+@group(0) @binding(2) var<storage, read> projection: array<Sums>;
+
+var<private> sums: Sums;
+
+fn accumulate(rows: Quad, weights: Weights, phase: u32) {
+    sums += product(rows, weights);
+}
+
+@compute @workgroup_size(WORKGROUP)
+fn simple_rnn_sequence(invocation: Invocation) {
+    let p = place(invocation);
+    var h = states[slot_start(p.direction, 0u) + p.state];
+    start(p, invocation, h);
+    for (var t = 0u; t < recurrence.steps; t++) {
+        let side = (t & 1u) * SIDE;
+        sums = projection[projected_at(p, t)];
+        multiply(side, 0u, p.direction, p.unit, invocation);
+        h = masked(p.direction, t, p.group, h, activated(ACTIVATION, ACTIVATION_PARAMETER, sums));
+        if p.exists {
+            shared_states[SIDE - side + invocation.lane] = h;
+            states[slot_start(p.direction, t + 1u) + p.state] = h;
+        }
+        workgroupBarrier();
+    }
+}

@@ -1,0 +1,90 @@
+// h·recurrent_kernel of one timestep, all directions at once. Stands before every step kernel, after what brings the
+// hidden states to the invocations: rows_by_subgroup.wgsl or rows_by_workgroup.wgsl.
+//
+// An invocation computes one unit of TILES groups of rows of one direction, with SPLIT > 1 a part of the sum, which
+// SPLIT invocations then add up.
+
+struct Step {
+    // The step within the chunk.
+    index: u32,
+}
+
+@group(1) @binding(0) var<uniform> step: Step;
+
+// 1, 2 or 4; 1 where SPLIT is above 1.
+override TILES: u32 = 1u;
+override SPLIT: u32 = 1u;
+override LANES: u32 = WORKGROUP / SPLIT;
+
+// WORKGROUP where SPLIT is above 1.
+override PARTIAL: u32 = 1u;
+
+var<private> sums: array<Sums, 4>;
+var<workgroup> partial: array<Sums, PARTIAL>;
+
+struct Place {
+    direction: u32,
+    unit: u32,
+    // The first group of rows.
+    group: u32,
+    // Whether the unit exists, and this invocation is the one that finishes it.
+    finishes: bool,
+}
+
+fn place(invocation: Invocation) -> Place {
+    var p: Place;
+    p.direction = invocation.workgroup.z;
+    let unit = invocation.workgroup.x * LANES + invocation.lane % LANES;
+    p.unit = min(unit, recurrence.units - 1u);
+    p.group = invocation.workgroup.y * TILES;
+    p.finishes = unit < recurrence.units && invocation.lane < LANES;
+    return p;
+}
+
+// Leaves the sums of the place's groups in `sums`. `start`: where the direction's rows of what is multiplied start in
+// states.
+fn multiply(p: Place, start: u32, invocation: Invocation) {
+    let units = recurrence.units;
+    let weights_first = weights_start(p.direction, p.unit);
+    let k_end = (units + 3u) / 4u * 4u;
+    let block = block_size(invocation);
+    let part = invocation.lane / LANES * 4u;
+    for (var k = 0u; k < k_end; k += block) {
+        load_block(p, start, k, invocation);
+        let end = min(block, k_end - k);
+        for (var j = part; j < end; j += 4u * SPLIT) {
+            let weights = weights_at(weights_first + (k + j) / 4u * KERNEL_GATES * units, units);
+            sums[0] += product(quad(0u, j), weights);
+            if TILES > 1u { sums[1] += product(quad(1u, j), weights); }
+            if TILES > 2u {
+                sums[2] += product(quad(2u, j), weights);
+                sums[3] += product(quad(3u, j), weights);
+            }
+        }
+    }
+    if SPLIT > 1u {
+        partial[invocation.lane] = sums[0];
+        workgroupBarrier();
+        for (var other = 1u; other < SPLIT; other++) {
+            sums[0] += partial[other * LANES + invocation.lane % LANES];
+        }
+    }
+}
+
+// A hidden state of a group: zero past the last unit, where the kernel has zeros, too.
+fn state_at(start: u32, group: u32, k: u32) -> Rows {
+    let units = recurrence.units;
+    let state = states[start + min(group, recurrence.groups - 1u) * units + min(k, units - 1u)];
+    return select(Rows(), state, k < units);
+}
+
+// Hands the sums of each group to the kernel's `finish`.
+fn finish_tiles(p: Place) {
+    if !p.finishes { return; }
+    finish(p, 0u, sums[0]);
+    if TILES > 1u { finish(p, 1u, sums[1]); }
+    if TILES > 2u {
+        finish(p, 2u, sums[2]);
+        finish(p, 3u, sums[3]);
+    }
+}

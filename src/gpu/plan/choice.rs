@@ -1,0 +1,117 @@
+//! Which kernels a recurrent layer runs on, by its shape and the adapter. The choice depends on the rows of the batch,
+//! never on the timesteps, so that a sequence run in pieces gives what it gives as a whole.
+
+use super::Limits;
+use crate::gpu::kernels::{Kernel, Sharing, Tiling};
+use crate::gpu::network::Group;
+use crate::layer::Cell;
+
+/// Invocations of a workgroup, where nothing asks for others.
+const LANES: usize = 64;
+/// Above this many units a sequence kernel isn't the choice of a software adapter: weights no longer fit its caches.
+const HELD_UNITS: usize = 256;
+/// The weights of a direction that one workgroup can stream every step in about the time that a dispatch takes.
+const STREAMED_BYTES: usize = 128 << 10;
+/// Invocations that keep any GPU busy.
+const BUSY: usize = 8192;
+
+/// How a group of directions runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Choice {
+    /// Whether a chunk of steps is one dispatch, or each step one.
+    pub sequence: bool,
+    /// Of the recurrent kernels.
+    pub recurrent: Tiling,
+    pub projection: Tiling,
+    /// Why, for people.
+    pub reason: &'static str,
+}
+
+impl Choice {
+    /// Rows of the batch in a group.
+    pub fn group_rows(&self) -> usize {
+        self.recurrent.group_rows as usize
+    }
+
+    /// The dispatches of a step, or of a chunk of a sequence.
+    pub fn kernels(&self, cell: Cell) -> &'static [Kernel] {
+        match (cell, self.sequence) {
+            (Cell::Lstm, false) => &[Kernel::LstmStep],
+            (Cell::Lstm, true) => &[Kernel::LstmSequence],
+            (Cell::Gru { reset_after: true }, false) => &[Kernel::GruStep],
+            (Cell::Gru { reset_after: true }, true) => &[Kernel::GruSequence],
+            (Cell::Gru { reset_after: false }, false) => &[Kernel::GruResetStep, Kernel::GruCandidateStep],
+            (Cell::Gru { reset_after: false }, true) => &[Kernel::GruResetSequence],
+            (Cell::SimpleRnn, false) => &[Kernel::SimpleRnnStep],
+            (Cell::SimpleRnn, true) => &[Kernel::SimpleRnnSequence],
+        }
+    }
+}
+
+/// The kernels for so many rows of the batch.
+pub(super) fn choose(group: &Group, rows: usize, limits: &Limits) -> Choice {
+    let gates = group.layer.cell().gates();
+    let units = group.layer.units();
+    let group_rows = if rows == 1 { 1 } else { 4 };
+    let groups = rows.div_ceil(group_rows);
+    let shared = Tiling {
+        gates: gates as u32,
+        group_rows: group_rows as u32,
+        half_weights: limits.half_weights,
+        workgroup: LANES.min(limits.invocations) as u32,
+        ..Tiling::default()
+    };
+    match limits.subgroup {
+        Some(size) if limits.software => {
+            let shared = Tiling { sharing: Sharing::Subgroup(size), ..shared };
+            let lanes = units.next_multiple_of(size as usize);
+            let fits = units <= HELD_UNITS && sequence_fits(&shared, units, lanes, limits);
+            let projection = Tiling { tiles: 4, ..shared };
+            if fits {
+                let recurrent = Tiling { workgroup: lanes as u32, units: units as u32, ..shared };
+                let reason = "software adapter, the weights fit private memory: a dispatch a chunk";
+                return Choice { sequence: true, recurrent, projection, reason };
+            }
+            let recurrent = Tiling { tiles: tiles(groups, 4), ..shared };
+            let reason = "software adapter: a dispatch a step, rows handed on by subgroups";
+            Choice { sequence: false, recurrent, projection, reason }
+        }
+        _ => on_gpu(gates, units, groups * group.directions.len(), shared, groups, limits),
+    }
+}
+
+fn on_gpu(gates: usize, units: usize, pairs: usize, shared: Tiling, groups: usize, limits: &Limits) -> Choice {
+    let projection = Tiling { tiles: 2, block: 16, ..shared };
+    let lanes = units.next_multiple_of(32);
+    let weights = if shared.half_weights { 2 } else { 4 } * gates * units * units;
+    if weights <= STREAMED_BYTES && sequence_fits(&shared, units, lanes, limits) {
+        let recurrent = Tiling { workgroup: lanes as u32, units: units as u32, ..shared };
+        let reason = "few weights, streamed from the caches: a dispatch a chunk";
+        return Choice { sequence: true, recurrent, projection, reason };
+    }
+    // Few rows: several invocations share a sum, until all of the GPU has work.
+    let most = (units / 4).max(1);
+    let split = [16, 8, 4, 2].into_iter().find(|&split| split <= most && pairs * units * split <= BUSY);
+    if let (Some(split), true) = (split, groups <= 4) {
+        let recurrent = Tiling { split: (split as u32).min(shared.workgroup / 4), ..shared };
+        let reason = "few rows: a dispatch a step, its sums split to keep the GPU busy";
+        return Choice { sequence: false, recurrent, projection, reason };
+    }
+    let recurrent = Tiling { tiles: tiles(groups, if pairs * units / 4 >= BUSY { 4 } else { 2 }), ..shared };
+    let reason = "many rows: a dispatch a step, a tile of rows an invocation";
+    Choice { sequence: false, recurrent, projection, reason }
+}
+
+fn sequence_fits(tiling: &Tiling, units: usize, lanes: usize, limits: &Limits) -> bool {
+    let side = Tiling { units: units as u32, ..*tiling }.side() as usize;
+    lanes <= limits.invocations && 2 * side * 4 * tiling.group_rows as usize <= limits.workgroup_bytes
+}
+
+/// The tiles for so many groups of rows: not more than there are, 1, 2 or 4.
+fn tiles(groups: usize, most: u32) -> u32 {
+    match groups {
+        1 => 1,
+        2 | 3 => 2.min(most),
+        _ => most,
+    }
+}
