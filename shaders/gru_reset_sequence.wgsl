@@ -32,8 +32,8 @@ fn gru_reset_sequence(invocation: Invocation) {
         workgroupBarrier();
         multiply(SIDE, 1u, p.direction, p.unit, invocation);
         let update_gate = activated(RECURRENT_ACTIVATION, RECURRENT_PARAMETER, z);
-        let new = activated(ACTIVATION, ACTIVATION_PARAMETER, candidate);
-        h = masked(p.direction, t, p.group, h, update_gate * h + (1.0 - update_gate) * new);
+        let stepped = activated(ACTIVATION, ACTIVATION_PARAMETER, candidate);
+        h = masked(p.direction, t, p.group, h, update_gate * h + (1.0 - update_gate) * stepped);
         if p.exists {
             shared_states[invocation.lane] = h;
             states[slot_start(p.direction, t + 1u) + p.state] = h;

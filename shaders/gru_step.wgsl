@@ -12,9 +12,9 @@ fn finish(p: Place, tile: u32, sums: Sums) {
     let unit = group * recurrence.units + p.unit;
     let projected = projection[steps * recurrence.groups * recurrence.units + unit];
     let old = states[slot_start(p.direction, step.index) + unit];
-    let new = gru(projected, sums, recurrent_bias[p.direction * recurrence.units + p.unit], old);
+    let stepped = gru(projected, sums, recurrent_bias[p.direction * recurrence.units + p.unit], old);
     let next = slot_start(p.direction, step.index + 1u) + unit;
-    states[next] = masked(p.direction, step.index, group, old, new);
+    states[next] = masked(p.direction, step.index, group, old, stepped);
 }
 
 @compute @workgroup_size(WORKGROUP)

@@ -19,9 +19,9 @@ fn lstm_sequence(invocation: Invocation) {
         let side = (t & 1u) * SIDE;
         sums = projection[projected_at(p, t)];
         multiply(side, 0u, p.direction, p.unit, invocation);
-        let new = lstm(sums, c);
-        c = masked(p.direction, t, p.group, c, new.cell);
-        h = masked(p.direction, t, p.group, h, new.hidden);
+        let stepped = lstm(sums, c);
+        c = masked(p.direction, t, p.group, c, stepped.cell);
+        h = masked(p.direction, t, p.group, h, stepped.hidden);
         if p.exists {
             shared_states[SIDE - side + invocation.lane] = h;
             states[slot_start(p.direction, t + 1u) + p.state] = h;

@@ -10,11 +10,11 @@ fn finish(p: Place, tile: u32, sums: Sums) {
     let projected = projection[steps * recurrence.groups * recurrence.units + unit];
     let state = cell_start(p.direction, 0u) + unit;
     let old_cell = states[state];
-    let new = lstm(projected + sums, old_cell);
-    states[state] = masked(p.direction, step.index, group, old_cell, new.cell);
+    let stepped = lstm(projected + sums, old_cell);
+    states[state] = masked(p.direction, step.index, group, old_cell, stepped.cell);
     let old = slot_start(p.direction, step.index) + unit;
     let next = slot_start(p.direction, step.index + 1u) + unit;
-    states[next] = masked(p.direction, step.index, group, states[old], new.hidden);
+    states[next] = masked(p.direction, step.index, group, states[old], stepped.hidden);
 }
 
 @compute @workgroup_size(WORKGROUP)

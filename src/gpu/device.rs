@@ -145,9 +145,14 @@ impl GpuDevice {
     fn request(adapter: &wgpu::Adapter, options: &DeviceOptions, info: DeviceInfo) -> Result<GpuDevice> {
         let limits = wanted_limits(&adapter.limits(), options);
         let timestamps = options.gpu_time && adapter.features().contains(wgpu::Features::TIMESTAMP_QUERY);
+        let subgroup = fixed_subgroup(adapter);
+        let mut features = wgpu::Features::empty();
+        features.set(wgpu::Features::TIMESTAMP_QUERY, timestamps);
+        features.set(wgpu::Features::SUBGROUP, subgroup.is_some());
+        let software = info.kind == DeviceKind::SoftwareGpu;
         let descriptor = wgpu::DeviceDescriptor {
             label: Some("birnn"),
-            required_features: if timestamps { wgpu::Features::TIMESTAMP_QUERY } else { wgpu::Features::empty() },
+            required_features: features,
             required_limits: limits.clone(),
             ..Default::default()
         };
@@ -170,6 +175,11 @@ impl GpuDevice {
                 binding: binding.min(options.max_buffer_bytes / 16 * 16),
                 workgroups: limits.max_compute_workgroups_per_dimension as usize,
                 budget: options.memory_budget,
+                invocations: limits.max_compute_invocations_per_workgroup.min(limits.max_compute_workgroup_size_x) as usize,
+                workgroup_bytes: limits.max_compute_workgroup_storage_size as usize,
+                software,
+                subgroup,
+                half_weights: options.half_weights,
             },
             uniform_stride: u64::from(limits.min_uniform_buffer_offset_alignment).max(4 * PARAMETERS as u64),
             timestamps,
@@ -271,6 +281,13 @@ impl GpuDevice {
             Some(error) => Err(Error::Gpu(format!("{what}: {error}"))),
         }
     }
+}
+
+/// The size of every subgroup, where they all have the same, and kernels may use them.
+fn fixed_subgroup(adapter: &wgpu::Adapter) -> Option<u32> {
+    let info = adapter.get_info();
+    let fixed = info.subgroup_min_size == info.subgroup_max_size && info.subgroup_min_size >= 4;
+    (fixed && adapter.features().contains(wgpu::Features::SUBGROUP)).then_some(info.subgroup_min_size)
 }
 
 fn wait_for(submission: wgpu::SubmissionIndex) -> wgpu::PollType {

@@ -255,7 +255,7 @@ impl Kernel {
     }
 
     /// Whether it runs all steps of a chunk.
-    fn is_sequence(self) -> bool {
+    pub fn is_sequence(self) -> bool {
         matches!(
             self,
             Kernel::LstmSequence | Kernel::GruSequence | Kernel::GruResetSequence | Kernel::SimpleRnnSequence
@@ -438,38 +438,82 @@ mod tests {
     use naga::valid::{Capabilities, ModuleInfo, ValidationFlags, Validator};
 
     fn validate(module: &naga::Module) -> ModuleInfo {
-        Validator::new(ValidationFlags::all(), Capabilities::empty()).validate(module).expect("the kernel is valid")
+        Validator::new(ValidationFlags::all(), Capabilities::SUBGROUP | Capabilities::SHADER_FLOAT16_IN_FLOAT32).validate(module).expect("the kernel is valid")
     }
 
     /// A kernel as the shader compiler of each of wgpu's backends gets it.
     fn translate(kernel: Kernel, constants: Constants) {
-        let module = naga::front::wgsl::parse_str(&kernel.source()).expect("the kernel parses");
+        let source = kernel.source(constants.tiling);
+        let module = naga::front::wgsl::parse_str(&source).unwrap_or_else(|e| panic!("{}", e.emit_to_string(&source)));
         let info = validate(&module);
         let constants =
             kernel.constants(constants).into_iter().map(|(name, value)| (name.to_string(), value)).collect();
         let point = (naga::ShaderStage::Compute, kernel.name());
         let (module, _) = process_overrides(&module, &info, Some(point), &constants).expect("the overrides fit");
         let info = validate(&module);
-        spv::write_vec(&module, &info, &spv::Options::default(), None).expect("SPIR-V");
+        // Subgroups came with version 1.3.
+        spv::write_vec(&module, &info, &spv::Options { lang_version: (1, 3), ..Default::default() }, None)
+            .expect("SPIR-V");
         wgsl::write_string(&module, &info, wgsl::WriterFlags::empty()).expect("WGSL");
-        let options = msl::Options { fake_missing_bindings: true, ..Default::default() };
+        let options = msl::Options { fake_missing_bindings: true, lang_version: (2, 4), ..Default::default() };
         let pipeline = msl::PipelineOptions::default();
         msl::write_string(&module, &info, &options, &pipeline).expect("MSL");
-        let options = hlsl::Options { fake_missing_bindings: true, ..Default::default() };
+        let options = hlsl::Options {
+            fake_missing_bindings: true,
+            shader_model: hlsl::ShaderModel::V6_0,
+            ..Default::default()
+        };
         let pipeline = hlsl::PipelineOptions::default();
         hlsl::Writer::new(&mut String::new(), &options, &pipeline).write(&module, &info, None).expect("HLSL");
+    }
+
+    /// Every way in which the planner can cut a kernel.
+    fn tilings(kernel: Kernel) -> Vec<Tiling> {
+        let gates: &[u32] = match kernel {
+            Kernel::InputProjection => &[1, 3, 4],
+            Kernel::LstmStep | Kernel::LstmSequence => &[4],
+            Kernel::SimpleRnnStep | Kernel::SimpleRnnSequence => &[1],
+            _ if kernel.steps() || kernel.is_sequence() => &[3],
+            _ => return vec![Tiling::default()],
+        };
+        let mut tilings = Vec::new();
+        for &gates in gates {
+            for group_rows in [1, 4] {
+                for half_weights in [false, true] {
+                    for sharing in [Sharing::Workgroup, Sharing::Subgroup(4), Sharing::Subgroup(8)] {
+                        let tiling = Tiling { gates, group_rows, half_weights, sharing, ..Tiling::default() };
+                        if kernel.is_sequence() {
+                            tilings.extend([1, 3, 8, 130, 256].map(|units| Tiling {
+                                units,
+                                workgroup: units.next_multiple_of(32),
+                                ..tiling
+                            }));
+                        } else {
+                            tilings.extend([1, 2, 4].map(|tiles| Tiling { tiles, ..tiling }));
+                            if kernel.steps() && sharing == Sharing::Workgroup {
+                                tilings.extend([2, 16].map(|split| Tiling { split, ..tiling }));
+                            }
+                        }
+                    }
+                }
+            }
+        }
+        tilings
     }
 
     #[test]
     fn every_kernel_and_setting_translates_to_every_backend() {
         for kernel in Kernel::ALL {
-            for (tiles, masked) in [(1, false), (2, true)] {
-                for activation in Activation::ALL {
-                    translate(kernel, Constants { activation, recurrent_activation: activation, tiles, masked });
-                    if kernel.constants(Constants::default()).is_empty() {
-                        break;
-                    }
+            for tiling in tilings(kernel) {
+                for masked in [false, true] {
+                    translate(kernel, Constants { masked, tiling, ..Constants::default() });
                 }
+            }
+            let activates = kernel.constants(Constants::default()).iter().any(|(name, _)| *name == "ACTIVATION");
+            for activation in Activation::ALL.into_iter().filter(|_| activates) {
+                let tiling = tilings(kernel)[0];
+                let (recurrent_activation, masked) = (activation, false);
+                translate(kernel, Constants { activation, recurrent_activation, masked, tiling });
             }
         }
     }
@@ -477,22 +521,28 @@ mod tests {
     #[test]
     fn bindings_are_those_of_the_source() {
         for kernel in Kernel::ALL {
-            let module = naga::front::wgsl::parse_str(&kernel.source()).expect("the kernel parses");
-            let mut storage: Vec<_> = module
-                .global_variables
-                .iter()
-                .filter_map(|(_, variable)| match (variable.space, &variable.binding) {
-                    (naga::AddressSpace::Storage { access }, Some(binding)) => Some((binding.binding, access)),
-                    _ => None,
-                })
-                .collect();
-            storage.sort_by_key(|(binding, _)| *binding);
-            let found: Vec<_> = storage
-                .iter()
-                .map(|(_, access)| if access.contains(naga::StorageAccess::STORE) { Write } else { Read })
-                .collect();
-            assert_eq!(found, kernel.storage(), "{}", kernel.name());
-            assert!(storage.iter().enumerate().all(|(i, (binding, _))| *binding == i as u32 + 1), "{}", kernel.name());
+            for tiling in tilings(kernel) {
+                check_bindings(kernel, &kernel.source(tiling));
+            }
         }
+    }
+
+    fn check_bindings(kernel: Kernel, source: &str) {
+        let module = naga::front::wgsl::parse_str(source).expect("the kernel parses");
+        let mut storage: Vec<_> = module
+            .global_variables
+            .iter()
+            .filter_map(|(_, variable)| match (variable.space, &variable.binding) {
+                (naga::AddressSpace::Storage { access }, Some(binding)) => Some((binding.binding, access)),
+                _ => None,
+            })
+            .collect();
+        storage.sort_by_key(|(binding, _)| *binding);
+        let found: Vec<_> = storage
+            .iter()
+            .map(|(_, access)| if access.contains(naga::StorageAccess::STORE) { Write } else { Read })
+            .collect();
+        assert_eq!(found, kernel.storage(), "{}", kernel.name());
+        assert!(storage.iter().enumerate().all(|(i, (binding, _))| *binding == i as u32 + 1), "{}", kernel.name());
     }
 }

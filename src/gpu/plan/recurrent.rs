@@ -1,6 +1,8 @@
-//! The launches of a recurrent layer: one projects a chunk's input, one a timestep runs the recurrence of all directions
-//! of a group, one a direction moves the chunk's hidden states to their places in the output.
+//! The launches of a recurrent layer: one projects a chunk's input, one a timestep or one alone ([`choice`](super::choice))
+//! runs the recurrence of all directions of a group, one a direction moves the chunk's hidden states to their places in
+//! the output.
 
+use super::choice::{Choice, choose};
 use super::{BufferId, CallShape, Planner, STEP_TABLE, Stage, TensorLayout, WORKGROUP, grid, layout, parameters};
 use crate::error::Result;
 use crate::gpu::kernels::{Constants, Kernel};
@@ -43,10 +45,6 @@ impl View {
             results: node.results.iter().map(|&t| inner(t, outer)).collect(),
         }
     }
-
-    fn batch4(&self) -> usize {
-        self.rows.div_ceil(4)
-    }
 }
 
 /// A group at one call of its layer.
@@ -57,6 +55,9 @@ struct GroupCall<'a> {
     index: usize,
     group: &'a Group,
     view: View,
+    choice: Choice,
+    /// Groups of rows of the batch.
+    groups: usize,
     /// The mask of the input.
     mask: Option<usize>,
     timesteps: usize,
@@ -65,6 +66,40 @@ struct GroupCall<'a> {
     slots: usize,
     /// Where each direction's hidden states go.
     outputs: Vec<Destination>,
+}
+
+impl GroupCall<'_> {
+    fn directions(&self) -> usize {
+        self.group.directions.len()
+    }
+
+    /// The rows of the batch, filled up to whole groups.
+    fn rows(&self) -> usize {
+        self.groups * self.choice.group_rows()
+    }
+
+    /// The numbers of an array `[direction][group][unit]`.
+    fn state(&self) -> usize {
+        self.directions() * self.rows() * self.group.layer.units()
+    }
+
+    /// Where what the cell keeps, and what the mask means, start in the states.
+    fn cell_start(&self) -> usize {
+        self.slots * self.state()
+    }
+
+    fn mask_start(&self) -> usize {
+        self.cell_start() + kept(self.group.layer.cell()) * self.state()
+    }
+}
+
+/// The arrays that a cell keeps beside the hidden state.
+fn kept(cell: Cell) -> usize {
+    match cell {
+        Cell::Lstm => 1,
+        Cell::Gru { reset_after: false } => 2,
+        _ => 0,
+    }
 }
 
 /// Where a direction's output or state goes.
@@ -103,13 +138,12 @@ struct Chunk {
 /// A ring of states: where a merge reads.
 #[derive(Clone, Copy)]
 struct MergeSource {
-    buffer: BufferId,
-    /// The group's direction.
-    direction: usize,
+    /// Where the direction's ring starts in the states.
+    start: usize,
     slots: usize,
     /// The slot of the first step.
     slot: usize,
-    /// Where the step mask has the first step, for an output; states are kept as they are.
+    /// Where the mask has the first step, for an output; states are kept as they are.
     mask_start: usize,
 }
 
@@ -150,21 +184,25 @@ impl Planner<'_> {
         let timesteps = view.input.timesteps;
         let outputs: Vec<_> =
             group.directions.iter().map(|&direction| self.destination(node, layer, direction, group, &view)).collect();
-        let a_step = 4 * (group.directions.len() * view.batch4() * 4) as u64;
+        let choice = choose(group, view.rows, self.limits);
+        let groups = view.rows.div_ceil(choice.group_rows());
+        let a_step = 4 * (group.directions.len() * groups * choice.group_rows()) as u64;
         let fits = |bytes: u64, a_step: u64| ((bytes / a_step) as usize).max(1);
-        let sequences = group.layer.return_sequences();
         let mut chunk = timesteps.min(STEP_TABLE);
-        chunk = chunk.min(fits(PROJECTION_BYTES.min(self.limits.binding), a_step * group.columns() as u64));
-        chunk = chunk.min((self.limits.workgroups * 8 / view.rows).max(1));
-        if mask.is_some() {
-            chunk = chunk.min(fits(self.limits.binding, a_step));
-        }
-        if sequences {
-            let slots = fits(self.limits.binding, a_step * group.layer.units() as u64);
-            chunk = chunk.min(slots.saturating_sub(1).max(1));
+        let columns = group.columns_padded() as u64;
+        chunk = chunk.min(fits(PROJECTION_BYTES.min(self.limits.binding), a_step * columns));
+        // The grid of the projection, of which a workgroup has at least four rows.
+        chunk = chunk.min((self.limits.workgroups / groups).max(1));
+        // The states: the ring, what the cell keeps, and the mask.
+        let state = a_step * group.layer.units() as u64;
+        let sequences = group.layer.return_sequences();
+        let always = state * (kept(group.layer.cell()) as u64 + if sequences { 1 } else { 2 });
+        let each = if sequences { state } else { 0 } + if mask.is_some() { a_step } else { 0 };
+        if each > 0 {
+            chunk = chunk.min(fits(self.limits.binding.saturating_sub(always), each));
         }
         let slots = if sequences { chunk + 1 } else { 2 };
-        GroupCall { node, layer, index, group, view, mask, timesteps, chunk, slots, outputs }
+        GroupCall { node, layer, index, group, view, choice, groups, mask, timesteps, chunk, slots, outputs }
     }
 
     /// Where the output of a layer's direction goes.
@@ -199,22 +237,13 @@ impl Planner<'_> {
     }
 
     fn buffers_of(&mut self, call: &GroupCall) -> Result<()> {
-        let group = call.group;
-        let padded = (call.view.batch4() * 4 * group.directions.len()) as u64;
-        let state = 4 * padded * group.layer.units() as u64;
-        self.need(BufferId::Projection, 4 * padded * (call.chunk * group.columns()) as u64)?;
-        self.need(BufferId::Hidden, state * call.slots as u64)?;
-        if call.mask.is_some() {
-            self.need(BufferId::StepMask, 4 * padded * call.chunk as u64)?;
-            self.need(BufferId::MaskSeen, 4 * padded)?;
-        }
-        match group.layer.cell() {
-            Cell::Lstm => self.need(BufferId::Cell, state),
-            Cell::Gru { reset_after: false } => {
-                self.need(BufferId::UpdateGate, state)?;
-                self.need(BufferId::ResetHidden, state)
-            }
-            _ => Ok(()),
+        let rows = (call.rows() * call.directions()) as u64;
+        let mask = if call.mask.is_some() { rows * call.chunk as u64 } else { 0 };
+        self.need(BufferId::Projection, 4 * rows * (call.chunk * call.group.columns_padded()) as u64)?;
+        self.need(BufferId::States, 4 * (call.mask_start() as u64 + mask))?;
+        match call.mask {
+            Some(_) => self.need(BufferId::MaskSeen, 4 * rows),
+            None => Ok(()),
         }
     }
 
@@ -261,24 +290,24 @@ impl Planner<'_> {
 
     fn load_state(&mut self, call: &GroupCall, state: usize, direction: usize, source: Option<BufferId>) {
         let units = call.group.layer.units();
-        let batch4 = call.view.batch4();
-        let slots = if state == 0 { call.slots } else { 1 };
-        let directions = if source.is_some() { 1 } else { call.group.directions.len() };
-        let target = if state == 0 { BufferId::Hidden } else { BufferId::Cell };
+        let a_direction = call.state() / call.directions();
+        let (start, slots) = if state == 0 { (0, call.slots) } else { (call.cell_start(), 1) };
+        let directions = if source.is_some() { 1 } else { call.directions() };
         let stage = Stage {
             kernel: Kernel::LoadState,
             constants: Constants::default(),
-            buffers: vec![source.unwrap_or(BufferId::Nothing), target],
+            buffers: vec![source.unwrap_or(BufferId::Nothing), BufferId::States],
             parameters: parameters([
                 call.view.rows,
-                batch4,
+                call.choice.group_rows(),
                 units,
                 units.next_multiple_of(4),
                 direction,
-                slots * units * batch4,
+                slots * a_direction,
                 usize::from(source.is_none()),
+                start,
             ]),
-            workgroups: grid([units.div_ceil(WORKGROUP), batch4, directions]),
+            workgroups: grid([units.div_ceil(WORKGROUP), call.groups, directions]),
             flops: 0,
         };
         self.launch(vec![stage], None);
@@ -317,18 +346,19 @@ impl Planner<'_> {
         let stage = Stage {
             kernel: Kernel::StepMask,
             constants: Constants::default(),
-            buffers: vec![BufferId::Mask(mask), BufferId::MaskSeen, BufferId::StepMask],
+            buffers: vec![BufferId::Mask(mask), BufferId::MaskSeen, BufferId::States],
             parameters: parameters([
                 call.view.rows,
-                call.view.batch4(),
+                call.rows(),
                 call.timesteps.next_multiple_of(4),
                 chunk.first,
                 chunk.steps,
                 call.timesteps,
                 call.group.reversed as usize,
                 usize::from(call.group.layer.zero_output_for_mask()),
+                call.mask_start(),
             ]),
-            workgroups: grid([call.view.batch4().div_ceil(WORKGROUP), call.group.directions.len(), 1]),
+            workgroups: grid([call.rows().div_ceil(WORKGROUP), call.directions(), 1]),
             flops: 0,
         };
         self.launch(vec![stage], None);
@@ -349,30 +379,36 @@ impl Planner<'_> {
             let directions = if together { 2 } else { 1 };
             let segment = segment_of(first_direction);
             let rows = chunk.steps * call.view.rows;
+            let quads = if call.choice.group_rows() == 1 { rows.div_ceil(4) } else { chunk.steps * call.groups };
+            let tiling = call.choice.projection;
             let weight = |part| self.weight(call, part);
             let stage = Stage {
                 kernel: Kernel::InputProjection,
-                constants: Constants::default(),
+                constants: Constants { tiling, ..Constants::default() },
                 buffers: vec![
-                    BufferId::Tensor { tensor, segment },
                     weight(WeightPart::Kernel),
                     weight(WeightPart::Bias),
+                    BufferId::Tensor { tensor, segment },
                     BufferId::Projection,
                 ],
                 parameters: parameters([
                     call.view.rows,
-                    call.view.batch4() * 4,
+                    call.groups,
                     chunk.first,
                     chunk.steps,
                     call.timesteps,
                     group.features4(),
-                    group.columns(),
+                    group.layer.units(),
                     first_direction,
                     group.reversed as usize,
                     segment * input.segment,
                     input.segment_timesteps(segment),
                 ]),
-                workgroups: grid([group.columns().div_ceil(2 * WORKGROUP), rows.div_ceil(8), directions]),
+                workgroups: grid([
+                    group.layer.units().div_ceil(tiling.workgroup as usize),
+                    quads.div_ceil(tiling.tiles as usize),
+                    directions,
+                ]),
                 flops: 2 * (directions * rows * group.features) as u64 * group.columns() as u64,
             };
             self.launch(vec![stage], None);
@@ -383,44 +419,54 @@ impl Planner<'_> {
         BufferId::Weight { layer: self.model.nodes[call.node].layer, group: call.index, part }
     }
 
-    /// The recurrence: one launch a step, all directions of the group at once.
+    /// The recurrence: one launch a step, or one of all steps; all directions of the group at once.
     fn steps(&mut self, call: &GroupCall, chunk: Chunk) {
-        let group = call.group;
-        let layer = &group.layer;
-        let batch4 = call.view.batch4();
-        let tiles = if batch4 > 1 { 2 } else { 1 };
-        let units = layer.units();
-        let recurrent_kernel = self.weight(call, WeightPart::RecurrentKernel);
-        let mask = if call.mask.is_some() { BufferId::StepMask } else { BufferId::Nothing };
-        use BufferId::{Cell as CellState, Hidden, Projection, ResetHidden, UpdateGate};
-        let kernels = match layer.cell() {
-            Cell::Lstm => vec![(Kernel::LstmStep, vec![recurrent_kernel, Projection, Hidden, CellState, mask])],
-            Cell::Gru { reset_after: true } => {
-                let bias = self.weight(call, WeightPart::RecurrentBias);
-                vec![(Kernel::GruStep, vec![recurrent_kernel, bias, Projection, Hidden, mask])]
+        let (group, choice) = (call.group, call.choice);
+        let (layer, tiling) = (&group.layer, choice.recurrent);
+        let (units, group_rows) = (layer.units(), choice.group_rows());
+        let mut buffers = vec![self.weight(call, WeightPart::RecurrentKernel), BufferId::Projection, BufferId::States];
+        if layer.cell() == (Cell::Gru { reset_after: true }) {
+            buffers.push(self.weight(call, WeightPart::RecurrentBias));
+        }
+        let workgroups = match choice.sequence {
+            true => [call.groups, call.directions(), 1],
+            false => {
+                let lanes = (tiling.workgroup / tiling.split) as usize;
+                [units.div_ceil(lanes), call.groups.div_ceil(tiling.tiles as usize), call.directions()]
             }
-            Cell::Gru { reset_after: false } => vec![
-                (Kernel::GruResetStep, vec![recurrent_kernel, Projection, Hidden, UpdateGate, ResetHidden]),
-                (Kernel::GruCandidateStep, vec![recurrent_kernel, Projection, UpdateGate, ResetHidden, Hidden, mask]),
-            ],
-            Cell::SimpleRnn => vec![(Kernel::SimpleRnnStep, vec![recurrent_kernel, Projection, Hidden, mask])],
         };
-        let stages = kernels.iter().map(|(kernel, buffers)| Stage {
-            kernel: *kernel,
+        let kernels = choice.kernels(layer.cell());
+        let runs = if choice.sequence { chunk.steps } else { 1 };
+        let flops = 2 * (call.directions() * call.view.rows * units * runs) as u64 * group.columns() as u64;
+        let stages = kernels.iter().map(|&kernel| Stage {
+            kernel,
             constants: Constants {
                 activation: layer.activation(),
                 recurrent_activation: layer.recurrent_activation(),
-                tiles,
                 masked: call.mask.is_some(),
+                tiling,
             },
             buffers: buffers.clone(),
-            parameters: parameters([batch4, units, call.slots, chunk.first, chunk.steps]),
-            workgroups: grid([units.div_ceil(WORKGROUP), batch4.div_ceil(tiles as usize), group.directions.len()]),
-            flops: 2 * (group.directions.len() * call.view.rows * units) as u64 * group.columns() as u64
-                / kernels.len() as u64,
+            // The kernels count states in groups of rows.
+            parameters: parameters([
+                call.groups,
+                units,
+                call.slots,
+                chunk.first,
+                chunk.steps,
+                call.cell_start() / group_rows,
+                call.mask_start() / group_rows,
+                call.directions(),
+            ]),
+            workgroups: grid(workgroups),
+            flops: match kernel {
+                Kernel::GruResetStep => flops * 2 / 3,
+                Kernel::GruCandidateStep => flops / 3,
+                _ => flops,
+            },
         });
         let stages = stages.collect();
-        self.launch(stages, Some(chunk.steps));
+        self.launch(stages, if choice.sequence { None } else { Some(chunk.steps) });
     }
 
     /// Moves a chunk's hidden states to their places in the outputs.
@@ -459,7 +505,8 @@ impl Planner<'_> {
         let units = call.group.layer.units();
         for (direction, &member) in call.group.directions.iter().enumerate() {
             let first = member * directions[0].1.cell().states();
-            let cell = MergeSource { buffer: BufferId::Cell, slots: 1, slot: 0, ..hidden(call, direction) };
+            let start = call.cell_start() + direction * call.state() / call.directions();
+            let cell = MergeSource { start, slots: 1, slot: 0, ..hidden(call, direction) };
             for (state, source) in
                 [hidden(call, direction), cell].into_iter().take(call.group.layer.cell().states()).enumerate()
             {
@@ -495,7 +542,6 @@ impl Planner<'_> {
         written_below: usize,
     ) {
         let units = call.group.layer.units();
-        let batch4 = call.view.batch4();
         let output = to.layout;
         let t = if to.reversed { timesteps - 1 - chunk.first } else { chunk.first };
         let segment = t / output.segment;
@@ -504,16 +550,15 @@ impl Planner<'_> {
             Target::Tensor(tensor) => BufferId::Tensor { tensor, segment },
             Target::Carried { node, index } => BufferId::Carried { node, index },
         };
-        let mask = if from.mask_start == NO_MASK { BufferId::Nothing } else { BufferId::StepMask };
         let stage = Stage {
             kernel: Kernel::Merge,
             constants: Constants::default(),
-            buffers: vec![from.buffer, mask, target],
+            buffers: vec![BufferId::States, target],
             parameters: parameters([
                 call.view.rows,
-                batch4,
+                call.groups,
                 units,
-                from.direction * from.slots * units * batch4,
+                from.start,
                 from.slots,
                 from.slot,
                 chunk.first,
@@ -526,8 +571,9 @@ impl Planner<'_> {
                 to.mode as usize,
                 written_below,
                 from.mask_start,
+                call.choice.group_rows(),
             ]),
-            workgroups: grid([units.div_ceil(WORKGROUP), chunk.steps, batch4]),
+            workgroups: grid([units.div_ceil(WORKGROUP), chunk.steps, call.groups]),
             flops: 0,
         };
         self.launch(vec![stage], None);
@@ -537,13 +583,14 @@ impl Planner<'_> {
 /// The hidden state after the last step.
 fn hidden(call: &GroupCall, direction: usize) -> MergeSource {
     let slot = call.timesteps % call.slots;
-    MergeSource { buffer: BufferId::Hidden, direction, slots: call.slots, slot, mask_start: NO_MASK }
+    let start = direction * call.slots * call.state() / call.directions();
+    MergeSource { start, slots: call.slots, slot, mask_start: NO_MASK }
 }
 
-/// Where the step mask has a step of the chunk.
+/// Where the mask has a step of the chunk.
 fn mask_start(call: &GroupCall, direction: usize, chunk: Chunk, step: usize) -> usize {
     match call.mask {
-        Some(_) => (direction * chunk.steps + step) * call.view.batch4(),
+        Some(_) => call.mask_start() + (direction * chunk.steps + step) * call.rows(),
         None => NO_MASK,
     }
 }
