@@ -19,7 +19,7 @@ fn accumulate(rows: Quad, weights: Weights, phase: u32) {
 @compute @workgroup_size(WORKGROUP)
 fn gru_reset_sequence(invocation: Invocation) {
     let p = place(invocation);
-    var h = states[slot_start(p.direction, 0u) + p.state];
+    var h = initial(slot_start(p.direction, 0u) + p.state);
     start(p, invocation, h);
     for (var t = 0u; t < recurrence.steps; t++) {
         let projected = projection[projected_at(p, t)];

@@ -15,7 +15,7 @@ fn accumulate(rows: Quad, weights: Weights, phase: u32) {
 fn gru_sequence(invocation: Invocation) {
     let p = place(invocation);
     let bias = recurrent_bias[p.direction * recurrence.units + p.unit];
-    var h = states[slot_start(p.direction, 0u) + p.state];
+    var h = initial(slot_start(p.direction, 0u) + p.state);
     start(p, invocation, h);
     for (var t = 0u; t < recurrence.steps; t++) {
         let side = (t & 1u) * SIDE;

@@ -11,9 +11,9 @@ fn accumulate(rows: Quad, weights: Weights, phase: u32) {
 @compute @workgroup_size(WORKGROUP)
 fn lstm_sequence(invocation: Invocation) {
     let p = place(invocation);
-    var h = states[slot_start(p.direction, 0u) + p.state];
+    var h = initial(slot_start(p.direction, 0u) + p.state);
     let cell_state = cell_start(p.direction, 0u) + p.state;
-    var c = states[cell_state];
+    var c = initial(cell_state);
     start(p, invocation, h);
     for (var t = 0u; t < recurrence.steps; t++) {
         let side = (t & 1u) * SIDE;

@@ -19,6 +19,8 @@ struct Recurrence {
     cell_start: u32,
     mask_start: u32,
     directions: u32,
+    // 1: a sequence starts from zeros, and nothing has written its initial states.
+    zeros: u32,
 }
 
 @group(0) @binding(0) var<uniform> recurrence: Recurrence;

@@ -29,13 +29,19 @@ fn place(invocation: Invocation) -> Place {
     return p;
 }
 
+// An initial state.
+fn initial(index: u32) -> Rows {
+    if recurrence.zeros == 1u { return Rows(); }
+    return states[index];
+}
+
 // Fills the workgroup's memory before the first step.
-fn start(p: Place, invocation: Invocation, initial: Rows) {
+fn start(p: Place, invocation: Invocation, hidden: Rows) {
     hold_weights(p.direction, p.unit);
     for (var i = invocation.lane; i < STATES; i += WORKGROUP) {
         shared_states[i] = Rows();
     }
-    if p.exists { shared_states[invocation.lane] = initial; }
+    if p.exists { shared_states[invocation.lane] = hidden; }
     workgroupBarrier();
 }
 

@@ -11,7 +11,7 @@ fn accumulate(rows: Quad, weights: Weights, phase: u32) {
 @compute @workgroup_size(WORKGROUP)
 fn simple_rnn_sequence(invocation: Invocation) {
     let p = place(invocation);
-    var h = states[slot_start(p.direction, 0u) + p.state];
+    var h = initial(slot_start(p.direction, 0u) + p.state);
     start(p, invocation, h);
     for (var t = 0u; t < recurrence.steps; t++) {
         let side = (t & 1u) * SIDE;

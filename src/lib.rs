@@ -15,6 +15,8 @@ mod session;
 
 pub use device::{AdapterReport, Device, DeviceInfo, DeviceKind, DeviceOptions};
 pub use error::{Error, Result};
+#[cfg(feature = "gpu")]
+pub use gpu::{PlanAdapter, PlanReport, PlannedDispatch};
 #[cfg(feature = "keras")]
 pub use import::{KerasFileReport, KerasLayerReport, KerasLimits, inspect_keras};
 pub use layer::{

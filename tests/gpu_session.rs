@@ -38,8 +38,8 @@ fn a_steady_call_does_nothing_but_work() {
     assert_eq!(first.pipelines_created, 0, "compile() builds the kernels");
     session.run(x.view()).unwrap();
     let expected = (
-        // Zeros into hidden and cell states; the projection; 12 steps of both directions; the output's two halves; four states.
-        2 + 1 + 12 + 2 + 4,
+        // The projection; the sequence; the output's two halves; four states.
+        1 + 1 + 2 + 4,
         1,
         4 * 6 * 12 * 4,
         // The output's 10 features, and the states' 5 units, fill up to multiples of 4.
@@ -49,6 +49,35 @@ fn a_steady_call_does_nothing_but_work() {
     assert_eq!((dispatches, submits, bytes_uploaded, bytes_read), expected);
     let Counters { buffers_created, bind_groups_created, pipelines_created, .. } = session.counters();
     assert_eq!((buffers_created, bind_groups_created, pipelines_created), (0, 0, 0));
+}
+
+/// What a call costs apart from time, for each family of kernels: dispatches, submits, and bytes, whatever the machine.
+#[test]
+fn each_family_takes_its_number_of_dispatches() {
+    let Some(device) = open() else { return };
+    let gru_v1 = |units: usize| Bidirectional::new(Gru::new(units).reset_after(false).return_sequences(true));
+    let families: [(Bidirectional, u64, &str); 5] = [
+        (Bidirectional::new(Lstm::new(40).return_sequences(true)), 1 + 1 + 2, "one sequence"),
+        (gru_v1(40), 1 + 1 + 2, "one sequence of two phases"),
+        (Bidirectional::new(Lstm::new(260).return_sequences(true)), 2 + 1 + 7 + 2, "one dispatch a step"),
+        (Bidirectional::new(SimpleRnn::new(260)), 1 + 1 + 7 + 2, "one dispatch a step, the last output"),
+        (gru_v1(260), 1 + 1 + 2 * 7 + 2, "two dispatches a step"),
+    ];
+    for (layer, dispatches, what) in families {
+        let model = Model::sequential(3, [layer]).and_then(|m| m.initialize(9)).unwrap();
+        let mut session = device.compile(&model).unwrap();
+        for batch in [1, 4, 6, 17] {
+            let x = input(batch, 7);
+            session.run(x.view()).unwrap();
+            assert_eq!(session.counters().pipelines_created, 0, "{what}, batch {batch}: compile() builds the kernels");
+            session.run(x.view()).unwrap();
+            let counters = session.counters();
+            assert_eq!((counters.dispatches, counters.submits), (dispatches, 1), "{what}, batch {batch}");
+            assert_eq!(counters.bytes_uploaded, 4 * 4 * 7 * batch as u64, "{what}, batch {batch}");
+            let created = (counters.buffers_created, counters.bind_groups_created, counters.pipelines_created);
+            assert_eq!(created, (0, 0, 0), "{what}, batch {batch}");
+        }
+    }
 }
 
 #[test]
@@ -87,10 +116,13 @@ fn streaming_keeps_the_states_on_the_gpu() {
 #[test]
 fn a_long_sequence_is_split_into_submits() {
     let Some(device) = open() else { return };
-    let mut session = device.compile(&model()).unwrap();
-    session.run(input(1, 30_000).view()).unwrap();
+    // Too many units for a sequence kernel, so that every step is a dispatch.
+    let layer = Bidirectional::new(Lstm::new(260).return_sequences(true));
+    let model = Model::sequential(3, [layer]).and_then(|m| m.initialize(9)).unwrap();
+    let mut session = device.compile(&model).unwrap();
+    session.run(input(1, 1_500).view()).unwrap();
     let counters = session.counters();
-    assert!(counters.dispatches >= 30_000);
+    assert!(counters.dispatches >= 1_500);
     assert!((2..100).contains(&counters.submits), "{counters:?}");
 }
 
@@ -249,4 +281,26 @@ fn activations_are_exact_over_their_range() {
         assert!(worst <= allowed, "{activation:?} is off by {worst} ulp");
     }
     println!("worst error in ulp: {}", report.join(", "));
+}
+
+/// Weights as 16-bit floats: the results differ by what rounding a weight to 11 bits does, and no more.
+#[test]
+fn half_weights_are_off_by_their_rounding() {
+    let Some(device) = device::open(device::options().half_weights(true)) else { return };
+    let mut worst = 0.0f64;
+    for units in [5, 64, 300] {
+        for batch in [1, 9] {
+            let layer = Bidirectional::new(Lstm::new(units).return_sequences(true).return_state(true));
+            let model = Model::sequential(20, [layer]).and_then(|m| m.initialize(units as u64)).unwrap();
+            let x = Array3::from_shape_fn((batch, 12, 20), |(b, t, f)| ((b * 31 + t * 7 + f) as f32).sin());
+            let found = device.compile(&model).unwrap().run(x.view()).unwrap();
+            let exact = reference::run(&model, x.mapv(f64::from).view()).unwrap();
+            for (found, exact) in found.list().iter().zip(exact.list()) {
+                let error = found.array.iter().zip(&exact.array).map(|(&f, &e)| (f64::from(f) - e).abs());
+                worst = error.fold(worst, f64::max);
+            }
+        }
+    }
+    println!("half weights: largest error {worst:.1e}");
+    assert!(worst < 1e-3 && worst > 1e-6, "{worst:e}: neither f32 nor halves");
 }

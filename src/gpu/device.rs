@@ -7,8 +7,8 @@ use crate::error::{Error, Result};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::time::Instant;
 
-/// The storage buffers that the largest kernel binds.
-const STORAGE_BUFFERS: u32 = 5;
+/// The storage buffers that every recurrent kernel keeps to; few others need more.
+const STORAGE_BUFFERS: u32 = 4;
 
 /// An open GPU. Sessions share it.
 #[derive(Debug)]
@@ -144,6 +144,10 @@ impl GpuDevice {
 
     fn request(adapter: &wgpu::Adapter, options: &DeviceOptions, info: DeviceInfo) -> Result<GpuDevice> {
         let limits = wanted_limits(&adapter.limits(), options);
+        if options.half_weights && !halves(adapter) {
+            let reason = "half_weights: it can't unpack 16-bit floats; open it without them".to_string();
+            return Err(Error::DeviceRequest { adapter: info.name, reason });
+        }
         let timestamps = options.gpu_time && adapter.features().contains(wgpu::Features::TIMESTAMP_QUERY);
         let subgroup = fixed_subgroup(adapter);
         let mut features = wgpu::Features::empty();
@@ -166,20 +170,14 @@ impl GpuDevice {
         });
         // Errors are caught in scopes; one that slips through must not panic, which is wgpu's default.
         device.on_uncaptured_error(Arc::new(|error: wgpu::Error| tracing::error!(%error, "uncaptured GPU error")));
-        // Kernels count elements of 4 bytes in u32, and a binding is whole vectors of 16.
-        let binding = limits.max_storage_buffer_binding_size.min(limits.max_buffer_size).min(1 << 31) / 16 * 16;
         Ok(GpuDevice {
             info,
             limits: Limits {
-                weight: binding,
-                binding: binding.min(options.max_buffer_bytes / 16 * 16),
-                workgroups: limits.max_compute_workgroups_per_dimension as usize,
-                budget: options.memory_budget,
-                invocations: limits.max_compute_invocations_per_workgroup.min(limits.max_compute_workgroup_size_x) as usize,
-                workgroup_bytes: limits.max_compute_workgroup_storage_size as usize,
                 software,
                 subgroup,
                 half_weights: options.half_weights,
+                budget: options.memory_budget,
+                ..Limits::new(&limits, options.max_buffer_bytes)
             },
             uniform_stride: u64::from(limits.min_uniform_buffer_offset_alignment).max(4 * PARAMETERS as u64),
             timestamps,
@@ -281,6 +279,11 @@ impl GpuDevice {
             Some(error) => Err(Error::Gpu(format!("{what}: {error}"))),
         }
     }
+}
+
+/// Whether kernels can read 16-bit floats.
+fn halves(adapter: &wgpu::Adapter) -> bool {
+    adapter.get_downlevel_capabilities().flags.contains(wgpu::DownlevelFlags::SHADER_F16_IN_F32)
 }
 
 /// The size of every subgroup, where they all have the same, and kernels may use them.

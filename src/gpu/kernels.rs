@@ -243,7 +243,7 @@ impl Kernel {
     }
 
     /// Whether it runs once a step, and reads the step's number.
-    fn steps(self) -> bool {
+    pub fn steps(self) -> bool {
         matches!(
             self,
             Kernel::LstmStep
@@ -438,7 +438,9 @@ mod tests {
     use naga::valid::{Capabilities, ModuleInfo, ValidationFlags, Validator};
 
     fn validate(module: &naga::Module) -> ModuleInfo {
-        Validator::new(ValidationFlags::all(), Capabilities::SUBGROUP | Capabilities::SHADER_FLOAT16_IN_FLOAT32).validate(module).expect("the kernel is valid")
+        Validator::new(ValidationFlags::all(), Capabilities::SUBGROUP | Capabilities::SHADER_FLOAT16_IN_FLOAT32)
+            .validate(module)
+            .expect("the kernel is valid")
     }
 
     /// A kernel as the shader compiler of each of wgpu's backends gets it.
@@ -458,11 +460,8 @@ mod tests {
         let options = msl::Options { fake_missing_bindings: true, lang_version: (2, 4), ..Default::default() };
         let pipeline = msl::PipelineOptions::default();
         msl::write_string(&module, &info, &options, &pipeline).expect("MSL");
-        let options = hlsl::Options {
-            fake_missing_bindings: true,
-            shader_model: hlsl::ShaderModel::V6_0,
-            ..Default::default()
-        };
+        let options =
+            hlsl::Options { fake_missing_bindings: true, shader_model: hlsl::ShaderModel::V6_0, ..Default::default() };
         let pipeline = hlsl::PipelineOptions::default();
         hlsl::Writer::new(&mut String::new(), &options, &pipeline).write(&module, &info, None).expect("HLSL");
     }

@@ -13,6 +13,8 @@ mod readback;
 mod session;
 mod staging;
 
+pub use plan::{PlanAdapter, PlanReport, PlannedDispatch};
+
 pub(crate) use device::{GpuDevice, adapters};
 pub(crate) use readback::{Flight, Wait};
 pub(crate) use session::GpuSession;

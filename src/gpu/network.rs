@@ -54,6 +54,14 @@ impl Group {
         self.weight_bytes() * (self.directions.len() * rows) as u64 * self.columns() as u64
     }
 
+    /// The bytes of all weights.
+    pub fn total_weight(&self) -> u64 {
+        let rows = self.layer.units().next_multiple_of(4) + self.features4() * 4;
+        let kernels = self.weight_bytes() * rows as u64 * self.columns() as u64;
+        let biases = 4 * (self.columns_padded() + self.layer.units()) as u64;
+        self.directions.len() as u64 * (kernels + biases)
+    }
+
     /// The bytes of a number of a kernel.
     pub fn weight_bytes(&self) -> u64 {
         if self.half_weights { 2 } else { 4 }
@@ -91,7 +99,8 @@ impl Group {
                     true => bias.get(gate * units + unit).copied().unwrap_or(0.0),
                     false => 0.0,
                 };
-                packed.push(of(&weights.bias.to_vec(), cell.gates()) + of(&weights.recurrent_bias.to_vec(), gates_added));
+                packed
+                    .push(of(&weights.bias.to_vec(), cell.gates()) + of(&weights.recurrent_bias.to_vec(), gates_added));
             }
         }
     }

@@ -78,12 +78,12 @@ impl GpuSession {
         Ok(session)
     }
 
-    /// Builds the kernels now, from the plans of a small and a larger batch, so that no call has to.
+    /// Builds the kernels now, from the plans of batches of all sizes that are cut differently, so that no call has to.
     fn build_pipelines(&mut self, model: &Model) -> Result<()> {
         let Some(shapes) = smallest_shapes(model) else { return Ok(()) };
         // Only the kernels of these plans are of interest, not whether their buffers would fit.
         let limits = Limits { binding: u64::MAX, ..self.device.limits };
-        for rows in [1, 5] {
+        for rows in [1, 4, 8, 16] {
             let given = model.nodes.iter().map(|node| no_states(model, node.layer)).collect();
             let call = CallShape {
                 rows,

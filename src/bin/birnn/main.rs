@@ -4,6 +4,7 @@ mod demo;
 mod devices;
 mod inspect;
 mod npy;
+mod plan;
 mod run;
 mod show;
 
@@ -32,6 +33,8 @@ enum Command {
     Inspect(inspect::InspectArgs),
     /// List the GPU adapters and their limits, and say which one is used and why.
     Devices(devices::DevicesArgs),
+    /// Say what a layer of a shape would do on a GPU, without one: its dispatches, their work, and what bounds them.
+    Plan(plan::PlanArgs),
     /// Run the notebook's four programs (lstm1, lstm2, gru1, gru2) and compare them with the f64 reference.
     Demo(demo::DemoArgs),
 }
@@ -45,11 +48,14 @@ struct DeviceArgs {
     /// So does the environment variable BIRNN_ALLOW_SOFTWARE=1.
     #[arg(long)]
     allow_software: bool,
+    /// Store recurrent layers' kernels on the GPU as 16-bit floats: less to read, rounded to 11 bits.
+    #[arg(long)]
+    half_weights: bool,
 }
 
 impl DeviceArgs {
     fn open(&self) -> birnn::Result<Device> {
-        let options = DeviceOptions::new().parse(&self.device);
+        let options = DeviceOptions::new().parse(&self.device).half_weights(self.half_weights);
         // Without the flag DeviceOptions::new has taken the environment's word.
         if self.allow_software { options.allow_software(true) } else { options }.open()
     }
@@ -82,6 +88,7 @@ fn dispatch(command: &Command, out: &mut impl Write) -> Result<ExitCode> {
         Command::Run(args) => run::run(args, out),
         Command::Inspect(args) => inspect::inspect(args, out),
         Command::Devices(args) => devices::devices(args, out),
+        Command::Plan(args) => plan::plan(args, out),
         Command::Demo(args) => demo::demo(args, out),
     }
 }

@@ -11,6 +11,9 @@ mod feedforward;
 mod masks;
 mod moving;
 mod recurrent;
+mod report;
+
+pub use report::{PlanAdapter, PlanReport, PlannedDispatch};
 
 use super::kernels::{Constants, Kernel};
 use super::network::{Group, WeightPart};
@@ -36,6 +39,8 @@ pub(super) struct Limits {
     pub workgroups: usize,
     /// Bytes that the arrays between layers should take at most.
     pub budget: u64,
+    /// Storage buffers that a kernel binds.
+    pub storage_buffers: usize,
     /// Invocations of a workgroup, and bytes of its memory.
     pub invocations: usize,
     pub workgroup_bytes: usize,
@@ -45,6 +50,26 @@ pub(super) struct Limits {
     pub subgroup: Option<u32>,
     /// Whether recurrent layers' weights are stored as halves.
     pub half_weights: bool,
+}
+
+impl Limits {
+    /// Those of a GPU without subgroups, with the default budget, and no buffer above `largest` bytes but for weights.
+    pub fn new(limits: &wgpu::Limits, largest: u64) -> Limits {
+        // Kernels count elements of 4 bytes in u32, and a binding is whole vectors of 16.
+        let binding = limits.max_storage_buffer_binding_size.min(limits.max_buffer_size).min(1 << 31) / 16 * 16;
+        Limits {
+            weight: binding,
+            binding: binding.min(largest / 16 * 16),
+            workgroups: limits.max_compute_workgroups_per_dimension as usize,
+            budget: 1 << 30,
+            storage_buffers: limits.max_storage_buffers_per_shader_stage as usize,
+            invocations: limits.max_compute_invocations_per_workgroup.min(limits.max_compute_workgroup_size_x) as usize,
+            workgroup_bytes: limits.max_compute_workgroup_storage_size as usize,
+            software: false,
+            subgroup: None,
+            half_weights: false,
+        }
+    }
 }
 
 /// A buffer that a launch binds.
@@ -253,7 +278,22 @@ pub(super) fn plan(model: &Model, groups: &[Vec<Group>], call: &CallShape, limit
             planner.need(BufferId::Tensor { tensor, segment }, layout.segment_bytes(segment, call.rows))?;
         }
     }
+    check_bindings(&planner.plan, limits)?;
     Ok(planner.plan)
+}
+
+fn check_bindings(plan: &Plan, limits: &Limits) -> Result<()> {
+    let mut stages = plan.launches.iter().flat_map(|launch| &launch.stages);
+    match stages.find(|stage| stage.buffers.len() > limits.storage_buffers) {
+        Some(stage) => Err(Error::Limit {
+            what: format!("the kernel {}", stage.kernel.name()),
+            needed: stage.buffers.len() as u64,
+            limit: "max_storage_buffers_per_shader_stage",
+            allowed: limits.storage_buffers as u64,
+            instead: "use a device with higher limits, or Device::cpu()",
+        }),
+        None => Ok(()),
+    }
 }
 
 /// Which arrays are an input, an output, or read by a layer or for a mask.

@@ -156,11 +156,11 @@ impl Planner<'_> {
         for (index, group) in groups.iter().enumerate() {
             let call = self.group_call(node, layer, index, group, view.clone(), mask);
             self.buffers_of(&call)?;
-            self.load_states(&call)?;
+            let loaded = self.load_states(&call)?;
             for chunk in self.chunks(&call) {
                 self.step_mask(&call, chunk);
                 self.project(&call, chunk);
-                self.steps(&call, chunk);
+                self.steps(&call, chunk, loaded || chunk.first > 0);
                 if group.layer.return_sequences() {
                     self.merge_chunk(&call, chunk);
                 } else if chunk.first + chunk.steps == call.timesteps {
@@ -248,8 +248,9 @@ impl Planner<'_> {
     }
 
     /// Writes the initial states into the hidden ring and the cell state: zeros for all directions at once,
-    /// then those that are given or carried over from the last call.
-    fn load_states(&mut self, call: &GroupCall) -> Result<()> {
+    /// then those that are given or carried over from the last call. Returns whether it wrote any: a sequence makes its
+    /// zeros itself.
+    fn load_states(&mut self, call: &GroupCall) -> Result<bool> {
         let states = call.group.layer.cell().states();
         let from_graph = &self.model.nodes[call.node].initial_state;
         let given = &self.call.given[call.node];
@@ -257,17 +258,21 @@ impl Planner<'_> {
         // Where the first state of each of the layer's directions stands in its list.
         let directions = call.layer.directions();
         let before: usize = directions[0].1.cell().states();
-        for state in 0..states {
-            let source = |&direction: &usize| {
-                let index = direction * before + state;
-                let carried = (self.call.carried || holder < node) && directions[direction].1.stateful();
-                match from_graph.get(index) {
-                    Some(&tensor) => Some(BufferId::Tensor { tensor, segment: 0 }),
-                    None if given.get(index) == Some(&true) => Some(BufferId::State { node, index }),
-                    None => carried.then_some(BufferId::Carried { node: holder, index }),
-                }
-            };
-            let sources: Vec<Option<BufferId>> = call.group.directions.iter().map(source).collect();
+        let source = |state: usize, direction: usize| {
+            let index = direction * before + state;
+            let carried = (self.call.carried || holder < node) && directions[direction].1.stateful();
+            match from_graph.get(index) {
+                Some(&tensor) => Some(BufferId::Tensor { tensor, segment: 0 }),
+                None if given.get(index) == Some(&true) => Some(BufferId::State { node, index }),
+                None => carried.then_some(BufferId::Carried { node: holder, index }),
+            }
+        };
+        let of_state = |state| call.group.directions.iter().map(|&direction| source(state, direction)).collect();
+        let sources: Vec<Vec<Option<BufferId>>> = (0..states).map(of_state).collect();
+        if call.choice.sequence && sources.iter().flatten().all(Option::is_none) {
+            return Ok(false);
+        }
+        for (state, sources) in sources.into_iter().enumerate() {
             if sources.iter().any(Option::is_none) {
                 self.load_state(call, state, 0, None);
             }
@@ -279,7 +284,7 @@ impl Planner<'_> {
                 }
             }
         }
-        Ok(())
+        Ok(true)
     }
 
     /// The first call of the same layer: a stateful layer has one state, and goes on from where its last call ended.
@@ -420,7 +425,8 @@ impl Planner<'_> {
     }
 
     /// The recurrence: one launch a step, or one of all steps; all directions of the group at once.
-    fn steps(&mut self, call: &GroupCall, chunk: Chunk) {
+    /// `loaded`: whether the states of before the chunk were written.
+    fn steps(&mut self, call: &GroupCall, chunk: Chunk, loaded: bool) {
         let (group, choice) = (call.group, call.choice);
         let (layer, tiling) = (&group.layer, choice.recurrent);
         let (units, group_rows) = (layer.units(), choice.group_rows());
@@ -457,6 +463,7 @@ impl Planner<'_> {
                 call.cell_start() / group_rows,
                 call.mask_start() / group_rows,
                 call.directions(),
+                usize::from(!loaded),
             ]),
             workgroups: grid(workgroups),
             flops: match kernel {

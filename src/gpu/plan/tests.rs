@@ -10,12 +10,15 @@ const DEFAULT: Limits = Limits {
     binding: 128 << 20,
     workgroups: 65_535,
     budget: 1 << 30,
+    storage_buffers: 8,
     invocations: 256,
     workgroup_bytes: 16_384,
     software: false,
     subgroup: None,
     half_weights: false,
 };
+const DOWNLEVEL: Limits = Limits { storage_buffers: 4, workgroup_bytes: 16_352, ..DEFAULT };
+const SOFTWARE: Limits = Limits { software: true, subgroup: Some(8), ..DEFAULT };
 
 fn model(cell: u8, features: usize, units: usize, sequences: bool) -> Model {
     let layer = match cell {
@@ -75,9 +78,11 @@ proptest! {
         batch in 1usize..3_000, timesteps in 1usize..20_000, shift in 0u32..12,
     ) {
         // From WebGPU's default down to 32 KiB.
-        let limits = Limits { binding: DEFAULT.binding >> shift, budget: DEFAULT.budget >> shift, ..DEFAULT };
-        for plan in plans(&model(cell, features, units, sequences), batch, timesteps, &limits) {
-            check(&plan, timesteps, &limits);
+        for kind in [DEFAULT, SOFTWARE] {
+            let limits = Limits { binding: DEFAULT.binding >> shift, budget: DEFAULT.budget >> shift, ..kind };
+            for plan in plans(&model(cell, features, units, sequences), batch, timesteps, &limits) {
+                check(&plan, timesteps, &limits);
+            }
         }
     }
 }
@@ -103,4 +108,123 @@ fn the_largest_shapes_have_plans() {
             check(&plan, timesteps, &DEFAULT);
         }
     }
+}
+
+/// (batch, timesteps, features, units) of `benches/shapes.rs`.
+const SHAPES: [[usize; 4]; 8] = [
+    [1, 8, 2, 3],
+    [1, 256, 128, 128],
+    [32, 100, 128, 128],
+    [8, 400, 80, 512],
+    [64, 50, 512, 512],
+    [1, 1000, 256, 256],
+    [16, 50, 512, 512],
+    [4, 50, 1536, 1536],
+];
+const ADAPTERS: [PlanAdapter; 3] = [PlanAdapter::Software, PlanAdapter::Gpu, PlanAdapter::DownlevelGpu];
+
+fn report(cell: u8, [batch, timesteps, features, units]: [usize; 4], adapter: PlanAdapter) -> PlanReport {
+    PlanReport::new(&model(cell, features, units, true), batch, timesteps, adapter, false).expect("a plan")
+}
+
+/// The tables of `docs/PLANS.md`.
+fn document() -> String {
+    let mut text = "# Plans
+
+What the planner makes of the shapes of `benches/shapes.rs`: one bidirectional layer, `return_sequences=True`. Written by
+`BIRNN_WRITE_DOCS=1 cargo test --lib plan`, which without that variable compares. `birnn plan` prints such plans, a
+dispatch a line, of any shape.
+
+\"flops a byte\" is the arithmetic intensity: the matmuls' floating-point operations for each byte that the dispatches have
+to move at least, each of their arrays once. \"at least\" is what the dispatches could take at best on a GPU of 5 TFLOP/s,
+250 GB/s and 3 µs a dispatch, and on a software adapter of 50 GFLOP/s, 20 GB/s and 20 µs.
+"
+    .to_string();
+    for adapter in ADAPTERS {
+        for (cell, name) in [(0, "LSTM"), (1, "GRU")] {
+            text += &format!("\n## {name} on a {adapter}\n\n");
+            text += "| (batch, timesteps, features, units) | recurrence | dispatches | flops a byte | projection's | \
+                     recurrence's | at least |\n|---|---|---|---|---|---|---|\n";
+            for shape in SHAPES {
+                let report = report(cell, shape, adapter);
+                let of = |kernel: &str| report.dispatches.iter().find(|d| d.kernel.contains(kernel));
+                let Some(recurrence) = of("_sequence").or(of("_step")) else { continue };
+                let [b, t, d, u] = shape;
+                text += &format!(
+                    "| ({b}, {t}, {d}, {u}) | {}: {}, {} | {} | {:.2} | {:.2} | {:.2} | {:.3} ms, {} |\n",
+                    recurrence.kernel,
+                    recurrence.cut,
+                    match recurrence.workgroups {
+                        [x, y, z] => format!("{x} x {y} x {z} workgroups of {}", recurrence.invocations),
+                    },
+                    report.dispatch_count(),
+                    report.intensity(),
+                    of("input_projection").map_or(0.0, PlannedDispatch::intensity),
+                    recurrence.intensity(),
+                    report.bound_seconds() * 1e3,
+                    recurrence.bound,
+                );
+            }
+        }
+    }
+    text
+}
+
+#[test]
+fn the_documented_plans_are_those_made() {
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/PLANS.md");
+    let made = document();
+    if std::env::var_os("BIRNN_WRITE_DOCS").is_some() {
+        std::fs::write(path, &made).expect("docs/PLANS.md is writable");
+        return;
+    }
+    let committed = std::fs::read_to_string(path).unwrap_or_default();
+    let differing = made.lines().zip(committed.lines()).find(|(made, committed)| made != committed);
+    let hint = "BIRNN_WRITE_DOCS=1 cargo test --lib plan writes docs/PLANS.md";
+    assert!(made == committed, "docs/PLANS.md differs from the plans made: {differing:?}; {hint}");
+}
+
+#[test]
+fn every_recurrent_plan_keeps_to_four_storage_buffers_and_the_workgroup() {
+    for adapter in ADAPTERS {
+        for cell in 0..4 {
+            for (batch, units) in [(1, 1), (1, 64), (1, 2_800), (3, 100), (64, 128), (64, 256), (7, 257), (500, 2_000)]
+            {
+                let made = report(cell, [batch, 3, 5, units], adapter);
+                for d in &made.dispatches {
+                    assert!(d.invocations <= 256 && d.workgroups.iter().all(|&n| n <= 65_535), "{d:?}");
+                }
+            }
+        }
+    }
+    for limits in [DOWNLEVEL, SOFTWARE] {
+        let limits = Limits { storage_buffers: 4, ..limits };
+        for cell in 0..4 {
+            for (batch, units) in [(1, 40), (9, 40), (9, 600)] {
+                for plan in plans(&model(cell, 30, units, true), batch, 20, &limits) {
+                    check(&plan, 20, &limits);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_sequence_of_few_units_is_one_dispatch_and_of_many_one_a_step() {
+    let dispatches = |shape, adapter| report(0, shape, adapter).dispatch_count();
+    for adapter in ADAPTERS {
+        // The projection, the sequence, the output's two halves, and four states.
+        assert_eq!(dispatches([8, 100, 16, 32], adapter), 1 + 1 + 2 + 4, "{adapter}");
+        // Zeros into two states, and a dispatch a step.
+        assert_eq!(dispatches([8, 100, 16, 512], adapter), 2 + 1 + 100 + 2 + 4, "{adapter}");
+    }
+}
+
+#[test]
+fn half_weights_halve_the_weights() {
+    let model = model(0, 512, 512, true);
+    let of = |half| PlanReport::new(&model, 1, 10, PlanAdapter::Gpu, half).expect("a plan");
+    let biases = 4 * 2 * (4 + 1) * 512;
+    assert_eq!(2 * (of(true).weight_bytes - biases), of(false).weight_bytes - biases);
+    assert!(of(true).intensity() > 1.5 * of(false).intensity());
 }

@@ -1,0 +1,330 @@
+//! A plan for people: what a call would do on a GPU, without having one.
+
+use super::choice::choose;
+use super::{CallShape, Limits, Plan, Stage, plan, rows_at_once};
+use crate::error::Result;
+use crate::gpu::kernels::{Kernel, Sharing};
+use crate::gpu::network::{Group, lower};
+use crate::model::Model;
+use std::fmt;
+
+/// The kind of adapter that a [`PlanReport`] is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PlanAdapter {
+    /// A GPU, within WebGPU's default limits.
+    Gpu,
+    /// A GPU, within the limits that wgpu calls downlevel: four storage buffers a kernel, for instance.
+    DownlevelGpu,
+    /// An adapter that computes on the CPU, as Mesa's lavapipe with AVX: subgroups of eight.
+    Software,
+}
+
+/// What an adapter of a kind is taken to be able to, to say what bounds a dispatch.
+#[derive(Clone, Copy, Debug)]
+struct Machine {
+    flops: f64,
+    bytes: f64,
+    dispatch: f64,
+}
+
+impl PlanAdapter {
+    fn limits(self, half_weights: bool) -> Limits {
+        let limits = match self {
+            PlanAdapter::DownlevelGpu => wgpu::Limits::downlevel_defaults(),
+            _ => wgpu::Limits::default(),
+        };
+        let software = self == PlanAdapter::Software;
+        let subgroup = software.then_some(8);
+        Limits { software, subgroup, half_weights, ..Limits::new(&limits, u64::MAX) }
+    }
+
+    /// A GPU of the middle, 5 TFLOP/s and 250 GB/s; two cores, 50 GFLOP/s and 20 GB/s.
+    fn machine(self) -> Machine {
+        match self {
+            PlanAdapter::Software => Machine { flops: 50e9, bytes: 20e9, dispatch: 20e-6 },
+            _ => Machine { flops: 5e12, bytes: 250e9, dispatch: 3e-6 },
+        }
+    }
+}
+
+/// What a call does on a GPU: the dispatches, and why they are cut as they are. Needs no GPU.
+///
+/// ```
+/// use birnn::{Bidirectional, Lstm, Model, PlanAdapter, PlanReport};
+/// let layer = Bidirectional::new(Lstm::new(512).return_sequences(true));
+/// let model = Model::sequential(512, [layer])?;
+/// let report = PlanReport::new(&model, 64, 50, PlanAdapter::Gpu, false)?;
+/// assert_eq!(report.submits_at_least, 1);
+/// println!("{report}");
+/// # Ok::<(), birnn::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct PlanReport {
+    /// The kind of adapter.
+    pub adapter: PlanAdapter,
+    /// For each recurrent layer, and each of its groups of directions that run together: how it runs, and why.
+    pub choices: Vec<String>,
+    /// The dispatches of one part of the batch, equal ones as one entry, in order.
+    pub dispatches: Vec<PlannedDispatch>,
+    /// Parts that the batch is cut into.
+    pub parts: usize,
+    /// Submits, where none has to be cut for its time.
+    pub submits_at_least: usize,
+    /// Bytes of the buffers, weights not counted.
+    pub buffer_bytes: u64,
+    /// Bytes of the recurrent layers' weights.
+    pub weight_bytes: u64,
+}
+
+/// Equal dispatches of a plan.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PlannedDispatch {
+    /// The kernel, named as its file in `shaders/`.
+    pub kernel: &'static str,
+    /// How often it is dispatched.
+    pub count: usize,
+    /// Workgroups along each axis.
+    pub workgroups: [u32; 3],
+    /// Invocations of a workgroup.
+    pub invocations: u32,
+    /// How it is cut: tiles of rows, splits of the sum, blocks.
+    pub cut: String,
+    /// Floating-point operations of the matmuls of one dispatch.
+    pub flops: u64,
+    /// Bytes of memory that one dispatch has to move at least: each array once.
+    pub bytes: u64,
+    /// What bounds it: `arithmetic`, `memory` or `dispatching`.
+    pub bound: &'static str,
+}
+
+impl PlannedDispatch {
+    /// The arithmetic intensity: flops for each byte.
+    pub fn intensity(&self) -> f64 {
+        self.flops as f64 / self.bytes.max(1) as f64
+    }
+}
+
+impl PlanReport {
+    /// The plan of a call of so many rows and timesteps; `half_weights` as in
+    /// [`DeviceOptions::half_weights`](crate::DeviceOptions::half_weights). The model needs no weights.
+    ///
+    /// # Errors
+    /// [`Error::InputShape`](crate::Error::InputShape) where the model takes another number of timesteps or ids, [`Error::Limit`](crate::Error::Limit) where a layer is too
+    /// large for such an adapter.
+    pub fn new(
+        model: &Model,
+        batch: usize,
+        timesteps: usize,
+        adapter: PlanAdapter,
+        half_weights: bool,
+    ) -> Result<PlanReport> {
+        let limits = adapter.limits(half_weights);
+        let groups = lower(model, &limits)?;
+        let shapes = shapes(model, timesteps)?;
+        let batch = batch.max(1);
+        let rows = rows_at_once(model, &groups, batch, &shapes, &limits);
+        let given = model.nodes.iter().map(|_| Vec::new()).collect();
+        let call = CallShape { rows, shapes, given, masks: vec![false; model.inputs.len()], carried: false };
+        let plan = plan(model, &groups, &call, &limits)?;
+        let all = || groups.iter().flatten();
+        Ok(PlanReport {
+            adapter,
+            // Of each layer, for the rows of the graph; inside a TimeDistributed there are more.
+            choices: all().map(|group| describe(group, rows, &limits)).collect(),
+            dispatches: dispatches(&plan, adapter.machine()),
+            parts: batch.div_ceil(rows),
+            submits_at_least: batch.div_ceil(rows),
+            buffer_bytes: plan.buffers.values().sum(),
+            weight_bytes: all().map(Group::total_weight).sum(),
+        })
+    }
+
+    /// All dispatches of a call.
+    pub fn dispatch_count(&self) -> usize {
+        self.parts * self.dispatches.iter().map(|d| d.count).sum::<usize>()
+    }
+
+    /// The matmuls' floating-point operations of a call.
+    pub fn flops(&self) -> u64 {
+        self.parts as u64 * self.dispatches.iter().map(|d| d.count as u64 * d.flops).sum::<u64>()
+    }
+
+    /// The bytes that a call's dispatches move at least.
+    pub fn bytes(&self) -> u64 {
+        self.parts as u64 * self.dispatches.iter().map(|d| d.count as u64 * d.bytes).sum::<u64>()
+    }
+
+    /// Flops for each byte, over all dispatches.
+    pub fn intensity(&self) -> f64 {
+        self.flops() as f64 / self.bytes().max(1) as f64
+    }
+
+    /// The least time that the dispatches could take on such an adapter, in seconds: each is bound by arithmetic,
+    /// memory, or its own launch. The adapter is taken for one of 5 TFLOP/s, 250 GB/s and 3 µs a dispatch, a software
+    /// adapter for one of 50 GFLOP/s, 20 GB/s and 20 µs.
+    pub fn bound_seconds(&self) -> f64 {
+        let machine = self.adapter.machine();
+        let time =
+            |d: &PlannedDispatch| d.count as f64 * machine.times(d.flops, d.bytes).into_iter().fold(0.0, f64::max);
+        self.parts as f64 * self.dispatches.iter().map(time).sum::<f64>()
+    }
+}
+
+impl Machine {
+    /// For arithmetic, for memory, for the launch.
+    fn times(self, flops: u64, bytes: u64) -> [f64; 3] {
+        [flops as f64 / self.flops, bytes as f64 / self.bytes, self.dispatch]
+    }
+
+    fn bound(self, flops: u64, bytes: u64) -> &'static str {
+        let [arithmetic, memory, dispatch] = self.times(flops, bytes);
+        match arithmetic.max(memory) {
+            most if most < dispatch => "dispatching",
+            most if most == arithmetic => "arithmetic",
+            _ => "memory",
+        }
+    }
+}
+
+fn shapes(model: &Model, timesteps: usize) -> Result<Vec<Vec<usize>>> {
+    let axes = |tensor: usize| model.tensors[tensor].shape.iter().map(|axis| axis.unwrap_or(timesteps)).collect();
+    let inputs: Vec<Vec<usize>> = model.inputs.iter().map(|input| axes(input.tensor)).collect();
+    model.shapes(&inputs.iter().map(Vec::as_slice).collect::<Vec<_>>())
+}
+
+fn describe(group: &Group, rows: usize, limits: &Limits) -> String {
+    let choice = choose(group, rows, limits);
+    let layer = &group.layer;
+    format!(
+        "{} of {} units, {} direction{} at once: {}",
+        layer.cell().class_name(),
+        layer.units(),
+        group.directions.len(),
+        if group.directions.len() == 1 { "" } else { "s" },
+        choice.reason
+    )
+}
+
+fn dispatches(plan: &Plan, machine: Machine) -> Vec<PlannedDispatch> {
+    let mut list: Vec<PlannedDispatch> = Vec::new();
+    for launch in &plan.launches {
+        for stage in &launch.stages {
+            let bytes = bytes(stage);
+            let tiling = stage.constants.tiling;
+            let tiled = is_recurrent(stage.kernel) || stage.kernel == Kernel::InputProjection;
+            let dispatch = PlannedDispatch {
+                kernel: stage.kernel.name(),
+                count: launch.steps.unwrap_or(1),
+                workgroups: stage.workgroups,
+                invocations: if tiled { tiling.workgroup } else { super::WORKGROUP as u32 },
+                cut: if tiled { cut(stage) } else { String::new() },
+                flops: stage.flops,
+                bytes,
+                bound: machine.bound(stage.flops, bytes),
+            };
+            match list.last_mut() {
+                Some(last) if (PlannedDispatch { count: last.count, ..dispatch.clone() }) == *last => {
+                    last.count += dispatch.count;
+                }
+                _ => list.push(dispatch),
+            }
+        }
+    }
+    list
+}
+
+fn is_recurrent(kernel: Kernel) -> bool {
+    kernel.steps() || kernel.is_sequence()
+}
+
+fn cut(stage: &Stage) -> String {
+    let tiling = stage.constants.tiling;
+    let sharing = match (stage.kernel.is_sequence(), tiling.sharing) {
+        (true, Sharing::Subgroup(_)) => "weights held".to_string(),
+        (true, Sharing::Workgroup) => "weights streamed".to_string(),
+        (false, Sharing::Subgroup(_)) => "rows by subgroups".to_string(),
+        (false, Sharing::Workgroup) => format!("rows by blocks of {}", tiling.block),
+    };
+    let rows = if stage.kernel == Kernel::InputProjection { 4 } else { tiling.group_rows } * tiling.tiles;
+    let split = if tiling.split > 1 { format!(", sums of {}", tiling.split) } else { String::new() };
+    format!("{rows} row{} an invocation{split}, {sharing}", if rows == 1 { "" } else { "s" })
+}
+
+/// The bytes that a dispatch has to move at least, of the kernels of a recurrent layer: each array once.
+fn bytes(stage: &Stage) -> u64 {
+    let p = |index: usize| u64::from(stage.parameters[index]);
+    let tiling = stage.constants.tiling;
+    let (gates, rows) = (u64::from(tiling.gates), u64::from(tiling.group_rows));
+    let weight = if tiling.half_weights { 2 } else { 4 };
+    match stage.kernel {
+        Kernel::InputProjection => {
+            let directions = u64::from(stage.workgroups[2]);
+            let (batch, steps, k, units) = (p(0), p(3), 4 * p(5), p(6));
+            directions * (weight * k * gates * units + 4 * steps * batch * (k + gates * units))
+        }
+        kernel if is_recurrent(kernel) => {
+            let (groups, units, directions) = (p(0), p(1), p(7));
+            let k = units.next_multiple_of(4);
+            let steps = if kernel.is_sequence() { p(4) } else { 1 };
+            // The gates computed of the kernel; what is read and written of each unit and row in each step.
+            let (computed, each) = match kernel {
+                Kernel::LstmStep => (4, 4 + 4),
+                Kernel::LstmSequence => (4, 4 + 1),
+                Kernel::GruStep => (3, 3 + 2),
+                Kernel::GruSequence | Kernel::GruResetSequence => (3, 3 + 1),
+                Kernel::GruResetStep => (2, 2 + 3),
+                Kernel::GruCandidateStep => (1, 1 + 4),
+                Kernel::SimpleRnnSequence => (1, 1 + 1),
+                _ => (1, 1 + 2),
+            };
+            directions * (weight * k * computed * units + 4 * steps * groups * rows * units * each)
+        }
+        // Read and written, or written.
+        Kernel::Merge => 8 * p(0) * p(2) * u64::from(stage.workgroups[1]),
+        Kernel::LoadState => 4 * p(0) * p(2) * u64::from(stage.workgroups[2]) * if p(6) == 1 { 1 } else { 2 },
+        _ => 0,
+    }
+}
+
+impl fmt::Display for PlanReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for choice in &self.choices {
+            writeln!(f, "{choice}")?;
+        }
+        for d in &self.dispatches {
+            let [x, y, z] = d.workgroups;
+            writeln!(
+                f,
+                "{:>6} x {}: {x} x {y} x {z} workgroups of {}, {} flops, {} bytes, {:.2} flops a byte, bound by {}{}{}",
+                d.count,
+                d.kernel,
+                d.invocations,
+                d.flops,
+                d.bytes,
+                d.intensity(),
+                d.bound,
+                if d.cut.is_empty() { "" } else { "; " },
+                d.cut
+            )?;
+        }
+        write!(
+            f,
+            "{} dispatches, {} flops, {} bytes, {:.2} flops a byte; at least {:.3} ms",
+            self.dispatch_count(),
+            self.flops(),
+            self.bytes(),
+            self.intensity(),
+            self.bound_seconds() * 1e3
+        )
+    }
+}
+
+impl fmt::Display for PlanAdapter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            PlanAdapter::Gpu => "GPU, WebGPU's default limits",
+            PlanAdapter::DownlevelGpu => "GPU, downlevel limits",
+            PlanAdapter::Software => "software adapter",
+        })
+    }
+}
