@@ -338,3 +338,16 @@ fn run_takes_several_inputs_in_the_models_order() {
     let expected: ArrayD<f32> = keras.by_name("output0").expect("the fixture");
     assert!(largest_difference(&found, &expected) < TOLERANCE, "{found} is not Keras's {expected}");
 }
+
+#[test]
+fn plan_needs_no_device() {
+    let found = success(birnn(&["plan", "64", "50", "512", "512"]));
+    for expected in ["LSTM of 512 units, 2 directions at once", "input_projection", "lstm_step", "flops a byte"] {
+        assert!(found.contains(expected), "{expected:?} in {found}");
+    }
+    let found = success(birnn(&["plan", "1", "256", "128", "128", "--cell", "gru-v1", "--adapter", "software"]));
+    assert!(found.contains("gru_reset_sequence"), "{found}");
+    let line = failure(birnn(&["plan", "1", "1", "1", "100000", "--adapter", "downlevel"]), 1);
+    assert!(line.contains("max_storage_buffer_binding_size"), "{line}");
+    assert_eq!(output(birnn(&["plan", "0", "1", "1", "1"])).status.code(), Some(2));
+}
