@@ -10,12 +10,12 @@ fn weights_at(first: u32, gate: u32) -> Weights {
     return kernel_at(first);
 }
 
-fn row_product(row: vec4<f32>, weights: Weights) -> RowSums {
-    return dot(row, weights);
+fn row_added(sums: RowSums, row: vec4<f32>, weights: Weights) -> RowSums {
+    return one_row_added(sums, row, weights);
 }
 
-fn quad_product(rows: mat4x4<f32>, weights: Weights) -> QuadSums {
-    return rows * weights;
+fn quad_added(sums: QuadSums, rows: mat4x4<f32>, weights: Weights) -> QuadSums {
+    return four_rows_added(sums, rows, weights);
 }
 
 fn interleaved(a: RowSums, b: RowSums, c: RowSums, d: RowSums) -> QuadSums {

@@ -10,12 +10,17 @@ fn weights_at(first: u32, gate: u32) -> Weights {
     return Weights(kernel_at(first), kernel_at(first + gate), kernel_at(first + 2u * gate));
 }
 
-fn row_product(row: vec4<f32>, weights: Weights) -> RowSums {
-    return row * weights;
+fn row_added(sums: RowSums, row: vec4<f32>, weights: Weights) -> RowSums {
+    let k = transpose(weights);
+    return fma(vec3(row.w), k[3], fma(vec3(row.z), k[2], fma(vec3(row.y), k[1], fma(vec3(row.x), k[0], sums))));
 }
 
-fn quad_product(rows: mat4x4<f32>, weights: Weights) -> QuadSums {
-    return rows * weights;
+fn quad_added(sums: QuadSums, rows: mat4x4<f32>, weights: Weights) -> QuadSums {
+    return QuadSums(
+        four_rows_added(sums[0], rows, weights[0]),
+        four_rows_added(sums[1], rows, weights[1]),
+        four_rows_added(sums[2], rows, weights[2]),
+    );
 }
 
 fn interleaved(a: RowSums, b: RowSums, c: RowSums, d: RowSums) -> QuadSums {

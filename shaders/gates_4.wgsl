@@ -13,13 +13,19 @@ fn weights_at(first: u32, gate: u32) -> Weights {
     return Weights(kernel_at(first), kernel_at(first + gate), kernel_at(first + 2u * gate), kernel_at(first + 3u * gate));
 }
 
-// Four k of one row, or of four rows (a column a k), times the weights.
-fn row_product(row: vec4<f32>, weights: Weights) -> RowSums {
-    return row * weights;
+// Adds four k of one row, or of four rows (a column a k), times the weights.
+fn row_added(sums: RowSums, row: vec4<f32>, weights: Weights) -> RowSums {
+    let k = transpose(weights);
+    return fma(vec4(row.w), k[3], fma(vec4(row.z), k[2], fma(vec4(row.y), k[1], fma(vec4(row.x), k[0], sums))));
 }
 
-fn quad_product(rows: mat4x4<f32>, weights: Weights) -> QuadSums {
-    return rows * weights;
+fn quad_added(sums: QuadSums, rows: mat4x4<f32>, weights: Weights) -> QuadSums {
+    return QuadSums(
+        four_rows_added(sums[0], rows, weights[0]),
+        four_rows_added(sums[1], rows, weights[1]),
+        four_rows_added(sums[2], rows, weights[2]),
+        four_rows_added(sums[3], rows, weights[3]),
+    );
 }
 
 fn interleaved(a: RowSums, b: RowSums, c: RowSums, d: RowSums) -> QuadSums {

@@ -9,10 +9,10 @@ var<private> candidate: Rows;
 
 fn accumulate(rows: Quad, weights: Weights, phase: u32) {
     if phase == 0u {
-        z += gate_product(rows, weights[0]);
-        r += gate_product(rows, weights[1]);
+        z = gate_added(z, rows, weights[0]);
+        r = gate_added(r, rows, weights[1]);
     } else {
-        candidate += gate_product(rows, weights[2]);
+        candidate = gate_added(candidate, rows, weights[2]);
     }
 }
 

@@ -43,11 +43,15 @@ fn row_start(quad: u32, row: u32, direction: u32) -> u32 {
     return (place.y * p.segment_timesteps + t - p.segment_start) * p.features4;
 }
 
+fn add_row(row: u32, j: u32, weights: Weights) {
+    sums[row] = row_added(sums[row], row_at(row, j), weights);
+}
+
 fn multiply_quad(tile: u32, j: u32, weights: Weights) {
-    sums[4u * tile] += row_product(row_at(4u * tile, j), weights);
-    sums[4u * tile + 1u] += row_product(row_at(4u * tile + 1u, j), weights);
-    sums[4u * tile + 2u] += row_product(row_at(4u * tile + 2u, j), weights);
-    sums[4u * tile + 3u] += row_product(row_at(4u * tile + 3u, j), weights);
+    add_row(4u * tile, j, weights);
+    add_row(4u * tile + 1u, j, weights);
+    add_row(4u * tile + 2u, j, weights);
+    add_row(4u * tile + 3u, j, weights);
 }
 
 fn store_quad(quad: u32, tile: u32, direction: u32, unit: u32) {
@@ -62,9 +66,10 @@ fn store_quad(quad: u32, tile: u32, direction: u32, unit: u32) {
 @compute @workgroup_size(WORKGROUP)
 fn input_projection(invocation: Invocation) {
     let direction = p.first_direction + invocation.workgroup.z;
-    let wanted = invocation.workgroup.x * WORKGROUP + invocation.lane;
+    // Quads of rows are next to each other in time, so that caches keep the weights.
+    let wanted = invocation.workgroup.y * WORKGROUP + invocation.lane;
     let unit = min(wanted, p.units - 1u);
-    let quad = invocation.workgroup.y * TILES;
+    let quad = invocation.workgroup.x * TILES;
     let weights_first = direction * p.features4 * GATES * p.units + unit;
     let block = block_size(invocation);
     start_rows(quad, direction);

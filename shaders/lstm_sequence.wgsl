@@ -5,7 +5,7 @@
 var<private> sums: Sums;
 
 fn accumulate(rows: Quad, weights: Weights, phase: u32) {
-    sums += product(rows, weights);
+    sums = added(sums, rows, weights);
 }
 
 @compute @workgroup_size(WORKGROUP)

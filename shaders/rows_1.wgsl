@@ -5,12 +5,12 @@ alias Quad = vec4<f32>;
 alias Sums = RowSums;
 alias ThreeGates = vec3<f32>;
 
-fn product(rows: Quad, weights: Weights) -> Sums {
-    return row_product(rows, weights);
+fn added(sums: Sums, rows: Quad, weights: Weights) -> Sums {
+    return row_added(sums, rows, weights);
 }
 
-fn gate_product(rows: Quad, weights: vec4<f32>) -> Rows {
-    return dot(rows, weights);
+fn gate_added(sum: Rows, rows: Quad, weights: vec4<f32>) -> Rows {
+    return one_row_added(sum, rows, weights);
 }
 
 // Four equal computations, of which compilers do one.

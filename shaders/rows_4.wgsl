@@ -9,13 +9,14 @@ alias Sums = QuadSums;
 // The same of a GRU, whatever the number of gates that a kernel computes.
 alias ThreeGates = mat3x4<f32>;
 
-fn product(rows: Quad, weights: Weights) -> Sums {
-    return quad_product(rows, weights);
+// Adds four k times the weights.
+fn added(sums: Sums, rows: Quad, weights: Weights) -> Sums {
+    return quad_added(sums, rows, weights);
 }
 
-// Four k times the weights of one gate.
-fn gate_product(rows: Quad, weights: vec4<f32>) -> Rows {
-    return rows * weights;
+// The same of one gate.
+fn gate_added(sum: Rows, rows: Quad, weights: vec4<f32>) -> Rows {
+    return four_rows_added(sum, rows, weights);
 }
 
 fn activated(activation: u32, parameter: f32, x: Rows) -> Rows {

@@ -34,9 +34,10 @@ struct Place {
 fn place(invocation: Invocation) -> Place {
     var p: Place;
     p.direction = invocation.workgroup.z;
-    let unit = invocation.workgroup.x * LANES + invocation.lane % LANES;
+    // Tiles of rows are next to each other in time, so that caches keep the weights.
+    let unit = invocation.workgroup.y * LANES + invocation.lane % LANES;
     p.unit = min(unit, recurrence.units - 1u);
-    p.group = invocation.workgroup.y * TILES;
+    p.group = invocation.workgroup.x * TILES;
     p.finishes = unit < recurrence.units && invocation.lane < LANES;
     return p;
 }
@@ -54,11 +55,11 @@ fn multiply(p: Place, start: u32, invocation: Invocation) {
         let end = min(block, k_end - k);
         for (var j = part; j < end; j += 4u * SPLIT) {
             let weights = weights_at(weights_first + (k + j) / 4u * KERNEL_GATES * units, units);
-            sums[0] += product(quad(0u, j), weights);
-            if TILES > 1u { sums[1] += product(quad(1u, j), weights); }
+            sums[0] = added(sums[0], quad(0u, j), weights);
+            if TILES > 1u { sums[1] = added(sums[1], quad(1u, j), weights); }
             if TILES > 2u {
-                sums[2] += product(quad(2u, j), weights);
-                sums[3] += product(quad(3u, j), weights);
+                sums[2] = added(sums[2], quad(2u, j), weights);
+                sums[3] = added(sums[3], quad(3u, j), weights);
             }
         }
     }

@@ -72,7 +72,9 @@ fn each_family_takes_its_number_of_dispatches() {
             assert_eq!(session.counters().pipelines_created, 0, "{what}, batch {batch}: compile() builds the kernels");
             session.run(x.view()).unwrap();
             let counters = session.counters();
-            assert_eq!((counters.dispatches, counters.submits), (dispatches, 1), "{what}, batch {batch}");
+            assert_eq!(counters.dispatches, dispatches, "{what}, batch {batch}");
+            // Where a machine is so slow that a submit takes long, it is cut.
+            assert!((1..=dispatches / 2).contains(&counters.submits), "{what}, batch {batch}: {counters:?}");
             assert_eq!(counters.bytes_uploaded, 4 * 4 * 7 * batch as u64, "{what}, batch {batch}");
             let created = (counters.buffers_created, counters.bind_groups_created, counters.pipelines_created);
             assert_eq!(created, (0, 0, 0), "{what}, batch {batch}");

@@ -334,7 +334,7 @@ fn projection_source(tiling: Tiling) -> String {
         Sharing::Subgroup(_) => wgsl!["input_by_subgroup"],
     };
     let rows = if tiling.group_rows == 1 { wgsl!["projected_1"] } else { wgsl!["projected_4"] };
-    [weights(tiling), gates(tiling.gates), sharing[0], rows[0], wgsl!["input_projection"][0]].concat()
+    [weights(tiling), wgsl!["sums"][0], gates(tiling.gates), sharing[0], rows[0], wgsl!["input_projection"][0]].concat()
 }
 
 /// A step or sequence kernel: `computed` gates at a time, after what depends on the tiling.
@@ -348,7 +348,8 @@ fn recurrent_source(kernel: Kernel, tiling: Tiling, computed: u32, cell: &[&str]
     };
     // The size of an array in private memory is the one thing that can't be an override.
     let quads = format!("const QUADS: u32 = {}u;\n", tiling.units.div_ceil(4).max(1));
-    let common = [wgsl!["activations"][0], weights(tiling), gates(computed), rows[0], wgsl!["recurrence"][0]];
+    let common =
+        [wgsl!["activations"][0], weights(tiling), wgsl!["sums"][0], gates(computed), rows[0], wgsl!["recurrence"][0]];
     [&[quads.as_str()], &common[..], way, cell].concat().concat()
 }
 

@@ -2,7 +2,7 @@
 
 use super::device::GpuDevice;
 use super::encode::{Encoding, Pace, PreparedStage, Timer};
-use super::kernels::Pipeline;
+use super::kernels::{Constants, Kernel, Pipeline};
 use super::network::{Group, WeightPart, lower, recurrent_of};
 use super::parameters::pack;
 use super::plan::{BufferId, CallShape, Limits, PARAMETERS, Plan, STEP_TABLE, Stage, TensorLayout, plan, rows_at_once};
@@ -81,6 +81,14 @@ impl GpuSession {
     /// Builds the kernels now, from the plans of batches of all sizes that are cut differently, so that no call has to.
     fn build_pipelines(&mut self, model: &Model) -> Result<()> {
         let Some(shapes) = smallest_shapes(model) else { return Ok(()) };
+        if self.groups.iter().any(|groups| !groups.is_empty()) {
+            // No plan has it where all states start from zeros.
+            let load_state = || {
+                self.device.pipelines().get(&self.device.device, Kernel::LoadState, Constants::default());
+                Ok(())
+            };
+            self.device.checked("the kernels", load_state)?;
+        }
         // Only the kernels of these plans are of interest, not whether their buffers would fit.
         let limits = Limits { binding: u64::MAX, ..self.device.limits };
         for rows in [1, 4, 8, 16] {

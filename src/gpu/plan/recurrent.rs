@@ -410,8 +410,8 @@ impl Planner<'_> {
                     input.segment_timesteps(segment),
                 ]),
                 workgroups: grid([
-                    group.layer.units().div_ceil(tiling.workgroup as usize),
                     quads.div_ceil(tiling.tiles as usize),
+                    group.layer.units().div_ceil(tiling.workgroup as usize),
                     directions,
                 ]),
                 flops: 2 * (directions * rows * group.features) as u64 * group.columns() as u64,
@@ -438,7 +438,7 @@ impl Planner<'_> {
             true => [call.groups, call.directions(), 1],
             false => {
                 let lanes = (tiling.workgroup / tiling.split) as usize;
-                [units.div_ceil(lanes), call.groups.div_ceil(tiling.tiles as usize), call.directions()]
+                [call.groups.div_ceil(tiling.tiles as usize), units.div_ceil(lanes), call.directions()]
             }
         };
         let kernels = choice.kernels(layer.cell());
