@@ -1,10 +1,10 @@
 //! Which device a model runs on, and why.
 
+use crate::cpu::Threads;
 use crate::error::Result;
 use crate::model::Model;
 use crate::session::Session;
 use std::fmt;
-#[cfg(feature = "gpu")]
 use std::sync::Arc;
 
 /// What kind of device it is.
@@ -102,6 +102,7 @@ pub struct DeviceOptions {
     pub(crate) half_weights: bool,
     #[cfg_attr(not(feature = "gpu"), allow(dead_code))]
     pub(crate) gpu_time: bool,
+    threads: Threads,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -130,6 +131,7 @@ impl DeviceOptions {
             memory_budget: 1 << 30,
             half_weights: false,
             gpu_time: false,
+            threads: Threads::default(),
         }
     }
 
@@ -203,20 +205,46 @@ impl DeviceOptions {
         self
     }
 
+    /// How many threads the CPU path computes on; 0, the default: those of the rayon pool that the call is made from, which is
+    /// the global one (as many as cores; `RAYON_NUM_THREADS`) unless the caller has one of its own. With 1 the calling
+    /// thread does all. The results are the same to the bit.
+    ///
+    /// Keras's rows of a batch and the directions run on different threads, and of a single sequence the units.
+    ///
+    /// ```
+    /// use birnn::DeviceOptions;
+    /// let device = DeviceOptions::new().cpu().threads(1).open()?;
+    /// # Ok::<(), birnn::Error>(())
+    /// ```
+    pub fn threads(mut self, threads: usize) -> DeviceOptions {
+        self.threads = Threads::new(threads);
+        self
+    }
+
+    /// The pool of threads that the CPU path computes on, which others can share.
+    pub fn thread_pool(mut self, pool: Arc<rayon::ThreadPool>) -> DeviceOptions {
+        self.threads = Threads::Pool(pool);
+        self
+    }
+
     /// Opens the device.
     ///
     /// # Errors
     /// [`Error::NoAdapter`](crate::Error::NoAdapter) where a GPU was asked for and none fits, [`Error::DeviceRequest`](crate::Error::DeviceRequest) where it won't open.
     pub fn open(self) -> Result<Device> {
         match self.wanted.clone() {
-            Wanted::Cpu => Ok(Device::cpu_because("it was asked for".into())),
+            Wanted::Cpu => self.open_cpu("it was asked for".into()),
             Wanted::Gpu => self.open_gpu(None),
             Wanted::Named(name) => self.open_gpu(Some(&name)),
             Wanted::Best => match self.open_gpu(None) {
                 Ok(device) => Ok(device),
-                Err(error) => Ok(Device::cpu_because(error.to_string())),
+                Err(error) => self.open_cpu(error.to_string()),
             },
         }
+    }
+
+    fn open_cpu(&self, reason: String) -> Result<Device> {
+        Ok(Device::cpu_because(reason, self.threads.open()?))
     }
 
     #[cfg(feature = "gpu")]
@@ -254,7 +282,7 @@ pub struct Device {
 
 #[derive(Clone, Debug)]
 pub(crate) enum Backend {
-    Cpu,
+    Cpu(Threads),
     #[cfg(feature = "gpu")]
     Gpu(Arc<crate::gpu::GpuDevice>),
 }
@@ -289,7 +317,7 @@ impl Device {
 
     /// The CPU path, which needs no driver.
     pub fn cpu() -> Device {
-        Device::cpu_because("it was asked for".into())
+        Device::cpu_because("it was asked for".into(), Threads::default())
     }
 
     /// The first adapter whose name contains `name`.
@@ -300,7 +328,7 @@ impl Device {
         DeviceOptions::new().named(name).open()
     }
 
-    fn cpu_because(reason: String) -> Device {
+    fn cpu_because(reason: String, threads: Threads) -> Device {
         let info = DeviceInfo {
             kind: DeviceKind::Cpu,
             name: "cpu".into(),
@@ -308,7 +336,7 @@ impl Device {
             driver: String::new(),
             reason,
         };
-        Device { info, backend: Backend::Cpu }
+        Device { info, backend: Backend::Cpu(threads) }
     }
 
     /// The adapters that wgpu finds, best first; without the feature `gpu` none.

@@ -2,6 +2,7 @@
 #![deny(unsafe_code)]
 #![warn(missing_docs)]
 
+mod cpu;
 mod device;
 mod error;
 #[cfg(feature = "gpu")]

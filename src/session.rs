@@ -1,9 +1,9 @@
 //! A model made ready for a device.
 
+use crate::cpu::CpuSession;
 use crate::device::{Backend, Device, DeviceInfo};
 use crate::error::{Error, Result};
 use crate::model::{Bound, Inputs, Model, Outputs};
-use crate::reference;
 use std::pin::Pin;
 #[cfg(feature = "gpu")]
 use std::sync::Arc;
@@ -42,7 +42,7 @@ pub struct Session {
 
 #[derive(Debug)]
 enum Runner {
-    Cpu(reference::Carried<f32>),
+    Cpu(CpuSession),
     #[cfg(feature = "gpu")]
     Gpu(Box<crate::gpu::GpuSession>),
 }
@@ -50,10 +50,7 @@ enum Runner {
 impl Session {
     pub(crate) fn new(model: Model, device: &Device) -> Result<Session> {
         let runner = match device.backend() {
-            Backend::Cpu => {
-                model.check_weights()?;
-                Runner::Cpu(Vec::new())
-            }
+            Backend::Cpu(threads) => Runner::Cpu(CpuSession::new(&model, threads.clone())?),
             #[cfg(feature = "gpu")]
             Backend::Gpu(gpu) => Runner::Gpu(Box::new(crate::gpu::GpuSession::new(&model, gpu.clone())?)),
         };
@@ -104,7 +101,7 @@ impl Session {
     pub fn submit<'a>(&mut self, inputs: impl Into<Inputs<'a, f32>>) -> Result<Pending> {
         let (bound, timesteps) = self.bind(inputs.into())?;
         let work = match &mut self.runner {
-            Runner::Cpu(carried) => Work::Done(reference::run_bound(&self.model, &bound, carried)?),
+            Runner::Cpu(session) => Work::Done(session.run(&self.model, &bound)?),
             #[cfg(feature = "gpu")]
             Runner::Gpu(session) => {
                 Work::Gpu(pollster::block_on(session.submit(&self.model, &bound, crate::gpu::Wait::Blocking))?)
@@ -139,7 +136,7 @@ impl Session {
     pub async fn run_async<'a>(&mut self, inputs: impl Into<Inputs<'a, f32>>) -> Result<Outputs> {
         let (bound, timesteps) = self.bind(inputs.into())?;
         let work = match &mut self.runner {
-            Runner::Cpu(carried) => Work::Done(reference::run_bound(&self.model, &bound, carried)?),
+            Runner::Cpu(session) => Work::Done(session.run(&self.model, &bound)?),
             #[cfg(feature = "gpu")]
             Runner::Gpu(session) => Work::Gpu(session.submit(&self.model, &bound, crate::gpu::Wait::Async).await?),
         };
@@ -165,7 +162,7 @@ impl Session {
     pub fn reset_states(&mut self) {
         self.carried_batch = None;
         match &mut self.runner {
-            Runner::Cpu(carried) => carried.clear(),
+            Runner::Cpu(session) => session.reset_states(),
             #[cfg(feature = "gpu")]
             Runner::Gpu(session) => session.reset_states(),
         }

@@ -4,7 +4,7 @@ use ndarray::{Array1, Array2, ArrayView2, Axis, Zip, s};
 
 /// The states after a step: hidden, and for LSTM cell; each `[batch, units]`.
 #[derive(Clone)]
-pub(super) struct State<F> {
+pub(crate) struct State<F> {
     pub hidden: Array2<F>,
     pub cell: Option<Array2<F>>,
 }

@@ -9,6 +9,7 @@ mod reshaping;
 mod time_distributed;
 
 use super::Real;
+use super::recurrent::{OfLayer, Recurrence};
 use crate::error::{Error, Result};
 use crate::layer::{Dims, Feedforward, Kind};
 use ndarray::{ArrayD, CowArray, Ix2, ShapeError};
@@ -46,6 +47,7 @@ pub(super) fn run<F: Real>(
     layer: &Feedforward,
     inputs: &[&ArrayD<F>],
     masks: &[Option<ArrayD<bool>>],
+    of_layer: OfLayer<'_, impl Recurrence<F>>,
 ) -> Result<Vec<ArrayD<F>>> {
     let shapes: Vec<Dims> = inputs.iter().map(|array| dims(array)).collect();
     let output = layer.output(&shapes)?;
@@ -55,7 +57,7 @@ pub(super) fn run<F: Real>(
         return Err(Error::MissingWeights { layer: layer.name().to_string() });
     }
     if let Kind::TimeDistributed(each) = &layer.kind {
-        return time_distributed::run(each, inputs[0], masks[0].as_ref());
+        return time_distributed::run(each, inputs[0], masks[0].as_ref(), of_layer);
     }
     let batch = inputs[0].shape().first().copied();
     let call = Call {

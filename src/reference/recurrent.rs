@@ -1,28 +1,61 @@
 use super::Real;
 use super::cell::{CellWeights, State, step};
 use crate::error::{Error, Result};
-use crate::layer::{Layer, MergeMode, Recurrent};
-use ndarray::{Array2, Array3, ArrayD, ArrayView1, ArrayView3, Axis, Ix2, Ix3, concatenate};
+use crate::layer::{Feedforward, Kind, Layer, MergeMode, Recurrent};
+use ndarray::{Array2, Array3, ArrayD, ArrayView2, ArrayView3, ArrayViewD, ArrayView1, Axis, Ix2, Ix3, concatenate};
 
-/// What one direction computed.
-struct DirectionResult<F> {
-    /// `[batch, timesteps, units]` in the order of reading, or `[batch, units]`.
-    output: ArrayD<F>,
-    state: State<F>,
+/// What runs the sequences of a recurrent layer.
+pub(crate) trait Recurrence<F>: Sync {
+    /// Runs all directions of a recurrent layer, which is the layer `index` of the model or what a TimeDistributed there
+    /// holds.
+    fn run(&self, index: usize, layer: &Layer, sequences: Sequences<'_, F>) -> Result<Ran<F>>;
+}
+
+/// What a recurrent layer reads.
+pub(crate) struct Sequences<'a, F> {
+    /// `[batch, timesteps, features]`
+    pub x: ArrayView3<'a, F>,
+    /// `[batch, timesteps]`
+    pub mask: Option<ArrayView2<'a, bool>>,
+    /// The initial state of each direction.
+    pub states: Vec<State<F>>,
+}
+
+/// What a recurrent layer computed.
+pub(crate) struct Ran<F> {
+    /// Merged; with `MergeMode::None` one for each direction.
+    pub outputs: Vec<ArrayD<F>>,
+    /// The final state of each direction.
+    pub states: Vec<State<F>>,
+}
+
+/// A [`Recurrence`] for one layer of the model.
+pub(super) struct OfLayer<'a, R> {
+    pub recurrence: &'a R,
+    pub index: usize,
+}
+
+/// The recurrent layer that a TimeDistributed holds; otherwise the layer itself.
+pub(crate) fn recurrent_of(layer: &Layer) -> &Layer {
+    match layer {
+        Layer::Feedforward(Feedforward { kind: Kind::TimeDistributed(each), .. }) => recurrent_of(&each.layer),
+        layer => layer,
+    }
 }
 
 /// Runs a layer on `[batch, timesteps, features]`; `states` are its initial states in Keras's order (where there is
 /// none: of a stateful layer what the last call `carried`, otherwise zeros). Returns its results in Keras's order.
 pub(super) fn run<F: Real>(
     layer: &Layer,
-    inputs: &[&ArrayD<F>],
+    x: Option<ArrayViewD<F>>,
     mask: Option<ArrayD<bool>>,
     states: Vec<Option<ArrayD<F>>>,
     carried: &mut Vec<Option<Array2<F>>>,
+    of_layer: OfLayer<'_, impl Recurrence<F>>,
 ) -> Result<Vec<ArrayD<F>>> {
     let graph_error = |e: &dyn std::fmt::Display| Error::Graph(format!("layer {:?}: {e}", layer.name()));
-    let input = inputs.first().ok_or_else(|| graph_error(&"its input is computed after it"))?;
-    let x = input.view().into_dimensionality::<Ix3>().map_err(|e| graph_error(&e))?;
+    let x = x.ok_or_else(|| graph_error(&"its input is computed after it"))?;
+    let x = x.into_dimensionality::<Ix3>().map_err(|e| graph_error(&e))?;
     let batch = x.len_of(Axis(0));
     if let Some(states) = carried.iter().flatten().map(|state| state.nrows()).find(|&rows| rows != batch) {
         return Err(graph_error(&format!(
@@ -31,47 +64,60 @@ pub(super) fn run<F: Real>(
     }
     let mask = mask.map(|mask| mask.into_dimensionality::<Ix2>()).transpose().map_err(|e| graph_error(&e))?;
     carried.resize(states.len(), None);
-    let mut states = states.into_iter().zip(carried.iter_mut().map(Option::take));
-    let mut results = Vec::new();
+    let mut given = states.into_iter().zip(carried.iter_mut().map(Option::take));
+    let mut states = Vec::new();
     for (_, direction) in layer.directions() {
-        let mut next = || -> Result<Option<Array2<F>>> {
-            let (given, carried) = states.next().unwrap_or_default();
+        let mut next = || -> Result<Array2<F>> {
+            let (given, carried) = given.next().unwrap_or_default();
             let given = given.map(|s| s.into_dimensionality::<Ix2>().map_err(|e| graph_error(&e))).transpose()?;
-            Ok(given.or(carried))
+            Ok(given.or(carried).unwrap_or_else(|| Array2::zeros((batch, direction.units()))))
         };
         let hidden = next()?;
-        let cell = if direction.cell().has_cell_state() { next()? } else { None };
-        let zeros = || Array2::zeros((batch, direction.units()));
-        let cell = if direction.cell().has_cell_state() { Some(cell.unwrap_or_else(zeros)) } else { None };
-        let state = State { hidden: hidden.unwrap_or_else(zeros), cell };
-        results.push(run_direction(direction, x, mask.as_ref(), state)?);
+        let cell = if direction.cell().has_cell_state() { Some(next()?) } else { None };
+        states.push(State { hidden, cell });
     }
-    drop(states);
+    drop(given);
+    let sequences = Sequences { x, mask: mask.as_ref().map(|mask| mask.view()), states };
+    let Ran { outputs: mut returned, states } = of_layer.recurrence.run(of_layer.index, layer, sequences)?;
     let mut index = 0;
-    for ((_, direction), result) in layer.directions().into_iter().zip(&results) {
-        for state in [Some(&result.state.hidden), result.state.cell.as_ref()].into_iter().flatten() {
+    for ((_, direction), state) in layer.directions().into_iter().zip(&states) {
+        for state in [Some(&state.hidden), state.cell.as_ref()].into_iter().flatten() {
             carried[index] = direction.stateful().then(|| state.clone());
             index += 1;
         }
     }
-    let mut returned = outputs(layer, &mut results);
     if layer.directions()[0].1.return_state() {
-        for result in results {
-            returned.push(result.state.hidden.into_dyn());
-            returned.extend(result.state.cell.map(|cell| cell.into_dyn()));
+        for state in states {
+            returned.push(state.hidden.into_dyn());
+            returned.extend(state.cell.map(|cell| cell.into_dyn()));
         }
     }
     Ok(returned)
 }
 
-/// Takes the outputs of the directions, merged.
-fn outputs<F: Real>(layer: &Layer, results: &mut [DirectionResult<F>]) -> Vec<ArrayD<F>> {
-    let mut taken: Vec<_> = results.iter_mut().map(|result| std::mem::take(&mut result.output)).collect();
+/// By the formulas, one timestep after the other.
+pub(crate) struct Plain;
+
+impl<F: Real> Recurrence<F> for Plain {
+    fn run(&self, _: usize, layer: &Layer, sequences: Sequences<'_, F>) -> Result<Ran<F>> {
+        let Sequences { x, mask, states } = sequences;
+        let (mut outputs, mut finals) = (Vec::new(), Vec::new());
+        for ((_, direction), state) in layer.directions().into_iter().zip(states) {
+            let (output, state) = run_direction(direction, x, mask, state)?;
+            outputs.push(output);
+            finals.push(state);
+        }
+        Ok(Ran { outputs: merged(layer, outputs), states: finals })
+    }
+}
+
+/// The outputs of the directions as the layer returns them.
+fn merged<F: Real>(layer: &Layer, mut outputs: Vec<ArrayD<F>>) -> Vec<ArrayD<F>> {
     let Layer::Bidirectional(both) = layer else {
-        return taken;
+        return outputs;
     };
-    let (Some(mut backward), Some(forward)) = (taken.pop(), taken.pop()) else {
-        return taken;
+    let (Some(mut backward), Some(forward)) = (outputs.pop(), outputs.pop()) else {
+        return outputs;
     };
     if both.forward().return_sequences() {
         backward.invert_axis(Axis(1)); // back into the order of time
@@ -88,12 +134,13 @@ fn outputs<F: Real>(layer: &Layer, results: &mut [DirectionResult<F>]) -> Vec<Ar
     }
 }
 
+/// Returns the output in the order of reading, `[batch, timesteps, units]` or `[batch, units]`, and the final state.
 fn run_direction<F: Real>(
     layer: &Recurrent,
     x: ArrayView3<F>,
-    mask: Option<&Array2<bool>>,
+    mask: Option<ArrayView2<bool>>,
     mut state: State<F>,
-) -> Result<DirectionResult<F>> {
+) -> Result<(ArrayD<F>, State<F>)> {
     let weights = layer.weights().ok_or_else(|| Error::MissingWeights { layer: layer.name().to_string() })?;
     let weights = CellWeights::new(weights);
     let (batch, timesteps, _) = x.dim();
@@ -103,7 +150,7 @@ fn run_direction<F: Real>(
     for index in 0..timesteps {
         let t = if layer.go_backwards() { timesteps - 1 - index } else { index };
         let next = step(layer, &weights, x.index_axis(Axis(1), t), state.clone());
-        match mask.map(|mask| mask.column(t)) {
+        match mask.as_ref().map(|mask| mask.column(t)) {
             None => {
                 output.assign(&next.hidden);
                 state = next;
@@ -124,7 +171,7 @@ fn run_direction<F: Real>(
         }
     }
     let output = sequence.map_or_else(|| output.into_dyn(), |sequence| sequence.into_dyn());
-    Ok(DirectionResult { output, state })
+    Ok((output, state))
 }
 
 /// Takes the rows of `from` where the mask is true.

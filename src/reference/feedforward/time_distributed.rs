@@ -1,4 +1,4 @@
-use super::super::recurrent;
+use super::super::recurrent::{self, OfLayer, Recurrence};
 use super::{Real, reshaped};
 use crate::error::{Error, Result};
 use crate::layer::{Layer, TimeDistributed};
@@ -10,6 +10,7 @@ pub(super) fn run<F: Real>(
     layer: &TimeDistributed,
     input: &ArrayD<F>,
     mask: Option<&ArrayD<bool>>,
+    of_layer: OfLayer<'_, impl Recurrence<F>>,
 ) -> Result<Vec<ArrayD<F>>> {
     let wrong = |e: ndarray::ShapeError| Error::Graph(format!("layer {:?}: {e}", layer.layer.name()));
     let (batch, timesteps) = (input.shape()[0], input.shape()[1]);
@@ -20,10 +21,10 @@ pub(super) fn run<F: Real>(
     let mask = mask.filter(|mask| mask.ndim() > 2);
     let mask = mask.map(|mask| reshaped(mask.clone(), &folded(mask.shape()))).transpose().map_err(wrong)?;
     let results = match &*layer.layer {
-        Layer::Feedforward(layer) => super::run(layer, &[&read], &[mask])?,
+        Layer::Feedforward(layer) => super::run(layer, &[&read], &[mask], of_layer)?,
         layer => {
             let states = layer.directions().iter().map(|(_, direction)| direction.cell().states()).sum();
-            recurrent::run(layer, &[&read], mask, vec![None; states], &mut Vec::new())?
+            recurrent::run(layer, Some(read.view()), mask, vec![None; states], &mut Vec::new(), of_layer)?
         }
     };
     let unfolded = |result: ArrayD<F>| {

@@ -1,0 +1,208 @@
+//! The activation functions on vectors. Those that real models use are computed in vectors; the rest value by value, by the
+//! formulas of [`crate::reference::activate`].
+//!
+//! exp, tanh and sigmoid: polynomials of Cephes (expf, tanhf), as in `shaders/activations.wgsl`; error at most 3 ulp, which
+//! the tests below measure.
+
+use crate::layer::Activation;
+use crate::reference;
+use pulp::{Simd, WithSimd, bytemuck};
+
+/// An activation of some of the vectors of each row. NaN stays NaN.
+#[inline(always)]
+pub(super) fn activate_vectors<S: Simd, const V: usize>(
+    simd: S,
+    activation: Activation,
+    rows: &mut [[S::f32s; V]],
+    which: &[usize],
+) {
+    simd.vectorize(Activate { activation, values: bytemuck::cast_slice_mut(rows), vectors: V, which });
+}
+
+/// A function of its own for each instruction set, rather than a copy wherever there is an activation.
+struct Activate<'a> {
+    activation: Activation,
+    /// `[row][vector][lane]`
+    values: &'a mut [f32],
+    vectors: usize,
+    which: &'a [usize],
+}
+
+impl WithSimd for Activate<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(mut self, simd: S) {
+        let splat = |value| simd.splat_f32s(value);
+        match self.activation {
+            Activation::Linear => {}
+            Activation::Tanh => self.each::<S>(|x| tanh(simd, x)),
+            Activation::Sigmoid => self.each::<S>(|x| sigmoid(simd, x)),
+            Activation::Relu => self.each::<S>(|x| above(simd, 0.0, x)),
+            Activation::HardSigmoid => {
+                let line = |x| simd.add_f32s(simd.div_f32s(x, splat(6.0)), splat(0.5));
+                self.each::<S>(|x| clip(simd, line(x), 0.0, 1.0));
+            }
+            Activation::HardSigmoidKeras2 => {
+                let line = |x| simd.add_f32s(simd.mul_f32s(splat(0.2), x), splat(0.5));
+                self.each::<S>(|x| clip(simd, line(x), 0.0, 1.0));
+            }
+            Activation::Softsign => {
+                self.each::<S>(|x| simd.div_f32s(x, simd.add_f32s(splat(1.0), simd.abs_f32s(x))));
+            }
+            other => self.lane_by_lane::<S>(other),
+        }
+    }
+}
+
+impl Activate<'_> {
+    #[inline(always)]
+    fn each<S: Simd>(&mut self, function: impl Fn(S::f32s) -> S::f32s) {
+        for row in S::as_mut_simd_f32s(self.values).0.chunks_exact_mut(self.vectors) {
+            self.which.iter().for_each(|&vector| row[vector] = function(row[vector]));
+        }
+    }
+
+    fn lane_by_lane<S: Simd>(&mut self, activation: Activation) {
+        for row in self.values.chunks_exact_mut(self.vectors * S::F32_LANES) {
+            for vector in self.which {
+                let lanes = &mut row[vector * S::F32_LANES..][..S::F32_LANES];
+                lanes.iter_mut().for_each(|lane| *lane = reference::activate(activation, *lane));
+            }
+        }
+    }
+}
+
+#[inline(always)]
+fn above<S: Simd>(simd: S, low: f32, x: S::f32s) -> S::f32s {
+    let low = simd.splat_f32s(low);
+    simd.select_f32s(simd.less_than_f32s(x, low), low, x)
+}
+
+#[inline(always)]
+fn clip<S: Simd>(simd: S, x: S::f32s, low: f32, high: f32) -> S::f32s {
+    let most = simd.splat_f32s(high);
+    simd.select_f32s(simd.greater_than_f32s(x, most), most, above(simd, low, x))
+}
+
+/// `coefficients[0] xⁿ + … + coefficients[n]`
+#[inline(always)]
+fn polynomial<S: Simd, const N: usize>(simd: S, x: S::f32s, coefficients: [f32; N]) -> S::f32s {
+    let mut sum = simd.splat_f32s(coefficients[0]);
+    for coefficient in &coefficients[1..] {
+        sum = simd.mul_add_e_f32s(sum, x, simd.splat_f32s(*coefficient));
+    }
+    sum
+}
+
+/// The nearest whole number, for `|x| < 2²²`: what addition of 1.5 · 2²³ rounds to.
+#[inline(always)]
+fn round<S: Simd>(simd: S, x: S::f32s) -> S::f32s {
+    let magic = simd.splat_f32s(12_582_912.0);
+    simd.sub_f32s(simd.add_f32s(x, magic), magic)
+}
+
+/// 2ⁿ for whole n in [-127, 127], of which -127 gives 0: the sum's low bits, moved to the exponent.
+#[inline(always)]
+fn power_of_two<S: Simd>(simd: S, n: S::f32s) -> S::f32s {
+    let biased = simd.add_f32s(n, simd.splat_f32s(12_582_912.0 + 127.0));
+    simd.transmute_f32s_u32s(simd.wrapping_dyn_shl_u32s(simd.transmute_u32s_f32s(biased), simd.splat_u32s(23)))
+}
+
+/// eˣ = 2ⁿ eʳ, |r| ≤ ln 2 / 2, for x in [-104, 89]: beyond, the result is 0 or infinite anyway.
+#[inline(always)]
+fn exp_in_range<S: Simd>(simd: S, x: S::f32s) -> S::f32s {
+    let splat = |value| simd.splat_f32s(value);
+    let n = round(simd, simd.mul_f32s(x, splat(std::f32::consts::LOG2_E)));
+    let r = simd.negate_mul_add_e_f32s(n, splat(0.693_359_375), x);
+    let r = simd.negate_mul_add_e_f32s(n, splat(-2.121_944_4e-4), r);
+    let p = polynomial(
+        simd,
+        r,
+        [1.987_569_1e-4, 1.398_199_9e-3, 8.333_452e-3, 4.166_579_6e-2, 1.666_666_5e-1, 5.000_000_1e-1],
+    );
+    let e = simd.mul_add_e_f32s(p, simd.mul_f32s(r, r), simd.add_f32s(r, splat(1.0)));
+    // In two factors: 2¹²⁸ and 2⁻¹⁵⁰ are no normal numbers.
+    let half = round(simd, simd.mul_f32s(n, splat(0.5)));
+    let rest = simd.sub_f32s(n, half);
+    simd.mul_f32s(simd.mul_f32s(e, power_of_two(simd, half)), power_of_two(simd, rest))
+}
+
+/// 1 / (1 + e⁻ˣ), below zero as e^x / (1 + e^x), which doesn't overflow.
+#[inline(always)]
+fn sigmoid<S: Simd>(simd: S, x: S::f32s) -> S::f32s {
+    let one = simd.splat_f32s(1.0);
+    let low = above(simd, -104.0, simd.neg_f32s(simd.abs_f32s(x)));
+    let e = exp_in_range(simd, low);
+    let positive = simd.greater_than_f32s(x, simd.splat_f32s(0.0));
+    simd.div_f32s(simd.select_f32s(positive, one, e), simd.add_f32s(one, e))
+}
+
+#[inline(always)]
+fn tanh<S: Simd>(simd: S, x: S::f32s) -> S::f32s {
+    let splat = |value| simd.splat_f32s(value);
+    let size = simd.abs_f32s(x);
+    let z = simd.mul_f32s(x, x);
+    let p = polynomial(simd, z, [-5.704_988_7e-3, 2.063_908_8e-2, -5.373_971_6e-2, 1.333_144_2e-1, -3.333_328_2e-1]);
+    let small = simd.mul_add_e_f32s(simd.mul_f32s(p, z), x, x);
+    // 1 - 2 / (e^2|x| + 1), which is 1 from 9.02 on.
+    let most = splat(10.0);
+    let clamped = simd.select_f32s(simd.greater_than_f32s(size, most), most, size);
+    let e = exp_in_range(simd, simd.add_f32s(clamped, clamped));
+    let large = simd.sub_f32s(splat(1.0), simd.div_f32s(splat(2.0), simd.add_f32s(e, splat(1.0))));
+    let signed = simd.select_f32s(simd.less_than_f32s(x, splat(0.0)), simd.neg_f32s(large), large);
+    simd.select_f32s(simd.less_than_f32s(size, splat(0.625)), small, signed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cpu::each_arch;
+
+    fn values() -> Vec<f32> {
+        let mut values: Vec<f32> = (0..40_000).map(|i| (i as f32 - 20_000.0) * 0.0061).collect();
+        values.extend((0..4_000).flat_map(|i| [1.0, -1.0].map(|sign| sign * 1.045f32.powi(i % 2_000 - 1_990))));
+        values.extend([0.0, -0.0, f32::INFINITY, f32::NEG_INFINITY, f32::MAX, f32::MIN, f32::MIN_POSITIVE, 1e-45]);
+        values.resize(values.len().next_multiple_of(16), 0.5);
+        values
+    }
+
+    /// The most that a function in vectors is off; `None` for those that are computed value by value.
+    fn ulps(activation: Activation) -> Option<f64> {
+        match activation {
+            Activation::Linear | Activation::Relu => Some(0.0),
+            Activation::Tanh | Activation::Sigmoid => Some(3.0),
+            Activation::Softsign => Some(2.0),
+            // Near its zero the sum cancels.
+            Activation::HardSigmoid | Activation::HardSigmoidKeras2 => Some(1e3),
+            _ => None,
+        }
+    }
+
+    #[test]
+    fn activations_are_within_a_few_ulps_on_every_instruction_set() {
+        for arch in each_arch() {
+            for activation in Activation::ALL.into_iter().filter(|a| a.is_elementwise()) {
+                let x = values();
+                let mut y = x.clone();
+                arch.dispatch(Activate { activation, values: &mut y, vectors: 1, which: &[0] });
+                for (&x, &y) in x.iter().zip(&y) {
+                    let Some(ulps) = ulps(activation) else {
+                        let plain = reference::activate(activation, x);
+                        assert!(y == plain || plain.is_nan() && y.is_nan(), "{arch:?} {activation} of {x}: {y}");
+                        continue;
+                    };
+                    let exact = reference::activate(activation, f64::from(x));
+                    // A subnormal's unit is that of the least normal number.
+                    let unit = f64::from(f32::EPSILON) * exact.abs().max(f64::from(f32::MIN_POSITIVE));
+                    let near = (f64::from(y) - exact).abs() <= ulps * unit + 1e-43;
+                    let same = y == exact as f32 || y.is_nan() && exact.is_nan();
+                    assert!(near || same, "{arch:?} {activation} of {x}: {y}, not {exact}");
+                }
+                let mut nan = vec![f32::NAN; 16];
+                arch.dispatch(Activate { activation, values: &mut nan, vectors: 1, which: &[0] });
+                assert!(nan.iter().all(|y| y.is_nan()), "{arch:?} {activation} of NaN: {nan:?}");
+            }
+        }
+    }
+}

@@ -1,0 +1,279 @@
+//! The CPU path: recurrent layers in vectors and on threads, all other layers as [`crate::reference`] computes them.
+//!
+//! The way of the data: [`pack`] lays the weights out once; [`CpuSession`] cuts a layer's work into [`sequence`]s, one for each
+//! direction and some rows of the batch, which threads run independently; a sequence projects a chunk of timesteps and
+//! then runs it [`step`] by step; both are [`matmul`] and [`activation`].
+//!
+//! Every sum runs in the same order whatever the batch, the number of threads or the way that the work is split: the
+//! results are equal to the bit.
+
+mod activation;
+mod matmul;
+mod pack;
+mod sequence;
+mod step;
+mod threads;
+
+pub(crate) use threads::Threads;
+
+use crate::error::{Error, Result};
+use crate::layer::{Layer, MergeMode, Recurrent};
+use crate::model::{Bound, Model, Outputs};
+use crate::reference::{self, Carried, Ran, Recurrence, Sequences, recurrent_of};
+use ndarray::{Array2, Array3, ArrayD, Axis, Zip};
+use pack::Packed;
+use pulp::{Arch, Simd, WithSimd};
+use sequence::{Machine, Output, Scratch, Sequence};
+use std::sync::Mutex;
+
+/// Rows of the batch that run together: above it, another pass over the weights costs next to nothing.
+const GROUP_ROWS: usize = 128;
+/// Work below which threads cost more than they save, in multiplications and additions: of a call, and of a part of a step.
+const LEAST_WORK: usize = 500_000;
+
+/// A model's recurrent layers made ready for the CPU.
+#[derive(Debug)]
+pub(crate) struct CpuSession {
+    engine: Engine,
+    carried: Carried<f32>,
+}
+
+#[derive(Debug)]
+struct Engine {
+    arch: Arch,
+    threads: Threads,
+    /// Of each layer of the model its directions' weights.
+    layers: Vec<Vec<Packed>>,
+    scratch: Mutex<Vec<Scratch>>,
+}
+
+impl CpuSession {
+    pub fn new(model: &Model, threads: Threads) -> Result<CpuSession> {
+        CpuSession::with_arch(model, threads, Arch::new())
+    }
+
+    fn with_arch(model: &Model, threads: Threads, arch: Arch) -> Result<CpuSession> {
+        model.check_weights()?;
+        let lanes = arch.dispatch(Lanes);
+        let pack = |layer: &Recurrent| {
+            let weights = layer.weights().ok_or_else(|| Error::MissingWeights { layer: layer.name().to_string() })?;
+            Ok(Packed::new(layer, weights, lanes))
+        };
+        let layers = model.layers.iter().map(|built| {
+            recurrent_of(&built.layer).directions().into_iter().map(|(_, layer)| pack(layer)).collect()
+        });
+        let layers = layers.collect::<Result<_>>()?;
+        Ok(CpuSession { engine: Engine { arch, threads, layers, scratch: Mutex::default() }, carried: Vec::new() })
+    }
+
+    pub fn run(&mut self, model: &Model, inputs: &Bound<'_, f32>) -> Result<Outputs> {
+        reference::run_bound(model, inputs, &mut self.carried, &self.engine)
+    }
+
+    /// Stateful layers start from zeros again.
+    pub fn reset_states(&mut self) {
+        self.carried.clear();
+    }
+}
+
+/// How many values a vector has.
+struct Lanes;
+
+impl WithSimd for Lanes {
+    type Output = usize;
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) -> usize {
+        S::F32_LANES
+    }
+}
+
+impl Recurrence<f32> for Engine {
+    fn run(&self, index: usize, layer: &Layer, sequences: Sequences<'_, f32>) -> Result<Ran<f32>> {
+        let Sequences { x, mask, mut states } = sequences;
+        let (batch, timesteps, features) = x.dim();
+        let x = x.as_standard_layout();
+        let directions = layer.directions();
+        let units: Vec<usize> = directions.iter().map(|(_, direction)| direction.units()).collect();
+        let plan = self.plan(layer, batch, timesteps, features);
+        let mut arrays = Arrays::new(layer, batch, timesteps, &units);
+        let mut jobs = Vec::new();
+        let flat = x.as_slice().unwrap_or_default();
+        for (direction, (output, state)) in arrays.views(&units).into_iter().zip(&mut states).enumerate() {
+            let hidden = state.hidden.axis_chunks_iter_mut(Axis(0), plan.rows);
+            let mut cell = state.cell.as_mut().map(|cell| cell.axis_chunks_iter_mut(Axis(0), plan.rows));
+            let mut masks = mask.as_ref().map(|mask| mask.axis_chunks_iter(Axis(0), plan.rows));
+            let rows = flat.chunks(plan.rows * timesteps * features);
+            for ((x, hidden), output) in rows.zip(hidden).zip(output.groups(plan.rows)) {
+                jobs.push(Sequence {
+                    layer: directions[direction].1,
+                    packed: &self.layers[index][direction],
+                    x,
+                    rows: hidden.nrows(),
+                    timesteps,
+                    mask: masks.as_mut().and_then(Iterator::next),
+                    output,
+                    hidden,
+                    cell: cell.as_mut().and_then(Iterator::next),
+                });
+            }
+        }
+        self.execute(jobs, plan);
+        Ok(Ran { outputs: arrays.merged(layer), states })
+    }
+}
+
+/// How a layer's work is cut.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Plan {
+    /// Rows of the batch of a sequence.
+    rows: usize,
+    /// Whether threads run the sequences.
+    threaded: bool,
+    /// In how many parts each sequence computes its units.
+    parts: usize,
+}
+
+impl Engine {
+    fn plan(&self, layer: &Layer, batch: usize, timesteps: usize, features: usize) -> Plan {
+        let directions = layer.directions();
+        let threads = self.threads.count();
+        let columns = |layer: &Recurrent| layer.cell().gates() * layer.units();
+        let a_row = |layer: &Recurrent| columns(layer) * (layer.units() + features);
+        let work: usize = directions.iter().map(|(_, layer)| a_row(layer)).sum::<usize>() * batch * timesteps;
+        if threads == 1 || work < LEAST_WORK {
+            return Plan { rows: batch.min(GROUP_ROWS), threaded: false, parts: 1 };
+        }
+        // More rows at a time reuse the weights better: no more groups than threads need, or than cache asks for.
+        let wanted = threads.div_ceil(directions.len());
+        let groups = batch.div_ceil(GROUP_ROWS).max(wanted.min(batch / 8)).max(1);
+        let rows = batch.div_ceil(groups);
+        let sequences = directions.len() * batch.div_ceil(rows);
+        let a_step = directions.iter().map(|(_, layer)| columns(layer) * layer.units()).min().unwrap_or(0) * rows;
+        let parts = (threads / sequences).min(a_step / LEAST_WORK).max(1);
+        Plan { rows, threaded: true, parts }
+    }
+
+    fn execute(&self, jobs: Vec<Sequence>, plan: Plan) {
+        let machine = Machine { arch: self.arch, parts: plan.parts };
+        let run = |job: Sequence| {
+            let kept = self.scratch.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).pop();
+            let mut scratch = kept.unwrap_or_default();
+            job.run(machine, &mut scratch);
+            self.scratch.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).push(scratch);
+        };
+        match plan.threaded {
+            false => jobs.into_iter().for_each(run),
+            true => self.threads.install(|| {
+                rayon::scope(|scope| {
+                    let run = &run;
+                    jobs.into_iter().for_each(|job| scope.spawn(move |_| run(job)));
+                });
+            }),
+        }
+    }
+}
+
+/// The outputs of a layer before they are merged: one array where each direction has its place in it.
+enum Arrays {
+    Every(Vec<Array3<f32>>),
+    Last(Vec<Array2<f32>>),
+}
+
+impl Arrays {
+    fn new(layer: &Layer, batch: usize, timesteps: usize, units: &[usize]) -> Arrays {
+        let features = match layer {
+            Layer::Bidirectional(both) if both.mode() == MergeMode::Concat => vec![units.iter().sum()],
+            _ => units.to_vec(),
+        };
+        match layer.directions()[0].1.return_sequences() {
+            true => Arrays::Every(features.into_iter().map(|n| Array3::zeros((batch, timesteps, n))).collect()),
+            false => Arrays::Last(features.into_iter().map(|n| Array2::zeros((batch, n))).collect()),
+        }
+    }
+
+    /// Where each direction writes; what the backward one writes goes back into the order of time.
+    fn views(&mut self, units: &[usize]) -> Vec<Output<'_>> {
+        let arrays = match self {
+            Arrays::Every(arrays) => arrays.len(),
+            Arrays::Last(arrays) => arrays.len(),
+        };
+        let shared = units.first().filter(|_| arrays < units.len());
+        let mut views: Vec<Output> = match (self, shared) {
+            (Arrays::Every(arrays), None) => arrays.iter_mut().map(|array| Output::Every(array.view_mut())).collect(),
+            (Arrays::Last(arrays), None) => arrays.iter_mut().map(|array| Output::Last(array.view_mut())).collect(),
+            (Arrays::Every(arrays), Some(&forward)) => {
+                let (forward, backward) = arrays[0].view_mut().split_at(Axis(2), forward);
+                vec![Output::Every(forward), Output::Every(backward)]
+            }
+            (Arrays::Last(arrays), Some(&forward)) => {
+                let (forward, backward) = arrays[0].view_mut().split_at(Axis(1), forward);
+                vec![Output::Last(forward), Output::Last(backward)]
+            }
+        };
+        if let [_, Output::Every(backward)] = &mut views[..] {
+            backward.invert_axis(Axis(1));
+        }
+        views
+    }
+
+    fn merged(self, layer: &Layer) -> Vec<ArrayD<f32>> {
+        let mut arrays: Vec<ArrayD<f32>> = match self {
+            Arrays::Every(arrays) => arrays.into_iter().map(|array| array.into_dyn()).collect(),
+            Arrays::Last(arrays) => arrays.into_iter().map(|array| array.into_dyn()).collect(),
+        };
+        let Layer::Bidirectional(both) = layer else { return arrays };
+        let merge: fn(f32, f32) -> f32 = match both.mode() {
+            MergeMode::Concat | MergeMode::None => return arrays,
+            MergeMode::Sum => |forward, backward| forward + backward,
+            MergeMode::Mul => |forward, backward| forward * backward,
+            MergeMode::Ave => |forward, backward| (forward + backward) / 2.0,
+        };
+        if let Some(backward) = arrays.pop() {
+            arrays.iter_mut().for_each(|forward| {
+                Zip::from(forward).and(&backward).for_each(|f, &b| *f = merge(*f, b));
+            });
+        }
+        arrays
+    }
+}
+
+impl<'a> Output<'a> {
+    /// Some rows each.
+    fn groups(self, rows: usize) -> Vec<Output<'a>> {
+        let mut groups = Vec::new();
+        let mut rest = self;
+        while let Some((group, after)) = rest.split(rows) {
+            groups.push(group);
+            rest = after;
+        }
+        groups
+    }
+
+    fn split(self, rows: usize) -> Option<(Output<'a>, Output<'a>)> {
+        match self {
+            Output::Every(array) if !array.is_empty() => {
+                let rows = rows.min(array.len_of(Axis(0)));
+                let (group, after) = array.split_at(Axis(0), rows);
+                Some((Output::Every(group), Output::Every(after)))
+            }
+            Output::Last(array) if !array.is_empty() => {
+                let rows = rows.min(array.len_of(Axis(0)));
+                let (group, after) = array.split_at(Axis(0), rows);
+                Some((Output::Last(group), Output::Last(after)))
+            }
+            _ => None,
+        }
+    }
+}
+
+/// Every instruction set that this machine has.
+#[cfg(test)]
+fn each_arch() -> Vec<Arch> {
+    let mut all = vec![Arch::new(), Arch::Scalar];
+    #[cfg(target_arch = "x86_64")]
+    all.extend(pulp::x86::V3::try_new().map(Arch::V3));
+    all
+}
+
+#[cfg(test)]
+mod tests;

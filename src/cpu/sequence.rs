@@ -1,0 +1,304 @@
+//! A direction of a recurrent layer on some rows of the batch, from the first timestep to the last.
+
+use super::matmul::Blocks;
+use super::pack::Packed;
+use super::step::{Finish, GruCandidate, GruGates, GruStates, LstmStates, Project, SimpleRnnStates, States, Step};
+use crate::layer::{Cell, Recurrent};
+use ndarray::{ArrayView2, ArrayViewMut2, ArrayViewMut3, Axis};
+use pulp::Arch;
+use std::ops::Range;
+
+/// The projection of a chunk of timesteps is kept between these sizes, so that it stays in cache; within them a quarter of
+/// the kernel, which each chunk reads once.
+const PROJECTION_BYTES: Range<usize> = (512 << 10)..(16 << 20);
+
+/// What a direction reads and writes for some rows of the batch.
+pub(super) struct Sequence<'a> {
+    pub layer: &'a Recurrent,
+    pub packed: &'a Packed,
+    /// `[rows][timesteps][features]`
+    pub x: &'a [f32],
+    pub rows: usize,
+    pub timesteps: usize,
+    /// `[rows, timesteps]`: whether a timestep counts.
+    pub mask: Option<ArrayView2<'a, bool>>,
+    pub output: Output<'a>,
+    /// `[rows, units]`: the initial states, and in the end the final ones.
+    pub hidden: ArrayViewMut2<'a, f32>,
+    pub cell: Option<ArrayViewMut2<'a, f32>>,
+}
+
+/// Where the output goes.
+pub(super) enum Output<'a> {
+    /// `[rows, timesteps, units]` in the order in which the direction reads.
+    Every(ArrayViewMut3<'a, f32>),
+    /// `[rows, units]`
+    Last(ArrayViewMut2<'a, f32>),
+}
+
+/// The arrays of a running sequence, kept from call to call.
+#[derive(Debug, Default)]
+pub(super) struct Scratch {
+    /// Of each matrix, `[panel][step of the chunk][row][vector][lane]`.
+    projections: Vec<Vec<f32>>,
+    /// `[block][row][lane]`
+    hidden: Vec<f32>,
+    next: Vec<f32>,
+    cell: Vec<f32>,
+    update_gate: Vec<f32>,
+    reset_hidden: Vec<f32>,
+    /// Of each part, `[row][vector][lane]`.
+    sums: Vec<f32>,
+    counts: Vec<bool>,
+    seen: Vec<bool>,
+}
+
+/// How a sequence uses the machine.
+#[derive(Clone, Copy)]
+pub(super) struct Machine {
+    pub arch: Arch,
+    /// In how many parts the units of a timestep are computed at a time.
+    pub parts: usize,
+}
+
+impl Sequence<'_> {
+    pub fn run(mut self, machine: Machine, scratch: &mut Scratch) {
+        self.start(machine, scratch);
+        let chunk = self.chunk();
+        for first in (0..self.timesteps).step_by(chunk) {
+            let steps = chunk.min(self.timesteps - first);
+            self.project(machine, first..first + steps, scratch);
+            for step in 0..steps {
+                self.read_mask(first + step, scratch);
+                self.step(machine, step, scratch);
+                std::mem::swap(&mut scratch.hidden, &mut scratch.next);
+                self.write_output(first + step, scratch);
+            }
+        }
+        self.end(scratch);
+    }
+
+    fn state_values(&self) -> usize {
+        self.packed.blocks() * self.rows * self.packed.lanes
+    }
+
+    fn start(&self, machine: Machine, scratch: &mut Scratch) {
+        let values = self.state_values();
+        let both = if self.layer.cell() == (Cell::Gru { reset_after: false }) { values } else { 0 };
+        scratch.hidden.resize(values, 0.0);
+        scratch.next.resize(values, 0.0);
+        scratch.update_gate.resize(both, 0.0);
+        scratch.reset_hidden.resize(both, 0.0);
+        scratch.sums.resize(machine.parts * self.rows * 4 * self.packed.lanes, 0.0);
+        scratch.projections.resize(self.packed.matrices.len().max(scratch.projections.len()), Vec::new());
+        to_blocks(self.hidden.view(), &mut scratch.hidden, self.packed.lanes);
+        if let Some(cell) = &self.cell {
+            scratch.cell.resize(values, 0.0);
+            to_blocks(cell.view(), &mut scratch.cell, self.packed.lanes);
+        }
+        scratch.seen.clear();
+        scratch.seen.resize(self.rows, false);
+    }
+
+    fn end(&mut self, scratch: &Scratch) {
+        let (rows, lanes) = (self.rows, self.packed.lanes);
+        for (row, mut state) in self.hidden.outer_iter_mut().enumerate() {
+            state.as_slice_mut().into_iter().for_each(|state| from_blocks(&scratch.hidden, rows, lanes, row, state));
+        }
+        for (row, mut state) in self.cell.iter_mut().flat_map(|cell| cell.outer_iter_mut()).enumerate() {
+            state.as_slice_mut().into_iter().for_each(|state| from_blocks(&scratch.cell, rows, lanes, row, state));
+        }
+    }
+
+    /// Timesteps of a chunk.
+    fn chunk(&self) -> usize {
+        let kernel: usize = self.packed.matrices.iter().map(|matrix| matrix.kernel.len()).sum();
+        let a_step: usize =
+            self.packed.matrices.iter().map(|m| m.panels * m.vectors * self.packed.lanes * self.rows).sum();
+        let values = kernel.clamp(PROJECTION_BYTES.start, PROJECTION_BYTES.end) / 4;
+        (values / a_step.max(1)).clamp(1, self.timesteps)
+    }
+
+    fn project(&self, machine: Machine, steps: Range<usize>, scratch: &mut Scratch) {
+        let features = self.packed.features;
+        let row = |step: usize, row: usize| {
+            let t = if self.layer.go_backwards() { self.timesteps - 1 - step } else { step };
+            &self.x[(row * self.timesteps + t) * features..][..features]
+        };
+        let rows: Vec<&[f32]> = steps.flat_map(|step| (0..self.rows).map(move |index| (step, index)))
+            .map(|(step, index)| row(step, index))
+            .collect();
+        for (matrix, projection) in self.packed.matrices.iter().zip(&mut scratch.projections) {
+            let a_panel = rows.len() * matrix.vectors * self.packed.lanes;
+            projection.resize(matrix.panels * a_panel, 0.0);
+            let parts = parts(matrix.panels, machine.parts);
+            let of_parts = split(projection, parts.clone(), a_panel);
+            each(parts.zip(of_parts).map(|(panels, projection)| {
+                let rows = &rows;
+                move || machine.arch.dispatch(Project { matrix, panels, rows, projection })
+            }));
+        }
+    }
+
+    /// Which rows count at this timestep, and which ever have.
+    fn read_mask(&self, step: usize, scratch: &mut Scratch) {
+        let Some(mask) = &self.mask else { return };
+        let t = if self.layer.go_backwards() { self.timesteps - 1 - step } else { step };
+        scratch.counts.clear();
+        scratch.counts.extend(mask.column(t));
+        scratch.seen.iter_mut().zip(&scratch.counts).for_each(|(seen, counts)| *seen |= counts);
+    }
+
+    fn step(&self, machine: Machine, step: usize, scratch: &mut Scratch) {
+        let Scratch { projections, hidden, next, cell, update_gate, reset_hidden, sums, counts, .. } = scratch;
+        let mask = self.mask.is_some().then_some(&counts[..]);
+        let layer = self.layer;
+        let states = |next| States {
+            hidden,
+            next,
+            mask,
+            activation: layer.activation(),
+            recurrent_activation: layer.recurrent_activation(),
+        };
+        let matrix = |index: usize| StepOf {
+            machine,
+            packed: self.packed,
+            rows: self.rows,
+            matrix: index,
+            step,
+            projection: &projections[index],
+        };
+        match layer.cell() {
+            Cell::Lstm => matrix(0).run(hidden, sums, next, cell, |next, cell| LstmStates { states: states(next), cell }),
+            Cell::Gru { reset_after: true } => matrix(0).run(hidden, sums, next, &mut [], |next, _| GruStates {
+                states: states(next),
+                recurrent_bias: &self.packed.recurrent_bias,
+            }),
+            Cell::Gru { reset_after: false } => {
+                matrix(0).run(hidden, sums, update_gate, reset_hidden, |update_gate, reset_hidden| GruGates {
+                    hidden,
+                    update_gate,
+                    reset_hidden,
+                    recurrent_activation: layer.recurrent_activation(),
+                });
+                matrix(1).run(reset_hidden, sums, next, &mut [], |next, _| GruCandidate {
+                    states: states(next),
+                    update_gate,
+                });
+            }
+            Cell::SimpleRnn => matrix(0).run(hidden, sums, next, &mut [], |next, _| SimpleRnnStates(states(next))),
+        }
+    }
+
+    /// Brings the hidden states to the output: where the timestep is masked, zeros or what stood there before.
+    fn write_output(&mut self, step: usize, scratch: &Scratch) {
+        let mut output = match &mut self.output {
+            Output::Every(output) => output.index_axis_mut(Axis(1), step),
+            Output::Last(output) if step + 1 == self.timesteps => output.view_mut(),
+            Output::Last(_) => return,
+        };
+        let zero_output = self.layer.zero_output_for_mask();
+        for (row, mut output) in output.outer_iter_mut().enumerate() {
+            let Some(output) = output.as_slice_mut() else { continue };
+            let zero = self.mask.is_some() && if zero_output { !scratch.counts[row] } else { !scratch.seen[row] };
+            match zero {
+                true => output.fill(0.0),
+                false => from_blocks(&scratch.hidden, self.rows, self.packed.lanes, row, output),
+            }
+        }
+    }
+}
+
+/// A timestep of one matrix.
+#[derive(Clone, Copy)]
+struct StepOf<'a> {
+    machine: Machine,
+    packed: &'a Packed,
+    rows: usize,
+    matrix: usize,
+    step: usize,
+    projection: &'a [f32],
+}
+
+impl StepOf<'_> {
+    /// `read` is multiplied with the recurrent kernel; `finish` is made of the parts of the arrays that it writes.
+    fn run<'w, F: Finish<V> + Send, const V: usize>(
+        self,
+        read: &[f32],
+        sums: &mut [f32],
+        first: &'w mut [f32],
+        second: &'w mut [f32],
+        finish: impl Fn(&'w mut [f32], &'w mut [f32]) -> F,
+    ) {
+        let packed = self.packed;
+        let (rows, lanes, units) = (self.rows, packed.lanes, packed.units);
+        let matrix = &packed.matrices[self.matrix];
+        let parts = parts(matrix.panels, self.machine.parts);
+        let a_panel = matrix.blocks * rows * lanes;
+        let sums = sums.chunks_mut(rows * 4 * lanes);
+        let steps_panel = self.projection.len() / matrix.panels;
+        let arrays = split(first, parts.clone(), a_panel).zip(split(second, parts.clone(), a_panel)).zip(sums);
+        each(parts.zip(arrays).map(|(panels, ((first, second), sums))| {
+            let step = Step {
+                matrix,
+                read: Blocks { values: read, rows, lanes, units },
+                projection: &self.projection[panels.start * steps_panel..panels.end * steps_panel],
+                panels,
+                step: self.step,
+                sums,
+                finish: finish(first, second),
+            };
+            move || self.machine.arch.dispatch(step)
+        }));
+    }
+}
+
+/// Cuts panels into at most `parts` ranges.
+fn parts(panels: usize, parts: usize) -> impl Iterator<Item = Range<usize>> + Clone {
+    let parts = parts.clamp(1, panels);
+    (0..parts).map(move |part| part * panels / parts..(part + 1) * panels / parts)
+}
+
+/// The pieces of an array that belong to the parts; empty ones of an empty array.
+fn split<'a>(
+    array: &'a mut [f32],
+    parts: impl Iterator<Item = Range<usize>>,
+    a_panel: usize,
+) -> impl Iterator<Item = &'a mut [f32]> {
+    let mut rest = array;
+    parts.map(move |part| {
+        let values = (part.len() * a_panel).min(rest.len());
+        let (piece, after) = std::mem::take(&mut rest).split_at_mut(values);
+        rest = after;
+        piece
+    })
+}
+
+/// Runs all of them at a time; one alone on this thread.
+fn each<T: FnOnce() + Send>(mut tasks: impl Iterator<Item = T>) {
+    let Some(first) = tasks.next() else { return };
+    let others: Vec<T> = tasks.collect();
+    if others.is_empty() {
+        return first();
+    }
+    rayon::scope(|scope| {
+        others.into_iter().for_each(|task| scope.spawn(|_| task()));
+        first();
+    });
+}
+
+
+/// `[rows, units]` to `[block][row][lane]`.
+fn to_blocks(states: ArrayView2<f32>, blocks: &mut [f32], lanes: usize) {
+    let rows = states.nrows();
+    for ((row, unit), &value) in states.indexed_iter() {
+        blocks[(unit / lanes * rows + row) * lanes + unit % lanes] = value;
+    }
+}
+
+/// A row of `[block][row][lane]`.
+fn from_blocks(blocks: &[f32], rows: usize, lanes: usize, row: usize, state: &mut [f32]) {
+    for (block, state) in state.chunks_mut(lanes).enumerate() {
+        state.copy_from_slice(&blocks[(block * rows + row) * lanes..][..state.len()]);
+    }
+}

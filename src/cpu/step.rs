@@ -1,0 +1,292 @@
+//! What a thread does for a part of a direction's panels: project inputs, and run one timestep.
+
+use super::activation::activate_vectors;
+use super::matmul::{Blocks, Whole, multiply};
+use super::pack::Matrix;
+use crate::layer::Activation;
+use pulp::{Simd, WithSimd};
+use std::ops::Range;
+
+/// `projection = x · kernel + bias` for the rows of a chunk of timesteps.
+pub(super) struct Project<'a> {
+    pub matrix: &'a Matrix,
+    pub panels: Range<usize>,
+    pub rows: &'a [&'a [f32]],
+    /// `[panel][row][vector][lane]`
+    pub projection: &'a mut [f32],
+}
+
+impl WithSimd for Project<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        match self.matrix.vectors {
+            3 => self.run::<S, 3>(simd),
+            _ => self.run::<S, 4>(simd),
+        }
+    }
+}
+
+impl Project<'_> {
+    #[inline(always)]
+    fn run<S: Simd, const V: usize>(self, simd: S) {
+        let kernel = vectors::<S, V>(&self.matrix.kernel);
+        let bias = vectors::<S, V>(&self.matrix.bias);
+        let features = kernel.len() / self.matrix.panels;
+        let projection = vectors_mut::<S, V>(self.projection);
+        for (panel, sums) in self.panels.zip(projection.chunks_exact_mut(self.rows.len())) {
+            let weights = &kernel[panel * features..][..features];
+            multiply(simd, &Whole(self.rows), weights, bias[panel], sums);
+        }
+    }
+}
+
+/// One timestep of some panels of a matrix.
+pub(super) struct Step<'a, F, const V: usize> {
+    pub matrix: &'a Matrix,
+    pub panels: Range<usize>,
+    /// What the recurrent kernel is multiplied with.
+    pub read: Blocks<'a>,
+    /// Of these panels, `[panel][step of the chunk][row][vector][lane]`.
+    pub projection: &'a [f32],
+    pub step: usize,
+    /// Of one panel, `[row][vector][lane]`.
+    pub sums: &'a mut [f32],
+    pub finish: F,
+}
+
+impl<F: Finish<V>, const V: usize> WithSimd for Step<'_, F, V> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let Step { matrix, panels, read, projection, step, sums, mut finish } = self;
+        let kernel = vectors::<S, V>(&matrix.recurrent_kernel);
+        let projection = vectors::<S, V>(projection);
+        let (first, a_panel) = (panels.start, projection.len() / panels.len());
+        let sums = &mut vectors_mut::<S, V>(sums)[..read.rows];
+        for panel in panels {
+            let weights = &kernel[panel * read.units..][..read.units];
+            multiply(simd, &read, weights, [simd.splat_f32s(0.0); V], sums);
+            let projected = &projection[(panel - first) * a_panel + step * read.rows..][..read.rows];
+            let place = Place { rows: read.rows, block: panel * matrix.blocks, part_block: (panel - first) * matrix.blocks };
+            finish.finish(simd, place, projected, sums);
+        }
+    }
+}
+
+/// What becomes of the sums of a panel.
+pub(super) trait Finish<const V: usize> {
+    /// `projected` and `recurrent` are `[row][vector]`; `recurrent` may be overwritten.
+    fn finish<S: Simd>(
+        &mut self,
+        simd: S,
+        place: Place,
+        projected: &[[S::f32s; V]],
+        recurrent: &mut [[S::f32s; V]],
+    );
+}
+
+/// Where a panel stands in arrays `[block][row][lane]`.
+#[derive(Clone, Copy)]
+pub(super) struct Place {
+    pub rows: usize,
+    /// Its first block of units, among all and among those of the part.
+    pub block: usize,
+    pub part_block: usize,
+}
+
+impl Place {
+    /// The vectors of a block of the panel in an array of all blocks.
+    fn all<S: Simd>(self, array: &[f32], block: usize) -> &[S::f32s] {
+        &S::as_simd_f32s(array).0[(self.block + block) * self.rows..][..self.rows]
+    }
+
+    /// The same in an array of the part's blocks.
+    fn part<S: Simd>(self, array: &mut [f32], block: usize) -> &mut [S::f32s] {
+        &mut S::as_mut_simd_f32s(array).0[(self.part_block + block) * self.rows..][..self.rows]
+    }
+}
+
+fn vectors<S: Simd, const V: usize>(values: &[f32]) -> &[[S::f32s; V]] {
+    S::as_simd_f32s(values).0.as_chunks().0
+}
+
+fn vectors_mut<S: Simd, const V: usize>(values: &mut [f32]) -> &mut [[S::f32s; V]] {
+    S::as_mut_simd_f32s(values).0.as_chunks_mut().0
+}
+
+/// Adds vectors of `projected` to those of `sums`.
+#[inline(always)]
+fn add<S: Simd, const V: usize>(simd: S, sums: &mut [[S::f32s; V]], projected: &[[S::f32s; V]], which: Range<usize>) {
+    for (sums, projected) in sums.iter_mut().zip(projected) {
+        for vector in which.clone() {
+            sums[vector] = simd.add_f32s(sums[vector], projected[vector]);
+        }
+    }
+}
+
+/// The states before and after a timestep.
+pub(super) struct States<'a> {
+    /// Of all blocks, `[block][row][lane]`.
+    pub hidden: &'a [f32],
+    /// Of the part's blocks.
+    pub next: &'a mut [f32],
+    /// For each row whether the timestep counts, otherwise its states stay; without a mask all do.
+    pub mask: Option<&'a [bool]>,
+    pub activation: Activation,
+    pub recurrent_activation: Activation,
+}
+
+impl States<'_> {
+    /// Writes a block's new hidden states: `new` of a row, and of its old hidden state.
+    #[inline(always)]
+    fn write<S: Simd>(&mut self, place: Place, block: usize, new: impl Fn(usize, S::f32s) -> S::f32s) {
+        let hidden = place.all::<S>(self.hidden, block);
+        for (row, (next, &hidden)) in place.part::<S>(self.next, block).iter_mut().zip(hidden).enumerate() {
+            *next = if self.mask.is_none_or(|mask| mask[row]) { new(row, hidden) } else { hidden };
+        }
+    }
+}
+
+/// `z ⊙ h + (1 - z) ⊙ candidate`
+#[inline(always)]
+fn blend<S: Simd>(simd: S, z: S::f32s, hidden: S::f32s, candidate: S::f32s) -> S::f32s {
+    let rest = simd.mul_f32s(simd.sub_f32s(simd.splat_f32s(1.0), z), candidate);
+    simd.mul_add_e_f32s(z, hidden, rest)
+}
+
+/// New states of an LSTM.
+pub(super) struct LstmStates<'a> {
+    pub states: States<'a>,
+    /// The cell state of the part's blocks.
+    pub cell: &'a mut [f32],
+}
+
+impl Finish<4> for LstmStates<'_> {
+    #[inline(always)]
+    fn finish<S: Simd>(
+        &mut self,
+        simd: S,
+        place: Place,
+        projected: &[[S::f32s; 4]],
+        sums: &mut [[S::f32s; 4]],
+    ) {
+        add(simd, sums, projected, 0..4);
+        activate_vectors(simd, self.states.recurrent_activation, sums, &[0, 1, 3]);
+        activate_vectors(simd, self.states.activation, sums, &[2]);
+        for (row, (cell, sums)) in place.part::<S>(self.cell, 0).iter_mut().zip(&mut *sums).enumerate() {
+            let [i, f, candidate, _] = *sums;
+            if self.states.mask.is_none_or(|mask| mask[row]) {
+                *cell = simd.mul_add_e_f32s(f, *cell, simd.mul_f32s(i, candidate));
+            }
+            sums[0] = *cell;
+        }
+        activate_vectors(simd, self.states.activation, sums, &[0]);
+        self.states.write::<S>(place, 0, |row, _| simd.mul_f32s(sums[row][3], sums[row][0]));
+    }
+}
+
+/// New states of a GRU with reset_after true.
+pub(super) struct GruStates<'a> {
+    pub states: States<'a>,
+    /// The candidate's, of all blocks.
+    pub recurrent_bias: &'a [f32],
+}
+
+impl Finish<3> for GruStates<'_> {
+    #[inline(always)]
+    fn finish<S: Simd>(
+        &mut self,
+        simd: S,
+        place: Place,
+        projected: &[[S::f32s; 3]],
+        sums: &mut [[S::f32s; 3]],
+    ) {
+        add(simd, sums, projected, 0..2);
+        activate_vectors(simd, self.states.recurrent_activation, sums, &[0, 1]);
+        let bias = S::as_simd_f32s(self.recurrent_bias).0[place.block];
+        for ([_, r, candidate], projected) in sums.iter_mut().zip(projected) {
+            *candidate = simd.mul_add_e_f32s(*r, simd.add_f32s(*candidate, bias), projected[2]);
+        }
+        activate_vectors(simd, self.states.activation, sums, &[2]);
+        self.states.write::<S>(place, 0, |row, hidden| blend(simd, sums[row][0], hidden, sums[row][2]));
+    }
+}
+
+/// The gates of a GRU with reset_after false: z, and r ⊙ h for the candidate. They take no notice of masks.
+pub(super) struct GruGates<'a> {
+    pub hidden: &'a [f32],
+    /// Of the part's blocks.
+    pub update_gate: &'a mut [f32],
+    pub reset_hidden: &'a mut [f32],
+    pub recurrent_activation: Activation,
+}
+
+impl Finish<4> for GruGates<'_> {
+    #[inline(always)]
+    fn finish<S: Simd>(
+        &mut self,
+        simd: S,
+        place: Place,
+        projected: &[[S::f32s; 4]],
+        sums: &mut [[S::f32s; 4]],
+    ) {
+        add(simd, sums, projected, 0..4);
+        activate_vectors(simd, self.recurrent_activation, sums, &[0, 1, 2, 3]);
+        for block in 0..2 {
+            let update_gate = place.part::<S>(self.update_gate, block);
+            update_gate.iter_mut().zip(&*sums).for_each(|(z, sums)| *z = sums[2 * block]);
+            let reset_hidden = place.part::<S>(self.reset_hidden, block).iter_mut();
+            for ((reset, &hidden), sums) in reset_hidden.zip(place.all::<S>(self.hidden, block)).zip(&*sums) {
+                *reset = simd.mul_f32s(sums[2 * block + 1], hidden);
+            }
+        }
+    }
+}
+
+/// New states of a GRU with reset_after false, from its candidate.
+pub(super) struct GruCandidate<'a> {
+    pub states: States<'a>,
+    /// Of all blocks.
+    pub update_gate: &'a [f32],
+}
+
+impl Finish<4> for GruCandidate<'_> {
+    #[inline(always)]
+    fn finish<S: Simd>(
+        &mut self,
+        simd: S,
+        place: Place,
+        projected: &[[S::f32s; 4]],
+        sums: &mut [[S::f32s; 4]],
+    ) {
+        add(simd, sums, projected, 0..4);
+        activate_vectors(simd, self.states.activation, sums, &[0, 1, 2, 3]);
+        for block in 0..4 {
+            let z = place.all::<S>(self.update_gate, block);
+            self.states.write::<S>(place, block, |row, hidden| blend(simd, z[row], hidden, sums[row][block]));
+        }
+    }
+}
+
+/// New states of a SimpleRNN.
+pub(super) struct SimpleRnnStates<'a>(pub States<'a>);
+
+impl Finish<4> for SimpleRnnStates<'_> {
+    #[inline(always)]
+    fn finish<S: Simd>(
+        &mut self,
+        simd: S,
+        place: Place,
+        projected: &[[S::f32s; 4]],
+        sums: &mut [[S::f32s; 4]],
+    ) {
+        add(simd, sums, projected, 0..4);
+        activate_vectors(simd, self.0.activation, sums, &[0, 1, 2, 3]);
+        for block in 0..4 {
+            self.0.write::<S>(place, block, |row, _| sums[row][block]);
+        }
+    }
+}

@@ -1,0 +1,225 @@
+//! The CPU path against the reference in f64, on every instruction set and number of threads.
+
+use super::*;
+use crate::layer::{Activation, Bidirectional, Gru, Lstm, SimpleRnn};
+use crate::model::Inputs;
+use ndarray::{Array2, Array3};
+use proptest::prelude::*;
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha12Rng;
+
+/// A recurrent layer on a batch.
+#[derive(Clone, Debug)]
+struct Case {
+    cell: usize,
+    directions: usize,
+    merge_mode: MergeMode,
+    batch: usize,
+    timesteps: usize,
+    features: usize,
+    units: usize,
+    return_sequences: bool,
+    go_backwards: bool,
+    zero_output_for_mask: bool,
+    masked: bool,
+    activation: Activation,
+    recurrent_activation: Activation,
+}
+
+fn cases() -> impl Strategy<Value = Case> {
+    let sizes = (
+        prop_oneof![1usize..10, Just(17), Just(130)],
+        1usize..9,
+        prop_oneof![1usize..5, Just(33)],
+        prop_oneof![1usize..20, Just(33), Just(64), Just(65)],
+    );
+    let modes = [MergeMode::Concat, MergeMode::Sum, MergeMode::Mul, MergeMode::Ave, MergeMode::None];
+    let activations = [Activation::Tanh, Activation::Softsign, Activation::LEAKY_RELU, Activation::Elu(0.5.into())];
+    let gates = [Activation::Sigmoid, Activation::HardSigmoid, Activation::HardSigmoidKeras2, Activation::SparseSigmoid];
+    let (activations, gates) = (prop::sample::select(activations.to_vec()), prop::sample::select(gates.to_vec()));
+    let kinds = (0usize..4, 1usize..3, prop::sample::select(modes.to_vec()), activations, gates);
+    (sizes, kinds, any::<[bool; 4]>()).prop_map(|(sizes, kinds, [sequences, backwards, zero, masked])| Case {
+        cell: kinds.0,
+        directions: kinds.1,
+        merge_mode: kinds.2,
+        batch: sizes.0,
+        timesteps: sizes.1,
+        features: sizes.2,
+        units: sizes.3,
+        return_sequences: sequences,
+        go_backwards: backwards,
+        zero_output_for_mask: zero,
+        masked,
+        activation: kinds.3,
+        recurrent_activation: kinds.4,
+    })
+}
+
+impl Case {
+    fn model(&self) -> Model {
+        macro_rules! layer {
+            ($new:expr) => {{
+                let layer = $new
+                    .return_sequences(self.return_sequences)
+                    .return_state(true)
+                    .go_backwards(self.go_backwards)
+                    .zero_output_for_mask(self.zero_output_for_mask)
+                    .activation(self.activation)
+                    .recurrent_activation(self.recurrent_activation);
+                if self.directions == 2 {
+                    Bidirectional::new(layer).merge_mode(self.merge_mode).into()
+                } else {
+                    Layer::from(layer)
+                }
+            }};
+        }
+        let layer = match self.cell {
+            0 => layer!(Lstm::new(self.units)),
+            1 => layer!(Gru::new(self.units)),
+            2 => layer!(Gru::new(self.units).reset_after(false)),
+            _ => layer!(SimpleRnn::new(self.units)),
+        };
+        let mut model = Model::sequential(self.features, [layer]).unwrap().initialize(3).unwrap();
+        // Biases start as zeros: give them values.
+        let mut rng = ChaCha12Rng::seed_from_u64(5);
+        let name = model.layer_names()[0].clone();
+        let weights = model.weights(&name).unwrap().into_iter();
+        let weights = weights.map(|mut weight| {
+            if weight.shape()[0] != self.units && weight.shape()[0] != self.features {
+                weight.mapv_inplace(|_| rng.random_range(-0.5..0.5));
+            }
+            weight
+        });
+        model.set_weights(&name, weights.collect::<Vec<_>>()).unwrap();
+        model
+    }
+
+    fn input(&self) -> Array3<f32> {
+        let mut rng = ChaCha12Rng::seed_from_u64(7);
+        Array3::from_shape_simple_fn((self.batch, self.timesteps, self.features), || rng.random_range(-1.0..1.0))
+    }
+
+    fn states(&self) -> Vec<Array2<f32>> {
+        let mut rng = ChaCha12Rng::seed_from_u64(9);
+        let count = self.directions * if self.cell == 0 { 2 } else { 1 };
+        let mut state = || Array2::from_shape_simple_fn((self.batch, self.units), || rng.random_range(-1.0..1.0));
+        (0..count).map(|_| state()).collect()
+    }
+
+    fn mask(&self) -> Array2<bool> {
+        let mut rng = ChaCha12Rng::seed_from_u64(11);
+        Array2::from_shape_simple_fn((self.batch, self.timesteps), || rng.random_bool(0.6))
+    }
+
+    fn run(&self, model: &Model, session: &mut CpuSession) -> Vec<ArrayD<f32>> {
+        let (x, states) = (self.input(), self.states());
+        let mut inputs = Inputs::new(x.view()).initial_state(states.iter().map(|state| state.view()));
+        if self.masked {
+            inputs = inputs.mask(self.mask().view());
+        }
+        let outputs = session.run(model, &model.bind(inputs).unwrap()).unwrap();
+        outputs.list().iter().map(|output| output.array.clone()).collect()
+    }
+
+    fn exact(&self, model: &Model) -> Vec<ArrayD<f64>> {
+        let (x, states) = (self.input().mapv(f64::from), self.states());
+        let states: Vec<_> = states.iter().map(|state| state.mapv(f64::from)).collect();
+        let mut inputs = Inputs::new(x.view()).initial_state(states.iter().map(|state| state.view()));
+        if self.masked {
+            inputs = inputs.mask(self.mask().view());
+        }
+        reference::run(model, inputs).unwrap().list().iter().map(|output| output.array.clone()).collect()
+    }
+}
+
+fn session(model: &Model, arch: Arch, threads: usize) -> CpuSession {
+    CpuSession::with_arch(model, Threads::new(threads).open().unwrap(), arch).unwrap()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 150, ..ProptestConfig::default() })]
+
+    #[test]
+    fn every_layer_matches_the_reference(case in cases()) {
+        let model = case.model();
+        let exact = case.exact(&model);
+        for arch in each_arch() {
+            let found = case.run(&model, &mut session(&model, arch, 1));
+            prop_assert_eq!(found.len(), exact.len());
+            for (found, exact) in found.iter().zip(&exact) {
+                prop_assert_eq!(found.shape(), exact.shape());
+                for (&found, &exact) in found.iter().zip(exact) {
+                    let far = (f64::from(found) - exact).abs() / exact.abs().max(1.0);
+                    prop_assert!(far < 2e-6, "{:?}: {} is not {}", arch, found, exact);
+                }
+            }
+        }
+    }
+}
+
+/// Large enough that threads share the work in every way: directions, rows and units.
+#[test]
+fn threads_change_no_bit() {
+    let case = Case {
+        cell: 0,
+        directions: 2,
+        merge_mode: MergeMode::Concat,
+        batch: 1,
+        timesteps: 3,
+        features: 7,
+        units: 520,
+        return_sequences: true,
+        go_backwards: false,
+        zero_output_for_mask: false,
+        masked: true,
+        activation: Activation::Tanh,
+        recurrent_activation: Activation::Sigmoid,
+    };
+    for (cell, directions, batch) in
+        [(0, 2, 1), (0, 1, 1), (1, 1, 1), (1, 2, 9), (2, 1, 2), (2, 2, 40), (3, 1, 1), (3, 2, 40)]
+    {
+        let case = Case { cell, directions, batch, ..case.clone() };
+        let model = case.model();
+        let alone = case.run(&model, &mut session(&model, Arch::new(), 1));
+        for threads in [2, 3, 4, 7] {
+            let mut session = session(&model, Arch::new(), threads);
+            for _ in 0..2 {
+                assert_eq!(case.run(&model, &mut session), alone, "{case:?} on {threads} threads");
+            }
+        }
+    }
+}
+
+/// A row's result is the same alone and in any batch.
+#[test]
+fn the_batch_changes_no_bit() {
+    let case = Case {
+        cell: 0,
+        directions: 2,
+        merge_mode: MergeMode::Concat,
+        batch: 300,
+        timesteps: 5,
+        features: 6,
+        units: 21,
+        return_sequences: true,
+        go_backwards: false,
+        zero_output_for_mask: false,
+        masked: false,
+        activation: Activation::Tanh,
+        recurrent_activation: Activation::Sigmoid,
+    };
+    for cell in 0..4 {
+        let case = Case { cell, ..case.clone() };
+        let model = case.model();
+        let mut session = session(&model, Arch::new(), 2);
+        let x = case.input();
+        let all = session.run(&model, &model.bind(Inputs::new(x.view())).unwrap()).unwrap();
+        for row in [0, 130, 299] {
+            let one = x.slice(ndarray::s![row..row + 1, .., ..]);
+            let alone = session.run(&model, &model.bind(Inputs::new(one)).unwrap()).unwrap();
+            for (all, alone) in all.list().iter().zip(alone.list()) {
+                assert_eq!(all.array.index_axis(Axis(0), row), alone.array.index_axis(Axis(0), 0), "row {row}");
+            }
+        }
+    }
+}

@@ -1,0 +1,49 @@
+use crate::error::{Error, Result};
+use rayon::{ThreadPool, ThreadPoolBuilder};
+use std::sync::Arc;
+
+/// The threads that a session computes on.
+#[derive(Clone, Debug, Default)]
+pub(crate) enum Threads {
+    /// Those of the rayon pool that the call is made from: the global one, unless the caller has one of its own.
+    #[default]
+    Current,
+    /// A pool of so many, once it is opened; one is the calling thread.
+    Number(usize),
+    Pool(Arc<ThreadPool>),
+}
+
+impl Threads {
+    /// So many; 0 for those that are there.
+    pub fn new(threads: usize) -> Threads {
+        if threads == 0 { Threads::Current } else { Threads::Number(threads) }
+    }
+
+    /// Starts the pool.
+    pub fn open(&self) -> Result<Threads> {
+        match self {
+            Threads::Number(threads) if *threads > 1 => {
+                let pool = ThreadPoolBuilder::new().num_threads(*threads).build();
+                let pool = pool.map_err(|e| Error::OutOfMemory { what: format!("a pool of {threads} threads: {e}") })?;
+                Ok(Threads::Pool(pool.into()))
+            }
+            known => Ok(known.clone()),
+        }
+    }
+
+    pub fn count(&self) -> usize {
+        match self {
+            Threads::Current => rayon::current_num_threads(),
+            Threads::Number(threads) => *threads,
+            Threads::Pool(pool) => pool.current_num_threads(),
+        }
+    }
+
+    /// Runs `work` where its tasks find these threads.
+    pub fn install(&self, work: impl FnOnce() + Send) {
+        match self {
+            Threads::Pool(pool) => pool.install(work),
+            _ => work(),
+        }
+    }
+}
