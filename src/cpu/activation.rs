@@ -114,13 +114,9 @@ fn power_of_two<S: Simd>(simd: S, n: S::f32s) -> S::f32s {
 fn exp_in_range<S: Simd>(simd: S, x: S::f32s) -> S::f32s {
     let splat = |value| simd.splat_f32s(value);
     let n = round(simd, simd.mul_f32s(x, splat(std::f32::consts::LOG2_E)));
-    let r = simd.negate_mul_add_e_f32s(n, splat(0.693_359_375), x);
+    let r = simd.negate_mul_add_e_f32s(n, splat(0.693_359_4), x);
     let r = simd.negate_mul_add_e_f32s(n, splat(-2.121_944_4e-4), r);
-    let p = polynomial(
-        simd,
-        r,
-        [1.987_569_1e-4, 1.398_199_9e-3, 8.333_452e-3, 4.166_579_6e-2, 1.666_666_5e-1, 5.000_000_1e-1],
-    );
+    let p = polynomial(simd, r, [1.987_569_1e-4, 1.398_199_9e-3, 8.333_452e-3, 4.166_579_6e-2, 1.666_666_5e-1, 0.5]);
     let e = simd.mul_add_e_f32s(p, simd.mul_f32s(r, r), simd.add_f32s(r, splat(1.0)));
     // In two factors: 2¹²⁸ and 2⁻¹⁵⁰ are no normal numbers.
     let half = round(simd, simd.mul_f32s(n, splat(0.5)));
@@ -143,7 +139,7 @@ fn tanh<S: Simd>(simd: S, x: S::f32s) -> S::f32s {
     let splat = |value| simd.splat_f32s(value);
     let size = simd.abs_f32s(x);
     let z = simd.mul_f32s(x, x);
-    let p = polynomial(simd, z, [-5.704_988_7e-3, 2.063_908_8e-2, -5.373_971_6e-2, 1.333_144_2e-1, -3.333_328_2e-1]);
+    let p = polynomial(simd, z, [-5.704_988_7e-3, 2.063_908_8e-2, -5.373_971_6e-2, 1.333_144_2e-1, -3.333_328e-1]);
     let small = simd.mul_add_e_f32s(simd.mul_f32s(p, z), x, x);
     // 1 - 2 / (e^2|x| + 1), which is 1 from 9.02 on.
     let most = splat(10.0);

@@ -128,24 +128,9 @@ fn multiply_tile<S: Simd, R: Rows, const V: usize, const M: usize>(
         for (row, values) in values.iter_mut().enumerate() {
             *values = &rows.piece(piece, first + row)[..weights.len()];
         }
-        let (quads, rest) = weights.as_chunks::<4>();
-        for (quad, weights) in quads.iter().enumerate() {
-            let mut four: [[f32; 4]; M] = [[0.0; 4]; M];
+        for (k, weights) in weights.iter().enumerate() {
             for row in 0..M {
-                four[row] = values[row].as_chunks::<4>().0[quad];
-            }
-            for k in 0..4 {
-                for row in 0..M {
-                    let value = simd.splat_f32s(four[row][k]);
-                    for vector in 0..V {
-                        tile[row][vector] = simd.mul_add_e_f32s(value, weights[k][vector], tile[row][vector]);
-                    }
-                }
-            }
-        }
-        for (k, weights) in rest.iter().enumerate() {
-            for row in 0..M {
-                let value = simd.splat_f32s(values[row].as_chunks::<4>().1[k]);
+                let value = simd.splat_f32s(values[row][k]);
                 for vector in 0..V {
                     tile[row][vector] = simd.mul_add_e_f32s(value, weights[vector], tile[row][vector]);
                 }

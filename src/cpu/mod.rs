@@ -59,9 +59,10 @@ impl CpuSession {
             let weights = layer.weights().ok_or_else(|| Error::MissingWeights { layer: layer.name().to_string() })?;
             Ok(Packed::new(layer, weights, lanes))
         };
-        let layers = model.layers.iter().map(|built| {
-            recurrent_of(&built.layer).directions().into_iter().map(|(_, layer)| pack(layer)).collect()
-        });
+        let layers = model
+            .layers
+            .iter()
+            .map(|built| recurrent_of(&built.layer).directions().into_iter().map(|(_, layer)| pack(layer)).collect());
         let layers = layers.collect::<Result<_>>()?;
         Ok(CpuSession { engine: Engine { arch, threads, layers, scratch: Mutex::default() }, carried: Vec::new() })
     }

@@ -66,7 +66,9 @@ impl Packed {
         });
         let matrices: Vec<_> = matrices.collect();
         let recurrent_bias = match reset_after {
-            true => Columns { gates: &[2], blocks: 1, lanes, units }.pack(1, |_, column| weights.recurrent_bias[column]),
+            true => {
+                Columns { gates: &[2], blocks: 1, lanes, units }.pack(1, |_, column| weights.recurrent_bias[column])
+            }
             false => Vec::new(),
         };
         Packed { lanes, units, features: weights.kernel.nrows(), matrices, recurrent_bias }

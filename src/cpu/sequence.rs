@@ -125,7 +125,8 @@ impl Sequence<'_> {
             let t = if self.layer.go_backwards() { self.timesteps - 1 - step } else { step };
             &self.x[(row * self.timesteps + t) * features..][..features]
         };
-        let rows: Vec<&[f32]> = steps.flat_map(|step| (0..self.rows).map(move |index| (step, index)))
+        let rows: Vec<&[f32]> = steps
+            .flat_map(|step| (0..self.rows).map(move |index| (step, index)))
             .map(|(step, index)| row(step, index))
             .collect();
         for (matrix, projection) in self.packed.matrices.iter().zip(&mut scratch.projections) {
@@ -169,7 +170,9 @@ impl Sequence<'_> {
             projection: &projections[index],
         };
         match layer.cell() {
-            Cell::Lstm => matrix(0).run(hidden, sums, next, cell, |next, cell| LstmStates { states: states(next), cell }),
+            Cell::Lstm => {
+                matrix(0).run(hidden, sums, next, cell, |next, cell| LstmStates { states: states(next), cell })
+            }
             Cell::Gru { reset_after: true } => matrix(0).run(hidden, sums, next, &mut [], |next, _| GruStates {
                 states: states(next),
                 recurrent_bias: &self.packed.recurrent_bias,
@@ -260,11 +263,11 @@ fn parts(panels: usize, parts: usize) -> impl Iterator<Item = Range<usize>> + Cl
 }
 
 /// The pieces of an array that belong to the parts; empty ones of an empty array.
-fn split<'a>(
-    array: &'a mut [f32],
+fn split(
+    array: &mut [f32],
     parts: impl Iterator<Item = Range<usize>>,
     a_panel: usize,
-) -> impl Iterator<Item = &'a mut [f32]> {
+) -> impl Iterator<Item = &mut [f32]> {
     let mut rest = array;
     parts.map(move |part| {
         let values = (part.len() * a_panel).min(rest.len());
@@ -286,7 +289,6 @@ fn each<T: FnOnce() + Send>(mut tasks: impl Iterator<Item = T>) {
         first();
     });
 }
-
 
 /// `[rows, units]` to `[block][row][lane]`.
 fn to_blocks(states: ArrayView2<f32>, blocks: &mut [f32], lanes: usize) {

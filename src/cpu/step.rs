@@ -70,7 +70,8 @@ impl<F: Finish<V>, const V: usize> WithSimd for Step<'_, F, V> {
             let weights = &kernel[panel * read.units..][..read.units];
             multiply(simd, &read, weights, [simd.splat_f32s(0.0); V], sums);
             let projected = &projection[(panel - first) * a_panel + step * read.rows..][..read.rows];
-            let place = Place { rows: read.rows, block: panel * matrix.blocks, part_block: (panel - first) * matrix.blocks };
+            let place =
+                Place { rows: read.rows, block: panel * matrix.blocks, part_block: (panel - first) * matrix.blocks };
             finish.finish(simd, place, projected, sums);
         }
     }
@@ -79,13 +80,7 @@ impl<F: Finish<V>, const V: usize> WithSimd for Step<'_, F, V> {
 /// What becomes of the sums of a panel.
 pub(super) trait Finish<const V: usize> {
     /// `projected` and `recurrent` are `[row][vector]`; `recurrent` may be overwritten.
-    fn finish<S: Simd>(
-        &mut self,
-        simd: S,
-        place: Place,
-        projected: &[[S::f32s; V]],
-        recurrent: &mut [[S::f32s; V]],
-    );
+    fn finish<S: Simd>(&mut self, simd: S, place: Place, projected: &[[S::f32s; V]], recurrent: &mut [[S::f32s; V]]);
 }
 
 /// Where a panel stands in arrays `[block][row][lane]`.
@@ -166,13 +161,7 @@ pub(super) struct LstmStates<'a> {
 
 impl Finish<4> for LstmStates<'_> {
     #[inline(always)]
-    fn finish<S: Simd>(
-        &mut self,
-        simd: S,
-        place: Place,
-        projected: &[[S::f32s; 4]],
-        sums: &mut [[S::f32s; 4]],
-    ) {
+    fn finish<S: Simd>(&mut self, simd: S, place: Place, projected: &[[S::f32s; 4]], sums: &mut [[S::f32s; 4]]) {
         add(simd, sums, projected, 0..4);
         activate_vectors(simd, self.states.recurrent_activation, sums, &[0, 1, 3]);
         activate_vectors(simd, self.states.activation, sums, &[2]);
@@ -197,13 +186,7 @@ pub(super) struct GruStates<'a> {
 
 impl Finish<3> for GruStates<'_> {
     #[inline(always)]
-    fn finish<S: Simd>(
-        &mut self,
-        simd: S,
-        place: Place,
-        projected: &[[S::f32s; 3]],
-        sums: &mut [[S::f32s; 3]],
-    ) {
+    fn finish<S: Simd>(&mut self, simd: S, place: Place, projected: &[[S::f32s; 3]], sums: &mut [[S::f32s; 3]]) {
         add(simd, sums, projected, 0..2);
         activate_vectors(simd, self.states.recurrent_activation, sums, &[0, 1]);
         let bias = S::as_simd_f32s(self.recurrent_bias).0[place.block];
@@ -226,13 +209,7 @@ pub(super) struct GruGates<'a> {
 
 impl Finish<4> for GruGates<'_> {
     #[inline(always)]
-    fn finish<S: Simd>(
-        &mut self,
-        simd: S,
-        place: Place,
-        projected: &[[S::f32s; 4]],
-        sums: &mut [[S::f32s; 4]],
-    ) {
+    fn finish<S: Simd>(&mut self, simd: S, place: Place, projected: &[[S::f32s; 4]], sums: &mut [[S::f32s; 4]]) {
         add(simd, sums, projected, 0..4);
         activate_vectors(simd, self.recurrent_activation, sums, &[0, 1, 2, 3]);
         for block in 0..2 {
@@ -255,17 +232,10 @@ pub(super) struct GruCandidate<'a> {
 
 impl Finish<4> for GruCandidate<'_> {
     #[inline(always)]
-    fn finish<S: Simd>(
-        &mut self,
-        simd: S,
-        place: Place,
-        projected: &[[S::f32s; 4]],
-        sums: &mut [[S::f32s; 4]],
-    ) {
+    fn finish<S: Simd>(&mut self, simd: S, place: Place, projected: &[[S::f32s; 4]], sums: &mut [[S::f32s; 4]]) {
         add(simd, sums, projected, 0..4);
         activate_vectors(simd, self.states.activation, sums, &[0, 1, 2, 3]);
-        for block in 0..4 {
-            let z = place.all::<S>(self.update_gate, block);
+        for (block, z) in (0..4).map(|block| (block, place.all::<S>(self.update_gate, block))) {
             self.states.write::<S>(place, block, |row, hidden| blend(simd, z[row], hidden, sums[row][block]));
         }
     }
@@ -276,17 +246,9 @@ pub(super) struct SimpleRnnStates<'a>(pub States<'a>);
 
 impl Finish<4> for SimpleRnnStates<'_> {
     #[inline(always)]
-    fn finish<S: Simd>(
-        &mut self,
-        simd: S,
-        place: Place,
-        projected: &[[S::f32s; 4]],
-        sums: &mut [[S::f32s; 4]],
-    ) {
+    fn finish<S: Simd>(&mut self, simd: S, place: Place, projected: &[[S::f32s; 4]], sums: &mut [[S::f32s; 4]]) {
         add(simd, sums, projected, 0..4);
         activate_vectors(simd, self.0.activation, sums, &[0, 1, 2, 3]);
-        for block in 0..4 {
-            self.0.write::<S>(place, block, |row, _| sums[row][block]);
-        }
+        (0..4).for_each(|block| self.0.write::<S>(place, block, |row, _| sums[row][block]));
     }
 }

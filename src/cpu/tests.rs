@@ -35,7 +35,8 @@ fn cases() -> impl Strategy<Value = Case> {
     );
     let modes = [MergeMode::Concat, MergeMode::Sum, MergeMode::Mul, MergeMode::Ave, MergeMode::None];
     let activations = [Activation::Tanh, Activation::Softsign, Activation::LEAKY_RELU, Activation::Elu(0.5.into())];
-    let gates = [Activation::Sigmoid, Activation::HardSigmoid, Activation::HardSigmoidKeras2, Activation::SparseSigmoid];
+    let gates =
+        [Activation::Sigmoid, Activation::HardSigmoid, Activation::HardSigmoidKeras2, Activation::SparseSigmoid];
     let (activations, gates) = (prop::sample::select(activations.to_vec()), prop::sample::select(gates.to_vec()));
     let kinds = (0usize..4, 1usize..3, prop::sample::select(modes.to_vec()), activations, gates);
     (sizes, kinds, any::<[bool; 4]>()).prop_map(|(sizes, kinds, [sequences, backwards, zero, masked])| Case {

@@ -24,7 +24,8 @@ impl Threads {
         match self {
             Threads::Number(threads) if *threads > 1 => {
                 let pool = ThreadPoolBuilder::new().num_threads(*threads).build();
-                let pool = pool.map_err(|e| Error::OutOfMemory { what: format!("a pool of {threads} threads: {e}") })?;
+                let pool =
+                    pool.map_err(|e| Error::OutOfMemory { what: format!("a pool of {threads} threads: {e}") })?;
                 Ok(Threads::Pool(pool.into()))
             }
             known => Ok(known.clone()),

@@ -2,7 +2,7 @@ use super::Real;
 use super::cell::{CellWeights, State, step};
 use crate::error::{Error, Result};
 use crate::layer::{Feedforward, Kind, Layer, MergeMode, Recurrent};
-use ndarray::{Array2, Array3, ArrayD, ArrayView2, ArrayView3, ArrayViewD, ArrayView1, Axis, Ix2, Ix3, concatenate};
+use ndarray::{Array2, Array3, ArrayD, ArrayView1, ArrayView2, ArrayView3, ArrayViewD, Axis, Ix2, Ix3, concatenate};
 
 /// What runs the sequences of a recurrent layer.
 pub(crate) trait Recurrence<F>: Sync {

@@ -51,11 +51,15 @@ struct DeviceArgs {
     /// Store recurrent layers' kernels on the GPU as 16-bit floats: less to read, rounded to 11 bits.
     #[arg(long)]
     half_weights: bool,
+    /// Threads of the CPU path; 0: as many as cores, or RAYON_NUM_THREADS. They change no bit of the result.
+    #[arg(long, value_name = "THREADS", default_value_t = 0)]
+    threads: usize,
 }
 
 impl DeviceArgs {
     fn open(&self) -> birnn::Result<Device> {
-        let options = DeviceOptions::new().parse(&self.device).half_weights(self.half_weights);
+        let options = DeviceOptions::new().parse(&self.device);
+        let options = options.half_weights(self.half_weights).threads(self.threads);
         // Without the flag DeviceOptions::new has taken the environment's word.
         if self.allow_software { options.allow_software(true) } else { options }.open()
     }

@@ -1,0 +1,274 @@
+"""birnn and its peers on one bidirectional layer. `run.sh` beside this file calls it; see there."""
+import argparse
+import csv
+import json
+import pathlib
+import re
+import subprocess
+import sys
+import time
+
+import numpy as np
+
+SHAPES = [(1, 8, 2, 3), (1, 256, 128, 128), (32, 100, 128, 128), (8, 400, 80, 512),
+          (64, 50, 512, 512), (1, 1000, 256, 256), (16, 50, 512, 512), (4, 50, 1536, 1536)]
+GATES = {"lstm": 4, "gru": 3}
+PEERS = ["onnxruntime", "openvino", "torch"]
+# The outputs are in [-1, 1], and every runtime sums in an order of its own.
+TOLERANCE = 2e-5
+
+
+class Layer:
+    """Weights in Keras's layout (gates i f c o; z r h with reset_after) and an input [batch, timesteps, features]."""
+
+    def __init__(self, cell, shape):
+        self.cell, self.shape = cell, shape
+        batch, timesteps, features, units = shape
+        rng = np.random.default_rng(7)
+        columns = GATES[cell] * units
+
+        def uniform(limit, *sizes):
+            return rng.uniform(-limit, limit, sizes).astype("f4")
+
+        scale = 1 / np.sqrt(units)
+        bias = (columns,) if cell == "lstm" else (2, columns)
+        self.directions = [
+            (uniform(scale, features, columns), uniform(scale, units, columns), uniform(scale, *bias))
+            for _ in range(2)
+        ]
+        self.x = uniform(1, batch, timesteps, features)
+
+    def gates(self, array, order):
+        """The columns in another order of the gates, as rows."""
+        parts = np.split(array, GATES[self.cell], axis=-1)
+        return np.ascontiguousarray(np.concatenate([parts[gate] for gate in order], axis=-1).T)
+
+    def biases(self, bias, order):
+        both = np.stack([bias, np.zeros_like(bias)]) if self.cell == "lstm" else bias
+        return [self.gates(row, order) for row in both]
+
+
+def measure(run, seconds):
+    """Times of runs after two to warm up."""
+    for _ in range(2):
+        run()
+    times, start = [], time.perf_counter()
+    while len(times) < 5 or time.perf_counter() - start < seconds:
+        before = time.perf_counter()
+        run()
+        times.append(time.perf_counter() - before)
+    return times
+
+
+def onnx_model(layer):
+    import onnx
+    from onnx import TensorProto, helper, numpy_helper
+    order = [0, 3, 1, 2] if layer.cell == "lstm" else [0, 1, 2]
+    directions = layer.directions
+    weights = {
+        "W": np.stack([layer.gates(kernel, order) for kernel, _, _ in directions]),
+        "R": np.stack([layer.gates(recurrent, order) for _, recurrent, _ in directions]),
+        "B": np.stack([np.concatenate(layer.biases(bias, order)) for _, _, bias in directions]),
+    }
+    outputs = ["Y", "Y_h"] + (["Y_c"] if layer.cell == "lstm" else [])
+    options = {"linear_before_reset": 1} if layer.cell == "gru" else {}
+    node = helper.make_node(layer.cell.upper(), ["X", "W", "R", "B"], outputs, direction="bidirectional",
+                            hidden_size=layer.shape[3], **options)
+    batch, timesteps, features, _ = layer.shape
+    graph = helper.make_graph(
+        [node], "layer", [helper.make_tensor_value_info("X", TensorProto.FLOAT, [timesteps, batch, features])],
+        [helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in outputs],
+        [numpy_helper.from_array(array, name) for name, array in weights.items()])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 14)])
+    model.ir_version = 8
+    return model.SerializeToString()
+
+
+def from_onnx(y):
+    """[timesteps, directions, batch, units] to [batch, timesteps, directions · units]."""
+    return y.transpose(2, 0, 1, 3).reshape(y.shape[2], y.shape[0], -1)
+
+
+def onnxruntime(layer, threads):
+    import onnxruntime as ort
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = threads
+    session = ort.InferenceSession(onnx_model(layer), options, providers=["CPUExecutionProvider"])
+    x = np.ascontiguousarray(layer.x.transpose(1, 0, 2))
+    return (lambda: session.run(None, {"X": x})), lambda result: from_onnx(result[0])
+
+
+def openvino(layer, threads):
+    import openvino as ov
+    core = ov.Core()
+    options = {"INFERENCE_NUM_THREADS": threads, "INFERENCE_PRECISION_HINT": "f32"}
+    request = core.compile_model(core.read_model(onnx_model(layer)), "CPU", options).create_infer_request()
+    x = np.ascontiguousarray(layer.x.transpose(1, 0, 2))
+    return (lambda: request.infer({0: x})), lambda result: from_onnx(result[0])
+
+
+def torch(layer, threads):
+    import torch as pytorch
+    pytorch.set_num_threads(threads)
+    order = [0, 1, 2, 3] if layer.cell == "lstm" else [1, 0, 2]
+    kind = pytorch.nn.LSTM if layer.cell == "lstm" else pytorch.nn.GRU
+    net = kind(layer.shape[2], layer.shape[3], bidirectional=True, batch_first=True).eval()
+    with pytorch.no_grad():
+        for suffix, (kernel, recurrent, bias) in zip(["", "_reverse"], layer.directions):
+            arrays = [layer.gates(kernel, order), layer.gates(recurrent, order), *layer.biases(bias, order)]
+            for name, array in zip(["weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0"], arrays):
+                getattr(net, name + suffix).copy_(pytorch.from_numpy(array))
+    x = pytorch.from_numpy(layer.x)
+
+    def run():
+        with pytorch.inference_mode():
+            return net(x)
+
+    return run, lambda result: result[0].numpy()
+
+
+def keras_file(layer, path):
+    """A legacy HDF5 file, as Keras 2 writes it."""
+    import h5py
+    units = layer.shape[3]
+    name = layer.cell.upper()
+    inner = {"class_name": name, "config": {
+        "name": layer.cell, "trainable": True, "units": units, "activation": "tanh", "recurrent_activation": "sigmoid",
+        "use_bias": True, "return_sequences": True, "return_state": True, "go_backwards": False, "stateful": False,
+        **({"reset_after": True} if layer.cell == "gru" else {})}}
+    layers = [
+        {"class_name": "InputLayer", "name": "x", "inbound_nodes": [],
+         "config": {"name": "x", "batch_input_shape": [None, None, layer.shape[2]], "dtype": "float32"}},
+        {"class_name": "Bidirectional", "name": "both", "inbound_nodes": [[["x", 0, 0, {}]]],
+         "config": {"name": "both", "trainable": True, "merge_mode": "concat", "layer": inner}},
+    ]
+    states = 5 if layer.cell == "lstm" else 3
+    config = {"class_name": "Functional", "config": {
+        "name": "model", "layers": layers, "input_layers": [["x", 0, 0]],
+        "output_layers": [["both", 0, index] for index in range(states)]}}
+    with h5py.File(path, "w") as file:
+        file.attrs["model_config"] = json.dumps(config)
+        file.attrs["keras_version"] = "2.15.0"
+        file.attrs["backend"] = "tensorflow"
+        weights = file.create_group("model_weights")
+        weights.attrs["layer_names"] = [b"x", b"both"]
+        weights.create_group("x").attrs["weight_names"] = np.array([], dtype="S1")
+        group = weights.create_group("both")
+        names = []
+        for direction, arrays in zip(["forward", "backward"], layer.directions):
+            for part, array in zip(["kernel", "recurrent_kernel", "bias"], arrays):
+                names.append(f"both/{direction}_{layer.cell}/{layer.cell}_cell/{part}:0")
+                group.create_dataset(names[-1], data=array)
+        group.attrs["weight_names"] = [name.encode() for name in names]
+
+
+def birnn(program, work, layer, threads, seconds):
+    """Median of a round, and the output."""
+    model, x, out = work / "layer.h5", work / "x.npy", work / "out"
+    keras_file(layer, model)
+    np.save(x, layer.x)
+    command = [program, "run", model, x, "--device", "cpu", "--threads", str(threads), "--quiet"]
+
+    def times(repeat, *more):
+        text = subprocess.run([*command, "--repeat", str(repeat), *more], capture_output=True, text=True, check=True)
+        return float(re.search(r"median ([0-9.]+) ms", text.stdout)[1]) / 1e3
+
+    once = times(3, "--out", out)
+    return times(min(max(5, int(seconds / max(once, 1e-6))), 20_000)), np.load(out / "0_output.npy")
+
+
+def peer(name, layer, threads, seconds):
+    """The same of a peer, in a process of its own: the runtimes' threads don't meet."""
+    code = subprocess.run([sys.executable, __file__, "--peer", name, "--cell", layer.cell, "--threads", str(threads),
+                           "--seconds", str(seconds), ",".join(map(str, layer.shape))],
+                          capture_output=True, check=False)
+    if code.returncode != 0:
+        raise RuntimeError(f"{name}: {code.stderr.decode()[-400:]}")
+    header, _, output = code.stdout.partition(b"\n")
+    return json.loads(header)["median"], np.frombuffer(output, "f4")
+
+
+def run_peer(options):
+    shape = tuple(map(int, options.shapes[0].split(",")))
+    run, output = globals()[options.peer](Layer(options.cell, shape), options.threads)
+    result = np.ascontiguousarray(output(run()), dtype="f4")
+    median = float(np.median(measure(run, options.seconds)))
+    sys.stdout.buffer.write(json.dumps({"median": median}).encode() + b"\n" + result.tobytes())
+
+
+def limit(cell, shape, machine):
+    """The least time that the machine's arithmetic and memory allow: a layer's weights are read from memory once a
+    timestep where they don't fit the cache, otherwise once."""
+    batch, timesteps, features, units = shape
+    flops = 4 * batch * timesteps * GATES[cell] * units * (features + units)
+    recurrent = 8 * GATES[cell] * units * units
+    times = timesteps if recurrent > machine["cache_bytes"] else 1
+    return max(flops / machine["flops"], recurrent * times / machine["bytes"]), flops
+
+
+def compare(options):
+    machine = json.loads(options.machine)
+    work = pathlib.Path(options.work)
+    shapes = [tuple(map(int, shape.split(","))) for shape in options.shapes] or SHAPES
+    rows = []
+    for cell in GATES:
+        for shape in shapes:
+            layer = Layer(cell, shape)
+            medians = {name: [] for name in ["birnn", *PEERS]}
+            for _ in range(options.rounds):
+                time_, ours = birnn(options.birnn, work, layer, options.threads, options.seconds)
+                medians["birnn"].append(time_)
+                for name in PEERS:
+                    time_, theirs = peer(name, layer, options.threads, options.seconds)
+                    medians[name].append(time_)
+                    far = float(np.max(np.abs(ours.ravel() - theirs)))
+                    if not far < TOLERANCE:
+                        sys.exit(f"{cell} {shape}: {name}'s output is {far} from birnn's")
+            rows.append((cell, shape, {name: float(np.median(times)) for name, times in medians.items()}))
+            print(".", end="", file=sys.stderr, flush=True)
+    print(file=sys.stderr)
+    print_table(rows, machine, options.threads)
+    if options.csv:
+        write_csv(options.csv, rows)
+
+
+def milliseconds(seconds):
+    return f"{seconds * 1e3:.3g}" if seconds < 0.1 else f"{seconds * 1e3:.0f}"
+
+
+def print_table(rows, machine, threads):
+    print(f"{threads} threads; this machine multiplies and adds {machine['flops'] / 1e9:.0f} GFLOP/s on all cores and reads "
+          f"{machine['bytes'] / 1e9:.0f} GB/s from memory\n")
+    print("| (batch, timesteps, features, units) | cell | birnn, ms | " + " | ".join(PEERS)
+          + " | best of them / birnn | GFLOP/s | of the limit |")
+    print("|---|---|---|" + "---|" * len(PEERS) + "---|---|---|")
+    for cell, shape, medians in rows:
+        ours, best = medians["birnn"], min(medians[name] for name in PEERS)
+        least, flops = limit(cell, shape, machine)
+        cells = [str(shape), cell.upper(), milliseconds(ours), *(milliseconds(medians[name]) for name in PEERS),
+                 f"{best / ours:.2f}", f"{flops / ours / 1e9:.3g}", f"{least / ours:.0%}"]
+        print("| " + " | ".join(cells) + " |")
+
+
+def write_csv(path, rows):
+    with open(path, "w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["cell", "batch", "timesteps", "features", "units", "birnn", *PEERS])
+        for cell, shape, medians in rows:
+            writer.writerow([cell, *shape, medians["birnn"], *(medians[name] for name in PEERS)])
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("shapes", nargs="*", metavar="B,T,D,U")
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--seconds", type=float, default=1.5)
+    parser.add_argument("--csv")
+    for name in ["--birnn", "--work", "--machine", "--peer", "--cell"]:
+        parser.add_argument(name)
+    options = parser.parse_args()
+    run_peer(options) if options.peer else compare(options)
+
+
+main()

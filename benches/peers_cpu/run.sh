@@ -1,0 +1,17 @@
+#!/usr/bin/env bash
+# birnn's CPU path beside onnxruntime, OpenVINO and PyTorch: one bidirectional layer, the same weights and input, the same
+# number of threads, in turn. Prints the table of README's section Speed.
+#
+#     benches/peers_cpu/run.sh [--threads 2] [--rounds 3] [--seconds 1.5] [--csv FILE] [B,T,D,U ...]
+#
+# Needs Rust, Python 3 with venv and PyPI; the peers go into target/peers_cpu. Nothing else should run meanwhile.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/../.."
+
+work=target/peers_cpu
+[ -d "$work/venv" ] || python3 -m venv "$work/venv"
+"$work/venv/bin/pip" --quiet --disable-pip-version-check install -r benches/peers_cpu/requirements.txt
+cargo build --quiet --release --locked --features cli --bin birnn
+cargo build --quiet --release --locked --bench machine
+machine=$(cargo bench --quiet --locked --bench machine)
+"$work/venv/bin/python" benches/peers_cpu/compare.py --birnn target/release/birnn --work "$work" --machine "$machine" "$@"
