@@ -102,7 +102,7 @@ impl<R: Rows, const V: usize> WithSimd for Multiply<'_, R, V> {
 
 /// The most rows whose sums stay in registers, beside a row of the panel and a value that is multiplied with it.
 const fn tile_rows<S: Simd>(vectors: usize) -> usize {
-    let rows = (S::REGISTER_COUNT - 1 - vectors) / vectors;
+    let rows = (S::REGISTER_COUNT - 2 - vectors) / vectors;
     if rows > 8 { 8 } else { rows }
 }
 
@@ -128,9 +128,25 @@ fn multiply_tile<S: Simd, R: Rows, const V: usize, const M: usize>(
         for (row, values) in values.iter_mut().enumerate() {
             *values = &rows.piece(piece, first + row)[..weights.len()];
         }
-        for (k, weights) in weights.iter().enumerate() {
+        // Four at a time: one check of the bounds for all.
+        let (fours, rest) = weights.as_chunks::<4>();
+        for (index, weights) in fours.iter().enumerate() {
+            let mut four = [[0.0; 4]; M];
+            for (four, values) in four.iter_mut().zip(values) {
+                *four = values.as_chunks().0[index];
+            }
+            for (k, weights) in weights.iter().enumerate() {
+                for row in 0..M {
+                    let value = simd.splat_f32s(four[row][k]);
+                    for vector in 0..V {
+                        tile[row][vector] = simd.mul_add_e_f32s(value, weights[vector], tile[row][vector]);
+                    }
+                }
+            }
+        }
+        for (k, weights) in rest.iter().enumerate() {
             for row in 0..M {
-                let value = simd.splat_f32s(values[row][k]);
+                let value = simd.splat_f32s(values[row].as_chunks::<4>().1[k]);
                 for vector in 0..V {
                     tile[row][vector] = simd.mul_add_e_f32s(value, weights[vector], tile[row][vector]);
                 }
