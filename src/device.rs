@@ -98,7 +98,6 @@ pub struct DeviceOptions {
     pub(crate) max_buffer_bytes: u64,
     #[cfg_attr(not(feature = "gpu"), allow(dead_code))]
     pub(crate) memory_budget: u64,
-    #[cfg_attr(not(feature = "gpu"), allow(dead_code))]
     pub(crate) half_weights: bool,
     #[cfg_attr(not(feature = "gpu"), allow(dead_code))]
     pub(crate) gpu_time: bool,
@@ -197,9 +196,9 @@ impl DeviceOptions {
         self
     }
 
-    /// Stores the kernels of recurrent layers on the GPU as 16-bit floats, which halves what a step has to read; they are
+    /// Stores the kernels of recurrent layers as 16-bit floats, which halves what a step has to read; they are
     /// computed with in f32 (default: no). It changes results: each weight is rounded to 11 bits, a relative error of
-    /// at most 4.9e-4. The CPU path takes no notice.
+    /// at most 4.9e-4. The CPU path stores the recurrent kernels so, and the input's as they are.
     pub fn half_weights(mut self, yes: bool) -> DeviceOptions {
         self.half_weights = yes;
         self
@@ -209,7 +208,8 @@ impl DeviceOptions {
     /// the global one (as many as cores; `RAYON_NUM_THREADS`) unless the caller has one of its own. With 1 the calling
     /// thread does all. The results are the same to the bit.
     ///
-    /// Keras's rows of a batch and the directions run on different threads, and of a single sequence the units.
+    /// The directions of a layer and parts of the batch run on different threads; where there are more threads than those, the
+    /// units of large layers do.
     ///
     /// ```
     /// use birnn::DeviceOptions;
@@ -244,7 +244,7 @@ impl DeviceOptions {
     }
 
     fn open_cpu(&self, reason: String) -> Result<Device> {
-        Ok(Device::cpu_because(reason, self.threads.open()?))
+        Ok(Device::cpu_because(reason, self.threads.open()?, self.half_weights))
     }
 
     #[cfg(feature = "gpu")]
@@ -282,7 +282,10 @@ pub struct Device {
 
 #[derive(Clone, Debug)]
 pub(crate) enum Backend {
-    Cpu(Threads),
+    Cpu {
+        threads: Threads,
+        half_weights: bool,
+    },
     #[cfg(feature = "gpu")]
     Gpu(Arc<crate::gpu::GpuDevice>),
 }
@@ -317,7 +320,7 @@ impl Device {
 
     /// The CPU path, which needs no driver.
     pub fn cpu() -> Device {
-        Device::cpu_because("it was asked for".into(), Threads::default())
+        Device::cpu_because("it was asked for".into(), Threads::default(), false)
     }
 
     /// The first adapter whose name contains `name`.
@@ -328,7 +331,7 @@ impl Device {
         DeviceOptions::new().named(name).open()
     }
 
-    fn cpu_because(reason: String, threads: Threads) -> Device {
+    fn cpu_because(reason: String, threads: Threads, half_weights: bool) -> Device {
         let info = DeviceInfo {
             kind: DeviceKind::Cpu,
             name: "cpu".into(),
@@ -336,7 +339,7 @@ impl Device {
             driver: String::new(),
             reason,
         };
-        Device { info, backend: Backend::Cpu(threads) }
+        Device { info, backend: Backend::Cpu { threads, half_weights } }
     }
 
     /// The adapters that wgpu finds, best first; without the feature `gpu` none.

@@ -50,7 +50,9 @@ enum Runner {
 impl Session {
     pub(crate) fn new(model: Model, device: &Device) -> Result<Session> {
         let runner = match device.backend() {
-            Backend::Cpu(threads) => Runner::Cpu(CpuSession::new(&model, threads.clone())?),
+            Backend::Cpu { threads, half_weights } => {
+                Runner::Cpu(CpuSession::new(&model, threads.clone(), *half_weights)?)
+            }
             #[cfg(feature = "gpu")]
             Backend::Gpu(gpu) => Runner::Gpu(Box::new(crate::gpu::GpuSession::new(&model, gpu.clone())?)),
         };

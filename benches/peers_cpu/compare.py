@@ -271,4 +271,5 @@ def main():
     run_peer(options) if options.peer else compare(options)
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -4,6 +4,10 @@
 #
 #     benches/peers_cpu/run.sh [--threads 2] [--rounds 3] [--seconds 1.5] [--csv FILE] [B,T,D,U ...]
 #
+#     benches/peers_cpu/run.sh --cost docs/cpu_cost.svg [--threads 2]
+#
+# draws how birnn's time and memory grow with timesteps, batch and units instead.
+#
 # Needs Rust, Python 3 with venv and PyPI; the peers go into target/peers_cpu. Nothing else should run meanwhile.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
@@ -14,4 +18,6 @@ work=target/peers_cpu
 cargo build --quiet --release --locked --features cli --bin birnn
 cargo build --quiet --release --locked --bench machine
 machine=$(cargo bench --quiet --locked --bench machine)
-"$work/venv/bin/python" benches/peers_cpu/compare.py --birnn target/release/birnn --work "$work" --machine "$machine" "$@"
+script=compare.py
+[ "${1:-}" != --cost ] || script=cost.py
+"$work/venv/bin/python" "benches/peers_cpu/$script" --birnn target/release/birnn --work "$work" --machine "$machine" "$@"

@@ -4,6 +4,7 @@
 //! work is split.
 
 use pulp::{Simd, WithSimd, bytemuck};
+use std::ops::Range;
 
 /// The rows that are multiplied, in pieces along the rows of the kernel.
 pub(super) trait Rows {
@@ -26,11 +27,19 @@ impl Rows for Whole<'_> {
 }
 
 /// Hidden states `[block][row][lane]`.
+#[derive(Clone, Copy)]
 pub(super) struct Blocks<'a> {
     pub values: &'a [f32],
     pub rows: usize,
     pub lanes: usize,
     pub units: usize,
+}
+
+impl Blocks<'_> {
+    /// The states of these units, whose first one starts a block.
+    pub fn part(self, units: Range<usize>) -> Self {
+        Blocks { values: &self.values[units.start * self.rows..], units: units.len(), ..self }
+    }
 }
 
 impl Rows for Blocks<'_> {
@@ -45,28 +54,21 @@ impl Rows for Blocks<'_> {
     }
 }
 
-/// `sums[row] = start + rows[row] · panel`, for all rows.
+/// `sums[row] += rows[row] · panel`, for all rows.
 #[inline(always)]
 pub(super) fn multiply<S: Simd, R: Rows, const V: usize>(
     simd: S,
     rows: &R,
     panel: &[[S::f32s; V]],
-    start: [S::f32s; V],
     sums: &mut [[S::f32s; V]],
 ) {
-    simd.vectorize(Multiply::<R, V> {
-        rows,
-        panel: bytemuck::cast_slice(panel),
-        start: bytemuck::cast_slice(&start),
-        sums: bytemuck::cast_slice_mut(sums),
-    });
+    simd.vectorize(Multiply::<R, V> { rows, panel: bytemuck::cast_slice(panel), sums: bytemuck::cast_slice_mut(sums) });
 }
 
 /// A function of its own for each instruction set, rather than a copy wherever there is a product.
 struct Multiply<'a, R, const V: usize> {
     rows: &'a R,
     panel: &'a [f32],
-    start: &'a [f32],
     sums: &'a mut [f32],
 }
 
@@ -77,7 +79,6 @@ impl<R: Rows, const V: usize> WithSimd for Multiply<'_, R, V> {
     fn with_simd<S: Simd>(self, simd: S) {
         let rows = self.rows;
         let panel: &[[S::f32s; V]] = S::as_simd_f32s(self.panel).0.as_chunks().0;
-        let start: [S::f32s; V] = std::array::from_fn(|vector| S::as_simd_f32s(self.start).0[vector]);
         let sums: &mut [[S::f32s; V]] = S::as_mut_simd_f32s(self.sums).0.as_chunks_mut().0;
         let tiles = sums.len().div_ceil(tile_rows::<S>(V));
         let mut first = 0;
@@ -86,14 +87,14 @@ impl<R: Rows, const V: usize> WithSimd for Multiply<'_, R, V> {
             let next = first + sums.len() / tiles + usize::from(tile < sums.len() % tiles);
             let sums = &mut sums[first..next];
             match sums.len() {
-                1 => multiply_tile::<S, R, V, 1>(simd, rows, first, panel, start, sums),
-                2 => multiply_tile::<S, R, V, 2>(simd, rows, first, panel, start, sums),
-                3 => multiply_tile::<S, R, V, 3>(simd, rows, first, panel, start, sums),
-                4 => multiply_tile::<S, R, V, 4>(simd, rows, first, panel, start, sums),
-                5 => multiply_tile::<S, R, V, 5>(simd, rows, first, panel, start, sums),
-                6 => multiply_tile::<S, R, V, 6>(simd, rows, first, panel, start, sums),
-                7 => multiply_tile::<S, R, V, 7>(simd, rows, first, panel, start, sums),
-                _ => multiply_tile::<S, R, V, 8>(simd, rows, first, panel, start, sums),
+                1 => multiply_tile::<S, R, V, 1>(simd, rows, first, panel, sums),
+                2 => multiply_tile::<S, R, V, 2>(simd, rows, first, panel, sums),
+                3 => multiply_tile::<S, R, V, 3>(simd, rows, first, panel, sums),
+                4 => multiply_tile::<S, R, V, 4>(simd, rows, first, panel, sums),
+                5 => multiply_tile::<S, R, V, 5>(simd, rows, first, panel, sums),
+                6 => multiply_tile::<S, R, V, 6>(simd, rows, first, panel, sums),
+                7 => multiply_tile::<S, R, V, 7>(simd, rows, first, panel, sums),
+                _ => multiply_tile::<S, R, V, 8>(simd, rows, first, panel, sums),
             }
             first = next;
         }
@@ -112,13 +113,13 @@ fn multiply_tile<S: Simd, R: Rows, const V: usize, const M: usize>(
     rows: &R,
     first: usize,
     panel: &[[S::f32s; V]],
-    start: [S::f32s; V],
     sums: &mut [[S::f32s; V]],
 ) {
     if M > tile_rows::<S>(V) {
         return;
     }
-    let mut tile = [start; M];
+    let Some(sums) = sums.first_chunk_mut::<M>() else { return };
+    let mut tile = *sums;
     let mut panel = panel;
     for piece in 0..rows.pieces() {
         let (weights, rest) = panel.split_at(rows.piece(piece, first).len());
@@ -153,5 +154,5 @@ fn multiply_tile<S: Simd, R: Rows, const V: usize, const M: usize>(
             }
         }
     }
-    sums.copy_from_slice(&tile);
+    *sums = tile;
 }

@@ -48,16 +48,17 @@ struct Engine {
 }
 
 impl CpuSession {
-    pub fn new(model: &Model, threads: Threads) -> Result<CpuSession> {
-        CpuSession::with_arch(model, threads, Arch::new())
+    /// With `half_weights` recurrent kernels are kept in 16 bits.
+    pub fn new(model: &Model, threads: Threads, half_weights: bool) -> Result<CpuSession> {
+        CpuSession::with_arch(model, threads, half_weights, Arch::new())
     }
 
-    fn with_arch(model: &Model, threads: Threads, arch: Arch) -> Result<CpuSession> {
+    fn with_arch(model: &Model, threads: Threads, half_weights: bool, arch: Arch) -> Result<CpuSession> {
         model.check_weights()?;
         let lanes = arch.dispatch(Lanes);
         let pack = |layer: &Recurrent| {
             let weights = layer.weights().ok_or_else(|| Error::MissingWeights { layer: layer.name().to_string() })?;
-            Ok(Packed::new(layer, weights, lanes))
+            Ok(Packed::new(layer, weights, lanes, half_weights))
         };
         let layers = model
             .layers

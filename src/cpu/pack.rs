@@ -5,6 +5,7 @@
 //! `[row of the kernel][vector][lane]`.
 
 use crate::layer::{Cell, Recurrent, Weights};
+use pulp::{Simd, WithSimd};
 
 /// Kernel, recurrent kernel and bias of some gates.
 #[derive(Debug)]
@@ -16,10 +17,96 @@ pub(super) struct Matrix {
     pub panels: usize,
     /// `[panel][feature][vector][lane]`
     pub kernel: Vec<f32>,
-    /// `[panel][unit][vector][lane]`
-    pub recurrent_kernel: Vec<f32>,
+    pub recurrent_kernel: RecurrentKernel,
     /// `[panel][vector][lane]`
     pub bias: Vec<f32>,
+}
+
+/// The weights that every timestep reads.
+#[derive(Debug)]
+pub(super) enum RecurrentKernel {
+    /// `[panel][unit][vector][lane]`
+    Single(Vec<f32>),
+    Half(Half),
+}
+
+/// Weights in 16 bits, two units in a word, the first one in its lower half: a sign, 5 bits of exponent and 10 of mantissa,
+/// as a binary16 whose exponents end with the largest weight's. So there are no subnormal numbers, which are slow to decode;
+/// what is smaller than 2⁻³⁰ of the largest weight, zero too, becomes that.
+#[derive(Debug)]
+pub(super) struct Half {
+    /// `[panel][pair of units][vector][lane]`
+    pub pairs: Vec<u32>,
+    /// What is added to the bits of exponent and mantissa, moved to their place in an f32.
+    pub bias: u32,
+}
+
+impl RecurrentKernel {
+    /// Its bytes.
+    pub fn bytes(&self) -> usize {
+        match self {
+            RecurrentKernel::Single(kernel) => size_of_val(&kernel[..]),
+            RecurrentKernel::Half(half) => size_of_val(&half.pairs[..]),
+        }
+    }
+}
+
+impl Half {
+    /// `kernel` is `[panel][unit][row of a panel]`.
+    fn new(kernel: &[f32], units: usize, row: usize) -> Half {
+        let rounded = |weight: f32| (weight.abs().to_bits() + ROUNDING).min(f32::MAX.to_bits());
+        let largest = kernel.iter().fold(f32::MIN_POSITIVE, |largest, weight| largest.max(weight.abs()));
+        // The exponent of the largest weight once it is rounded becomes 31.
+        let bias = (rounded(largest) >> 23 << 23).saturating_sub(31 << 23);
+        let encode = |weight: f32| {
+            let size = rounded(weight).saturating_sub(bias) >> 13;
+            size | (weight.to_bits() >> 31 << 15)
+        };
+        let mut pairs = Vec::with_capacity(kernel.len().div_ceil(2));
+        for panel in kernel.chunks(units * row) {
+            for pair in panel.chunks(2 * row) {
+                let second = |index: usize| pair.get(row + index).map_or(0, |&weight| encode(weight));
+                pairs.extend((0..row).map(|index| encode(pair[index]) | (second(index) << 16)));
+            }
+        }
+        Half { pairs, bias }
+    }
+}
+
+/// Half of the last bit that stays.
+const ROUNDING: u32 = 1 << 12;
+
+/// Decodes rows of a panel in pairs, each row `[vector][lane]`.
+pub(super) struct Decode<'a> {
+    pub pairs: &'a [u32],
+    pub bias: u32,
+    /// Vectors of a row.
+    pub vectors: usize,
+    pub rows: &'a mut [f32],
+}
+
+impl WithSimd for Decode<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let splat = |value| simd.splat_u32s(value);
+        let (sign, size, bias) = (splat(1 << 31), splat(0x7fff << 13), splat(self.bias));
+        let float = |signed, sized| {
+            let sized = simd.add_u32s(simd.and_u32s(sized, size), bias);
+            simd.transmute_f32s_u32s(simd.or_u32s(simd.and_u32s(signed, sign), sized))
+        };
+        let pairs = S::as_simd_u32s(self.pairs).0.chunks_exact(self.vectors);
+        let rows = S::as_mut_simd_f32s(self.rows).0.chunks_exact_mut(2 * self.vectors);
+        for (pairs, rows) in pairs.zip(rows) {
+            let (first, second) = rows.split_at_mut(self.vectors);
+            for ((&pair, first), second) in pairs.iter().zip(first).zip(second) {
+                let low = simd.wrapping_dyn_shl_u32s(pair, splat(16));
+                *first = float(low, simd.wrapping_dyn_shl_u32s(pair, splat(13)));
+                *second = float(pair, simd.wrapping_dyn_shr_u32s(pair, splat(3)));
+            }
+        }
+    }
 }
 
 /// A direction's weights.
@@ -35,7 +122,7 @@ pub(super) struct Packed {
 }
 
 impl Packed {
-    pub fn new(layer: &Recurrent, weights: &Weights, lanes: usize) -> Packed {
+    pub fn new(layer: &Recurrent, weights: &Weights, lanes: usize, half: bool) -> Packed {
         let units = layer.units();
         let gates: &[(&[usize], usize)] = match layer.cell() {
             Cell::Lstm => &[(&[0, 1, 2, 3], 1)],
@@ -55,12 +142,16 @@ impl Packed {
         let bias = if reset_after { bias } else { weights.bias.to_vec() };
         let matrices = gates.iter().map(|(gates, blocks)| {
             let columns = Columns { gates, blocks: *blocks, lanes, units };
+            let recurrent_kernel = columns.pack(units, |row, column| weights.recurrent_kernel[[row, column]]);
             Matrix {
                 vectors: gates.len() * blocks,
                 blocks: *blocks,
                 panels: columns.panels(),
                 kernel: columns.pack(weights.kernel.nrows(), |row, column| weights.kernel[[row, column]]),
-                recurrent_kernel: columns.pack(units, |row, column| weights.recurrent_kernel[[row, column]]),
+                recurrent_kernel: match half {
+                    true => RecurrentKernel::Half(Half::new(&recurrent_kernel, units, columns.panel())),
+                    false => RecurrentKernel::Single(recurrent_kernel),
+                },
                 bias: columns.pack(1, |_, column| bias[column]),
             }
         });
@@ -93,10 +184,14 @@ impl Columns<'_> {
         self.units.div_ceil(self.blocks * self.lanes)
     }
 
+    /// Columns of a panel.
+    fn panel(&self) -> usize {
+        self.blocks * self.gates.len() * self.lanes
+    }
+
     /// `[panel][row][vector][lane]`; zeros past the last unit.
     fn pack(&self, rows: usize, value: impl Fn(usize, usize) -> f32) -> Vec<f32> {
-        let panel = self.blocks * self.gates.len() * self.lanes;
-        let mut packed = Vec::with_capacity(self.panels() * rows * panel);
+        let mut packed = Vec::with_capacity(self.panels() * rows * self.panel());
         for first in (0..self.panels()).map(|p| p * self.blocks * self.lanes) {
             for row in 0..rows {
                 for block in 0..self.blocks {

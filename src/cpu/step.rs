@@ -2,9 +2,9 @@
 
 use super::activation::activate_vectors;
 use super::matmul::{Blocks, Whole, multiply};
-use super::pack::Matrix;
+use super::pack::{Decode, Half, Matrix, RecurrentKernel};
 use crate::layer::Activation;
-use pulp::{Simd, WithSimd};
+use pulp::{Simd, WithSimd, bytemuck};
 use std::ops::Range;
 
 /// A recurrent kernel that is a little larger than the second-level cache is read there and back: what is left of it there
@@ -41,7 +41,8 @@ impl Project<'_> {
         let projection = vectors_mut::<S, V>(self.projection);
         for (panel, sums) in self.panels.zip(projection.chunks_exact_mut(self.rows.len())) {
             let weights = &kernel[panel * features..][..features];
-            multiply(simd, &Whole(self.rows), weights, bias[panel], sums);
+            sums.fill(bias[panel]);
+            multiply(simd, &Whole(self.rows), weights, sums);
         }
     }
 }
@@ -66,21 +67,48 @@ impl<F: Finish<V>, const V: usize> WithSimd for Step<'_, F, V> {
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
         let Step { matrix, panels, read, projection, step, sums, mut finish } = self;
-        let kernel = vectors::<S, V>(&matrix.recurrent_kernel);
         let projection = vectors::<S, V>(projection);
         let (first, a_panel) = (panels.start, projection.len() / panels.len());
         let sums = &mut vectors_mut::<S, V>(sums)[..read.rows];
-        let there_and_back = THERE_AND_BACK_BYTES.contains(&size_of_val(&matrix.recurrent_kernel[..]));
+        let there_and_back = THERE_AND_BACK_BYTES.contains(&matrix.recurrent_kernel.bytes());
         for index in 0..panels.len() {
             let back = there_and_back && step % 2 == 1;
             let panel = if back { panels.end - 1 - index } else { panels.start + index };
-            let weights = &kernel[panel * read.units..][..read.units];
-            multiply(simd, &read, weights, [simd.splat_f32s(0.0); V], sums);
+            sums.fill([simd.splat_f32s(0.0); V]);
+            match &matrix.recurrent_kernel {
+                RecurrentKernel::Single(kernel) => {
+                    let weights = &vectors::<S, V>(kernel)[panel * read.units..][..read.units];
+                    multiply(simd, &read, weights, sums);
+                }
+                RecurrentKernel::Half(half) => multiply_half(simd, &read, half, panel, sums),
+            }
             let projected = &projection[(panel - first) * a_panel + step * read.rows..][..read.rows];
             let place =
                 Place { rows: read.rows, block: panel * matrix.blocks, part_block: (panel - first) * matrix.blocks };
             finish.finish(simd, place, projected, sums);
         }
+    }
+}
+
+/// [`multiply`] with a panel of weights in 16 bits, decoded a part at a time, which the first-level cache holds.
+#[inline(always)]
+fn multiply_half<S: Simd, const V: usize>(
+    simd: S,
+    read: &Blocks,
+    half: &Half,
+    panel: usize,
+    sums: &mut [[S::f32s; V]],
+) {
+    // Whole blocks of units, and pairs.
+    const PART: usize = 64;
+    let mut decoded = [[simd.splat_f32s(0.0); V]; PART];
+    let pairs = read.units.div_ceil(2);
+    let pairs = &half.pairs[panel * pairs * V * S::F32_LANES..][..pairs * V * S::F32_LANES];
+    for (part, pairs) in pairs.chunks(PART / 2 * V * S::F32_LANES).enumerate() {
+        let rows = bytemuck::cast_slice_mut(&mut decoded);
+        simd.vectorize(Decode { pairs, bias: half.bias, vectors: V, rows });
+        let units = part * PART..read.units.min((part + 1) * PART);
+        multiply(simd, &read.part(units.clone()), &decoded[..units.len()], sums);
     }
 }
 

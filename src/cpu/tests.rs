@@ -134,7 +134,7 @@ impl Case {
 }
 
 fn session(model: &Model, arch: Arch, threads: usize) -> CpuSession {
-    CpuSession::with_arch(model, Threads::new(threads).open().unwrap(), arch).unwrap()
+    CpuSession::with_arch(model, Threads::new(threads).open().unwrap(), false, arch).unwrap()
 }
 
 proptest! {
@@ -220,6 +220,46 @@ fn the_batch_changes_no_bit() {
             let alone = session.run(&model, &model.bind(Inputs::new(one)).unwrap()).unwrap();
             for (all, alone) in all.list().iter().zip(alone.list()) {
                 assert_eq!(all.array.index_axis(Axis(0), row), alone.array.index_axis(Axis(0), 0), "row {row}");
+            }
+        }
+    }
+}
+
+/// As if the recurrent kernel's weights were rounded to 11 bits.
+#[test]
+fn half_weights_are_rounded_to_eleven_bits() {
+    let case = Case {
+        cell: 0,
+        directions: 2,
+        merge_mode: MergeMode::Concat,
+        batch: 3,
+        timesteps: 6,
+        features: 5,
+        units: 131,
+        return_sequences: true,
+        go_backwards: false,
+        zero_output_for_mask: false,
+        masked: true,
+        activation: Activation::Tanh,
+        recurrent_activation: Activation::Sigmoid,
+    };
+    for (cell, units) in [(0, 131), (1, 130), (2, 65), (3, 1), (0, 64)] {
+        let case = Case { cell, units, ..case.clone() };
+        let mut model = case.model();
+        let exact = model.clone();
+        let name = model.layer_names()[0].clone();
+        let mut weights = model.weights(&name).unwrap();
+        for kernel in weights.iter_mut().skip(1).step_by(3) {
+            kernel.mapv_inplace(|weight| f32::from_bits((weight.to_bits() + (1 << 12)) >> 13 << 13));
+        }
+        model.set_weights(&name, weights).unwrap();
+        let rounded = case.exact(&model);
+        for arch in each_arch() {
+            let mut session = CpuSession::with_arch(&exact, Threads::new(1).open().unwrap(), true, arch).unwrap();
+            for (found, rounded) in case.run(&exact, &mut session).iter().zip(&rounded) {
+                for (&found, &rounded) in found.iter().zip(rounded) {
+                    assert!((f64::from(found) - rounded).abs() < 3e-6, "{arch:?} {case:?}: {found}, not {rounded}");
+                }
             }
         }
     }

@@ -48,7 +48,7 @@ struct DeviceArgs {
     /// So does the environment variable BIRNN_ALLOW_SOFTWARE=1.
     #[arg(long)]
     allow_software: bool,
-    /// Store recurrent layers' kernels on the GPU as 16-bit floats: less to read, rounded to 11 bits.
+    /// Store recurrent layers' kernels as 16-bit floats: less to read, rounded to 11 bits.
     #[arg(long)]
     half_weights: bool,
     /// Threads of the CPU path; 0: as many as cores, or RAYON_NUM_THREADS. They change no bit of the result.
