@@ -6,7 +6,7 @@
 
 use crate::layer::Activation;
 use crate::reference;
-use pulp::{Simd, WithSimd, bytemuck};
+use pulp::{Simd, WithSimd};
 
 /// An activation of some of the vectors of each row. NaN stays NaN.
 #[inline(always)]

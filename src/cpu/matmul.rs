@@ -3,7 +3,7 @@
 //! Every sum runs over the rows of the kernel in order, whatever the tile: results don't depend on the batch or on how
 //! work is split.
 
-use pulp::{Simd, WithSimd, bytemuck};
+use pulp::{Simd, WithSimd};
 use std::ops::Range;
 
 /// The rows that are multiplied, in pieces along the rows of the kernel.

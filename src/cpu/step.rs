@@ -4,7 +4,7 @@ use super::activation::activate_vectors;
 use super::matmul::{Blocks, Whole, multiply};
 use super::pack::{Decode, Half, Matrix, RecurrentKernel};
 use crate::layer::Activation;
-use pulp::{Simd, WithSimd, bytemuck};
+use pulp::{Simd, WithSimd};
 use std::ops::Range;
 
 /// A recurrent kernel that is a little larger than the second-level cache is read there and back: what is left of it there
