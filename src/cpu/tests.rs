@@ -264,3 +264,46 @@ fn half_weights_are_rounded_to_eleven_bits() {
         }
     }
 }
+
+/// What is not finite, and numbers too small to be normal, come out as by the formulas.
+#[test]
+fn extreme_inputs_pass_as_in_the_formulas() {
+    let case = Case {
+        cell: 0,
+        directions: 2,
+        merge_mode: MergeMode::Concat,
+        batch: 9,
+        timesteps: 4,
+        features: 3,
+        units: 19,
+        return_sequences: true,
+        go_backwards: false,
+        zero_output_for_mask: false,
+        masked: false,
+        activation: Activation::Tanh,
+        recurrent_activation: Activation::Sigmoid,
+    };
+    let extremes = [f32::NAN, f32::INFINITY, f32::NEG_INFINITY, 1e-42, -1e-45, 1e30, -1e30, f32::MIN_POSITIVE];
+    for (cell, activation) in
+        [(0, Activation::Tanh), (1, Activation::Tanh), (2, Activation::Relu), (3, Activation::Relu)]
+    {
+        let case = Case { cell, activation, ..case.clone() };
+        let model = case.model();
+        let mut x = case.input();
+        for (row, value) in extremes.into_iter().enumerate() {
+            x[[row, 1, row % 3]] = value;
+        }
+        let plain = reference::run(&model, x.view()).unwrap();
+        for arch in each_arch() {
+            let mut session = session(&model, arch, 1);
+            let found = session.run(&model, &model.bind(Inputs::new(x.view())).unwrap()).unwrap();
+            for (found, plain) in found.list().iter().zip(plain.list()) {
+                for (&found, &plain) in found.array.iter().zip(&plain.array) {
+                    let near = (found - plain).abs() <= 4e-6 * plain.abs().max(1.0);
+                    let alike = near || found == plain || found.is_nan() && plain.is_nan();
+                    assert!(alike, "{arch:?} cell {cell}: {found}, not {plain}");
+                }
+            }
+        }
+    }
+}
