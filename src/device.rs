@@ -99,6 +99,8 @@ pub struct DeviceOptions {
     #[cfg_attr(not(feature = "gpu"), allow(dead_code))]
     pub(crate) memory_budget: u64,
     pub(crate) half_weights: bool,
+    #[cfg(feature = "gpu")]
+    pub(crate) plan_for: Option<crate::PlanAdapter>,
     #[cfg_attr(not(feature = "gpu"), allow(dead_code))]
     pub(crate) gpu_time: bool,
     threads: Threads,
@@ -129,6 +131,8 @@ impl DeviceOptions {
             max_buffer_bytes: u64::MAX,
             memory_budget: 1 << 30,
             half_weights: false,
+            #[cfg(feature = "gpu")]
+            plan_for: None,
             gpu_time: false,
             threads: Threads::default(),
         }
@@ -224,6 +228,14 @@ impl DeviceOptions {
     /// The pool of threads that the CPU path computes on, which others can share.
     pub fn thread_pool(mut self, pool: Arc<rayon::ThreadPool>) -> DeviceOptions {
         self.threads = Threads::Pool(pool);
+        self
+    }
+
+    /// Chooses kernels as for such an adapter, whatever kind it is (default: what it is): to compare, and to test the
+    /// kernels of one kind on another. A software adapter's kernels need subgroups of one size.
+    #[cfg(feature = "gpu")]
+    pub fn plan_for(mut self, adapter: crate::PlanAdapter) -> DeviceOptions {
+        self.plan_for = Some(adapter);
         self
     }
 

@@ -5,7 +5,9 @@
 mod device;
 
 use birnn::layer::Recurrent;
-use birnn::{Activation, Bidirectional, Device, Gru, Initializer, Inputs, Layer, Lstm, MergeMode, Model, SimpleRnn};
+use birnn::{
+    Activation, Bidirectional, Device, Gru, Initializer, Inputs, Layer, Lstm, MergeMode, Model, PlanAdapter, SimpleRnn,
+};
 use ndarray::{Array2, Array3, ArrayD, s};
 use proptest::prelude::*;
 use proptest::test_runner::Config;
@@ -69,12 +71,12 @@ fn activations() -> impl Strategy<Value = (Activation, Activation)> {
     (prop::sample::select(any), prop::sample::select(bounded))
 }
 
-fn cases() -> impl Strategy<Value = Case> {
+fn cases(units: impl Strategy<Value = usize> + 'static) -> impl Strategy<Value = Case> {
     let merge = prop::option::weighted(
         0.7,
         prop::sample::select(vec![MergeMode::Concat, MergeMode::Sum, MergeMode::Mul, MergeMode::Ave, MergeMode::None]),
     );
-    let shape = (size(130), size(40), size(20), size(33));
+    let shape = (units, size(40), size(20), size(33));
     (
         0u8..4,
         shape,
@@ -216,10 +218,14 @@ fn check(device: &Device, case: &Case) -> Result<(), TestCaseError> {
 }
 
 fn run(device: &Device, cases_wanted: u32, whole_batch: bool) {
+    run_with(device, size(130), cases_wanted, whole_batch);
+}
+
+fn run_with(device: &Device, units: impl Strategy<Value = usize> + 'static, cases_wanted: u32, whole_batch: bool) {
     let mut runner = device::runner(Config { cases: cases_wanted, failure_persistence: None, ..Config::default() });
     // A stateful layer needs the whole batch at a time.
     let case = move |case: Case| Case { stateful: case.stateful && whole_batch, ..case };
-    runner.run(&cases().prop_map(case), |case| check(device, &case)).unwrap_or_else(|e| panic!("{e}"));
+    runner.run(&cases(units).prop_map(case), |case| check(device, &case)).unwrap_or_else(|e| panic!("{e}"));
 }
 
 #[test]
@@ -254,6 +260,47 @@ fn a_sequence_in_pieces_is_the_whole() {
     assert!(session.run(x.slice(s![..2, .., ..])).is_err(), "another batch than the states have");
     session.reset_states();
     assert_eq!(session.run(x.slice(s![..2, .., ..])).unwrap().output().shape(), [2, 40, 5]);
+}
+
+/// Units for which a software adapter runs a dispatch a step: above what a sequence kernel holds, on both sides of its
+/// workgroups of 64 and its subgroups of 8; and rows on both sides of tiles of 4, 8 and 16.
+#[test]
+fn random_layers_of_many_units_match_the_reference() {
+    let Some(gpu) = gpu() else { return };
+    run_with(gpu, prop::sample::select(vec![257, 258, 263, 264, 265, 319, 320, 321]), 25, true);
+}
+
+/// The kernels that GPUs run, on this adapter: sequences that stream their weights, sums that are split, tiles of rows.
+#[test]
+fn random_layers_on_the_kernels_of_gpus_match_the_reference() {
+    for adapter in [PlanAdapter::Gpu, PlanAdapter::DownlevelGpu] {
+        let Some(gpu) = device::open(device::options().plan_for(adapter)) else { return };
+        // An LSTM of 90 units is the largest that streams its weights, a GRU of 104, a SimpleRNN of 181.
+        let edges =
+            prop::sample::select(vec![1, 3, 4, 5, 31, 32, 33, 63, 64, 65, 89, 90, 91, 92, 104, 105, 128, 180, 182]);
+        run_with(&gpu, edges, 40, true);
+    }
+}
+
+/// Batches above every tile, and units whose sums aren't split any more.
+#[test]
+fn large_batches_on_the_kernels_of_gpus_match_the_reference() {
+    let Some(gpu) = device::open(device::options().plan_for(PlanAdapter::Gpu)) else { return };
+    for (batch, units) in [(1, 300), (33, 129), (70, 200), (131, 257)] {
+        let layers: [Layer; 3] = [
+            Bidirectional::new(Lstm::new(units).return_sequences(true)).into(),
+            Bidirectional::new(Gru::new(units).return_sequences(true).reset_after(false)).into(),
+            Bidirectional::new(Gru::new(units).return_state(true)).into(),
+        ];
+        let model = Model::sequential(7, layers).and_then(|m| m.initialize(3)).unwrap();
+        let x: Array3<f32> = random(&[batch, 3, 7], &mut ChaCha12Rng::seed_from_u64(8)).into_dimensionality().unwrap();
+        let found = gpu.compile(&model).unwrap().run(x.view()).unwrap();
+        let exact = birnn::reference::run(&model, x.mapv(f64::from).view()).unwrap();
+        for (found, exact) in found.list().iter().zip(exact.list()) {
+            let error = error(&found.array, &exact.array);
+            assert!(error <= TOLERANCE, "{batch} rows, {units} units: {error:e}");
+        }
+    }
 }
 
 /// The same with buffers so small that time and batch are cut into many pieces.

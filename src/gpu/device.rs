@@ -1,7 +1,7 @@
 //! Adapters and the device: which one is chosen, its limits, and how its errors become ours.
 
 use super::kernels::Pipelines;
-use super::plan::{Limits, PARAMETERS};
+use super::plan::{Limits, PARAMETERS, PlanAdapter};
 use crate::device::{AdapterReport, DeviceInfo, DeviceKind, DeviceOptions};
 use crate::error::{Error, Result};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
@@ -150,10 +150,17 @@ impl GpuDevice {
         }
         let timestamps = options.gpu_time && adapter.features().contains(wgpu::Features::TIMESTAMP_QUERY);
         let subgroup = fixed_subgroup(adapter);
+        let limits = match options.plan_for {
+            Some(PlanAdapter::DownlevelGpu) => wgpu::Limits::downlevel_defaults().or_worse_values_from(&limits),
+            _ => limits,
+        };
         let mut features = wgpu::Features::empty();
         features.set(wgpu::Features::TIMESTAMP_QUERY, timestamps);
         features.set(wgpu::Features::SUBGROUP, subgroup.is_some());
-        let software = info.kind == DeviceKind::SoftwareGpu;
+        let software = match options.plan_for {
+            Some(adapter) => adapter == PlanAdapter::Software,
+            None => info.kind == DeviceKind::SoftwareGpu,
+        };
         let descriptor = wgpu::DeviceDescriptor {
             label: Some("birnn"),
             required_features: features,
