@@ -4,8 +4,8 @@ use std::path::PathBuf;
 ///
 /// Nothing in this crate panics on what a user, a file or a driver does: every
 /// fallible function returns this type. After an error a [`Session`](crate::Session)
-/// can be used again, except after [`Error::DeviceLost`], where a new
-/// [`Device`](crate::Device) has to be opened and the model compiled again.
+/// can be used again; after [`Error::DeviceLost`] it has to be built again on a new [`Device`](crate::Device),
+/// [`Session::rebuild`](crate::Session::rebuild), unless [`Session::recover_with`](crate::Session::recover_with) does so.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {

@@ -11,6 +11,7 @@ mod gpu;
 mod import;
 pub mod layer;
 mod model;
+mod recovery;
 pub mod reference;
 mod session;
 

@@ -4,6 +4,7 @@ use crate::cpu::CpuSession;
 use crate::device::{Backend, Device, DeviceInfo};
 use crate::error::{Error, Result};
 use crate::model::{Bound, Inputs, Model, Outputs};
+use crate::recovery::Recovery;
 use std::pin::Pin;
 #[cfg(feature = "gpu")]
 use std::sync::Arc;
@@ -38,6 +39,7 @@ pub struct Session {
     /// The batch whose states stateful layers hold.
     carried_batch: Option<usize>,
     runner: Runner,
+    pub(crate) recovery: Recovery,
 }
 
 #[derive(Debug)]
@@ -56,7 +58,8 @@ impl Session {
             #[cfg(feature = "gpu")]
             Backend::Gpu(gpu) => Runner::Gpu(Box::new(crate::gpu::GpuSession::new(&model, gpu.clone())?)),
         };
-        Ok(Session { model, info: device.info().clone(), carried_batch: None, runner })
+        let info = device.info().clone();
+        Ok(Session { model, info, carried_batch: None, runner, recovery: Recovery::default() })
     }
 
     /// Runs the model and waits for the result.
@@ -65,10 +68,21 @@ impl Session {
     /// not finite pass through, as in Keras.
     ///
     /// # Errors
-    /// Where the inputs don't fit the model, the GPU is lost or memory runs out. Except after
-    /// [`Error::DeviceLost`](crate::Error::DeviceLost) the session can be used again.
+    /// Where the inputs don't fit the model, the GPU is lost or memory runs out. After
+    /// [`Error::DeviceLost`](crate::Error::DeviceLost) the session has to be built again, [`Session::rebuild`], unless
+    /// [`Session::recover_with`] does it; after any other error it can be used again as it is.
     pub fn run<'a>(&mut self, inputs: impl Into<Inputs<'a, f32>>) -> Result<Outputs> {
-        self.submit(inputs)?.wait()
+        let inputs = inputs.into();
+        let (again, had_states) = (self.recovery.keeps(&inputs), self.recovery.has_states);
+        let mut result = self.submit(inputs).and_then(Pending::wait);
+        for inputs in again {
+            match result {
+                Err(Error::DeviceLost { reason }) => self.recover(reason, had_states)?,
+                result => return result,
+            }
+            result = self.submit(inputs).and_then(Pending::wait);
+        }
+        result
     }
 
     /// Sends the inputs to the GPU and returns, with the promise of the outputs, while it computes.
@@ -109,6 +123,7 @@ impl Session {
                 Work::Gpu(pollster::block_on(session.submit(&self.model, &bound, crate::gpu::Wait::Blocking))?)
             }
         };
+        self.recovery.has_states |= self.model.is_stateful();
         Ok(Pending { work, timesteps })
     }
 
@@ -136,12 +151,27 @@ impl Session {
     /// # Ok::<(), birnn::Error>(())
     /// ```
     pub async fn run_async<'a>(&mut self, inputs: impl Into<Inputs<'a, f32>>) -> Result<Outputs> {
-        let (bound, timesteps) = self.bind(inputs.into())?;
+        let inputs = inputs.into();
+        let (again, had_states) = (self.recovery.keeps(&inputs), self.recovery.has_states);
+        let mut result = self.run_once(inputs).await;
+        for inputs in again {
+            match result {
+                Err(Error::DeviceLost { reason }) => self.recover(reason, had_states)?,
+                result => return result,
+            }
+            result = self.run_once(inputs).await;
+        }
+        result
+    }
+
+    async fn run_once(&mut self, inputs: Inputs<'_, f32>) -> Result<Outputs> {
+        let (bound, timesteps) = self.bind(inputs)?;
         let work = match &mut self.runner {
             Runner::Cpu(session) => Work::Done(session.run(&self.model, &bound)?),
             #[cfg(feature = "gpu")]
             Runner::Gpu(session) => Work::Gpu(session.submit(&self.model, &bound, crate::gpu::Wait::Async).await?),
         };
+        self.recovery.has_states |= self.model.is_stateful();
         Pending { work, timesteps }.await
     }
 
@@ -163,6 +193,7 @@ impl Session {
     /// ```
     pub fn reset_states(&mut self) {
         self.carried_batch = None;
+        self.recovery.has_states = false;
         match &mut self.runner {
             Runner::Cpu(session) => session.reset_states(),
             #[cfg(feature = "gpu")]

@@ -1,4 +1,5 @@
 //! The program `birnn`: run Keras models, list adapters, and the notebook's four programs.
+#![deny(unsafe_code)]
 
 mod demo;
 mod devices;
