@@ -48,6 +48,15 @@ impl Choice {
     }
 }
 
+/// The arrays that a cell keeps in the states beside the hidden state.
+pub(super) fn kept(cell: Cell) -> usize {
+    match cell {
+        Cell::Lstm => 1,
+        Cell::Gru { reset_after: false } => 2,
+        _ => 0,
+    }
+}
+
 /// The kernels for so many rows of the batch.
 pub(super) fn choose(group: &Group, rows: usize, limits: &Limits) -> Choice {
     let gates = group.layer.cell().gates();

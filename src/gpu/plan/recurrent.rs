@@ -2,7 +2,7 @@
 //! runs the recurrence of all directions of a group, one a direction moves the chunk's hidden states to their places in
 //! the output.
 
-use super::choice::{Choice, choose};
+use super::choice::{Choice, choose, kept};
 use super::{BufferId, CallShape, Planner, STEP_TABLE, Stage, TensorLayout, WORKGROUP, grid, layout, parameters};
 use crate::error::Result;
 use crate::gpu::kernels::{Constants, Kernel};
@@ -90,15 +90,6 @@ impl GroupCall<'_> {
 
     fn mask_start(&self) -> usize {
         self.cell_start() + kept(self.group.layer.cell()) * self.state()
-    }
-}
-
-/// The arrays that a cell keeps beside the hidden state.
-fn kept(cell: Cell) -> usize {
-    match cell {
-        Cell::Lstm => 1,
-        Cell::Gru { reset_after: false } => 2,
-        _ => 0,
     }
 }
 
