@@ -104,6 +104,10 @@ pub struct DeviceOptions {
     #[cfg_attr(not(feature = "gpu"), allow(dead_code))]
     pub(crate) gpu_time: bool,
     threads: Threads,
+    #[cfg(feature = "autotune")]
+    pub(crate) autotune: bool,
+    #[cfg(feature = "autotune")]
+    pub(crate) autotune_file: Option<std::path::PathBuf>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -126,7 +130,7 @@ impl DeviceOptions {
     pub fn new() -> DeviceOptions {
         DeviceOptions {
             wanted: Wanted::Best,
-            allow_software: environment_allows_software(),
+            allow_software: environment_says("BIRNN_ALLOW_SOFTWARE"),
             default_limits: false,
             max_buffer_bytes: u64::MAX,
             memory_budget: 1 << 30,
@@ -135,6 +139,10 @@ impl DeviceOptions {
             plan_for: None,
             gpu_time: false,
             threads: Threads::default(),
+            #[cfg(feature = "autotune")]
+            autotune: environment_says("BIRNN_AUTOTUNE"),
+            #[cfg(feature = "autotune")]
+            autotune_file: std::env::var_os("BIRNN_AUTOTUNE_FILE").filter(|path| !path.is_empty()).map(Into::into),
         }
     }
 
@@ -197,6 +205,26 @@ impl DeviceOptions {
     /// [`Session::gpu_time`].
     pub fn gpu_time(mut self, yes: bool) -> DeviceOptions {
         self.gpu_time = yes;
+        self
+    }
+
+    /// On the first call with a kind of recurrent layer and a size of the batch that are new to the adapter, time a few
+    /// ways of running it, and go on with the fastest (default: no, or where the environment variable
+    /// `BIRNN_AUTOTUNE` is `1`). That first call takes a few times as long.
+    ///
+    /// What was found is kept in a file, [`autotune_file`](DeviceOptions::autotune_file), for the adapter and the version
+    /// of its driver. All ways give the same results to a few units in the last place.
+    #[cfg(feature = "autotune")]
+    pub fn autotune(mut self, yes: bool) -> DeviceOptions {
+        self.autotune = yes;
+        self
+    }
+
+    /// The file that keeps what [`autotune`](DeviceOptions::autotune) found (default: `birnn/autotune.json` in the user's
+    /// cache folder, or the environment variable `BIRNN_AUTOTUNE_FILE`). A damaged file is replaced.
+    #[cfg(feature = "autotune")]
+    pub fn autotune_file(mut self, path: impl Into<std::path::PathBuf>) -> DeviceOptions {
+        self.autotune_file = Some(path.into());
         self
     }
 
@@ -274,13 +302,14 @@ impl DeviceOptions {
     }
 }
 
-fn environment_allows_software() -> bool {
-    let value = std::env::var("BIRNN_ALLOW_SOFTWARE").unwrap_or_default();
+/// Whether an environment variable is 1.
+fn environment_says(name: &str) -> bool {
+    let value = std::env::var(name).unwrap_or_default();
     match value.to_lowercase().as_str() {
         "1" | "true" | "yes" | "on" => true,
         "" | "0" | "false" | "no" | "off" => false,
         _ => {
-            tracing::warn!(value, "BIRNN_ALLOW_SOFTWARE is neither 1 nor 0: taken for 0");
+            tracing::warn!(value, "{name} is neither 1 nor 0: taken for 0");
             false
         }
     }

@@ -17,6 +17,9 @@ mod session;
 
 pub use device::{AdapterReport, Device, DeviceInfo, DeviceKind, DeviceOptions};
 pub use error::{Error, Result};
+#[cfg(feature = "kernel_list")]
+#[doc(hidden)]
+pub use gpu::{KernelEntry, kernel_list};
 #[cfg(feature = "gpu")]
 pub use gpu::{PlanAdapter, PlanReport, PlannedDispatch};
 #[cfg(feature = "keras")]

@@ -82,4 +82,6 @@ cargo test --locked --all-features --no-fail-fast
 # The other shapes that the crate can be built in.
 cargo test --locked --no-default-features --lib
 cargo test --locked --no-default-features --features keras --lib
+# Registers and scratch memory of the kernels on AMD GPUs, where Mesa's RADV driver is installed.
+cargo test --locked -p isa_report
 say "all tests passed"

@@ -1,7 +1,7 @@
 //! Adapters and the device: which one is chosen, its limits, and how its errors become ours.
 
 use super::kernels::Pipelines;
-use super::plan::{Limits, PARAMETERS, PlanAdapter};
+use super::plan::{Limits, PARAMETERS, PlanAdapter, Tuned};
 use crate::device::{AdapterReport, DeviceInfo, DeviceKind, DeviceOptions};
 use crate::error::{Error, Result};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
@@ -26,6 +26,9 @@ pub(crate) struct GpuDevice {
     pollers: Arc<Mutex<Vec<mpsc::Sender<Poll>>>>,
     /// When work was last seen to be done.
     last_done: Mutex<Option<Instant>>,
+    /// What was found to be the fastest, where that is asked for.
+    #[cfg(feature = "autotune")]
+    autotune: Option<Mutex<super::autotune::Cache>>,
 }
 
 /// What a polling thread is told.
@@ -178,6 +181,8 @@ impl GpuDevice {
         // Errors are caught in scopes; one that slips through must not panic, which is wgpu's default.
         device.on_uncaptured_error(Arc::new(|error: wgpu::Error| tracing::error!(%error, "uncaptured GPU error")));
         Ok(GpuDevice {
+            #[cfg(feature = "autotune")]
+            autotune: options.autotune.then(|| Mutex::new(super::autotune::Cache::of(options, &info))),
             info,
             limits: Limits {
                 software,
@@ -195,6 +200,23 @@ impl GpuDevice {
             pollers: Arc::default(),
             last_done: Mutex::default(),
         })
+    }
+
+    /// The choices that were found to be the fastest.
+    #[cfg(feature = "autotune")]
+    pub(super) fn tuned(&self) -> Tuned {
+        self.autotune.as_ref().map(|cache| lock(cache).tuned().clone()).unwrap_or_default()
+    }
+
+    #[cfg(not(feature = "autotune"))]
+    pub(super) fn tuned(&self) -> Tuned {
+        Tuned::new()
+    }
+
+    /// Where what autotune finds is kept, if it is wanted.
+    #[cfg(feature = "autotune")]
+    pub(super) fn autotune(&self) -> Option<MutexGuard<'_, super::autotune::Cache>> {
+        self.autotune.as_ref().map(lock)
     }
 
     pub(super) fn pipelines(&self) -> MutexGuard<'_, Pipelines> {

@@ -50,6 +50,22 @@ impl Pace {
     }
 }
 
+/// The work of the submit that is being written.
+#[derive(Debug)]
+struct Meter {
+    work: u64,
+    most: u64,
+}
+
+impl Meter {
+    /// Adds a dispatch; `true`: to the next submit, as this one has enough.
+    fn add(&mut self, cost: u64) -> bool {
+        let full = self.work > 0 && self.work + cost > self.most;
+        self.work = if full { cost } else { self.work + cost };
+        full
+    }
+}
+
 /// A stage with what it binds.
 #[derive(Debug)]
 pub(super) struct PreparedStage {
@@ -105,9 +121,7 @@ pub(super) struct Encoding<'a> {
     pass: Option<wgpu::ComputePass<'static>>,
     /// Whether a pass was begun, so that the timer runs.
     begun: bool,
-    /// The work since the last submit, in flops.
-    work: u64,
-    most: u64,
+    meter: Meter,
     counters: &'a mut Counters,
 }
 
@@ -120,8 +134,8 @@ impl<'a> Encoding<'a> {
         counters: &'a mut Counters,
     ) -> Encoding<'a> {
         let encoder = device.device.create_command_encoder(&Default::default());
-        let most = pace.flops();
-        Encoding { device, step_table, timer, encoder, pass: None, begun: false, work: 0, most, counters }
+        let meter = Meter { work: 0, most: pace.flops() };
+        Encoding { device, step_table, timer, encoder, pass: None, begun: false, meter, counters }
     }
 
     /// Copies to do before the first dispatch.
@@ -140,8 +154,9 @@ impl<'a> Encoding<'a> {
         for step in 0..launch.steps.unwrap_or(1) {
             for (index, (stage, prepared)) in launch.stages.iter().zip(stages).enumerate() {
                 let (table, stride) = (self.step_table, self.device.uniform_stride as u32);
-                if self.pass.is_none() {
-                    bound = None;
+                if self.meter.add(prepared.cost) {
+                    self.submit();
+                    bound = None; // a new pass knows nothing of the last
                 }
                 let pass = self.pass();
                 if bound != Some(index) {
@@ -154,7 +169,7 @@ impl<'a> Encoding<'a> {
                 }
                 let [x, y, z] = stage.workgroups;
                 pass.dispatch_workgroups(x, y, z);
-                self.count(prepared.cost);
+                self.counters.dispatches += 1;
             }
         }
     }
@@ -172,16 +187,11 @@ impl<'a> Encoding<'a> {
         })
     }
 
-    fn count(&mut self, cost: u64) {
-        self.counters.dispatches += 1;
-        self.work += cost;
-        if self.work >= self.most {
-            self.pass = None; // which ends it: an encoder with an open pass can't be finished
-            let next = self.device.device.create_command_encoder(&Default::default());
-            self.device.queue.submit([std::mem::replace(&mut self.encoder, next).finish()]);
-            self.counters.submits += 1;
-            self.work = 0;
-        }
+    fn submit(&mut self) {
+        self.pass = None; // which ends it: an encoder with an open pass can't be finished
+        let next = self.device.device.create_command_encoder(&Default::default());
+        self.device.queue.submit([std::mem::replace(&mut self.encoder, next).finish()]);
+        self.counters.submits += 1;
     }
 
     /// Ends the pass, adds what `last` encodes, and submits.
@@ -213,6 +223,15 @@ mod tests {
             pace.learn(Duration::from_millis(20), 4);
         }
         assert_eq!(pace.flops(), SUBMIT_FLOPS * 64);
+    }
+
+    #[test]
+    fn no_submit_has_more_than_the_pace_allows() {
+        let mut meter = Meter { work: 0, most: 100 };
+        let costs = [30, 40, 30, 1, 99, 250, 10, 10];
+        // What is too much for a submit is one of its own; all else fills them up.
+        let cut: Vec<bool> = costs.iter().map(|&cost| meter.add(cost)).collect();
+        assert_eq!(cut, [false, false, false, true, false, true, true, false]);
     }
 
     #[test]

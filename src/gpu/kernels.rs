@@ -117,7 +117,7 @@ macro_rules! wgsl {
 }
 
 impl Kernel {
-    #[cfg(test)]
+    #[cfg(any(test, feature = "kernel_list"))]
     pub const ALL: [Kernel; 25] = [
         Kernel::InputProjection,
         Kernel::LoadState,
@@ -178,7 +178,7 @@ impl Kernel {
     }
 
     /// What it shares with other kernels, and the kernel itself.
-    fn source(self, tiling: Tiling) -> String {
+    pub fn source(self, tiling: Tiling) -> String {
         let parts: &[&str] = match self {
             Kernel::InputProjection => return projection_source(tiling),
             Kernel::LstmStep => return recurrent_source(self, tiling, 4, wgsl!["masked", "lstm_cell", "lstm_step"]),
@@ -262,7 +262,7 @@ impl Kernel {
         )
     }
 
-    fn constants(self, constants: Constants) -> Vec<(&'static str, f64)> {
+    pub fn constants(self, constants: Constants) -> Vec<(&'static str, f64)> {
         let mut list = Vec::new();
         let recurrent = self.steps() || self.is_sequence();
         let tiling = constants.tiling;

@@ -3,9 +3,13 @@
 //! [`session`] uploads the inputs, [`encode`] submits the launches; [`readback`] waits and brings the outputs home, by the
 //! buffers of [`staging`].
 
+#[cfg(feature = "autotune")]
+mod autotune;
 mod device;
 mod encode;
 mod kernels;
+#[cfg(feature = "kernel_list")]
+mod listing;
 mod network;
 mod parameters;
 mod plan;
@@ -16,6 +20,8 @@ mod staging;
 pub use plan::{PlanAdapter, PlanReport, PlannedDispatch};
 
 pub(crate) use device::{GpuDevice, adapters};
+#[cfg(feature = "kernel_list")]
+pub use listing::{KernelEntry, kernel_list};
 pub(crate) use readback::{Flight, Wait};
 pub(crate) use session::GpuSession;
 pub(crate) use staging::IN_FLIGHT;

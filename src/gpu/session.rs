@@ -23,11 +23,11 @@ const PREPARED_SHAPES: usize = 16;
 
 #[derive(Debug)]
 pub(crate) struct GpuSession {
-    device: Arc<GpuDevice>,
-    groups: Vec<Vec<Group>>,
+    pub(super) device: Arc<GpuDevice>,
+    pub(super) groups: Vec<Vec<Group>>,
     /// Weights and scratch. A buffer only ever grows.
     buffers: HashMap<BufferId, wgpu::Buffer>,
-    step_table: wgpu::BindGroup,
+    pub(super) step_table: wgpu::BindGroup,
     prepared: HashMap<CallShape, Arc<Prepared>>,
     /// The rows whose states stateful layers hold from the last call.
     carried: Option<usize>,
@@ -43,10 +43,10 @@ pub(crate) struct GpuSession {
 
 /// A plan with its pipelines, bind groups and parameters.
 #[derive(Debug)]
-struct Prepared {
-    plan: Plan,
+pub(super) struct Prepared {
+    pub plan: Plan,
     /// For each launch of the plan, for each stage.
-    launches: Vec<Vec<PreparedStage>>,
+    pub launches: Vec<Vec<PreparedStage>>,
     readback: Arc<Readback>,
     pace: Arc<Pace>,
 }
@@ -100,7 +100,7 @@ impl GpuSession {
                 masks: vec![false; model.inputs.len()],
                 carried: false,
             };
-            let plan = plan(model, &self.groups, &call, &limits)?;
+            let plan = plan(model, &self.groups, &call, &limits, &self.device.tuned())?;
             let device = self.device.clone();
             device.checked("the kernels", || {
                 for stage in plan.launches.iter().flat_map(|launch| &launch.stages) {
@@ -197,7 +197,11 @@ impl GpuSession {
         if let Some(prepared) = self.prepared.get(&key) {
             return Ok(prepared.clone());
         }
-        let plan = plan(model, &self.groups, &key, &self.device.limits)?;
+        #[cfg(feature = "autotune")]
+        if !carried {
+            self.tune(model, &key)?;
+        }
+        let plan = plan(model, &self.groups, &key, &self.device.limits, &self.device.tuned())?;
         self.grow_buffers(&plan);
         let prepared = Arc::new(self.bind(model, plan));
         if self.prepared.len() >= PREPARED_SHAPES {
@@ -207,7 +211,7 @@ impl GpuSession {
         Ok(prepared)
     }
 
-    fn grow_buffers(&mut self, plan: &Plan) {
+    pub(super) fn grow_buffers(&mut self, plan: &Plan) {
         for (&id, &bytes) in &plan.buffers {
             if self.buffers.get(&id).is_none_or(|buffer| buffer.size() < bytes) {
                 // What was bound before refers to the smaller buffer.
@@ -218,7 +222,7 @@ impl GpuSession {
         }
     }
 
-    fn bind(&mut self, model: &Model, plan: Plan) -> Prepared {
+    pub(super) fn bind(&mut self, model: &Model, plan: Plan) -> Prepared {
         let stride = self.device.uniform_stride;
         let count = plan.launches.iter().map(|launch| launch.stages.len()).sum::<usize>() as u64;
         let parameters = create_buffer(&self.device, count * stride, wgpu::BufferUsages::UNIFORM);

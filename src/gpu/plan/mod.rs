@@ -12,8 +12,10 @@ mod masks;
 mod moving;
 mod recurrent;
 mod report;
+mod tuned;
 
 pub use report::{PlanAdapter, PlanReport, PlannedDispatch};
+pub(super) use tuned::{Chosen, Tuned};
 
 use super::kernels::{Constants, Kernel};
 use super::network::{Group, WeightPart};
@@ -187,6 +189,8 @@ pub(super) struct Plan {
     pub launches: Vec<Launch>,
     /// For each input of the model whose mask is given, which mask that is.
     pub given_masks: Vec<Option<usize>>,
+    /// How its recurrent layers run.
+    pub choices: Vec<Chosen>,
 }
 
 /// How many rows of the batch run at a time.
@@ -246,8 +250,14 @@ fn layout(shape: &[usize], rows: usize, binding: u64) -> TensorLayout {
     TensorLayout { features, features_padded, timesteps, segment: fits }
 }
 
-/// The plan of a call.
-pub(super) fn plan(model: &Model, groups: &[Vec<Group>], call: &CallShape, limits: &Limits) -> Result<Plan> {
+/// The plan of a call, with what was found to be the fastest.
+pub(super) fn plan(
+    model: &Model,
+    groups: &[Vec<Group>],
+    call: &CallShape,
+    limits: &Limits,
+    tuned: &Tuned,
+) -> Result<Plan> {
     let binding = if is_cut(model) { limits.binding } else { u64::MAX };
     let tensors: Vec<_> = call.shapes.iter().map(|shape| layout(shape, call.rows, binding)).collect();
     let masks = model.masks(|input| call.masks[input]);
@@ -255,6 +265,7 @@ pub(super) fn plan(model: &Model, groups: &[Vec<Group>], call: &CallShape, limit
         model,
         call,
         limits,
+        tuned,
         used: used_tensors(model, &masks),
         masks_made: vec![false; masks.sources.len()],
         masks,
@@ -265,6 +276,7 @@ pub(super) fn plan(model: &Model, groups: &[Vec<Group>], call: &CallShape, limit
             buffers: HashMap::new(),
             launches: Vec::new(),
             given_masks: vec![None; model.inputs.len()],
+            choices: Vec::new(),
         },
     };
     planner.need(BufferId::Nothing, 16)?;
@@ -312,6 +324,7 @@ struct Planner<'a> {
     model: &'a Model,
     call: &'a CallShape,
     limits: &'a Limits,
+    tuned: &'a Tuned,
     used: Vec<bool>,
     masks: Masks,
     /// Which masks the launches so far have made.

@@ -2,7 +2,7 @@
 //! runs the recurrence of all directions of a group, one a direction moves the chunk's hidden states to their places in
 //! the output.
 
-use super::choice::{Choice, choose, kept};
+use super::choice::{Choice, kept};
 use super::{BufferId, CallShape, Planner, STEP_TABLE, Stage, TensorLayout, WORKGROUP, grid, layout, parameters};
 use crate::error::Result;
 use crate::gpu::kernels::{Constants, Kernel};
@@ -146,6 +146,7 @@ impl Planner<'_> {
         }
         for (index, group) in groups.iter().enumerate() {
             let call = self.group_call(node, layer, index, group, view.clone(), mask);
+            self.note_choice(group, call.view.rows, &call.choice);
             self.buffers_of(&call)?;
             let loaded = self.load_states(&call)?;
             for chunk in self.chunks(&call) {
@@ -175,7 +176,7 @@ impl Planner<'_> {
         let timesteps = view.input.timesteps;
         let outputs: Vec<_> =
             group.directions.iter().map(|&direction| self.destination(node, layer, direction, group, &view)).collect();
-        let choice = choose(group, view.rows, self.limits);
+        let choice = self.choice(group, view.rows);
         let groups = view.rows.div_ceil(choice.group_rows());
         let a_step = 4 * (group.directions.len() * groups * choice.group_rows()) as u64;
         let fits = |bytes: u64, a_step: u64| ((bytes / a_step) as usize).max(1);

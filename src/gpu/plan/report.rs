@@ -1,7 +1,7 @@
 //! A plan for people: what a call would do on a GPU, without having one.
 
 use super::choice::choose;
-use super::{CallShape, Limits, Plan, Stage, plan, rows_at_once};
+use super::{CallShape, Limits, Plan, Stage, Tuned, plan, rows_at_once};
 use crate::error::Result;
 use crate::gpu::kernels::{Kernel, Sharing};
 use crate::gpu::network::{Group, lower};
@@ -136,7 +136,7 @@ impl PlanReport {
         let rows = rows_at_once(model, &groups, batch, &shapes, &limits);
         let given = model.nodes.iter().map(|_| Vec::new()).collect();
         let call = CallShape { rows, shapes, given, masks: vec![false; model.inputs.len()], carried: false };
-        let plan = plan(model, &groups, &call, &limits)?;
+        let plan = plan(model, &groups, &call, &limits, &Tuned::new())?;
         let all = || groups.iter().flatten();
         Ok(PlanReport {
             adapter,

@@ -45,7 +45,7 @@ fn plans(model: &Model, batch: usize, timesteps: usize, limits: &Limits) -> Vec<
         masks: vec![false],
         carried: false,
     };
-    parts.into_iter().map(|rows| plan(model, &groups, &call(rows), limits).expect("it fits")).collect()
+    parts.into_iter().map(|rows| plan(model, &groups, &call(rows), limits, &Tuned::new()).expect("it fits")).collect()
 }
 
 /// The steps that a launch runs: each its own dispatch, or all of a sequence.

@@ -1,0 +1,121 @@
+//! The kernels in every setting that the planner uses, for developers' tools.
+
+use super::kernels::{Constants, Kernel};
+use super::network::lower;
+use super::plan::{CallShape, Limits, Tuned, plan};
+use crate::layer::{Bidirectional, Gru, Layer, Lstm, SimpleRnn};
+use crate::model::Model;
+
+/// A kernel in one setting.
+#[derive(Clone, Debug)]
+pub struct KernelEntry {
+    /// Its entry point.
+    pub kernel: &'static str,
+    /// What sets it apart from the kernel's other settings.
+    pub setting: String,
+    /// Its source.
+    pub wgsl: String,
+    /// The override constants.
+    pub constants: Vec<(&'static str, f64)>,
+    /// Whether it is another setting with a mask or weights of 16 bits.
+    pub variant: bool,
+}
+
+/// Batch, timesteps, features and units of the layers whose plans are looked at.
+const SHAPES: [[usize; 4]; 9] = [
+    [1, 8, 2, 3],
+    [1, 256, 128, 128],
+    [32, 100, 128, 128],
+    [8, 400, 80, 512],
+    [64, 50, 512, 512],
+    [1, 1000, 256, 256],
+    [16, 50, 512, 512],
+    [4, 50, 1536, 1536],
+    [3, 20, 30, 50],
+];
+
+/// Every kernel: those of recurrent layers as the planner sets them up for some shapes, the others as they are.
+pub fn kernel_list() -> Vec<KernelEntry> {
+    let mut found: Vec<(Kernel, Constants)> = Vec::new();
+    for [batch, timesteps, features, units] in SHAPES {
+        for layer in layers(units) {
+            let Ok(model) = Model::sequential(features, [layer]) else { continue };
+            for limits in limits() {
+                stages(&model, batch, timesteps, &limits, &mut found);
+            }
+        }
+    }
+    for kernel in Kernel::ALL {
+        if !found.iter().any(|(other, _)| *other == kernel) {
+            found.push((kernel, Constants::default()));
+        }
+    }
+    let mut list: Vec<_> = found.into_iter().map(|(kernel, constants)| entry(kernel, constants)).collect();
+    list.sort_by(|a, b| (a.kernel, &a.setting).cmp(&(b.kernel, &b.setting)));
+    list
+}
+
+fn layers(units: usize) -> [Layer; 4] {
+    [
+        Bidirectional::new(Lstm::new(units).return_sequences(true)).into(),
+        Bidirectional::new(Gru::new(units).return_sequences(true)).into(),
+        Bidirectional::new(Gru::new(units).reset_after(false).return_sequences(true)).into(),
+        Bidirectional::new(SimpleRnn::new(units).return_sequences(true)).into(),
+    ]
+}
+
+/// Those of a GPU with WebGPU's default limits, its weights in 32 and 16 bits.
+fn limits() -> [Limits; 2] {
+    let limits = Limits::new(&wgpu::Limits::default(), u64::MAX);
+    [false, true].map(|half_weights| Limits { software: false, subgroup: None, half_weights, ..limits })
+}
+
+/// Adds the kernels of a plan, with a mask and without.
+fn stages(model: &Model, batch: usize, timesteps: usize, limits: &Limits, found: &mut Vec<(Kernel, Constants)>) {
+    let features = model.inputs.iter().map(|input| model.tensors[input.tensor].shape.last().copied().flatten());
+    let shape: Vec<usize> = [timesteps].into_iter().chain(features.map(Option::unwrap_or_default)).collect();
+    let (Ok(shapes), Ok(groups)) = (model.shapes(&[&shape]), lower(model, limits)) else { return };
+    for masked in [false, true] {
+        let given = vec![Vec::new(); model.nodes.len()];
+        let masks = vec![masked; model.inputs.len()];
+        let call = CallShape { rows: batch, shapes: shapes.clone(), given, masks, carried: false };
+        let planned = plan(model, &groups, &call, limits, &Tuned::new());
+        for stage in planned.iter().flat_map(|plan| &plan.launches).flat_map(|launch| &launch.stages) {
+            if !found.contains(&(stage.kernel, stage.constants)) {
+                found.push((stage.kernel, stage.constants));
+            }
+        }
+    }
+}
+
+fn entry(kernel: Kernel, constants: Constants) -> KernelEntry {
+    let list = kernel.constants(constants);
+    let tiling = constants.tiling;
+    let has = |name: &str| list.iter().any(|(constant, _)| *constant == name);
+    let mut setting = Vec::new();
+    if has("WORKGROUP") {
+        setting.push(format!("{} gates, workgroup {}", tiling.gates, tiling.workgroup));
+        setting.push(format!("rows {}", tiling.group_rows * tiling.tiles));
+        let told = [("SPLIT", tiling.split, 1), ("BLOCK", tiling.block, 0), ("STATES", tiling.units, 0)];
+        let names = ["split", "block", "units"];
+        for ((constant, value, plain), name) in told.into_iter().zip(names) {
+            if has(constant) && value != plain {
+                setting.push(format!("{name} {value}"));
+            }
+        }
+        if tiling.half_weights {
+            setting.push("16-bit weights".into());
+        }
+    }
+    if constants.masked {
+        setting.push("masked".into());
+    }
+    let variant = constants.masked || tiling.half_weights;
+    KernelEntry {
+        variant,
+        kernel: kernel.name(),
+        setting: setting.join(", "),
+        wgsl: kernel.source(tiling),
+        constants: list,
+    }
+}

@@ -1,0 +1,97 @@
+//! Choices that were found to be the fastest by timing them, instead of the planner's own.
+
+use super::choice::{Choice, choose};
+use super::{Limits, Planner};
+use crate::gpu::kernels::Tiling;
+use crate::gpu::network::Group;
+use crate::layer::Cell;
+use std::collections::BTreeMap;
+
+/// For a class of layer and batch the name of the choice.
+pub(in crate::gpu) type Tuned = BTreeMap<String, String>;
+
+/// The most ways that are timed.
+const CANDIDATES: usize = 5;
+
+/// A choice that a plan made.
+#[derive(Clone, Debug, PartialEq)]
+pub(in crate::gpu) struct Chosen {
+    /// All layers and batches of a class run alike.
+    pub class: String,
+    pub name: String,
+    /// The names of the ways that are worth timing, the planner's own first.
+    pub candidates: Vec<String>,
+}
+
+impl Planner<'_> {
+    /// What was found to be the fastest for so many rows of the batch, or else what the planner thinks is.
+    pub(super) fn choice(&self, group: &Group, rows: usize) -> Choice {
+        let own = choose(group, rows, self.limits);
+        match self.tuned.get(&class(group, rows, self.limits)) {
+            Some(name) => candidates(group, rows, self.limits).into_iter().find(|c| c.name() == *name).unwrap_or(own),
+            None => own,
+        }
+    }
+
+    pub(super) fn note_choice(&mut self, group: &Group, rows: usize, choice: &Choice) {
+        let names = candidates(group, rows, self.limits).iter().map(Choice::name).collect();
+        let chosen = Chosen { class: class(group, rows, self.limits), name: choice.name(), candidates: names };
+        if !self.plan.choices.contains(&chosen) {
+            self.plan.choices.push(chosen);
+        }
+    }
+}
+
+/// Batches up to a power of two are taken for alike.
+fn class(group: &Group, rows: usize, limits: &Limits) -> String {
+    let cell = match group.layer.cell() {
+        Cell::Lstm => "LSTM",
+        Cell::Gru { reset_after: true } => "GRU",
+        Cell::Gru { reset_after: false } => "GRU, reset before",
+        Cell::SimpleRnn => "SimpleRNN",
+    };
+    let Group { features, directions, .. } = group;
+    let weights = if limits.half_weights { ", 16-bit weights" } else { "" };
+    let (units, directions, rows) = (group.layer.units(), directions.len(), rows.next_power_of_two());
+    format!("{cell}, {units} units, {features} features, {directions} directions, up to {rows} rows{weights}")
+}
+
+impl Choice {
+    fn name(&self) -> String {
+        let Tiling { workgroup, tiles, split, group_rows, .. } = self.recurrent;
+        match self.sequence {
+            true => format!("a dispatch a chunk, workgroup {workgroup}"),
+            false => format!("a dispatch a step, rows {}, split {split}", tiles * group_rows),
+        }
+    }
+}
+
+/// The ways worth timing, the planner's own first.
+fn candidates(group: &Group, rows: usize, limits: &Limits) -> Vec<Choice> {
+    let own = choose(group, rows, limits);
+    let groups = rows.div_ceil(own.group_rows());
+    let steps = |tiles: u32, split: u32| {
+        let workgroup = if own.sequence {
+            Tiling::default().workgroup.min(limits.invocations as u32)
+        } else {
+            own.recurrent.workgroup
+        };
+        let recurrent = Tiling { tiles, split, workgroup, units: 0, ..own.recurrent };
+        Choice { sequence: false, recurrent, reason: "it was timed", ..own }
+    };
+    let mut all = vec![own];
+    all.extend([1, 2, 4].into_iter().filter(|&tiles| tiles as usize <= groups).map(|tiles| steps(tiles, 1)));
+    if !limits.software {
+        // Sums are split among invocations where there are few rows: of vectors of four, at least one each.
+        let most = (group.layer.units() / 4).min(own.recurrent.workgroup as usize / 4);
+        all.extend([4, 16].into_iter().filter(|&split| split as usize <= most).map(|split| steps(1, split)));
+    }
+    let mut found: Vec<Choice> = Vec::new();
+    for choice in all {
+        if found.iter().all(|other| other.name() != choice.name()) {
+            found.push(choice);
+        }
+    }
+    found.truncate(CANDIDATES);
+    found
+}
