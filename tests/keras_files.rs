@@ -3,7 +3,7 @@
 
 mod common;
 
-use birnn::{Error, Model, reference};
+use birnn::{Device, Error, Model, reference};
 use common::{Case, cases, fixtures, inputs, largest_error, refused};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
@@ -51,6 +51,18 @@ fn every_case_computes_what_keras_computed() {
         |_| F32_TOLERANCE,
         |model, case| {
             let outputs = reference::run::<f32>(model, inputs(&case.inputs))?;
+            assert_eq!(outputs.list().len(), case.outputs.len(), "{}", case.name);
+            Ok(outputs.list().iter().zip(&case.outputs).map(|(o, keras)| largest_error(&o.array, keras)).collect())
+        },
+    );
+}
+
+#[test]
+fn the_cpu_path_computes_what_keras_computed() {
+    compare(
+        |_| F32_TOLERANCE,
+        |model, case| {
+            let outputs = Device::cpu().compile(model)?.run(inputs(&case.inputs))?;
             assert_eq!(outputs.list().len(), case.outputs.len(), "{}", case.name);
             Ok(outputs.list().iter().zip(&case.outputs).map(|(o, keras)| largest_error(&o.array, keras)).collect())
         },
