@@ -239,7 +239,7 @@ impl DeviceOptions {
 
     /// How many threads the CPU path computes on; 0, the default: those of the rayon pool that the call is made from, which is
     /// the global one (as many as cores; `RAYON_NUM_THREADS`) unless the caller has one of its own. With 1 the calling
-    /// thread does all. The results are the same to the bit.
+    /// thread does all. The results are the same to the bit. More than 1024 are an error of [`DeviceOptions::open`].
     ///
     /// The directions of a layer and parts of the batch run on different threads; where there are more threads than those, the
     /// units of large layers do.
@@ -271,7 +271,8 @@ impl DeviceOptions {
     /// Opens the device.
     ///
     /// # Errors
-    /// [`Error::NoAdapter`](crate::Error::NoAdapter) where a GPU was asked for and none fits, [`Error::DeviceRequest`](crate::Error::DeviceRequest) where it won't open.
+    /// [`Error::NoAdapter`](crate::Error::NoAdapter) where a GPU was asked for and none fits, [`Error::DeviceRequest`](crate::Error::DeviceRequest) where it won't open,
+    /// [`Error::Limit`](crate::Error::Limit) for more than 1024 threads.
     pub fn open(self) -> Result<Device> {
         match self.wanted.clone() {
             Wanted::Cpu => self.open_cpu("it was asked for".into()),

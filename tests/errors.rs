@@ -222,3 +222,9 @@ fn a_huge_dilation_ends() {
     let outputs = Device::cpu().compile(&model).unwrap().run(x.view()).unwrap();
     assert_eq!(outputs.output().shape(), [1, 8, 2]);
 }
+
+#[test]
+fn more_threads_than_any_machine_has_are_an_error() {
+    let error = DeviceOptions::new().cpu().threads(1_000_000).open().unwrap_err();
+    assert!(matches!(error, Error::Limit { needed: 1_000_000, allowed: 1024, .. }), "{error}");
+}

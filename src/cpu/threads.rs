@@ -2,6 +2,9 @@ use crate::error::{Error, Result};
 use rayon::{ThreadPool, ThreadPoolBuilder};
 use std::sync::Arc;
 
+/// More than any machine has; starting tens of thousands takes minutes.
+const MOST_THREADS: usize = 1024;
+
 /// The threads that a session computes on.
 #[derive(Clone, Debug, Default)]
 pub(crate) enum Threads {
@@ -22,6 +25,13 @@ impl Threads {
     /// Starts the pool.
     pub fn open(&self) -> Result<Threads> {
         match self {
+            Threads::Number(threads) if *threads > MOST_THREADS => Err(Error::Limit {
+                what: "the CPU path's pool".into(),
+                needed: *threads as u64,
+                limit: "threads",
+                allowed: MOST_THREADS as u64,
+                instead: "use 0 for as many as there are cores, or DeviceOptions::thread_pool for a larger pool",
+            }),
             Threads::Number(threads) if *threads > 1 => {
                 let pool = ThreadPoolBuilder::new().num_threads(*threads).build();
                 let pool =

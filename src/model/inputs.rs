@@ -290,7 +290,9 @@ impl Model {
         }
         if !fits || found[0] != batch {
             let mut expected = format!("[{}]", names.join(", "));
-            if let (Some(fixed), 2) = (axes[0], axes.len()) {
+            if let (Some(fixed), 2) = (axes[0], axes.len())
+                && found.get(1).is_some_and(|&timesteps| timesteps != fixed)
+            {
                 expected.push_str(&format!("; the model is made for {fixed} timesteps"));
             }
             return Err(Error::InputShape { input, found: found.to_vec(), expected });
