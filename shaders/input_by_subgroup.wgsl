@@ -4,15 +4,13 @@ struct Invocation {
     @builtin(workgroup_id) workgroup: vec3<u32>,
     @builtin(local_invocation_index) lane: u32,
     @builtin(subgroup_invocation_id) subgroup_lane: u32,
-    @builtin(subgroup_size) subgroup_size: u32,
 }
 
 var<private> starts: array<u32, 16>;
 var<private> block_rows: array<vec4<f32>, 16>;
 
-fn block_size(invocation: Invocation) -> u32 {
-    return invocation.subgroup_size;
-}
+// The size of every subgroup, a constant as in rows_by_subgroup.wgsl.
+override BLOCK: u32 = 8u;
 
 fn start_quad(quad: u32, tile: u32, direction: u32) {
     starts[4u * tile] = row_start(quad + tile, 0u, direction);

@@ -10,10 +10,6 @@ override BLOCK_ROWS: u32 = 4u * TILES * BLOCK;
 
 var<workgroup> block_rows: array<vec4<f32>, BLOCK_ROWS>;
 
-fn block_size(invocation: Invocation) -> u32 {
-    return BLOCK;
-}
-
 fn start_rows(quad: u32, direction: u32) {}
 
 fn load_block(quad: u32, direction: u32, k: u32, invocation: Invocation) {

@@ -71,11 +71,10 @@ fn input_projection(invocation: Invocation) {
     let unit = min(wanted, p.units - 1u);
     let quad = invocation.workgroup.x * TILES;
     let weights_first = direction * p.features4 * GATES * p.units + unit;
-    let block = block_size(invocation);
     start_rows(quad, direction);
-    for (var k = 0u; k < p.features4; k += block) {
+    for (var k = 0u; k < p.features4; k += BLOCK) {
         load_block(quad, direction, k, invocation);
-        let end = min(block, p.features4 - k);
+        let end = min(BLOCK, p.features4 - k);
         for (var j = 0u; j < end; j++) {
             let weights = weights_at(weights_first + (k + j) * GATES * p.units, p.units);
             multiply_quad(0u, j, weights);

@@ -11,8 +11,9 @@ override BLOCK_ROWS: u32 = BLOCK * TILES;
 
 var<workgroup> block_rows: array<Rows, BLOCK_ROWS>;
 
-fn block_size(invocation: Invocation) -> u32 {
-    return BLOCK;
+// Where an invocation's part of a block starts.
+fn part_start(invocation: Invocation) -> u32 {
+    return invocation.lane / LANES * 4u;
 }
 
 fn load_block(p: Place, start: u32, k: u32, invocation: Invocation) {

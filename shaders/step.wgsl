@@ -48,11 +48,10 @@ fn multiply(p: Place, start: u32, invocation: Invocation) {
     let units = recurrence.units;
     let weights_first = weights_start(p.direction, p.unit);
     let k_end = (units + 3u) / 4u * 4u;
-    let block = block_size(invocation);
-    let part = invocation.lane / LANES * 4u;
-    for (var k = 0u; k < k_end; k += block) {
+    let part = part_start(invocation);
+    for (var k = 0u; k < k_end; k += BLOCK) {
         load_block(p, start, k, invocation);
-        let end = min(block, k_end - k);
+        let end = min(BLOCK, k_end - k);
         for (var j = part; j < end; j += 4u * SPLIT) {
             let weights = weights_at(weights_first + (k + j) / 4u * KERNEL_GATES * units, units);
             sums[0] = added(sums[0], quad(0u, j), weights);

@@ -19,7 +19,7 @@ pub use device::{AdapterReport, Device, DeviceInfo, DeviceKind, DeviceOptions};
 pub use error::{Error, Result};
 #[cfg(feature = "kernel_list")]
 #[doc(hidden)]
-pub use gpu::{KernelEntry, kernel_list};
+pub use gpu::{KernelEntry, kernel_list, kernel_settings};
 #[cfg(feature = "gpu")]
 pub use gpu::{PlanAdapter, PlanReport, PlannedDispatch};
 #[cfg(feature = "keras")]

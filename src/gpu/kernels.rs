@@ -286,9 +286,7 @@ impl Kernel {
         }
         if self.steps() || self == Kernel::InputProjection {
             list.push(("TILES", f64::from(tiling.tiles)));
-            if tiling.sharing == Sharing::Workgroup {
-                list.push(("BLOCK", f64::from(tiling.block)));
-            }
+            list.push(("BLOCK", f64::from(tiling.block_size())));
         }
         if self.steps() {
             list.push(("SPLIT", f64::from(tiling.split)));
@@ -305,6 +303,14 @@ impl Kernel {
 }
 
 impl Tiling {
+    /// The k that are loaded at a time and shared.
+    pub fn block_size(self) -> u32 {
+        match self.sharing {
+            Sharing::Workgroup => self.block,
+            Sharing::Subgroup(size) => size,
+        }
+    }
+
     /// The states of one side of a sequence kernel's workgroup memory: what is read of them is whole subgroups, or
     /// vectors of four.
     pub fn side(self) -> u32 {
@@ -434,14 +440,26 @@ fn layout_entry(binding: u32, ty: wgpu::BufferBindingType, has_dynamic_offset: b
 
 #[cfg(test)]
 mod tests {
+    use super::super::settings::{settings, tilings};
     use super::*;
-    use naga::back::{hlsl, msl, pipeline_constants::process_overrides, spv, wgsl};
+    use naga::back::{glsl, hlsl, msl, pipeline_constants::process_overrides, spv, wgsl};
+    use naga::proc::BoundsCheckPolicies;
     use naga::valid::{Capabilities, ModuleInfo, ValidationFlags, Validator};
 
     fn validate(module: &naga::Module) -> ModuleInfo {
         Validator::new(ValidationFlags::all(), Capabilities::SUBGROUP | Capabilities::SHADER_FLOAT16_IN_FLOAT32)
             .validate(module)
             .expect("the kernel is valid")
+    }
+
+    fn write_glsl(kernel: Kernel, version: glsl::Version, module: &naga::Module, info: &ModuleInfo) {
+        let options = glsl::Options { version, ..Default::default() };
+        let entry_point = kernel.name().to_string();
+        let pipeline = glsl::PipelineOptions { shader_stage: naga::ShaderStage::Compute, entry_point, multiview: None };
+        let mut out = String::new();
+        glsl::Writer::new(&mut out, module, info, &options, &pipeline, BoundsCheckPolicies::default())
+            .and_then(|mut writer| writer.write())
+            .unwrap_or_else(|e| panic!("{} in GLSL {version}: {e}", kernel.name()));
     }
 
     /// A kernel as the shader compiler of each of wgpu's backends gets it.
@@ -465,56 +483,16 @@ mod tests {
             hlsl::Options { fake_missing_bindings: true, shader_model: hlsl::ShaderModel::V6_0, ..Default::default() };
         let pipeline = hlsl::PipelineOptions::default();
         hlsl::Writer::new(&mut String::new(), &options, &pipeline).write(&module, &info, None).expect("HLSL");
-    }
-
-    /// Every way in which the planner can cut a kernel.
-    fn tilings(kernel: Kernel) -> Vec<Tiling> {
-        let gates: &[u32] = match kernel {
-            Kernel::InputProjection => &[1, 3, 4],
-            Kernel::LstmStep | Kernel::LstmSequence => &[4],
-            Kernel::SimpleRnnStep | Kernel::SimpleRnnSequence => &[1],
-            _ if kernel.steps() || kernel.is_sequence() => &[3],
-            _ => return vec![Tiling::default()],
-        };
-        let mut tilings = Vec::new();
-        for &gates in gates {
-            for group_rows in [1, 4] {
-                for half_weights in [false, true] {
-                    for sharing in [Sharing::Workgroup, Sharing::Subgroup(4), Sharing::Subgroup(8)] {
-                        let tiling = Tiling { gates, group_rows, half_weights, sharing, ..Tiling::default() };
-                        if kernel.is_sequence() {
-                            tilings.extend([1, 3, 8, 130, 256].map(|units| Tiling {
-                                units,
-                                workgroup: units.next_multiple_of(32),
-                                ..tiling
-                            }));
-                        } else {
-                            tilings.extend([1, 2, 4].map(|tiles| Tiling { tiles, ..tiling }));
-                            if kernel.steps() && sharing == Sharing::Workgroup {
-                                tilings.extend([2, 16].map(|split| Tiling { split, ..tiling }));
-                            }
-                        }
-                    }
-                }
-            }
+        // OpenGL ES 3.1 and OpenGL 4.3 are the first with compute shaders.
+        for version in [glsl::Version::new_gles(310), glsl::Version::Desktop(430)] {
+            write_glsl(kernel, version, &module, &info);
         }
-        tilings
     }
 
     #[test]
     fn every_kernel_and_setting_translates_to_every_backend() {
-        for kernel in Kernel::ALL {
-            for tiling in tilings(kernel) {
-                for masked in [false, true] {
-                    translate(kernel, Constants { masked, tiling, ..Constants::default() });
-                }
-            }
-            let activates = kernel.constants(Constants::default()).iter().any(|(name, _)| *name == "ACTIVATION");
-            for activation in Activation::ALL.into_iter().filter(|_| activates) {
-                let tiling = tilings(kernel)[0];
-                let (recurrent_activation, masked) = (activation, false);
-                translate(kernel, Constants { activation, recurrent_activation, masked, tiling });
-            }
+        for (kernel, constants) in settings() {
+            translate(kernel, constants);
         }
     }
 

@@ -1,10 +1,12 @@
 //! The kernels in every setting that the planner uses, for developers' tools.
 
-use super::kernels::{Constants, Kernel};
+use super::kernels::{Constants, Kernel, Sharing};
 use super::network::lower;
 use super::plan::{CallShape, Limits, Tuned, plan};
+use super::settings::settings;
 use crate::layer::{Bidirectional, Gru, Layer, Lstm, SimpleRnn};
 use crate::model::Model;
+use std::collections::HashSet;
 
 /// A kernel in one setting.
 #[derive(Clone, Debug)]
@@ -55,6 +57,19 @@ pub fn kernel_list() -> Vec<KernelEntry> {
     list
 }
 
+/// Every kernel in every setting that it can have, each source with its constants once.
+pub fn kernel_settings() -> Vec<KernelEntry> {
+    let mut list: Vec<KernelEntry> = Vec::new();
+    let mut seen = HashSet::new();
+    for (kernel, constants) in settings() {
+        let entry = entry(kernel, constants);
+        if seen.insert(format!("{}{:?}", entry.wgsl, entry.constants)) {
+            list.push(entry);
+        }
+    }
+    list
+}
+
 fn layers(units: usize) -> [Layer; 4] {
     [
         Bidirectional::new(Lstm::new(units).return_sequences(true)).into(),
@@ -96,7 +111,7 @@ fn entry(kernel: Kernel, constants: Constants) -> KernelEntry {
     if has("WORKGROUP") {
         setting.push(format!("{} gates, workgroup {}", tiling.gates, tiling.workgroup));
         setting.push(format!("rows {}", tiling.group_rows * tiling.tiles));
-        let told = [("SPLIT", tiling.split, 1), ("BLOCK", tiling.block, 0), ("STATES", tiling.units, 0)];
+        let told = [("SPLIT", tiling.split, 1), ("BLOCK", tiling.block_size(), 0), ("STATES", tiling.units, 0)];
         let names = ["split", "block", "units"];
         for ((constant, value, plain), name) in told.into_iter().zip(names) {
             if has(constant) && value != plain {
@@ -105,6 +120,9 @@ fn entry(kernel: Kernel, constants: Constants) -> KernelEntry {
         }
         if tiling.half_weights {
             setting.push("16-bit weights".into());
+        }
+        if let Sharing::Subgroup(size) = tiling.sharing {
+            setting.push(format!("subgroups of {size}"));
         }
     }
     if constants.masked {

@@ -15,13 +15,15 @@ mod parameters;
 mod plan;
 mod readback;
 mod session;
+#[cfg(any(test, feature = "kernel_list"))]
+mod settings;
 mod staging;
 
 pub use plan::{PlanAdapter, PlanReport, PlannedDispatch};
 
 pub(crate) use device::{GpuDevice, adapters};
 #[cfg(feature = "kernel_list")]
-pub use listing::{KernelEntry, kernel_list};
+pub use listing::{KernelEntry, kernel_list, kernel_settings};
 pub(crate) use readback::{Flight, Wait};
 pub(crate) use session::GpuSession;
 pub(crate) use staging::IN_FLIGHT;

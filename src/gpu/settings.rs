@@ -1,0 +1,62 @@
+//! Every setting that a kernel can have, for tests and developers' tools.
+
+use super::kernels::{Constants, Kernel, Sharing, Tiling};
+use crate::layer::Activation;
+
+/// Every kernel in every way in which the planner can cut it, with a mask and without, and with every activation.
+pub(super) fn settings() -> Vec<(Kernel, Constants)> {
+    Kernel::ALL.into_iter().flat_map(|kernel| cut(kernel).chain(activated(kernel))).collect()
+}
+
+fn cut(kernel: Kernel) -> impl Iterator<Item = (Kernel, Constants)> {
+    let masks: &[bool] = if has(kernel, "MASKED") { &[false, true] } else { &[false] };
+    tilings(kernel).into_iter().flat_map(move |tiling| {
+        masks.iter().map(move |&masked| (kernel, Constants { masked, tiling, ..Constants::default() }))
+    })
+}
+
+fn activated(kernel: Kernel) -> impl Iterator<Item = (Kernel, Constants)> {
+    let tiling = tilings(kernel)[0];
+    Activation::ALL.into_iter().filter(move |_| has(kernel, "ACTIVATION")).map(move |activation| {
+        (kernel, Constants { activation, recurrent_activation: activation, masked: false, tiling })
+    })
+}
+
+fn has(kernel: Kernel, constant: &str) -> bool {
+    kernel.constants(Constants::default()).iter().any(|(name, _)| *name == constant)
+}
+
+/// Every way in which the planner can cut a kernel.
+pub(super) fn tilings(kernel: Kernel) -> Vec<Tiling> {
+    let gates: &[u32] = match kernel {
+        Kernel::InputProjection => &[1, 3, 4],
+        Kernel::LstmStep | Kernel::LstmSequence => &[4],
+        Kernel::SimpleRnnStep | Kernel::SimpleRnnSequence => &[1],
+        _ if kernel.steps() || kernel.is_sequence() => &[3],
+        _ => return vec![Tiling::default()],
+    };
+    let mut tilings = Vec::new();
+    for &gates in gates {
+        for group_rows in [1, 4] {
+            for half_weights in [false, true] {
+                for sharing in [Sharing::Workgroup, Sharing::Subgroup(4), Sharing::Subgroup(8)] {
+                    tilings
+                        .extend(cuts(kernel, Tiling { gates, group_rows, half_weights, sharing, ..Tiling::default() }));
+                }
+            }
+        }
+    }
+    tilings
+}
+
+fn cuts(kernel: Kernel, tiling: Tiling) -> Vec<Tiling> {
+    if kernel.is_sequence() {
+        let sized = |units: u32| Tiling { units, workgroup: units.next_multiple_of(32), ..tiling };
+        return [1, 3, 8, 130, 256].map(sized).to_vec();
+    }
+    let mut cuts = [1, 2, 4].map(|tiles| Tiling { tiles, ..tiling }).to_vec();
+    if kernel.steps() && tiling.sharing == Sharing::Workgroup {
+        cuts.extend([2, 16].map(|split| Tiling { split, ..tiling }));
+    }
+    cuts
+}
