@@ -54,105 +54,272 @@ impl Rows for Blocks<'_> {
     }
 }
 
-/// `sums[row] += rows[row] · panel`, for all rows.
+/// `sums[panel][row] += rows[row] · panels[panel]`, for all rows and for `P` panels, which stand one after the other.
 #[inline(always)]
-pub(super) fn multiply<S: Simd, R: Rows, const V: usize>(
+pub(super) fn multiply<S: Simd, R: Rows, const V: usize, const P: usize>(
     simd: S,
     rows: &R,
-    panel: &[[S::f32s; V]],
+    panels: &[[S::f32s; V]],
     sums: &mut [[S::f32s; V]],
 ) {
-    simd.vectorize(Multiply::<R, V> { rows, panel: bytemuck::cast_slice(panel), sums: bytemuck::cast_slice_mut(sums) });
+    let (panels, sums) = (bytemuck::cast_slice(panels), bytemuck::cast_slice_mut(sums));
+    simd.vectorize(Multiply::<R, V, P> { rows, panels, sums });
+}
+
+/// Panels that are multiplied at a time. A multiply-add waits for the one before it in the same sum, some four cycles in
+/// which a processor could start eight: where the rows are too few for so many sums, two panels are.
+pub(super) const fn panels_at_a_time(rows: usize, vectors: usize) -> usize {
+    if rows * vectors < 8 { 2 } else { 1 }
 }
 
 /// A function of its own for each instruction set, rather than a copy wherever there is a product.
-struct Multiply<'a, R, const V: usize> {
+struct Multiply<'a, R, const V: usize, const P: usize> {
     rows: &'a R,
-    panel: &'a [f32],
+    panels: &'a [f32],
     sums: &'a mut [f32],
 }
 
-impl<R: Rows, const V: usize> WithSimd for Multiply<'_, R, V> {
+impl<R: Rows, const V: usize, const P: usize> WithSimd for Multiply<'_, R, V, P> {
     type Output = ();
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
         let rows = self.rows;
-        let panel: &[[S::f32s; V]] = S::as_simd_f32s(self.panel).0.as_chunks().0;
+        let panels: &[[S::f32s; V]] = S::as_simd_f32s(self.panels).0.as_chunks().0;
         let sums: &mut [[S::f32s; V]] = S::as_mut_simd_f32s(self.sums).0.as_chunks_mut().0;
-        let tiles = sums.len().div_ceil(tile_rows::<S>(V));
-        let mut first = 0;
-        for tile in 0..tiles {
-            // As even as can be: 16 rows are 6, 5 and 5 of them.
-            let next = first + sums.len() / tiles + usize::from(tile < sums.len() % tiles);
-            let sums = &mut sums[first..next];
-            match sums.len() {
-                1 => multiply_tile::<S, R, V, 1>(simd, rows, first, panel, sums),
-                2 => multiply_tile::<S, R, V, 2>(simd, rows, first, panel, sums),
-                3 => multiply_tile::<S, R, V, 3>(simd, rows, first, panel, sums),
-                4 => multiply_tile::<S, R, V, 4>(simd, rows, first, panel, sums),
-                5 => multiply_tile::<S, R, V, 5>(simd, rows, first, panel, sums),
-                6 => multiply_tile::<S, R, V, 6>(simd, rows, first, panel, sums),
-                7 => multiply_tile::<S, R, V, 7>(simd, rows, first, panel, sums),
-                _ => multiply_tile::<S, R, V, 8>(simd, rows, first, panel, sums),
+        let count = sums.len() / P;
+        let halves = in_halves::<S>(count, V);
+        let most = if halves { tile_rows::<S>(2) } else { tile_rows::<S>(V) };
+        let tiles = count.div_ceil(most);
+        for part in 0..1 + usize::from(halves) {
+            let mut first = 0;
+            for tile in 0..tiles {
+                // As even as can be: 16 rows are 6, 5 and 5 of them.
+                let place = Place { first, rows: count / tiles + usize::from(tile < count % tiles), part };
+                match halves {
+                    true => multiply_rows::<S, R, V, 2, P>(simd, rows, place, panels, sums),
+                    false => multiply_rows::<S, R, V, V, P>(simd, rows, place, panels, sums),
+                }
+                first += place.rows;
             }
-            first = next;
         }
     }
 }
 
-/// The most rows whose sums stay in registers, beside a row of the panel and a value that is multiplied with it.
+/// The most rows of so many vectors whose sums stay in registers, beside a row of the panel and a value that is multiplied
+/// with it.
 const fn tile_rows<S: Simd>(vectors: usize) -> usize {
     let rows = (S::REGISTER_COUNT - 2 - vectors) / vectors;
-    if rows > 8 { 8 } else { rows }
+    if rows > 24 / vectors { 24 / vectors } else { rows }
+}
+
+/// Whether tiles are two of a panel's four vectors wide: with 32 registers where all rows then fit, so that the panel is
+/// streamed once, under all that there is to compute; with 16 registers, which hold 6 · 2 sums but 2 · 4, for all but 2 rows.
+const fn in_halves<S: Simd>(rows: usize, vectors: usize) -> bool {
+    let (whole, half) = (tile_rows::<S>(4), tile_rows::<S>(2));
+    vectors == 4 && rows > whole && (rows <= half || 2 * half > 4 * whole)
+}
+
+/// Which sums of a panel a tile has.
+#[derive(Clone, Copy)]
+struct Place {
+    first: usize,
+    rows: usize,
+    /// Which of the parts of a panel's row that are as wide as the tile.
+    part: usize,
 }
 
 #[inline(always)]
-fn multiply_tile<S: Simd, R: Rows, const V: usize, const M: usize>(
+fn multiply_rows<S: Simd, R: Rows, const V: usize, const W: usize, const P: usize>(
     simd: S,
     rows: &R,
-    first: usize,
-    panel: &[[S::f32s; V]],
+    place: Place,
+    panels: &[[S::f32s; V]],
     sums: &mut [[S::f32s; V]],
 ) {
-    if M > tile_rows::<S>(V) {
+    macro_rules! tile_of {
+        ($($rows:literal)*) => {
+            match place.rows {
+                $($rows => multiply_tile::<S, R, V, W, P, $rows>(simd, rows, place, panels, sums),)*
+                _ => unreachable!("a tile has at most 12 rows"),
+            }
+        };
+    }
+    tile_of!(1 2 3 4 5 6 7 8 9 10 11 12);
+}
+
+#[inline(always)]
+fn multiply_tile<S: Simd, R: Rows, const V: usize, const W: usize, const P: usize, const M: usize>(
+    simd: S,
+    rows: &R,
+    place: Place,
+    panels: &[[S::f32s; V]],
+    sums: &mut [[S::f32s; V]],
+) {
+    // Tiles that never are: nothing is compiled for them.
+    if M > tile_rows::<S>(W) || P > panels_at_a_time(M, V) {
         return;
     }
-    let Some(sums) = sums.first_chunk_mut::<M>() else { return };
-    let mut tile = *sums;
-    let mut panel = panel;
+    let (all, length) = (sums.len() / P, panels.len() / P);
+    let mut tile = [[[simd.splat_f32s(0.0); W]; M]; P];
+    let mut rest: [&[[S::f32s; V]]; P] = [&[]; P];
+    for panel in 0..P {
+        rest[panel] = &panels[panel * length..][..length];
+        for row in 0..M {
+            tile[panel][row] = part_of(&sums[panel * all + place.first + row], place.part);
+        }
+    }
     for piece in 0..rows.pieces() {
-        let (weights, rest) = panel.split_at(rows.piece(piece, first).len());
-        panel = rest;
-        // Of a length that the compiler knows to be that of `weights`. Loops, as closures are not always inlined.
+        // Slices of lengths that the compiler knows to be equal. Loops, as closures are not always inlined.
+        let length = rows.piece(piece, place.first).len();
+        let mut weights: [&[[S::f32s; V]]; P] = [&[]; P];
+        for panel in 0..P {
+            (weights[panel], rest[panel]) = rest[panel].split_at(length);
+        }
         let mut values: [&[f32]; M] = [&[]; M];
         for (row, values) in values.iter_mut().enumerate() {
-            *values = &rows.piece(piece, first + row)[..weights.len()];
+            *values = &rows.piece(piece, place.first + row)[..length];
         }
         // Four at a time: one check of the bounds for all.
-        let (fours, rest) = weights.as_chunks::<4>();
-        for (index, weights) in fours.iter().enumerate() {
+        for index in 0..length / 4 {
             let mut four = [[0.0; 4]; M];
             for (four, values) in four.iter_mut().zip(values) {
                 *four = values.as_chunks().0[index];
             }
-            for (k, weights) in weights.iter().enumerate() {
+            let mut rows = [&weights[0].as_chunks::<4>().0[index]; P];
+            for panel in 1..P {
+                rows[panel] = &weights[panel].as_chunks::<4>().0[index];
+            }
+            for k in 0..4 {
                 for row in 0..M {
                     let value = simd.splat_f32s(four[row][k]);
-                    for vector in 0..V {
-                        tile[row][vector] = simd.mul_add_e_f32s(value, weights[vector], tile[row][vector]);
+                    for panel in 0..P {
+                        multiply_add(simd, value, &rows[panel][k], place.part, &mut tile[panel][row]);
                     }
                 }
             }
         }
-        for (k, weights) in rest.iter().enumerate() {
+        for k in length / 4 * 4..length {
             for row in 0..M {
-                let value = simd.splat_f32s(values[row].as_chunks::<4>().1[k]);
-                for vector in 0..V {
-                    tile[row][vector] = simd.mul_add_e_f32s(value, weights[vector], tile[row][vector]);
+                let value = simd.splat_f32s(values[row][k]);
+                for panel in 0..P {
+                    multiply_add(simd, value, &weights[panel][k], place.part, &mut tile[panel][row]);
                 }
             }
         }
     }
-    *sums = tile;
+    for panel in 0..P {
+        for row in 0..M {
+            sums[panel * all + place.first + row].as_chunks_mut::<W>().0[place.part % (V / W)] = tile[panel][row];
+        }
+    }
+}
+
+/// `sums += value · weights`, of a part of the weights.
+#[inline(always)]
+fn multiply_add<S: Simd, const V: usize, const W: usize>(
+    simd: S,
+    value: S::f32s,
+    weights: &[S::f32s; V],
+    part: usize,
+    sums: &mut [S::f32s; W],
+) {
+    let weights: [S::f32s; W] = part_of(weights, part);
+    for vector in 0..W {
+        sums[vector] = simd.mul_add_e_f32s(value, weights[vector], sums[vector]);
+    }
+}
+
+/// The remainder tells the compiler that there is such a part.
+#[inline(always)]
+fn part_of<T: Copy, const V: usize, const W: usize>(row: &[T; V], part: usize) -> [T; W] {
+    row.as_chunks().0[part % (V / W)]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cpu::each_arch;
+    use rand::{RngExt, SeedableRng};
+    use rand_chacha::ChaCha12Rng;
+
+    /// Products of `rows` rows in pieces of `piece` values, with panels one by one and two at a time.
+    struct Products {
+        rows: usize,
+        length: usize,
+        piece: usize,
+    }
+
+    impl Products {
+        fn check<S: Simd, const V: usize>(&self, simd: S) {
+            let Products { rows, length, piece } = *self;
+            let mut rng = ChaCha12Rng::seed_from_u64(1);
+            let row = V * S::F32_LANES;
+            let mut random = |values: usize| (0..values).map(|_| rng.random_range(-1.0f32..1.0)).collect::<Vec<_>>();
+            let (panels, start) = (random(2 * length * row), random(2 * rows * row));
+            let values = random(rows * length.next_multiple_of(piece));
+            let blocks = Blocks { values: &values, rows, lanes: piece, units: length };
+            let value = |row: usize, k: usize| values[(k / piece * rows + row) * piece + k % piece];
+            let whole: Vec<Vec<f32>> = (0..rows).map(|r| (0..length).map(|k| value(r, k)).collect()).collect();
+            let whole: Vec<&[f32]> = whole.iter().map(|row| &row[..]).collect();
+
+            let mut sums = start.clone();
+            for (panel, sums) in panels.chunks_exact(length * row).zip(sums.chunks_exact_mut(rows * row)) {
+                multiply::<S, _, V, 1>(simd, &Whole(&whole), vectors::<S, V>(panel), vectors_mut::<S, V>(sums));
+            }
+            for (index, (&sum, &start)) in sums.iter().zip(&start).enumerate() {
+                let (panel, r, column) = (index / row / rows, index / row % rows, index % row);
+                let weight = |k: usize| f64::from(panels[(panel * length + k) * row + column]);
+                let exact: f64 = (0..length).map(|k| f64::from(value(r, k)) * weight(k)).sum();
+                let far = (f64::from(sum) - f64::from(start) - exact).abs();
+                assert!(far < 1e-6 * (length + 1) as f64, "{rows} rows of {length}: {sum} is {far} off");
+            }
+            let mut in_blocks = start.clone();
+            for (panel, sums) in panels.chunks_exact(length * row).zip(in_blocks.chunks_exact_mut(rows * row)) {
+                multiply::<S, _, V, 1>(simd, &blocks, vectors::<S, V>(panel), vectors_mut::<S, V>(sums));
+            }
+            assert_eq!(in_blocks, sums, "{rows} rows of {length} in pieces of {piece}");
+            if panels_at_a_time(rows, V) == 2 {
+                let mut both = start.clone();
+                multiply::<S, _, V, 2>(simd, &blocks, vectors::<S, V>(&panels), vectors_mut::<S, V>(&mut both));
+                assert_eq!(both, sums, "{rows} rows of {length}, two panels at a time");
+            }
+            // Each row alone: the same to the bit, whatever tiles they were in.
+            for (r, values) in whole.iter().enumerate() {
+                let mut alone = start[r * row..][..row].to_vec();
+                let panel = vectors::<S, V>(&panels[..length * row]);
+                multiply::<S, _, V, 1>(simd, &Whole(&[values]), panel, vectors_mut::<S, V>(&mut alone));
+                assert_eq!(alone, sums[r * row..][..row], "row {r} of {rows}, of {length} values");
+            }
+        }
+    }
+
+    impl WithSimd for Products {
+        type Output = ();
+
+        fn with_simd<S: Simd>(self, simd: S) {
+            self.check::<S, 3>(simd);
+            self.check::<S, 4>(simd);
+        }
+    }
+
+    fn vectors<S: Simd, const V: usize>(values: &[f32]) -> &[[S::f32s; V]] {
+        S::as_simd_f32s(values).0.as_chunks().0
+    }
+
+    fn vectors_mut<S: Simd, const V: usize>(values: &mut [f32]) -> &mut [[S::f32s; V]] {
+        S::as_mut_simd_f32s(values).0.as_chunks_mut().0
+    }
+
+    #[test]
+    fn every_tile_sums_in_the_same_order() {
+        for arch in each_arch() {
+            for rows in (1..=14).chain([18, 25, 37]) {
+                for length in [1, 3, 4, 7, 16, 21, 50] {
+                    arch.dispatch(Products { rows, length, piece: 16 });
+                    arch.dispatch(Products { rows, length, piece: 3 });
+                }
+            }
+        }
+    }
 }

@@ -10,6 +10,7 @@
 mod activation;
 mod matmul;
 mod pack;
+mod pages;
 mod sequence;
 mod step;
 mod threads;

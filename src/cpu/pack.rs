@@ -4,6 +4,7 @@
 //! side, so that what a tile sums up is all that the new states of these units need. A panel stands in one piece,
 //! `[row of the kernel][vector][lane]`.
 
+use super::pages::Pages;
 use crate::layer::{Cell, Recurrent, Weights};
 use pulp::{Simd, WithSimd};
 
@@ -16,17 +17,17 @@ pub(super) struct Matrix {
     pub blocks: usize,
     pub panels: usize,
     /// `[panel][feature][vector][lane]`
-    pub kernel: Vec<f32>,
+    pub kernel: Pages<f32>,
     pub recurrent_kernel: RecurrentKernel,
     /// `[panel][vector][lane]`
-    pub bias: Vec<f32>,
+    pub bias: Pages<f32>,
 }
 
 /// The weights that every timestep reads.
 #[derive(Debug)]
 pub(super) enum RecurrentKernel {
     /// `[panel][unit][vector][lane]`
-    Single(Vec<f32>),
+    Single(Pages<f32>),
     Half(Half),
 }
 
@@ -36,7 +37,7 @@ pub(super) enum RecurrentKernel {
 #[derive(Debug)]
 pub(super) struct Half {
     /// `[panel][pair of units][vector][lane]`
-    pub pairs: Vec<u32>,
+    pub pairs: Pages<u32>,
     /// What is added to the bits of exponent and mantissa, moved to their place in an f32.
     pub bias: u32,
 }
@@ -62,11 +63,14 @@ impl Half {
             let size = rounded(weight).saturating_sub(bias) >> 13;
             size | (weight.to_bits() >> 31 << 15)
         };
-        let mut pairs = Vec::with_capacity(kernel.len().div_ceil(2));
+        let mut pairs = Pages::zeros(kernel.len() / units * units.div_ceil(2));
+        let mut rows = pairs.chunks_exact_mut(row);
         for panel in kernel.chunks(units * row) {
-            for pair in panel.chunks(2 * row) {
+            for (pair, words) in panel.chunks(2 * row).zip(&mut rows) {
                 let second = |index: usize| pair.get(row + index).map_or(0, |&weight| encode(weight));
-                pairs.extend((0..row).map(|index| encode(pair[index]) | (second(index) << 16)));
+                for (index, word) in words.iter_mut().enumerate() {
+                    *word = encode(pair[index]) | (second(index) << 16);
+                }
             }
         }
         Half { pairs, bias }
@@ -118,7 +122,7 @@ pub(super) struct Packed {
     /// One, but for a GRU with reset_after false: its candidate's recurrent matmul reads what the gates computed.
     pub matrices: Vec<Matrix>,
     /// GRU with reset_after: the candidate's recurrent bias, `[block][lane]`.
-    pub recurrent_bias: Vec<f32>,
+    pub recurrent_bias: Pages<f32>,
 }
 
 impl Packed {
@@ -160,7 +164,7 @@ impl Packed {
             true => {
                 Columns { gates: &[2], blocks: 1, lanes, units }.pack(1, |_, column| weights.recurrent_bias[column])
             }
-            false => Vec::new(),
+            false => Pages::zeros(0),
         };
         Packed { lanes, units, features: weights.kernel.nrows(), matrices, recurrent_bias }
     }
@@ -190,17 +194,17 @@ impl Columns<'_> {
     }
 
     /// `[panel][row][vector][lane]`; zeros past the last unit.
-    fn pack(&self, rows: usize, value: impl Fn(usize, usize) -> f32) -> Vec<f32> {
-        let mut packed = Vec::with_capacity(self.panels() * rows * self.panel());
+    fn pack(&self, rows: usize, value: impl Fn(usize, usize) -> f32) -> Pages<f32> {
+        let mut packed = Pages::zeros(self.panels() * rows * self.panel());
+        let mut vectors = packed.chunks_exact_mut(self.lanes);
         for first in (0..self.panels()).map(|p| p * self.blocks * self.lanes) {
             for row in 0..rows {
                 for block in 0..self.blocks {
-                    for gate in self.gates {
-                        let units = (0..self.lanes).map(|lane| first + block * self.lanes + lane);
-                        packed.extend(units.map(|unit| match unit < self.units {
-                            true => value(row, gate * self.units + unit),
-                            false => 0.0,
-                        }));
+                    for (gate, vector) in self.gates.iter().zip(&mut vectors) {
+                        let units = first + block * self.lanes..self.units;
+                        for (unit, slot) in units.zip(vector) {
+                            *slot = value(row, gate * self.units + unit);
+                        }
                     }
                 }
             }

@@ -12,6 +12,9 @@ use std::ops::Range;
 /// the kernel, which each chunk reads once.
 const PROJECTION_BYTES: Range<usize> = (512 << 10)..(16 << 20);
 
+/// Vectors of sums for a row: of up to two panels of up to four.
+const SUMS_OF_A_ROW: usize = 8;
+
 /// What a direction reads and writes for some rows of the batch.
 pub(super) struct Sequence<'a> {
     pub layer: &'a Recurrent,
@@ -47,7 +50,7 @@ pub(super) struct Scratch {
     cell: Vec<f32>,
     update_gate: Vec<f32>,
     reset_hidden: Vec<f32>,
-    /// Of each part, `[row][vector][lane]`.
+    /// Of each part, `[panel][row][vector][lane]`.
     sums: Vec<f32>,
     counts: Vec<bool>,
     seen: Vec<bool>,
@@ -89,7 +92,7 @@ impl Sequence<'_> {
         scratch.next.resize(values, 0.0);
         scratch.update_gate.resize(both, 0.0);
         scratch.reset_hidden.resize(both, 0.0);
-        scratch.sums.resize(machine.parts * self.rows * 4 * self.packed.lanes, 0.0);
+        scratch.sums.resize(machine.parts * self.rows * SUMS_OF_A_ROW * self.packed.lanes, 0.0);
         scratch.projections.resize(self.packed.matrices.len().max(scratch.projections.len()), Vec::new());
         to_blocks(self.hidden.view(), &mut scratch.hidden, self.packed.lanes);
         if let Some(cell) = &self.cell {
@@ -238,7 +241,7 @@ impl StepOf<'_> {
         let matrix = &packed.matrices[self.matrix];
         let parts = parts(matrix.panels, self.machine.parts);
         let a_panel = matrix.blocks * rows * lanes;
-        let sums = sums.chunks_mut(rows * 4 * lanes);
+        let sums = sums.chunks_mut(rows * SUMS_OF_A_ROW * lanes);
         let steps_panel = self.projection.len() / matrix.panels;
         let arrays = split(first, parts.clone(), a_panel).zip(split(second, parts.clone(), a_panel)).zip(sums);
         each(parts.zip(arrays).map(|(panels, ((first, second), sums))| {

@@ -1,7 +1,7 @@
 //! What a thread does for a part of a direction's panels: project inputs, and run one timestep.
 
 use super::activation::activate_vectors;
-use super::matmul::{Blocks, Whole, multiply};
+use super::matmul::{Blocks, Whole, multiply, panels_at_a_time};
 use super::pack::{Decode, Half, Matrix, RecurrentKernel};
 use crate::layer::Activation;
 use pulp::{Simd, WithSimd};
@@ -42,7 +42,7 @@ impl Project<'_> {
         for (panel, sums) in self.panels.zip(projection.chunks_exact_mut(self.rows.len())) {
             let weights = &kernel[panel * features..][..features];
             sums.fill(bias[panel]);
-            multiply(simd, &Whole(self.rows), weights, sums);
+            multiply::<S, _, V, 1>(simd, &Whole(self.rows), weights, sums);
         }
     }
 }
@@ -56,7 +56,7 @@ pub(super) struct Step<'a, F, const V: usize> {
     /// Of these panels, `[panel][step of the chunk][row][vector][lane]`.
     pub projection: &'a [f32],
     pub step: usize,
-    /// Of one panel, `[row][vector][lane]`.
+    /// Of as many panels as are multiplied at a time, `[panel][row][vector][lane]`.
     pub sums: &'a mut [f32],
     pub finish: F,
 }
@@ -69,23 +69,46 @@ impl<F: Finish<V>, const V: usize> WithSimd for Step<'_, F, V> {
         let Step { matrix, panels, read, projection, step, sums, mut finish } = self;
         let projection = vectors::<S, V>(projection);
         let (first, a_panel) = (panels.start, projection.len() / panels.len());
-        let sums = &mut vectors_mut::<S, V>(sums)[..read.rows];
+        let sums = vectors_mut::<S, V>(sums);
         let there_and_back = THERE_AND_BACK_BYTES.contains(&matrix.recurrent_kernel.bytes());
-        for index in 0..panels.len() {
-            let back = there_and_back && step % 2 == 1;
-            let panel = if back { panels.end - 1 - index } else { panels.start + index };
+        let back = there_and_back && step % 2 == 1;
+        let group = panels_at_a_time(read.rows, V);
+        for done in (0..panels.len()).step_by(group) {
+            let count = group.min(panels.len() - done);
+            let panel = if back { panels.end - done - count } else { panels.start + done };
+            let sums = &mut sums[..count * read.rows];
             sums.fill([simd.splat_f32s(0.0); V]);
-            match &matrix.recurrent_kernel {
-                RecurrentKernel::Single(kernel) => {
-                    let weights = &vectors::<S, V>(kernel)[panel * read.units..][..read.units];
-                    multiply(simd, &read, weights, sums);
-                }
-                RecurrentKernel::Half(half) => multiply_half(simd, &read, half, panel, sums),
+            multiply_recurrent(simd, &read, &matrix.recurrent_kernel, panel..panel + count, sums);
+            for (panel, sums) in (panel..).zip(sums.chunks_exact_mut(read.rows)) {
+                let projected = &projection[(panel - first) * a_panel + step * read.rows..][..read.rows];
+                let (block, part_block) = (panel * matrix.blocks, (panel - first) * matrix.blocks);
+                finish.finish(simd, Place { rows: read.rows, block, part_block }, projected, sums);
             }
-            let projected = &projection[(panel - first) * a_panel + step * read.rows..][..read.rows];
-            let place =
-                Place { rows: read.rows, block: panel * matrix.blocks, part_block: (panel - first) * matrix.blocks };
-            finish.finish(simd, place, projected, sums);
+        }
+    }
+}
+
+/// `sums[panel][row] += read[row] · recurrent_kernel[panel]` for one or two panels.
+#[inline(always)]
+fn multiply_recurrent<S: Simd, const V: usize>(
+    simd: S,
+    read: &Blocks,
+    kernel: &RecurrentKernel,
+    panels: Range<usize>,
+    sums: &mut [[S::f32s; V]],
+) {
+    match kernel {
+        RecurrentKernel::Single(kernel) => {
+            let weights = &vectors::<S, V>(kernel)[panels.start * read.units..panels.end * read.units];
+            match panels.len() {
+                2 => multiply::<S, _, V, 2>(simd, read, weights, sums),
+                _ => multiply::<S, _, V, 1>(simd, read, weights, sums),
+            }
+        }
+        RecurrentKernel::Half(half) => {
+            for (panel, sums) in panels.zip(sums.chunks_exact_mut(read.rows)) {
+                multiply_half(simd, read, half, panel, sums);
+            }
         }
     }
 }
@@ -108,7 +131,7 @@ fn multiply_half<S: Simd, const V: usize>(
         let rows = bytemuck::cast_slice_mut(&mut decoded);
         simd.vectorize(Decode { pairs, bias: half.bias, vectors: V, rows });
         let units = part * PART..read.units.min((part + 1) * PART);
-        multiply(simd, &read.part(units.clone()), &decoded[..units.len()], sums);
+        multiply::<S, _, V, 1>(simd, &read.part(units.clone()), &decoded[..units.len()], sums);
     }
 }
 
