@@ -10,22 +10,34 @@ override RECURRENT_ACTIVATION: u32 = 2u;
 override ACTIVATION_PARAMETER: f32 = 0.0;
 override RECURRENT_PARAMETER: f32 = 0.0;
 
-fn exp_exact(x: vec4<f32>) -> vec4<f32> {
-    // e^x = 2^n e^r, |r| <= ln 2 / 2. Beyond the clamp the result is 0 or infinity anyway.
+// Of x = n ln 2 + r, |r| <= ln 2 / 2.
+struct Exponent {
+    n: vec4<f32>,
+    // e^r - 1
+    less_one: vec4<f32>,
+}
+
+// Beyond the clamp e^x is 0 or infinity anyway.
+fn exponent(x: vec4<f32>) -> Exponent {
     let clamped = clamp(x, vec4(-104.0), vec4(89.0));
     let n = round(clamped * 1.44269504);
-    let r = (clamped - n * 0.693359375) + n * 2.12194440e-4;
+    let r = fma(n, vec4(2.12194440e-4), fma(n, vec4(-0.693359375), clamped));
     var p = vec4(1.9875691500e-4);
-    p = p * r + 1.3981999507e-3;
-    p = p * r + 8.3334519073e-3;
-    p = p * r + 4.1665795894e-2;
-    p = p * r + 1.6666665459e-1;
-    p = p * r + 5.0000001201e-1;
-    let e = p * (r * r) + r + 1.0;
+    p = fma(p, r, vec4(1.3981999507e-3));
+    p = fma(p, r, vec4(8.3334519073e-3));
+    p = fma(p, r, vec4(4.1665795894e-2));
+    p = fma(p, r, vec4(1.6666665459e-1));
+    p = fma(p, r, vec4(5.0000001201e-1));
+    return Exponent(n, fma(p, r * r, r));
+}
+
+fn exp_exact(x: vec4<f32>) -> vec4<f32> {
+    let e = exponent(x);
     // 2^n in two factors, since 2^128 and 2^-150 are no normal numbers.
-    let half = vec4<i32>(n) >> vec4(1u);
-    let rest = vec4<i32>(n) - half;
-    return e * bitcast<vec4<f32>>((half + 127) << vec4(23u)) * bitcast<vec4<f32>>((rest + 127) << vec4(23u));
+    let half = vec4<i32>(e.n) >> vec4(1u);
+    let rest = vec4<i32>(e.n) - half;
+    let scale = bitcast<vec4<f32>>((half + 127) << vec4(23u));
+    return (e.less_one + 1.0) * scale * bitcast<vec4<f32>>((rest + 127) << vec4(23u));
 }
 
 fn sigmoid_exact(x: vec4<f32>) -> vec4<f32> {
@@ -35,18 +47,20 @@ fn sigmoid_exact(x: vec4<f32>) -> vec4<f32> {
 fn tanh_exact(x: vec4<f32>) -> vec4<f32> {
     let z = x * x;
     var p = vec4(-5.70498872745e-3);
-    p = p * z + 2.06390887954e-2;
-    p = p * z - 5.37397155531e-2;
-    p = p * z + 1.33314422036e-1;
-    p = p * z - 3.33332819422e-1;
-    let small = p * z * x + x;
+    p = fma(p, z, vec4(2.06390887954e-2));
+    p = fma(p, z, vec4(-5.37397155531e-2));
+    p = fma(p, z, vec4(1.33314422036e-1));
+    p = fma(p, z, vec4(-3.33332819422e-1));
+    let small = fma(p * z, x, x);
     let large = sign(x) * (1.0 - 2.0 / (exp_exact(2.0 * abs(x)) + 1.0));
     return select(large, small, abs(x) < vec4(0.625));
 }
 
-// e^x - 1 without cancellation near zero.
+// e^x - 1 for x <= 0, without cancellation near zero: 2^n (e^r - 1) + (2^n - 1), whose last term is exact.
 fn expm1_exact(x: vec4<f32>) -> vec4<f32> {
-    return tanh_exact(0.5 * x) * (exp_exact(x) + 1.0);
+    let e = exponent(max(x, vec4(-30.0)));
+    let scale = bitcast<vec4<f32>>((vec4<i32>(e.n) + 127) << vec4(23u));
+    return fma(scale, e.less_one, scale - 1.0);
 }
 
 // ln(1 + y) for y in [0, 1]: 2 artanh(y / (2 + y)) as a series.
@@ -119,15 +133,15 @@ fn activation_value(activation: u32, parameter: f32, x: vec4<f32>) -> vec4<f32> 
         case 1u: { return tanh_exact(x); }
         case 2u: { return sigmoid_exact(x); }
         case 3u: { return max(x, vec4(0.0)); }
-        case 4u: { return saturate(x / 6.0 + 0.5); }
-        case 5u: { return saturate(0.2 * x + 0.5); }
+        case 4u: { return saturate(fma(x, vec4(0.16666667), vec4(0.5))); }
+        case 5u: { return saturate(fma(x, vec4(0.2), vec4(0.5))); }
         case 6u: { return x / (1.0 + abs(x)); }
         case 7u: { return softplus_exact(x); }
         case 8u: { return select(parameter * expm1_exact(min(x, vec4(0.0))), x, x > vec4(0.0)); }
         case 9u: { return 1.05070098 * select(1.67326324 * expm1_exact(min(x, vec4(0.0))), x, x > vec4(0.0)); }
         case 10u: { return exp_exact(x); }
         case 11u: { return x * sigmoid_exact(x); }
-        case 12u: { return x * saturate(x / 6.0 + 0.5); }
+        case 12u: { return x * saturate(fma(x, vec4(0.16666667), vec4(0.5))); }
         case 13u: { return clamp(x, vec4(0.0), vec4(6.0)); }
         case 14u: { return select(parameter * x, x, x > vec4(0.0)); }
         case 15u: { return clamp(x, vec4(-1.0), vec4(1.0)); }

@@ -7,7 +7,7 @@
 //   output  [row][output timestep][columns4]
 //
 // An invocation computes four consecutive output timesteps (over the rows) of four columns; `lanes` invocations of a
-// workgroup stand side by side along the columns.
+// workgroup stand side by side along the columns. Stands after dense_in_floats.wgsl or dense_in_pairs.wgsl.
 
 struct Dense {
     // Output vectors in all, and of a row.
@@ -23,6 +23,8 @@ struct Dense {
     // Timesteps missing before the first.
     before: u32,
     lanes: u32,
+    // Zero, which no compiler knows.
+    nothing: u32,
 }
 
 @group(0) @binding(0) var<uniform> p: Dense;
@@ -49,9 +51,9 @@ fn window(vector: u32, tap: u32) -> Window {
     return Window((row * p.timesteps + timestep) * p.features4, inside);
 }
 
-fn store(vector: u32, column4: u32, sum: vec4<f32>) {
+fn store(vector: u32, column4: u32, sum: Sum) {
     if vector >= p.vectors { return; }
-    let value = activate(ACTIVATION, ACTIVATION_PARAMETER, sum);
+    let value = finished(sum);
     // What fills the columns up stays zero.
     let column = vec4(column4 * 4u) + vec4(0u, 1u, 2u, 3u);
     output[vector * p.columns4 + column4] = select(vec4(0.0), value, column < vec4(p.columns));
@@ -63,7 +65,7 @@ fn dense(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_
     let group = (workgroup.z * GRID_ROW + workgroup.y) * (WORKGROUP / p.lanes) + lane / p.lanes;
     let vector = group * 4u;
     if column4 >= p.columns4 || vector >= p.vectors { return; }
-    var s0 = bias[column4];
+    var s0 = started(bias[column4]);
     var s1 = s0;
     var s2 = s0;
     var s3 = s0;
@@ -82,10 +84,10 @@ fn dense(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_
             let x1 = select(vec4(0.0), x[w1.start + k], w1.inside);
             let x2 = select(vec4(0.0), x[w2.start + k], w2.inside);
             let x3 = select(vec4(0.0), x[w3.start + k], w3.inside);
-            s0 += x0.x * a + x0.y * b + x0.z * c + x0.w * d;
-            s1 += x1.x * a + x1.y * b + x1.z * c + x1.w * d;
-            s2 += x2.x * a + x2.y * b + x2.z * c + x2.w * d;
-            s3 += x3.x * a + x3.y * b + x3.z * c + x3.w * d;
+            s0 = added(s0, x0, a, b, c, d);
+            s1 = added(s1, x1, a, b, c, d);
+            s2 = added(s2, x2, a, b, c, d);
+            s3 = added(s3, x3, a, b, c, d);
             weight += p.columns4 * 4u;
         }
     }

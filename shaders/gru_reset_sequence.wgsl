@@ -3,16 +3,16 @@
 
 @group(0) @binding(2) var<storage, read> projection: array<ThreeGates>;
 
-var<private> z: Rows;
-var<private> r: Rows;
-var<private> candidate: Rows;
+var<private> z: GateSum;
+var<private> r: GateSum;
+var<private> candidate: GateSum;
 
 fn accumulate(rows: Quad, weights: Weights, phase: u32) {
     if phase == 0u {
-        z = gate_added(z, rows, weights[0]);
-        r = gate_added(r, rows, weights[1]);
+        z = gate_accumulated(z, rows, weights[0]);
+        r = gate_accumulated(r, rows, weights[1]);
     } else {
-        candidate = gate_added(candidate, rows, weights[2]);
+        candidate = gate_accumulated(candidate, rows, weights[2]);
     }
 }
 
@@ -22,18 +22,16 @@ fn gru_reset_sequence(invocation: Invocation) {
     var h = initial(slot_start(p.direction, 0u) + p.state);
     start(p, invocation, h);
     for (var t = 0u; t < recurrence.steps; t++) {
-        let projected = projection[projected_at(p, t)];
-        z = projected[0];
-        r = projected[1];
-        candidate = projected[2];
+        let projected = read_projection(projected_at(p, t));
+        z = GateSum();
+        r = GateSum();
+        candidate = GateSum();
         multiply(0u, 0u, p.direction, p.unit, invocation);
-        let reset_gate = activated(RECURRENT_ACTIVATION, RECURRENT_PARAMETER, r);
-        if p.exists { shared_states[SIDE + invocation.lane] = reset_gate * h; }
+        if p.exists { shared_states[SIDE + invocation.lane] = reset_hidden(gate_total(projected[1], r), h); }
         workgroupBarrier();
         multiply(SIDE, 1u, p.direction, p.unit, invocation);
-        let update_gate = activated(RECURRENT_ACTIVATION, RECURRENT_PARAMETER, z);
-        let stepped = activated(ACTIVATION, ACTIVATION_PARAMETER, candidate);
-        h = masked(p.direction, t, p.group, h, update_gate * h + (1.0 - update_gate) * stepped);
+        let stepped = gru_reset(gate_total(projected[0], z), gate_total(projected[2], candidate), h);
+        h = masked(p.direction, t, p.group, h, stepped);
         if p.exists {
             shared_states[invocation.lane] = h;
             states[slot_start(p.direction, t + 1u) + p.state] = h;

@@ -5,10 +5,10 @@
 @group(0) @binding(2) var<storage, read> projection: array<Sums>;
 @group(0) @binding(4) var<storage, read> recurrent_bias: array<f32>;
 
-var<private> sums: Sums;
+var<private> sums: Accumulator;
 
 fn accumulate(rows: Quad, weights: Weights, phase: u32) {
-    sums = added(sums, rows, weights);
+    sums = accumulated(sums, rows, weights);
 }
 
 @compute @workgroup_size(WORKGROUP)
@@ -19,9 +19,10 @@ fn gru_sequence(invocation: Invocation) {
     start(p, invocation, h);
     for (var t = 0u; t < recurrence.steps; t++) {
         let side = (t & 1u) * SIDE;
-        sums = Sums();
+        let projected = read_projection(projected_at(p, t));
+        sums = Accumulator();
         multiply(side, 0u, p.direction, p.unit, invocation);
-        h = masked(p.direction, t, p.group, h, gru(projection[projected_at(p, t)], sums, bias, h));
+        h = masked(p.direction, t, p.group, h, gru(projected, sums, bias, h));
         if p.exists {
             shared_states[SIDE - side + invocation.lane] = h;
             states[slot_start(p.direction, t + 1u) + p.state] = h;

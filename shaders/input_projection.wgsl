@@ -4,6 +4,8 @@
 //   bias        [direction][unit]                              the gates of a unit
 //   projection  [direction][step][group][unit]                 as recurrence.wgsl has it
 //
+// Stands after projected_in_floats.wgsl or projected_in_pairs.wgsl, which add up the sums.
+//
 // An invocation computes all gates of a unit for TILES quads of rows.
 
 struct Projection {
@@ -22,6 +24,10 @@ struct Projection {
     reversed: u32,
     segment_start: u32,
     segment_timesteps: u32,
+    // Where what floats miss of the sums starts in the projection.
+    missed_start: u32,
+    // Zero, which no compiler knows.
+    nothing: u32,
 }
 
 @group(0) @binding(0) var<uniform> p: Projection;
@@ -43,10 +49,6 @@ fn row_start(quad: u32, row: u32, direction: u32) -> u32 {
     return (place.y * p.segment_timesteps + t - p.segment_start) * p.features4;
 }
 
-fn add_row(row: u32, j: u32, weights: Weights) {
-    sums[row] = row_added(sums[row], row_at(row, j), weights);
-}
-
 fn multiply_quad(tile: u32, j: u32, weights: Weights) {
     add_row(4u * tile, j, weights);
     add_row(4u * tile + 1u, j, weights);
@@ -54,13 +56,27 @@ fn multiply_quad(tile: u32, j: u32, weights: Weights) {
     add_row(4u * tile + 3u, j, weights);
 }
 
+// Sums start from the bias, which saves a rounding.
+fn start_quad_sums(tile: u32, first: RowSums) {
+    sums[4u * tile] = first;
+    sums[4u * tile + 1u] = first;
+    sums[4u * tile + 2u] = first;
+    sums[4u * tile + 3u] = first;
+}
+
+fn start_sums(first: RowSums) {
+    start_quad_sums(0u, first);
+    if TILES > 1u { start_quad_sums(1u, first); }
+    if TILES > 2u {
+        start_quad_sums(2u, first);
+        start_quad_sums(3u, first);
+    }
+}
+
 fn store_quad(quad: u32, tile: u32, direction: u32, unit: u32) {
-    let added = bias[direction * p.units + unit];
-    let a = sums[4u * tile] + added;
-    let b = sums[4u * tile + 1u] + added;
-    let c = sums[4u * tile + 2u] + added;
-    let d = sums[4u * tile + 3u] + added;
-    store(quad + tile, direction, unit, a, b, c, d);
+    let first = 4u * tile;
+    store(0u, quad + tile, direction, unit, sums[first], sums[first + 1u], sums[first + 2u], sums[first + 3u]);
+    store_missed(quad + tile, first, direction, unit);
 }
 
 @compute @workgroup_size(WORKGROUP)
@@ -72,6 +88,7 @@ fn input_projection(invocation: Invocation) {
     let quad = invocation.workgroup.x * TILES;
     let weights_first = direction * p.features4 * GATES * p.units + unit;
     start_rows(quad, direction);
+    start_sums(bias[direction * p.units + unit]);
     for (var k = 0u; k < p.features4; k += BLOCK) {
         load_block(quad, direction, k, invocation);
         let end = min(BLOCK, p.features4 - k);

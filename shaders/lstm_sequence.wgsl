@@ -2,10 +2,10 @@
 
 @group(0) @binding(2) var<storage, read> projection: array<Sums>;
 
-var<private> sums: Sums;
+var<private> sums: Accumulator;
 
 fn accumulate(rows: Quad, weights: Weights, phase: u32) {
-    sums = added(sums, rows, weights);
+    sums = accumulated(sums, rows, weights);
 }
 
 @compute @workgroup_size(WORKGROUP)
@@ -17,9 +17,10 @@ fn lstm_sequence(invocation: Invocation) {
     start(p, invocation, h);
     for (var t = 0u; t < recurrence.steps; t++) {
         let side = (t & 1u) * SIDE;
-        sums = projection[projected_at(p, t)];
+        let projected = read_projection(projected_at(p, t));
+        sums = Accumulator();
         multiply(side, 0u, p.direction, p.unit, invocation);
-        let stepped = lstm(sums, c);
+        let stepped = lstm(total(projected, sums), c);
         c = masked(p.direction, t, p.group, c, stepped.cell);
         h = masked(p.direction, t, p.group, h, stepped.hidden);
         if p.exists {

@@ -25,8 +25,15 @@ struct Normalize {
 fn softmax(start: u32) {
     var largest = values[start];
     for (var i = 1u; i < p.features; i++) { largest = max(largest, values[start + i]); }
+    // In blocks: one long sum would be off by its length.
     var sum = 0.0;
-    for (var i = 0u; i < p.features; i++) { sum += exp_exact(vec4(values[start + i] - largest)).x; }
+    for (var block = 0u; block < p.features; block += 16u) {
+        var part = 0.0;
+        for (var i = block; i < min(block + 16u, p.features); i++) {
+            part += exp_exact(vec4(values[start + i] - largest)).x;
+        }
+        sum += part;
+    }
     let log_sum = log(sum);
     for (var i = 0u; i < p.features; i++) {
         let shifted = values[start + i] - largest;

@@ -21,6 +21,8 @@ struct Recurrence {
     directions: u32,
     // 1: a sequence starts from zeros, and nothing has written its initial states.
     zeros: u32,
+    // Zero, which no compiler knows.
+    nothing: u32,
 }
 
 @group(0) @binding(0) var<uniform> recurrence: Recurrence;
@@ -47,4 +49,8 @@ fn slot_start(direction: u32, step: u32) -> u32 {
 fn cell_start(direction: u32, array: u32) -> u32 {
     let directions = recurrence.directions;
     return recurrence.cell_start + (array * directions + direction) * recurrence.groups * recurrence.units;
+}
+
+fn nothing() -> u32 {
+    return recurrence.nothing;
 }

@@ -22,3 +22,7 @@ fn gate_added(sum: Rows, rows: Quad, weights: vec4<f32>) -> Rows {
 fn activated(activation: u32, parameter: f32, x: Rows) -> Rows {
     return activate(activation, parameter, x);
 }
+
+fn gate_of(sums: Sums, gate: u32) -> Rows {
+    return gate_of_quad(sums, gate);
+}

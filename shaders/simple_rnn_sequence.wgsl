@@ -2,10 +2,10 @@
 
 @group(0) @binding(2) var<storage, read> projection: array<Sums>;
 
-var<private> sums: Sums;
+var<private> sums: Accumulator;
 
 fn accumulate(rows: Quad, weights: Weights, phase: u32) {
-    sums = added(sums, rows, weights);
+    sums = accumulated(sums, rows, weights);
 }
 
 @compute @workgroup_size(WORKGROUP)
@@ -15,9 +15,10 @@ fn simple_rnn_sequence(invocation: Invocation) {
     start(p, invocation, h);
     for (var t = 0u; t < recurrence.steps; t++) {
         let side = (t & 1u) * SIDE;
-        sums = projection[projected_at(p, t)];
+        let projected = read_projection(projected_at(p, t));
+        sums = Accumulator();
         multiply(side, 0u, p.direction, p.unit, invocation);
-        h = masked(p.direction, t, p.group, h, activated(ACTIVATION, ACTIVATION_PARAMETER, sums));
+        h = masked(p.direction, t, p.group, h, simple_rnn(total(projected, sums)));
         if p.exists {
             shared_states[SIDE - side + invocation.lane] = h;
             states[slot_start(p.direction, t + 1u) + p.state] = h;

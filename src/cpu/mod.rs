@@ -2,7 +2,7 @@
 //!
 //! The way of the data: [`pack`] lays the weights out once; [`CpuSession`] cuts a layer's work into [`sequence`]s, one for each
 //! direction and some rows of the batch, which threads run independently; a sequence projects a chunk of timesteps and
-//! then runs it [`step`] by step; both are [`matmul`] and [`activation`].
+//! then runs it [`step`] by step; both are [`matmul`] and [`activation`]. Layers of few units go the short way of [`small`].
 //!
 //! Every sum runs in the same order whatever the batch, the number of threads or the way that the work is split: the
 //! results are equal to the bit.
@@ -12,6 +12,7 @@ mod matmul;
 mod pack;
 mod pages;
 mod sequence;
+mod small;
 mod step;
 mod threads;
 

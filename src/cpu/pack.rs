@@ -5,6 +5,7 @@
 //! `[row of the kernel][vector][lane]`.
 
 use super::pages::Pages;
+use super::small::{Small, UNITS};
 use crate::layer::{Cell, Recurrent, Weights};
 use pulp::{Simd, WithSimd};
 
@@ -123,11 +124,17 @@ pub(super) struct Packed {
     pub matrices: Vec<Matrix>,
     /// GRU with reset_after: the candidate's recurrent bias, `[block][lane]`.
     pub recurrent_bias: Pages<f32>,
+    /// Instead of all that, for few units.
+    pub small: Option<Small>,
 }
 
 impl Packed {
     pub fn new(layer: &Recurrent, weights: &Weights, lanes: usize, half: bool) -> Packed {
-        let units = layer.units();
+        let (units, features) = (layer.units(), weights.kernel.nrows());
+        if units <= UNITS {
+            let small = Some(Small::new(layer, weights));
+            return Packed { lanes, units, features, matrices: Vec::new(), recurrent_bias: Pages::zeros(0), small };
+        }
         let gates: &[(&[usize], usize)] = match layer.cell() {
             Cell::Lstm => &[(&[0, 1, 2, 3], 1)],
             Cell::Gru { reset_after: true } => &[(&[0, 1, 2], 1)],
@@ -166,7 +173,7 @@ impl Packed {
             }
             false => Pages::zeros(0),
         };
-        Packed { lanes, units, features: weights.kernel.nrows(), matrices, recurrent_bias }
+        Packed { lanes, units, features, matrices, recurrent_bias, small: None }
     }
 
     /// Blocks of units that the states are kept in, those that only fill up a panel included.

@@ -2,6 +2,7 @@
 
 use super::matmul::Blocks;
 use super::pack::Packed;
+use super::small::Run;
 use super::step::{Finish, GruCandidate, GruGates, GruStates, LstmStates, Project, SimpleRnnStates, States, Step};
 use crate::layer::{Cell, Recurrent};
 use ndarray::{ArrayView2, ArrayViewMut2, ArrayViewMut3, Axis};
@@ -66,6 +67,9 @@ pub(super) struct Machine {
 
 impl Sequence<'_> {
     pub fn run(mut self, machine: Machine, scratch: &mut Scratch) {
+        if let Some(small) = &self.packed.small {
+            return machine.arch.dispatch(Run(self, small));
+        }
         self.start(machine, scratch);
         let chunk = self.chunk();
         for first in (0..self.timesteps).step_by(chunk) {

@@ -75,6 +75,8 @@ pub(super) struct Tiling {
     pub block: u32,
     /// A sequence kernel's units.
     pub units: u32,
+    /// Whether a sequence kernel, the projection or a dense layer computes in pairs of floats.
+    pub pairs: bool,
 }
 
 impl Default for Tiling {
@@ -89,6 +91,7 @@ impl Default for Tiling {
             split: 1,
             block: 64,
             units: 0,
+            pairs: false,
         }
     }
 }
@@ -189,21 +192,34 @@ impl Kernel {
             }
             Kernel::SimpleRnnStep => return recurrent_source(self, tiling, 1, wgsl!["masked", "simple_rnn_step"]),
             Kernel::LstmSequence => {
-                return recurrent_source(self, tiling, 4, wgsl!["masked", "lstm_cell", "lstm_sequence"]);
+                let cells = [wgsl!["lstm_cell", "lstm_sequence"], wgsl!["lstm_cell_in_pairs", "lstm_sequence"]];
+                return sequence_source(self, tiling, 4, cells);
             }
             Kernel::GruSequence => {
-                return recurrent_source(self, tiling, 3, wgsl!["masked", "gru_cell", "gru_sequence"]);
+                let cells = [wgsl!["gru_cell", "gru_sequence"], wgsl!["gru_cell_in_pairs", "gru_sequence"]];
+                return sequence_source(self, tiling, 3, cells);
             }
             Kernel::GruResetSequence => {
-                return recurrent_source(self, tiling, 3, wgsl!["masked", "gru_reset_sequence"]);
+                let cells = [
+                    wgsl!["gru_reset_cell", "gru_reset_sequence"],
+                    wgsl!["gru_reset_cell_in_pairs", "gru_reset_sequence"],
+                ];
+                return sequence_source(self, tiling, 3, cells);
             }
             Kernel::SimpleRnnSequence => {
-                return recurrent_source(self, tiling, 1, wgsl!["masked", "simple_rnn_sequence"]);
+                let cells = [
+                    wgsl!["simple_rnn_cell", "simple_rnn_sequence"],
+                    wgsl!["simple_rnn_cell_in_pairs", "simple_rnn_sequence"],
+                ];
+                return sequence_source(self, tiling, 1, cells);
             }
             Kernel::LoadState => wgsl!["load_state"],
             Kernel::StepMask => wgsl!["step_mask"],
             Kernel::Merge => wgsl!["merge"],
-            Kernel::Dense => wgsl!["activations", "dense"],
+            Kernel::Dense if tiling.pairs => {
+                wgsl!["activations", "digits_4", "pairs", "pair_activations", "dense_in_pairs", "dense"]
+            }
+            Kernel::Dense => wgsl!["activations", "dense_in_floats", "dense"],
             Kernel::Elementwise => wgsl!["activations", "flat", "elementwise"],
             Kernel::Affine => wgsl!["flat", "affine"],
             Kernel::Combine => wgsl!["flat", "combine"],
@@ -340,7 +356,25 @@ fn projection_source(tiling: Tiling) -> String {
         Sharing::Subgroup(_) => wgsl!["input_by_subgroup"],
     };
     let rows = if tiling.group_rows == 1 { wgsl!["projected_1"] } else { wgsl!["projected_4"] };
-    [weights(tiling), wgsl!["sums"][0], gates(tiling.gates), sharing[0], rows[0], wgsl!["input_projection"][0]].concat()
+    let sums = if tiling.pairs { wgsl!["projected_in_pairs"] } else { wgsl!["projected_in_floats"] };
+    let common = [weights(tiling), wgsl!["sums"][0], gates(tiling.gates)];
+    [&common[..], sharing, rows, sums, wgsl!["input_projection"]].concat().concat()
+}
+
+/// A sequence kernel, of its `cells` the one in floats or the one in pairs.
+fn sequence_source(kernel: Kernel, tiling: Tiling, computed: u32, cells: [&[&str; 2]; 2]) -> String {
+    let digits = if tiling.group_rows == 1 { wgsl!["digits_1"] } else { wgsl!["digits_4"] };
+    let in_pairs = wgsl!["pairs", "pair_activations", "sums_in_pairs"];
+    match tiling.pairs {
+        false => {
+            let sums = wgsl!["sums_in_floats", "masked"];
+            recurrent_source(kernel, tiling, computed, &[&sums[..], cells[0]].concat())
+        }
+        true => {
+            let parts = [&digits[..], in_pairs, wgsl!["masked"], cells[1]].concat();
+            recurrent_source(kernel, tiling, computed, &parts)
+        }
+    }
 }
 
 /// A step or sequence kernel: `computed` gates at a time, after what depends on the tiling.

@@ -33,6 +33,7 @@ pub(super) fn tilings(kernel: Kernel) -> Vec<Tiling> {
         Kernel::LstmStep | Kernel::LstmSequence => &[4],
         Kernel::SimpleRnnStep | Kernel::SimpleRnnSequence => &[1],
         _ if kernel.steps() || kernel.is_sequence() => &[3],
+        Kernel::Dense => return [false, true].map(|pairs| Tiling { pairs, ..Tiling::default() }).to_vec(),
         _ => return vec![Tiling::default()],
     };
     let mut tilings = Vec::new();
@@ -52,9 +53,16 @@ pub(super) fn tilings(kernel: Kernel) -> Vec<Tiling> {
 fn cuts(kernel: Kernel, tiling: Tiling) -> Vec<Tiling> {
     if kernel.is_sequence() {
         let sized = |units: u32| Tiling { units, workgroup: units.next_multiple_of(32), ..tiling };
-        return [1, 3, 8, 130, 256].map(sized).to_vec();
+        let mut cuts = [1, 3, 8, 130, 256].map(sized).to_vec();
+        if tiling.sharing == Sharing::Workgroup {
+            cuts.extend([1, 3, 8].map(|units| Tiling { pairs: true, ..sized(units) }));
+        }
+        return cuts;
     }
     let mut cuts = [1, 2, 4].map(|tiles| Tiling { tiles, ..tiling }).to_vec();
+    if kernel == Kernel::InputProjection {
+        cuts.extend([1, 2, 4].map(|tiles| Tiling { tiles, pairs: true, ..tiling }));
+    }
     if kernel.steps() && tiling.sharing == Sharing::Workgroup {
         cuts.extend([2, 16].map(|split| Tiling { split, ..tiling }));
     }

@@ -1,6 +1,6 @@
 use super::Real;
 use crate::layer::Activation;
-use ndarray::{Array1, ArrayD, ArrayViewMut1, Axis};
+use ndarray::{Array1, ArrayD, ArrayViewMut1, Axis, Zip};
 
 /// An activation's value, as `keras.activations` defines it. NaN stays NaN.
 ///
@@ -126,7 +126,8 @@ pub(super) fn activate_rows<F: Real>(activation: Activation, array: &mut ArrayD<
             let (values, gates) = array.view().split_at(last, half);
             *array = &values * &gates.slice_axis(last, (..half).into()).mapv(sigmoid);
         }
-        _ => array.mapv_inplace(|x| activate(activation, x)),
+        // In f64, as a formula of several steps rounds at each.
+        _ => array.mapv_inplace(|x| F::nearest(activate(activation, x.widened()))),
     }
 }
 
@@ -149,12 +150,14 @@ fn sparsemax_lane<F: Real>(lane: &mut ArrayViewMut1<F>) {
     lane.mapv_inplace(|x| above(F::zero(), x - threshold));
 }
 
-/// `exp(x) / Σ exp(x)`, or `x - ln Σ exp(x)`, of `x` less its maximum.
+/// `exp(x) / Σ exp(x)`, or `x - ln Σ exp(x)`, of `x` less its maximum; in f64, as a long sum in f32 is off by its length.
 pub(super) fn softmax_lane<F: Real>(lane: &mut ArrayViewMut1<F>, log: bool) {
-    let max = lane.iter().fold(F::neg_infinity(), |max, &x| if x > max || x.is_nan() { x } else { max });
-    lane.mapv_inplace(|x| x - max);
-    let sum: F = lane.iter().map(|x| x.exp()).fold(F::zero(), |sum, e| sum + e);
-    lane.mapv_inplace(|x| if log { x - sum.ln() } else { x.exp() / sum });
+    let wide = lane.mapv(F::widened);
+    let max = wide.fold(f64::NEG_INFINITY, |max, &x| if x > max || x.is_nan() { x } else { max });
+    let sum: f64 = wide.iter().map(|x| (x - max).exp()).sum();
+    Zip::from(lane).and(&wide).for_each(|to, &x| {
+        *to = F::nearest(if log { x - max - sum.ln() } else { (x - max).exp() / sum });
+    });
 }
 
 fn softplus<F: Real>(x: F) -> F {

@@ -14,6 +14,10 @@ use crate::error::{Error, Result};
 use crate::layer::{Dims, Feedforward, Kind};
 use ndarray::{ArrayD, CowArray, Ix2, ShapeError};
 
+/// Layers of so few weights compute in f64, whatever they read: it takes next to no time, and while the roundings of many
+/// values even out, over a few the largest is a matter of luck.
+const FEW_WEIGHTS: usize = 4096;
+
 /// What a layer's formula reads. That inputs and weights fit each other and the layer was checked before.
 struct Call<'a, F> {
     inputs: &'a [&'a ArrayD<F>],
@@ -60,14 +64,29 @@ pub(super) fn run<F: Real>(
         return time_distributed::run(each, inputs[0], masks[0].as_ref(), of_layer);
     }
     let batch = inputs[0].shape().first().copied();
-    let call = Call {
-        inputs,
-        masks,
-        weights: weights.iter().map(|array| array.mapv(|value| F::nearest(value.into()))).collect(),
-        shape: batch.into_iter().chain(output.into_iter().flatten()).collect(),
+    let shape: Vec<usize> = batch.into_iter().chain(output.into_iter().flatten()).collect();
+    let few = (1..=FEW_WEIGHTS).contains(&weights.iter().map(|array| array.len()).sum());
+    let computed = match few && !matches!(layer.kind, Kind::Embedding(_)) {
+        true => {
+            let wide: Vec<ArrayD<f64>> = inputs.iter().map(|array| array.mapv(F::widened)).collect();
+            let computed = compute_in::<f64>(layer, &wide.iter().collect::<Vec<_>>(), masks, shape);
+            computed.map(|array| array.mapv(F::nearest))
+        }
+        false => compute_in(layer, inputs, masks, shape),
     };
-    let computed = compute(&layer.kind, &call);
     Ok(vec![computed.map_err(|e| Error::Graph(format!("layer {:?}: {e}", layer.name())))?])
+}
+
+/// Computes in the precision of `F`.
+fn compute_in<F: Real>(
+    layer: &Feedforward,
+    inputs: &[&ArrayD<F>],
+    masks: &[Option<ArrayD<bool>>],
+    shape: Vec<usize>,
+) -> Computed<F> {
+    let weights = layer.weights().unwrap_or_default();
+    let weights = weights.iter().map(|array| array.mapv(|value| F::nearest(value.into()))).collect();
+    compute(&layer.kind, &Call { inputs, masks, weights, shape })
 }
 
 fn compute<F: Real>(kind: &Kind, call: &Call<F>) -> Computed<F> {

@@ -20,6 +20,8 @@ use ndarray::{Array2, ArrayD, ArrayViewD, LinalgScalar, NdFloat};
 pub trait Real: NdFloat + LinalgScalar + Default {
     /// The nearest value.
     fn nearest(value: f64) -> Self;
+    /// The same value in f64.
+    fn widened(self) -> f64;
     /// `erfc(x) = 1 - erf(x) = 2/√π ∫ₓ^∞ exp(-t²) dt`
     fn complementary_error_function(self) -> Self;
 }
@@ -27,6 +29,9 @@ pub trait Real: NdFloat + LinalgScalar + Default {
 impl Real for f32 {
     fn nearest(value: f64) -> f32 {
         value as f32
+    }
+    fn widened(self) -> f64 {
+        self.into()
     }
     fn complementary_error_function(self) -> f32 {
         libm::erfcf(self)
@@ -36,6 +41,9 @@ impl Real for f32 {
 impl Real for f64 {
     fn nearest(value: f64) -> f64 {
         value
+    }
+    fn widened(self) -> f64 {
+        self
     }
     fn complementary_error_function(self) -> f64 {
         libm::erfc(self)

@@ -18,10 +18,10 @@ pub struct PlanArgs {
     features: u32,
     #[arg(value_name = "UNITS", value_parser = clap::value_parser!(u32).range(1..=100_000))]
     units: u32,
-    #[arg(long, value_enum, default_value = "lstm")]
+    #[arg(long, value_enum, ignore_case = true, default_value = "lstm")]
     cell: CellArg,
     /// The kind of adapter.
-    #[arg(long, value_enum, default_value = "gpu")]
+    #[arg(long, value_enum, ignore_case = true, default_value = "gpu")]
     adapter: AdapterArg,
     /// One direction instead of two.
     #[arg(long)]

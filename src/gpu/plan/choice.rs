@@ -6,6 +6,8 @@ use crate::gpu::kernels::{Kernel, Sharing, Tiling};
 use crate::gpu::network::Group;
 use crate::layer::Cell;
 
+/// The most units of a layer that is computed in pairs of floats: as few as take no longer for it.
+const FEW_UNITS: usize = 8;
 /// Invocations of a workgroup, where nothing asks for others.
 const LANES: usize = 64;
 /// Above this many units a sequence kernel isn't the choice of a software adapter: weights no longer fit its caches.
@@ -70,12 +72,18 @@ pub(super) fn choose(group: &Group, rows: usize, limits: &Limits) -> Choice {
         workgroup: LANES.min(limits.invocations) as u32,
         ..Tiling::default()
     };
+    let few = Tiling { workgroup: FEW_UNITS as u32, units: units as u32, pairs: true, ..shared };
+    if units <= FEW_UNITS && sequence_fits(&few, units, FEW_UNITS, limits) {
+        let projection = Tiling { pairs: true, ..projection(shared, limits) };
+        let reason = "few units, in pairs of floats: a dispatch a chunk";
+        return Choice { sequence: true, recurrent: few, projection, reason };
+    }
     match limits.subgroup {
         Some(size) if limits.software => {
             let shared = Tiling { sharing: Sharing::Subgroup(size), ..shared };
             let lanes = units.next_multiple_of(size as usize);
             let fits = units <= HELD_UNITS && sequence_fits(&shared, units, lanes, limits);
-            let projection = Tiling { tiles: 4, ..shared };
+            let projection = projection(shared, limits);
             if fits {
                 let recurrent = Tiling { workgroup: lanes as u32, units: units as u32, ..shared };
                 let reason = "software adapter, the weights fit private memory: a dispatch a chunk";
@@ -89,8 +97,15 @@ pub(super) fn choose(group: &Group, rows: usize, limits: &Limits) -> Choice {
     }
 }
 
+fn projection(shared: Tiling, limits: &Limits) -> Tiling {
+    match limits.subgroup {
+        Some(size) if limits.software => Tiling { sharing: Sharing::Subgroup(size), tiles: 4, ..shared },
+        _ => Tiling { tiles: 2, block: 16, ..shared },
+    }
+}
+
 fn on_gpu(gates: usize, units: usize, pairs: usize, shared: Tiling, groups: usize, limits: &Limits) -> Choice {
-    let projection = Tiling { tiles: 2, block: 16, ..shared };
+    let projection = projection(shared, limits);
     let lanes = units.next_multiple_of(32);
     let weights = if shared.half_weights { 2 } else { 4 } * gates * units * units;
     if weights <= STREAMED_BYTES && sequence_fits(&shared, units, lanes, limits) {

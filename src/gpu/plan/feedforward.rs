@@ -4,12 +4,14 @@ use super::moving::{Array, Combine, four_axes};
 use super::recurrent::View;
 use super::{BufferId, Limits, Planner, Stage, WORKGROUP, grid, parameters};
 use crate::error::{Error, Result};
-use crate::gpu::kernels::{Constants, Kernel};
+use crate::gpu::kernels::{Constants, Kernel, Tiling};
 use crate::gpu::network::Group;
 use crate::layer::{Activation, Embedding, Feedforward, Kind, Layer, Padding, axes_of, axis_of};
 
 /// Workgroups along the first axis of a grid that is folded into rows; `GRID_ROW` in the kernels.
 const GRID_ROW: usize = 32_768;
+/// Kernels of so few weights multiply in pairs of floats, as the CPU path does in f64.
+const FEW_WEIGHTS: usize = 4096;
 
 /// A grid of invocations one after another.
 pub(super) fn flat_grid(invocations: usize) -> [u32; 3] {
@@ -410,10 +412,12 @@ impl Planner<'_> {
         let lanes = columns4.next_power_of_two().min(WORKGROUP);
         let groups = vectors.div_ceil(4).div_ceil(WORKGROUP / lanes);
         let elementwise = activation.is_elementwise();
+        let weights = windows.taps * source.features() * target.features();
         let stage = Stage {
             kernel: Kernel::Dense,
             constants: Constants {
                 activation: if elementwise { activation } else { Activation::Linear },
+                tiling: Tiling { pairs: weights <= FEW_WEIGHTS, ..Tiling::default() },
                 ..Constants::default()
             },
             buffers: vec![source.buffer, kernel, bias, target.buffer],
@@ -429,6 +433,7 @@ impl Planner<'_> {
                 windows.dilation_rate,
                 windows.before,
                 lanes,
+                0,
             ]),
             workgroups: grid([columns4.div_ceil(lanes), groups.min(GRID_ROW), groups.div_ceil(GRID_ROW)]),
             flops: 2 * (vectors * windows.taps * source.features()) as u64 * target.features() as u64,

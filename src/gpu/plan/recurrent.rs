@@ -181,7 +181,7 @@ impl Planner<'_> {
         let a_step = 4 * (group.directions.len() * groups * choice.group_rows()) as u64;
         let fits = |bytes: u64, a_step: u64| ((bytes / a_step) as usize).max(1);
         let mut chunk = timesteps.min(STEP_TABLE);
-        let columns = group.columns_padded() as u64;
+        let columns = projected_columns(group, &choice) as u64;
         chunk = chunk.min(fits(PROJECTION_BYTES.min(self.limits.binding), a_step * columns));
         // The grid of the projection, of which a workgroup has at least four rows.
         chunk = chunk.min((self.limits.workgroups / groups).max(1));
@@ -231,7 +231,7 @@ impl Planner<'_> {
     fn buffers_of(&mut self, call: &GroupCall) -> Result<()> {
         let rows = (call.rows() * call.directions()) as u64;
         let mask = if call.mask.is_some() { rows * call.chunk as u64 } else { 0 };
-        self.need(BufferId::Projection, 4 * rows * (call.chunk * call.group.columns_padded()) as u64)?;
+        self.need(BufferId::Projection, 4 * rows * (call.chunk * projected_columns(call.group, &call.choice)) as u64)?;
         self.need(BufferId::States, 4 * (call.mask_start() as u64 + mask))?;
         match call.mask {
             Some(_) => self.need(BufferId::MaskSeen, 4 * rows),
@@ -400,6 +400,8 @@ impl Planner<'_> {
                     group.reversed as usize,
                     segment * input.segment,
                     input.segment_timesteps(segment),
+                    call.directions() * chunk.steps * call.groups * group.layer.units(),
+                    0,
                 ]),
                 workgroups: grid([
                     quads.div_ceil(tiling.tiles as usize),
@@ -456,6 +458,7 @@ impl Planner<'_> {
                 call.mask_start() / group_rows,
                 call.directions(),
                 usize::from(!loaded),
+                0,
             ]),
             workgroups: grid(workgroups),
             flops: match kernel {
@@ -577,6 +580,11 @@ impl Planner<'_> {
         };
         self.launch(vec![stage], None);
     }
+}
+
+/// The numbers of the projection of a row in a step; in pairs what floats miss of them, too.
+fn projected_columns(group: &Group, choice: &Choice) -> usize {
+    group.columns_padded() * if choice.projection.pairs { 2 } else { 1 }
 }
 
 /// The hidden state after the last step.

@@ -69,6 +69,10 @@ impl Choice {
 /// The ways worth timing, the planner's own first.
 fn candidates(group: &Group, rows: usize, limits: &Limits) -> Vec<Choice> {
     let own = choose(group, rows, limits);
+    // What is computed more exactly isn't traded for speed.
+    if own.recurrent.pairs {
+        return vec![own];
+    }
     let groups = rows.div_ceil(own.group_rows());
     let steps = |tiles: u32, split: u32| {
         let workgroup = if own.sequence {

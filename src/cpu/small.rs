@@ -1,0 +1,304 @@
+//! Layers of few units, in f64: a vector or two hold all units of a gate, so that it takes no longer than f32 would.
+//!
+//! Large layers compute in f32, as Keras does, and over thousands of values the largest error comes out as Keras's. Over a
+//! few values it is a matter of luck: here the only roundings to f32 are those of the states after each timestep, which
+//! Keras has, too. (They are what a sequence that is fed in pieces carries from call to call.)
+
+use super::sequence::{Output, Sequence};
+use crate::layer::{Activation, Cell, Recurrent, Weights};
+use crate::reference;
+use ndarray::ArrayView2;
+use pulp::{Simd, WithSimd};
+use std::ops::Range;
+
+/// The most units of a layer that is computed so.
+pub(super) const UNITS: usize = 8;
+
+/// A value for each unit; what is past the last unit is never read.
+type Units = [f64; UNITS];
+
+/// A direction's weights.
+#[derive(Debug)]
+pub(super) struct Small {
+    /// `[feature][gate]`
+    kernel: Vec<Units>,
+    /// `[unit][gate]`
+    recurrent_kernel: Vec<Units>,
+    /// `[gate]`
+    bias: Vec<Units>,
+    /// `[gate]`; zeros but for a GRU with reset_after.
+    recurrent_bias: Vec<Units>,
+}
+
+impl Small {
+    pub fn new(layer: &Recurrent, weights: &Weights) -> Small {
+        let (units, gates) = (layer.units(), layer.cell().gates());
+        let of_row = |row: &[f32]| -> Vec<Units> {
+            let mut of_gates = vec![[0.0; UNITS]; gates];
+            for (gate, values) in of_gates.iter_mut().zip(row.chunks(units)) {
+                gate.iter_mut().zip(values).for_each(|(to, &value)| *to = value.into());
+            }
+            of_gates
+        };
+        let of_rows =
+            |kernel: ArrayView2<f32>| kernel.rows().into_iter().flat_map(|row| of_row(&row.to_vec())).collect();
+        Small {
+            kernel: of_rows(weights.kernel.view()),
+            recurrent_kernel: of_rows(weights.recurrent_kernel.view()),
+            bias: of_row(&weights.bias.to_vec()),
+            recurrent_bias: of_row(&weights.recurrent_bias.to_vec()),
+        }
+    }
+}
+
+/// All timesteps of a direction on its rows.
+pub(super) struct Run<'a>(pub Sequence<'a>, pub &'a Small);
+
+impl WithSimd for Run<'_> {
+    type Output = ();
+
+    // For the instruction set: the loops over the units become vectors.
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        let Run(mut sequence, small) = self;
+        for row in 0..sequence.rows {
+            let mut states = States::of_row(&sequence, row);
+            run_row(&mut sequence, small, row, &mut states);
+            states.store(&mut sequence, row);
+        }
+    }
+}
+
+/// The states of a row of the batch.
+struct States {
+    hidden: Units,
+    cell: Units,
+}
+
+impl States {
+    fn of_row(sequence: &Sequence, row: usize) -> States {
+        let of = |states: ArrayView2<f32>| {
+            let mut units = [0.0; UNITS];
+            units.iter_mut().zip(states.row(row)).for_each(|(unit, &state)| *unit = state.into());
+            units
+        };
+        let cell = sequence.cell.as_ref().map_or([0.0; UNITS], |cell| of(cell.view()));
+        States { hidden: of(sequence.hidden.view()), cell }
+    }
+
+    fn store(&self, sequence: &mut Sequence, row: usize) {
+        let to = |state: &mut f32, &unit: &f64| *state = unit as f32;
+        sequence.hidden.row_mut(row).iter_mut().zip(&self.hidden).for_each(|(state, unit)| to(state, unit));
+        if let Some(cell) = &mut sequence.cell {
+            cell.row_mut(row).iter_mut().zip(&self.cell).for_each(|(state, unit)| to(state, unit));
+        }
+    }
+}
+
+#[inline(always)]
+fn run_row(sequence: &mut Sequence, small: &Small, row: usize, states: &mut States) {
+    let (layer, timesteps) = (sequence.layer, sequence.timesteps);
+    let features = sequence.packed.features;
+    let x = &sequence.x[row * timesteps * features..][..timesteps * features];
+    let mut seen = false;
+    for step in 0..timesteps {
+        let t = if layer.go_backwards() { timesteps - 1 - step } else { step };
+        let counts = sequence.mask.as_ref().is_none_or(|mask| mask[[row, t]]);
+        seen |= counts;
+        if counts {
+            let x = &x[t * features..][..features];
+            match layer.cell() {
+                Cell::Lstm => small.lstm(layer, x, states),
+                Cell::Gru { reset_after: true } => small.gru(layer, x, states),
+                Cell::Gru { reset_after: false } => small.gru_reset_before(layer, x, states),
+                Cell::SimpleRnn => small.simple_rnn(layer, x, states),
+            }
+        }
+        let zero = if layer.zero_output_for_mask() { !counts } else { !seen };
+        let output = match &mut sequence.output {
+            Output::Every(output) => output.slice_mut(ndarray::s![row, step, ..]),
+            Output::Last(output) if step + 1 == timesteps => output.row_mut(row),
+            Output::Last(_) => continue,
+        };
+        output.into_iter().zip(&states.hidden).for_each(|(to, &unit)| *to = if zero { 0.0 } else { unit as f32 });
+    }
+}
+
+impl Small {
+    #[inline(always)]
+    fn lstm(&self, layer: &Recurrent, x: &[f32], states: &mut States) {
+        let mut sums = [[0.0; UNITS]; 4];
+        sums.copy_from_slice(&self.bias);
+        add_products(&mut sums, x.iter().map(|&x| f64::from(x)), &self.kernel, 0..4);
+        add_products(&mut sums, states.hidden.into_iter(), &self.recurrent_kernel, 0..4);
+        let [mut i, mut f, mut candidate, mut o] = sums;
+        [&mut i, &mut f, &mut o].into_iter().for_each(|gate| activate(layer.recurrent_activation(), gate));
+        activate(layer.activation(), &mut candidate);
+        let mut activated = [0.0; UNITS];
+        for u in 0..UNITS {
+            let cell = f[u] * states.cell[u] + i[u] * candidate[u];
+            activated[u] = cell;
+            states.cell[u] = rounded(cell);
+        }
+        activate(layer.activation(), &mut activated);
+        states.hidden = std::array::from_fn(|u| rounded(o[u] * activated[u]));
+    }
+
+    #[inline(always)]
+    fn gru(&self, layer: &Recurrent, x: &[f32], states: &mut States) {
+        let (mut projected, mut sums) = ([[0.0; UNITS]; 3], [[0.0; UNITS]; 3]);
+        projected.copy_from_slice(&self.bias);
+        sums.copy_from_slice(&self.recurrent_bias);
+        add_products(&mut projected, x.iter().map(|&x| f64::from(x)), &self.kernel, 0..3);
+        add_products(&mut sums, states.hidden.into_iter(), &self.recurrent_kernel, 0..3);
+        let [mut z, mut r, mut candidate] = projected;
+        for u in 0..UNITS {
+            z[u] += sums[0][u];
+            r[u] += sums[1][u];
+        }
+        [&mut z, &mut r].into_iter().for_each(|gate| activate(layer.recurrent_activation(), gate));
+        for u in 0..UNITS {
+            candidate[u] += r[u] * sums[2][u];
+        }
+        activate(layer.activation(), &mut candidate);
+        states.blend(&z, &candidate);
+    }
+
+    #[inline(always)]
+    fn gru_reset_before(&self, layer: &Recurrent, x: &[f32], states: &mut States) {
+        let mut sums = [[0.0; UNITS]; 3];
+        sums.copy_from_slice(&self.bias);
+        add_products(&mut sums, x.iter().map(|&x| f64::from(x)), &self.kernel, 0..3);
+        add_products(&mut sums, states.hidden.into_iter(), &self.recurrent_kernel, 0..2);
+        for gate in &mut sums[..2] {
+            activate(layer.recurrent_activation(), gate);
+        }
+        let reset: Units = std::array::from_fn(|u| sums[1][u] * states.hidden[u]);
+        add_products(&mut sums, reset.into_iter(), &self.recurrent_kernel, 2..3);
+        let [z, _, mut candidate] = sums;
+        activate(layer.activation(), &mut candidate);
+        states.blend(&z, &candidate);
+    }
+
+    #[inline(always)]
+    fn simple_rnn(&self, layer: &Recurrent, x: &[f32], states: &mut States) {
+        let mut sums = [self.bias[0]];
+        add_products(&mut sums, x.iter().map(|&x| f64::from(x)), &self.kernel, 0..1);
+        add_products(&mut sums, states.hidden.into_iter(), &self.recurrent_kernel, 0..1);
+        activate(layer.activation(), &mut sums[0]);
+        states.hidden = sums[0].map(rounded);
+    }
+}
+
+impl States {
+    /// `z ⊙ h + (1 - z) ⊙ candidate`
+    #[inline(always)]
+    fn blend(&mut self, z: &Units, candidate: &Units) {
+        for u in 0..UNITS {
+            self.hidden[u] = rounded(z[u] * self.hidden[u] + (1.0 - z[u]) * candidate[u]);
+        }
+    }
+}
+
+fn rounded(state: f64) -> f64 {
+    f64::from(state as f32)
+}
+
+/// Adds the products of a row with some gates of a kernel, whose rows are as many as it has.
+#[inline(always)]
+fn add_products<const G: usize>(
+    sums: &mut [Units; G],
+    row: impl Iterator<Item = f64>,
+    kernel: &[Units],
+    gates: Range<usize>,
+) {
+    for (value, weights) in row.zip(kernel.as_chunks::<G>().0) {
+        for gate in gates.clone() {
+            for u in 0..UNITS {
+                sums[gate][u] += value * weights[gate][u];
+            }
+        }
+    }
+}
+
+#[inline(always)]
+fn activate(activation: Activation, units: &mut Units) {
+    match activation {
+        Activation::Tanh => units.iter_mut().for_each(|x| *x = tanh(*x)),
+        Activation::Sigmoid => units.iter_mut().for_each(|x| *x = sigmoid(*x)),
+        other => units.iter_mut().for_each(|x| *x = reference::activate(other, *x)),
+    }
+}
+
+/// eˣ for x in [-700, 700] to 1e-14 of itself: 2ⁿ eʳ, |r| ≤ ln 2 / 2, by the Taylor series.
+#[inline(always)]
+fn exp(x: f64) -> f64 {
+    // Added, it leaves whole numbers in the lowest bits.
+    const WHOLE: f64 = 6_755_399_441_055_744.0;
+    const COEFFICIENTS: [f64; 12] = [
+        1.0 / 39_916_800.0,
+        1.0 / 3_628_800.0,
+        1.0 / 362_880.0,
+        1.0 / 40_320.0,
+        1.0 / 5_040.0,
+        1.0 / 720.0,
+        1.0 / 120.0,
+        1.0 / 24.0,
+        1.0 / 6.0,
+        0.5,
+        1.0,
+        1.0,
+    ];
+    let n = (x * std::f64::consts::LOG2_E + WHOLE) - WHOLE;
+    let r = x - n * std::f64::consts::LN_2;
+    let e = COEFFICIENTS.iter().fold(0.0, |sum, coefficient| sum * r + coefficient);
+    e * f64::from_bits((n + (WHOLE + 1023.0)).to_bits() << 52)
+}
+
+/// `min(x, most)` that keeps NaN.
+#[inline(always)]
+fn at_most(x: f64, most: f64) -> f64 {
+    if x > most { most } else { x }
+}
+
+/// 1 / (1 + e⁻ˣ)
+#[inline(always)]
+fn sigmoid(x: f64) -> f64 {
+    // Zero below, as it is in f32: times an infinite state it makes a NaN.
+    let e = if x.abs() > 700.0 { 0.0 } else { exp(-at_most(x.abs(), 700.0)) };
+    (if x > 0.0 { 1.0 } else { e }) / (1.0 + e)
+}
+
+/// (e²ˣ - 1) / (e²ˣ + 1), near zero its Taylor series.
+#[inline(always)]
+fn tanh(x: f64) -> f64 {
+    let z = x * x;
+    let small = x + x * z * (-1.0 / 3.0 + z * (2.0 / 15.0 - z * (17.0 / 315.0)));
+    let e = exp(2.0 * at_most(x.abs(), 20.0)) - 1.0;
+    let large = (e / (e + 2.0)).copysign(x);
+    if x.abs() < 0.02 { small } else { large }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn activations_are_exact_to_far_below_an_ulp_of_f32() {
+        let sizes = (0..4_000).flat_map(|i| [1.0, -1.0].map(|sign| sign * 1.0473f64.powi(i % 2_000 - 1_900)));
+        let values = (0..40_000).map(|i| f64::from(i - 20_000) * 0.0021).chain(sizes);
+        for x in values.chain([0.0, -0.0, f64::INFINITY, f64::NEG_INFINITY, f64::MAX, 1e-300]) {
+            for (activation, exact) in [(Activation::Tanh, x.tanh()), (Activation::Sigmoid, 1.0 / (1.0 + (-x).exp()))] {
+                let mut units = [x; UNITS];
+                activate(activation, &mut units);
+                let near = (units[0] - exact).abs() <= 1e-13 * exact.abs() + 1e-300;
+                assert!(near && units == [units[0]; UNITS], "{activation} of {x}: {units:?}, not {exact}");
+            }
+        }
+        for activation in [Activation::Tanh, Activation::Sigmoid] {
+            let mut units = [f64::NAN; UNITS];
+            activate(activation, &mut units);
+            assert!(units.iter().all(|unit| unit.is_nan()), "{activation} of NaN: {units:?}");
+        }
+    }
+}
