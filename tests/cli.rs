@@ -256,6 +256,10 @@ fn a_model_is_inspected() {
     for part in ["embedding (Embedding)", "(None, 6, 3)", "Total params:", "Connected to"] {
         assert!(printed.contains(part), "{part}: {printed}");
     }
+    assert!(printed.contains("(None, 6) as ids"), "{printed}");
+    let masked = success(birnn(&["inspect", "tests/fixtures/layers/mask_argument_int32.keras"]));
+    let line = "Inputs: input_layer (None, 6, 3), input_layer_1 (None, 6) as mask\n";
+    assert!(masked.contains(line), "{masked}");
     let file = "tests/fixtures/keras/unsupported/lambda.keras";
     let printed = text(&output(birnn(&["inspect", file])).stdout);
     let text = printed.as_str();

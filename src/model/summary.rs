@@ -1,6 +1,7 @@
 //! What a model consists of, for people: as Keras's `model.summary()`.
 
 use super::Model;
+use crate::layer::{Feedforward, Kind, Layer};
 use std::fmt;
 
 /// A model's inputs and layers, in the order in which they run, as Keras's `model.summary()`; it prints as a table.
@@ -39,6 +40,8 @@ pub struct SummaryRow {
     pub parameters: usize,
     /// The names of the inputs and layers that it reads, at its first call: its arrays, initial states and masks.
     pub connected_to: Vec<String>,
+    /// Of an input that isn't plain values what it is given as: `ids`, `mask` or `initial state`.
+    pub given_as: Option<&'static str>,
 }
 
 impl Model {
@@ -50,6 +53,7 @@ impl Model {
             output_shapes: vec![self.shape_of(input.tensor)],
             parameters: 0,
             connected_to: Vec::new(),
+            given_as: self.given_as(input.tensor),
         });
         let layers = (0..self.layers.len()).map(|layer| self.layer_row(layer));
         let rows: Vec<SummaryRow> = inputs.chain(layers).collect();
@@ -82,7 +86,21 @@ impl Model {
             output_shapes: first.map_or(vec![], |node| node.results.iter().map(|&t| self.shape_of(t)).collect()),
             parameters: weights.iter().fold(0usize, |sum, weight| sum.saturating_add(size(&weight.shape))),
             connected_to,
+            given_as: None,
         }
+    }
+
+    fn given_as(&self, tensor: usize) -> Option<&'static str> {
+        let is_embedding = |layer: usize| {
+            matches!(&self.layers[layer].layer, Layer::Feedforward(Feedforward { kind: Kind::Embedding(_), .. }))
+        };
+        let mut uses = self.nodes.iter().filter_map(|node| match () {
+            _ if node.inputs.contains(&tensor) => Some(if is_embedding(node.layer) { Some("ids") } else { None }),
+            _ if node.initial_state.contains(&tensor) => Some(Some("initial state")),
+            _ if node.masks.contains(&Some(tensor)) => Some(Some("mask")),
+            _ => None,
+        });
+        uses.next().flatten()
     }
 }
 

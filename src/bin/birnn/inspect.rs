@@ -21,7 +21,7 @@ pub fn inspect(args: &InspectArgs, out: &mut impl Write) -> Result<ExitCode> {
         Ok(model) => {
             let summary = model.summary();
             writeln!(out, "{}\nTotal params: {}", rows(&summary), summary.parameters)?;
-            writeln!(out, "Inputs: {}", model.input_names().join(", "))?;
+            writeln!(out, "Inputs: {}", inputs(&summary))?;
             writeln!(out, "Outputs: {}", model.output_names().join(", "))?;
             Ok(ExitCode::SUCCESS)
         }
@@ -31,6 +31,16 @@ pub fn inspect(args: &InspectArgs, out: &mut impl Write) -> Result<ExitCode> {
             problem.context("the model can't be run")
         }
     }
+}
+
+/// Each input with its shape and what it is given as.
+fn inputs(summary: &Summary) -> String {
+    let inputs = summary.rows.iter().filter(|row| row.class_name == "InputLayer");
+    let told = inputs.map(|row| {
+        let given_as = row.given_as.map_or(String::new(), |what| format!(" as {what}"));
+        format!("{} {}{given_as}", row.name, row.shapes())
+    });
+    told.collect::<Vec<_>>().join(", ")
 }
 
 /// As Keras's `model.summary()`.
