@@ -4,7 +4,7 @@
 //   values       [vector][features_padded]
 //   gamma, beta  [features]
 //
-// An invocation takes a vector.
+// An invocation takes a vector. The normalizations by moments compute in pairs of floats: stands after pairs.wgsl.
 
 struct Normalize {
     vectors: u32,
@@ -15,6 +15,8 @@ struct Normalize {
     epsilon: f32,
     has_gamma: u32,
     has_beta: u32,
+    // Zero, which no compiler knows.
+    nothing: u32,
 }
 
 @group(0) @binding(0) var<uniform> p: Normalize;
@@ -78,28 +80,48 @@ fn sparsemax(start: u32) {
     }
 }
 
+alias Rows = f32;
+
+fn nothing() -> u32 {
+    return p.nothing;
+}
+
+fn mean_of(start: u32) -> Pair {
+    var sum = pair(0.0);
+    for (var i = 0u; i < p.features; i++) { sum = pair_sum(sum, pair(values[start + i])); }
+    return pair_quotient(sum, pair(f32(p.features)));
+}
+
+fn centred(value: f32, mean: Pair) -> Pair {
+    return pair_sum(pair(value), Pair(-mean.high, -mean.low));
+}
+
+// 1 / √x: a float, and a step of Newton's method for what it misses.
+fn inverse_root(x: Pair) -> Pair {
+    let root = 1.0 / sqrt(x.high);
+    let rest = one_minus(pair_product(x, pair_product(pair(root), pair(root))));
+    return Pair(root, 0.5 * root * (rest.high + rest.low));
+}
+
 fn moments(start: u32) {
-    var sum = 0.0;
-    if p.mode == 2u {
-        for (var i = 0u; i < p.features; i++) { sum += values[start + i]; }
-    }
-    let mean = sum / f32(p.features);
-    var squares = 0.0;
+    var mean = pair(0.0);
+    if p.mode == 2u { mean = mean_of(start); }
+    var squares = pair(0.0);
     for (var i = 0u; i < p.features; i++) {
-        let centred = values[start + i] - mean;
-        squares += centred * centred;
+        let value = centred(values[start + i], mean);
+        squares = pair_sum(squares, pair_product(value, value));
     }
-    var factor: f32;
+    var square = pair_sum(pair_quotient(squares, pair(f32(p.features))), pair(p.epsilon));
     if p.mode == 4u {
-        factor = 1.0 / sqrt(max(squares, p.epsilon));
-    } else {
-        factor = 1.0 / sqrt(squares / f32(p.features) + p.epsilon);
+        square = squares;
+        if square.high < p.epsilon { square = pair(p.epsilon); }
     }
+    let factor = inverse_root(square);
     for (var i = 0u; i < p.features; i++) {
-        var value = (values[start + i] - mean) * factor;
-        if p.has_gamma == 1u { value *= gamma[i]; }
-        if p.has_beta == 1u { value += beta[i]; }
-        values[start + i] = value;
+        var value = pair_product(centred(values[start + i], mean), factor);
+        if p.has_gamma == 1u { value = pair_product(value, pair(gamma[i])); }
+        if p.has_beta == 1u { value = pair_sum(value, pair(beta[i])); }
+        values[start + i] = rounded(value);
     }
 }
 

@@ -224,7 +224,7 @@ impl Kernel {
             Kernel::Affine => wgsl!["flat", "affine"],
             Kernel::Combine => wgsl!["flat", "combine"],
             Kernel::CombineMasked => wgsl!["flat", "combine_masked"],
-            Kernel::NormalizeVectors => wgsl!["activations", "flat", "normalize_vectors"],
+            Kernel::NormalizeVectors => wgsl!["activations", "flat", "digits_1", "pairs", "normalize_vectors"],
             Kernel::Pool => wgsl!["flat", "pool"],
             Kernel::Embedding => wgsl!["flat", "embedding"],
             Kernel::Masking => wgsl!["flat", "masking"],
