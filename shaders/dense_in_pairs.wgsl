@@ -1,6 +1,7 @@
 // As dense_in_floats.wgsl, in pairs of floats.
 
 alias Rows = vec4<f32>;
+alias Bits = vec4<u32>;
 alias Sum = Pair;
 
 fn nothing() -> u32 {

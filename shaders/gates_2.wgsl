@@ -21,18 +21,3 @@ fn quad_added(sums: QuadSums, rows: mat4x4<f32>, weights: Weights) -> QuadSums {
         four_rows_added(sums[1], rows, weights[1]),
     );
 }
-
-fn gate_weights(weights: Weights, gate: u32) -> vec4<f32> {
-    var all = weights;
-    return all[gate];
-}
-
-fn gate_of_row(sums: RowSums, gate: u32) -> f32 {
-    var all = sums;
-    return all[gate];
-}
-
-fn gate_of_quad(sums: QuadSums, gate: u32) -> vec4<f32> {
-    var all = sums;
-    return all[gate];
-}

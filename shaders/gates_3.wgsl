@@ -5,6 +5,7 @@ const GATES: u32 = 3u;
 alias Weights = mat3x4<f32>;
 alias RowSums = vec3<f32>;
 alias QuadSums = mat3x4<f32>;
+alias RowBits = vec3<u32>;
 
 fn weights_at(first: u32, gate: u32) -> Weights {
     return Weights(kernel_at(first), kernel_at(first + gate), kernel_at(first + 2u * gate));
@@ -27,30 +28,7 @@ fn interleaved(a: RowSums, b: RowSums, c: RowSums, d: RowSums) -> QuadSums {
     return transpose(mat4x3<f32>(a, b, c, d));
 }
 
-fn gate_weights(weights: Weights, gate: u32) -> vec4<f32> {
-    var all = weights;
-    return all[gate];
-}
-
-fn gate_of_row(sums: RowSums, gate: u32) -> f32 {
-    var all = sums;
-    return all[gate];
-}
-
-fn gate_of_quad(sums: QuadSums, gate: u32) -> vec4<f32> {
-    var all = sums;
-    return all[gate];
-}
-
 fn weights_of(weights: Weights, k: u32) -> RowSums {
     var all = transpose(weights);
     return all[k];
-}
-
-fn opaque_row_sums(x: RowSums, nothing: u32) -> RowSums {
-    return bitcast<vec3<f32>>(bitcast<vec3<u32>>(x) ^ vec3(nothing));
-}
-
-fn upper_half_of_row_sums(x: RowSums) -> RowSums {
-    return bitcast<vec3<f32>>(bitcast<vec3<u32>>(x) & vec3(0xfffff000u));
 }

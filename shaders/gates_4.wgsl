@@ -7,6 +7,8 @@ alias Weights = mat4x4<f32>;
 // The gates of one row; of four rows, a column a gate.
 alias RowSums = vec4<f32>;
 alias QuadSums = mat4x4<f32>;
+// The bits of RowSums.
+alias RowBits = vec4<u32>;
 
 // `first`: where the first gate of the unit stands in the kernel; `gate`: from one gate to the next.
 fn weights_at(first: u32, gate: u32) -> Weights {
@@ -32,33 +34,8 @@ fn interleaved(a: RowSums, b: RowSums, c: RowSums, d: RowSums) -> QuadSums {
     return transpose(mat4x4<f32>(a, b, c, d));
 }
 
-// The weights of one gate, and its sum of one row or of four.
-fn gate_weights(weights: Weights, gate: u32) -> vec4<f32> {
-    var all = weights;
-    return all[gate];
-}
-
-fn gate_of_row(sums: RowSums, gate: u32) -> f32 {
-    var all = sums;
-    return all[gate];
-}
-
-fn gate_of_quad(sums: QuadSums, gate: u32) -> vec4<f32> {
-    var all = sums;
-    return all[gate];
-}
-
-// The weights of one k of four, and sums of which compilers don't know where they come from: opaque and
-// upper_half in rows_4.wgsl.
+// The weights of one k of the four.
 fn weights_of(weights: Weights, k: u32) -> RowSums {
     var all = transpose(weights);
     return all[k];
-}
-
-fn opaque_row_sums(x: RowSums, nothing: u32) -> RowSums {
-    return bitcast<vec4<f32>>(bitcast<vec4<u32>>(x) ^ vec4(nothing));
-}
-
-fn upper_half_of_row_sums(x: RowSums) -> RowSums {
-    return bitcast<vec4<f32>>(bitcast<vec4<u32>>(x) & vec4(0xfffff000u));
 }

@@ -81,6 +81,7 @@ fn sparsemax(start: u32) {
 }
 
 alias Rows = f32;
+alias Bits = u32;
 
 fn nothing() -> u32 {
     return p.nothing;

@@ -1,5 +1,5 @@
 // Sums and products in about twice a float's precision, for layers of few units or weights: over many values roundings
-// even out, over a few the largest is a matter of luck. Stands after digits_1.wgsl or digits_4.wgsl.
+// even out, over a few the largest is a matter of luck. Stands after digits.wgsl.
 //
 // A number is high + low. `high` is what floats alone would give, `low` what they miss: of no meaning where `high` isn't
 // finite. WGSL lets compilers reorder sums, which would do away with `low`: hence `opaque`; and it lets an fma round

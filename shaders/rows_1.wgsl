@@ -1,6 +1,7 @@
 // As rows_4.wgsl, for a batch of one row.
 
 alias Rows = f32;
+alias Bits = u32;
 alias Quad = vec4<f32>;
 alias Sums = RowSums;
 alias ThreeGates = vec3<f32>;
@@ -16,8 +17,4 @@ fn gate_added(sum: Rows, rows: Quad, weights: vec4<f32>) -> Rows {
 // Four equal computations, of which compilers do one.
 fn activated(activation: u32, parameter: f32, x: Rows) -> Rows {
     return activate(activation, parameter, vec4(x)).x;
-}
-
-fn gate_of(sums: Sums, gate: u32) -> Rows {
-    return gate_of_row(sums, gate);
 }

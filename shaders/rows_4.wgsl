@@ -2,6 +2,8 @@
 
 // What an array between the kernels has of a unit: a value for each row.
 alias Rows = vec4<f32>;
+// The bits of that.
+alias Bits = vec4<u32>;
 // The rows of four k.
 alias Quad = mat4x4<f32>;
 // The gates of a unit, each of all rows.
@@ -21,8 +23,4 @@ fn gate_added(sum: Rows, rows: Quad, weights: vec4<f32>) -> Rows {
 
 fn activated(activation: u32, parameter: f32, x: Rows) -> Rows {
     return activate(activation, parameter, x);
-}
-
-fn gate_of(sums: Sums, gate: u32) -> Rows {
-    return gate_of_quad(sums, gate);
 }

@@ -217,14 +217,14 @@ impl Kernel {
             Kernel::StepMask => wgsl!["step_mask"],
             Kernel::Merge => wgsl!["merge"],
             Kernel::Dense if tiling.pairs => {
-                wgsl!["activations", "digits_4", "pairs", "pair_activations", "dense_in_pairs", "dense"]
+                wgsl!["activations", "digits", "pairs", "pair_activations", "dense_in_pairs", "dense"]
             }
             Kernel::Dense => wgsl!["activations", "dense_in_floats", "dense"],
             Kernel::Elementwise => wgsl!["activations", "flat", "elementwise"],
             Kernel::Affine => wgsl!["flat", "affine"],
             Kernel::Combine => wgsl!["flat", "combine"],
             Kernel::CombineMasked => wgsl!["flat", "combine_masked"],
-            Kernel::NormalizeVectors => wgsl!["activations", "flat", "digits_1", "pairs", "normalize_vectors"],
+            Kernel::NormalizeVectors => wgsl!["activations", "flat", "digits", "pairs", "normalize_vectors"],
             Kernel::Pool => wgsl!["flat", "pool"],
             Kernel::Embedding => wgsl!["flat", "embedding"],
             Kernel::Masking => wgsl!["flat", "masking"],
@@ -356,25 +356,25 @@ fn projection_source(tiling: Tiling) -> String {
         Sharing::Subgroup(_) => wgsl!["input_by_subgroup"],
     };
     let rows = if tiling.group_rows == 1 { wgsl!["projected_1"] } else { wgsl!["projected_4"] };
-    let sums = if tiling.pairs { wgsl!["projected_in_pairs"] } else { wgsl!["projected_in_floats"] };
+    let sums: &[&str] = match tiling.pairs {
+        true => wgsl!["projected_in_pairs", "digits", "pairs"],
+        false => wgsl!["projected_in_floats"],
+    };
     let common = [weights(tiling), wgsl!["sums"][0], gates(tiling.gates)];
     [&common[..], sharing, rows, sums, wgsl!["input_projection"]].concat().concat()
 }
 
 /// A sequence kernel, of its `cells` the one in floats or the one in pairs.
 fn sequence_source(kernel: Kernel, tiling: Tiling, computed: u32, cells: [&[&str; 2]; 2]) -> String {
-    let digits = if tiling.group_rows == 1 { wgsl!["digits_1"] } else { wgsl!["digits_4"] };
-    let in_pairs = wgsl!["pairs", "pair_activations", "sums_in_pairs"];
-    match tiling.pairs {
-        false => {
-            let sums = wgsl!["sums_in_floats", "masked"];
-            recurrent_source(kernel, tiling, computed, &[&sums[..], cells[0]].concat())
-        }
+    let gates = if computed == 1 { wgsl!["gate_alone"] } else { wgsl!["gates_apart"] };
+    let parts = match tiling.pairs {
+        false => [&wgsl!["sums_in_floats", "masked"][..], cells[0]].concat(),
         true => {
-            let parts = [&digits[..], in_pairs, wgsl!["masked"], cells[1]].concat();
-            recurrent_source(kernel, tiling, computed, &parts)
+            let sums = wgsl!["digits", "pairs", "pair_activations", "sums_in_pairs", "masked"];
+            [&gates[..], sums, cells[1]].concat()
         }
-    }
+    };
+    recurrent_source(kernel, tiling, computed, &parts)
 }
 
 /// A step or sequence kernel: `computed` gates at a time, after what depends on the tiling.
