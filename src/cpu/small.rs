@@ -57,13 +57,12 @@ pub(super) struct Run<'a>(pub Sequence<'a>, pub &'a Small);
 impl WithSimd for Run<'_> {
     type Output = ();
 
-    // For the instruction set: the loops over the units become vectors.
     #[inline(always)]
-    fn with_simd<S: Simd>(self, _: S) {
+    fn with_simd<S: Simd>(self, simd: S) {
         let Run(mut sequence, small) = self;
         for row in 0..sequence.rows {
             let mut states = States::of_row(&sequence, row);
-            run_row(&mut sequence, small, row, &mut states);
+            run_row(simd, &mut sequence, small, row, &mut states);
             states.store(&mut sequence, row);
         }
     }
@@ -96,7 +95,7 @@ impl States {
 }
 
 #[inline(always)]
-fn run_row(sequence: &mut Sequence, small: &Small, row: usize, states: &mut States) {
+fn run_row<S: Simd>(simd: S, sequence: &mut Sequence, small: &Small, row: usize, states: &mut States) {
     let (layer, timesteps) = (sequence.layer, sequence.timesteps);
     let features = sequence.packed.features;
     let x = &sequence.x[row * timesteps * features..][..timesteps * features];
@@ -108,10 +107,10 @@ fn run_row(sequence: &mut Sequence, small: &Small, row: usize, states: &mut Stat
         if counts {
             let x = &x[t * features..][..features];
             match layer.cell() {
-                Cell::Lstm => small.lstm(layer, x, states),
-                Cell::Gru { reset_after: true } => small.gru(layer, x, states),
-                Cell::Gru { reset_after: false } => small.gru_reset_before(layer, x, states),
-                Cell::SimpleRnn => small.simple_rnn(layer, x, states),
+                Cell::Lstm => small.lstm(simd, layer, x, states),
+                Cell::Gru { reset_after: true } => small.gru(simd, layer, x, states),
+                Cell::Gru { reset_after: false } => small.gru_reset_before(simd, layer, x, states),
+                Cell::SimpleRnn => small.simple_rnn(simd, layer, x, states),
             }
         }
         let zero = if layer.zero_output_for_mask() { !counts } else { !seen };
@@ -126,66 +125,70 @@ fn run_row(sequence: &mut Sequence, small: &Small, row: usize, states: &mut Stat
 
 impl Small {
     #[inline(always)]
-    fn lstm(&self, layer: &Recurrent, x: &[f32], states: &mut States) {
+    fn lstm<S: Simd>(&self, simd: S, layer: &Recurrent, x: &[f32], states: &mut States) {
         let mut sums = [[0.0; UNITS]; 4];
         sums.copy_from_slice(&self.bias);
-        add_products(&mut sums, x.iter().map(|&x| f64::from(x)), &self.kernel, 0..4);
-        add_products(&mut sums, states.hidden.into_iter(), &self.recurrent_kernel, 0..4);
+        add_products(simd, &mut sums, x.iter().map(|&x| f64::from(x)), &self.kernel, 0..4);
+        add_products(simd, &mut sums, states.hidden.into_iter(), &self.recurrent_kernel, 0..4);
         let [mut i, mut f, mut candidate, mut o] = sums;
-        [&mut i, &mut f, &mut o].into_iter().for_each(|gate| activate(layer.recurrent_activation(), gate));
-        activate(layer.activation(), &mut candidate);
+        for gate in [&mut i, &mut f, &mut o] {
+            activate(simd, layer.recurrent_activation(), gate);
+        }
+        activate(simd, layer.activation(), &mut candidate);
         let mut activated = [0.0; UNITS];
         for u in 0..UNITS {
             let cell = f[u] * states.cell[u] + i[u] * candidate[u];
             activated[u] = cell;
             states.cell[u] = rounded(cell);
         }
-        activate(layer.activation(), &mut activated);
+        activate(simd, layer.activation(), &mut activated);
         states.hidden = std::array::from_fn(|u| rounded(o[u] * activated[u]));
     }
 
     #[inline(always)]
-    fn gru(&self, layer: &Recurrent, x: &[f32], states: &mut States) {
+    fn gru<S: Simd>(&self, simd: S, layer: &Recurrent, x: &[f32], states: &mut States) {
         let (mut projected, mut sums) = ([[0.0; UNITS]; 3], [[0.0; UNITS]; 3]);
         projected.copy_from_slice(&self.bias);
         sums.copy_from_slice(&self.recurrent_bias);
-        add_products(&mut projected, x.iter().map(|&x| f64::from(x)), &self.kernel, 0..3);
-        add_products(&mut sums, states.hidden.into_iter(), &self.recurrent_kernel, 0..3);
+        add_products(simd, &mut projected, x.iter().map(|&x| f64::from(x)), &self.kernel, 0..3);
+        add_products(simd, &mut sums, states.hidden.into_iter(), &self.recurrent_kernel, 0..3);
         let [mut z, mut r, mut candidate] = projected;
         for u in 0..UNITS {
             z[u] += sums[0][u];
             r[u] += sums[1][u];
         }
-        [&mut z, &mut r].into_iter().for_each(|gate| activate(layer.recurrent_activation(), gate));
+        for gate in [&mut z, &mut r] {
+            activate(simd, layer.recurrent_activation(), gate);
+        }
         for u in 0..UNITS {
             candidate[u] += r[u] * sums[2][u];
         }
-        activate(layer.activation(), &mut candidate);
+        activate(simd, layer.activation(), &mut candidate);
         states.blend(&z, &candidate);
     }
 
     #[inline(always)]
-    fn gru_reset_before(&self, layer: &Recurrent, x: &[f32], states: &mut States) {
+    fn gru_reset_before<S: Simd>(&self, simd: S, layer: &Recurrent, x: &[f32], states: &mut States) {
         let mut sums = [[0.0; UNITS]; 3];
         sums.copy_from_slice(&self.bias);
-        add_products(&mut sums, x.iter().map(|&x| f64::from(x)), &self.kernel, 0..3);
-        add_products(&mut sums, states.hidden.into_iter(), &self.recurrent_kernel, 0..2);
+        add_products(simd, &mut sums, x.iter().map(|&x| f64::from(x)), &self.kernel, 0..3);
+        add_products(simd, &mut sums, states.hidden.into_iter(), &self.recurrent_kernel, 0..2);
         for gate in &mut sums[..2] {
-            activate(layer.recurrent_activation(), gate);
+            activate(simd, layer.recurrent_activation(), gate);
         }
         let reset: Units = std::array::from_fn(|u| sums[1][u] * states.hidden[u]);
-        add_products(&mut sums, reset.into_iter(), &self.recurrent_kernel, 2..3);
+        add_products(simd, &mut sums, reset.into_iter(), &self.recurrent_kernel, 2..3);
         let [z, _, mut candidate] = sums;
-        activate(layer.activation(), &mut candidate);
+        activate(simd, layer.activation(), &mut candidate);
         states.blend(&z, &candidate);
     }
 
     #[inline(always)]
-    fn simple_rnn(&self, layer: &Recurrent, x: &[f32], states: &mut States) {
+    fn simple_rnn<S: Simd>(&self, simd: S, layer: &Recurrent, x: &[f32], states: &mut States) {
         let mut sums = [self.bias[0]];
-        add_products(&mut sums, x.iter().map(|&x| f64::from(x)), &self.kernel, 0..1);
-        add_products(&mut sums, states.hidden.into_iter(), &self.recurrent_kernel, 0..1);
-        activate(layer.activation(), &mut sums[0]);
+        add_products(simd, &mut sums, x.iter().map(|&x| f64::from(x)), &self.kernel, 0..1);
+        add_products(simd, &mut sums, states.hidden.into_iter(), &self.recurrent_kernel, 0..1);
+        activate(simd, layer.activation(), &mut sums[0]);
         states.hidden = sums[0].map(rounded);
     }
 }
@@ -206,36 +209,59 @@ fn rounded(state: f64) -> f64 {
 
 /// Adds the products of a row with some gates of a kernel, whose rows are as many as it has.
 #[inline(always)]
-fn add_products<const G: usize>(
+fn add_products<S: Simd, const G: usize>(
+    simd: S,
     sums: &mut [Units; G],
     row: impl Iterator<Item = f64>,
     kernel: &[Units],
     gates: Range<usize>,
 ) {
     for (value, weights) in row.zip(kernel.as_chunks::<G>().0) {
+        let value = simd.splat_f64s(value);
         for gate in gates.clone() {
-            for u in 0..UNITS {
-                sums[gate][u] += value * weights[gate][u];
+            let weights = S::as_simd_f64s(&weights[gate]).0;
+            for (sum, &weight) in S::as_mut_simd_f64s(&mut sums[gate]).0.iter_mut().zip(weights) {
+                *sum = simd.mul_add_e_f64s(value, weight, *sum);
             }
         }
     }
 }
 
+// Loops, as closures are not always inlined.
 #[inline(always)]
-fn activate(activation: Activation, units: &mut Units) {
+fn activate<S: Simd>(simd: S, activation: Activation, units: &mut Units) {
     match activation {
-        Activation::Tanh => units.iter_mut().for_each(|x| *x = tanh(*x)),
-        Activation::Sigmoid => units.iter_mut().for_each(|x| *x = sigmoid(*x)),
+        Activation::Tanh => {
+            for x in S::as_mut_simd_f64s(units).0 {
+                *x = tanh(simd, *x);
+            }
+        }
+        Activation::Sigmoid => {
+            for x in S::as_mut_simd_f64s(units).0 {
+                *x = sigmoid(simd, *x);
+            }
+        }
         other => units.iter_mut().for_each(|x| *x = reference::activate(other, *x)),
     }
 }
 
-/// eˣ for x in [-700, 700] to 1e-14 of itself: 2ⁿ eʳ, |r| ≤ ln 2 / 2, by the Taylor series.
+/// `coefficients[0] xⁿ + … + coefficients[n]`
 #[inline(always)]
-fn exp(x: f64) -> f64 {
-    // Added, it leaves whole numbers in the lowest bits.
+fn polynomial<S: Simd, const N: usize>(simd: S, x: S::f64s, coefficients: [f64; N]) -> S::f64s {
+    let mut sum = simd.splat_f64s(coefficients[0]);
+    for coefficient in &coefficients[1..] {
+        sum = simd.mul_add_e_f64s(sum, x, simd.splat_f64s(*coefficient));
+    }
+    sum
+}
+
+/// eˣ for x in [-700, 700] to 1e-13 of itself: 2ⁿ eʳ, |r| ≤ ln 2 / 2, by the Taylor series.
+#[inline(always)]
+fn exp<S: Simd>(simd: S, x: S::f64s) -> S::f64s {
+    // Added, the first leaves whole numbers in the lowest bits, and the second the lowest bits of the upper half.
     const WHOLE: f64 = 6_755_399_441_055_744.0;
-    const COEFFICIENTS: [f64; 12] = [
+    const UPPER: f64 = 1_572_864.0;
+    const FACTORS: [f64; 12] = [
         1.0 / 39_916_800.0,
         1.0 / 3_628_800.0,
         1.0 / 362_880.0,
@@ -249,56 +275,82 @@ fn exp(x: f64) -> f64 {
         1.0,
         1.0,
     ];
-    let n = (x * std::f64::consts::LOG2_E + WHOLE) - WHOLE;
-    let r = x - n * std::f64::consts::LN_2;
-    let e = COEFFICIENTS.iter().fold(0.0, |sum, coefficient| sum * r + coefficient);
-    e * f64::from_bits((n + (WHOLE + 1023.0)).to_bits() << 52)
+    let whole = simd.splat_f64s(WHOLE);
+    let n = simd.mul_add_e_f64s(x, simd.splat_f64s(std::f64::consts::LOG2_E), whole);
+    let n = simd.sub_f64s(n, whole);
+    let r = simd.mul_add_e_f64s(n, simd.splat_f64s(-std::f64::consts::LN_2), x);
+    let e = polynomial(simd, r, FACTORS);
+    // The exponent's bits, which are moved to their place.
+    let exponent: S::u32s = bytemuck::cast(simd.add_f64s(n, simd.splat_f64s(UPPER + 1023.0)));
+    let power: S::f64s = bytemuck::cast(simd.wrapping_dyn_shl_u32s(exponent, simd.splat_u32s(20)));
+    simd.mul_f64s(e, power)
 }
 
-/// `min(x, most)` that keeps NaN.
+/// |x|, and at most `most`; NaN stays NaN.
 #[inline(always)]
-fn at_most(x: f64, most: f64) -> f64 {
-    if x > most { most } else { x }
+fn size_up_to<S: Simd>(simd: S, x: S::f64s, most: f64) -> S::f64s {
+    let (size, most) = (simd.abs_f64s(x), simd.splat_f64s(most));
+    simd.select_f64s(simd.greater_than_f64s(size, most), most, size)
 }
 
 /// 1 / (1 + e⁻ˣ)
 #[inline(always)]
-fn sigmoid(x: f64) -> f64 {
+fn sigmoid<S: Simd>(simd: S, x: S::f64s) -> S::f64s {
+    let (zero, one) = (simd.splat_f64s(0.0), simd.splat_f64s(1.0));
+    let e = exp(simd, simd.neg_f64s(size_up_to(simd, x, 700.0)));
     // Zero below, as it is in f32: times an infinite state it makes a NaN.
-    let e = if x.abs() > 700.0 { 0.0 } else { exp(-x.abs()) };
-    (if x > 0.0 { 1.0 } else { e }) / (1.0 + e)
+    let e = simd.select_f64s(simd.less_than_f64s(x, simd.splat_f64s(-699.0)), zero, e);
+    let top = simd.select_f64s(simd.greater_than_f64s(x, zero), one, e);
+    simd.div_f64s(top, simd.add_f64s(one, e))
 }
 
 /// (e²ˣ - 1) / (e²ˣ + 1), near zero its Taylor series.
 #[inline(always)]
-fn tanh(x: f64) -> f64 {
-    let z = x * x;
-    let small = x + x * z * (-1.0 / 3.0 + z * (2.0 / 15.0 - z * (17.0 / 315.0)));
-    let e = exp(2.0 * at_most(x.abs(), 20.0)) - 1.0;
-    let large = (e / (e + 2.0)).copysign(x);
-    if x.abs() < 0.02 { small } else { large }
+fn tanh<S: Simd>(simd: S, x: S::f64s) -> S::f64s {
+    let z = simd.mul_f64s(x, x);
+    let series = polynomial(simd, z, [-17.0 / 315.0, 2.0 / 15.0, -1.0 / 3.0, 0.0]);
+    let small = simd.mul_add_e_f64s(series, x, x);
+    let size = size_up_to(simd, x, 20.0);
+    let e = simd.sub_f64s(exp(simd, simd.add_f64s(size, size)), simd.splat_f64s(1.0));
+    let large = simd.div_f64s(e, simd.add_f64s(e, simd.splat_f64s(2.0)));
+    let signed = simd.select_f64s(simd.less_than_f64s(x, simd.splat_f64s(0.0)), simd.neg_f64s(large), large);
+    simd.select_f64s(simd.less_than_f64s(size, simd.splat_f64s(0.02)), small, signed)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cpu::each_arch;
+
+    struct Activated(Activation, f64);
+
+    impl WithSimd for Activated {
+        type Output = Units;
+
+        fn with_simd<S: Simd>(self, simd: S) -> Units {
+            let mut units = [self.1; UNITS];
+            activate(simd, self.0, &mut units);
+            units
+        }
+    }
 
     #[test]
     fn activations_are_exact_to_far_below_an_ulp_of_f32() {
-        let sizes = (0..4_000).flat_map(|i| [1.0, -1.0].map(|sign| sign * 1.0473f64.powi(i % 2_000 - 1_900)));
-        let values = (0..40_000).map(|i| f64::from(i - 20_000) * 0.0021).chain(sizes);
-        for x in values.chain([0.0, -0.0, f64::INFINITY, f64::NEG_INFINITY, f64::MAX, 1e-300]) {
-            for (activation, exact) in [(Activation::Tanh, x.tanh()), (Activation::Sigmoid, 1.0 / (1.0 + (-x).exp()))] {
-                let mut units = [x; UNITS];
-                activate(activation, &mut units);
-                let near = (units[0] - exact).abs() <= 1e-13 * exact.abs() + 1e-300;
-                assert!(near && units == [units[0]; UNITS], "{activation} of {x}: {units:?}, not {exact}");
+        for arch in each_arch() {
+            let sizes = (0..4_000).flat_map(|i| [1.0, -1.0].map(|sign| sign * 1.0473f64.powi(i % 2_000 - 1_900)));
+            let values = (0..40_000).map(|i| f64::from(i - 20_000) * 0.0021).chain(sizes);
+            for x in values.chain([0.0, -0.0, f64::INFINITY, f64::NEG_INFINITY, f64::MAX, 1e-300]) {
+                let exact = [(Activation::Tanh, x.tanh()), (Activation::Sigmoid, 1.0 / (1.0 + (-x).exp()))];
+                for (activation, exact) in exact {
+                    let units = arch.dispatch(Activated(activation, x));
+                    let near = (units[0] - exact).abs() <= 1e-13 * exact.abs() + 1e-300;
+                    assert!(near && units == [units[0]; UNITS], "{arch:?} {activation} of {x}: {units:?}, not {exact}");
+                }
             }
-        }
-        for activation in [Activation::Tanh, Activation::Sigmoid] {
-            let mut units = [f64::NAN; UNITS];
-            activate(activation, &mut units);
-            assert!(units.iter().all(|unit| unit.is_nan()), "{activation} of NaN: {units:?}");
+            for activation in [Activation::Tanh, Activation::Sigmoid] {
+                let units = arch.dispatch(Activated(activation, f64::NAN));
+                assert!(units.iter().all(|unit| unit.is_nan()), "{arch:?} {activation} of NaN: {units:?}");
+            }
         }
     }
 }
