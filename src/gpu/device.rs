@@ -5,6 +5,7 @@ use super::plan::{Limits, PARAMETERS, PlanAdapter, Tuned};
 use crate::device::{AdapterReport, DeviceInfo, DeviceKind, DeviceOptions};
 use crate::error::{Error, Result};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
+use std::thread::JoinHandle;
 use std::time::Instant;
 
 /// The storage buffers that every recurrent kernel keeps to; few others need more.
@@ -23,7 +24,9 @@ pub(crate) struct GpuDevice {
     pub(super) timestamps: bool,
     pipelines: Mutex<Pipelines>,
     lost: Arc<Mutex<Option<String>>>,
+    /// The polling threads that have nothing to do.
     pollers: Arc<Mutex<Vec<mpsc::Sender<Poll>>>>,
+    poller_threads: Mutex<Vec<JoinHandle<()>>>,
     /// When work was last seen to be done.
     last_done: Mutex<Option<Instant>>,
     /// What was found to be the fastest, where that is asked for.
@@ -198,6 +201,7 @@ impl GpuDevice {
             queue,
             lost,
             pollers: Arc::default(),
+            poller_threads: Mutex::default(),
             last_done: Mutex::default(),
         })
     }
@@ -287,7 +291,8 @@ impl GpuDevice {
             }
         };
         let started = std::thread::Builder::new().name("birnn-poll".into()).spawn(work);
-        started.map_err(|e| Error::OutOfMemory { what: format!("a thread to wait for the GPU: {e}") })?;
+        let started = started.map_err(|e| Error::OutOfMemory { what: format!("a thread to wait for the GPU: {e}") })?;
+        lock(&self.poller_threads).push(started);
         Ok(sender)
     }
 
@@ -306,6 +311,21 @@ impl GpuDevice {
             None => result,
             Some(wgpu::Error::OutOfMemory { .. }) => Err(Error::OutOfMemory { what: what.to_string() }),
             Some(error) => Err(Error::Gpu(format!("{what}: {error}"))),
+        }
+    }
+}
+
+/// Ends the polling threads. One that went on could be the last to hold the driver's device, and would destroy it while the
+/// process exits.
+impl Drop for GpuDevice {
+    fn drop(&mut self) {
+        drop(std::mem::take(&mut self.pollers)); // with it the senders: a thread at work then finds nowhere to return to
+        let threads = self.poller_threads.get_mut().unwrap_or_else(PoisonError::into_inner);
+        for thread in threads.drain(..) {
+            // A callback that drops the device runs on such a thread.
+            if thread.thread().id() != std::thread::current().id() {
+                let _ = thread.join(); // one that panicked has ended, too
+            }
         }
     }
 }
