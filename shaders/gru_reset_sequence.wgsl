@@ -3,16 +3,14 @@
 
 @group(0) @binding(2) var<storage, read> projection: array<ThreeGates>;
 
-var<private> z: GateSum;
-var<private> r: GateSum;
-var<private> candidate: GateSum;
+var<private> sums: Accumulator;
 
 fn accumulate(rows: Quad, weights: Weights, phase: u32) {
     if phase == 0u {
-        z = gate_accumulated(z, rows, weights[0]);
-        r = gate_accumulated(r, rows, weights[1]);
+        sums[0] = gate_accumulated(sums[0], rows, weights[0]);
+        sums[1] = gate_accumulated(sums[1], rows, weights[1]);
     } else {
-        candidate = gate_accumulated(candidate, rows, weights[2]);
+        sums[2] = gate_accumulated(sums[2], rows, weights[2]);
     }
 }
 
@@ -23,16 +21,18 @@ fn gru_reset_sequence(invocation: Invocation) {
     start(p, invocation, h);
     for (var t = 0u; t < recurrence.steps; t++) {
         let projected = read_projection(projected_at(p, t));
-        z = GateSum();
-        r = GateSum();
-        candidate = GateSum();
+        sums = Accumulator();
         multiply(0u, 0u, p.direction, p.unit, invocation);
-        if p.exists { shared_states[SIDE + invocation.lane] = reset_hidden(gate_total(projected[1], r), h); }
+        var all = gathered(sums, invocation);
+        let z = all[0];
+        if p.finishes { shared_states[SIDE + invocation.lane] = reset_hidden(gate_total(projected[1], all[1]), h); }
         workgroupBarrier();
+        sums = Accumulator();
         multiply(SIDE, 1u, p.direction, p.unit, invocation);
-        let stepped = gru_reset(gate_total(projected[0], z), gate_total(projected[2], candidate), h);
-        h = masked(p.direction, t, p.group, h, stepped);
-        if p.exists {
+        all = gathered(sums, invocation);
+        if p.finishes {
+            let stepped = gru_reset(gate_total(projected[0], z), gate_total(projected[2], all[2]), h);
+            h = masked(p.direction, t, p.group, h, stepped);
             shared_states[invocation.lane] = h;
             states[slot_start(p.direction, t + 1u) + p.state] = h;
         }

@@ -22,8 +22,9 @@ fn gru_sequence(invocation: Invocation) {
         let projected = read_projection(projected_at(p, t));
         sums = Accumulator();
         multiply(side, 0u, p.direction, p.unit, invocation);
-        h = masked(p.direction, t, p.group, h, gru(projected, sums, bias, h));
-        if p.exists {
+        let all = gathered(sums, invocation);
+        if p.finishes {
+            h = masked(p.direction, t, p.group, h, gru(projected, all, bias, h));
             shared_states[SIDE - side + invocation.lane] = h;
             states[slot_start(p.direction, t + 1u) + p.state] = h;
         }

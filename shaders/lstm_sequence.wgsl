@@ -20,14 +20,15 @@ fn lstm_sequence(invocation: Invocation) {
         let projected = read_projection(projected_at(p, t));
         sums = Accumulator();
         multiply(side, 0u, p.direction, p.unit, invocation);
-        let stepped = lstm(total(projected, sums), c);
-        c = masked(p.direction, t, p.group, c, stepped.cell);
-        h = masked(p.direction, t, p.group, h, stepped.hidden);
-        if p.exists {
+        let all = gathered(sums, invocation);
+        if p.finishes {
+            let stepped = lstm(total(projected, all), c);
+            c = masked(p.direction, t, p.group, c, stepped.cell);
+            h = masked(p.direction, t, p.group, h, stepped.hidden);
             shared_states[SIDE - side + invocation.lane] = h;
             states[slot_start(p.direction, t + 1u) + p.state] = h;
         }
         workgroupBarrier();
     }
-    if p.exists { states[cell_state] = c; }
+    if p.finishes { states[cell_state] = c; }
 }

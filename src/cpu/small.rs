@@ -258,9 +258,8 @@ fn polynomial<S: Simd, const N: usize>(simd: S, x: S::f64s, coefficients: [f64; 
 /// eˣ for x in [-700, 700] to 1e-13 of itself: 2ⁿ eʳ, |r| ≤ ln 2 / 2, by the Taylor series.
 #[inline(always)]
 fn exp<S: Simd>(simd: S, x: S::f64s) -> S::f64s {
-    // Added, the first leaves whole numbers in the lowest bits, and the second the lowest bits of the upper half.
+    // Added, it leaves whole numbers in the lowest bits.
     const WHOLE: f64 = 6_755_399_441_055_744.0;
-    const UPPER: f64 = 1_572_864.0;
     const FACTORS: [f64; 12] = [
         1.0 / 39_916_800.0,
         1.0 / 3_628_800.0,
@@ -280,9 +279,11 @@ fn exp<S: Simd>(simd: S, x: S::f64s) -> S::f64s {
     let n = simd.sub_f64s(n, whole);
     let r = simd.mul_add_e_f64s(n, simd.splat_f64s(-std::f64::consts::LN_2), x);
     let e = polynomial(simd, r, FACTORS);
-    // The exponent's bits, which are moved to their place.
-    let exponent: S::u32s = bytemuck::cast(simd.add_f64s(n, simd.splat_f64s(UPPER + 1023.0)));
-    let power: S::f64s = bytemuck::cast(simd.wrapping_dyn_shl_u32s(exponent, simd.splat_u32s(20)));
+    // The exponent's bits go to their place.
+    let mut power = simd.add_f64s(n, simd.splat_f64s(WHOLE + 1023.0));
+    for bits in bytemuck::cast_slice_mut::<S::f64s, u64>(std::slice::from_mut(&mut power)) {
+        *bits <<= 52;
+    }
     simd.mul_f64s(e, power)
 }
 

@@ -357,6 +357,10 @@ fn wanted_limits(adapter: &wgpu::Limits, options: &DeviceOptions) -> wgpu::Limit
     if !options.default_limits {
         limits.max_buffer_size = adapter.max_buffer_size;
         limits.max_storage_buffer_binding_size = adapter.max_storage_buffer_binding_size;
+        // A workgroup that has all units of a layer.
+        limits.max_compute_invocations_per_workgroup = adapter.max_compute_invocations_per_workgroup;
+        limits.max_compute_workgroup_size_x = adapter.max_compute_workgroup_size_x;
+        limits.max_compute_workgroup_storage_size = adapter.max_compute_workgroup_storage_size;
     }
     limits
 }

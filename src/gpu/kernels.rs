@@ -69,7 +69,7 @@ pub(super) struct Tiling {
     pub workgroup: u32,
     /// Groups of rows that an invocation computes (the projection: quads of rows): 1, 2 or 4.
     pub tiles: u32,
-    /// Invocations that share a sum; more than 1 only with one tile.
+    /// Invocations that share a sum; more than 1 only with one tile, and rows shared by workgroup memory.
     pub split: u32,
     /// The k that a workgroup loads at a time, where it shares rows by its memory.
     pub block: u32,
@@ -304,7 +304,7 @@ impl Kernel {
             list.push(("TILES", f64::from(tiling.tiles)));
             list.push(("BLOCK", f64::from(tiling.block_size())));
         }
-        if self.steps() {
+        if recurrent {
             list.push(("SPLIT", f64::from(tiling.split)));
             list.push(("PARTIAL", f64::from(if tiling.split > 1 { tiling.workgroup } else { 1 })));
         }

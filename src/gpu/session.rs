@@ -91,7 +91,8 @@ impl GpuSession {
         }
         // Only the kernels of these plans are of interest, not whether their buffers would fit.
         let limits = Limits { binding: u64::MAX, ..self.device.limits };
-        for rows in [1, 4, 8, 16] {
+        // The cut changes with the batch, until no way has more rows.
+        for rows in (0..=16).map(|power| 1 << power).filter(|&rows| rows != 2) {
             let given = model.nodes.iter().map(|node| no_states(model, node.layer)).collect();
             let call = CallShape {
                 rows,

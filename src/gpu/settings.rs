@@ -56,6 +56,12 @@ fn cuts(kernel: Kernel, tiling: Tiling) -> Vec<Tiling> {
         let mut cuts = [1, 3, 8, 130, 256].map(sized).to_vec();
         if tiling.sharing == Sharing::Workgroup {
             cuts.extend([1, 3, 8].map(|units| Tiling { pairs: true, ..sized(units) }));
+            let split = |units: u32, split: u32| Tiling {
+                split,
+                workgroup: split * units.next_multiple_of(32),
+                ..sized(units)
+            };
+            cuts.extend([split(36, 2), split(64, 4), split(128, 2), split(128, 4)]);
         }
         return cuts;
     }

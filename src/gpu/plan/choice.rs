@@ -12,10 +12,12 @@ const FEW_UNITS: usize = 8;
 const LANES: usize = 64;
 /// Above this many units a sequence kernel isn't the choice of a software adapter: weights no longer fit its caches.
 const HELD_UNITS: usize = 256;
-/// The weights of a direction that one workgroup can stream every step in about the time that a dispatch takes.
-const STREAMED_BYTES: usize = 128 << 10;
-/// Invocations that keep any GPU busy.
-const BUSY: usize = 8192;
+/// The weights of a direction that one workgroup can stream every step in about the time that a dispatch takes, and how
+/// much of them each invocation: it waits for what it loads.
+const STREAMED_BYTES: usize = 256 << 10;
+const STREAMED_BY_ONE: usize = 1536;
+/// Invocations that keep a large GPU busy: half of what an H100 has at a time. More for each sum cost more than they gain.
+const BUSY: usize = 128 << 10;
 
 /// How a group of directions runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -106,29 +108,44 @@ fn projection(shared: Tiling, limits: &Limits) -> Tiling {
 
 fn on_gpu(gates: usize, units: usize, pairs: usize, shared: Tiling, groups: usize, limits: &Limits) -> Choice {
     let projection = projection(shared, limits);
-    let lanes = units.next_multiple_of(32);
     let weights = if shared.half_weights { 2 } else { 4 } * gates * units * units;
-    if weights <= STREAMED_BYTES && sequence_fits(&shared, units, lanes, limits) {
-        let recurrent = Tiling { workgroup: lanes as u32, units: units as u32, ..shared };
+    let streams = |tiling: &Tiling| weights <= STREAMED_BYTES.min(STREAMED_BY_ONE * tiling.workgroup as usize);
+    if let Some(recurrent) = streamed(units, pairs, shared, limits).filter(streams) {
         let reason = "few weights, streamed from the caches: a dispatch a chunk";
         return Choice { sequence: true, recurrent, projection, reason };
     }
-    // Few rows: several invocations share a sum, until all of the GPU has work.
-    let most = (units / 4).max(1);
-    let split = [16, 8, 4, 2].into_iter().find(|&split| split <= most && pairs * units * split <= BUSY);
-    if let (Some(split), true) = (split, groups <= 4) {
-        let recurrent = Tiling { split: (split as u32).min(shared.workgroup / 4), ..shared };
-        let reason = "few rows: a dispatch a step, its sums split to keep the GPU busy";
+    let most = (units / 4).min(shared.workgroup as usize / 4);
+    let split = [16, 4].into_iter().find(|&split| split <= most && pairs * units * split <= BUSY);
+    if let Some(split) = split {
+        let recurrent = Tiling { split: split as u32, ..shared };
+        let reason = "a dispatch a step, its sums split to keep the GPU busy";
         return Choice { sequence: false, recurrent, projection, reason };
     }
-    let recurrent = Tiling { tiles: tiles(groups, if pairs * units / 4 >= BUSY { 4 } else { 2 }), ..shared };
+    let recurrent = Tiling { tiles: tiles(groups, 2), ..shared };
     let reason = "many rows: a dispatch a step, a tile of rows an invocation";
     Choice { sequence: false, recurrent, projection, reason }
 }
 
+/// A sequence kernel that streams its weights, where it fits: its sums are split as long as each part has some to add,
+/// for a workgroup waits for its loads.
+pub(super) fn streamed(units: usize, pairs: usize, shared: Tiling, limits: &Limits) -> Option<Tiling> {
+    let lanes = units.next_multiple_of(32);
+    let cut =
+        |split: usize| Tiling { workgroup: (lanes * split) as u32, units: units as u32, split: split as u32, ..shared };
+    let busy = |split: usize| pairs * lanes * split <= 2 * BUSY && 4 * 4 * split <= units;
+    [8, 4, 2]
+        .into_iter()
+        .filter(|&split| busy(split))
+        .chain([1])
+        .map(cut)
+        .find(|tiling| sequence_fits(tiling, units, tiling.workgroup as usize, limits))
+}
+
+/// Whether the invocations and the workgroup memory are enough: for two sides of states, and the parts of sums.
 fn sequence_fits(tiling: &Tiling, units: usize, lanes: usize, limits: &Limits) -> bool {
     let side = Tiling { units: units as u32, ..*tiling }.side() as usize;
-    lanes <= limits.invocations && 2 * side * 4 * tiling.group_rows as usize <= limits.workgroup_bytes
+    let parts = if tiling.split > 1 { tiling.gates as usize * lanes } else { 0 };
+    lanes <= limits.invocations && 4 * (2 * side + parts) * tiling.group_rows as usize <= limits.workgroup_bytes
 }
 
 /// The tiles for so many groups of rows: not more than there are, 1, 2 or 4.

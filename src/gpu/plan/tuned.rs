@@ -1,6 +1,6 @@
 //! Choices that were found to be the fastest by timing them, instead of the planner's own.
 
-use super::choice::{Choice, choose};
+use super::choice::{Choice, choose, streamed};
 use super::{Limits, Planner};
 use crate::gpu::kernels::Tiling;
 use crate::gpu::network::Group;
@@ -60,7 +60,7 @@ impl Choice {
     fn name(&self) -> String {
         let Tiling { workgroup, tiles, split, group_rows, .. } = self.recurrent;
         match self.sequence {
-            true => format!("a dispatch a chunk, workgroup {workgroup}"),
+            true => format!("a dispatch a chunk, workgroup {workgroup}, split {split}"),
             false => format!("a dispatch a step, rows {}, split {split}", tiles * group_rows),
         }
     }
@@ -74,22 +74,23 @@ fn candidates(group: &Group, rows: usize, limits: &Limits) -> Vec<Choice> {
         return vec![own];
     }
     let groups = rows.div_ceil(own.group_rows());
-    let steps = |tiles: u32, split: u32| {
-        let workgroup = if own.sequence {
-            Tiling::default().workgroup.min(limits.invocations as u32)
-        } else {
-            own.recurrent.workgroup
-        };
-        let recurrent = Tiling { tiles, split, workgroup, units: 0, ..own.recurrent };
-        Choice { sequence: false, recurrent, reason: "it was timed", ..own }
-    };
+    let units = group.layer.units();
+    let plain =
+        Tiling { workgroup: Tiling::default().workgroup.min(limits.invocations as u32), units: 0, ..own.recurrent };
+    let timed = |sequence: bool, recurrent: Tiling| Choice { sequence, recurrent, reason: "it was timed", ..own };
+    let steps = |tiles: u32, split: u32| timed(false, Tiling { tiles, split, ..plain });
     let mut all = vec![own];
-    all.extend([1, 2, 4].into_iter().filter(|&tiles| tiles as usize <= groups).map(|tiles| steps(tiles, 1)));
     if !limits.software {
-        // Sums are split among invocations where there are few rows: of vectors of four, at least one each.
-        let most = (group.layer.units() / 4).min(own.recurrent.workgroup as usize / 4);
+        let whole = Tiling { tiles: 1, split: 1, ..plain };
+        all.extend(
+            streamed(units, groups * group.directions.len(), whole, limits).map(|recurrent| timed(true, recurrent)),
+        );
+        // Sums are split among invocations, of vectors of four, at least one each.
+        let most = (units / 4).min(plain.workgroup as usize / 4);
         all.extend([4, 16].into_iter().filter(|&split| split as usize <= most).map(|split| steps(1, split)));
     }
+    let tiles: &[u32] = if limits.software { &[1, 2, 4] } else { &[2, 1] };
+    all.extend(tiles.iter().filter(|&&tiles| tiles as usize <= groups).map(|&tiles| steps(tiles, 1)));
     let mut found: Vec<Choice> = Vec::new();
     for choice in all {
         if found.iter().all(|other| other.name() != choice.name()) {
