@@ -175,6 +175,30 @@ impl Session {
         Pending { work, timesteps }.await
     }
 
+    /// Takes back outputs that are done with: later calls whose outputs have the same shapes write into these arrays, in place
+    /// of new ones. It pays from some megabytes on, as new memory comes page by page: with a fast GPU that can take longer
+    /// than the call. Where outputs are of other shapes, and on the CPU path, it only drops them.
+    ///
+    /// ```
+    /// use birnn::{Device, Gru, Model};
+    /// let model = Model::sequential(2, [Gru::new(3).return_sequences(true)])?.initialize(1)?;
+    /// let mut session = Device::best()?.compile(&model)?;
+    /// let x = ndarray::Array3::<f32>::ones((64, 50, 2));
+    /// for _ in 0..3 {
+    ///     let outputs = session.run(x.view())?;
+    ///     println!("{}", outputs.output().sum());
+    ///     session.recycle(outputs);
+    /// }
+    /// # Ok::<(), birnn::Error>(())
+    /// ```
+    pub fn recycle(&mut self, outputs: Outputs) {
+        match &mut self.runner {
+            Runner::Cpu(_) => drop(outputs),
+            #[cfg(feature = "gpu")]
+            Runner::Gpu(session) => session.recycle(&self.model, outputs),
+        }
+    }
+
     /// Makes stateful layers start from zeros again, as Keras's `reset_states()`. Otherwise they start from the states
     /// that the last call ended with.
     ///

@@ -18,6 +18,8 @@ const SUBMIT_FLOPS: u64 = 20_000_000_000;
 /// What launching counts for in that sum, and what a byte of weights does, which every dispatch reads once: 40 GB/s.
 const DISPATCH_FLOPS: u64 = 100_000;
 const FLOPS_A_WEIGHT_BYTE: u64 = 5;
+/// A call of many dispatches submits so many of them first: the GPU works on these while the others are written.
+const HEAD_START: u64 = 64;
 
 /// How much work goes into one submit. Learned for each shape: a batch of one runs at another rate than one of 64.
 #[derive(Debug)]
@@ -122,6 +124,8 @@ pub(super) struct Encoding<'a> {
     /// Whether a pass was begun, so that the timer runs.
     begun: bool,
     meter: Meter,
+    /// The dispatches of the first submit, where there are to be more.
+    head_start: Option<u64>,
     counters: &'a mut Counters,
 }
 
@@ -135,7 +139,7 @@ impl<'a> Encoding<'a> {
     ) -> Encoding<'a> {
         let encoder = device.device.create_command_encoder(&Default::default());
         let meter = Meter { work: 0, most: pace.flops() };
-        Encoding { device, step_table, timer, encoder, pass: None, begun: false, meter, counters }
+        Encoding { device, step_table, timer, encoder, pass: None, begun: false, meter, head_start: None, counters }
     }
 
     /// Copies to do before the first dispatch.
@@ -144,6 +148,8 @@ impl<'a> Encoding<'a> {
     }
 
     pub fn launches(&mut self, plan: &Plan, prepared: &[Vec<PreparedStage>]) {
+        let dispatches: usize = plan.launches.iter().map(|l| l.stages.len() * l.steps.unwrap_or(1)).sum();
+        self.head_start = (dispatches as u64 >= 4 * HEAD_START).then_some(self.counters.dispatches + HEAD_START);
         for (launch, stages) in plan.launches.iter().zip(prepared) {
             self.launch(launch, stages);
         }
@@ -154,7 +160,8 @@ impl<'a> Encoding<'a> {
         for step in 0..launch.steps.unwrap_or(1) {
             for (index, (stage, prepared)) in launch.stages.iter().zip(stages).enumerate() {
                 let (table, stride) = (self.step_table, self.device.uniform_stride as u32);
-                if self.meter.add(prepared.cost) {
+                let ahead = self.head_start.take_if(|last| *last == self.counters.dispatches).is_some();
+                if self.meter.add(prepared.cost) || ahead {
                     self.submit();
                     bound = None; // a new pass knows nothing of the last
                 }

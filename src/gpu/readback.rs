@@ -152,11 +152,11 @@ impl Part {
             }
             let last = Axis(target.ndim() - 1);
             let features = target.len_of(last);
+            let padded = segment.features_padded;
             self.view(device, *place, |values: &[f32]| match target.as_slice_mut() {
-                Some(target) if features == segment.features_padded => target.copy_from_slice(values),
-                _ => {
-                    let padded = values.chunks(segment.features_padded);
-                    for (mut lane, values) in target.lanes_mut(last).into_iter().zip(padded) {
+                Some(target) => copy(values, padded, target, features),
+                None => {
+                    for (mut lane, values) in target.lanes_mut(last).into_iter().zip(values.chunks(padded)) {
                         lane.iter_mut().zip(values).for_each(|(to, from)| *to = *from);
                     }
                 }
@@ -177,6 +177,39 @@ impl Part {
         let view = self.staging.down(place.buffer).slice(range).get_mapped_range();
         let view = view.map_err(|e| device.lost_or(e.to_string()))?;
         Ok(read(bytemuck::cast_slice(&view)))
+    }
+}
+
+/// The least numbers that are worth a thread of their own, and the most threads that copy. Where memory is new, its pages
+/// cost far more than what is copied into them.
+const COPIED_BY_ONE: usize = 1 << 19;
+const COPYING: usize = 8;
+
+/// Copies rows without what fills them up. Threads of its own: one of a pool would take up other work while it waits, which
+/// may be to wait for the very call that is being read.
+fn copy(from: &[f32], padded: usize, to: &mut [f32], features: usize) {
+    let cores = || std::thread::available_parallelism().map_or(1, usize::from);
+    let threads = match from.len() / COPIED_BY_ONE {
+        0 | 1 => 1,
+        worth => worth.min(COPYING).min(cores()),
+    };
+    let rows = (from.len() / padded.max(1)).div_ceil(threads);
+    if threads == 1 {
+        return copy_rows(from, padded, to, features);
+    }
+    std::thread::scope(|scope| {
+        for (from, to) in from.chunks(rows * padded).zip(to.chunks_mut(rows * features)) {
+            scope.spawn(move || copy_rows(from, padded, to, features));
+        }
+    });
+}
+
+fn copy_rows(from: &[f32], padded: usize, to: &mut [f32], features: usize) {
+    if features == padded {
+        to.copy_from_slice(from);
+    } else {
+        let rows = to.chunks_mut(features.max(1)).zip(from.chunks(padded));
+        rows.for_each(|(to, from)| to.copy_from_slice(&from[..features]));
     }
 }
 

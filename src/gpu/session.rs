@@ -10,7 +10,7 @@ use super::readback::{Flight, Part, Readback, Segment, Submitted, Wait};
 use super::staging::{IN_FLIGHT, Ring, Staging};
 use crate::error::{Error, Result};
 use crate::layer::Layer;
-use crate::model::{Bound, Model, Output};
+use crate::model::{Bound, Model, Output, Outputs};
 use crate::session::Counters;
 use ndarray::{Axis, CowArray, IxDyn, Slice};
 use std::collections::{HashMap, VecDeque};
@@ -38,6 +38,8 @@ pub(crate) struct GpuSession {
     gpu_time: Arc<Mutex<Option<Duration>>>,
     /// A padded array on its way up.
     upload: Vec<f32>,
+    /// Arrays that outputs can be written into.
+    recycled: Vec<Vec<f32>>,
     counters: Counters,
 }
 
@@ -72,6 +74,7 @@ impl GpuSession {
             timer,
             gpu_time: Arc::default(),
             upload: Vec::new(),
+            recycled: Vec::new(),
             counters: Counters::default(),
         };
         session.build_pipelines(model)?;
@@ -136,7 +139,7 @@ impl GpuSession {
     /// Uploads the inputs and submits the work. Waits only where [`IN_FLIGHT`] parts are in flight: for the oldest.
     pub async fn submit(&mut self, model: &Model, inputs: &Bound<'_, f32>, wait: Wait) -> Result<Arc<Flight>> {
         self.counters = Counters::default();
-        let outputs = allocate_outputs(model, inputs)?;
+        let outputs = self.outputs(model, inputs)?;
         let rows = rows_at_once(model, &self.groups, inputs.batch, &inputs.shapes, &self.device.limits);
         if model.is_stateful() && rows < inputs.batch {
             return Err(Error::Limit {
@@ -160,6 +163,31 @@ impl GpuSession {
         }
         self.carried = model.is_stateful().then_some(inputs.batch);
         Ok(flight)
+    }
+
+    /// Keeps the arrays for later outputs: as many as calls in flight can have.
+    pub fn recycle(&mut self, model: &Model, outputs: Outputs) {
+        self.recycled.extend(outputs.into_list().into_iter().map(|output| output.array.into_raw_vec_and_offset().0));
+        let most = IN_FLIGHT * model.outputs.len();
+        self.recycled.drain(..self.recycled.len().saturating_sub(most));
+    }
+
+    /// The outputs' arrays, to be filled part by part.
+    fn outputs(&mut self, model: &Model, inputs: &Bound<'_, f32>) -> Result<Vec<Output>> {
+        let mut outputs = Vec::new();
+        for &tensor in &model.outputs {
+            let spec = &model.tensors[tensor];
+            let shape: Vec<_> = [inputs.batch].iter().chain(&inputs.shapes[tensor]).copied().collect();
+            let len = shape.iter().try_fold(1usize, |len, &n| len.checked_mul(n));
+            let memory = || Error::OutOfMemory { what: format!("{} of {} {shape:?}", spec.role, spec.source) };
+            let values = match self.recycled.iter().position(|array| Some(array.len()) == len) {
+                Some(index) => self.recycled.swap_remove(index),
+                None => zeros(len.ok_or_else(memory)?).ok_or_else(memory)?,
+            };
+            let array = ndarray::ArrayD::from_shape_vec(IxDyn(&shape), values).map_err(|_| memory())?;
+            outputs.push(Output { layer: spec.source.clone(), role: spec.role, array });
+        }
+        Ok(outputs)
     }
 
     /// Reads the oldest parts in flight, so that one more can be sent.
@@ -469,19 +497,7 @@ fn upload_weights(model: &Model, groups: &[Vec<Group>], device: &GpuDevice) -> H
     buffers
 }
 
-/// The outputs' arrays, to be filled part by part.
-fn allocate_outputs(model: &Model, inputs: &Bound<'_, f32>) -> Result<Vec<Output>> {
-    let mut outputs = Vec::new();
-    for &tensor in &model.outputs {
-        let spec = &model.tensors[tensor];
-        let shape: Vec<_> = [inputs.batch].iter().chain(&inputs.shapes[tensor]).copied().collect();
-        let len = shape.iter().try_fold(1usize, |len, &n| len.checked_mul(n));
-        let mut values = Vec::new();
-        let reserved = len.filter(|&len| values.try_reserve_exact(len).is_ok());
-        let memory = || Error::OutOfMemory { what: format!("{} of {} {shape:?}", spec.role, spec.source) };
-        values.resize(reserved.ok_or_else(memory)?, 0.0);
-        let array = ndarray::ArrayD::from_shape_vec(IxDyn(&shape), values).map_err(|_| memory())?;
-        outputs.push(Output { layer: spec.source.clone(), role: spec.role, array });
-    }
-    Ok(outputs)
+/// `None`: there is no memory for them. Large arrays are new pages, which nothing touches before what is copied into them.
+fn zeros(len: usize) -> Option<Vec<f32>> {
+    Vec::<f32>::new().try_reserve_exact(len).is_ok().then(|| vec![0.0; len])
 }

@@ -117,13 +117,18 @@ fn on_gpu(gates: usize, units: usize, pairs: usize, shared: Tiling, groups: usiz
     let most = (units / 4).min(shared.workgroup as usize / 4);
     let split = [16, 4].into_iter().find(|&split| split <= most && pairs * units * split <= BUSY);
     if let Some(split) = split {
-        let recurrent = Tiling { split: split as u32, ..shared };
+        let recurrent = split_step(units, split as u32, shared);
         let reason = "a dispatch a step, its sums split to keep the GPU busy";
         return Choice { sequence: false, recurrent, projection, reason };
     }
     let recurrent = Tiling { tiles: tiles(groups, 2), ..shared };
     let reason = "many rows: a dispatch a step, a tile of rows an invocation";
     Choice { sequence: false, recurrent, projection, reason }
+}
+
+/// A step kernel whose sums are split. It loads many states at a time: its invocations wait for each load, and multiply little.
+pub(super) fn split_step(units: usize, split: u32, shared: Tiling) -> Tiling {
+    Tiling { split, block: (units as u32).next_multiple_of(64).min(256), ..shared }
 }
 
 /// A sequence kernel that streams its weights, where it fits: its sums are split as long as each part has some to add,
