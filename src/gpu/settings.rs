@@ -70,7 +70,7 @@ fn cuts(kernel: Kernel, tiling: Tiling) -> Vec<Tiling> {
         cuts.extend([1, 2, 4].map(|tiles| Tiling { tiles, pairs: true, ..tiling }));
     }
     if kernel.steps() && tiling.sharing == Sharing::Workgroup {
-        cuts.extend([2, 16].map(|split| Tiling { split, ..tiling }));
+        cuts.extend([(4, 64), (16, 64), (4, 256), (16, 256)].map(|(split, block)| Tiling { split, block, ..tiling }));
     }
     cuts
 }

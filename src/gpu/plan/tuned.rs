@@ -1,6 +1,6 @@
 //! Choices that were found to be the fastest by timing them, instead of the planner's own.
 
-use super::choice::{Choice, choose, streamed};
+use super::choice::{Choice, choose, split_step, streamed};
 use super::{Limits, Planner};
 use crate::gpu::kernels::Tiling;
 use crate::gpu::network::Group;
@@ -75,22 +75,21 @@ fn candidates(group: &Group, rows: usize, limits: &Limits) -> Vec<Choice> {
     }
     let groups = rows.div_ceil(own.group_rows());
     let units = group.layer.units();
-    let plain =
-        Tiling { workgroup: Tiling::default().workgroup.min(limits.invocations as u32), units: 0, ..own.recurrent };
+    let pairs = groups * group.directions.len();
+    let workgroup = Tiling::default().workgroup.min(limits.invocations as u32);
+    let plain = Tiling { workgroup, units: 0, tiles: 1, split: 1, block: Tiling::default().block, ..own.recurrent };
     let timed = |sequence: bool, recurrent: Tiling| Choice { sequence, recurrent, reason: "it was timed", ..own };
-    let steps = |tiles: u32, split: u32| timed(false, Tiling { tiles, split, ..plain });
     let mut all = vec![own];
     if !limits.software {
-        let whole = Tiling { tiles: 1, split: 1, ..plain };
-        all.extend(
-            streamed(units, groups * group.directions.len(), whole, limits).map(|recurrent| timed(true, recurrent)),
-        );
+        all.extend(streamed(units, pairs, plain, limits).map(|recurrent| timed(true, recurrent)));
         // Sums are split among invocations, of vectors of four, at least one each.
         let most = (units / 4).min(plain.workgroup as usize / 4);
-        all.extend([4, 16].into_iter().filter(|&split| split as usize <= most).map(|split| steps(1, split)));
+        let splits = [4, 16].into_iter().filter(|&split| split <= most);
+        all.extend(splits.map(|split| timed(false, split_step(units, split as u32, plain))));
     }
     let tiles: &[u32] = if limits.software { &[1, 2, 4] } else { &[2, 1] };
-    all.extend(tiles.iter().filter(|&&tiles| tiles as usize <= groups).map(|&tiles| steps(tiles, 1)));
+    let tiles = tiles.iter().filter(|&&tiles| tiles as usize <= groups);
+    all.extend(tiles.map(|&tiles| timed(false, Tiling { tiles, ..plain })));
     let mut found: Vec<Choice> = Vec::new();
     for choice in all {
         if found.iter().all(|other| other.name() != choice.name()) {
