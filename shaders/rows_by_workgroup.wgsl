@@ -5,7 +5,7 @@ struct Invocation {
     @builtin(local_invocation_index) lane: u32,
 }
 
-// A multiple of 4 · SPLIT.
+// A multiple of 4; where SPLIT is above 1, of 8 · SPLIT.
 override BLOCK: u32 = 64u;
 override BLOCK_ROWS: u32 = BLOCK * TILES;
 

@@ -42,6 +42,20 @@ fn place(invocation: Invocation) -> Place {
     return p;
 }
 
+// An invocation's part of the sums of a block: two vectors of four k at a time, so that it waits for the loads of both at
+// once. Past the last k the block has zeros, which any weights do for.
+fn multiply_pairs(weights_first: u32, k: u32, part: u32, end: u32, k_end: u32) {
+    let units = recurrence.units;
+    for (var j = part; j < end; j += 8u * SPLIT) {
+        let next = j + 4u * SPLIT;
+        let next_at = min(k + next, k_end - 4u) / 4u;
+        let weights = weights_at(weights_first + (k + j) / 4u * KERNEL_GATES * units, units);
+        let next_weights = weights_at(weights_first + next_at * KERNEL_GATES * units, units);
+        sums[0] = added(sums[0], quad(0u, j), weights);
+        sums[0] = added(sums[0], quad(0u, next), next_weights);
+    }
+}
+
 // Leaves the sums of the place's groups in `sums`. `start`: where the direction's rows of what is multiplied start in
 // states.
 fn multiply(p: Place, start: u32, invocation: Invocation) {
@@ -52,7 +66,11 @@ fn multiply(p: Place, start: u32, invocation: Invocation) {
     for (var k = 0u; k < k_end; k += BLOCK) {
         load_block(p, start, k, invocation);
         let end = min(BLOCK, k_end - k);
-        for (var j = part; j < end; j += 4u * SPLIT) {
+        if SPLIT > 1u {
+            multiply_pairs(weights_first, k, part, end, k_end);
+            continue;
+        }
+        for (var j = 0u; j < end; j += 4u) {
             let weights = weights_at(weights_first + (k + j) / 4u * KERNEL_GATES * units, units);
             sums[0] = added(sums[0], quad(0u, j), weights);
             if TILES > 1u { sums[1] = added(sums[1], quad(1u, j), weights); }

@@ -6,8 +6,10 @@ use crate::device::{AdapterReport, DeviceInfo, DeviceKind, DeviceOptions};
 use crate::error::{Error, Result};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::thread::JoinHandle;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
+/// How long a thread asks again and again whether the GPU is done, before it sleeps.
+const AWAKE: Duration = Duration::from_micros(200);
 /// The storage buffers that every recurrent kernel keeps to; few others need more.
 const STORAGE_BUFFERS: u32 = 4;
 
@@ -251,8 +253,16 @@ impl GpuDevice {
         lock(&self.last_done).replace(Instant::now())
     }
 
-    /// Waits for a submission.
+    /// Waits for a submission: for a moment awake, as being woken takes longer than a short call.
     pub(super) fn poll(&self, submission: wgpu::SubmissionIndex) -> Result<()> {
+        let began = Instant::now();
+        while !self.limits.software && began.elapsed() < AWAKE {
+            match self.device.poll(wgpu::PollType::Poll) {
+                Ok(wgpu::PollStatus::QueueEmpty) => return self.check_lost(),
+                Ok(_) => std::hint::spin_loop(),
+                Err(_) => break,
+            }
+        }
         match self.device.poll(wait_for(submission)) {
             Ok(_) => Ok(()),
             // The submission never reached the queue: wgpu takes none once the device is lost.

@@ -70,7 +70,8 @@ fn cuts(kernel: Kernel, tiling: Tiling) -> Vec<Tiling> {
         cuts.extend([1, 2, 4].map(|tiles| Tiling { tiles, pairs: true, ..tiling }));
     }
     if kernel.steps() && tiling.sharing == Sharing::Workgroup {
-        cuts.extend([(4, 64), (16, 64), (4, 256), (16, 256)].map(|(split, block)| Tiling { split, block, ..tiling }));
+        let split = |(split, workgroup)| Tiling { split, workgroup, block: 128, ..tiling };
+        cuts.extend([(4, 128), (16, 64)].map(split));
     }
     cuts
 }

@@ -14,10 +14,13 @@ const LANES: usize = 64;
 const HELD_UNITS: usize = 256;
 /// The weights of a direction that one workgroup can stream every step in about the time that a dispatch takes, and how
 /// much of them each invocation: it waits for what it loads.
-const STREAMED_BYTES: usize = 256 << 10;
+const STREAMED_BYTES: usize = 384 << 10;
 const STREAMED_BY_ONE: usize = 1536;
-/// Invocations that keep a large GPU busy: half of what an H100 has at a time. More for each sum cost more than they gain.
-const BUSY: usize = 128 << 10;
+/// How often the sums of a step are split, and up to how many invocations: an H100 has room for 270,000 at a time, and is
+/// slower where more share a sum than it takes to keep it busy.
+const SPLITS: [(usize, usize); 2] = [(16, 48 << 10), (4, 128 << 10)];
+/// The same of a sequence; twice whatever their number.
+const SEQUENCE_BUSY: usize = 64 << 10;
 
 /// How a group of directions runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -115,9 +118,10 @@ fn on_gpu(gates: usize, units: usize, pairs: usize, shared: Tiling, groups: usiz
         return Choice { sequence: true, recurrent, projection, reason };
     }
     let most = (units / 4).min(shared.workgroup as usize / 4);
-    let split = [16, 4].into_iter().find(|&split| split <= most && pairs * units * split <= BUSY);
+    let busy = |&(split, invocations): &(usize, usize)| split <= most && pairs * units * split <= invocations;
+    let split = SPLITS.into_iter().find(busy).map(|(split, _)| split);
     if let Some(split) = split {
-        let recurrent = split_step(units, split as u32, shared);
+        let recurrent = split_step(split as u32, shared, limits);
         let reason = "a dispatch a step, its sums split to keep the GPU busy";
         return Choice { sequence: false, recurrent, projection, reason };
     }
@@ -127,8 +131,10 @@ fn on_gpu(gates: usize, units: usize, pairs: usize, shared: Tiling, groups: usiz
 }
 
 /// A step kernel whose sums are split. It loads many states at a time: its invocations wait for each load, and multiply little.
-pub(super) fn split_step(units: usize, split: u32, shared: Tiling) -> Tiling {
-    Tiling { split, block: (units as u32).next_multiple_of(64).min(256), ..shared }
+pub(super) fn split_step(split: u32, shared: Tiling, limits: &Limits) -> Tiling {
+    // Fewer parts: more units for what is loaded.
+    let workgroup = if split == 4 { 2 * LANES } else { LANES }.min(limits.invocations) as u32;
+    Tiling { split, workgroup, block: 128, ..shared }
 }
 
 /// A sequence kernel that streams its weights, where it fits: its sums are split as long as each part has some to add,
@@ -137,7 +143,7 @@ pub(super) fn streamed(units: usize, pairs: usize, shared: Tiling, limits: &Limi
     let lanes = units.next_multiple_of(32);
     let cut =
         |split: usize| Tiling { workgroup: (lanes * split) as u32, units: units as u32, split: split as u32, ..shared };
-    let busy = |split: usize| pairs * lanes * split <= 2 * BUSY && 4 * 4 * split <= units;
+    let busy = |split: usize| (split == 2 || pairs * lanes * split <= SEQUENCE_BUSY) && 4 * 4 * split <= units;
     [8, 4, 2]
         .into_iter()
         .filter(|&split| busy(split))

@@ -85,7 +85,7 @@ fn candidates(group: &Group, rows: usize, limits: &Limits) -> Vec<Choice> {
         // Sums are split among invocations, of vectors of four, at least one each.
         let most = (units / 4).min(plain.workgroup as usize / 4);
         let splits = [4, 16].into_iter().filter(|&split| split <= most);
-        all.extend(splits.map(|split| timed(false, split_step(units, split as u32, plain))));
+        all.extend(splits.map(|split| timed(false, split_step(split as u32, plain, limits))));
     }
     let tiles: &[u32] = if limits.software { &[1, 2, 4] } else { &[2, 1] };
     let tiles = tiles.iter().filter(|&&tiles| tiles as usize <= groups);
