@@ -71,7 +71,7 @@ fn cuts(kernel: Kernel, tiling: Tiling) -> Vec<Tiling> {
     }
     if kernel.steps() && tiling.sharing == Sharing::Workgroup {
         let split = |(split, workgroup)| Tiling { split, workgroup, block: 128, ..tiling };
-        cuts.extend([(4, 128), (16, 64)].map(split));
+        cuts.extend([(4, 128), (8, 64), (16, 64)].map(split));
     }
     cuts
 }

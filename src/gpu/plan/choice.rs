@@ -18,7 +18,7 @@ const STREAMED_BYTES: usize = 384 << 10;
 const STREAMED_BY_ONE: usize = 1536;
 /// How often the sums of a step are split, and up to how many invocations: an H100 has room for 270,000 at a time, and is
 /// slower where more share a sum than it takes to keep it busy.
-const SPLITS: [(usize, usize); 2] = [(16, 48 << 10), (4, 128 << 10)];
+const SPLITS: [(usize, usize); 3] = [(16, 24 << 10), (8, 28 << 10), (4, 128 << 10)];
 /// The same of a sequence; twice whatever their number.
 const SEQUENCE_BUSY: usize = 64 << 10;
 
