@@ -53,11 +53,12 @@ impl PlanAdapter {
 /// runs in one of these ways, chosen by cell, units, rows of the batch and adapter, never by the timesteps:
 ///
 /// * *A sequence*, all steps of a chunk in one dispatch, a workgroup for each direction and group of four rows (or the one
-///   row of a batch of one), the states kept on chip. On a GPU where a direction's recurrent kernel is at most 256 KiB,
-///   which its workgroup streams from the caches every step, up to 8 invocations sharing a sum. On a software adapter up
+///   row of a batch of one), the states kept on chip. On a GPU where a direction's recurrent kernel is at most 384 KiB,
+///   and 1.5 KiB for each invocation of the workgroup, which streams it from the caches every step; up to 8 invocations
+///   share a sum. On a software adapter up
 ///   to 256 units: each invocation holds its weights in private memory.
-/// * *A dispatch a step* (two of a GRU with `reset_after=False`). On a GPU 16 or 4 invocations share a sum, until some
-///   130,000 invocations have work; with more rows, an invocation computes a tile of 8 rows. On a software
+/// * *A dispatch a step* (two of a GRU with `reset_after=False`). On a GPU 16, 8 or 4 invocations share a sum, until
+///   some 130,000 invocations have work; with more rows, an invocation computes a tile of 8 rows. On a software
 ///   adapter tiles of 4, 8 or 16 rows, which the invocations of a subgroup load together.
 ///
 /// ```

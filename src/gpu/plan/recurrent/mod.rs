@@ -2,6 +2,11 @@
 //! runs the recurrence of all directions of a group, one a direction moves the chunk's hidden states to their places in
 //! the output.
 
+mod outputs;
+mod states;
+
+use outputs::{Destination, Other, Target};
+
 use super::choice::{Choice, kept};
 use super::{BufferId, CallShape, Planner, STEP_TABLE, Stage, TensorLayout, WORKGROUP, grid, layout, parameters};
 use crate::error::Result;
@@ -11,8 +16,6 @@ use crate::layer::{Cell, Layer, MergeMode};
 
 /// The projection of a chunk is kept near this size, to stay in cache.
 const PROJECTION_BYTES: u64 = 32 << 20;
-/// The parameter of merge that says that there is no mask.
-const NO_MASK: usize = u32::MAX as usize;
 
 /// What a recurrent layer reads and writes: `[rows][timesteps][features]` and the same of its results.
 #[derive(Clone, Debug)]
@@ -93,49 +96,11 @@ impl GroupCall<'_> {
     }
 }
 
-/// Where a direction's output or state goes.
-#[derive(Clone, Copy)]
-struct Destination {
-    target: Target,
-    layout: TensorLayout,
-    first_feature: usize,
-    mode: u32,
-    /// The output stands in reversed order of steps.
-    reversed: bool,
-    /// Whether the other direction runs in the same launches, or ran before.
-    other: Other,
-}
-
-#[derive(Clone, Copy)]
-enum Target {
-    Tensor(usize),
-    Carried { node: usize, index: usize },
-}
-
-#[derive(Clone, Copy, PartialEq)]
-enum Other {
-    Before,
-    Together,
-    After,
-}
-
 /// Steps of a group, after `first`.
 #[derive(Clone, Copy)]
 struct Chunk {
     first: usize,
     steps: usize,
-}
-
-/// A ring of states: where a merge reads.
-#[derive(Clone, Copy)]
-struct MergeSource {
-    /// Where the direction's ring starts in the states.
-    start: usize,
-    slots: usize,
-    /// The slot of the first step.
-    slot: usize,
-    /// Where the mask has the first step, for an output; states are kept as they are.
-    mask_start: usize,
 }
 
 impl Planner<'_> {
@@ -237,77 +202,6 @@ impl Planner<'_> {
             Some(_) => self.need(BufferId::MaskSeen, 4 * rows),
             None => Ok(()),
         }
-    }
-
-    /// Writes the initial states into the hidden ring and the cell state: zeros for all directions at once,
-    /// then those that are given or carried over from the last call. Returns whether it wrote any: a sequence makes its
-    /// zeros itself.
-    fn load_states(&mut self, call: &GroupCall) -> Result<bool> {
-        let states = call.group.layer.cell().states();
-        let from_graph = &self.model.nodes[call.node].initial_state;
-        let given = &self.call.given[call.node];
-        let (node, holder) = (call.node, self.state_holder(call.node));
-        // Where the first state of each of the layer's directions stands in its list.
-        let directions = call.layer.directions();
-        let before: usize = directions[0].1.cell().states();
-        let source = |state: usize, direction: usize| {
-            let index = direction * before + state;
-            let carried = (self.call.carried || holder < node) && directions[direction].1.stateful();
-            match from_graph.get(index) {
-                Some(&tensor) => Some(BufferId::Tensor { tensor, segment: 0 }),
-                None if given.get(index) == Some(&true) => Some(BufferId::State { node, index }),
-                None => carried.then_some(BufferId::Carried { node: holder, index }),
-            }
-        };
-        let of_state = |state| call.group.directions.iter().map(|&direction| source(state, direction)).collect();
-        let sources: Vec<Vec<Option<BufferId>>> = (0..states).map(of_state).collect();
-        if call.choice.sequence && sources.iter().flatten().all(Option::is_none) {
-            return Ok(false);
-        }
-        for (state, sources) in sources.into_iter().enumerate() {
-            if sources.iter().any(Option::is_none) {
-                self.load_state(call, state, 0, None);
-            }
-            for (direction, source) in sources.into_iter().enumerate() {
-                if let Some(source) = source {
-                    let bytes = 4 * (call.view.rows * call.group.layer.units().next_multiple_of(4)) as u64;
-                    self.need(source, bytes)?;
-                    self.load_state(call, state, direction, Some(source));
-                }
-            }
-        }
-        Ok(true)
-    }
-
-    /// The first call of the same layer: a stateful layer has one state, and goes on from where its last call ended.
-    fn state_holder(&self, node: usize) -> usize {
-        let layer = self.model.nodes[node].layer;
-        self.model.nodes.iter().position(|first| first.layer == layer).unwrap_or(node)
-    }
-
-    fn load_state(&mut self, call: &GroupCall, state: usize, direction: usize, source: Option<BufferId>) {
-        let units = call.group.layer.units();
-        let a_direction = call.state() / call.directions();
-        let (start, slots) = if state == 0 { (0, call.slots) } else { (call.cell_start(), 1) };
-        let directions = if source.is_some() { 1 } else { call.directions() };
-        let stage = Stage {
-            kernel: Kernel::LoadState,
-            constants: Constants::default(),
-            buffers: vec![source.unwrap_or(BufferId::Nothing), BufferId::States],
-            parameters: parameters([
-                call.view.rows,
-                call.choice.group_rows(),
-                units,
-                units.next_multiple_of(4),
-                direction,
-                slots * a_direction,
-                usize::from(source.is_none()),
-                start,
-            ]),
-            workgroups: grid([units.div_ceil(WORKGROUP), call.groups, directions]),
-            flops: 0,
-        };
-        self.launch(vec![stage], None);
     }
 
     /// Cuts the steps into chunks that fit the scratch buffers and stay within a segment of every array touched.
@@ -470,134 +364,9 @@ impl Planner<'_> {
         let stages = stages.collect();
         self.launch(stages, if choice.sequence { None } else { Some(chunk.steps) });
     }
-
-    /// Moves a chunk's hidden states to their places in the outputs.
-    fn merge_chunk(&mut self, call: &GroupCall, chunk: Chunk) {
-        for (direction, &to) in call.outputs.iter().enumerate() {
-            let written_below = match (to.other, to.reversed) {
-                (Other::After, _) => 0,
-                (Other::Before, _) => call.timesteps,
-                (Other::Together, false) => chunk.first,
-                (Other::Together, true) => chunk.first + chunk.steps,
-            };
-            let source = MergeSource {
-                slot: (chunk.first + 1) % call.slots,
-                mask_start: mask_start(call, direction, chunk, 0),
-                ..hidden(call, direction)
-            };
-            self.merge(call, source, to, chunk, call.timesteps, written_below);
-        }
-    }
-
-    /// Brings the last hidden state to the output, where it is the output.
-    fn last_output(&mut self, call: &GroupCall, chunk: Chunk) {
-        for (direction, &to) in call.outputs.iter().enumerate() {
-            let written = usize::from(to.mode != 0 && to.reversed);
-            let mask_start = mask_start(call, direction, chunk, chunk.steps - 1);
-            let source = MergeSource { mask_start, ..hidden(call, direction) };
-            self.merge(call, source, to, Chunk { first: 0, steps: 1 }, 1, written);
-        }
-    }
-
-    /// Brings the final states to where they are returned, and to where the next call finds them.
-    fn final_states(&mut self, call: &GroupCall) -> Result<()> {
-        let results = &self.model.nodes[call.node].results;
-        let directions = call.layer.directions();
-        let states: usize = directions.iter().map(|(_, l)| l.cell().states()).sum();
-        let units = call.group.layer.units();
-        for (direction, &member) in call.group.directions.iter().enumerate() {
-            let first = member * directions[0].1.cell().states();
-            let start = call.cell_start() + direction * call.state() / call.directions();
-            let cell = MergeSource { start, slots: 1, slot: 0, ..hidden(call, direction) };
-            for (state, source) in
-                [hidden(call, direction), cell].into_iter().take(call.group.layer.cell().states()).enumerate()
-            {
-                let index = first + state;
-                let mut targets = Vec::new();
-                if directions[member].1.return_state() {
-                    targets.push(Target::Tensor(results[results.len() - states + index]));
-                }
-                if directions[member].1.stateful() {
-                    let node = self.state_holder(call.node);
-                    let carried = BufferId::Carried { node, index };
-                    self.need(carried, 4 * (call.view.rows * units.next_multiple_of(4)) as u64)?;
-                    targets.push(Target::Carried { node, index });
-                }
-                for target in targets {
-                    let layout = layout(&[units], 1, u64::MAX);
-                    let (first_feature, mode, reversed, other) = (0, 0, false, Other::After);
-                    let to = Destination { target, layout, first_feature, mode, reversed, other };
-                    self.merge(call, source, to, Chunk { first: 0, steps: 1 }, 1, 0);
-                }
-            }
-        }
-        Ok(())
-    }
-
-    fn merge(
-        &mut self,
-        call: &GroupCall,
-        from: MergeSource,
-        to: Destination,
-        chunk: Chunk,
-        timesteps: usize,
-        written_below: usize,
-    ) {
-        let units = call.group.layer.units();
-        let output = to.layout;
-        let t = if to.reversed { timesteps - 1 - chunk.first } else { chunk.first };
-        let segment = t / output.segment;
-        let target = match to.target {
-            Target::Tensor(tensor) if !self.used[tensor] => return,
-            Target::Tensor(tensor) => BufferId::Tensor { tensor, segment },
-            Target::Carried { node, index } => BufferId::Carried { node, index },
-        };
-        let stage = Stage {
-            kernel: Kernel::Merge,
-            constants: Constants::default(),
-            buffers: vec![BufferId::States, target],
-            parameters: parameters([
-                call.view.rows,
-                call.groups,
-                units,
-                from.start,
-                from.slots,
-                from.slot,
-                chunk.first,
-                timesteps,
-                usize::from(to.reversed),
-                segment * output.segment,
-                output.segment_timesteps(segment),
-                output.features_padded,
-                to.first_feature,
-                to.mode as usize,
-                written_below,
-                from.mask_start,
-                call.choice.group_rows(),
-            ]),
-            workgroups: grid([units.div_ceil(WORKGROUP), chunk.steps, call.groups]),
-            flops: 0,
-        };
-        self.launch(vec![stage], None);
-    }
 }
 
 /// The numbers of the projection of a row in a step; in pairs what floats miss of them, too.
 fn projected_columns(group: &Group, choice: &Choice) -> usize {
     group.columns_padded() * if choice.projection.pairs { 2 } else { 1 }
-}
-
-/// The hidden state after the last step.
-fn hidden(call: &GroupCall, direction: usize) -> MergeSource {
-    let slot = call.timesteps % call.slots;
-    let start = direction * call.slots * call.state() / call.directions();
-    MergeSource { start, slots: call.slots, slot, mask_start: NO_MASK }
-}
-
-/// Where the mask has a step of the chunk.
-fn mask_start(call: &GroupCall, direction: usize, chunk: Chunk, step: usize) -> usize {
-    match call.mask {
-        Some(_) => call.mask_start() + (direction * chunk.steps + step) * call.rows(),
-        None => NO_MASK,
-    }
 }

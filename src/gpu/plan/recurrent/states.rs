@@ -1,0 +1,79 @@
+//! Initial states: where a recurrence begins.
+
+use super::GroupCall;
+use crate::error::Result;
+use crate::gpu::kernels::{Constants, Kernel};
+use crate::gpu::plan::{BufferId, Planner, Stage, WORKGROUP, grid, parameters};
+
+impl Planner<'_> {
+    /// Writes the initial states into the hidden ring and the cell state: zeros for all directions at once,
+    /// then those that are given or carried over from the last call. Returns whether it wrote any: a sequence makes its
+    /// zeros itself.
+    pub(super) fn load_states(&mut self, call: &GroupCall) -> Result<bool> {
+        let states = call.group.layer.cell().states();
+        let from_graph = &self.model.nodes[call.node].initial_state;
+        let given = &self.call.given[call.node];
+        let (node, holder) = (call.node, self.state_holder(call.node));
+        // Where the first state of each of the layer's directions stands in its list.
+        let directions = call.layer.directions();
+        let before: usize = directions[0].1.cell().states();
+        let source = |state: usize, direction: usize| {
+            let index = direction * before + state;
+            let carried = (self.call.carried || holder < node) && directions[direction].1.stateful();
+            match from_graph.get(index) {
+                Some(&tensor) => Some(BufferId::Tensor { tensor, segment: 0 }),
+                None if given.get(index) == Some(&true) => Some(BufferId::State { node, index }),
+                None => carried.then_some(BufferId::Carried { node: holder, index }),
+            }
+        };
+        let of_state = |state| call.group.directions.iter().map(|&direction| source(state, direction)).collect();
+        let sources: Vec<Vec<Option<BufferId>>> = (0..states).map(of_state).collect();
+        if call.choice.sequence && sources.iter().flatten().all(Option::is_none) {
+            return Ok(false);
+        }
+        for (state, sources) in sources.into_iter().enumerate() {
+            if sources.iter().any(Option::is_none) {
+                self.load_state(call, state, 0, None);
+            }
+            for (direction, source) in sources.into_iter().enumerate() {
+                if let Some(source) = source {
+                    let bytes = 4 * (call.view.rows * call.group.layer.units().next_multiple_of(4)) as u64;
+                    self.need(source, bytes)?;
+                    self.load_state(call, state, direction, Some(source));
+                }
+            }
+        }
+        Ok(true)
+    }
+
+    /// The first call of the same layer: a stateful layer has one state, and goes on from where its last call ended.
+    pub(super) fn state_holder(&self, node: usize) -> usize {
+        let layer = self.model.nodes[node].layer;
+        self.model.nodes.iter().position(|first| first.layer == layer).unwrap_or(node)
+    }
+
+    fn load_state(&mut self, call: &GroupCall, state: usize, direction: usize, source: Option<BufferId>) {
+        let units = call.group.layer.units();
+        let a_direction = call.state() / call.directions();
+        let (start, slots) = if state == 0 { (0, call.slots) } else { (call.cell_start(), 1) };
+        let directions = if source.is_some() { 1 } else { call.directions() };
+        let stage = Stage {
+            kernel: Kernel::LoadState,
+            constants: Constants::default(),
+            buffers: vec![source.unwrap_or(BufferId::Nothing), BufferId::States],
+            parameters: parameters([
+                call.view.rows,
+                call.choice.group_rows(),
+                units,
+                units.next_multiple_of(4),
+                direction,
+                slots * a_direction,
+                usize::from(source.is_none()),
+                start,
+            ]),
+            workgroups: grid([units.div_ceil(WORKGROUP), call.groups, directions]),
+            flops: 0,
+        };
+        self.launch(vec![stage], None);
+    }
+}
