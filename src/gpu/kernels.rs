@@ -19,6 +19,7 @@ pub(super) enum Kernel {
     SimpleRnnSequence,
     StepMask,
     Merge,
+    FinalStates,
     Dense,
     Elementwise,
     Affine,
@@ -121,7 +122,7 @@ macro_rules! wgsl {
 
 impl Kernel {
     #[cfg(any(test, feature = "kernel_list"))]
-    pub const ALL: [Kernel; 25] = [
+    pub const ALL: [Kernel; 26] = [
         Kernel::InputProjection,
         Kernel::LoadState,
         Kernel::LstmStep,
@@ -135,6 +136,7 @@ impl Kernel {
         Kernel::SimpleRnnSequence,
         Kernel::StepMask,
         Kernel::Merge,
+        Kernel::FinalStates,
         Kernel::Dense,
         Kernel::Elementwise,
         Kernel::Affine,
@@ -165,6 +167,7 @@ impl Kernel {
             Kernel::SimpleRnnSequence => "simple_rnn_sequence",
             Kernel::StepMask => "step_mask",
             Kernel::Merge => "merge",
+            Kernel::FinalStates => "final_states",
             Kernel::Dense => "dense",
             Kernel::Elementwise => "elementwise",
             Kernel::Affine => "affine",
@@ -216,6 +219,7 @@ impl Kernel {
             Kernel::LoadState => wgsl!["load_state"],
             Kernel::StepMask => wgsl!["step_mask"],
             Kernel::Merge => wgsl!["merge"],
+            Kernel::FinalStates => wgsl!["final_states"],
             Kernel::Dense if tiling.pairs => {
                 wgsl!["activations", "digits", "pairs", "pair_activations", "dense_in_pairs", "dense"]
             }
@@ -250,6 +254,7 @@ impl Kernel {
             | Kernel::SimpleRnnSequence => &[Read, Read, Write],
             Kernel::StepMask => &[Read, Write, Write],
             Kernel::Merge => &[Read, Write],
+            Kernel::FinalStates => &[Read, Write, Write, Write],
             Kernel::Dense | Kernel::Affine => &[Read, Read, Read, Write],
             Kernel::Elementwise | Kernel::Combine | Kernel::Masking | Kernel::MaskValues => &[Read, Write],
             Kernel::NormalizeVectors | Kernel::Pool | Kernel::Embedding => &[Read, Read, Write],

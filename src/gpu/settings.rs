@@ -61,7 +61,7 @@ fn cuts(kernel: Kernel, tiling: Tiling) -> Vec<Tiling> {
                 workgroup: split * units.next_multiple_of(32),
                 ..sized(units)
             };
-            cuts.extend([split(36, 2), split(64, 4), split(128, 2), split(128, 4)]);
+            cuts.extend([split(36, 2), split(64, 4), split(128, 2), split(128, 4), split(128, 8)]);
         }
         return cuts;
     }

@@ -116,6 +116,8 @@ pub(super) enum BufferId {
     MaskSeen,
     /// Bound where a kernel reads nothing.
     Nothing,
+    /// Bound where a kernel writes nothing, for each binding another.
+    Unwritten(usize),
 }
 
 /// One kernel of a launch.

@@ -1,11 +1,10 @@
 //! The launches of a recurrent layer: one projects a chunk's input, one a timestep or one alone ([`choice`](super::choice))
-//! runs the recurrence of all directions of a group, one a direction moves the chunk's hidden states to their places in
-//! the output.
+//! runs the recurrence of all directions of a group, one moves the chunk's hidden states to their places in the output.
 
 mod outputs;
 mod states;
 
-use outputs::{Destination, Other, Target};
+use outputs::{Destination, Other};
 
 use super::choice::{Choice, kept};
 use super::{BufferId, CallShape, Planner, STEP_TABLE, Stage, TensorLayout, WORKGROUP, grid, layout, parameters};
@@ -166,7 +165,7 @@ impl Planner<'_> {
     fn destination(&self, node: usize, layer: &Layer, direction: usize, group: &Group, view: &View) -> Destination {
         let results = &self.model.nodes[node].results;
         let single = |result: usize| Destination {
-            target: Target::Tensor(results[result]),
+            tensor: results[result],
             layout: view.results[result],
             first_feature: 0,
             mode: 0,

@@ -1,0 +1,43 @@
+// Writes up to three final states of directions to where they are returned, and to where the next call finds them.
+//
+//   states  as recurrence.wgsl has them; each state is [group][unit][row of the group] from its start on
+//   target  [batch][units_padded], of workgroups y = 0, 1, 2
+
+struct FinalStates {
+    batch: u32,
+    // Rows of the batch in a group: 1 or 4.
+    group_rows: u32,
+    units: u32,
+    // Units filled up to a multiple of 4.
+    units_padded: u32,
+    start_0: u32,
+    start_1: u32,
+    start_2: u32,
+}
+
+@group(0) @binding(0) var<uniform> p: FinalStates;
+@group(0) @binding(1) var<storage, read> states: array<f32>;
+@group(0) @binding(2) var<storage, read_write> target_0: array<f32>;
+@group(0) @binding(3) var<storage, read_write> target_1: array<f32>;
+@group(0) @binding(4) var<storage, read_write> target_2: array<f32>;
+
+override WORKGROUP: u32 = 64u;
+
+@compute @workgroup_size(WORKGROUP)
+fn final_states(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
+    let unit = workgroup.x * WORKGROUP + lane;
+    if unit >= p.units { return; }
+    let group = workgroup.z;
+    let start = select(select(p.start_0, p.start_1, workgroup.y == 1u), p.start_2, workgroup.y == 2u);
+    let state = start + (group * p.units + unit) * p.group_rows;
+    let rows = min(p.group_rows, p.batch - group * p.group_rows);
+    for (var i = 0u; i < rows; i++) {
+        let index = (group * p.group_rows + i) * p.units_padded + unit;
+        let value = states[state + i];
+        switch workgroup.y {
+            case 0u: { target_0[index] = value; }
+            case 1u: { target_1[index] = value; }
+            default: { target_2[index] = value; }
+        }
+    }
+}
