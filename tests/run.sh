@@ -78,10 +78,8 @@ if ! gpu_found; then
 fi
 
 export BIRNN_REQUIRE_GPU=1
-cargo test --locked --all-features --no-fail-fast
-# The other shapes that the crate can be built in.
-cargo test --locked --no-default-features --lib
+# All members: isa_report checks registers and scratch memory of the kernels on AMD GPUs, where Mesa's RADV driver is installed.
+cargo test --locked --workspace --all-features --no-fail-fast
+# The crate without the GPU; .ci/run builds it without both features.
 cargo test --locked --no-default-features --features keras --lib
-# Registers and scratch memory of the kernels on AMD GPUs, where Mesa's RADV driver is installed.
-cargo test --locked -p isa_report
 say "all tests passed"
