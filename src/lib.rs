@@ -1,4 +1,5 @@
 #![doc = include_str!("lib.md")]
+// Not forbid, which refuses what ndarray's s! expands to.
 #![deny(unsafe_code)]
 #![warn(missing_docs)]
 
