@@ -229,6 +229,17 @@ impl GpuDevice {
         lock(&self.pipelines)
     }
 
+    /// The numbers of the steps, for kernels that take one. One that failed is not kept.
+    pub(super) fn step_table(&self) -> Result<wgpu::BindGroup> {
+        if let Some(table) = &self.pipelines().step_table {
+            return Ok(table.clone());
+        }
+        let stride = self.uniform_stride as usize;
+        let create = || Ok(self.pipelines().create_step_table(&self.device, stride));
+        let table = self.checked("the numbers of the steps", create)?;
+        Ok(self.pipelines().step_table.insert(table).clone())
+    }
+
     pub fn destroy(&self) {
         // wgpu calls the lost callback only when the device is next polled.
         *lock(&self.lost) = Some("it was destroyed".into());

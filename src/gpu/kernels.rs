@@ -1,5 +1,6 @@
 //! The kernels of `shaders/`: their sources, bindings, and pipelines.
 
+use super::plan::STEP_TABLE;
 use crate::layer::Activation;
 use std::collections::HashMap;
 
@@ -409,7 +410,9 @@ pub(super) struct Pipeline {
 #[derive(Debug)]
 pub(super) struct Pipelines {
     /// The layout of the bind group that holds the step's number.
-    pub step_layout: wgpu::BindGroupLayout,
+    step_layout: wgpu::BindGroupLayout,
+    /// What every session binds there; made with the first.
+    pub step_table: Option<wgpu::BindGroup>,
     built: HashMap<(Kernel, Constants), Pipeline>,
 }
 
@@ -419,7 +422,32 @@ impl Pipelines {
             label: Some("birnn step"),
             entries: &[layout_entry(0, wgpu::BufferBindingType::Uniform, true)],
         });
-        Pipelines { step_layout, built: HashMap::new() }
+        Pipelines { step_layout, step_table: None, built: HashMap::new() }
+    }
+
+    /// A uniform buffer with the numbers of the steps, `stride` bytes apart, where a dynamic offset can point.
+    pub fn create_step_table(&self, device: &wgpu::Device, stride: usize) -> wgpu::BindGroup {
+        let buffer = device.create_buffer(&wgpu::BufferDescriptor {
+            label: Some("birnn step"),
+            size: (STEP_TABLE * stride) as u64,
+            usage: wgpu::BufferUsages::UNIFORM,
+            mapped_at_creation: true,
+        });
+        let mut bytes = vec![0u8; STEP_TABLE * stride];
+        for step in 0..STEP_TABLE {
+            bytes[step * stride..step * stride + 4].copy_from_slice(&(step as u32).to_ne_bytes());
+        }
+        // There is nothing to write to where the buffer could not be made, which the scope around this says.
+        if let Ok(mut view) = buffer.get_mapped_range_mut(..) {
+            view.copy_from_slice(&bytes);
+        }
+        buffer.unmap();
+        let binding = wgpu::BufferBinding { buffer: &buffer, offset: 0, size: wgpu::BufferSize::new(16) };
+        device.create_bind_group(&wgpu::BindGroupDescriptor {
+            label: Some("birnn step"),
+            layout: &self.step_layout,
+            entries: &[wgpu::BindGroupEntry { binding: 0, resource: wgpu::BindingResource::Buffer(binding) }],
+        })
     }
 
     /// The pipeline, and whether it had to be built.

@@ -5,7 +5,7 @@ use super::encode::{Encoding, Pace, PreparedStage, Timer};
 use super::kernels::{Constants, Kernel, Pipeline};
 use super::network::{Group, WeightPart, lower, recurrent_of};
 use super::parameters::pack;
-use super::plan::{BufferId, CallShape, Limits, PARAMETERS, Plan, STEP_TABLE, Stage, TensorLayout, plan, rows_at_once};
+use super::plan::{BufferId, CallShape, Limits, PARAMETERS, Plan, Stage, TensorLayout, plan, rows_at_once};
 use super::readback::{Flight, Part, Readback, Segment, Submitted, Wait};
 use super::staging::{IN_FLIGHT, Ring, Staging};
 use crate::error::{Error, Result};
@@ -57,10 +57,8 @@ impl GpuSession {
     pub fn new(model: &Model, device: Arc<GpuDevice>) -> Result<GpuSession> {
         let groups = lower(model, &device.limits)?;
         model.check_weights()?; // after the limits: a layer that can't run needs no weights first
-        let (step_table, buffers) = device.checked("the weights", || {
-            let step_table = create_step_table(&device);
-            Ok((step_table, upload_weights(model, &groups, &device)))
-        })?;
+        let step_table = device.step_table()?;
+        let buffers = device.checked("the weights", || Ok(upload_weights(model, &groups, &device)))?;
         let timer = device.timestamps.then(|| Timer::new(&device.device));
         let mut session = GpuSession {
             device,
@@ -453,23 +451,6 @@ fn create_buffer(device: &GpuDevice, bytes: u64, usage: wgpu::BufferUsages) -> w
     })
 }
 
-/// A uniform buffer with the numbers of the steps, each where a dynamic offset can point.
-fn create_step_table(device: &GpuDevice) -> wgpu::BindGroup {
-    let stride = device.uniform_stride as usize;
-    let buffer = create_buffer(device, (STEP_TABLE * stride) as u64, wgpu::BufferUsages::UNIFORM);
-    let mut bytes = vec![0u8; STEP_TABLE * stride];
-    for step in 0..STEP_TABLE {
-        bytes[step * stride..step * stride + 4].copy_from_slice(&(step as u32).to_ne_bytes());
-    }
-    device.queue.write_buffer(&buffer, 0, &bytes);
-    let binding = wgpu::BufferBinding { buffer: &buffer, offset: 0, size: wgpu::BufferSize::new(16) };
-    device.device.create_bind_group(&wgpu::BindGroupDescriptor {
-        label: Some("birnn step"),
-        layout: &device.pipelines().step_layout,
-        entries: &[wgpu::BindGroupEntry { binding: 0, resource: wgpu::BindingResource::Buffer(binding) }],
-    })
-}
-
 fn upload_weights(model: &Model, groups: &[Vec<Group>], device: &GpuDevice) -> HashMap<BufferId, wgpu::Buffer> {
     let mut buffers = HashMap::new();
     for (layer, groups) in groups.iter().enumerate() {
@@ -494,6 +475,8 @@ fn upload_weights(model: &Model, groups: &[Vec<Group>], device: &GpuDevice) -> H
             }
         }
     }
+    // wgpu keeps a copy of what was written until the next submit, which a session that is never called doesn't make.
+    device.queue.submit([]);
     buffers
 }
 
