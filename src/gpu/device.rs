@@ -2,14 +2,19 @@
 
 use super::kernels::Pipelines;
 use super::plan::{Limits, PARAMETERS, PlanAdapter, Tuned};
+use super::readback::Wait;
 use crate::device::{AdapterReport, DeviceInfo, DeviceKind, DeviceOptions};
 use crate::error::{Error, Result};
+use futures_intrusive::channel::shared::{OneshotSender, oneshot_channel};
+use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 /// How long a thread asks again and again whether the GPU is done, before it sleeps.
 const AWAKE: Duration = Duration::from_micros(200);
+/// Submissions of a device that may be under way with nobody waiting for them.
+const MOST_ABANDONED: usize = 16;
 /// The storage buffers that every recurrent kernel keeps to; few others need more.
 const STORAGE_BUFFERS: u32 = 4;
 
@@ -26,9 +31,9 @@ pub(crate) struct GpuDevice {
     pub(super) timestamps: bool,
     pipelines: Mutex<Pipelines>,
     lost: Arc<Mutex<Option<String>>>,
-    /// The polling threads that have nothing to do.
-    pollers: Arc<Mutex<Vec<mpsc::Sender<Poll>>>>,
-    poller_threads: Mutex<Vec<JoinHandle<()>>>,
+    poller: Mutex<Option<Poller>>,
+    /// What the GPU was working on when nobody wanted it any more, oldest first.
+    abandoned: Mutex<Abandoned>,
     /// When work was last seen to be done.
     last_done: Mutex<Option<Instant>>,
     /// What was found to be the fastest, where that is asked for.
@@ -36,12 +41,26 @@ pub(crate) struct GpuDevice {
     autotune: Option<Mutex<super::autotune::Cache>>,
 }
 
-/// What a polling thread is told.
+#[derive(Debug, Default)]
+struct Abandoned {
+    submissions: VecDeque<wgpu::SubmissionIndex>,
+    /// How many before them are known to be done.
+    done: u64,
+}
+
+/// The thread that waits for what is awaited without blocking. One is enough: the GPU does what was submitted in order.
+#[derive(Debug)]
+struct Poller {
+    sender: mpsc::Sender<Poll>,
+    thread: JoinHandle<()>,
+}
+
+/// What the polling thread is told.
 #[derive(Debug)]
 struct Poll {
     submission: wgpu::SubmissionIndex,
-    /// How it is told of the next.
-    own: mpsc::Sender<Poll>,
+    /// Told when it is done.
+    done: Option<OneshotSender<()>>,
 }
 
 /// The adapters, best first.
@@ -202,8 +221,8 @@ impl GpuDevice {
             device,
             queue,
             lost,
-            pollers: Arc::default(),
-            poller_threads: Mutex::default(),
+            poller: Mutex::default(),
+            abandoned: Mutex::default(),
             last_done: Mutex::default(),
         })
     }
@@ -285,36 +304,53 @@ impl GpuDevice {
         }
     }
 
-    /// Has a thread wait for a submission, so that the callbacks of what was mapped are called. The threads are kept,
-    /// as many as there were submissions waited for at a time, until the device is dropped.
+    /// Has a thread wait for a submission, so that the callbacks of what was mapped are called. It is kept until the device
+    /// is dropped.
     pub(super) fn poll_in_background(&self, submission: wgpu::SubmissionIndex) -> Result<()> {
-        let idle = lock(&self.pollers).pop();
-        let poller = match idle {
+        self.tell_poller(Poll { submission, done: None })
+    }
+
+    fn tell_poller(&self, poll: Poll) -> Result<()> {
+        let mut poller = lock(&self.poller);
+        let poller = match &mut *poller {
             Some(poller) => poller,
-            None => self.start_poller()?,
+            none => none.insert(start_poller(self.device.clone())?),
         };
-        let sent = poller.send(Poll { submission, own: poller.clone() });
+        let sent = poller.sender.send(poll);
         sent.map_err(|_| Error::Gpu("the thread that waits for the GPU has ended".into()))
     }
 
-    fn start_poller(&self) -> Result<mpsc::Sender<Poll>> {
-        let (sender, receiver) = mpsc::channel::<Poll>();
-        let (device, idle) = (self.device.clone(), Arc::downgrade(&self.pollers));
-        let work = move || {
-            while let Ok(Poll { submission, own }) = receiver.recv() {
-                // What goes wrong reaches those who wait through the callbacks.
-                if let Err(error) = device.poll(wait_for(submission)) {
-                    tracing::debug!(%error, "waiting for the GPU");
+    /// Notes that nobody waits for a submission any more.
+    pub(super) fn abandon(&self, submission: wgpu::SubmissionIndex) {
+        lock(&self.abandoned).submissions.push_back(submission);
+    }
+
+    /// Waits for the oldest of the abandoned submissions where there are many: who only ever gives up calls would fill
+    /// memory with what the GPU is still to do. A wait that is given up, too, counts for nothing.
+    pub(super) async fn wait_for_abandoned(&self, wait: Wait) -> Result<()> {
+        loop {
+            let (oldest, number) = {
+                let abandoned = lock(&self.abandoned);
+                match abandoned.submissions.front() {
+                    Some(oldest) if abandoned.submissions.len() >= MOST_ABANDONED => (oldest.clone(), abandoned.done),
+                    _ => return Ok(()),
                 }
-                if let Some(idle) = idle.upgrade() {
-                    lock(&idle).push(own);
+            };
+            match wait {
+                Wait::Blocking => self.poll(oldest)?,
+                Wait::Async => {
+                    let (done, waiting) = oneshot_channel();
+                    self.tell_poller(Poll { submission: oldest, done: Some(done) })?;
+                    waiting.receive().await;
+                    self.check_lost()?;
                 }
             }
-        };
-        let started = std::thread::Builder::new().name("birnn-poll".into()).spawn(work);
-        let started = started.map_err(|e| Error::OutOfMemory { what: format!("a thread to wait for the GPU: {e}") })?;
-        lock(&self.poller_threads).push(started);
-        Ok(sender)
+            let mut abandoned = lock(&self.abandoned);
+            if abandoned.done == number {
+                abandoned.submissions.pop_front();
+                abandoned.done += 1;
+            }
+        }
     }
 
     /// Does `work`, and turns what the driver says of it into an error. `what` names what memory was for.
@@ -336,19 +372,37 @@ impl GpuDevice {
     }
 }
 
-/// Ends the polling threads. One that went on could be the last to hold the driver's device, and would destroy it while the
+/// Ends the polling thread. One that went on could be the last to hold the driver's device, and would destroy it while the
 /// process exits.
 impl Drop for GpuDevice {
     fn drop(&mut self) {
-        drop(std::mem::take(&mut self.pollers)); // with it the senders: a thread at work then finds nowhere to return to
-        let threads = self.poller_threads.get_mut().unwrap_or_else(PoisonError::into_inner);
-        for thread in threads.drain(..) {
-            // A callback that drops the device runs on such a thread.
+        let poller = self.poller.get_mut().unwrap_or_else(PoisonError::into_inner);
+        if let Some(Poller { sender, thread }) = poller.take() {
+            drop(sender);
+            // A callback that drops the device runs on that thread.
             if thread.thread().id() != std::thread::current().id() {
                 let _ = thread.join(); // one that panicked has ended, too
             }
         }
     }
+}
+
+fn start_poller(device: wgpu::Device) -> Result<Poller> {
+    let (sender, receiver) = mpsc::channel::<Poll>();
+    let work = move || {
+        while let Ok(Poll { submission, done }) = receiver.recv() {
+            // What goes wrong reaches those who wait through the callbacks.
+            if let Err(error) = device.poll(wait_for(submission)) {
+                tracing::debug!(%error, "waiting for the GPU");
+            }
+            if let Some(done) = done {
+                let _ = done.send(()); // nobody there: given up
+            }
+        }
+    };
+    let thread = std::thread::Builder::new().name("birnn-poll".into()).spawn(work);
+    let thread = thread.map_err(|e| Error::OutOfMemory { what: format!("a thread to wait for the GPU: {e}") })?;
+    Ok(Poller { sender, thread })
 }
 
 /// Whether kernels can read 16-bit floats.

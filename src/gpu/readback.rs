@@ -283,6 +283,15 @@ impl Flight {
     }
 }
 
+/// What nobody waited for, the GPU still does.
+impl Drop for Flight {
+    fn drop(&mut self) {
+        if let Some(state) = self.state.try_lock() {
+            state.parts.iter().for_each(|part| self.device.abandon(part.submission.clone()));
+        }
+    }
+}
+
 impl Submitted {
     /// Compares the time that the submits took with what is wanted, where it is known: who only comes to wait when all
     /// is done doesn't know when that was.

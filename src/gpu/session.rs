@@ -154,6 +154,7 @@ impl GpuSession {
         let carried = self.carried.take(); // lost where the call fails
         for first in (0..inputs.batch).step_by(rows) {
             self.make_room(wait).await;
+            self.device.wait_for_abandoned(wait).await?;
             let rows = first..(first + rows).min(inputs.batch);
             let device = self.device.clone();
             let part = device.checked("a call", || self.start(model, inputs, rows, carried.is_some()))?;
