@@ -3,7 +3,9 @@
 use super::matmul::Blocks;
 use super::pack::Packed;
 use super::small::Run;
-use super::step::{Finish, GruCandidate, GruGates, GruStates, LstmStates, Project, SimpleRnnStates, States, Step};
+use super::step::{
+    Finish, GruCandidate, GruGates, GruStates, LstmStates, Project, SimpleRnnStates, States, Step, sums_kept,
+};
 use crate::layer::{Cell, Recurrent};
 use ndarray::{ArrayView2, ArrayViewMut2, ArrayViewMut3, Axis};
 use pulp::Arch;
@@ -12,9 +14,6 @@ use std::ops::Range;
 /// The projection of a chunk of timesteps is kept between these sizes, so that it stays in cache; within them a quarter of
 /// the kernel, which each chunk reads once.
 const PROJECTION_BYTES: Range<usize> = (512 << 10)..(16 << 20);
-
-/// Vectors of sums for a row: of up to two panels of up to four.
-const SUMS_OF_A_ROW: usize = 8;
 
 /// What a direction reads and writes for some rows of the batch.
 pub(super) struct Sequence<'a> {
@@ -96,7 +95,7 @@ impl Sequence<'_> {
         scratch.next.resize(values, 0.0);
         scratch.update_gate.resize(both, 0.0);
         scratch.reset_hidden.resize(both, 0.0);
-        scratch.sums.resize(machine.parts * self.rows * SUMS_OF_A_ROW * self.packed.lanes, 0.0);
+        scratch.sums.resize(machine.parts * sums_kept(self.rows) * self.packed.lanes, 0.0);
         scratch.projections.resize(self.packed.matrices.len().max(scratch.projections.len()), Vec::new());
         to_blocks(self.hidden.view(), &mut scratch.hidden, self.packed.lanes);
         if let Some(cell) = &self.cell {
@@ -245,7 +244,7 @@ impl StepOf<'_> {
         let matrix = &packed.matrices[self.matrix];
         let parts = parts(matrix.panels, self.machine.parts);
         let a_panel = matrix.blocks * rows * lanes;
-        let sums = sums.chunks_mut(rows * SUMS_OF_A_ROW * lanes);
+        let sums = sums.chunks_mut(sums_kept(rows) * lanes);
         let steps_panel = self.projection.len() / matrix.panels;
         let arrays = split(first, parts.clone(), a_panel).zip(split(second, parts.clone(), a_panel)).zip(sums);
         each(parts.zip(arrays).map(|(panels, ((first, second), sums))| {

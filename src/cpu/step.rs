@@ -47,6 +47,20 @@ impl Project<'_> {
     }
 }
 
+/// Panels that are finished at a time. An activation is a chain of dependent operations: of few rows it takes as long as
+/// of some more, which the panels together have.
+const fn panels_finished_at_a_time(rows: usize) -> usize {
+    if rows < FINISHED_ROWS { FINISHED_ROWS / rows } else { 1 }
+}
+
+/// Rows of so many panels, if a panel has fewer.
+const FINISHED_ROWS: usize = 8;
+
+/// The vectors of sums that a step keeps at a time, of panels of up to four vectors.
+pub(super) const fn sums_kept(rows: usize) -> usize {
+    4 * rows * panels_finished_at_a_time(rows)
+}
+
 /// One timestep of some panels of a matrix.
 pub(super) struct Step<'a, F, const V: usize> {
     pub matrix: &'a Matrix,
@@ -56,7 +70,7 @@ pub(super) struct Step<'a, F, const V: usize> {
     /// Of these panels, `[panel][step of the chunk][row][vector][lane]`.
     pub projection: &'a [f32],
     pub step: usize,
-    /// Of as many panels as are multiplied at a time, `[panel][row][vector][lane]`.
+    /// Of as many panels as are finished at a time, `[panel][row][vector][lane]`.
     pub sums: &'a mut [f32],
     pub finish: F,
 }
@@ -72,23 +86,27 @@ impl<F: Finish<V>, const V: usize> WithSimd for Step<'_, F, V> {
         let sums = vectors_mut::<S, V>(sums);
         let there_and_back = THERE_AND_BACK_BYTES.contains(&matrix.recurrent_kernel.bytes());
         let back = there_and_back && step % 2 == 1;
-        let group = panels_at_a_time(read.rows, V);
+        let group = panels_finished_at_a_time(read.rows);
         for done in (0..panels.len()).step_by(group) {
             let count = group.min(panels.len() - done);
             let panel = if back { panels.end - done - count } else { panels.start + done };
             let sums = &mut sums[..count * read.rows];
             sums.fill([simd.splat_f32s(0.0); V]);
             multiply_recurrent(simd, &read, &matrix.recurrent_kernel, panel..panel + count, sums);
-            for (panel, sums) in (panel..).zip(sums.chunks_exact_mut(read.rows)) {
-                let projected = &projection[(panel - first) * a_panel + step * read.rows..][..read.rows];
-                let (block, part_block) = (panel * matrix.blocks, (panel - first) * matrix.blocks);
-                finish.finish(simd, Place { rows: read.rows, block, part_block }, projected, sums);
-            }
+            let finished = Panels {
+                rows: read.rows,
+                first: panel,
+                first_of_part: first,
+                blocks: matrix.blocks,
+                projection: &projection[step * read.rows..],
+                a_panel,
+            };
+            finish.finish(simd, finished, sums);
         }
     }
 }
 
-/// `sums[panel][row] += read[row] · recurrent_kernel[panel]` for one or two panels.
+/// `sums[panel][row] += read[row] · recurrent_kernel[panel]`
 #[inline(always)]
 fn multiply_recurrent<S: Simd, const V: usize>(
     simd: S,
@@ -100,9 +118,13 @@ fn multiply_recurrent<S: Simd, const V: usize>(
     match kernel {
         RecurrentKernel::Single(kernel) => {
             let weights = &vectors::<S, V>(kernel)[panels.start * read.units..panels.end * read.units];
-            match panels.len() {
-                2 => multiply::<S, _, V, 2>(simd, read, weights, sums),
-                _ => multiply::<S, _, V, 1>(simd, read, weights, sums),
+            let group = panels_at_a_time(read.rows, V);
+            let sums = sums.chunks_mut(group * read.rows);
+            for (weights, sums) in weights.chunks(group * read.units).zip(sums) {
+                match sums.len() / read.rows {
+                    2 => multiply::<S, _, V, 2>(simd, read, weights, sums),
+                    _ => multiply::<S, _, V, 1>(simd, read, weights, sums),
+                }
             }
         }
         RecurrentKernel::Half(half) => {
@@ -135,19 +157,59 @@ fn multiply_half<S: Simd, const V: usize>(
     }
 }
 
-/// What becomes of the sums of a panel.
+/// What becomes of the sums of some panels.
 pub(super) trait Finish<const V: usize> {
-    /// `projected` and `recurrent` are `[row][vector]`; `recurrent` may be overwritten.
-    fn finish<S: Simd>(&mut self, simd: S, place: Place, projected: &[[S::f32s; V]], recurrent: &mut [[S::f32s; V]]);
+    /// `sums` are `[panel][row][vector]`, of the recurrent kernel; they may be overwritten.
+    fn finish<S: Simd>(&mut self, simd: S, panels: Panels<S, V>, sums: &mut [[S::f32s; V]]);
+}
+
+/// Where panels stand, one after the other, in the arrays that a step reads and writes.
+pub(super) struct Panels<'a, S: Simd, const V: usize> {
+    rows: usize,
+    first: usize,
+    first_of_part: usize,
+    /// Blocks of units of a panel.
+    blocks: usize,
+    /// From the part's first panel and this timestep on, `[panel, a_panel apart][row][vector]`.
+    projection: &'a [[S::f32s; V]],
+    a_panel: usize,
+}
+
+impl<S: Simd, const V: usize> Panels<'_, S, V> {
+    /// Of a panel, counted from the first.
+    #[inline(always)]
+    fn place(&self, panel: usize) -> Place {
+        let panel = self.first + panel;
+        let (block, part_block) = (panel * self.blocks, (panel - self.first_of_part) * self.blocks);
+        Place { rows: self.rows, block, part_block }
+    }
+
+    /// The projection of a panel's rows.
+    #[inline(always)]
+    fn projected(&self, panel: usize) -> &[[S::f32s; V]] {
+        &self.projection[(self.first + panel - self.first_of_part) * self.a_panel..][..self.rows]
+    }
+
+    /// Adds vectors of the projection to those of the sums.
+    #[inline(always)]
+    fn add(&self, simd: S, sums: &mut [[S::f32s; V]], which: Range<usize>) {
+        for (panel, sums) in sums.chunks_exact_mut(self.rows).enumerate() {
+            for (sums, projected) in sums.iter_mut().zip(self.projected(panel)) {
+                for vector in which.clone() {
+                    sums[vector] = simd.add_f32s(sums[vector], projected[vector]);
+                }
+            }
+        }
+    }
 }
 
 /// Where a panel stands in arrays `[block][row][lane]`.
 #[derive(Clone, Copy)]
-pub(super) struct Place {
-    pub rows: usize,
+struct Place {
+    rows: usize,
     /// Its first block of units, among all and among those of the part.
-    pub block: usize,
-    pub part_block: usize,
+    block: usize,
+    part_block: usize,
 }
 
 impl Place {
@@ -168,16 +230,6 @@ fn vectors<S: Simd, const V: usize>(values: &[f32]) -> &[[S::f32s; V]] {
 
 fn vectors_mut<S: Simd, const V: usize>(values: &mut [f32]) -> &mut [[S::f32s; V]] {
     S::as_mut_simd_f32s(values).0.as_chunks_mut().0
-}
-
-/// Adds vectors of `projected` to those of `sums`.
-#[inline(always)]
-fn add<S: Simd, const V: usize>(simd: S, sums: &mut [[S::f32s; V]], projected: &[[S::f32s; V]], which: Range<usize>) {
-    for (sums, projected) in sums.iter_mut().zip(projected) {
-        for vector in which.clone() {
-            sums[vector] = simd.add_f32s(sums[vector], projected[vector]);
-        }
-    }
 }
 
 /// The states before and after a timestep.
@@ -219,19 +271,24 @@ pub(super) struct LstmStates<'a> {
 
 impl Finish<4> for LstmStates<'_> {
     #[inline(always)]
-    fn finish<S: Simd>(&mut self, simd: S, place: Place, projected: &[[S::f32s; 4]], sums: &mut [[S::f32s; 4]]) {
-        add(simd, sums, projected, 0..4);
+    fn finish<S: Simd>(&mut self, simd: S, panels: Panels<S, 4>, sums: &mut [[S::f32s; 4]]) {
+        panels.add(simd, sums, 0..4);
         activate_vectors(simd, self.states.recurrent_activation, sums, &[0, 1, 3]);
         activate_vectors(simd, self.states.activation, sums, &[2]);
-        for (row, (cell, sums)) in place.part::<S>(self.cell, 0).iter_mut().zip(&mut *sums).enumerate() {
-            let [i, f, candidate, _] = *sums;
-            if self.states.mask.is_none_or(|mask| mask[row]) {
-                *cell = simd.mul_add_e_f32s(f, *cell, simd.mul_f32s(i, candidate));
+        for (panel, sums) in sums.chunks_exact_mut(panels.rows).enumerate() {
+            let cells = panels.place(panel).part::<S>(self.cell, 0);
+            for (row, (cell, sums)) in cells.iter_mut().zip(sums).enumerate() {
+                let [i, f, candidate, _] = *sums;
+                if self.states.mask.is_none_or(|mask| mask[row]) {
+                    *cell = simd.mul_add_e_f32s(f, *cell, simd.mul_f32s(i, candidate));
+                }
+                sums[0] = *cell;
             }
-            sums[0] = *cell;
         }
         activate_vectors(simd, self.states.activation, sums, &[0]);
-        self.states.write::<S>(place, 0, |row, _| simd.mul_f32s(sums[row][3], sums[row][0]));
+        for (panel, sums) in sums.chunks_exact(panels.rows).enumerate() {
+            self.states.write::<S>(panels.place(panel), 0, |row, _| simd.mul_f32s(sums[row][3], sums[row][0]));
+        }
     }
 }
 
@@ -244,15 +301,20 @@ pub(super) struct GruStates<'a> {
 
 impl Finish<3> for GruStates<'_> {
     #[inline(always)]
-    fn finish<S: Simd>(&mut self, simd: S, place: Place, projected: &[[S::f32s; 3]], sums: &mut [[S::f32s; 3]]) {
-        add(simd, sums, projected, 0..2);
+    fn finish<S: Simd>(&mut self, simd: S, panels: Panels<S, 3>, sums: &mut [[S::f32s; 3]]) {
+        panels.add(simd, sums, 0..2);
         activate_vectors(simd, self.states.recurrent_activation, sums, &[0, 1]);
-        let bias = S::as_simd_f32s(self.recurrent_bias).0[place.block];
-        for ([_, r, candidate], projected) in sums.iter_mut().zip(projected) {
-            *candidate = simd.mul_add_e_f32s(*r, simd.add_f32s(*candidate, bias), projected[2]);
+        for (panel, sums) in sums.chunks_exact_mut(panels.rows).enumerate() {
+            let bias = S::as_simd_f32s(self.recurrent_bias).0[panels.place(panel).block];
+            for ([_, r, candidate], projected) in sums.iter_mut().zip(panels.projected(panel)) {
+                *candidate = simd.mul_add_e_f32s(*r, simd.add_f32s(*candidate, bias), projected[2]);
+            }
         }
         activate_vectors(simd, self.states.activation, sums, &[2]);
-        self.states.write::<S>(place, 0, |row, hidden| blend(simd, sums[row][0], hidden, sums[row][2]));
+        for (panel, sums) in sums.chunks_exact(panels.rows).enumerate() {
+            let place = panels.place(panel);
+            self.states.write::<S>(place, 0, |row, hidden| blend(simd, sums[row][0], hidden, sums[row][2]));
+        }
     }
 }
 
@@ -267,15 +329,18 @@ pub(super) struct GruGates<'a> {
 
 impl Finish<4> for GruGates<'_> {
     #[inline(always)]
-    fn finish<S: Simd>(&mut self, simd: S, place: Place, projected: &[[S::f32s; 4]], sums: &mut [[S::f32s; 4]]) {
-        add(simd, sums, projected, 0..4);
+    fn finish<S: Simd>(&mut self, simd: S, panels: Panels<S, 4>, sums: &mut [[S::f32s; 4]]) {
+        panels.add(simd, sums, 0..4);
         activate_vectors(simd, self.recurrent_activation, sums, &[0, 1, 2, 3]);
-        for block in 0..2 {
-            let update_gate = place.part::<S>(self.update_gate, block);
-            update_gate.iter_mut().zip(&*sums).for_each(|(z, sums)| *z = sums[2 * block]);
-            let reset_hidden = place.part::<S>(self.reset_hidden, block).iter_mut();
-            for ((reset, &hidden), sums) in reset_hidden.zip(place.all::<S>(self.hidden, block)).zip(&*sums) {
-                *reset = simd.mul_f32s(sums[2 * block + 1], hidden);
+        for (panel, sums) in sums.chunks_exact(panels.rows).enumerate() {
+            let place = panels.place(panel);
+            for block in 0..2 {
+                let update_gate = place.part::<S>(self.update_gate, block);
+                update_gate.iter_mut().zip(sums).for_each(|(z, sums)| *z = sums[2 * block]);
+                let reset_hidden = place.part::<S>(self.reset_hidden, block).iter_mut();
+                for ((reset, &hidden), sums) in reset_hidden.zip(place.all::<S>(self.hidden, block)).zip(sums) {
+                    *reset = simd.mul_f32s(sums[2 * block + 1], hidden);
+                }
             }
         }
     }
@@ -290,11 +355,14 @@ pub(super) struct GruCandidate<'a> {
 
 impl Finish<4> for GruCandidate<'_> {
     #[inline(always)]
-    fn finish<S: Simd>(&mut self, simd: S, place: Place, projected: &[[S::f32s; 4]], sums: &mut [[S::f32s; 4]]) {
-        add(simd, sums, projected, 0..4);
+    fn finish<S: Simd>(&mut self, simd: S, panels: Panels<S, 4>, sums: &mut [[S::f32s; 4]]) {
+        panels.add(simd, sums, 0..4);
         activate_vectors(simd, self.states.activation, sums, &[0, 1, 2, 3]);
-        for (block, z) in (0..4).map(|block| (block, place.all::<S>(self.update_gate, block))) {
-            self.states.write::<S>(place, block, |row, hidden| blend(simd, z[row], hidden, sums[row][block]));
+        for (panel, sums) in sums.chunks_exact(panels.rows).enumerate() {
+            let place = panels.place(panel);
+            for (block, z) in (0..4).map(|block| (block, place.all::<S>(self.update_gate, block))) {
+                self.states.write::<S>(place, block, |row, hidden| blend(simd, z[row], hidden, sums[row][block]));
+            }
         }
     }
 }
@@ -304,9 +372,11 @@ pub(super) struct SimpleRnnStates<'a>(pub States<'a>);
 
 impl Finish<4> for SimpleRnnStates<'_> {
     #[inline(always)]
-    fn finish<S: Simd>(&mut self, simd: S, place: Place, projected: &[[S::f32s; 4]], sums: &mut [[S::f32s; 4]]) {
-        add(simd, sums, projected, 0..4);
+    fn finish<S: Simd>(&mut self, simd: S, panels: Panels<S, 4>, sums: &mut [[S::f32s; 4]]) {
+        panels.add(simd, sums, 0..4);
         activate_vectors(simd, self.0.activation, sums, &[0, 1, 2, 3]);
-        (0..4).for_each(|block| self.0.write::<S>(place, block, |row, _| sums[row][block]));
+        for (panel, sums) in sums.chunks_exact(panels.rows).enumerate() {
+            (0..4).for_each(|block| self.0.write::<S>(panels.place(panel), block, |row, _| sums[row][block]));
+        }
     }
 }

@@ -36,11 +36,18 @@ async function complaint({ name, wgsl, constants }) {
 }
 
 const kernels = JSON.parse(readFileSync(0, 'utf8'));
+// The planner doesn't choose what an adapter has no workgroup memory for, so this one needn't build it.
+const TOO_LARGE = /^The total use of workgroup storage \(\d+ bytes\) is larger than the maximum allowed/;
 let built = 0;
+let large = 0;
 let bad = 0;
 for (const kernel of kernels) {
     if (!subgroups && kernel.wgsl.startsWith('enable subgroups')) continue;
     const said = await complaint(kernel);
+    if (TOO_LARGE.test(said)) {
+        large += 1;
+        continue;
+    }
     built += 1;
     if (said) {
         bad += 1;
@@ -48,6 +55,7 @@ for (const kernel of kernels) {
     }
 }
 console.error(`Dawn on ${adapter.info.description}: ${built} of ${kernels.length} kernels built, ${bad} complained of`);
-if (built !== kernels.length) console.error('NOT RUN: the others use subgroups, which this driver lacks');
+if (large > 0) console.error(`NOT RUN: ${large} need more workgroup memory than this adapter has`);
+if (built + large !== kernels.length) console.error('NOT RUN: the others use subgroups, which this driver lacks');
 device.destroy();
 process.exit(bad === 0 ? 0 : 1);
