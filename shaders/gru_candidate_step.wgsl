@@ -13,7 +13,7 @@ fn finish(p: Place, tile: u32, sums: Sums) {
     let projected = projection[steps * recurrence.groups * recurrence.units + unit];
     let candidate = activated(ACTIVATION, ACTIVATION_PARAMETER, projected[2] + sums);
     let z = states[cell_start(p.direction, 0u) + unit];
-    let old = states[slot_start(p.direction, step.index) + unit];
+    let old = old_state(slot_start(p.direction, step.index) + unit);
     let next = slot_start(p.direction, step.index + 1u) + unit;
     states[next] = masked(p.direction, step.index, group, old, z * old + (1.0 - z) * candidate);
 }
@@ -21,6 +21,6 @@ fn finish(p: Place, tile: u32, sums: Sums) {
 @compute @workgroup_size(WORKGROUP)
 fn gru_candidate_step(invocation: Invocation) {
     let p = place(invocation);
-    multiply(p, cell_start(p.direction, 1u), invocation);
+    multiply(p, cell_start(p.direction, 1u), false, invocation);
     finish_tiles(p);
 }

@@ -13,12 +13,12 @@ fn finish(p: Place, tile: u32, sums: Sums) {
     let projected = projection[steps * recurrence.groups * recurrence.units + unit];
     states[cell_start(p.direction, 0u) + unit] = activated(RECURRENT_ACTIVATION, RECURRENT_PARAMETER, projected[0] + sums[0]);
     let reset_gate = activated(RECURRENT_ACTIVATION, RECURRENT_PARAMETER, projected[1] + sums[1]);
-    states[cell_start(p.direction, 1u) + unit] = reset_gate * states[slot_start(p.direction, step.index) + unit];
+    states[cell_start(p.direction, 1u) + unit] = reset_gate * old_state(slot_start(p.direction, step.index) + unit);
 }
 
 @compute @workgroup_size(WORKGROUP)
 fn gru_reset_step(invocation: Invocation) {
     let p = place(invocation);
-    multiply(p, slot_start(p.direction, step.index), invocation);
+    multiply(p, slot_start(p.direction, step.index), from_zeros(), invocation);
     finish_tiles(p);
 }

@@ -11,7 +11,7 @@ fn finish(p: Place, tile: u32, sums: Sums) {
     let steps = p.direction * recurrence.steps + step.index;
     let unit = group * recurrence.units + p.unit;
     let projected = projection[steps * recurrence.groups * recurrence.units + unit];
-    let old = states[slot_start(p.direction, step.index) + unit];
+    let old = old_state(slot_start(p.direction, step.index) + unit);
     let stepped = gru(projected, sums, recurrent_bias[p.direction * recurrence.units + p.unit], old);
     let next = slot_start(p.direction, step.index + 1u) + unit;
     states[next] = masked(p.direction, step.index, group, old, stepped);
@@ -20,6 +20,6 @@ fn finish(p: Place, tile: u32, sums: Sums) {
 @compute @workgroup_size(WORKGROUP)
 fn gru_step(invocation: Invocation) {
     let p = place(invocation);
-    multiply(p, slot_start(p.direction, step.index), invocation);
+    multiply(p, slot_start(p.direction, step.index), from_zeros(), invocation);
     finish_tiles(p);
 }

@@ -9,17 +9,17 @@ fn finish(p: Place, tile: u32, sums: Sums) {
     let unit = group * recurrence.units + p.unit;
     let projected = projection[steps * recurrence.groups * recurrence.units + unit];
     let state = cell_start(p.direction, 0u) + unit;
-    let old_cell = states[state];
+    let old_cell = old_state(state);
     let stepped = lstm(projected + sums, old_cell);
     states[state] = masked(p.direction, step.index, group, old_cell, stepped.cell);
-    let old = slot_start(p.direction, step.index) + unit;
+    let old = old_state(slot_start(p.direction, step.index) + unit);
     let next = slot_start(p.direction, step.index + 1u) + unit;
-    states[next] = masked(p.direction, step.index, group, states[old], stepped.hidden);
+    states[next] = masked(p.direction, step.index, group, old, stepped.hidden);
 }
 
 @compute @workgroup_size(WORKGROUP)
 fn lstm_step(invocation: Invocation) {
     let p = place(invocation);
-    multiply(p, slot_start(p.direction, step.index), invocation);
+    multiply(p, slot_start(p.direction, step.index), from_zeros(), invocation);
     finish_tiles(p);
 }

@@ -19,7 +19,7 @@ struct Recurrence {
     cell_start: u32,
     mask_start: u32,
     directions: u32,
-    // 1: a sequence starts from zeros, and nothing has written its initial states.
+    // 1: the chunk starts from zeros, and nothing has written its initial states.
     zeros: u32,
     // Zero, which no compiler knows.
     nothing: u32,

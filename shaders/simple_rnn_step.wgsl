@@ -9,7 +9,7 @@ fn finish(p: Place, tile: u32, sums: Sums) {
     let unit = group * recurrence.units + p.unit;
     let projected = projection[steps * recurrence.groups * recurrence.units + unit];
     let stepped = activated(ACTIVATION, ACTIVATION_PARAMETER, projected + sums);
-    let old = states[slot_start(p.direction, step.index) + unit];
+    let old = old_state(slot_start(p.direction, step.index) + unit);
     let next = slot_start(p.direction, step.index + 1u) + unit;
     states[next] = masked(p.direction, step.index, group, old, stepped);
 }
@@ -17,6 +17,6 @@ fn finish(p: Place, tile: u32, sums: Sums) {
 @compute @workgroup_size(WORKGROUP)
 fn simple_rnn_step(invocation: Invocation) {
     let p = place(invocation);
-    multiply(p, slot_start(p.direction, step.index), invocation);
+    multiply(p, slot_start(p.direction, step.index), from_zeros(), invocation);
     finish_tiles(p);
 }

@@ -56,12 +56,23 @@ fn multiply_pairs(weights_first: u32, k: u32, part: u32, end: u32, k_end: u32) {
     }
 }
 
+// Whether the states of before the step are zeros that nothing has written.
+fn from_zeros() -> bool {
+    return recurrence.zeros == 1u && step.index == 0u;
+}
+
+// A state of before the step.
+fn old_state(index: u32) -> Rows {
+    if from_zeros() { return Rows(); }
+    return states[index];
+}
+
 // Leaves the sums of the place's groups in `sums`. `start`: where the direction's rows of what is multiplied start in
-// states.
-fn multiply(p: Place, start: u32, invocation: Invocation) {
+// states; `zeros`: they are not there, but zeros.
+fn multiply(p: Place, start: u32, zeros: bool, invocation: Invocation) {
     let units = recurrence.units;
     let weights_first = weights_start(p.direction, p.unit);
-    let k_end = (units + 3u) / 4u * 4u;
+    let k_end = select((units + 3u) / 4u * 4u, 0u, zeros);
     let part = part_start(invocation);
     for (var k = 0u; k < k_end; k += BLOCK) {
         load_block(p, start, k, invocation);

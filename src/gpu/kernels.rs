@@ -20,6 +20,7 @@ pub(super) enum Kernel {
     SimpleRnnSequence,
     StepMask,
     Merge,
+    MergeLast,
     FinalStates,
     Dense,
     Elementwise,
@@ -123,7 +124,7 @@ macro_rules! wgsl {
 
 impl Kernel {
     #[cfg(any(test, feature = "kernel_list"))]
-    pub const ALL: [Kernel; 26] = [
+    pub const ALL: [Kernel; 27] = [
         Kernel::InputProjection,
         Kernel::LoadState,
         Kernel::LstmStep,
@@ -137,6 +138,7 @@ impl Kernel {
         Kernel::SimpleRnnSequence,
         Kernel::StepMask,
         Kernel::Merge,
+        Kernel::MergeLast,
         Kernel::FinalStates,
         Kernel::Dense,
         Kernel::Elementwise,
@@ -168,6 +170,7 @@ impl Kernel {
             Kernel::SimpleRnnSequence => "simple_rnn_sequence",
             Kernel::StepMask => "step_mask",
             Kernel::Merge => "merge",
+            Kernel::MergeLast => "merge_last",
             Kernel::FinalStates => "final_states",
             Kernel::Dense => "dense",
             Kernel::Elementwise => "elementwise",
@@ -219,7 +222,8 @@ impl Kernel {
             }
             Kernel::LoadState => wgsl!["load_state"],
             Kernel::StepMask => wgsl!["step_mask"],
-            Kernel::Merge => wgsl!["merge"],
+            Kernel::Merge => wgsl!["merge_unit", "merge"],
+            Kernel::MergeLast => wgsl!["merge_unit", "merge_last"],
             Kernel::FinalStates => wgsl!["final_states"],
             Kernel::Dense if tiling.pairs => {
                 wgsl!["activations", "digits", "pairs", "pair_activations", "dense_in_pairs", "dense"]
@@ -255,6 +259,7 @@ impl Kernel {
             | Kernel::SimpleRnnSequence => &[Read, Read, Write],
             Kernel::StepMask => &[Read, Write, Write],
             Kernel::Merge => &[Read, Write],
+            Kernel::MergeLast => &[Read, Write, Write, Write, Write, Write],
             Kernel::FinalStates => &[Read, Write, Write, Write],
             Kernel::Dense | Kernel::Affine => &[Read, Read, Read, Write],
             Kernel::Elementwise | Kernel::Combine | Kernel::Masking | Kernel::MaskValues => &[Read, Write],

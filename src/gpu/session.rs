@@ -83,12 +83,14 @@ impl GpuSession {
     fn build_pipelines(&mut self, model: &Model) -> Result<()> {
         let Some(shapes) = smallest_shapes(model) else { return Ok(()) };
         if self.groups.iter().any(|groups| !groups.is_empty()) {
-            // No plan has it where all states start from zeros.
-            let load_state = || {
-                self.device.pipelines().get(&self.device.device, Kernel::LoadState, Constants::default());
+            // Not in a plan where all states start from zeros, or of one chunk.
+            let elsewhere = || {
+                for kernel in [Kernel::LoadState, Kernel::Merge] {
+                    self.device.pipelines().get(&self.device.device, kernel, Constants::default());
+                }
                 Ok(())
             };
-            self.device.checked("the kernels", load_state)?;
+            self.device.checked("the kernels", elsewhere)?;
         }
         // Only the kernels of these plans are of interest, not whether their buffers would fit.
         let limits = Limits { binding: u64::MAX, ..self.device.limits };

@@ -292,7 +292,10 @@ fn bytes(stage: &Stage) -> u64 {
             directions * (weight * k * computed * units + 4 * steps * groups * rows * units * each)
         }
         // Read and written, or written.
-        Kernel::Merge => 8 * p(0) * p(2) * u64::from(stage.workgroups[1]) * (u64::from(stage.workgroups[2]) / p(1)),
+        Kernel::Merge | Kernel::MergeLast => {
+            let (steps, directions) = (p(21), u64::from(stage.workgroups[2]) / p(1));
+            8 * p(0) * p(2) * (steps * directions + u64::from(stage.workgroups[1]) - steps)
+        }
         Kernel::FinalStates => 8 * p(0) * p(2) * u64::from(stage.workgroups[1]),
         Kernel::LoadState => 4 * p(0) * p(2) * u64::from(stage.workgroups[2]) * if p(6) == 1 { 1 } else { 2 },
         _ => 0,

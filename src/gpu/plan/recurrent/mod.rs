@@ -117,13 +117,8 @@ impl Planner<'_> {
                 self.step_mask(&call, chunk);
                 self.project(&call, chunk);
                 self.steps(&call, chunk, loaded || chunk.first > 0);
-                if group.layer.return_sequences() {
-                    self.merge_chunk(&call, chunk);
-                } else if chunk.first + chunk.steps == call.timesteps {
-                    self.last_output(&call, chunk);
-                }
+                self.outputs(&call, chunk)?;
             }
-            self.final_states(&call)?;
         }
         Ok(())
     }

@@ -9,6 +9,9 @@ use crate::gpu::plan::{BufferId, Planner, Stage, TensorLayout, WORKGROUP, grid, 
 const NO_MASK: usize = u32::MAX as usize;
 /// The states that a launch of final_states moves at most: with what it reads as many storage buffers as any device binds.
 const FINAL_STATES: usize = 3;
+/// Those that go with a sequence's last output, and the storage buffers that this takes.
+const LAST_STATES: usize = 4;
+const LAST_BUFFERS: usize = LAST_STATES + 2;
 
 /// Where a direction's output goes.
 #[derive(Clone, Copy)]
@@ -42,6 +45,9 @@ struct Move {
     written_below: usize,
 }
 
+/// Where a final state is in the states, and where it goes.
+type FinalState = (usize, BufferId);
+
 /// The steps that a merge moves, the slot of the first of them, and all timesteps of the output.
 #[derive(Clone, Copy)]
 struct Steps {
@@ -51,36 +57,34 @@ struct Steps {
 }
 
 impl Planner<'_> {
-    /// Moves a chunk's hidden states to their places in the outputs.
-    pub(super) fn merge_chunk(&mut self, call: &GroupCall, chunk: Chunk) {
-        let moves = call.outputs.iter().enumerate().map(|(direction, &to)| {
-            let written_below = match (to.other, to.reversed) {
-                (Other::After, _) => 0,
-                (Other::Before, _) => call.timesteps,
-                (Other::Together, false) => chunk.first,
-                (Other::Together, true) => chunk.first + chunk.steps,
-            };
-            let mask_start = mask_start(call, direction, chunk, 0);
-            Move { start: hidden_start(call, direction), mask_start, to, written_below }
-        });
-        let slot = (chunk.first + 1) % call.slots;
-        self.merge_all(call, &moves.collect::<Vec<_>>(), Steps { chunk, slot, timesteps: call.timesteps });
+    /// Moves what a chunk computed to its places: its hidden states, or the last of them, to the outputs, and after the last
+    /// chunk the final states to where they are returned.
+    pub(super) fn outputs(&mut self, call: &GroupCall, chunk: Chunk) -> Result<()> {
+        let last = chunk.first + chunk.steps == call.timesteps;
+        let (moves, steps) = match call.group.layer.return_sequences() {
+            true => hidden_states(call, chunk),
+            false if last => last_hidden_state(call, chunk),
+            false => return Ok(()),
+        };
+        let states = if last { self.final_states(call)? } else { Vec::new() };
+        let merges = self.cut(call, &moves, steps);
+        let fit =
+            self.limits.storage_buffers >= LAST_BUFFERS && steps.chunk.steps + LAST_STATES <= self.limits.workgroups;
+        let with_last = if fit && !merges.is_empty() { states.len().min(LAST_STATES) } else { 0 };
+        let (with_last, alone) = states.split_at(with_last);
+        for (index, moves) in merges.iter().enumerate() {
+            let states = if index + 1 == merges.len() { with_last } else { &[] };
+            self.merge(call, moves, steps, states)?;
+        }
+        for states in alone.chunks(FINAL_STATES) {
+            self.copy_states(call, states)?;
+        }
+        Ok(())
     }
 
-    /// Brings the last hidden state to the output, where it is the output.
-    pub(super) fn last_output(&mut self, call: &GroupCall, chunk: Chunk) {
-        let moves = call.outputs.iter().enumerate().map(|(direction, &to)| {
-            let mask_start = mask_start(call, direction, chunk, chunk.steps - 1);
-            let written_below = usize::from(to.mode != 0 && to.reversed);
-            Move { start: hidden_start(call, direction), mask_start, to, written_below }
-        });
-        let only = Chunk { first: 0, steps: 1 };
-        let steps = Steps { chunk: only, slot: call.timesteps % call.slots, timesteps: 1 };
-        self.merge_all(call, &moves.collect::<Vec<_>>(), steps);
-    }
-
-    /// Both directions in one launch where each writes features of its own to the same array.
-    fn merge_all(&mut self, call: &GroupCall, moves: &[Move], steps: Steps) {
+    /// What is moved by a launch each: both directions by one where each writes features of its own to the same array.
+    /// Nothing where nobody reads it.
+    fn cut<'m>(&self, call: &GroupCall, moves: &'m [Move], steps: Steps) -> Vec<&'m [Move]> {
         let together = match moves {
             [forward, backward] => {
                 let apart = forward.to.mode == 0 && backward.to.mode == 0;
@@ -88,27 +92,27 @@ impl Planner<'_> {
             }
             _ => false,
         };
-        if together && moves.len() * call.groups <= self.limits.workgroups {
-            return self.merge(call, moves, steps);
-        }
-        for each in moves {
-            self.merge(call, std::slice::from_ref(each), steps);
-        }
+        let fit = moves.len() * call.groups <= self.limits.workgroups;
+        let merges = moves.chunks(if together && fit { 2 } else { 1 });
+        merges.filter(|moves| self.used[moves[0].to.tensor]).collect()
     }
 
-    fn merge(&mut self, call: &GroupCall, moves: &[Move], steps: Steps) {
+    /// Moves hidden states to an output; `states`: final states that go with them.
+    fn merge(&mut self, call: &GroupCall, moves: &[Move], steps: Steps, states: &[FinalState]) -> Result<()> {
         let units = call.group.layer.units();
         let Steps { chunk, slot, timesteps } = steps;
         let (first, second) = (moves[0], moves[moves.len() - 1]);
         let to = first.to;
-        if !self.used[to.tensor] {
-            return;
-        }
         let (output, segment) = (to.layout, steps.segment(&to));
+        let mut buffers = vec![BufferId::States, steps.target(&to)];
+        if !states.is_empty() {
+            buffers.extend(self.targets::<LAST_STATES>(states)?);
+        }
+        let start = |index: usize| states.get(index).map_or(0, |&(start, _)| start);
         let stage = Stage {
-            kernel: Kernel::Merge,
+            kernel: if states.is_empty() { Kernel::Merge } else { Kernel::MergeLast },
             constants: Constants::default(),
-            buffers: vec![BufferId::States, steps.target(&to)],
+            buffers,
             parameters: parameters([
                 call.view.rows,
                 call.groups,
@@ -131,20 +135,37 @@ impl Planner<'_> {
                 second.mask_start,
                 second.to.first_feature,
                 usize::from(second.to.reversed),
+                chunk.steps,
+                units.next_multiple_of(4),
+                start(0),
+                start(1),
+                start(2),
+                start(3),
             ]),
-            workgroups: grid([units.div_ceil(WORKGROUP), chunk.steps, call.groups * moves.len()]),
+            workgroups: grid([units.div_ceil(WORKGROUP), chunk.steps + states.len(), call.groups * moves.len()]),
             flops: 0,
         };
         self.launch(vec![stage], None);
+        Ok(())
     }
 
-    /// Brings the final states to where they are returned, and to where the next call finds them.
-    pub(super) fn final_states(&mut self, call: &GroupCall) -> Result<()> {
+    /// What a kernel binds to write `N` states: buffers of their own where there are fewer.
+    fn targets<const N: usize>(&mut self, states: &[FinalState]) -> Result<Vec<BufferId>> {
+        let mut targets: Vec<_> = states.iter().map(|&(_, target)| target).collect();
+        for unwritten in (states.len()..N).map(BufferId::Unwritten) {
+            self.need(unwritten, 16)?;
+            targets.push(unwritten);
+        }
+        Ok(targets)
+    }
+
+    /// The final states that are returned, or that the next call starts from.
+    fn final_states(&mut self, call: &GroupCall) -> Result<Vec<FinalState>> {
         let results = &self.model.nodes[call.node].results;
         let directions = call.layer.directions();
         let states: usize = directions.iter().map(|(_, l)| l.cell().states()).sum();
         let units = call.group.layer.units();
-        let mut moves = Vec::new(); // where a state starts, and where it goes
+        let mut moves = Vec::new();
         for (direction, &member) in call.group.directions.iter().enumerate() {
             let first = member * directions[0].1.cell().states();
             for state in 0..call.group.layer.cell().states() {
@@ -161,21 +182,14 @@ impl Planner<'_> {
                 }
             }
         }
-        for moves in moves.chunks(FINAL_STATES) {
-            self.copy_states(call, moves)?;
-        }
-        Ok(())
+        Ok(moves)
     }
 
-    fn copy_states(&mut self, call: &GroupCall, moves: &[(usize, BufferId)]) -> Result<()> {
+    fn copy_states(&mut self, call: &GroupCall, states: &[FinalState]) -> Result<()> {
         let units = call.group.layer.units();
         let mut buffers = vec![BufferId::States];
-        buffers.extend(moves.iter().map(|&(_, target)| target));
-        for unwritten in (moves.len()..FINAL_STATES).map(BufferId::Unwritten) {
-            self.need(unwritten, 16)?;
-            buffers.push(unwritten);
-        }
-        let start = |index: usize| moves.get(index).map_or(0, |&(start, _)| start);
+        buffers.extend(self.targets::<FINAL_STATES>(states)?);
+        let start = |index: usize| states.get(index).map_or(0, |&(start, _)| start);
         let stage = Stage {
             kernel: Kernel::FinalStates,
             constants: Constants::default(),
@@ -189,7 +203,7 @@ impl Planner<'_> {
                 start(1),
                 start(2),
             ]),
-            workgroups: grid([units.div_ceil(WORKGROUP), moves.len(), call.groups]),
+            workgroups: grid([units.div_ceil(WORKGROUP), states.len(), call.groups]),
             flops: 0,
         };
         self.launch(vec![stage], None);
@@ -208,6 +222,33 @@ impl Steps {
     fn target(&self, to: &Destination) -> BufferId {
         BufferId::Tensor { tensor: to.tensor, segment: self.segment(to) }
     }
+}
+
+/// A chunk's hidden states and their places.
+fn hidden_states(call: &GroupCall, chunk: Chunk) -> (Vec<Move>, Steps) {
+    let moves = call.outputs.iter().enumerate().map(|(direction, &to)| {
+        let written_below = match (to.other, to.reversed) {
+            (Other::After, _) => 0,
+            (Other::Before, _) => call.timesteps,
+            (Other::Together, false) => chunk.first,
+            (Other::Together, true) => chunk.first + chunk.steps,
+        };
+        let mask_start = mask_start(call, direction, chunk, 0);
+        Move { start: hidden_start(call, direction), mask_start, to, written_below }
+    });
+    let slot = (chunk.first + 1) % call.slots;
+    (moves.collect(), Steps { chunk, slot, timesteps: call.timesteps })
+}
+
+/// The last hidden state, where it is the output.
+fn last_hidden_state(call: &GroupCall, chunk: Chunk) -> (Vec<Move>, Steps) {
+    let moves = call.outputs.iter().enumerate().map(|(direction, &to)| {
+        let mask_start = mask_start(call, direction, chunk, chunk.steps - 1);
+        let written_below = usize::from(to.mode != 0 && to.reversed);
+        Move { start: hidden_start(call, direction), mask_start, to, written_below }
+    });
+    let only = Chunk { first: 0, steps: 1 };
+    (moves.collect(), Steps { chunk: only, slot: call.timesteps % call.slots, timesteps: 1 })
 }
 
 /// Where a direction's ring of hidden states starts in the states.

@@ -7,8 +7,8 @@ use crate::gpu::plan::{BufferId, Planner, Stage, WORKGROUP, grid, parameters};
 
 impl Planner<'_> {
     /// Writes the initial states into the hidden ring and the cell state: zeros for all directions at once,
-    /// then those that are given or carried over from the last call. Returns whether it wrote any: a sequence makes its
-    /// zeros itself.
+    /// then those that are given or carried over from the last call. Returns whether it wrote any: where all are zeros, the
+    /// first step makes them itself.
     pub(super) fn load_states(&mut self, call: &GroupCall) -> Result<bool> {
         let states = call.group.layer.cell().states();
         let from_graph = &self.model.nodes[call.node].initial_state;
@@ -28,7 +28,7 @@ impl Planner<'_> {
         };
         let of_state = |state| call.group.directions.iter().map(|&direction| source(state, direction)).collect();
         let sources: Vec<Vec<Option<BufferId>>> = (0..states).map(of_state).collect();
-        if call.choice.sequence && sources.iter().flatten().all(Option::is_none) {
+        if sources.iter().flatten().all(Option::is_none) {
             return Ok(false);
         }
         for (state, sources) in sources.into_iter().enumerate() {
