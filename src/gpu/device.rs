@@ -451,3 +451,85 @@ fn choice(info: DeviceInfo, passed_over: &[String], name: Option<&str>) -> Devic
     }
     DeviceInfo { reason, ..info }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn adapter(name: &str, kind: DeviceKind) -> AdapterReport {
+        AdapterReport {
+            info: DeviceInfo {
+                kind,
+                name: name.into(),
+                backend: "Vulkan".into(),
+                driver: String::new(),
+                reason: String::new(),
+            },
+            max_buffer_size: 1 << 30,
+            max_storage_buffer_binding_size: 1 << 30,
+            max_compute_invocations_per_workgroup: 256,
+            max_compute_workgroup_storage_size: 16 << 10,
+            unusable: None,
+        }
+    }
+
+    #[test]
+    fn discrete_gpus_come_first_and_software_last() {
+        let types = [
+            wgpu::DeviceType::DiscreteGpu,
+            wgpu::DeviceType::IntegratedGpu,
+            wgpu::DeviceType::VirtualGpu,
+            wgpu::DeviceType::Other,
+            wgpu::DeviceType::Cpu,
+        ];
+        assert_eq!(types.map(|device_type| rank(kind(device_type))), [0, 1, 2, 3, 4]);
+    }
+
+    #[test]
+    fn names_are_found_in_part_whatever_their_case() {
+        let found = |adapter, name| is_called(adapter, name);
+        assert!(found("AMD Radeon RX 7900 XTX", "radeon") && found("AMD Radeon RX 7900 XTX", "RX 79"));
+        assert!(!found("AMD Radeon RX 7900 XTX", "geforce"));
+        assert!(found("llvmpipe (LLVM 19.1.4, 256 bits)", "Lavapipe"));
+        assert!(found("Microsoft Basic Render Driver", "WARP"));
+    }
+
+    #[test]
+    fn software_adapters_are_passed_over_unless_asked_for() {
+        let software = adapter("llvmpipe (LLVM 19.1.4, 256 bits)", DeviceKind::SoftwareGpu);
+        let gpu = adapter("NVIDIA H100", DeviceKind::DiscreteGpu);
+        let (usual, allowed) = (DeviceOptions::default(), DeviceOptions::default().allow_software(true));
+        let reason = passed_over(&software, &usual, None).expect("passed over");
+        assert!(reason.contains("--allow-software"), "{reason}");
+        assert_eq!(passed_over(&software, &allowed, None), None);
+        assert_eq!(passed_over(&software, &usual, Some("lavapipe")), None);
+        assert_eq!(passed_over(&gpu, &usual, None), None);
+        assert_eq!(passed_over(&gpu, &usual, Some("lavapipe")).as_deref(), Some("has another name"));
+        let broken = AdapterReport { unusable: Some("no compute shaders".into()), ..gpu };
+        assert_eq!(passed_over(&broken, &usual, None).as_deref(), Some("no compute shaders"));
+    }
+
+    #[test]
+    fn default_limits_are_never_exceeded_where_they_are_wanted() {
+        let large = wgpu::Limits {
+            max_buffer_size: 1 << 40,
+            max_compute_invocations_per_workgroup: 1024,
+            ..wgpu::Limits::default()
+        };
+        let default = wanted_limits(&large, &DeviceOptions::default().default_limits(true));
+        assert_eq!(default, wgpu::Limits::default());
+        let all = wanted_limits(&large, &DeviceOptions::default());
+        assert_eq!((all.max_buffer_size, all.max_compute_invocations_per_workgroup), (1 << 40, 1024));
+        let small = wgpu::Limits::downlevel_defaults();
+        assert_eq!(wanted_limits(&small, &DeviceOptions::default()).max_storage_buffers_per_shader_stage, 4);
+    }
+
+    #[test]
+    fn the_choice_says_what_was_passed_over() {
+        let info = adapter("NVIDIA H100", DeviceKind::DiscreteGpu).info;
+        let reason = choice(info.clone(), &["llvmpipe (a software adapter)".to_string()], None).reason;
+        assert_eq!(reason, format!("the first {} adapter; passed over: llvmpipe (a software adapter)", info.kind));
+        let named = choice(info, &[], Some("nvidia")).reason;
+        assert_eq!(named, "the first adapter whose name contains \"nvidia\"");
+    }
+}
