@@ -3,6 +3,7 @@
 //!     cargo run --release                          the table of the README's section Speed
 //!     cargo run --release -- --shape 1,8,2,3 --cell lstm
 //!     cargo run --release -- --plot ../../docs/SPEED.svg    throughput against batch, timesteps and units
+//!     cargo run --release -- --without-burn --plot ...      birnn's alone: burn tunes for hours on software adapters
 //!
 //! Both get their input from host memory and bring all outputs back to it within the time that is measured; both run
 //! some calls first (burn tunes its kernels in them), and the outputs are compared before anything is measured. burn
@@ -45,6 +46,9 @@ struct Arguments {
     /// Draw throughput against batch, timesteps and units into this SVG instead.
     #[arg(long)]
     plot: Option<PathBuf>,
+    /// Measure birnn alone.
+    #[arg(long)]
+    without_burn: bool,
 }
 
 /// Both engines on one adapter.
@@ -52,13 +56,14 @@ struct Bench {
     burn: burn::tensor::Device,
     birnn: birnn::Device,
     seconds: f64,
+    without_burn: bool,
 }
 
 /// The median times of a shape.
 struct Times {
-    burn: Duration,
     birnn: Duration,
-    difference: f32,
+    /// Where it is measured: its time, and the largest difference between the outputs.
+    burn: Option<(Duration, f32)>,
 }
 
 fn main() {
@@ -70,7 +75,8 @@ fn main() {
     println!("burn 0.22, wgpu backend: {} ({:?}, {} {})", adapter.name, adapter.backend, adapter.driver, adapter.driver_info);
     println!("birnn: {}", birnn.info());
     assert_eq!(adapter.name, birnn.info().name, "both run on the same adapter");
-    let bench = Bench { burn, birnn, seconds: arguments.seconds };
+    let Arguments { seconds, without_burn, .. } = arguments;
+    let bench = Bench { burn, birnn, seconds, without_burn };
     match &arguments.plot {
         Some(path) => plot::draw(&bench, path).expect("the plot can be written"),
         None => table(&bench, &arguments),
@@ -84,12 +90,15 @@ fn table(bench: &Bench, arguments: &Arguments) {
     println!("|---|---|---|---|---|---|");
     for cell in cells {
         for &shape in &shapes {
-            let Times { burn, birnn, difference } = bench.measure(cell, shape);
-            let ratio = burn.as_secs_f64() / birnn.as_secs_f64();
-            let [burn, birnn] = [burn, birnn].map(|time| {
+            let Times { birnn, burn } = bench.measure(cell, shape);
+            let cells = |time: Duration| {
                 format!("{} ms, {:.2} GFLOP/s", milliseconds(time), shape.flops(cell) / time.as_secs_f64() / 1e9)
+            };
+            let (burn, ratio, difference) = burn.map_or_else(Default::default, |(burn, difference)| {
+                let ratio = burn.as_secs_f64() / birnn.as_secs_f64();
+                (cells(burn), format!("{ratio:.1}"), format!("{difference:.1e}"))
             });
-            println!("| {cell:?} | {shape} | {burn} | {birnn} | {ratio:.1} | {difference:.1e} |");
+            println!("| {cell:?} | {shape} | {burn} | {} | {ratio} | {difference} |", cells(birnn));
         }
     }
 }
@@ -105,12 +114,14 @@ impl Bench {
     fn measure(&self, cell: Cell, shape: Shape) -> Times {
         let (model, x) = model(cell, shape);
         let mut birnn = Birnn::new(&self.birnn, &model);
+        if self.without_burn {
+            return Times { birnn: self.median(&mut birnn, &x), burn: None };
+        }
         let mut burn = Burn::new(&self.burn, cell, shape, &model);
         let difference = difference(&birnn.run(&x), &burn.run(&x));
         assert!(difference < TOLERANCE, "{cell:?} {shape}: the outputs differ by {difference}");
         let birnn = self.median(&mut birnn, &x);
-        let burn = self.median(&mut burn, &x);
-        Times { burn, birnn, difference }
+        Times { birnn, burn: Some((self.median(&mut burn, &x), difference)) }
     }
 
     fn median(&self, engine: &mut dyn Engine, x: &Array3<f32>) -> Duration {

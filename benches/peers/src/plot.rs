@@ -15,8 +15,8 @@ const SWEEPS: [Sweep; 3] = [
     ("units, and as many features (batch 4, 32 timesteps)", |n| [4, 32, n, n], &[8, 16, 32, 64, 128, 256, 512, 1024]),
 ];
 
-/// For each value along an axis, burn's and birnn's GFLOP/s.
-type Points = Vec<(f64, [f64; 2])>;
+/// For each value along an axis, burn's and birnn's GFLOP/s, of each that is measured.
+type Points = Vec<(f64, [Option<f64>; 2])>;
 
 pub fn draw(bench: &Bench, path: &Path) -> Result<(), Box<dyn Error>> {
     let root = SVGBackend::new(path, (1500, 860)).into_drawing_area();
@@ -40,9 +40,11 @@ fn measure(bench: &Bench, cell: Cell, (axis, shape, values): Sweep) -> Points {
     println!("\n{cell:?}, {axis}\n\n| | burn, GFLOP/s | birnn, GFLOP/s |\n|---|---|---|");
     let point = |&value: &usize| {
         let shape = Shape(shape(value));
-        let Times { burn, birnn, .. } = bench.measure(cell, shape);
-        let rates = [burn, birnn].map(|time| shape.flops(cell) / time.as_secs_f64() / 1e9);
-        println!("| {value} | {:.3} | {:.3} |", rates[0], rates[1]);
+        let Times { burn, birnn } = bench.measure(cell, shape);
+        let times = [burn.map(|(burn, _)| burn), Some(birnn)];
+        let rates = times.map(|time| time.map(|time| shape.flops(cell) / time.as_secs_f64() / 1e9));
+        let [burn, birnn] = rates.map(|rate| rate.map_or_else(String::new, |rate| format!("{rate:.3}")));
+        println!("| {value} | {burn} | {birnn} |");
         (value as f64, rates)
     };
     values.iter().map(point).collect()
@@ -58,7 +60,7 @@ where
     DB::ErrorType: 'static,
 {
     let (first, last) = (points[0].0, points[points.len() - 1].0);
-    let rates = points.iter().flat_map(|(_, rates)| rates);
+    let rates = points.iter().flat_map(|(_, rates)| rates).flatten();
     let (low, high) = rates.fold((f64::MAX, f64::MIN), |(low, high), &rate| (low.min(rate), high.max(rate)));
     let mut chart = ChartBuilder::on(area)
         .caption(format!("{cell:?}: {axis}"), ("sans-serif", 15))
@@ -68,7 +70,10 @@ where
         .build_cartesian_2d((first..last).log_scale(), (low / 1.5..high * 1.5).log_scale())?;
     chart.configure_mesh().x_label_formatter(&|x| format!("{x:.0}")).y_desc("GFLOP/s").draw()?;
     for (engine, (name, color)) in [("burn", RED), ("birnn", BLUE)].into_iter().enumerate() {
-        let line: Vec<_> = points.iter().map(|(value, rates)| (*value, rates[engine])).collect();
+        let line: Vec<_> = points.iter().filter_map(|(value, rates)| Some((*value, rates[engine]?))).collect();
+        if line.is_empty() {
+            continue;
+        }
         chart
             .draw_series(LineSeries::new(line.clone(), color.stroke_width(2)))?
             .label(name)
