@@ -114,6 +114,7 @@ impl Recurrence<f32> for Engine {
                     x,
                     rows: hidden.nrows(),
                     timesteps,
+                    turn: plan.threaded.then_some(jobs.len()),
                     mask: masks.as_mut().and_then(Iterator::next),
                     output,
                     hidden,

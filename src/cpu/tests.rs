@@ -176,10 +176,11 @@ fn threads_change_no_bit() {
         activation: Activation::Tanh,
         recurrent_activation: Activation::Sigmoid,
     };
-    for (cell, directions, batch) in
-        [(0, 2, 1), (0, 1, 1), (1, 1, 1), (1, 2, 9), (2, 1, 2), (2, 2, 40), (3, 1, 1), (3, 2, 40)]
-    {
-        let case = Case { cell, directions, batch, ..case.clone() };
+    let cases = [(0, 2, 1), (0, 1, 1), (1, 1, 1), (1, 2, 9), (2, 1, 2), (2, 2, 40), (3, 1, 1), (3, 2, 40)];
+    let cases = cases.map(|(cell, directions, batch)| Case { cell, directions, batch, ..case.clone() });
+    // So large that the directions take turns at memory.
+    let in_turns = Case { batch: 9, timesteps: 9, units: 740, ..case.clone() };
+    for case in cases.into_iter().chain([in_turns]) {
         let model = case.model();
         let alone = case.run(&model, &mut session(&model, Arch::new(), 1));
         for threads in [2, 3, 4, 7] {
