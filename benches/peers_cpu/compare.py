@@ -197,13 +197,13 @@ def run_peer(options):
 
 
 def limit(cell, shape, machine):
-    """The least time that the machine's arithmetic and memory allow: a layer's weights are read from memory once a
-    timestep where they don't fit the cache, otherwise once."""
+    """The least time that the machine's arithmetic and memory allow: the recurrent kernels are read from memory once, and
+    at each later timestep what the cache can't have kept of them."""
     batch, timesteps, features, units = shape
     flops = 4 * batch * timesteps * GATES[cell] * units * (features + units)
     recurrent = 8 * GATES[cell] * units * units
-    times = timesteps if recurrent > machine["cache_bytes"] else 1
-    return max(flops / machine["flops"], recurrent * times / machine["bytes"]), flops
+    read = recurrent + (timesteps - 1) * max(0, recurrent - machine["cache_bytes"])
+    return max(flops / machine["flops"], read / machine["bytes"]), flops
 
 
 def compare(options):
