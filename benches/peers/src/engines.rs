@@ -32,7 +32,10 @@ impl std::str::FromStr for Shape {
     fn from_str(text: &str) -> Result<Shape, String> {
         let numbers: Result<Vec<usize>, _> = text.split(',').map(|n| n.trim().parse()).collect();
         let numbers = numbers.ok().and_then(|numbers| <[usize; 4]>::try_from(numbers).ok());
-        numbers.filter(|n| n.iter().all(|&n| n > 0)).map(Shape).ok_or(format!("{text}: not BATCH,TIMESTEPS,FEATURES,UNITS"))
+        numbers
+            .filter(|n| n.iter().all(|&n| n > 0))
+            .map(Shape)
+            .ok_or(format!("{text}: not BATCH,TIMESTEPS,FEATURES,UNITS"))
     }
 }
 
@@ -103,7 +106,12 @@ enum BurnLayer {
 }
 
 impl Burn {
-    pub fn new(device: &burn::tensor::Device, cell: Cell, Shape([_, _, features, units]): Shape, model: &Model) -> Burn {
+    pub fn new(
+        device: &burn::tensor::Device,
+        cell: Cell,
+        Shape([_, _, features, units]): Shape,
+        model: &Model,
+    ) -> Burn {
         let weights = model.weights("bidirectional").expect("its weights");
         let (forward, backward) = weights.split_at(3);
         let layer = match cell {

@@ -72,7 +72,10 @@ fn main() {
     let adapter = setup.adapter.get_info();
     let options = birnn::DeviceOptions::new().allow_software(true).named(&adapter.name);
     let birnn = options.open().expect("birnn opens the same adapter");
-    println!("burn 0.22, wgpu backend: {} ({:?}, {} {})", adapter.name, adapter.backend, adapter.driver, adapter.driver_info);
+    println!(
+        "burn 0.22, wgpu backend: {} ({:?}, {} {})",
+        adapter.name, adapter.backend, adapter.driver, adapter.driver_info
+    );
     println!("birnn: {}", birnn.info());
     assert_eq!(adapter.name, birnn.info().name, "both run on the same adapter");
     let Arguments { seconds, without_burn, .. } = arguments;
