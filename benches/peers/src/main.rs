@@ -3,7 +3,7 @@
 //!     cargo run --release                          the table of the README's section Speed
 //!     cargo run --release -- --shape 1,8,2,3 --cell lstm
 //!     cargo run --release -- --plot ../../docs/SPEED.svg    throughput against batch, timesteps and units
-//!     cargo run --release -- --without-burn --plot ...      birnn's alone: burn tunes for hours on software adapters
+//!     cargo run --release -- --without-burn --plot ...      birnn's alone: on software adapters burn tunes for minutes a shape
 //!
 //! Both get their input from host memory and bring all outputs back to it within the time that is measured; both run
 //! some calls first (burn tunes its kernels in them), and the outputs are compared before anything is measured. burn
@@ -94,14 +94,14 @@ fn table(bench: &Bench, arguments: &Arguments) {
     for cell in cells {
         for &shape in &shapes {
             let Times { birnn, burn } = bench.measure(cell, shape);
-            let cells = |time: Duration| {
+            let shown = |time: Duration| {
                 format!("{} ms, {:.2} GFLOP/s", milliseconds(time), shape.flops(cell) / time.as_secs_f64() / 1e9)
             };
             let (burn, ratio, difference) = burn.map_or_else(Default::default, |(burn, difference)| {
                 let ratio = burn.as_secs_f64() / birnn.as_secs_f64();
-                (cells(burn), format!("{ratio:.1}"), format!("{difference:.1e}"))
+                (shown(burn), format!("{ratio:.1}"), format!("{difference:.1e}"))
             });
-            println!("| {cell:?} | {shape} | {burn} | {} | {ratio} | {difference} |", cells(birnn));
+            println!("| {cell:?} | {shape} | {burn} | {} | {ratio} | {difference} |", shown(birnn));
         }
     }
 }
