@@ -14,7 +14,7 @@ fn accumulate(rows: Quad, weights: Weights, phase: u32) {
 @compute @workgroup_size(WORKGROUP)
 fn gru_sequence(invocation: Invocation) {
     let p = place(invocation);
-    let bias = recurrent_bias[p.direction * recurrence.units + p.unit];
+    let bias = recurrent_bias[weights_direction(p.direction) * recurrence.units + p.unit];
     var h = initial(slot_start(p.direction, 0u) + p.state);
     start(p, invocation, h);
     for (var t = 0u; t < recurrence.steps; t++) {

@@ -12,7 +12,8 @@ fn finish(p: Place, tile: u32, sums: Sums) {
     let unit = group * recurrence.units + p.unit;
     let projected = projection[steps * recurrence.groups * recurrence.units + unit];
     let old = old_state(slot_start(p.direction, step.index) + unit);
-    let stepped = gru(projected, sums, recurrent_bias[p.direction * recurrence.units + p.unit], old);
+    let bias = recurrent_bias[weights_direction(p.direction) * recurrence.units + p.unit];
+    let stepped = gru(projected, sums, bias, old);
     let next = slot_start(p.direction, step.index + 1u) + unit;
     states[next] = masked(p.direction, step.index, group, old, stepped);
 }

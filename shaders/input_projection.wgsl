@@ -28,6 +28,8 @@ struct Projection {
     missed_start: u32,
     // Zero, which no compiler knows.
     nothing: u32,
+    // Where direction 0 stands in the projection.
+    first_projected: u32,
 }
 
 @group(0) @binding(0) var<uniform> p: Projection;
@@ -75,8 +77,9 @@ fn start_sums(first: RowSums) {
 
 fn store_quad(quad: u32, tile: u32, direction: u32, unit: u32) {
     let first = 4u * tile;
-    store(0u, quad + tile, direction, unit, sums[first], sums[first + 1u], sums[first + 2u], sums[first + 3u]);
-    store_missed(quad + tile, first, direction, unit);
+    let place = p.first_projected + direction;
+    store(0u, quad + tile, place, unit, sums[first], sums[first + 1u], sums[first + 2u], sums[first + 3u]);
+    store_missed(quad + tile, first, place, unit);
 }
 
 @compute @workgroup_size(WORKGROUP)

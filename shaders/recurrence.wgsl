@@ -23,6 +23,10 @@ struct Recurrence {
     zeros: u32,
     // Zero, which no compiler knows.
     nothing: u32,
+    // The direction of the first workgroup.
+    first_direction: u32,
+    // How many directions stand before the first one of all in the recurrent weights.
+    weights_before: u32,
 }
 
 @group(0) @binding(0) var<uniform> recurrence: Recurrence;
@@ -33,10 +37,16 @@ override WORKGROUP: u32 = 64u;
 override KERNEL_GATES: u32 = GATES;
 override FIRST_GATE: u32 = 0u;
 
+// Where a direction stands in the recurrent weights: in a stack of layers, of which each is a direction, not where its
+// states stand if it runs alone.
+fn weights_direction(direction: u32) -> u32 {
+    return direction + recurrence.weights_before;
+}
+
 // Where the weights of a unit start.
 fn weights_start(direction: u32, unit: u32) -> u32 {
     let k4 = (recurrence.units + 3u) / 4u;
-    return (direction * k4 * KERNEL_GATES + FIRST_GATE) * recurrence.units + unit;
+    return (weights_direction(direction) * k4 * KERNEL_GATES + FIRST_GATE) * recurrence.units + unit;
 }
 
 // Where a direction's hidden states of before a step of the chunk start.

@@ -29,7 +29,7 @@ struct Place {
 
 fn place(invocation: Invocation) -> Place {
     var p: Place;
-    p.direction = invocation.workgroup.y;
+    p.direction = recurrence.first_direction + invocation.workgroup.y;
     p.group = invocation.workgroup.x;
     p.unit = min(invocation.lane % LANES, recurrence.units - 1u);
     p.finishes = invocation.lane < min(LANES, recurrence.units);

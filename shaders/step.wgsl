@@ -33,7 +33,7 @@ struct Place {
 
 fn place(invocation: Invocation) -> Place {
     var p: Place;
-    p.direction = invocation.workgroup.z;
+    p.direction = recurrence.first_direction + invocation.workgroup.z;
     // Tiles of rows are next to each other in time, so that caches keep the weights.
     let unit = invocation.workgroup.y * LANES + invocation.lane % LANES;
     p.unit = min(unit, recurrence.units - 1u);

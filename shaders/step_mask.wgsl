@@ -20,6 +20,8 @@ struct StepMask {
     // 1: masked outputs are zero; 0: they repeat the one before, and only those before any are zero.
     zero_output: u32,
     mask_start: u32,
+    // Where the first direction stands among those of seen and states.
+    first_direction: u32,
 }
 
 @group(0) @binding(0) var<uniform> p: StepMask;
@@ -33,8 +35,8 @@ override WORKGROUP: u32 = 64u;
 fn step_mask(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
     let row = workgroup.x * WORKGROUP + lane;
     if row >= p.rows { return; }
-    let direction = workgroup.y;
-    let from_end = ((p.reversed >> direction) & 1u) == 1u;
+    let from_end = ((p.reversed >> workgroup.y) & 1u) == 1u;
+    let direction = p.first_direction + workgroup.y;
     let state = direction * p.rows + row;
     let mask_start = min(row, p.batch - 1u) * p.mask_padded;
     var before = 0.0;

@@ -353,6 +353,10 @@ fn plan_needs_no_device() {
     }
     let found = success(birnn(&["plan", "1", "256", "128", "128", "--cell", "gru-v1", "--adapter", "software"]));
     assert!(found.contains("gru_reset_sequence"), "{found}");
+    let found = success(birnn(&["plan", "1", "100", "512", "512", "--forward-only", "--layers", "4"]));
+    for expected in ["4 layers at once", "20 timesteps behind the layer below", "In all 202 dispatches"] {
+        assert!(found.contains(expected), "{expected:?} in {found}");
+    }
     let line = failure(birnn(&["plan", "1", "1", "1", "100000", "--adapter", "downlevel"]), 1);
     assert!(line.contains("max_storage_buffer_binding_size"), "{line}");
     assert_eq!(output(birnn(&["plan", "0", "1", "1", "1"])).status.code(), Some(2));

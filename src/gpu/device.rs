@@ -210,6 +210,7 @@ impl GpuDevice {
             info,
             limits: Limits {
                 software,
+                cores: std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
                 subgroup,
                 half_weights: options.half_weights,
                 budget: options.memory_budget,

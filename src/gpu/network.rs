@@ -4,7 +4,7 @@
 use super::plan::Limits;
 use crate::error::{Error, Result};
 use crate::layer::{Cell, Dims, Feedforward, Kind, Layer, Recurrent, TimeDistributed, Weights};
-use crate::model::{BuiltLayer, Model};
+use crate::model::{BuiltLayer, Model, Node};
 
 /// One or both directions of a layer, computed by the same launches.
 #[derive(Clone, Debug)]
@@ -18,6 +18,20 @@ pub(super) struct Group {
     pub reversed: u32,
     /// Whether the kernels are stored as halves.
     pub half_weights: bool,
+    /// Where the layer is one of a stack.
+    pub stacked: Option<Stacked>,
+}
+
+/// A layer's place in a stack: layers in one direction and of the same kind, each on the sequence of the one below, which
+/// can be at work at the same time, each at later timesteps than the one above. Their recurrent weights are one array, a
+/// layer in it what a direction is in a group's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Stacked {
+    /// The number in the model of the lowest layer, whose buffers have the recurrent weights of all.
+    pub lowest: usize,
+    pub layers: usize,
+    /// From the lowest layer on.
+    pub place: usize,
 }
 
 /// A weight in the layout that a kernel reads.
@@ -30,6 +44,11 @@ pub(super) enum WeightPart {
 }
 
 impl WeightPart {
+    /// Whether a stack has one array for all its layers.
+    pub fn is_recurrent(self) -> bool {
+        matches!(self, WeightPart::RecurrentKernel | WeightPart::RecurrentBias)
+    }
+
     pub const ALL: [WeightPart; 4] =
         [WeightPart::Kernel, WeightPart::Bias, WeightPart::RecurrentKernel, WeightPart::RecurrentBias];
 }
@@ -52,6 +71,11 @@ impl Group {
     fn largest_weight(&self) -> u64 {
         let rows = self.layer.units().max(self.features).next_multiple_of(4);
         self.weight_bytes() * (self.directions.len() * rows) as u64 * self.columns() as u64
+    }
+
+    /// The bytes of a direction's recurrent kernel.
+    fn recurrent_weight(&self) -> u64 {
+        self.weight_bytes() * self.layer.units().next_multiple_of(4) as u64 * self.columns() as u64
     }
 
     /// The bytes of all weights.
@@ -131,7 +155,68 @@ pub(super) fn lower(model: &Model, limits: &Limits) -> Result<Vec<Vec<Group>>> {
         let features = inputs.first().and_then(|dims| dims.last().copied().flatten()).unwrap_or(0);
         lower_layer(layer, features, limits)
     };
-    model.layers.iter().map(lowered).collect()
+    let mut groups = model.layers.iter().map(lowered).collect::<Result<Vec<_>>>()?;
+    for stack in stacks(model, &groups, limits) {
+        for (place, &layer) in stack.iter().enumerate() {
+            groups[layer][0].stacked = Some(Stacked { lowest: stack[0], layers: stack.len(), place });
+        }
+    }
+    Ok(groups)
+}
+
+/// The array that each array of the graph is a copy of, where a layer returns its input as it is; otherwise itself.
+pub(super) fn originals(model: &Model) -> Vec<usize> {
+    let mut originals: Vec<usize> = (0..model.tensors.len()).collect();
+    for node in &model.nodes {
+        let identity =
+            matches!(&model.layers[node.layer].layer, Layer::Feedforward(l) if matches!(l.kind, Kind::Identity(_)));
+        // What the model returns has a buffer of its own.
+        if identity && !model.outputs.contains(&node.results[0]) {
+            originals[node.results[0]] = originals[node.inputs[0]];
+        }
+    }
+    originals
+}
+
+/// The layers of each stack of at least two, from the lowest on.
+fn stacks(model: &Model, groups: &[Vec<Group>], limits: &Limits) -> Vec<Vec<usize>> {
+    let originals = originals(model);
+    let mut stacks: Vec<Vec<usize>> = Vec::new();
+    // The nodes of the stack that may go on.
+    let mut stack: Vec<&Node> = Vec::new();
+    for node in &model.nodes {
+        if originals[node.results[0]] != node.results[0] {
+            continue; // nothing runs for it
+        }
+        let alone = model.nodes.iter().filter(|other| other.layer == node.layer).count() == 1;
+        let candidate = alone && matches!(model.layers[node.layer].layer, Layer::Recurrent(_));
+        if !candidate || !goes_on(&stack, node, groups, &originals, limits) {
+            stack.clear();
+        }
+        if candidate {
+            stack.push(node);
+        }
+        match stack.len() {
+            0 | 1 => {}
+            2 => stacks.push(stack.iter().map(|node| node.layer).collect()),
+            _ => stacks.last_mut().into_iter().for_each(|stack| stack.push(node.layer)),
+        }
+    }
+    stacks
+}
+
+/// Whether a call of a recurrent layer is the next of a stack.
+fn goes_on(stack: &[&Node], node: &Node, groups: &[Vec<Group>], originals: &[usize], limits: &Limits) -> bool {
+    let Some(below) = stack.last() else { return true };
+    let (group, group_below) = (&groups[node.layer][0], &groups[below.layer][0]);
+    let of_stack = |tensor: &usize| stack.iter().flat_map(|node| &node.results).any(|&r| r == originals[*tensor]);
+    let masks = node.masks.iter().flatten();
+    originals[node.inputs[0]] == below.results[0]
+        && group_below.layer.return_sequences()
+        && !group.layer.go_backwards()
+        && group.layer.same_computation(&group_below.layer)
+        && !node.initial_state.iter().chain(masks).any(of_stack)
+        && group.recurrent_weight() * (stack.len() as u64 + 1) <= limits.weight
 }
 
 /// The recurrent layer that a TimeDistributed holds, with what that reads; otherwise the layer itself.
@@ -157,6 +242,7 @@ fn lower_layer(layer: &Layer, features: usize, limits: &Limits) -> Result<Vec<Gr
             directions: members.to_vec(),
             reversed,
             half_weights: limits.half_weights,
+            stacked: None,
         }
     };
     let together: Vec<usize> = (0..directions.len()).collect();

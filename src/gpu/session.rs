@@ -9,7 +9,7 @@ use super::plan::{BufferId, CallShape, Limits, PARAMETERS, Plan, Stage, TensorLa
 use super::readback::{Flight, Part, Readback, Segment, Submitted, Wait};
 use super::staging::{IN_FLIGHT, Ring, Staging};
 use crate::error::{Error, Result};
-use crate::layer::Layer;
+use crate::layer::{Layer, Weights};
 use crate::model::{Bound, Model, Output, Outputs};
 use crate::session::Counters;
 use ndarray::{Axis, CowArray, IxDyn, Slice};
@@ -454,9 +454,9 @@ fn create_buffer(device: &GpuDevice, bytes: u64, usage: wgpu::BufferUsages) -> w
     })
 }
 
-fn upload_weights(model: &Model, groups: &[Vec<Group>], device: &GpuDevice) -> HashMap<BufferId, wgpu::Buffer> {
+fn upload_weights(model: &Model, all: &[Vec<Group>], device: &GpuDevice) -> HashMap<BufferId, wgpu::Buffer> {
     let mut buffers = HashMap::new();
-    for (layer, groups) in groups.iter().enumerate() {
+    for (layer, groups) in all.iter().enumerate() {
         let built = &model.layers[layer];
         let (recurrent, _) = recurrent_of(&built.layer, &built.inputs);
         let directions = recurrent.directions();
@@ -468,10 +468,15 @@ fn upload_weights(model: &Model, groups: &[Vec<Group>], device: &GpuDevice) -> H
             }
         }
         for (group_index, group) in groups.iter().enumerate() {
-            let weights: Vec<_> =
-                group.directions.iter().filter_map(|&member| directions[member].1.weights()).collect();
+            let own: Vec<_> = group.directions.iter().filter_map(|&member| directions[member].1.weights()).collect();
+            let of_stack = group.stacked.map(|stacked| stack_weights(model, all, stacked.lowest));
             for part in WeightPart::ALL {
-                let packed = group.pack(&weights, part);
+                let weights = match (part.is_recurrent(), &of_stack) {
+                    (true, Some(_)) if group.stacked.is_some_and(|stacked| stacked.place > 0) => continue,
+                    (true, Some(weights)) => weights,
+                    _ => &own,
+                };
+                let packed = group.pack(weights, part);
                 let buffer = create_buffer(device, 4 * packed.len() as u64, wgpu::BufferUsages::STORAGE);
                 device.queue.write_buffer(&buffer, 0, bytemuck::cast_slice(&packed));
                 buffers.insert(BufferId::Weight { layer, group: group_index, part }, buffer);
@@ -481,6 +486,17 @@ fn upload_weights(model: &Model, groups: &[Vec<Group>], device: &GpuDevice) -> H
     // wgpu keeps a copy of what was written until the next submit, which a session that is never called doesn't make.
     device.queue.submit([]);
     buffers
+}
+
+/// The weights of the layers of a stack, from the lowest on.
+fn stack_weights<'m>(model: &'m Model, groups: &[Vec<Group>], lowest: usize) -> Vec<&'m Weights> {
+    let place = |layer: usize| {
+        let stacked = groups[layer].first().and_then(|group| group.stacked);
+        stacked.filter(|stacked| stacked.lowest == lowest).map(|stacked| (stacked.place, layer))
+    };
+    let mut layers: Vec<_> = (0..groups.len()).filter_map(place).collect();
+    layers.sort_unstable();
+    layers.into_iter().filter_map(|(_, layer)| model.layers[layer].layer.directions()[0].1.weights()).collect()
 }
 
 /// `None`: there is no memory for them. Large arrays are new pages, which nothing touches before what is copied into them.

@@ -26,6 +26,9 @@ pub struct PlanArgs {
     /// One direction instead of two.
     #[arg(long)]
     forward_only: bool,
+    /// How many such layers, each on the output of the one below.
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1_000))]
+    layers: u32,
     /// The kernels stored as 16-bit floats.
     #[arg(long)]
     half_weights: bool,
@@ -52,11 +55,11 @@ enum AdapterArg {
 }
 
 impl PlanArgs {
-    fn layer(&self) -> Layer {
+    fn layer(&self, last: bool) -> Layer {
         let units = self.units as usize;
         macro_rules! layer {
             ($layer:expr) => {{
-                let layer = $layer.return_sequences(true).return_state(true);
+                let layer = $layer.return_sequences(true).return_state(last);
                 if self.forward_only { layer.into() } else { Bidirectional::new(layer).into() }
             }};
         }
@@ -70,7 +73,8 @@ impl PlanArgs {
 }
 
 pub fn plan(args: &PlanArgs, out: &mut impl Write) -> Result<ExitCode> {
-    let model = Model::sequential(args.features as usize, [args.layer()])?;
+    let layers = (1..=args.layers).map(|layer| args.layer(layer == args.layers));
+    let model = Model::sequential(args.features as usize, layers.collect::<Vec<_>>())?;
     let adapter = match args.adapter {
         AdapterArg::Gpu => PlanAdapter::Gpu,
         AdapterArg::Downlevel => PlanAdapter::DownlevelGpu,

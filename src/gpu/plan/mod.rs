@@ -18,10 +18,10 @@ pub use report::{PlanAdapter, PlanReport, PlannedDispatch};
 pub(super) use tuned::{Chosen, Tuned};
 
 use super::kernels::{Constants, Kernel};
-use super::network::{Group, WeightPart};
+use super::network::{Group, WeightPart, originals};
 use crate::error::{Error, Result};
 use crate::layer::{Kind, Layer};
-use crate::model::{Masks, Model};
+use crate::model::{Masks, Model, Node};
 use std::collections::HashMap;
 
 /// The entries of the table of step numbers: no chunk has more steps.
@@ -46,8 +46,9 @@ pub(super) struct Limits {
     /// Invocations of a workgroup, and bytes of its memory.
     pub invocations: usize,
     pub workgroup_bytes: usize,
-    /// Whether the adapter computes on the CPU.
+    /// Whether the adapter computes on the CPU, and on how many cores.
     pub software: bool,
+    pub cores: usize,
     /// The size of every subgroup, where all have the same and kernels may use them.
     pub subgroup: Option<u32>,
     /// Whether recurrent layers' weights are stored as halves.
@@ -68,6 +69,7 @@ impl Limits {
             invocations: limits.max_compute_invocations_per_workgroup.min(limits.max_compute_workgroup_size_x) as usize,
             workgroup_bytes: limits.max_compute_workgroup_storage_size as usize,
             software: false,
+            cores: 1,
             subgroup: None,
             half_weights: false,
         }
@@ -193,6 +195,17 @@ pub(super) struct Plan {
     pub given_masks: Vec<Option<usize>>,
     /// How its recurrent layers run.
     pub choices: Vec<Chosen>,
+    /// The stacks whose layers work at the same time.
+    pub waves: Vec<Waves>,
+}
+
+/// How the layers of a stack work at the same time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Waves {
+    /// The number in the model of the lowest layer.
+    pub lowest: usize,
+    /// The timesteps by which a layer is behind the one below.
+    pub timesteps: usize,
 }
 
 /// How many rows of the batch run at a time.
@@ -203,10 +216,12 @@ pub(super) fn rows_at_once(
     shapes: &[Vec<usize>],
     limits: &Limits,
 ) -> usize {
-    let layouts: Vec<_> = shapes.iter().map(|shape| layout(shape, 1, u64::MAX)).collect();
+    let originals = originals(model);
+    let arrays = (0..shapes.len()).filter(|&tensor| originals[tensor] == tensor);
+    let layouts: Vec<_> = arrays.map(|tensor| layout(&shapes[tensor], 1, u64::MAX)).collect();
     let bytes_a_row: u64 = layouts.iter().map(|layout| layout.segment_bytes(0, 1)).sum();
     let mut most = (limits.budget / bytes_a_row.max(1)) as usize;
-    for node in &model.nodes {
+    for node in running(model, &originals) {
         let inside = inner_rows(&model.layers[node.layer].layer, &shapes[node.inputs[0]]);
         for group in &groups[node.layer] {
             // Of one step, padded to four rows: the projection; or the ring of two slots, what the cell keeps (two
@@ -218,7 +233,7 @@ pub(super) fn rows_at_once(
         }
         most = most.min(feedforward::rows_at_once(&model.layers[node.layer].layer, &node.inputs, shapes, limits));
     }
-    let cut = is_cut(model);
+    let cut = is_cut(model, &originals);
     for layout in layouts {
         let bytes = if cut { 4 * layout.features_padded as u64 } else { layout.segment_bytes(0, 1) };
         most = most.min((limits.binding / bytes.max(1)) as usize);
@@ -228,8 +243,14 @@ pub(super) fn rows_at_once(
 }
 
 /// Whether arrays may be cut along time: only recurrent layers read them piece by piece.
-fn is_cut(model: &Model) -> bool {
-    model.layers.iter().all(|built| !matches!(built.layer, Layer::Feedforward(_)))
+fn is_cut(model: &Model, originals: &[usize]) -> bool {
+    let mut layers = running(model, originals).map(|node| &model.layers[node.layer].layer);
+    layers.all(|layer| !matches!(layer, Layer::Feedforward(_)))
+}
+
+/// The calls of layers that something runs for: not those whose result is their input.
+fn running<'m>(model: &'m Model, originals: &'m [usize]) -> impl Iterator<Item = &'m Node> {
+    model.nodes.iter().filter(|node| originals[node.results[0]] == node.results[0])
 }
 
 /// How many rows a recurrent layer has for each row of the batch: more than one inside a TimeDistributed.
@@ -260,7 +281,8 @@ pub(super) fn plan(
     limits: &Limits,
     tuned: &Tuned,
 ) -> Result<Plan> {
-    let binding = if is_cut(model) { limits.binding } else { u64::MAX };
+    let originals = originals(model);
+    let binding = if is_cut(model, &originals) { limits.binding } else { u64::MAX };
     let tensors: Vec<_> = call.shapes.iter().map(|shape| layout(shape, call.rows, binding)).collect();
     let masks = model.masks(|input| call.masks[input]);
     let mut planner = Planner {
@@ -268,7 +290,8 @@ pub(super) fn plan(
         call,
         limits,
         tuned,
-        used: used_tensors(model, &masks),
+        used: used_tensors(model, &masks, &originals),
+        originals,
         masks_made: vec![false; masks.sources.len()],
         masks,
         scratch: 0,
@@ -279,15 +302,17 @@ pub(super) fn plan(
             launches: Vec::new(),
             given_masks: vec![None; model.inputs.len()],
             choices: Vec::new(),
+            waves: Vec::new(),
         },
     };
     planner.need(BufferId::Nothing, 16)?;
     for node in 0..model.nodes.len() {
-        planner.node(node, &groups[model.nodes[node].layer])?;
+        planner.node(node, groups)?;
     }
     for tensor in 0..model.tensors.len() {
         let layout = planner.plan.tensors[tensor];
-        let segments = if planner.used[tensor] { layout.segments() } else { 0 };
+        let needed = planner.used[tensor] && planner.originals[tensor] == tensor;
+        let segments = if needed { layout.segments() } else { 0 };
         for segment in 0..segments {
             planner.need(BufferId::Tensor { tensor, segment }, layout.segment_bytes(segment, call.rows))?;
         }
@@ -311,13 +336,14 @@ fn check_bindings(plan: &Plan, limits: &Limits) -> Result<()> {
 }
 
 /// Which arrays are an input, an output, or read by a layer or for a mask.
-fn used_tensors(model: &Model, masks: &Masks) -> Vec<bool> {
+fn used_tensors(model: &Model, masks: &Masks, originals: &[usize]) -> Vec<bool> {
     let mut used = vec![false; model.tensors.len()];
     let inputs = model.inputs.iter().map(|input| input.tensor);
     let read = model.nodes.iter().flat_map(|node| node.initial_state.iter().chain(&node.inputs).copied());
     let masked = masks.sources.iter().flat_map(|source| source.tensors());
     for tensor in inputs.chain(read).chain(masked).chain(model.outputs.iter().copied()) {
         used[tensor] = true;
+        used[originals[tensor]] = true;
     }
     used
 }
@@ -328,6 +354,8 @@ struct Planner<'a> {
     limits: &'a Limits,
     tuned: &'a Tuned,
     used: Vec<bool>,
+    /// The array in whose buffer each array is.
+    originals: Vec<usize>,
     masks: Masks,
     /// Which masks the launches so far have made.
     masks_made: Vec<bool>,
@@ -339,6 +367,7 @@ struct Planner<'a> {
 impl Planner<'_> {
     /// Asks for a buffer, or for more of it.
     fn need(&mut self, buffer: BufferId, bytes: u64) -> Result<()> {
+        let buffer = self.original(buffer);
         if bytes > self.limits.binding {
             return Err(Error::Limit {
                 what: format!("{buffer:?} for {} rows", self.call.rows),
@@ -353,19 +382,32 @@ impl Planner<'_> {
         Ok(())
     }
 
-    fn launch(&mut self, stages: Vec<Stage>, steps: Option<usize>) {
+    fn launch(&mut self, mut stages: Vec<Stage>, steps: Option<usize>) {
+        for buffer in stages.iter_mut().flat_map(|stage| &mut stage.buffers) {
+            *buffer = self.original(*buffer);
+        }
         self.plan.launches.push(Launch { stages, steps });
     }
 
-    fn node(&mut self, node: usize, groups: &[Group]) -> Result<()> {
+    fn original(&self, buffer: BufferId) -> BufferId {
+        match buffer {
+            BufferId::Tensor { tensor, segment } => BufferId::Tensor { tensor: self.originals[tensor], segment },
+            other => other,
+        }
+    }
+
+    fn node(&mut self, node: usize, groups: &[Vec<Group>]) -> Result<()> {
         self.scratch = 0;
-        let layer = self.model.nodes[node].layer;
-        match &self.model.layers[layer].layer {
-            Layer::Feedforward(inside) => self.feedforward(node, inside, groups),
-            inside => {
-                let view = recurrent::View::of_node(self, node);
-                self.recurrent(node, inside, groups, view)
-            }
+        let Node { layer, results, .. } = &self.model.nodes[node];
+        let own = &groups[*layer];
+        match &self.model.layers[*layer].layer {
+            Layer::Feedforward(_) if self.originals[results[0]] != results[0] => Ok(()), // its result is its input
+            Layer::Feedforward(inside) => self.feedforward(node, inside, own),
+            inside => match own.first().and_then(|group| group.stacked) {
+                None => self.recurrent(node, inside, own, recurrent::View::of_node(self, node)),
+                Some(stacked) if stacked.place == 0 => self.stack(stacked, groups),
+                Some(_) => Ok(()), // with the lowest layer
+            },
         }
     }
 }

@@ -35,7 +35,7 @@ impl PlanAdapter {
         };
         let software = self == PlanAdapter::Software;
         let subgroup = software.then_some(8);
-        Limits { software, subgroup, half_weights, ..Limits::new(&limits, u64::MAX) }
+        Limits { software, cores: 2, subgroup, half_weights, ..Limits::new(&limits, u64::MAX) }
     }
 
     /// A GPU of the middle, 5 TFLOP/s and 250 GB/s; two cores, 50 GFLOP/s and 20 GB/s.
@@ -76,7 +76,7 @@ pub struct PlanReport {
     pub adapter: PlanAdapter,
     /// For each recurrent layer, and each of its groups of directions that run together: how it runs, and why.
     pub choices: Vec<String>,
-    /// The dispatches of one part of the batch, equal ones as one entry, in order.
+    /// The dispatches of one part of the batch, equal ones as one entry, in the order of the first of each.
     pub dispatches: Vec<PlannedDispatch>,
     /// Parts that the batch is cut into.
     pub parts: usize,
@@ -142,7 +142,7 @@ impl PlanReport {
         Ok(PlanReport {
             adapter,
             // Of each layer, for the rows of the graph; inside a TimeDistributed there are more.
-            choices: all().map(|group| describe(group, rows, &limits)).collect(),
+            choices: all().map(|group| describe(group, rows, &limits, &plan)).collect(),
             dispatches: dispatches(&plan, adapter.machine()),
             parts: batch.div_ceil(rows),
             submits_at_least: batch.div_ceil(rows),
@@ -204,15 +204,23 @@ fn shapes(model: &Model, timesteps: usize) -> Result<Vec<Vec<usize>>> {
     model.shapes(&inputs.iter().map(Vec::as_slice).collect::<Vec<_>>())
 }
 
-fn describe(group: &Group, rows: usize, limits: &Limits) -> String {
+fn describe(group: &Group, rows: usize, limits: &Limits, plan: &Plan) -> String {
     let choice = choose(group, rows, limits);
     let layer = &group.layer;
+    let at_once = group.stacked.and_then(|stacked| {
+        let waves = plan.waves.iter().find(|waves| waves.lowest == stacked.lowest)?;
+        Some(match stacked.place {
+            0 => format!(", {} layers at once", stacked.layers),
+            _ => format!(", {} timesteps behind the layer below", waves.timesteps),
+        })
+    });
     format!(
-        "{} of {} units, {} direction{} at once: {}",
+        "{} of {} units, {} direction{} at once{}: {}",
         layer.cell().class_name(),
         layer.units(),
         group.directions.len(),
         if group.directions.len() == 1 { "" } else { "s" },
+        at_once.unwrap_or_default(),
         choice.reason
     )
 }
@@ -234,11 +242,11 @@ fn dispatches(plan: &Plan, machine: Machine) -> Vec<PlannedDispatch> {
                 bytes,
                 bound: machine.bound(stage.flops, bytes),
             };
-            match list.last_mut() {
-                Some(last) if (PlannedDispatch { count: last.count, ..dispatch.clone() }) == *last => {
-                    last.count += dispatch.count;
-                }
-                _ => list.push(dispatch),
+            let equal =
+                |other: &&mut PlannedDispatch| PlannedDispatch { count: other.count, ..dispatch.clone() } == **other;
+            match list.iter_mut().find(equal) {
+                Some(other) => other.count += dispatch.count,
+                None => list.push(dispatch),
             }
         }
     }
@@ -275,7 +283,8 @@ fn bytes(stage: &Stage) -> u64 {
             directions * (weight * k * gates * units + 4 * steps * batch * (k + gates * units))
         }
         kernel if is_recurrent(kernel) => {
-            let (groups, units, directions) = (p(0), p(1), p(7));
+            let (groups, units) = (p(0), p(1));
+            let directions = u64::from(stage.workgroups[if kernel.is_sequence() { 1 } else { 2 }]);
             let k = units.next_multiple_of(4);
             let steps = if kernel.is_sequence() { p(4) } else { 1 };
             // The gates computed of the kernel; what is read and written of each unit and row in each step.

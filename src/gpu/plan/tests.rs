@@ -14,6 +14,7 @@ const DEFAULT: Limits = Limits {
     invocations: 256,
     workgroup_bytes: 16_384,
     software: false,
+    cores: 2,
     subgroup: None,
     half_weights: false,
 };
@@ -85,6 +86,100 @@ proptest! {
             }
         }
     }
+}
+
+/// Layers in one direction, with a layer between them that changes nothing.
+fn stack(cell: u8, features: usize, units: usize, layers: usize) -> Model {
+    let layer = |place: usize| -> [crate::layer::Layer; 2] {
+        let sequences = place + 1 < layers;
+        let layer = match cell {
+            0 => Lstm::new(units).return_sequences(sequences).into(),
+            1 => Gru::new(units).return_sequences(sequences).into(),
+            2 => Gru::new(units).reset_after(false).return_sequences(sequences).into(),
+            _ => SimpleRnn::new(units).return_sequences(sequences).into(),
+        };
+        [layer, crate::layer::Identity::dropout().into()]
+    };
+    let all = (0..layers).flat_map(layer).take(2 * layers - 1);
+    Model::sequential(features, all.collect::<Vec<_>>()).expect("the layers fit")
+}
+
+/// Every layer runs each of its steps once and in order, and reads what the layer below has written.
+fn check_order(plan: &Plan, model: &Model, timesteps: usize, layers: usize) {
+    let input = model.inputs[0].tensor;
+    let mut written: HashMap<BufferId, usize> = HashMap::new();
+    let mut projected: HashMap<BufferId, usize> = HashMap::new();
+    let mut steps_run = 0;
+    for launch in &plan.launches {
+        let stage = &launch.stages[0];
+        let p = |index: usize| stage.parameters[index] as usize;
+        match stage.kernel {
+            Kernel::InputProjection => {
+                let from = stage.buffers[2];
+                let next = projected.entry(from).or_default();
+                assert_eq!(*next, p(2), "{from:?}");
+                *next += p(3);
+                let BufferId::Tensor { tensor, .. } = from else { panic!("{from:?}") };
+                assert!(tensor == input || written[&from] >= *next, "{from:?} to {next}");
+            }
+            Kernel::Merge | Kernel::MergeLast if stage.parameters[6] as usize == timesteps => {
+                let next = written.entry(stage.buffers[1]).or_default();
+                assert_eq!(*next, p(5), "{:?}", stage.buffers[1]);
+                *next += p(21);
+            }
+            kernel if kernel.is_sequence() => steps_run += p(4) * stage.workgroups[1] as usize,
+            kernel if kernel.steps() => steps_run += launch.steps.unwrap_or(0) * stage.workgroups[2] as usize,
+            _ => {}
+        }
+    }
+    assert_eq!(projected.len(), layers);
+    assert!(projected.values().all(|&steps| steps == timesteps), "{projected:?}");
+    assert_eq!(steps_run, layers * timesteps);
+}
+
+proptest! {
+    #[test]
+    fn layers_of_a_stack_run_after_those_below(
+        cell in 0u8..4, features in 1usize..50, units in 1usize..200, layers in 2usize..6,
+        rows in 1usize..100, timesteps in 2usize..2_000, masked: bool, kind in 0usize..3,
+    ) {
+        let limits = [DEFAULT, DOWNLEVEL, SOFTWARE][kind];
+        let model = stack(cell, features, units, layers);
+        let groups = lower(&model, &limits).expect("the weights fit");
+        let shapes = model.shapes(&[&[timesteps, features]]).expect("the shape fits");
+        let given = vec![vec![false; 2]; model.nodes.len()];
+        let call = CallShape { rows, shapes, given, masks: vec![masked], carried: false };
+        let plan = plan(&model, &groups, &call, &limits, &Tuned::new()).expect("it fits");
+        for (id, bytes) in &plan.buffers {
+            prop_assert!(*bytes <= limits.binding, "{id:?} has {bytes} bytes");
+        }
+        check_order(&plan, &model, timesteps, layers);
+    }
+}
+
+#[test]
+fn layers_of_a_stack_share_dispatches_where_it_pays() {
+    let stages = |units: usize, layers: usize, rows: usize, timesteps: usize, limits: &Limits| {
+        let model = stack(0, 16, units, layers);
+        let groups = lower(&model, limits).expect("the weights fit");
+        let shapes = model.shapes(&[&[timesteps, 16]]).expect("the shape fits");
+        let given = vec![vec![false; 2]; model.nodes.len()];
+        let call = CallShape { rows, shapes, given, masks: vec![false], carried: false };
+        let plan = plan(&model, &groups, &call, limits, &Tuned::new()).expect("it fits");
+        let recurrence = |launch: &Launch| launch.stages[0].kernel.is_sequence() || launch.stages[0].kernel.steps();
+        let recurrences = plan.launches.iter().filter(|launch| recurrence(launch));
+        (!plan.waves.is_empty(), recurrences.map(|launch| launch.steps.unwrap_or(1)).sum::<usize>())
+    };
+    // One after the other it would be a dispatch a step: 400.
+    let (waves, dispatches) = stages(512, 4, 1, 100, &DEFAULT);
+    assert!(waves && dispatches <= 160, "{dispatches}");
+    // A GPU that one layer fills, a sequence too short, a layer alone.
+    assert_eq!(stages(512, 4, 500, 100, &DEFAULT), (false, 400));
+    assert_eq!(stages(512, 4, 1, 2, &DEFAULT), (false, 8));
+    assert_eq!(stages(512, 1, 1, 100, &DEFAULT), (false, 100));
+    // Two cores: half the layers at a time, but not where they have work for both anyway.
+    assert!(stages(64, 4, 1, 1_000, &SOFTWARE).0);
+    assert_eq!(stages(64, 4, 8, 1_000, &SOFTWARE), (false, 4));
 }
 
 #[test]

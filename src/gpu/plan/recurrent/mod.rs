@@ -2,6 +2,7 @@
 //! runs the recurrence of all directions of a group, one moves the chunk's hidden states to their places in the output.
 
 mod outputs;
+mod stack;
 mod states;
 
 use outputs::{Destination, Other};
@@ -68,6 +69,17 @@ struct GroupCall<'a> {
     slots: usize,
     /// Where each direction's hidden states go.
     outputs: Vec<Destination>,
+    place: Place,
+}
+
+/// Where a group's directions stand in the arrays that the kernels share.
+#[derive(Clone, Copy)]
+struct Place {
+    /// The first of them, of how many directions whose projections and states are kept at a time.
+    first: usize,
+    of: usize,
+    /// How many more directions stand before it in the recurrent weights.
+    weights_before: usize,
 }
 
 impl GroupCall<'_> {
@@ -82,7 +94,12 @@ impl GroupCall<'_> {
 
     /// The numbers of an array `[direction][group][unit]`.
     fn state(&self) -> usize {
-        self.directions() * self.rows() * self.group.layer.units()
+        self.place.of * self.direction_state()
+    }
+
+    /// Those of one direction.
+    fn direction_state(&self) -> usize {
+        self.rows() * self.group.layer.units()
     }
 
     /// Where what the cell keeps, and what the mask means, start in the states.
@@ -112,11 +129,11 @@ impl Planner<'_> {
             let call = self.group_call(node, layer, index, group, view.clone(), mask);
             self.note_choice(group, call.view.rows, &call.choice);
             self.buffers_of(&call)?;
-            let loaded = self.load_states(&call)?;
+            let loaded = self.load_states(&[&call], false)?;
             for chunk in self.chunks(&call) {
                 self.step_mask(&call, chunk);
                 self.project(&call, chunk);
-                self.steps(&call, chunk, loaded || chunk.first > 0);
+                self.steps(&[&call], chunk, loaded || chunk.first > 0);
                 self.outputs(&call, chunk)?;
             }
         }
@@ -133,6 +150,11 @@ impl Planner<'_> {
         mask: Option<usize>,
     ) -> GroupCall<'g> {
         let timesteps = view.input.timesteps;
+        let place = Place {
+            first: 0,
+            of: group.directions.len(),
+            weights_before: group.stacked.map_or(0, |stacked| stacked.place),
+        };
         let outputs: Vec<_> =
             group.directions.iter().map(|&direction| self.destination(node, layer, direction, group, &view)).collect();
         let choice = self.choice(group, view.rows);
@@ -153,7 +175,7 @@ impl Planner<'_> {
             chunk = chunk.min(fits(self.limits.binding.saturating_sub(always), each));
         }
         let slots = if sequences { chunk + 1 } else { 2 };
-        GroupCall { node, layer, index, group, view, choice, groups, mask, timesteps, chunk, slots, outputs }
+        GroupCall { node, layer, index, group, view, choice, groups, mask, timesteps, chunk, slots, outputs, place }
     }
 
     /// Where the output of a layer's direction goes.
@@ -188,7 +210,7 @@ impl Planner<'_> {
     }
 
     fn buffers_of(&mut self, call: &GroupCall) -> Result<()> {
-        let rows = (call.rows() * call.directions()) as u64;
+        let rows = (call.rows() * call.place.of) as u64;
         let mask = if call.mask.is_some() { rows * call.chunk as u64 } else { 0 };
         self.need(BufferId::Projection, 4 * rows * (call.chunk * projected_columns(call.group, &call.choice)) as u64)?;
         self.need(BufferId::States, 4 * (call.mask_start() as u64 + mask))?;
@@ -242,6 +264,7 @@ impl Planner<'_> {
                 call.group.reversed as usize,
                 usize::from(call.group.layer.zero_output_for_mask()),
                 call.mask_start(),
+                call.place.first,
             ]),
             workgroups: grid([call.rows().div_ceil(WORKGROUP), call.directions(), 1]),
             flops: 0,
@@ -288,8 +311,9 @@ impl Planner<'_> {
                     group.reversed as usize,
                     segment * input.segment,
                     input.segment_timesteps(segment),
-                    call.directions() * chunk.steps * call.groups * group.layer.units(),
+                    call.place.of * chunk.steps * call.groups * group.layer.units(),
                     0,
+                    call.place.first,
                 ]),
                 workgroups: grid([
                     quads.div_ceil(tiling.tiles as usize),
@@ -303,12 +327,19 @@ impl Planner<'_> {
     }
 
     fn weight(&self, call: &GroupCall, part: WeightPart) -> BufferId {
-        BufferId::Weight { layer: self.model.nodes[call.node].layer, group: call.index, part }
+        let layer = match call.group.stacked.filter(|_| part.is_recurrent()) {
+            Some(stacked) => stacked.lowest,
+            None => self.model.nodes[call.node].layer,
+        };
+        BufferId::Weight { layer, group: call.index, part }
     }
 
-    /// The recurrence: one launch a step, or one of all steps; all directions of the group at once.
-    /// `loaded`: whether the states of before the chunk were written.
-    fn steps(&mut self, call: &GroupCall, chunk: Chunk, loaded: bool) {
+    /// The recurrence: one launch a step, or one of all steps; all directions of the group at once. Of several calls, the
+    /// directions of each stand where those of the one before end, and all run the same number of steps from the same slot
+    /// of the ring on. `loaded`: whether the states of before the chunk were written.
+    fn steps(&mut self, calls: &[&GroupCall], chunk: Chunk, loaded: bool) {
+        let call = calls[0];
+        let directions = calls.iter().map(|call| call.directions()).sum();
         let (group, choice) = (call.group, call.choice);
         let (layer, tiling) = (&group.layer, choice.recurrent);
         let (units, group_rows) = (layer.units(), choice.group_rows());
@@ -317,15 +348,15 @@ impl Planner<'_> {
             buffers.push(self.weight(call, WeightPart::RecurrentBias));
         }
         let workgroups = match choice.sequence {
-            true => [call.groups, call.directions(), 1],
+            true => [call.groups, directions, 1],
             false => {
                 let lanes = (tiling.workgroup / tiling.split) as usize;
-                [call.groups.div_ceil(tiling.tiles as usize), units.div_ceil(lanes), call.directions()]
+                [call.groups.div_ceil(tiling.tiles as usize), units.div_ceil(lanes), directions]
             }
         };
         let kernels = choice.kernels(layer.cell());
         let runs = if choice.sequence { chunk.steps } else { 1 };
-        let flops = 2 * (call.directions() * call.view.rows * units * runs) as u64 * group.columns() as u64;
+        let flops = 2 * (directions * call.view.rows * units * runs) as u64 * group.columns() as u64;
         let stages = kernels.iter().map(|&kernel| Stage {
             kernel,
             constants: Constants {
@@ -344,9 +375,11 @@ impl Planner<'_> {
                 chunk.steps,
                 call.cell_start() / group_rows,
                 call.mask_start() / group_rows,
-                call.directions(),
+                call.place.of,
                 usize::from(!loaded),
                 0,
+                call.place.first,
+                call.place.weights_before,
             ]),
             workgroups: grid(workgroups),
             flops: match kernel {

@@ -253,22 +253,22 @@ fn last_hidden_state(call: &GroupCall, chunk: Chunk) -> (Vec<Move>, Steps) {
 
 /// Where a direction's ring of hidden states starts in the states.
 fn hidden_start(call: &GroupCall, direction: usize) -> usize {
-    direction * call.slots * call.state() / call.directions()
+    (call.place.first + direction) * call.slots * call.direction_state()
 }
 
 /// Where a direction's final state is in the states: 0 the hidden state, 1 the cell state.
 fn final_start(call: &GroupCall, direction: usize, state: usize) -> usize {
-    let a_direction = call.state() / call.directions();
+    let a_direction = call.direction_state();
     match state {
         0 => hidden_start(call, direction) + call.timesteps % call.slots * a_direction,
-        _ => call.cell_start() + direction * a_direction,
+        _ => call.cell_start() + (call.place.first + direction) * a_direction,
     }
 }
 
 /// Where the mask has a step of the chunk.
 fn mask_start(call: &GroupCall, direction: usize, chunk: Chunk, step: usize) -> usize {
     match call.mask {
-        Some(_) => call.mask_start() + (direction * chunk.steps + step) * call.rows(),
+        Some(_) => call.mask_start() + ((call.place.first + direction) * chunk.steps + step) * call.rows(),
         None => NO_MASK,
     }
 }
