@@ -1,7 +1,7 @@
 //! What a thread does for a part of a direction's panels: project inputs, and run one timestep.
 
 use super::activation::activate_vectors;
-use super::matmul::{Blocks, Whole, multiply, panels_at_a_time};
+use super::matmul::{Beside, Blocks, Whole, has_room_beside, multiply, multiply_beside, panels_at_a_time};
 use super::pack::{Decode, Half, Matrix, RecurrentKernel};
 use crate::layer::Activation;
 use pulp::{Simd, WithSimd};
@@ -48,6 +48,24 @@ impl Project<'_> {
     }
 }
 
+/// What is left of the projection of a chunk.
+pub(super) struct FinishProjection<'a> {
+    pub vectors: usize,
+    pub beside: Beside<'a>,
+}
+
+impl WithSimd for FinishProjection<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        match self.vectors {
+            3 => self.beside.finish::<S, 3>(simd),
+            _ => self.beside.finish::<S, 4>(simd),
+        }
+    }
+}
+
 /// Panels that are finished at a time. An activation is a chain of dependent operations: of few rows it takes as long as
 /// of some more, which the panels together have.
 const fn panels_finished_at_a_time(rows: usize) -> usize {
@@ -73,6 +91,8 @@ pub(super) struct Step<'a, F, const V: usize> {
     pub step: usize,
     /// Of as many panels as are finished at a time, `[panel][row][vector][lane]`.
     pub sums: &'a mut [f32],
+    /// The projection of the next chunk, for these panels.
+    pub beside: Option<Beside<'a>>,
     pub finish: F,
 }
 
@@ -81,7 +101,7 @@ impl<F: Finish<V>, const V: usize> WithSimd for Step<'_, F, V> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let Step { matrix, panels, read, projection, step, sums, mut finish } = self;
+        let Step { matrix, panels, read, projection, step, sums, mut beside, mut finish } = self;
         let projection = vectors::<S, V>(projection);
         let (first, a_panel) = (panels.start, projection.len() / panels.len());
         let sums = vectors_mut::<S, V>(sums);
@@ -93,7 +113,15 @@ impl<F: Finish<V>, const V: usize> WithSimd for Step<'_, F, V> {
             let panel = if back { panels.end - done - count } else { panels.start + done };
             let sums = &mut sums[..count * read.rows];
             sums.fill([simd.splat_f32s(0.0); V]);
-            multiply_recurrent(simd, &read, &matrix.recurrent_kernel, panel..panel + count, sums);
+            multiply_recurrent(
+                simd,
+                &read,
+                &matrix.recurrent_kernel,
+                panel..panel + count,
+                sums,
+                beside.as_mut(),
+                back,
+            );
             let finished = Panels {
                 rows: read.rows,
                 first: panel,
@@ -107,7 +135,7 @@ impl<F: Finish<V>, const V: usize> WithSimd for Step<'_, F, V> {
     }
 }
 
-/// `sums[panel][row] += read[row] · recurrent_kernel[panel]`
+/// `sums[panel][row] += read[row] · recurrent_kernel[panel]`, from the last panel `back` to the first where that is set.
 #[inline(always)]
 fn multiply_recurrent<S: Simd, const V: usize>(
     simd: S,
@@ -115,15 +143,23 @@ fn multiply_recurrent<S: Simd, const V: usize>(
     kernel: &RecurrentKernel,
     panels: Range<usize>,
     sums: &mut [[S::f32s; V]],
+    mut beside: Option<&mut Beside>,
+    back: bool,
 ) {
     match kernel {
         RecurrentKernel::Single(kernel) => {
             let weights = &vectors::<S, V>(kernel)[panels.start * read.units..panels.end * read.units];
             let group = panels_at_a_time(read.rows, V);
-            let sums = sums.chunks_mut(group * read.rows);
-            for (weights, sums) in weights.chunks(group * read.units).zip(sums) {
-                match sums.len() / read.rows {
-                    2 => multiply::<S, _, V, 2>(simd, read, weights, sums),
+            let mut parts = weights.chunks(group * read.units).zip(sums.chunks_mut(group * read.rows));
+            while let Some((weights, sums)) = if back { parts.next_back() } else { parts.next() } {
+                match (sums.len() / read.rows, &mut beside) {
+                    (2, Some(beside)) if has_room_beside::<S>() => {
+                        multiply_beside::<S, _, V, 2>(simd, read, weights, sums, beside);
+                    }
+                    (_, Some(beside)) if has_room_beside::<S>() => {
+                        multiply_beside::<S, _, V, 1>(simd, read, weights, sums, beside);
+                    }
+                    (2, _) => multiply::<S, _, V, 2>(simd, read, weights, sums),
                     _ => multiply::<S, _, V, 1>(simd, read, weights, sums),
                 }
             }

@@ -180,7 +180,10 @@ fn threads_change_no_bit() {
     let cases = cases.map(|(cell, directions, batch)| Case { cell, directions, batch, ..case.clone() });
     // So large that the directions take turns at memory.
     let in_turns = Case { batch: 9, timesteps: 9, units: 740, ..case.clone() };
-    for case in cases.into_iter().chain([in_turns]) {
+    // So long that the projection goes on beside the steps.
+    let long = [(0, 21), (1, 16), (3, 160)];
+    let beside = long.map(|(cell, features)| Case { cell, features, timesteps: 75, units: 190, ..case.clone() });
+    for case in cases.into_iter().chain([in_turns]).chain(beside) {
         let model = case.model();
         let alone = case.run(&model, &mut session(&model, Arch::new(), 1));
         for threads in [2, 3, 4, 7] {
@@ -210,13 +213,15 @@ fn the_batch_changes_no_bit() {
         activation: Activation::Tanh,
         recurrent_activation: Activation::Sigmoid,
     };
-    for cell in 0..4 {
-        let case = Case { cell, ..case.clone() };
+    // So long and large that one row's projection goes on beside the steps.
+    let long = Case { batch: 5, timesteps: 75, features: 40, units: 190, ..case.clone() };
+    let cases = (0..4).flat_map(|cell| [&case, &long].map(|case| Case { cell, ..case.clone() }));
+    for case in cases {
         let model = case.model();
         let mut session = session(&model, Arch::new(), 2);
         let x = case.input();
         let all = session.run(&model, &model.bind(Inputs::new(x.view())).unwrap()).unwrap();
-        for row in [0, 130, 299] {
+        for row in [0, case.batch / 2, case.batch - 1] {
             let one = x.slice(ndarray::s![row..row + 1, .., ..]);
             let alone = session.run(&model, &model.bind(Inputs::new(one)).unwrap()).unwrap();
             for (all, alone) in all.list().iter().zip(alone.list()) {
