@@ -8,6 +8,7 @@
 //! results are equal to the bit.
 
 mod activation;
+mod beside;
 mod matmul;
 mod pack;
 mod pages;

@@ -1,6 +1,7 @@
 //! A direction of a recurrent layer on some rows of the batch, from the first timestep to the last.
 
-use super::matmul::{BLOCK_ROWS, Beside, Blocks, Done, RoomBeside};
+use super::beside::{BLOCK_ROWS, Beside, Done, RoomBeside};
+use super::matmul::Blocks;
 use super::pack::{Packed, RecurrentKernel};
 use super::small::Run;
 use super::step::{
@@ -254,7 +255,7 @@ impl<'a> Sequence<'a> {
         let Scratch {
             projections, upcoming, done, hidden, next, cell, update_gate, reset_hidden, sums, counts, ..
         } = scratch;
-        let beside = beside.map(|rows| self.beside(machine, rows, upcoming, done).collect()).unwrap_or_default();
+        let beside = beside.map(|rows| self.beside(machine, rows, upcoming, done)).into_iter().flatten();
         let mask = self.mask.is_some().then_some(&counts[..]);
         let layer = self.layer;
         let states = |next| States {
@@ -286,7 +287,7 @@ impl<'a> Sequence<'a> {
                     reset_hidden,
                     recurrent_activation: layer.recurrent_activation(),
                 });
-                matrix(1).run(reset_hidden, sums, Vec::new(), next, &mut [], |next, _| GruCandidate {
+                matrix(1).run(reset_hidden, sums, std::iter::empty(), next, &mut [], |next, _| GruCandidate {
                     states: states(next),
                     update_gate,
                 });
@@ -329,11 +330,11 @@ struct StepOf<'a> {
 
 impl StepOf<'_> {
     /// `read` is multiplied with the recurrent kernel; `finish` is made of the parts of the arrays that it writes.
-    fn run<'w, F: Finish<V> + Send, const V: usize>(
+    fn run<'w, 'b, F: Finish<V> + Send, const V: usize>(
         self,
         read: &[f32],
         sums: &mut [f32],
-        beside: Vec<Beside>,
+        mut beside: impl Iterator<Item = Beside<'b>>,
         first: &'w mut [f32],
         second: &'w mut [f32],
         finish: impl Fn(&'w mut [f32], &'w mut [f32]) -> F,
@@ -346,7 +347,6 @@ impl StepOf<'_> {
         let sums = sums.chunks_mut(sums_kept(rows) * lanes);
         let steps_panel = self.projection.len() / matrix.panels;
         let arrays = split(first, parts.clone(), a_panel).zip(split(second, parts.clone(), a_panel)).zip(sums);
-        let mut beside = beside.into_iter();
         each(parts.zip(arrays).map(|(panels, ((first, second), sums))| {
             let step = Step {
                 matrix,

@@ -1,7 +1,8 @@
 //! What a thread does for a part of a direction's panels: project inputs, and run one timestep.
 
 use super::activation::activate_vectors;
-use super::matmul::{Beside, Blocks, Whole, has_room_beside, multiply, multiply_beside, panels_at_a_time};
+use super::beside::{Beside, multiply_beside};
+use super::matmul::{Blocks, Whole, multiply, panels_at_a_time, vectors, vectors_mut};
 use super::pack::{Decode, Half, Matrix, RecurrentKernel};
 use crate::layer::Activation;
 use pulp::{Simd, WithSimd};
@@ -43,7 +44,7 @@ impl Project<'_> {
         for (panel, sums) in self.panels.zip(projection.chunks_exact_mut(self.rows.len())) {
             let weights = &kernel[panel * features..][..features];
             sums.fill(bias[panel]);
-            multiply::<S, _, V, 1>(simd, &Whole(self.rows), weights, sums);
+            multiply::<S, _, V, 1>(simd, &Whole { rows: self.rows, first: 0 }, weights, sums);
         }
     }
 }
@@ -153,14 +154,10 @@ fn multiply_recurrent<S: Simd, const V: usize>(
             let mut parts = weights.chunks(group * read.units).zip(sums.chunks_mut(group * read.rows));
             while let Some((weights, sums)) = if back { parts.next_back() } else { parts.next() } {
                 match (sums.len() / read.rows, &mut beside) {
-                    (2, Some(beside)) if has_room_beside::<S>() => {
-                        multiply_beside::<S, _, V, 2>(simd, read, weights, sums, beside);
-                    }
-                    (_, Some(beside)) if has_room_beside::<S>() => {
-                        multiply_beside::<S, _, V, 1>(simd, read, weights, sums, beside);
-                    }
-                    (2, _) => multiply::<S, _, V, 2>(simd, read, weights, sums),
-                    _ => multiply::<S, _, V, 1>(simd, read, weights, sums),
+                    (2, Some(beside)) => multiply_beside::<S, _, V, 2>(simd, read, weights, sums, beside),
+                    (_, Some(beside)) => multiply_beside::<S, _, V, 1>(simd, read, weights, sums, beside),
+                    (2, None) => multiply::<S, _, V, 2>(simd, read, weights, sums),
+                    (_, None) => multiply::<S, _, V, 1>(simd, read, weights, sums),
                 }
             }
         }
@@ -259,14 +256,6 @@ impl Place {
     fn part<S: Simd>(self, array: &mut [f32], block: usize) -> &mut [S::f32s] {
         &mut S::as_mut_simd_f32s(array).0[(self.part_block + block) * self.rows..][..self.rows]
     }
-}
-
-fn vectors<S: Simd, const V: usize>(values: &[f32]) -> &[[S::f32s; V]] {
-    S::as_simd_f32s(values).0.as_chunks().0
-}
-
-fn vectors_mut<S: Simd, const V: usize>(values: &mut [f32]) -> &mut [[S::f32s; V]] {
-    S::as_mut_simd_f32s(values).0.as_chunks_mut().0
 }
 
 /// The states before and after a timestep.
