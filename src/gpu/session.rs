@@ -304,9 +304,7 @@ impl GpuSession {
         let mut weights = 0;
         for (index, id) in stage.buffers.iter().enumerate() {
             if let Some(buffer) = self.buffers.get(id) {
-                if matches!(id, BufferId::Weight { .. } | BufferId::Parameter { .. }) {
-                    weights += buffer.size();
-                }
+                weights += self.weights_read(stage, id, buffer.size());
                 entries.push(wgpu::BindGroupEntry { binding: index as u32 + 1, resource: buffer.as_entire_binding() });
             }
         }
@@ -317,6 +315,18 @@ impl GpuSession {
         });
         self.counters.bind_groups_created += 1;
         PreparedStage::new(stage, weights, pipeline, bind_group, offset)
+    }
+
+    /// The bytes of weights that a stage reads of a buffer: of a stack's, those of the layers at work.
+    fn weights_read(&self, stage: &Stage, id: &BufferId, bytes: u64) -> u64 {
+        match *id {
+            BufferId::Parameter { .. } => bytes,
+            BufferId::Weight { layer, group, part } => match self.groups[layer][group].stacked {
+                Some(stacked) if part.is_recurrent() => bytes / stacked.layers as u64 * u64::from(stage.directions()),
+                _ => bytes,
+            },
+            _ => 0,
+        }
     }
 
     /// What goes up for the rows of a part: the inputs, their masks and the given initial states.

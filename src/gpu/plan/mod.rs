@@ -134,6 +134,13 @@ pub(super) struct Stage {
     pub flops: u64,
 }
 
+impl Stage {
+    /// The directions that a recurrent kernel computes.
+    pub fn directions(&self) -> u32 {
+        self.workgroups[if self.kernel.is_sequence() { 1 } else { 2 }]
+    }
+}
+
 /// Stages that run once, or once for every step.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Launch {

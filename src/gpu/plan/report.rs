@@ -61,6 +61,9 @@ impl PlanAdapter {
 ///   some 130,000 invocations have work; with more rows, an invocation computes a tile of 8 rows. On a software
 ///   adapter tiles of 4, 8 or 16 rows, which the invocations of a subgroup load together.
 ///
+/// Layers in one direction, alike and each on the sequence of the one below, share these dispatches where that is expected
+/// to pay, each a chunk of timesteps behind the one below; how long a chunk is depends on the timesteps, no result does.
+///
 /// ```
 /// use birnn::{Bidirectional, Lstm, Model, PlanAdapter, PlanReport};
 /// let layer = Bidirectional::new(Lstm::new(512).return_sequences(true));
@@ -284,7 +287,7 @@ fn bytes(stage: &Stage) -> u64 {
         }
         kernel if is_recurrent(kernel) => {
             let (groups, units) = (p(0), p(1));
-            let directions = u64::from(stage.workgroups[if kernel.is_sequence() { 1 } else { 2 }]);
+            let directions = u64::from(stage.directions());
             let k = units.next_multiple_of(4);
             let steps = if kernel.is_sequence() { p(4) } else { 1 };
             // The gates computed of the kernel; what is read and written of each unit and row in each step.

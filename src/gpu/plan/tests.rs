@@ -127,9 +127,7 @@ fn check_order(plan: &Plan, model: &Model, timesteps: usize, layers: usize) {
                 assert_eq!(*next, p(5), "{:?}", stage.buffers[1]);
                 *next += p(21);
             }
-            kernel if kernel.is_sequence() => steps_run += p(4) * stage.workgroups[1] as usize,
-            kernel if kernel.steps() => steps_run += launch.steps.unwrap_or(0) * stage.workgroups[2] as usize,
-            _ => {}
+            _ => steps_run += steps(launch) * stage.directions() as usize,
         }
     }
     assert_eq!(projected.len(), layers);
