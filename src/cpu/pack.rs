@@ -129,6 +129,11 @@ pub(super) struct Packed {
 }
 
 impl Packed {
+    /// What each timestep reads of it.
+    pub fn recurrent_bytes(&self) -> usize {
+        self.matrices.iter().map(|matrix| matrix.recurrent_kernel.bytes()).sum()
+    }
+
     pub fn new(layer: &Recurrent, weights: &Weights, lanes: usize, half: bool) -> Packed {
         let (units, features) = (layer.units(), weights.kernel.nrows());
         if units <= UNITS {

@@ -17,17 +17,10 @@ use std::ops::Range;
 /// the kernel, which each chunk reads once.
 const PROJECTION_BYTES: Range<usize> = (512 << 10)..(16 << 20);
 
-/// Recurrent kernels of more come from memory at each timestep, which the projection leaves alone: sequences beside each other
-/// take turns at both. Measured with two directions of 37 MiB (LSTM) and 28 MiB (GRU): 7 and 11 % less time, medians of 11.
-const IN_TURNS_BYTES: usize = 8 << 20;
-/// A chunk then has so many rows at least: with too few, the projection waits for memory, too. (Half of it starts every
-/// other sequence.)
-const IN_TURNS_ROWS: usize = 64;
-
 /// Where one row is multiplied with a recurrent kernel of so many bytes, it waits for the second-level or third-level cache
 /// and leaves half the arithmetic free. Measured with a second-level cache of 1 MiB, which it reads half as fast as it
 /// multiplies: 6 to 10 % less time from 96 to 384 units, nothing gained with 64 units, or with two rows.
-const BESIDE_BYTES: Range<usize> = (80 << 10)..IN_TURNS_BYTES;
+const BESIDE_BYTES: Range<usize> = (80 << 10)..(8 << 20);
 
 /// What a direction reads and writes for some rows of the batch.
 pub(super) struct Sequence<'a> {
@@ -37,8 +30,6 @@ pub(super) struct Sequence<'a> {
     pub x: &'a [f32],
     pub rows: usize,
     pub timesteps: usize,
-    /// Its number, where it may run beside others.
-    pub turn: Option<usize>,
     /// `[rows, timesteps]`: whether a timestep counts.
     pub mask: Option<ArrayView2<'a, bool>>,
     pub output: Output<'a>,
@@ -150,21 +141,14 @@ impl<'a> Sequence<'a> {
     /// The timesteps that are projected at a time.
     fn chunks(&self, projects_beside: bool) -> impl Iterator<Item = Range<usize>> + use<> {
         if projects_beside {
-            return cut(self.timesteps, BLOCK_ROWS, BLOCK_ROWS);
+            return cut(self.timesteps, BLOCK_ROWS);
         }
         let kernel: usize = self.packed.matrices.iter().map(|matrix| matrix.kernel.len()).sum();
         let a_step: usize =
             self.packed.matrices.iter().map(|m| m.panels * m.vectors * self.packed.lanes * self.rows).sum();
         let values = kernel.clamp(PROJECTION_BYTES.start, PROJECTION_BYTES.end) / 4;
         let chunk = (values / a_step.max(1)).clamp(1, self.timesteps);
-        let recurrent: usize = self.packed.matrices.iter().map(|matrix| matrix.recurrent_kernel.bytes()).sum();
-        match self.turn {
-            Some(turn) if recurrent > IN_TURNS_BYTES => {
-                let chunk = chunk.min(self.timesteps.div_ceil(3).max(IN_TURNS_ROWS.div_ceil(self.rows)));
-                cut(self.timesteps, if turn % 2 == 1 { chunk.div_ceil(2) } else { chunk }, chunk)
-            }
-            _ => cut(self.timesteps, chunk, chunk),
-        }
+        cut(self.timesteps, chunk)
     }
 
     /// The rows of x of some timesteps: of each timestep those of the batch.
@@ -363,10 +347,9 @@ impl StepOf<'_> {
     }
 }
 
-/// Cuts timesteps into chunks, of which the first may have another size.
-fn cut(timesteps: usize, first: usize, chunk: usize) -> impl Iterator<Item = Range<usize>> {
-    let later = (first..timesteps).step_by(chunk).map(move |start| start..timesteps.min(start + chunk));
-    std::iter::once(0..first.min(timesteps)).chain(later)
+/// Cuts timesteps into chunks.
+fn cut(timesteps: usize, chunk: usize) -> impl Iterator<Item = Range<usize>> {
+    (0..timesteps).step_by(chunk).map(move |start| start..timesteps.min(start + chunk))
 }
 
 /// Cuts panels into at most `parts` ranges.
@@ -424,13 +407,10 @@ mod tests {
 
     #[test]
     fn chunks_have_every_timestep_once() {
-        for (timesteps, first, chunk) in
-            [(1, 1, 1), (7, 7, 7), (9, 4, 8), (9, 8, 8), (50, 9, 17), (3, 5, 9), (100, 1, 1)]
-        {
-            let chunks: Vec<_> = cut(timesteps, first, chunk).collect();
-            assert!(chunks.iter().cloned().flatten().eq(0..timesteps), "{timesteps}, {first}, {chunk}: {chunks:?}");
-            assert_eq!(chunks[0], 0..first.min(timesteps));
-            assert!(chunks.iter().all(|steps| !steps.is_empty() && steps.len() <= chunk.max(first)), "{chunks:?}");
+        for (timesteps, chunk) in [(1, 1), (7, 7), (9, 4), (9, 8), (50, 17), (3, 5), (100, 1)] {
+            let chunks: Vec<_> = cut(timesteps, chunk).collect();
+            assert!(chunks.iter().cloned().flatten().eq(0..timesteps), "{timesteps}, {chunk}: {chunks:?}");
+            assert!(chunks.iter().all(|steps| !steps.is_empty() && steps.len() <= chunk), "{chunks:?}");
         }
     }
 }

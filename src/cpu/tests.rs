@@ -57,6 +57,24 @@ fn cases() -> impl Strategy<Value = Case> {
 }
 
 impl Case {
+    fn bidirectional_lstm() -> Case {
+        Case {
+            cell: 0,
+            directions: 2,
+            merge_mode: MergeMode::Concat,
+            batch: 1,
+            timesteps: 3,
+            features: 7,
+            units: 3,
+            return_sequences: true,
+            go_backwards: false,
+            zero_output_for_mask: false,
+            masked: false,
+            activation: Activation::Tanh,
+            recurrent_activation: Activation::Sigmoid,
+        }
+    }
+
     fn model(&self) -> Model {
         macro_rules! layer {
             ($new:expr) => {{
@@ -161,29 +179,16 @@ proptest! {
 /// Large enough that threads share the work in every way: directions, rows and units.
 #[test]
 fn threads_change_no_bit() {
-    let case = Case {
-        cell: 0,
-        directions: 2,
-        merge_mode: MergeMode::Concat,
-        batch: 1,
-        timesteps: 3,
-        features: 7,
-        units: 520,
-        return_sequences: true,
-        go_backwards: false,
-        zero_output_for_mask: false,
-        masked: true,
-        activation: Activation::Tanh,
-        recurrent_activation: Activation::Sigmoid,
-    };
+    let case = Case { units: 520, masked: true, ..Case::bidirectional_lstm() };
     let cases = [(0, 2, 1), (0, 1, 1), (1, 1, 1), (1, 2, 9), (2, 1, 2), (2, 2, 40), (3, 1, 1), (3, 2, 40)];
     let cases = cases.map(|(cell, directions, batch)| Case { cell, directions, batch, ..case.clone() });
-    // So large that the directions take turns at memory.
-    let in_turns = Case { batch: 9, timesteps: 9, units: 740, ..case.clone() };
+    // So large that the directions run one after the other.
+    let large = [(0, 800), (1, 950)];
+    let large = large.map(|(cell, units)| Case { cell, batch: 2, timesteps: 5, units, ..case.clone() });
     // So long that the projection goes on beside the steps.
     let long = [(0, 21), (1, 16), (3, 160)];
     let beside = long.map(|(cell, features)| Case { cell, features, timesteps: 75, units: 190, ..case.clone() });
-    for case in cases.into_iter().chain([in_turns]).chain(beside) {
+    for case in cases.into_iter().chain(large).chain(beside) {
         let model = case.model();
         let alone = case.run(&model, &mut session(&model, Arch::new(), 1));
         for threads in [2, 3, 4, 7] {
@@ -195,24 +200,30 @@ fn threads_change_no_bit() {
     }
 }
 
+/// Directions run at the same time where there are caches and threads for them, otherwise one after the other.
+#[test]
+fn directions_share_the_cache_or_take_it_in_turn() {
+    let case = Case { units: 800, ..Case::bidirectional_lstm() };
+    let plan = |units, directions, batch, threads| {
+        let model = Case { units, directions, ..case.clone() }.model();
+        let layer = &model.layers.last().expect("there is one").layer;
+        session(&model, Arch::new(), threads).engine.plan(model.layers.len() - 1, layer, batch, 3, 7)
+    };
+    let one_after_the_other = |parts, rows| Plan { rows, at_a_time: false, parts };
+    assert_eq!(plan(800, 2, 1, 2), one_after_the_other(2, 1));
+    assert_eq!(plan(800, 2, 8, 5), one_after_the_other(5, 8));
+    assert_eq!(plan(800, 2, 8, 1), one_after_the_other(1, 8), "one thread");
+    let at_a_time = |parts, rows| Plan { rows, at_a_time: true, parts };
+    assert_eq!(plan(800, 2, 9, 2), at_a_time(1, 9), "arithmetic for nine rows");
+    assert_eq!(plan(700, 2, 1, 2), at_a_time(1, 1), "the cache has both");
+    assert_eq!(plan(800, 1, 1, 2), at_a_time(2, 1), "one direction");
+    assert_eq!(plan(800, 2, 1, 12), at_a_time(5, 1), "more threads than work for them");
+}
+
 /// A row's result is the same alone and in any batch.
 #[test]
 fn the_batch_changes_no_bit() {
-    let case = Case {
-        cell: 0,
-        directions: 2,
-        merge_mode: MergeMode::Concat,
-        batch: 300,
-        timesteps: 5,
-        features: 6,
-        units: 21,
-        return_sequences: true,
-        go_backwards: false,
-        zero_output_for_mask: false,
-        masked: false,
-        activation: Activation::Tanh,
-        recurrent_activation: Activation::Sigmoid,
-    };
+    let case = Case { batch: 300, timesteps: 5, features: 6, units: 21, ..Case::bidirectional_lstm() };
     // So long and large that one row's projection goes on beside the steps.
     let long = Case { batch: 5, timesteps: 75, features: 40, units: 190, ..case.clone() };
     let cases = (0..4).flat_map(|cell| [&case, &long].map(|case| Case { cell, ..case.clone() }));
@@ -234,21 +245,7 @@ fn the_batch_changes_no_bit() {
 /// As if the recurrent kernel's weights were rounded to 11 bits.
 #[test]
 fn half_weights_are_rounded_to_eleven_bits() {
-    let case = Case {
-        cell: 0,
-        directions: 2,
-        merge_mode: MergeMode::Concat,
-        batch: 3,
-        timesteps: 6,
-        features: 5,
-        units: 131,
-        return_sequences: true,
-        go_backwards: false,
-        zero_output_for_mask: false,
-        masked: true,
-        activation: Activation::Tanh,
-        recurrent_activation: Activation::Sigmoid,
-    };
+    let case = Case { batch: 3, timesteps: 6, features: 5, units: 131, masked: true, ..Case::bidirectional_lstm() };
     for (cell, units) in [(0, 131), (1, 130), (2, 65), (3, 1), (0, 64)] {
         let case = Case { cell, units, ..case.clone() };
         let mut model = case.model();
@@ -274,21 +271,7 @@ fn half_weights_are_rounded_to_eleven_bits() {
 /// What is not finite, and numbers too small to be normal, come out as by the formulas.
 #[test]
 fn extreme_inputs_pass_as_in_the_formulas() {
-    let case = Case {
-        cell: 0,
-        directions: 2,
-        merge_mode: MergeMode::Concat,
-        batch: 9,
-        timesteps: 4,
-        features: 3,
-        units: 19,
-        return_sequences: true,
-        go_backwards: false,
-        zero_output_for_mask: false,
-        masked: false,
-        activation: Activation::Tanh,
-        recurrent_activation: Activation::Sigmoid,
-    };
+    let case = Case { batch: 9, timesteps: 4, features: 3, units: 19, ..Case::bidirectional_lstm() };
     let extremes = [f32::NAN, f32::INFINITY, f32::NEG_INFINITY, 1e-42, -1e-45, 1e30, -1e30, f32::MIN_POSITIVE];
     for (cell, activation) in
         [(0, Activation::Tanh), (1, Activation::Tanh), (2, Activation::Relu), (3, Activation::Relu)]
