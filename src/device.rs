@@ -241,8 +241,8 @@ impl DeviceOptions {
     /// the global one (as many as cores; `RAYON_NUM_THREADS`) unless the caller has one of its own. With 1 the calling
     /// thread does all. The results are the same to the bit. More than 1024 are an error of [`DeviceOptions::open`].
     ///
-    /// The directions of a layer and parts of the batch run on different threads; where there are more threads than those, the
-    /// units of large layers do.
+    /// The directions of a layer and parts of the batch run on different threads; where there are more threads than those, or
+    /// directions so large that a cache has only one of them at a time, the units of a layer do.
     ///
     /// ```
     /// use birnn::DeviceOptions;

@@ -389,21 +389,42 @@ fn each<T: FnOnce() + Send>(mut tasks: impl Iterator<Item = T>) {
 /// `[rows, units]` to `[block][row][lane]`.
 fn to_blocks(states: ArrayView2<f32>, blocks: &mut [f32], lanes: usize) {
     let rows = states.nrows();
-    for ((row, unit), &value) in states.indexed_iter() {
-        blocks[(unit / lanes * rows + row) * lanes + unit % lanes] = value;
+    for (row, state) in states.outer_iter().enumerate() {
+        for (block, state) in state.axis_chunks_iter(Axis(0), lanes).enumerate() {
+            let place = &mut blocks[(block * rows + row) * lanes..][..state.len()];
+            place.iter_mut().zip(state).for_each(|(place, &value)| *place = value);
+        }
     }
 }
 
 /// A row of `[block][row][lane]`.
 fn from_blocks(blocks: &[f32], rows: usize, lanes: usize, row: usize, state: &mut [f32]) {
-    for (block, state) in state.chunks_mut(lanes).enumerate() {
-        state.copy_from_slice(&blocks[(block * rows + row) * lanes..][..state.len()]);
+    // Of a length that the compiler knows: a call to copy one vector takes as long as many.
+    match lanes {
+        16 => from_vectors::<16>(blocks, rows, row, state),
+        8 => from_vectors::<8>(blocks, rows, row, state),
+        4 => from_vectors::<4>(blocks, rows, row, state),
+        _ => {
+            for (block, state) in state.chunks_mut(lanes).enumerate() {
+                state.copy_from_slice(&blocks[(block * rows + row) * lanes..][..state.len()]);
+            }
+        }
+    }
+}
+
+fn from_vectors<const LANES: usize>(blocks: &[f32], rows: usize, row: usize, state: &mut [f32]) {
+    let mut vectors = blocks.as_chunks::<LANES>().0.iter().skip(row).step_by(rows);
+    let (whole, rest) = state.as_chunks_mut::<LANES>();
+    whole.iter_mut().zip(&mut vectors).for_each(|(state, vector)| *state = *vector);
+    if let Some(vector) = vectors.next() {
+        rest.copy_from_slice(&vector[..rest.len()]);
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use ndarray::Array2;
 
     #[test]
     fn chunks_have_every_timestep_once() {
@@ -411,6 +432,23 @@ mod tests {
             let chunks: Vec<_> = cut(timesteps, chunk).collect();
             assert!(chunks.iter().cloned().flatten().eq(0..timesteps), "{timesteps}, {chunk}: {chunks:?}");
             assert!(chunks.iter().all(|steps| !steps.is_empty() && steps.len() <= chunk), "{chunks:?}");
+        }
+    }
+
+    #[test]
+    fn rows_come_back_from_blocks_as_they_went() {
+        for lanes in [1, 2, 4, 8, 16] {
+            for (rows, units) in [(1, 1), (1, 16), (3, 5), (2, 33), (5, 48)] {
+                let states = Array2::from_shape_fn((rows, units), |(row, unit)| (row * units + unit) as f32);
+                let mut blocks = vec![-1.0; units.div_ceil(lanes) * rows * lanes];
+                to_blocks(states.view(), &mut blocks, lanes);
+                assert_eq!(blocks[(units / 2 / lanes * rows) * lanes + units / 2 % lanes], (units / 2) as f32);
+                for (row, state) in states.outer_iter().enumerate() {
+                    let mut back = vec![-2.0; units];
+                    from_blocks(&blocks, rows, lanes, row, &mut back);
+                    assert_eq!(back, state.to_vec(), "row {row} of {rows}, {units} units, {lanes} lanes");
+                }
+            }
         }
     }
 }
