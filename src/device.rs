@@ -231,7 +231,8 @@ impl DeviceOptions {
     /// Stores the kernels of recurrent layers as 16-bit floats, which halves what a step has to read; they are
     /// computed with in f32 (default: no). It changes results: each weight is rounded to 11 bits, a relative error of
     /// at most 4.9e-4; on the GPU, outputs of LSTMs of 5 to 300 units are off by up to 4.3e-4 (`tests/gpu_session.rs`).
-    /// The CPU path stores the recurrent kernels of more than 8 units so, and the input's as they are.
+    /// The CPU path stores the recurrent kernels of more than 8 units so, and the input's as they are; there
+    /// it saves memory, not time: LSTMs took longer with it at every size measured (README, On the CPU).
     pub fn half_weights(mut self, yes: bool) -> DeviceOptions {
         self.half_weights = yes;
         self

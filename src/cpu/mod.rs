@@ -1,8 +1,8 @@
 //! The CPU path: recurrent layers in vectors and on threads, all other layers as [`crate::reference`] computes them.
 //!
 //! The way of the data: [`pack`] lays the weights out once; [`CpuSession`] cuts a layer's work into [`sequence`]s, one for each
-//! direction and some rows of the batch, which threads run independently; a sequence projects a chunk of timesteps and
-//! then runs it [`step`] by step; both are [`matmul`] and [`activation`]. Layers of few units go the short way of [`small`].
+//! direction and some rows of the batch, which threads run independently, or where that is better one after the other, each on
+//! all threads; a sequence projects a chunk of timesteps and then runs it [`step`] by step; both are [`matmul`] and [`activation`]. Layers of few units go the short way of [`small`].
 //!
 //! Every sum runs in the same order whatever the batch, the number of threads or the way that the work is split: the
 //! results are equal to the bit.
@@ -140,7 +140,7 @@ struct Plan {
     /// Rows of the batch of a sequence.
     rows: usize,
     /// Whether sequences run at the same time, on threads; otherwise one after the other.
-    at_a_time: bool,
+    together: bool,
     /// In how many parts each sequence computes its units.
     parts: usize,
 }
@@ -153,7 +153,7 @@ impl Engine {
         let a_row = |layer: &Recurrent| columns(layer) * (layer.units() + features);
         let work: usize = directions.iter().map(|(_, layer)| a_row(layer)).sum::<usize>() * batch * timesteps;
         if threads == 1 || work < LEAST_WORK {
-            return Plan { rows: batch.min(GROUP_ROWS), at_a_time: false, parts: 1 };
+            return Plan { rows: batch.min(GROUP_ROWS), together: false, parts: 1 };
         }
         // More rows at a time reuse the weights better: no more groups than threads need, or than cache asks for.
         let wanted = threads.div_ceil(directions.len());
@@ -167,10 +167,10 @@ impl Engine {
             && recurrent_kernels > ONE_AFTER_THE_OTHER_BYTES
             && most_parts >= threads
         {
-            return Plan { rows, at_a_time: false, parts: threads };
+            return Plan { rows, together: false, parts: threads };
         }
         let sequences = directions.len() * batch.div_ceil(rows);
-        Plan { rows, at_a_time: true, parts: (threads / sequences).clamp(1, most_parts) }
+        Plan { rows, together: true, parts: (threads / sequences).clamp(1, most_parts) }
     }
 
     fn execute(&self, jobs: Vec<Sequence>, plan: Plan) {
@@ -181,7 +181,7 @@ impl Engine {
             job.run(machine, &mut scratch);
             self.scratch.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).push(scratch);
         };
-        match (plan.at_a_time, plan.parts) {
+        match (plan.together, plan.parts) {
             (false, 1) => jobs.into_iter().for_each(run),
             (false, _) => self.threads.install(|| jobs.into_iter().for_each(run)),
             (true, _) => self.threads.install(|| {

@@ -129,11 +129,6 @@ pub(super) struct Packed {
 }
 
 impl Packed {
-    /// What each timestep reads of it.
-    pub fn recurrent_bytes(&self) -> usize {
-        self.matrices.iter().map(|matrix| matrix.recurrent_kernel.bytes()).sum()
-    }
-
     pub fn new(layer: &Recurrent, weights: &Weights, lanes: usize, half: bool) -> Packed {
         let (units, features) = (layer.units(), weights.kernel.nrows());
         if units <= UNITS {
@@ -184,6 +179,11 @@ impl Packed {
     /// Blocks of units that the states are kept in, those that only fill up a panel included.
     pub fn blocks(&self) -> usize {
         self.matrices.iter().map(|matrix| matrix.panels * matrix.blocks).max().unwrap_or(0)
+    }
+
+    /// What each timestep reads of it.
+    pub fn recurrent_bytes(&self) -> usize {
+        self.matrices.iter().map(|matrix| matrix.recurrent_kernel.bytes()).sum()
     }
 }
 

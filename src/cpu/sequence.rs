@@ -19,7 +19,8 @@ const PROJECTION_BYTES: Range<usize> = (512 << 10)..(16 << 20);
 
 /// Where one row is multiplied with a recurrent kernel of so many bytes, it waits for the second-level or third-level cache
 /// and leaves half the arithmetic free. Measured with a second-level cache of 1 MiB, which it reads half as fast as it
-/// multiplies: 6 to 10 % less time from 96 to 384 units, nothing gained with 64 units, or with two rows.
+/// multiplies: 6 to 10 % less time from 96 to 384 units, nothing gained with 64 units, or with two rows, and time lost above
+/// 8 MiB, for the pieces read the kernel again for every [`BLOCK_ROWS`].
 const BESIDE_BYTES: Range<usize> = (80 << 10)..(8 << 20);
 
 /// What a direction reads and writes for some rows of the batch.
