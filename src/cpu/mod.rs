@@ -9,6 +9,7 @@
 
 mod activation;
 mod beside;
+mod half;
 mod matmul;
 mod pack;
 mod pages;

@@ -4,10 +4,10 @@
 //! side, so that what a tile sums up is all that the new states of these units need. A panel stands in one piece,
 //! `[row of the kernel][vector][lane]`.
 
+use super::half::Half;
 use super::pages::Pages;
 use super::small::{Small, UNITS};
 use crate::layer::{Cell, Recurrent, Weights};
-use pulp::{Simd, WithSimd};
 
 /// Kernel, recurrent kernel and bias of some gates.
 #[derive(Debug)]
@@ -32,84 +32,12 @@ pub(super) enum RecurrentKernel {
     Half(Half),
 }
 
-/// Weights in 16 bits, two units in a word, the first one in its lower half: a sign, 5 bits of exponent and 10 of mantissa,
-/// as a binary16 whose exponents end with the largest weight's. So there are no subnormal numbers, which are slow to decode;
-/// what is smaller than 2⁻³⁰ of the largest weight, zero too, becomes that.
-#[derive(Debug)]
-pub(super) struct Half {
-    /// `[panel][pair of units][vector][lane]`
-    pub pairs: Pages<u32>,
-    /// What is added to the bits of exponent and mantissa, moved to their place in an f32.
-    pub bias: u32,
-}
-
 impl RecurrentKernel {
     /// Its bytes.
     pub fn bytes(&self) -> usize {
         match self {
             RecurrentKernel::Single(kernel) => size_of_val(&kernel[..]),
             RecurrentKernel::Half(half) => size_of_val(&half.pairs[..]),
-        }
-    }
-}
-
-impl Half {
-    /// `kernel` is `[panel][unit][row of a panel]`.
-    fn new(kernel: &[f32], units: usize, row: usize) -> Half {
-        let rounded = |weight: f32| (weight.abs().to_bits() + ROUNDING).min(f32::MAX.to_bits());
-        let largest = kernel.iter().fold(f32::MIN_POSITIVE, |largest, weight| largest.max(weight.abs()));
-        // The exponent of the largest weight once it is rounded becomes 31.
-        let bias = (rounded(largest) >> 23 << 23).saturating_sub(31 << 23);
-        let encode = |weight: f32| {
-            let size = rounded(weight).saturating_sub(bias) >> 13;
-            size | (weight.to_bits() >> 31 << 15)
-        };
-        let mut pairs = Pages::zeros(kernel.len() / units * units.div_ceil(2));
-        let mut rows = pairs.chunks_exact_mut(row);
-        for panel in kernel.chunks(units * row) {
-            for (pair, words) in panel.chunks(2 * row).zip(&mut rows) {
-                let second = |index: usize| pair.get(row + index).map_or(0, |&weight| encode(weight));
-                for (index, word) in words.iter_mut().enumerate() {
-                    *word = encode(pair[index]) | (second(index) << 16);
-                }
-            }
-        }
-        Half { pairs, bias }
-    }
-}
-
-/// Half of the last bit that stays.
-const ROUNDING: u32 = 1 << 12;
-
-/// Decodes rows of a panel in pairs, each row `[vector][lane]`.
-pub(super) struct Decode<'a> {
-    pub pairs: &'a [u32],
-    pub bias: u32,
-    /// Vectors of a row.
-    pub vectors: usize,
-    pub rows: &'a mut [f32],
-}
-
-impl WithSimd for Decode<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn with_simd<S: Simd>(self, simd: S) {
-        let splat = |value| simd.splat_u32s(value);
-        let (sign, size, bias) = (splat(1 << 31), splat(0x7fff << 13), splat(self.bias));
-        let float = |signed, sized| {
-            let sized = simd.add_u32s(simd.and_u32s(sized, size), bias);
-            simd.transmute_f32s_u32s(simd.or_u32s(simd.and_u32s(signed, sign), sized))
-        };
-        let pairs = S::as_simd_u32s(self.pairs).0.chunks_exact(self.vectors);
-        let rows = S::as_mut_simd_f32s(self.rows).0.chunks_exact_mut(2 * self.vectors);
-        for (pairs, rows) in pairs.zip(rows) {
-            let (first, second) = rows.split_at_mut(self.vectors);
-            for ((&pair, first), second) in pairs.iter().zip(first).zip(second) {
-                let low = simd.wrapping_dyn_shl_u32s(pair, splat(16));
-                *first = float(low, simd.wrapping_dyn_shl_u32s(pair, splat(13)));
-                *second = float(pair, simd.wrapping_dyn_shr_u32s(pair, splat(3)));
-            }
         }
     }
 }

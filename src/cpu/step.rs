@@ -3,7 +3,7 @@
 use super::activation::activate_vectors;
 use super::beside::{Beside, multiply_beside};
 use super::matmul::{Blocks, Whole, multiply, panels_at_a_time, vectors, vectors_mut};
-use super::pack::{Decode, Half, Matrix, RecurrentKernel};
+use super::pack::{Matrix, RecurrentKernel};
 use crate::layer::Activation;
 use pulp::{Simd, WithSimd};
 use std::ops::Range;
@@ -161,33 +161,7 @@ fn multiply_recurrent<S: Simd, const V: usize>(
                 }
             }
         }
-        RecurrentKernel::Half(half) => {
-            for (panel, sums) in panels.zip(sums.chunks_exact_mut(read.rows)) {
-                multiply_half(simd, read, half, panel, sums);
-            }
-        }
-    }
-}
-
-/// [`multiply`] with a panel of weights in 16 bits, decoded a part at a time, which the first-level cache holds.
-#[inline(always)]
-fn multiply_half<S: Simd, const V: usize>(
-    simd: S,
-    read: &Blocks,
-    half: &Half,
-    panel: usize,
-    sums: &mut [[S::f32s; V]],
-) {
-    // Whole blocks of units, and pairs.
-    const PART: usize = 64;
-    let mut decoded = [[simd.splat_f32s(0.0); V]; PART];
-    let pairs = read.units.div_ceil(2);
-    let pairs = &half.pairs[panel * pairs * V * S::F32_LANES..][..pairs * V * S::F32_LANES];
-    for (part, pairs) in pairs.chunks(PART / 2 * V * S::F32_LANES).enumerate() {
-        let rows = bytemuck::cast_slice_mut(&mut decoded);
-        simd.vectorize(Decode { pairs, bias: half.bias, vectors: V, rows });
-        let units = part * PART..read.units.min((part + 1) * PART);
-        multiply::<S, _, V, 1>(simd, &read.part(units.clone()), &decoded[..units.len()], sums);
+        RecurrentKernel::Half(half) => half.multiply(simd, read, panels, sums),
     }
 }
 
