@@ -1,6 +1,6 @@
 //! A product that waits for its weights, with pieces of another one beside it. Each sum runs in the order that it has alone.
 
-use super::matmul::{Rows, Whole, multiply, multiply_add, vectors, vectors_mut};
+use super::matmul::{Rows, Whole, Word, multiply, multiply_add, vectors, vectors_mut};
 use pulp::{Simd, WithSimd};
 use std::cmp::Ordering;
 use std::ops::Range;
@@ -74,18 +74,18 @@ impl Done {
 /// `sums[panel] += row · panels[panel]` of the one row in `rows`, for `P` panels, with pieces of another product beside it
 /// where there is room.
 #[inline(always)]
-pub(super) fn multiply_beside<S: Simd, R: Rows, const V: usize, const P: usize>(
+pub(super) fn multiply_beside<S: Simd, R: Rows, T: Word, const V: usize, const P: usize>(
     simd: S,
     rows: &R,
-    panels: &[[S::f32s; V]],
+    panels: &[T],
     sums: &mut [[S::f32s; V]],
     beside: &mut Beside,
 ) {
     if !has_room_beside::<S>() {
-        return multiply::<S, R, V, P>(simd, rows, panels, sums);
+        return multiply::<S, R, T, V, P>(simd, rows, panels, sums);
     }
-    let (panels, sums) = (bytemuck::cast_slice(panels), bytemuck::cast_slice_mut(sums));
-    simd.vectorize(MultiplyBeside::<R, V, P> { rows, panels, sums, beside });
+    let sums = bytemuck::cast_slice_mut(sums);
+    simd.vectorize(MultiplyBeside::<R, T, V, P> { rows, panels, sums, beside });
 }
 
 /// Whether there are registers for the sums of two panels and of two rows, and what they are multiplied with, and pieces are
@@ -106,23 +106,23 @@ impl WithSimd for RoomBeside {
     }
 }
 
-struct MultiplyBeside<'a, 'b, R, const V: usize, const P: usize> {
+struct MultiplyBeside<'a, 'b, R, T, const V: usize, const P: usize> {
     rows: &'a R,
-    panels: &'a [f32],
+    panels: &'a [T],
     sums: &'a mut [f32],
     beside: &'a mut Beside<'b>,
 }
 
-impl<R: Rows, const V: usize, const P: usize> WithSimd for MultiplyBeside<'_, '_, R, V, P> {
+impl<R: Rows, T: Word, const V: usize, const P: usize> WithSimd for MultiplyBeside<'_, '_, R, T, V, P> {
     type Output = ();
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let panels = vectors::<S, V>(self.panels);
+        let panels = T::vectors::<S, V>(self.panels);
         let sums = vectors_mut::<S, V>(self.sums);
         let length = panels.len() / P;
         let mut tile = [[simd.splat_f32s(0.0); V]; P];
-        let mut rest: [&[[S::f32s; V]]; P] = [&[]; P];
+        let mut rest: [&[[T::Vector<S>; V]]; P] = [&[]; P];
         for panel in 0..P {
             rest[panel] = &panels[panel * length..][..length];
             tile[panel] = sums[panel];
@@ -130,16 +130,16 @@ impl<R: Rows, const V: usize, const P: usize> WithSimd for MultiplyBeside<'_, '_
         let mut pieces = self.beside.pieces::<S, V>();
         for piece in 0..self.rows.pieces() {
             let values = self.rows.piece(piece, 0);
-            let mut weights: [&[[S::f32s; V]]; P] = [&[]; P];
+            let mut words: [&[[T::Vector<S>; V]]; P] = [&[]; P];
             for panel in 0..P {
-                (weights[panel], rest[panel]) = rest[panel].split_at(values.len());
+                (words[panel], rest[panel]) = rest[panel].split_at(T::rows::<S>(values.len()));
             }
             let other = if values.len() == S::F32_LANES { pieces.next() } else { None };
             match other {
-                Some(other) => multiply_both::<S, V, P>(simd, values, weights, &mut tile, other),
+                Some(other) => multiply_both::<S, T, V, P>(simd, values, words, &mut tile, other),
                 None => {
                     for (k, &value) in values.iter().enumerate() {
-                        add_row::<S, V, P>(simd, value, weights.map(|weights| &weights[k]), &mut tile);
+                        add_row::<S, T, V, P>(simd, value, words, k, &mut tile);
                     }
                 }
             }
@@ -148,17 +148,18 @@ impl<R: Rows, const V: usize, const P: usize> WithSimd for MultiplyBeside<'_, '_
     }
 }
 
-/// `tile[panel] += value · weights[panel]`
+/// `tile[panel] += value · weights[panel]`, of a row of the words' weights.
 #[inline(always)]
-fn add_row<S: Simd, const V: usize, const P: usize>(
+fn add_row<S: Simd, T: Word, const V: usize, const P: usize>(
     simd: S,
     value: f32,
-    weights: [&[S::f32s; V]; P],
+    words: [&[[T::Vector<S>; V]]; P],
+    row: usize,
     tile: &mut [[S::f32s; V]; P],
 ) {
     let value = simd.splat_f32s(value);
     for panel in 0..P {
-        multiply_add(simd, value, weights[panel], 0, &mut tile[panel]);
+        multiply_add(simd, value, &T::weights(simd, words[panel], row, 0), &mut tile[panel]);
     }
 }
 
@@ -171,12 +172,12 @@ struct Piece<'a, S: Simd, const V: usize> {
     sums: &'a mut [[S::f32s; V]; 2],
 }
 
-/// Multiply-adds of both products by turns, so that those of the piece run while the others wait for `weights`.
+/// Multiply-adds of both products by turns, so that those of the piece run while the others wait for `words`.
 #[inline(always)]
-fn multiply_both<S: Simd, const V: usize, const P: usize>(
+fn multiply_both<S: Simd, T: Word, const V: usize, const P: usize>(
     simd: S,
     values: &[f32],
-    weights: [&[[S::f32s; V]]; P],
+    words: [&[[T::Vector<S>; V]]; P],
     tile: &mut [[S::f32s; V]; P],
     piece: Piece<S, V>,
 ) {
@@ -187,16 +188,16 @@ fn multiply_both<S: Simd, const V: usize, const P: usize>(
     // Four at a time: one check of the bounds for all.
     for index in 0..values.len() / 4 {
         let four: [f32; 4] = values.as_chunks().0[index];
-        let mut rows = [&weights[0].as_chunks::<4>().0[index]; P];
+        let mut rows = [T::four(words[0], index); P];
         for panel in 1..P {
-            rows[panel] = &weights[panel].as_chunks::<4>().0[index];
+            rows[panel] = T::four(words[panel], index);
         }
         let others: [[f32; 4]; 2] = [piece.rows[0].as_chunks().0[index], piece.rows[1].as_chunks().0[index]];
         let other_weights = &piece.weights.as_chunks::<4>().0[index];
         for k in 0..4 {
-            add_row::<S, V, P>(simd, four[k], rows.map(|rows| &rows[k]), tile);
+            add_row::<S, T, V, P>(simd, four[k], rows, k, tile);
             for row in 0..2 {
-                multiply_add(simd, simd.splat_f32s(others[row][k]), &other_weights[k], 0, &mut sums[row]);
+                multiply_add(simd, simd.splat_f32s(others[row][k]), &other_weights[k], &mut sums[row]);
             }
         }
     }
@@ -254,7 +255,7 @@ impl Beside<'_> {
                     sums[which.clone()].fill(bias[panel]);
                 }
                 let left = Whole { rows: &rows[which.clone()], first: done };
-                multiply::<S, _, V, 1>(simd, &left, &weights[done..], &mut sums[which]);
+                multiply::<S, _, f32, V, 1>(simd, &left, bytemuck::cast_slice(&weights[done..]), &mut sums[which]);
             }
         }
     }
@@ -300,14 +301,13 @@ mod tests {
                     let (mut sums, mut expected) = (vec![0.0; count * row], vec![0.0; count * row]);
                     let mut other =
                         Beside { rows: &x, panels: &others, bias: &bias, sums: &mut beside, done: &mut done };
-                    let (weights, found) = (vectors::<S, V>(two), vectors_mut::<S, V>(&mut sums));
+                    let (weights, found) = (two, vectors_mut::<S, V>(&mut sums));
                     match count {
-                        2 => multiply_beside::<S, _, V, 2>(simd, &blocks, weights, found, &mut other),
-                        _ => multiply_beside::<S, _, V, 1>(simd, &blocks, weights, found, &mut other),
+                        2 => multiply_beside::<S, _, _, V, 2>(simd, &blocks, weights, found, &mut other),
+                        _ => multiply_beside::<S, _, _, V, 1>(simd, &blocks, weights, found, &mut other),
                     }
                     for (weights, sums) in two.chunks(units * row).zip(expected.chunks_mut(row)) {
-                        let (weights, sums) = (vectors::<S, V>(weights), vectors_mut::<S, V>(sums));
-                        multiply::<S, _, V, 1>(simd, &blocks, weights, sums);
+                        multiply::<S, _, _, V, 1>(simd, &blocks, weights, vectors_mut::<S, V>(sums));
                     }
                     assert_eq!(sums, expected, "{units} units");
                 }
@@ -315,8 +315,8 @@ mod tests {
             Beside { rows: &x, panels: &others, bias: &bias, sums: &mut beside, done: &mut done }.finish::<S, V>(simd);
             for (panel, found) in beside.chunks(rows * row).enumerate() {
                 let mut expected = bias[panel * row..][..row].repeat(rows);
-                let weights = vectors::<S, V>(&others[panel * features * row..][..features * row]);
-                multiply::<S, _, V, 1>(
+                let weights = &others[panel * features * row..][..features * row];
+                multiply::<S, _, _, V, 1>(
                     simd,
                     &Whole { rows: &x, first: 0 },
                     weights,

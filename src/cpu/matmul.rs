@@ -3,8 +3,8 @@
 //! Every sum runs over the rows of the kernel in order, whatever the tile: results don't depend on the batch or on how
 //! work is split.
 
+use bytemuck::Pod;
 use pulp::{Simd, WithSimd};
-use std::ops::Range;
 
 /// The rows that are multiplied, in pieces along the rows of the kernel.
 pub(super) trait Rows {
@@ -38,13 +38,6 @@ pub(super) struct Blocks<'a> {
     pub units: usize,
 }
 
-impl Blocks<'_> {
-    /// The states of these units, whose first one starts a block.
-    pub fn part(self, units: Range<usize>) -> Self {
-        Blocks { values: &self.values[units.start * self.rows..], units: units.len(), ..self }
-    }
-}
-
 impl Rows for Blocks<'_> {
     fn pieces(&self) -> usize {
         self.units.div_ceil(self.lanes)
@@ -54,6 +47,55 @@ impl Rows for Blocks<'_> {
     fn piece(&self, block: usize, row: usize) -> &[f32] {
         let lanes = self.lanes.min(self.units - block * self.lanes);
         &self.values[(block * self.rows + row) * self.lanes..][..lanes]
+    }
+}
+
+/// What a kernel is stored in, `[row][vector][lane]`: a row of words may be more than one row of the kernel.
+pub(super) trait Word: Pod + Sync {
+    type Vector<S: Simd>: Pod;
+    /// Whether it takes registers to make weights of words.
+    const DECODED: bool;
+    fn vectors<S: Simd, const V: usize>(words: &[Self]) -> &[[Self::Vector<S>; V]];
+    /// The rows of words of so many rows of a kernel, which start with a whole word.
+    fn rows<S: Simd>(rows: usize) -> usize;
+    /// The words of four rows.
+    fn four<S: Simd, const V: usize>(words: &[[Self::Vector<S>; V]], index: usize) -> &[[Self::Vector<S>; V]];
+    /// A part of a row's weights.
+    fn weights<S: Simd, const V: usize, const W: usize>(
+        simd: S,
+        words: &[[Self::Vector<S>; V]],
+        row: usize,
+        part: usize,
+    ) -> [S::f32s; W];
+}
+
+impl Word for f32 {
+    type Vector<S: Simd> = S::f32s;
+    const DECODED: bool = false;
+
+    #[inline(always)]
+    fn vectors<S: Simd, const V: usize>(words: &[f32]) -> &[[S::f32s; V]] {
+        vectors::<S, V>(words)
+    }
+
+    #[inline(always)]
+    fn rows<S: Simd>(rows: usize) -> usize {
+        rows
+    }
+
+    #[inline(always)]
+    fn four<S: Simd, const V: usize>(words: &[[S::f32s; V]], index: usize) -> &[[S::f32s; V]] {
+        &words.as_chunks::<4>().0[index]
+    }
+
+    #[inline(always)]
+    fn weights<S: Simd, const V: usize, const W: usize>(
+        _: S,
+        words: &[[S::f32s; V]],
+        row: usize,
+        part: usize,
+    ) -> [S::f32s; W] {
+        part_of(&words[row], part)
     }
 }
 
@@ -68,14 +110,14 @@ pub(super) fn vectors_mut<S: Simd, const V: usize>(values: &mut [f32]) -> &mut [
 
 /// `sums[panel][row] += rows[row] · panels[panel]`, for all rows and for `P` panels, which stand one after the other.
 #[inline(always)]
-pub(super) fn multiply<S: Simd, R: Rows, const V: usize, const P: usize>(
+pub(super) fn multiply<S: Simd, R: Rows, T: Word, const V: usize, const P: usize>(
     simd: S,
     rows: &R,
-    panels: &[[S::f32s; V]],
+    panels: &[T],
     sums: &mut [[S::f32s; V]],
 ) {
-    let (panels, sums) = (bytemuck::cast_slice(panels), bytemuck::cast_slice_mut(sums));
-    simd.vectorize(Multiply::<R, V, P> { rows, panels, sums });
+    let sums = bytemuck::cast_slice_mut(sums);
+    simd.vectorize(Multiply::<R, T, V, P> { rows, panels, sums });
 }
 
 /// Panels that are multiplied at a time. A multiply-add waits for the one before it in the same sum, some four cycles in
@@ -85,23 +127,23 @@ pub(super) const fn panels_at_a_time(rows: usize, vectors: usize) -> usize {
 }
 
 /// A function of its own for each instruction set, rather than a copy wherever there is a product.
-struct Multiply<'a, R, const V: usize, const P: usize> {
+struct Multiply<'a, R, T, const V: usize, const P: usize> {
     rows: &'a R,
-    panels: &'a [f32],
+    panels: &'a [T],
     sums: &'a mut [f32],
 }
 
-impl<R: Rows, const V: usize, const P: usize> WithSimd for Multiply<'_, R, V, P> {
+impl<R: Rows, T: Word, const V: usize, const P: usize> WithSimd for Multiply<'_, R, T, V, P> {
     type Output = ();
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
         let rows = self.rows;
-        let panels = vectors::<S, V>(self.panels);
+        let panels = T::vectors::<S, V>(self.panels);
         let sums = vectors_mut::<S, V>(self.sums);
         let count = sums.len() / P;
-        let halves = in_halves::<S>(count, V);
-        let most = if halves { tile_rows::<S>(2) } else { tile_rows::<S>(V) };
+        let halves = in_halves::<S, T>(count, V);
+        let most = if halves { tile_rows::<S, T>(2) } else { tile_rows::<S, T>(V) };
         let tiles = count.div_ceil(most);
         for part in 0..1 + usize::from(halves) {
             let mut first = 0;
@@ -109,8 +151,8 @@ impl<R: Rows, const V: usize, const P: usize> WithSimd for Multiply<'_, R, V, P>
                 // As even as can be: 16 rows are 6, 5 and 5 of them.
                 let place = Place { first, rows: count / tiles + usize::from(tile < count % tiles), part };
                 match halves {
-                    true => multiply_rows::<S, R, V, 2, P>(simd, rows, place, panels, sums),
-                    false => multiply_rows::<S, R, V, V, P>(simd, rows, place, panels, sums),
+                    true => multiply_rows::<S, R, T, V, 2, P>(simd, rows, place, panels, sums),
+                    false => multiply_rows::<S, R, T, V, V, P>(simd, rows, place, panels, sums),
                 }
                 first += place.rows;
             }
@@ -118,17 +160,18 @@ impl<R: Rows, const V: usize, const P: usize> WithSimd for Multiply<'_, R, V, P>
     }
 }
 
-/// The most rows of so many vectors whose sums stay in registers, beside a row of the panel and a value that is multiplied
-/// with it.
-const fn tile_rows<S: Simd>(vectors: usize) -> usize {
-    let rows = (S::REGISTER_COUNT - 2 - vectors) / vectors;
+/// The most rows of so many vectors whose sums stay in registers, beside a row of the panel, a value that is multiplied
+/// with it and what it takes to decode words.
+const fn tile_rows<S: Simd, T: Word>(vectors: usize) -> usize {
+    let decode = if T::DECODED { S::REGISTER_COUNT / 8 } else { 0 };
+    let rows = (S::REGISTER_COUNT - 2 - decode - vectors) / vectors;
     if rows > 24 / vectors { 24 / vectors } else { rows }
 }
 
 /// Whether tiles are two of a panel's four vectors wide: with 32 registers where all rows then fit, so that the panel is
 /// streamed once, under all that there is to compute; with 16 registers, which hold 6 · 2 sums but 2 · 4, for all but 2 rows.
-const fn in_halves<S: Simd>(rows: usize, vectors: usize) -> bool {
-    let (whole, half) = (tile_rows::<S>(4), tile_rows::<S>(2));
+const fn in_halves<S: Simd, T: Word>(rows: usize, vectors: usize) -> bool {
+    let (whole, half) = (tile_rows::<S, T>(4), tile_rows::<S, T>(2));
     vectors == 4 && rows > whole && (rows <= half || 2 * half > 4 * whole)
 }
 
@@ -142,17 +185,17 @@ struct Place {
 }
 
 #[inline(always)]
-fn multiply_rows<S: Simd, R: Rows, const V: usize, const W: usize, const P: usize>(
+fn multiply_rows<S: Simd, R: Rows, T: Word, const V: usize, const W: usize, const P: usize>(
     simd: S,
     rows: &R,
     place: Place,
-    panels: &[[S::f32s; V]],
+    panels: &[[T::Vector<S>; V]],
     sums: &mut [[S::f32s; V]],
 ) {
     macro_rules! tile_of {
         ($($rows:literal)*) => {
             match place.rows {
-                $($rows => multiply_tile::<S, R, V, W, P, $rows>(simd, rows, place, panels, sums),)*
+                $($rows => multiply_tile::<S, R, T, V, W, P, $rows>(simd, rows, place, panels, sums),)*
                 _ => unreachable!("a tile has at most 12 rows"),
             }
         };
@@ -161,20 +204,20 @@ fn multiply_rows<S: Simd, R: Rows, const V: usize, const W: usize, const P: usiz
 }
 
 #[inline(always)]
-fn multiply_tile<S: Simd, R: Rows, const V: usize, const W: usize, const P: usize, const M: usize>(
+fn multiply_tile<S: Simd, R: Rows, T: Word, const V: usize, const W: usize, const P: usize, const M: usize>(
     simd: S,
     rows: &R,
     place: Place,
-    panels: &[[S::f32s; V]],
+    panels: &[[T::Vector<S>; V]],
     sums: &mut [[S::f32s; V]],
 ) {
     // Tiles that never are: nothing is compiled for them.
-    if M > tile_rows::<S>(W) || P > panels_at_a_time(M, V) {
+    if M > tile_rows::<S, T>(W) || P > panels_at_a_time(M, V) {
         return;
     }
     let (all, length) = (sums.len() / P, panels.len() / P);
     let mut tile = [[[simd.splat_f32s(0.0); W]; M]; P];
-    let mut rest: [&[[S::f32s; V]]; P] = [&[]; P];
+    let mut rest: [&[[T::Vector<S>; V]]; P] = [&[]; P];
     for panel in 0..P {
         rest[panel] = &panels[panel * length..][..length];
         for row in 0..M {
@@ -184,9 +227,9 @@ fn multiply_tile<S: Simd, R: Rows, const V: usize, const W: usize, const P: usiz
     for piece in 0..rows.pieces() {
         // Slices of lengths that the compiler knows to be equal. Loops, as closures are not always inlined.
         let length = rows.piece(piece, place.first).len();
-        let mut weights: [&[[S::f32s; V]]; P] = [&[]; P];
+        let mut words: [&[[T::Vector<S>; V]]; P] = [&[]; P];
         for panel in 0..P {
-            (weights[panel], rest[panel]) = rest[panel].split_at(length);
+            (words[panel], rest[panel]) = rest[panel].split_at(T::rows::<S>(length));
         }
         let mut values: [&[f32]; M] = [&[]; M];
         for (row, values) in values.iter_mut().enumerate() {
@@ -198,24 +241,29 @@ fn multiply_tile<S: Simd, R: Rows, const V: usize, const W: usize, const P: usiz
             for (four, values) in four.iter_mut().zip(values) {
                 *four = values.as_chunks().0[index];
             }
-            let mut rows = [&weights[0].as_chunks::<4>().0[index]; P];
+            let mut rows = [T::four(words[0], index); P];
             for panel in 1..P {
-                rows[panel] = &weights[panel].as_chunks::<4>().0[index];
+                rows[panel] = T::four(words[panel], index);
             }
             for k in 0..4 {
-                for row in 0..M {
-                    let value = simd.splat_f32s(four[row][k]);
+                let mut weights = [[simd.splat_f32s(0.0); W]; P];
+                for panel in 0..P {
+                    weights[panel] = T::weights(simd, rows[panel], k, place.part);
+                }
+                for (row, four) in four.iter().enumerate() {
+                    let value = simd.splat_f32s(four[k]);
                     for panel in 0..P {
-                        multiply_add(simd, value, &rows[panel][k], place.part, &mut tile[panel][row]);
+                        multiply_add(simd, value, &weights[panel], &mut tile[panel][row]);
                     }
                 }
             }
         }
         for k in length / 4 * 4..length {
-            for row in 0..M {
-                let value = simd.splat_f32s(values[row][k]);
+            for (row, values) in values.iter().enumerate() {
+                let value = simd.splat_f32s(values[k]);
                 for panel in 0..P {
-                    multiply_add(simd, value, &weights[panel][k], place.part, &mut tile[panel][row]);
+                    let weights = T::weights(simd, words[panel], k, place.part);
+                    multiply_add(simd, value, &weights, &mut tile[panel][row]);
                 }
             }
         }
@@ -227,16 +275,14 @@ fn multiply_tile<S: Simd, R: Rows, const V: usize, const W: usize, const P: usiz
     }
 }
 
-/// `sums += value · weights`, of a part of the weights.
+/// `sums += value · weights`
 #[inline(always)]
-pub(super) fn multiply_add<S: Simd, const V: usize, const W: usize>(
+pub(super) fn multiply_add<S: Simd, const W: usize>(
     simd: S,
     value: S::f32s,
-    weights: &[S::f32s; V],
-    part: usize,
+    weights: &[S::f32s; W],
     sums: &mut [S::f32s; W],
 ) {
-    let weights: [S::f32s; W] = part_of(weights, part);
     for vector in 0..W {
         sums[vector] = simd.mul_add_e_f32s(value, weights[vector], sums[vector]);
     }
@@ -244,7 +290,7 @@ pub(super) fn multiply_add<S: Simd, const V: usize, const W: usize>(
 
 /// The remainder tells the compiler that there is such a part.
 #[inline(always)]
-fn part_of<T: Copy, const V: usize, const W: usize>(row: &[T; V], part: usize) -> [T; W] {
+pub(super) fn part_of<T: Copy, const V: usize, const W: usize>(row: &[T; V], part: usize) -> [T; W] {
     row.as_chunks().0[part % (V / W)]
 }
 
@@ -277,12 +323,7 @@ mod tests {
 
             let mut sums = start.clone();
             for (panel, sums) in panels.chunks_exact(length * row).zip(sums.chunks_exact_mut(rows * row)) {
-                multiply::<S, _, V, 1>(
-                    simd,
-                    &Whole { rows: &whole, first: 0 },
-                    vectors::<S, V>(panel),
-                    vectors_mut::<S, V>(sums),
-                );
+                multiply::<S, _, _, V, 1>(simd, &Whole { rows: &whole, first: 0 }, panel, vectors_mut::<S, V>(sums));
             }
             for (index, (&sum, &start)) in sums.iter().zip(&start).enumerate() {
                 let (panel, r, column) = (index / row / rows, index / row % rows, index % row);
@@ -293,19 +334,19 @@ mod tests {
             }
             let mut in_blocks = start.clone();
             for (panel, sums) in panels.chunks_exact(length * row).zip(in_blocks.chunks_exact_mut(rows * row)) {
-                multiply::<S, _, V, 1>(simd, &blocks, vectors::<S, V>(panel), vectors_mut::<S, V>(sums));
+                multiply::<S, _, _, V, 1>(simd, &blocks, panel, vectors_mut::<S, V>(sums));
             }
             assert_eq!(in_blocks, sums, "{rows} rows of {length} in pieces of {piece}");
             if panels_at_a_time(rows, V) == 2 {
                 let mut both = start.clone();
-                multiply::<S, _, V, 2>(simd, &blocks, vectors::<S, V>(&panels), vectors_mut::<S, V>(&mut both));
+                multiply::<S, _, _, V, 2>(simd, &blocks, &panels, vectors_mut::<S, V>(&mut both));
                 assert_eq!(both, sums, "{rows} rows of {length}, two panels at a time");
             }
             // Each row alone: the same to the bit, whatever tiles they were in.
             for (r, values) in whole.iter().enumerate() {
                 let mut alone = start[r * row..][..row].to_vec();
-                let panel = vectors::<S, V>(&panels[..length * row]);
-                multiply::<S, _, V, 1>(
+                let panel = &panels[..length * row];
+                multiply::<S, _, _, V, 1>(
                     simd,
                     &Whole { rows: &[values], first: 0 },
                     panel,

@@ -88,7 +88,7 @@ impl Packed {
                 panels: columns.panels(),
                 kernel: columns.pack(weights.kernel.nrows(), |row, column| weights.kernel[[row, column]]),
                 recurrent_kernel: match half {
-                    true => RecurrentKernel::Half(Half::new(&recurrent_kernel, units, columns.panel())),
+                    true => RecurrentKernel::Half(Half::new(&recurrent_kernel, units, columns.panel(), lanes)),
                     false => RecurrentKernel::Single(recurrent_kernel),
                 },
                 bias: columns.pack(1, |_, column| bias[column]),

@@ -168,7 +168,7 @@ impl<'a> Sequence<'a> {
         let [matrix] = &self.packed.matrices[..] else { return false };
         let waits = match matrix.recurrent_kernel {
             RecurrentKernel::Single(_) => BESIDE_BYTES.contains(&matrix.recurrent_kernel.bytes()),
-            RecurrentKernel::Half(_) => false, // it decodes them
+            RecurrentKernel::Half(_) => BESIDE_BYTES.contains(&matrix.recurrent_kernel.bytes()),
         };
         self.rows == 1 && waits && machine.arch.dispatch(RoomBeside)
     }

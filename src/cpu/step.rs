@@ -2,7 +2,8 @@
 
 use super::activation::activate_vectors;
 use super::beside::{Beside, multiply_beside};
-use super::matmul::{Blocks, Whole, multiply, panels_at_a_time, vectors, vectors_mut};
+use super::half::Half;
+use super::matmul::{Blocks, Whole, Word, multiply, panels_at_a_time, vectors, vectors_mut};
 use super::pack::{Matrix, RecurrentKernel};
 use crate::layer::Activation;
 use pulp::{Simd, WithSimd};
@@ -37,14 +38,13 @@ impl WithSimd for Project<'_> {
 impl Project<'_> {
     #[inline(always)]
     fn run<S: Simd, const V: usize>(self, simd: S) {
-        let kernel = vectors::<S, V>(&self.matrix.kernel);
         let bias = vectors::<S, V>(&self.matrix.bias);
-        let features = kernel.len() / self.matrix.panels;
+        let a_panel = self.matrix.kernel.len() / self.matrix.panels;
         let projection = vectors_mut::<S, V>(self.projection);
         for (panel, sums) in self.panels.zip(projection.chunks_exact_mut(self.rows.len())) {
-            let weights = &kernel[panel * features..][..features];
+            let weights = &self.matrix.kernel[panel * a_panel..][..a_panel];
             sums.fill(bias[panel]);
-            multiply::<S, _, V, 1>(simd, &Whole { rows: self.rows, first: 0 }, weights, sums);
+            multiply::<S, _, _, V, 1>(simd, &Whole { rows: self.rows, first: 0 }, weights, sums);
         }
     }
 }
@@ -113,7 +113,6 @@ impl<F: Finish<V>, const V: usize> WithSimd for Step<'_, F, V> {
             let count = group.min(panels.len() - done);
             let panel = if back { panels.end - done - count } else { panels.start + done };
             let sums = &mut sums[..count * read.rows];
-            sums.fill([simd.splat_f32s(0.0); V]);
             multiply_recurrent(
                 simd,
                 &read,
@@ -136,7 +135,7 @@ impl<F: Finish<V>, const V: usize> WithSimd for Step<'_, F, V> {
     }
 }
 
-/// `sums[panel][row] += read[row] · recurrent_kernel[panel]`, from the last panel `back` to the first where that is set.
+/// `sums[panel][row] = read[row] · recurrent_kernel[panel]`, from the last panel `back` to the first where that is set.
 #[inline(always)]
 fn multiply_recurrent<S: Simd, const V: usize>(
     simd: S,
@@ -144,24 +143,42 @@ fn multiply_recurrent<S: Simd, const V: usize>(
     kernel: &RecurrentKernel,
     panels: Range<usize>,
     sums: &mut [[S::f32s; V]],
+    beside: Option<&mut Beside>,
+    back: bool,
+) {
+    sums.fill([simd.splat_f32s(0.0); V]);
+    match kernel {
+        RecurrentKernel::Single(kernel) => multiply_panels(simd, read, kernel, panels, sums, beside, back),
+        RecurrentKernel::Half(Half { pairs, scale }) => {
+            multiply_panels(simd, read, pairs, panels, sums, beside, back);
+            let scale = simd.splat_f32s(*scale);
+            sums.as_flattened_mut().iter_mut().for_each(|sum| *sum = simd.mul_f32s(*sum, scale));
+        }
+    }
+}
+
+/// `sums[panel][row] += read[row] · kernel[panel]`
+#[inline(always)]
+fn multiply_panels<S: Simd, T: Word, const V: usize>(
+    simd: S,
+    read: &Blocks,
+    kernel: &[T],
+    panels: Range<usize>,
+    sums: &mut [[S::f32s; V]],
     mut beside: Option<&mut Beside>,
     back: bool,
 ) {
-    match kernel {
-        RecurrentKernel::Single(kernel) => {
-            let weights = &vectors::<S, V>(kernel)[panels.start * read.units..panels.end * read.units];
-            let group = panels_at_a_time(read.rows, V);
-            let mut parts = weights.chunks(group * read.units).zip(sums.chunks_mut(group * read.rows));
-            while let Some((weights, sums)) = if back { parts.next_back() } else { parts.next() } {
-                match (sums.len() / read.rows, &mut beside) {
-                    (2, Some(beside)) => multiply_beside::<S, _, V, 2>(simd, read, weights, sums, beside),
-                    (_, Some(beside)) => multiply_beside::<S, _, V, 1>(simd, read, weights, sums, beside),
-                    (2, None) => multiply::<S, _, V, 2>(simd, read, weights, sums),
-                    (_, None) => multiply::<S, _, V, 1>(simd, read, weights, sums),
-                }
-            }
+    let a_panel = T::rows::<S>(read.units) * V * S::F32_LANES;
+    let words = &kernel[panels.start * a_panel..panels.end * a_panel];
+    let group = panels_at_a_time(read.rows, V);
+    let mut parts = words.chunks(group * a_panel).zip(sums.chunks_mut(group * read.rows));
+    while let Some((words, sums)) = if back { parts.next_back() } else { parts.next() } {
+        match (sums.len() / read.rows, &mut beside) {
+            (2, Some(beside)) => multiply_beside::<S, _, _, V, 2>(simd, read, words, sums, beside),
+            (_, Some(beside)) => multiply_beside::<S, _, _, V, 1>(simd, read, words, sums, beside),
+            (2, None) => multiply::<S, _, _, V, 2>(simd, read, words, sums),
+            (_, None) => multiply::<S, _, _, V, 1>(simd, read, words, sums),
         }
-        RecurrentKernel::Half(half) => half.multiply(simd, read, panels, sums),
     }
 }
 

@@ -242,29 +242,38 @@ fn the_batch_changes_no_bit() {
     }
 }
 
-/// As if the recurrent kernel's weights were rounded to 11 bits.
+/// Outputs move with the rounding of the recurrent kernel's weights, and no more.
 #[test]
-fn half_weights_are_rounded_to_eleven_bits() {
+fn half_weights_are_eleven_bits_of_each_weight() {
     let case = Case { batch: 3, timesteps: 6, features: 5, units: 131, masked: true, ..Case::bidirectional_lstm() };
     for (cell, units) in [(0, 131), (1, 130), (2, 65), (3, 1), (0, 64)] {
         let case = Case { cell, units, ..case.clone() };
-        let mut model = case.model();
-        let exact = model.clone();
-        let name = model.layer_names()[0].clone();
-        let mut weights = model.weights(&name).unwrap();
-        for kernel in weights.iter_mut().skip(1).step_by(3) {
-            kernel.mapv_inplace(|weight| f32::from_bits((weight.to_bits() + (1 << 12)) >> 13 << 13));
-        }
-        model.set_weights(&name, weights).unwrap();
-        let rounded = case.exact(&model);
+        let model = case.model();
+        let exact = case.exact(&model);
         for arch in each_arch() {
-            let mut session = CpuSession::with_arch(&exact, Threads::new(1).open().unwrap(), true, arch).unwrap();
-            for (found, rounded) in case.run(&exact, &mut session).iter().zip(&rounded) {
-                for (&found, &rounded) in found.iter().zip(rounded) {
-                    assert!((f64::from(found) - rounded).abs() < 3e-6, "{arch:?} {case:?}: {found}, not {rounded}");
-                }
-            }
+            let mut session = CpuSession::with_arch(&model, Threads::new(1).open().unwrap(), true, arch).unwrap();
+            let found = case.run(&model, &mut session);
+            let far = found.iter().flatten().zip(exact.iter().flatten()).map(|(&f, &e)| (f64::from(f) - e).abs());
+            let far = far.fold(0.0, f64::max);
+            // Units of one are few enough for kernels that stay as they are.
+            let least = if units > 8 { 3e-6 } else { 0.0 };
+            assert!((least..2e-4).contains(&far), "{arch:?} {case:?}: {far} off");
         }
+    }
+}
+
+/// Threads, the batch and the way that directions run change no bit of 16-bit weights' results either.
+#[test]
+fn half_weights_give_the_same_bits_on_threads_and_in_batches() {
+    for (cell, units) in [(0, 530), (1, 300), (2, 270)] {
+        let case = Case { cell, units, batch: 9, timesteps: 3, features: 7, ..Case::bidirectional_lstm() };
+        let model = case.model();
+        let run = |threads: usize| {
+            let threads = Threads::new(threads).open().unwrap();
+            case.run(&model, &mut CpuSession::new(&model, threads, true).unwrap())
+        };
+        let alone = run(1);
+        assert!([2, 4].into_iter().all(|threads| run(threads) == alone), "{case:?}");
     }
 }
 
