@@ -49,18 +49,18 @@ struct DeviceArgs {
     /// So does the environment variable BIRNN_ALLOW_SOFTWARE=1.
     #[arg(long)]
     allow_software: bool,
-    /// Store recurrent layers' kernels as 16-bit floats, rounded to 11 bits: on a GPU less to read, on the CPU smaller but slower.
+    /// Store recurrent layers' kernels as 16-bit floats, rounded to 11 bits: for half as much to read: it pays for large layers and small batches.
     #[arg(long)]
     half_weights: bool,
     /// Threads of the CPU path; 0: as many as cores, or RAYON_NUM_THREADS. They change no bit of the result.
-    #[arg(long, value_name = "THREADS", default_value_t = 0)]
-    threads: usize,
+    #[arg(long, value_name = "THREADS", default_value_t = 0, value_parser = clap::value_parser!(u16).range(..=1024))]
+    threads: u16,
 }
 
 impl DeviceArgs {
     fn open(&self) -> birnn::Result<Device> {
         let options = DeviceOptions::new().parse(&self.device);
-        let options = options.half_weights(self.half_weights).threads(self.threads);
+        let options = options.half_weights(self.half_weights).threads(self.threads.into());
         // Without the flag DeviceOptions::new has taken the environment's word.
         if self.allow_software { options.allow_software(true) } else { options }.open()
     }
