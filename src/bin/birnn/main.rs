@@ -49,7 +49,7 @@ struct DeviceArgs {
     /// So does the environment variable BIRNN_ALLOW_SOFTWARE=1.
     #[arg(long)]
     allow_software: bool,
-    /// Store recurrent layers' kernels as 16-bit floats, rounded to 11 bits: for half as much to read: it pays for large layers and small batches.
+    /// Store recurrent layers' kernels as 16-bit floats, rounded to 11 bits: half as much to read, which pays for large layers and small batches.
     #[arg(long)]
     half_weights: bool,
     /// Threads of the CPU path; 0: as many as cores, or RAYON_NUM_THREADS. They change no bit of the result.
