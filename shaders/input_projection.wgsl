@@ -89,14 +89,16 @@ fn input_projection(invocation: Invocation) {
     let wanted = invocation.workgroup.y * WORKGROUP + invocation.lane;
     let unit = min(wanted, p.units - 1u);
     let quad = invocation.workgroup.x * TILES;
-    let weights_first = direction * p.features4 * GATES * p.units + unit;
+    let vectors = p.features4 * GATES;
+    let weights_first = direction * vectors * p.units + unit_start(unit, vectors);
+    let units = panel_units(p.units);
     start_rows(quad, direction);
     start_sums(bias[direction * p.units + unit]);
     for (var k = 0u; k < p.features4; k += BLOCK) {
         load_block(quad, direction, k, invocation);
         let end = min(BLOCK, p.features4 - k);
         for (var j = 0u; j < end; j++) {
-            let weights = weights_at(weights_first + (k + j) * GATES * p.units, p.units);
+            let weights = weights_at(weights_first + (k + j) * GATES * units, units);
             multiply_quad(0u, j, weights);
             if TILES > 1u { multiply_quad(1u, j, weights); }
             if TILES > 2u {

@@ -45,8 +45,9 @@ fn weights_direction(direction: u32) -> u32 {
 
 // Where the weights of a unit start.
 fn weights_start(direction: u32, unit: u32) -> u32 {
-    let k4 = (recurrence.units + 3u) / 4u;
-    return (weights_direction(direction) * k4 * KERNEL_GATES + FIRST_GATE) * recurrence.units + unit;
+    let units = recurrence.units;
+    let vectors = (units + 3u) / 4u * KERNEL_GATES;
+    return weights_direction(direction) * vectors * units + unit_start(unit, vectors) + FIRST_GATE * panel_units(units);
 }
 
 // Where a direction's hidden states of before a step of the chunk start.

@@ -45,7 +45,7 @@ fn place(invocation: Invocation) -> Place {
 // An invocation's part of the sums of a block: two vectors of four k at a time, so that it waits for the loads of both at
 // once. Past the last k the block has zeros, which any weights do for.
 fn multiply_pairs(weights_first: u32, k: u32, part: u32, end: u32, k_end: u32) {
-    let units = recurrence.units;
+    let units = panel_units(recurrence.units);
     for (var j = part; j < end; j += 8u * SPLIT) {
         let next = j + 4u * SPLIT;
         let next_at = min(k + next, k_end - 4u) / 4u;
@@ -70,9 +70,9 @@ fn old_state(index: u32) -> Rows {
 // Leaves the sums of the place's groups in `sums`. `start`: where the direction's rows of what is multiplied start in
 // states; `zeros`: they are not there, but zeros.
 fn multiply(p: Place, start: u32, zeros: bool, invocation: Invocation) {
-    let units = recurrence.units;
+    let units = panel_units(recurrence.units);
     let weights_first = weights_start(p.direction, p.unit);
-    let k_end = select((units + 3u) / 4u * 4u, 0u, zeros);
+    let k_end = select((recurrence.units + 3u) / 4u * 4u, 0u, zeros);
     let part = part_start(invocation);
     for (var k = 0u; k < k_end; k += BLOCK) {
         load_block(p, start, k, invocation);

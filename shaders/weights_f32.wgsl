@@ -1,6 +1,4 @@
-// The weights of a matmul, vectors of four rows of the kernel. Stands before every kernel that multiplies by a kernel.
-//
-//   kernel  [direction][k4][gate][unit]: vectors of four k, zeros past the last
+// The weights of a matmul, vectors of four rows of the kernel, as panels.wgsl has them.
 
 @group(0) @binding(1) var<storage, read> kernel: array<vec4<f32>>;
 

@@ -14,9 +14,9 @@ var<private> held: array<Weights, QUADS>;
 var<private> block_rows: Rows;
 
 fn hold_weights(direction: u32, unit: u32) {
-    let units = recurrence.units;
+    let units = panel_units(recurrence.units);
     let first = weights_start(direction, unit);
-    for (var i = 0u; i < (units + 3u) / 4u; i++) {
+    for (var i = 0u; i < (recurrence.units + 3u) / 4u; i++) {
         held[i] = weights_at(first + i * KERNEL_GATES * units, units);
     }
 }

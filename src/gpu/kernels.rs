@@ -68,6 +68,8 @@ pub(super) struct Tiling {
     pub sharing: Sharing,
     /// Whether weights are stored as halves.
     pub half_weights: bool,
+    /// The units whose weights stand side by side, where not all.
+    pub panel: Option<u32>,
     /// Invocations of a workgroup.
     pub workgroup: u32,
     /// Groups of rows that an invocation computes (the projection: quads of rows): 1, 2 or 4.
@@ -89,6 +91,7 @@ impl Default for Tiling {
             group_rows: 4,
             sharing: Sharing::Workgroup,
             half_weights: false,
+            panel: None,
             workgroup: 64,
             tiles: 1,
             split: 1,
@@ -310,6 +313,7 @@ impl Kernel {
         }
         if recurrent || self == Kernel::InputProjection {
             list.push(("WORKGROUP", f64::from(tiling.workgroup)));
+            list.extend(tiling.panel.map(|units| ("PANEL", f64::from(units))));
         }
         if self.steps() || self == Kernel::InputProjection {
             list.push(("TILES", f64::from(tiling.tiles)));
@@ -371,7 +375,7 @@ fn projection_source(tiling: Tiling) -> String {
         true => wgsl!["projected_in_pairs", "digits", "pairs"],
         false => wgsl!["projected_in_floats"],
     };
-    let common = [weights(tiling), wgsl!["sums"][0], gates(tiling.gates)];
+    let common = [wgsl!["panels"][0], weights(tiling), wgsl!["sums"][0], gates(tiling.gates)];
     [&common[..], sharing, rows, sums, wgsl!["input_projection"]].concat().concat()
 }
 
@@ -399,9 +403,8 @@ fn recurrent_source(kernel: Kernel, tiling: Tiling, computed: u32, cell: &[&str]
     };
     // The size of an array in private memory is the one thing that can't be an override.
     let quads = format!("const QUADS: u32 = {}u;\n", tiling.units.div_ceil(4).max(1));
-    let common =
-        [wgsl!["activations"][0], weights(tiling), wgsl!["sums"][0], gates(computed), rows[0], wgsl!["recurrence"][0]];
-    [&[quads.as_str()], &common[..], way, cell].concat().concat()
+    let common = [weights(tiling), wgsl!["sums"][0], gates(computed), rows[0]];
+    [&[quads.as_str()], &wgsl!["activations", "panels"][..], &common, wgsl!["recurrence"], way, cell].concat().concat()
 }
 
 /// A kernel ready to run.

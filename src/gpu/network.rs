@@ -18,6 +18,8 @@ pub(super) struct Group {
     pub reversed: u32,
     /// Whether the kernels are stored as halves.
     pub half_weights: bool,
+    /// The units whose weights stand side by side, where not all.
+    pub panel: Option<u32>,
     /// Where the layer is one of a stack.
     pub stacked: Option<Stacked>,
 }
@@ -96,9 +98,9 @@ impl Group {
         let mut packed = Vec::new();
         for weights in weights {
             match part {
-                WeightPart::Kernel => pack_kernel(&weights.kernel, &mut packed),
+                WeightPart::Kernel => self.pack_kernel(&weights.kernel, &mut packed),
                 WeightPart::Bias => self.pack_bias(weights, &mut packed),
-                WeightPart::RecurrentKernel => pack_kernel(&weights.recurrent_kernel, &mut packed),
+                WeightPart::RecurrentKernel => self.pack_kernel(&weights.recurrent_kernel, &mut packed),
                 WeightPart::RecurrentBias if self.layer.cell() == (Cell::Gru { reset_after: true }) => {
                     packed.extend(weights.recurrent_bias.iter().skip(2 * self.layer.units()));
                 }
@@ -109,6 +111,19 @@ impl Group {
         match is_kernel && self.half_weights {
             true => packed.chunks_exact(2).map(two_halves).collect(),
             false => packed.into_iter().map(f32::to_bits).collect(),
+        }
+    }
+
+    /// `[panel][k4][gate][unit of the panel]`, vectors of four rows of the kernel, zeros past the last.
+    fn pack_kernel(&self, kernel: &ndarray::Array2<f32>, packed: &mut Vec<f32>) {
+        let (units, gates) = (self.layer.units(), self.layer.cell().gates());
+        let panel = self.panel.map_or(units, |panel| panel as usize);
+        for first in (0..units).step_by(panel) {
+            for k in (0..kernel.nrows()).step_by(4) {
+                for column in (0..gates).flat_map(|gate| (first..first + panel).map(move |unit| gate * units + unit)) {
+                    packed.extend((k..k + 4).map(|row| kernel.get((row, column)).copied().unwrap_or(0.0)));
+                }
+            }
         }
     }
 
@@ -134,13 +149,9 @@ fn gates_padded(cell: Cell) -> usize {
     if cell.gates() == 3 { 4 } else { cell.gates() }
 }
 
-/// `[k4][column]`, vectors of four rows of the kernel, zeros past the last; the columns are gate · units + unit.
-fn pack_kernel(kernel: &ndarray::Array2<f32>, packed: &mut Vec<f32>) {
-    for k in (0..kernel.nrows()).step_by(4) {
-        for column in 0..kernel.ncols() {
-            packed.extend((k..k + 4).map(|row| kernel.get((row, column)).copied().unwrap_or(0.0)));
-        }
-    }
+/// The units of a panel of a kernel (`panels.wgsl`): those of a subgroup on software adapters, where they come out even.
+fn panel(units: usize, limits: &Limits) -> Option<u32> {
+    limits.subgroup.filter(|&size| limits.software && units.is_multiple_of(size as usize))
 }
 
 /// Two numbers rounded to halves, as WGSL's `unpack2x16float` reads them.
@@ -242,6 +253,7 @@ fn lower_layer(layer: &Layer, features: usize, limits: &Limits) -> Result<Vec<Gr
             directions: members.to_vec(),
             reversed,
             half_weights: limits.half_weights,
+            panel: panel(directions[members[0]].1.units(), limits),
             stacked: None,
         }
     };

@@ -41,8 +41,12 @@ pub(super) fn tilings(kernel: Kernel) -> Vec<Tiling> {
         for group_rows in [1, 4] {
             for half_weights in [false, true] {
                 for sharing in [Sharing::Workgroup, Sharing::Subgroup(4), Sharing::Subgroup(8)] {
-                    tilings
-                        .extend(cuts(kernel, Tiling { gates, group_rows, half_weights, sharing, ..Tiling::default() }));
+                    let panel = match sharing {
+                        Sharing::Workgroup => None,
+                        Sharing::Subgroup(size) => Some(size),
+                    };
+                    let tiling = Tiling { gates, group_rows, half_weights, sharing, panel, ..Tiling::default() };
+                    tilings.extend(cuts(kernel, tiling));
                 }
             }
         }

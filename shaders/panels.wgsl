@@ -1,0 +1,19 @@
+// Where a unit's weights stand in a kernel. Stands before every kernel that multiplies by a kernel.
+//
+//   kernel  [direction][panel][k4][gate][unit of the panel]: vectors of four k, zeros past the last
+//
+// A panel has the units of a subgroup on software adapters, where a subgroup goes through all k before the next one starts,
+// and so reads the memory in order; otherwise all units.
+
+// The units of a panel, or more than there are.
+override PANEL: u32 = 0xffffffffu;
+
+// From one vector of a unit to the next.
+fn panel_units(units: u32) -> u32 {
+    return min(PANEL, units);
+}
+
+// A unit's first vector, of so many in a direction.
+fn unit_start(unit: u32, vectors: u32) -> u32 {
+    return unit / PANEL * PANEL * vectors + unit % PANEL;
+}
