@@ -44,7 +44,7 @@ pub struct DeviceInfo {
     pub kind: DeviceKind,
     /// The adapter's name, or `cpu`.
     pub name: String,
-    /// `Vulkan`, `Metal`, `Dx12`, or `CPU path`.
+    /// `Vulkan`, `Metal`, `Dx12`, or `CPU path` and how many floats its vectors have: 16 with AVX-512, 8 with AVX2.
     pub backend: String,
     /// The driver's name and version; empty for the CPU path.
     pub driver: String,
@@ -241,7 +241,8 @@ impl DeviceOptions {
 
     /// How many threads the CPU path computes on; 0, the default: those of the rayon pool that the call is made from, which is
     /// the global one (as many as cores; `RAYON_NUM_THREADS`) unless the caller has one of its own. With 1 the calling
-    /// thread does all. The results are the same to the bit. More than 1024 are an error of [`DeviceOptions::open`].
+    /// thread does all. The results are the same to the bit. More than 1024 are an error of [`DeviceOptions::open`]. The last
+    /// of this and [`thread_pool`](DeviceOptions::thread_pool) counts; a GPU is computed on with neither.
     ///
     /// The directions of a layer and parts of the batch run on different threads; where there are more threads than those, or
     /// directions so large that a cache has only one of them at a time, the units of a layer do.
@@ -256,7 +257,8 @@ impl DeviceOptions {
         self
     }
 
-    /// The pool of threads that the CPU path computes on, which others can share.
+    /// The pool of threads that the CPU path computes on, of any size, which others can share. The last of this and
+    /// [`threads`](DeviceOptions::threads) counts.
     ///
     /// ```
     /// use birnn::DeviceOptions;
@@ -308,7 +310,8 @@ impl DeviceOptions {
     #[cfg(not(feature = "gpu"))]
     fn open_gpu(&self, name: Option<&str>) -> Result<Device> {
         let found = vec!["none: birnn was built without its feature `gpu`".to_string()];
-        let wanted = name.map_or("GPU".to_string(), |name| format!("adapter named {name:?}"));
+        let wanted =
+            name.map_or("GPU".to_string(), |name| format!("adapter named {name:?} (nor is that best, gpu or cpu)"));
         Err(crate::Error::NoAdapter { wanted, found })
     }
 }
@@ -388,7 +391,7 @@ impl Device {
         let info = DeviceInfo {
             kind: DeviceKind::Cpu,
             name: "cpu".into(),
-            backend: "CPU path".into(),
+            backend: format!("CPU path, vectors of {}", crate::cpu::lanes()),
             driver: String::new(),
             reason,
         };

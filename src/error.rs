@@ -75,7 +75,7 @@ pub enum Error {
         index: Vec<usize>,
     },
     /// The model takes more or fewer inputs than were given.
-    #[error("the model takes {expected} inputs ({names:?}), got {found}")]
+    #[error("the model takes {expected} input{} ({names:?}), got {found}", if *expected == 1 { "" } else { "s" })]
     InputCount {
         /// How many it takes.
         expected: usize,

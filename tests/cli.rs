@@ -96,7 +96,8 @@ fn check_demo(text: &str) {
 #[test]
 fn demo_on_the_cpu_path_agrees_with_the_reference() {
     let text = success(birnn(&["demo", "--device", "cpu"]));
-    assert!(text.starts_with("Device: cpu (CPU, CPU path)\nWhy: it was asked for\n"), "{text}");
+    assert!(text.starts_with("Device: cpu (CPU, CPU path, vectors of "), "{text}");
+    assert!(text.contains(")\nWhy: it was asked for\n"), "{text}");
     assert!(text.contains("-1.87171987, -0.08259338"), "{text}");
     check_demo(&text);
 }
@@ -117,8 +118,8 @@ fn demo_without_a_driver_says_so_and_runs_on_the_cpu_path() {
         return; // only Vulkan's drivers can be hidden
     }
     let text = success(without_drivers(birnn(&["demo", "--seed", "7"])));
-    assert!(text.starts_with("Device: cpu (CPU, CPU path)\nWhy: no usable GPU"), "{text}");
-    assert!(text.contains("found: none"), "{text}");
+    assert!(text.starts_with("Device: cpu (CPU, CPU path, vectors of "), "{text}");
+    assert!(text.contains(")\nWhy: no usable GPU") && text.contains("found: none"), "{text}");
     check_demo(&text);
 }
 
@@ -177,6 +178,8 @@ fn run_quietly_prints_what_was_asked_for_only() {
     assert_eq!(success(birnn(&["run", MODEL, X, "--device", "cpu", "--quiet"])), "");
     let text = success(birnn(&["run", MODEL, X, "--device", "cpu", "--quiet", "--repeat", "3"]));
     assert!(text.starts_with("3 more runs: median ") && text.lines().count() == 1, "{text}");
+    let text = success(birnn(&["run", MODEL, X, "--device", "cpu", "--quiet", "--repeat", "1"]));
+    assert!(text.starts_with("1 more run: median ") && text.trim_end().ends_with(" ms"), "{text}");
 }
 
 #[test]
@@ -194,7 +197,7 @@ fn a_wrong_shape_is_named() {
     let line = failure(birnn(&["run", MODEL, utf8(&path), "--device", "cpu"]), 1);
     assert!(line.contains("shape.npy") && line.contains("[1, 8, 5]") && line.contains("2]"), "{line}");
     let line = failure(birnn(&["run", MODEL, X, X, "--device", "cpu"]), 1);
-    assert!(line.contains("takes 1 inputs") && line.contains("got 2"), "{line}");
+    assert!(line.contains("takes 1 input (") && line.contains("got 2"), "{line}");
 }
 
 #[test]
@@ -235,12 +238,17 @@ fn a_broken_array_is_named() {
     let promise = "{'descr': '<f4', 'fortran_order': False, 'shape': (1, 8, 200000000000), }";
     let mut terabytes = b"\x93NUMPY\x01\x00\x76\x00".to_vec();
     terabytes.extend(format!("{promise:<117}\n").bytes());
-    let files = [("empty.npy", vec![]), ("truncated.npy", truncated), ("terabytes.npy", terabytes)];
-    for (name, bytes) in files {
+    let files = [
+        ("empty.npy", vec![], "is empty"),
+        ("header.npy", sound[..40].to_vec(), "is cut off"),
+        ("truncated.npy", truncated, "missing"),
+        ("terabytes.npy", terabytes, "missing"),
+    ];
+    for (name, bytes, why) in files {
         let path = dir.join(name);
         std::fs::write(&path, bytes).expect("written");
         let line = failure(birnn(&["run", MODEL, utf8(&path), "--device", "cpu"]), 1);
-        assert!(line.contains(name), "{line}");
+        assert!(line.contains(name) && line.contains(why), "{line}");
     }
 }
 
@@ -280,7 +288,7 @@ fn an_output_directory_that_cannot_be_made_is_named() {
 #[test]
 fn an_unknown_device_is_named() {
     let line = failure(birnn(&["demo", "--device", "no such adapter"]), 1);
-    assert!(line.contains("no such adapter"), "{line}");
+    assert!(line.contains("no such adapter") && line.contains("best, gpu or cpu"), "{line}");
     let mut command = birnn(&["demo"]);
     command.env("BIRNN_DEVICE", "no such adapter either");
     assert!(failure(command, 1).contains("no such adapter either"));
@@ -290,6 +298,10 @@ fn an_unknown_device_is_named() {
 fn wrong_arguments_exit_with_2() {
     for args in [&["run"][..], &["run", MODEL], &["demo", "--seed", "x"], &["fly"], &[]] {
         assert_eq!(output(birnn(args)).status.code(), Some(2), "{args:?}");
+    }
+    for threads in ["-1", "1025"] {
+        let printed = text(&output(birnn(&["demo", "--threads", threads])).stderr);
+        assert!(printed.contains(&format!("{threads} is not in 0..=1024")), "{printed}");
     }
 }
 

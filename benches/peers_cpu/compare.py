@@ -1,8 +1,10 @@
 """birnn and its peers on one bidirectional layer. `run.sh` beside this file calls it; see there."""
 import argparse
 import csv
+import importlib.metadata
 import json
 import pathlib
+import platform
 import re
 import subprocess
 import sys
@@ -170,8 +172,10 @@ def birnn(program, work, layer, threads, seconds):
     command = [program, "run", model, x, "--device", "cpu", "--threads", str(threads), "--quiet"]
 
     def times(repeat, *more):
-        text = subprocess.run([*command, "--repeat", str(repeat), *more], capture_output=True, text=True, check=True)
-        return float(re.search(r"median ([0-9.]+) ms", text.stdout)[1]) / 1e3
+        done = subprocess.run([*command, "--repeat", str(repeat), *more], capture_output=True, text=True, check=False)
+        if done.returncode != 0:
+            sys.exit(f"birnn: {done.stderr.strip()}")
+        return float(re.search(r"median ([0-9.]+) ms", done.stdout)[1]) / 1e3
 
     once = times(3, "--out", out)
     return times(min(max(5, int(seconds / max(once, 1e-6))), 20_000)), np.load(out / "0_output.npy")
@@ -189,8 +193,7 @@ def peer(name, layer, threads, seconds):
 
 
 def run_peer(options):
-    shape = tuple(map(int, options.shapes[0].split(",")))
-    run, output = globals()[options.peer](Layer(options.cell, shape), options.threads)
+    run, output = globals()[options.peer](Layer(options.cell, options.shapes[0]), options.threads)
     result = np.ascontiguousarray(output(run()), dtype="f4")
     median = float(np.median(measure(run, options.seconds)))
     sys.stdout.buffer.write(json.dumps({"median": median}).encode() + b"\n" + result.tobytes())
@@ -209,8 +212,8 @@ def limit(cell, shape, machine):
 def compare(options):
     machine = json.loads(options.machine)
     work = pathlib.Path(options.work)
-    shapes = [tuple(map(int, shape.split(","))) for shape in options.shapes] or SHAPES
-    rows = []
+    shapes = options.shapes or SHAPES
+    rows, farthest = [], 0.0
     for cell in GATES:
         for shape in shapes:
             layer = Layer(cell, shape)
@@ -224,10 +227,12 @@ def compare(options):
                     far = float(np.max(np.abs(ours.ravel() - theirs)))
                     if not far < TOLERANCE:
                         sys.exit(f"{cell} {shape}: {name}'s output is {far} from birnn's")
+                    farthest = max(farthest, far)
             rows.append((cell, shape, {name: float(np.median(times)) for name, times in medians.items()}))
             print(".", end="", file=sys.stderr, flush=True)
     print(file=sys.stderr)
     print_table(rows, machine, options.threads)
+    print(f"\nOutputs of all runtimes are within {farthest:.1e} of birnn's (they have to be within {TOLERANCE:.0e}).")
     if options.csv:
         write_csv(options.csv, rows)
 
@@ -236,8 +241,17 @@ def milliseconds(seconds):
     return f"{seconds * 1e3:.3g}" if seconds < 0.1 else f"{seconds * 1e3:.0f}"
 
 
+def processor():
+    """Its name, where Linux says it."""
+    try:
+        return re.search(r"model name\s*:\s*(.+)", pathlib.Path("/proc/cpuinfo").read_text())[1]
+    except (OSError, TypeError):
+        return platform.machine()
+
+
 def print_table(rows, machine, threads):
-    print(f"{threads} threads; this machine multiplies and adds {machine['flops'] / 1e9:.0f} GFLOP/s on all cores and reads "
+    versions = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in PEERS)
+    print(f"{processor()}, {threads} threads; {versions}; this machine multiplies and adds {machine['flops'] / 1e9:.0f} GFLOP/s on all cores and reads "
           f"{machine['bytes'] / 1e9:.0f} GB/s from memory\n")
     print("| (batch, timesteps, features, units) | cell | birnn, ms | " + " | ".join(PEERS)
           + " | best of them / birnn | GFLOP/s | of the limit |")
@@ -258,15 +272,47 @@ def write_csv(path, rows):
             writer.writerow([cell, *shape, medians["birnn"], *(medians[name] for name in PEERS)])
 
 
+def shape_of(text):
+    numbers = text.split(",")
+    if len(numbers) != 4 or not all(number.isdecimal() and int(number) > 0 for number in numbers):
+        raise argparse.ArgumentTypeError(f"{text!r} isn't batch,timesteps,features,units, each at least 1")
+    return tuple(map(int, numbers))
+
+
+def at_least_one(text):
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} isn't a number from 1 on")
+    return int(text)
+
+
+def new_file(text):
+    """Looked at before anything is measured."""
+    if not pathlib.Path(text).absolute().parent.is_dir():
+        raise argparse.ArgumentTypeError(f"the folder of {text!r} isn't there")
+    return text
+
+
+def above_zero(text):
+    try:
+        if 0 < float(text) < float("inf"):
+            return float(text)
+    except ValueError:
+        pass
+    raise argparse.ArgumentTypeError(f"{text!r} isn't a number above 0")
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("shapes", nargs="*", metavar="B,T,D,U")
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--seconds", type=float, default=1.5)
-    parser.add_argument("--csv")
+    parser.add_argument("shapes", nargs="*", type=shape_of, metavar="B,T,D,U",
+                        help="batch, timesteps, features, units (default: the eight shapes of the README)")
+    parser.add_argument("--threads", type=at_least_one, default=2, help="of each runtime (default: %(default)s)")
+    parser.add_argument("--rounds", type=at_least_one, default=3,
+                        help="the runtimes take turns so often; a time is the median of their medians (default: %(default)s)")
+    parser.add_argument("--seconds", type=above_zero, default=1.5, help="a runtime's turn (default: %(default)s)")
+    parser.add_argument("--csv", type=new_file, metavar="FILE", help="a file for the medians, too, in seconds")
+    # What run.sh, and this program in the peers' processes, give it.
     for name in ["--birnn", "--work", "--machine", "--peer", "--cell"]:
-        parser.add_argument(name)
+        parser.add_argument(name, help=argparse.SUPPRESS)
     options = parser.parse_args()
     run_peer(options) if options.peer else compare(options)
 

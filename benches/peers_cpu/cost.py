@@ -6,7 +6,7 @@ import sys
 
 import numpy as np
 
-from compare import GATES, Layer, birnn, keras_file
+from compare import GATES, Layer, above_zero, at_least_one, birnn, keras_file, new_file
 
 TIMESTEPS = [16, 64, 256, 1024, 4096]
 BATCH = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512]
@@ -78,11 +78,11 @@ def draw(options):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--cost", required=True)
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--seconds", type=float, default=0.5)
+    parser.add_argument("--cost", required=True, type=new_file, metavar="FILE", help="the plot, an SVG")
+    parser.add_argument("--threads", type=at_least_one, default=2, help="default: %(default)s")
+    parser.add_argument("--seconds", type=above_zero, default=0.5, help="for each point (default: %(default)s)")
     for name in ["--birnn", "--work", "--machine"]:
-        parser.add_argument(name)
+        parser.add_argument(name, help=argparse.SUPPRESS)
     draw(parser.parse_args())
 
 

@@ -12,7 +12,8 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 
-work=target/peers_cpu
+target=${CARGO_TARGET_DIR:-target}
+work=$target/peers_cpu
 [ -d "$work/venv" ] || python3 -m venv "$work/venv"
 "$work/venv/bin/pip" --quiet --disable-pip-version-check install -r benches/peers_cpu/requirements.txt
 cargo build --quiet --release --locked --features cli --bin birnn
@@ -20,4 +21,4 @@ cargo build --quiet --release --locked --bench machine
 machine=$(cargo bench --quiet --locked --bench machine)
 script=compare.py
 [ "${1:-}" != --cost ] || script=cost.py
-"$work/venv/bin/python" "benches/peers_cpu/$script" --birnn target/release/birnn --work "$work" --machine "$machine" "$@"
+"$work/venv/bin/python" "benches/peers_cpu/$script" --birnn "$target/release/birnn" --work "$work" --machine "$machine" "$@"

@@ -89,7 +89,11 @@ impl CpuSession {
     }
 }
 
-/// How many values a vector has.
+/// How many values a vector has, of the instructions that this processor has.
+pub(crate) fn lanes() -> usize {
+    Arch::new().dispatch(Lanes)
+}
+
 struct Lanes;
 
 impl WithSimd for Lanes {

@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 /// Raised whenever kernels change so that old times say nothing.
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
 
 #[derive(Debug, Serialize, Deserialize)]
 struct File {
@@ -180,10 +180,11 @@ fn default_path() -> Option<PathBuf> {
 mod tests {
     use super::*;
 
-    fn file(name: &str) -> PathBuf {
-        let folder = std::env::temp_dir().join(format!("birnn-autotune-{}-{name}", std::process::id()));
-        let _ = std::fs::remove_dir_all(&folder);
-        folder.join("autotune.json")
+    /// A folder of its own, removed when dropped, and the file in it.
+    fn file() -> (tempfile::TempDir, PathBuf) {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let path = folder.path().join("birnn").join("autotune.json");
+        (folder, path)
     }
 
     fn open(path: &Path, adapter: &str) -> Cache {
@@ -192,7 +193,7 @@ mod tests {
 
     #[test]
     fn what_was_found_is_there_for_the_next_process_and_the_same_adapter_alone() {
-        let path = file("kept");
+        let (_folder, path) = file();
         let mut first = open(&path, "a, driver 1");
         let mut other = open(&path, "b, driver 1");
         first.remember("lstm".into(), "steps".into());
@@ -207,7 +208,7 @@ mod tests {
 
     #[test]
     fn files_that_are_damaged_or_of_another_version_are_replaced() {
-        let path = file("damaged");
+        let (_folder, path) = file();
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         let foreign = r#"{"version": 999, "adapters": {"a": {"lstm": "steps"}}}"#;
         for content in ["", "{", "[1, 2]", "\u{0}\u{1}", r#"{"version": "x"}"#, r#"{"version": 1}"#, foreign] {
@@ -221,7 +222,7 @@ mod tests {
 
     #[test]
     fn a_file_that_cannot_be_written_is_no_failure() {
-        let path = file("unwritable");
+        let (_folder, path) = file();
         std::fs::create_dir_all(&path).unwrap(); // a folder where the file should be
         let mut cache = open(&path, "a");
         cache.remember("lstm".into(), "steps".into());
@@ -255,7 +256,7 @@ mod tests {
 
     #[test]
     fn the_fastest_way_is_remembered_and_every_way_gives_the_same() {
-        let path = file("every_way");
+        let (_folder, path) = file();
         let Some(device) = device(&path) else { return };
         let crate::device::Backend::Gpu(gpu) = device.backend() else { panic!("a GPU") };
         for model in models() {

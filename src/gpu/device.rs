@@ -165,7 +165,8 @@ impl GpuDevice {
                 },
             }
         }
-        let wanted = name.map_or("GPU".to_string(), |name| format!("adapter named {name:?}"));
+        let wanted =
+            name.map_or("GPU".to_string(), |name| format!("adapter named {name:?} (nor is that best, gpu or cpu)"));
         Err(failure.unwrap_or(Error::NoAdapter { wanted, found }))
     }
 

@@ -50,10 +50,11 @@ struct DeviceArgs {
     #[arg(long)]
     allow_software: bool,
     /// Store recurrent layers' kernels as 16-bit floats, rounded to 11 bits: half as much to read, which pays for large layers and small batches.
+    /// On the CPU path of layers of more than 8 units, and not of the input's kernels.
     #[arg(long)]
     half_weights: bool,
     /// Threads of the CPU path; 0: as many as cores, or RAYON_NUM_THREADS. They change no bit of the result.
-    #[arg(long, value_name = "THREADS", default_value_t = 0, value_parser = clap::value_parser!(u16).range(..=1024))]
+    #[arg(long, value_name = "THREADS", default_value_t = 0, allow_negative_numbers = true, value_parser = clap::value_parser!(u16).range(..=1024))]
     threads: u16,
 }
 

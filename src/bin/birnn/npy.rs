@@ -3,6 +3,7 @@
 use anyhow::{Context, Result, anyhow, bail};
 use ndarray::{ArrayD, ArrayViewD, Dimension};
 use ndarray_npy::{ReadNpyExt, ViewElement, ViewNpyError, ViewNpyExt};
+use std::io::ErrorKind;
 use std::path::Path;
 
 /// Reads an array of floats, integers (ids) or bools (a mask), in C or Fortran order.
@@ -13,6 +14,7 @@ pub fn read(path: &Path) -> Result<ArrayD<f32>> {
 
 fn parse(bytes: &[u8]) -> Result<ArrayD<f32>> {
     match bytes {
+        [] => bail!("it is empty"),
         [b'P', b'K', ..] => bail!("it is a zip archive (.npz or .keras); save each array by itself with numpy.save"),
         [0x89, b'H', b'D', b'F', ..] => bail!("it is an HDF5 file; save each array by itself with numpy.save"),
         _ => {}
@@ -66,6 +68,7 @@ fn explain(error: ViewNpyError) -> anyhow::Error {
             anyhow!("its dtype is {dtype}, not float32, float64, int32, int64 or bool; save x.astype('float32')")
         }
         ViewNpyError::NonNativeEndian => anyhow!("its byte order is not this machine's; save x.astype('float32')"),
+        ViewNpyError::Io(error) if error.kind() == ErrorKind::UnexpectedEof => anyhow!("it is cut off in its header"),
         error => error.into(),
     }
 }

@@ -28,7 +28,7 @@ pub struct RunArgs {
     #[arg(long)]
     reference: bool,
     /// Run N times more and print the times, copies to and from the device included.
-    #[arg(long, value_name = "N", default_value_t = 0)]
+    #[arg(long, value_name = "N", default_value_t = 0, allow_negative_numbers = true)]
     repeat: usize,
     /// Print no arrays and no device.
     #[arg(long, short)]
@@ -112,10 +112,16 @@ fn time(args: &RunArgs, session: &mut Session, arrays: &[ArrayD<f32>], out: &mut
         times.push(start.elapsed());
     }
     times.sort_unstable();
-    if let [fastest, ..] = times[..] {
-        let milliseconds = |time: Duration| time.as_secs_f64() * 1e3;
-        let median = milliseconds(times[times.len() / 2]);
-        writeln!(out, "{} more runs: median {median:.3} ms, fastest {:.3} ms", times.len(), milliseconds(fastest))?;
+    if let [fastest, ..] = &times[..] {
+        let runs = if times.len() == 1 { "run" } else { "runs" };
+        let (median, fastest) = (milliseconds(times[times.len() / 2]), milliseconds(*fastest));
+        writeln!(out, "{} more {runs}: median {median}, fastest {fastest}", times.len())?;
     }
     Ok(())
+}
+
+/// Three digits after the point, or five where these would say nothing.
+fn milliseconds(time: Duration) -> String {
+    let time = time.as_secs_f64() * 1e3;
+    if time < 0.1 { format!("{time:.5} ms") } else { format!("{time:.3} ms") }
 }

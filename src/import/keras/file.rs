@@ -105,7 +105,8 @@ fn open_archive(name: &str, bytes: Vec<u8>, limits: &KerasLimits) -> Result<Kera
 }
 
 fn zip(name: &str, bytes: Vec<u8>) -> Result<ZipArchive<Cursor<Vec<u8>>>> {
-    ZipArchive::new(Cursor::new(bytes)).or_else(|e| malformed(name, format!("is no whole zip archive: {e}")))
+    ZipArchive::new(Cursor::new(bytes))
+        .or_else(|e| malformed(name, format!("is no zip archive, or one that is cut off: {e}")))
 }
 
 /// Reads a member of the archive; what its header says of the size isn't believed.
