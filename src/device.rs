@@ -310,8 +310,7 @@ impl DeviceOptions {
     #[cfg(not(feature = "gpu"))]
     fn open_gpu(&self, name: Option<&str>) -> Result<Device> {
         let found = vec!["none: birnn was built without its feature `gpu`".to_string()];
-        let wanted =
-            name.map_or("GPU".to_string(), |name| format!("adapter named {name:?} (nor is that best, gpu or cpu)"));
+        let wanted = name.map_or("GPU".to_string(), |name| format!("adapter named {name:?}"));
         Err(crate::Error::NoAdapter { wanted, found })
     }
 }

@@ -1,6 +1,6 @@
 //! Adapters and the device: which one is chosen, its limits, and how its errors become ours.
 
-use super::kernels::Pipelines;
+use super::pipelines::Pipelines;
 use super::plan::{Limits, PARAMETERS, PlanAdapter, Tuned};
 use super::readback::Wait;
 use crate::device::{AdapterReport, DeviceInfo, DeviceKind, DeviceOptions};
@@ -165,8 +165,7 @@ impl GpuDevice {
                 },
             }
         }
-        let wanted =
-            name.map_or("GPU".to_string(), |name| format!("adapter named {name:?} (nor is that best, gpu or cpu)"));
+        let wanted = name.map_or("GPU".to_string(), |name| format!("adapter named {name:?}"));
         Err(failure.unwrap_or(Error::NoAdapter { wanted, found }))
     }
 

@@ -1,7 +1,7 @@
 //! Commands: a plan's dispatches, in as many submits as their work asks for.
 
 use super::device::GpuDevice;
-use super::kernels::Pipeline;
+use super::pipelines::Pipeline;
 use super::plan::{Launch, Plan, Stage};
 use super::readback::TIMER_BYTES;
 use crate::device::DeviceKind;

@@ -1,8 +1,6 @@
-//! The kernels of `shaders/`: their sources, bindings, and pipelines.
+//! The kernels of `shaders/`: their sources, constants and bindings. Pure.
 
-use super::plan::STEP_TABLE;
 use crate::layer::Activation;
-use std::collections::HashMap;
 
 /// A kernel, named as its file in `shaders/`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -113,7 +111,7 @@ pub(super) enum Sharing {
 
 /// How a kernel uses a storage buffer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Access {
+pub(super) enum Access {
     Read,
     Write,
 }
@@ -248,7 +246,7 @@ impl Kernel {
     }
 
     /// The storage buffers, from binding 1 on.
-    fn storage(self) -> &'static [Access] {
+    pub fn storage(self) -> &'static [Access] {
         match self {
             Kernel::InputProjection => &[Read, Read, Read, Write],
             Kernel::LoadState => &[Read, Write],
@@ -405,112 +403,6 @@ fn recurrent_source(kernel: Kernel, tiling: Tiling, computed: u32, cell: &[&str]
     let quads = format!("const QUADS: u32 = {}u;\n", tiling.units.div_ceil(4).max(1));
     let common = [weights(tiling), wgsl!["sums"][0], gates(computed), rows[0]];
     [&[quads.as_str()], &wgsl!["activations", "panels"][..], &common, wgsl!["recurrence"], way, cell].concat().concat()
-}
-
-/// A kernel ready to run.
-#[derive(Clone, Debug)]
-pub(super) struct Pipeline {
-    pub pipeline: wgpu::ComputePipeline,
-    pub layout: wgpu::BindGroupLayout,
-}
-
-/// The pipelines built so far on a device.
-#[derive(Debug)]
-pub(super) struct Pipelines {
-    /// The layout of the bind group that holds the step's number.
-    step_layout: wgpu::BindGroupLayout,
-    /// What every session binds there; made with the first.
-    pub step_table: Option<wgpu::BindGroup>,
-    built: HashMap<(Kernel, Constants), Pipeline>,
-}
-
-impl Pipelines {
-    pub fn new(device: &wgpu::Device) -> Pipelines {
-        let step_layout = device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor {
-            label: Some("birnn step"),
-            entries: &[layout_entry(0, wgpu::BufferBindingType::Uniform, true)],
-        });
-        Pipelines { step_layout, step_table: None, built: HashMap::new() }
-    }
-
-    /// A uniform buffer with the numbers of the steps, `stride` bytes apart, where a dynamic offset can point.
-    pub fn create_step_table(&self, device: &wgpu::Device, stride: usize) -> wgpu::BindGroup {
-        let buffer = device.create_buffer(&wgpu::BufferDescriptor {
-            label: Some("birnn step"),
-            size: (STEP_TABLE * stride) as u64,
-            usage: wgpu::BufferUsages::UNIFORM,
-            mapped_at_creation: true,
-        });
-        let mut bytes = vec![0u8; STEP_TABLE * stride];
-        for step in 0..STEP_TABLE {
-            bytes[step * stride..step * stride + 4].copy_from_slice(&(step as u32).to_ne_bytes());
-        }
-        // There is nothing to write to where the buffer could not be made, which the scope around this says.
-        if let Ok(mut view) = buffer.get_mapped_range_mut(..) {
-            view.copy_from_slice(&bytes);
-        }
-        buffer.unmap();
-        let binding = wgpu::BufferBinding { buffer: &buffer, offset: 0, size: wgpu::BufferSize::new(16) };
-        device.create_bind_group(&wgpu::BindGroupDescriptor {
-            label: Some("birnn step"),
-            layout: &self.step_layout,
-            entries: &[wgpu::BindGroupEntry { binding: 0, resource: wgpu::BindingResource::Buffer(binding) }],
-        })
-    }
-
-    /// The pipeline, and whether it had to be built.
-    pub fn get(&mut self, device: &wgpu::Device, kernel: Kernel, constants: Constants) -> (Pipeline, bool) {
-        if let Some(pipeline) = self.built.get(&(kernel, constants)) {
-            return (pipeline.clone(), false);
-        }
-        let pipeline = build(device, &self.step_layout, kernel, constants);
-        self.built.insert((kernel, constants), pipeline.clone());
-        (pipeline, true)
-    }
-}
-
-fn build(device: &wgpu::Device, step_layout: &wgpu::BindGroupLayout, kernel: Kernel, constants: Constants) -> Pipeline {
-    let storage = kernel.storage().iter().enumerate().map(|(i, access)| {
-        let read_only = *access == Read;
-        layout_entry(i as u32 + 1, wgpu::BufferBindingType::Storage { read_only }, false)
-    });
-    let entries: Vec<_> =
-        [layout_entry(0, wgpu::BufferBindingType::Uniform, true)].into_iter().chain(storage).collect();
-    let layout = device
-        .create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor { label: Some(kernel.name()), entries: &entries });
-    let mut groups = vec![Some(&layout)];
-    groups.extend(kernel.steps().then_some(Some(step_layout)));
-    let pipeline_layout = device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
-        label: Some(kernel.name()),
-        bind_group_layouts: &groups,
-        immediate_size: 0,
-    });
-    let module = device.create_shader_module(wgpu::ShaderModuleDescriptor {
-        label: Some(kernel.name()),
-        source: wgpu::ShaderSource::Wgsl(kernel.source(constants.tiling).into()),
-    });
-    let pipeline = device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
-        label: Some(kernel.name()),
-        layout: Some(&pipeline_layout),
-        module: &module,
-        entry_point: Some(kernel.name()),
-        compilation_options: wgpu::PipelineCompilationOptions {
-            constants: &kernel.constants(constants),
-            // Every buffer and all workgroup memory is written before it is read.
-            zero_initialize_workgroup_memory: false,
-        },
-        cache: None,
-    });
-    Pipeline { pipeline, layout }
-}
-
-fn layout_entry(binding: u32, ty: wgpu::BufferBindingType, has_dynamic_offset: bool) -> wgpu::BindGroupLayoutEntry {
-    wgpu::BindGroupLayoutEntry {
-        binding,
-        visibility: wgpu::ShaderStages::COMPUTE,
-        ty: wgpu::BindingType::Buffer { ty, has_dynamic_offset, min_binding_size: None },
-        count: None,
-    }
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! The GPU path. The way of a call: [`network`] lowers the layers to groups of directions that share kernel
 //! launches and packs their weights, [`parameters`] packs the others'; [`plan`] turns a shape into a list of launches (pure, no device);
-//! [`session`] uploads the inputs, [`encode`] submits the launches; [`readback`] waits and brings the outputs home, by the
+//! [`session`] uploads the inputs and has the kernels built ([`kernels`], [`pipelines`]), [`encode`] submits the launches; [`readback`] waits and brings the outputs home, by the
 //! buffers of [`staging`].
 
 #[cfg(feature = "autotune")]
@@ -12,6 +12,7 @@ mod kernels;
 mod listing;
 mod network;
 mod parameters;
+mod pipelines;
 mod plan;
 mod readback;
 mod session;

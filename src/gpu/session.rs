@@ -2,9 +2,10 @@
 
 use super::device::GpuDevice;
 use super::encode::{Encoding, Pace, PreparedStage, Timer};
-use super::kernels::{Constants, Kernel, Pipeline};
+use super::kernels::{Constants, Kernel};
 use super::network::{Group, WeightPart, lower, recurrent_of};
 use super::parameters::pack;
+use super::pipelines::Pipeline;
 use super::plan::{BufferId, CallShape, Limits, PARAMETERS, Plan, Stage, TensorLayout, plan, rows_at_once};
 use super::readback::{Flight, Part, Readback, Segment, Submitted, Wait};
 use super::staging::{IN_FLIGHT, Ring, Staging};

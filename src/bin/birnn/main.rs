@@ -68,7 +68,10 @@ impl DeviceArgs {
 
     fn open_for_work(&self) -> Result<Device> {
         self.open()
-            .with_context(|| format!("device {:?} (--device, or the environment variable BIRNN_DEVICE)", self.device))
+            .with_context(|| format!(
+                "device {:?} (--device, or the environment variable BIRNN_DEVICE; best, gpu, cpu or part of an adapter's name)",
+                self.device
+            ))
     }
 }
 
