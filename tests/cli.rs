@@ -288,7 +288,7 @@ fn an_output_directory_that_cannot_be_made_is_named() {
 #[test]
 fn an_unknown_device_is_named() {
     let line = failure(birnn(&["demo", "--device", "no such adapter"]), 1);
-    assert!(line.contains("no such adapter") && line.contains("best, gpu or cpu"), "{line}");
+    assert!(line.contains("no such adapter") && line.contains("best, gpu, cpu or part"), "{line}");
     let mut command = birnn(&["demo"]);
     command.env("BIRNN_DEVICE", "no such adapter either");
     assert!(failure(command, 1).contains("no such adapter either"));
