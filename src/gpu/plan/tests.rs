@@ -3,6 +3,7 @@ use super::*;
 use crate::layer::{Bidirectional, Gru, Lstm, SimpleRnn};
 use proptest::prelude::*;
 use std::collections::HashSet;
+use std::ops::Range;
 
 /// WebGPU's default limits.
 const DEFAULT: Limits = Limits {
@@ -104,27 +105,35 @@ fn stack(cell: u8, features: usize, units: usize, layers: usize) -> Model {
     Model::sequential(features, all.collect::<Vec<_>>()).expect("the layers fit")
 }
 
+/// A tensor and the steps of the segment that a launch binds of it: those that it reads or writes have to be among them.
+fn tensor_at(buffer: BufferId, steps: Range<usize>, segment: Range<usize>) -> usize {
+    let BufferId::Tensor { tensor, .. } = buffer else { panic!("{buffer:?}") };
+    assert!(segment.start <= steps.start && steps.end <= segment.end, "{buffer:?} has {segment:?}, not {steps:?}");
+    tensor
+}
+
 /// Every layer runs each of its steps once and in order, and reads what the layer below has written.
 fn check_order(plan: &Plan, model: &Model, timesteps: usize, layers: usize) {
     let input = model.inputs[0].tensor;
-    let mut written: HashMap<BufferId, usize> = HashMap::new();
-    let mut projected: HashMap<BufferId, usize> = HashMap::new();
+    // Steps by tensor, over all its segments.
+    let mut written: HashMap<usize, usize> = HashMap::new();
+    let mut projected: HashMap<usize, usize> = HashMap::new();
     let mut steps_run = 0;
     for launch in &plan.launches {
         let stage = &launch.stages[0];
         let p = |index: usize| stage.parameters[index] as usize;
         match stage.kernel {
             Kernel::InputProjection => {
-                let from = stage.buffers[2];
+                let from = tensor_at(stage.buffers[2], p(2)..p(2) + p(3), p(9)..p(9) + p(10));
                 let next = projected.entry(from).or_default();
-                assert_eq!(*next, p(2), "{from:?}");
+                assert_eq!(*next, p(2), "tensor {from}");
                 *next += p(3);
-                let BufferId::Tensor { tensor, .. } = from else { panic!("{from:?}") };
-                assert!(tensor == input || written[&from] >= *next, "{from:?} to {next}");
+                assert!(from == input || written[&from] >= *next, "tensor {from} to {next}");
             }
             Kernel::Merge | Kernel::MergeLast if stage.parameters[6] as usize == timesteps => {
-                let next = written.entry(stage.buffers[1]).or_default();
-                assert_eq!(*next, p(5), "{:?}", stage.buffers[1]);
+                let to = tensor_at(stage.buffers[1], p(5)..p(5) + p(21), p(7)..p(7) + p(8));
+                let next = written.entry(to).or_default();
+                assert_eq!(*next, p(5), "tensor {to}");
                 *next += p(21);
             }
             _ => steps_run += steps(launch) * stage.directions() as usize,
@@ -135,23 +144,42 @@ fn check_order(plan: &Plan, model: &Model, timesteps: usize, layers: usize) {
     assert_eq!(steps_run, layers * timesteps);
 }
 
+/// Plans a stack of layers, checks its order, and says into how many segments the longest of its arrays is cut.
+fn check_stack(model: &Model, layers: usize, rows: usize, timesteps: usize, masked: bool, limits: &Limits) -> usize {
+    let features = model.tensors[0].shape[1].expect("fixed");
+    let groups = lower(model, limits).expect("the weights fit");
+    let shapes = model.shapes(&[&[timesteps, features]]).expect("the shape fits");
+    let given = vec![vec![false; 2]; model.nodes.len()];
+    let call = CallShape { rows, shapes, given, masks: vec![masked], carried: false };
+    let plan = plan(model, &groups, &call, limits, &Tuned::new()).expect("it fits");
+    for (id, bytes) in &plan.buffers {
+        assert!(*bytes <= limits.binding, "{id:?} has {bytes} bytes");
+    }
+    check_order(&plan, model, timesteps, layers);
+    plan.tensors.iter().map(TensorLayout::segments).max().unwrap_or(0)
+}
+
 proptest! {
     #[test]
     fn layers_of_a_stack_run_after_those_below(
         cell in 0u8..4, features in 1usize..50, units in 1usize..200, layers in 2usize..6,
-        rows in 1usize..100, timesteps in 2usize..2_000, masked: bool, kind in 0usize..3,
+        rows in 1usize..100, timesteps in 2usize..2_000, masked: bool, kind in 0usize..3, shift in 0u32..8,
     ) {
-        let limits = [DEFAULT, DOWNLEVEL, SOFTWARE][kind];
-        let model = stack(cell, features, units, layers);
-        let groups = lower(&model, &limits).expect("the weights fit");
-        let shapes = model.shapes(&[&[timesteps, features]]).expect("the shape fits");
-        let given = vec![vec![false; 2]; model.nodes.len()];
-        let call = CallShape { rows, shapes, given, masks: vec![masked], carried: false };
-        let plan = plan(&model, &groups, &call, &limits, &Tuned::new()).expect("it fits");
-        for (id, bytes) in &plan.buffers {
-            prop_assert!(*bytes <= limits.binding, "{id:?} has {bytes} bytes");
-        }
-        check_order(&plan, &model, timesteps, layers);
+        let kind = [DEFAULT, DOWNLEVEL, SOFTWARE][kind];
+        // From WebGPU's default down to 1 MiB, of which arrays need many.
+        let limits = Limits { binding: DEFAULT.binding >> shift, ..kind };
+        check_stack(&stack(cell, features, units, layers), layers, rows, timesteps, masked, &limits);
+    }
+}
+
+#[test]
+fn layers_of_a_stack_run_after_those_below_in_each_segment() {
+    for cell in 0..4 {
+        let segments = check_stack(&stack(cell, 8, 199, 3), 3, 99, 1_999, true, &DEFAULT);
+        assert_eq!(segments, 2);
+        let limits = Limits { binding: 4 << 20, ..SOFTWARE };
+        let segments = check_stack(&stack(cell, 8, 199, 3), 3, 99, 1_999, false, &limits);
+        assert!(segments > 30, "{segments}");
     }
 }
 
