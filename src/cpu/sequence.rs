@@ -6,7 +6,7 @@ use super::pack::{Packed, RecurrentKernel};
 use super::small::Run;
 use super::step::{
     Finish, FinishProjection, GruCandidate, GruGates, GruStates, LstmStates, Project, SimpleRnnStates, States, Step,
-    sums_kept,
+    goes_back, sums_kept,
 };
 use crate::layer::{Cell, Recurrent};
 use ndarray::{ArrayView2, ArrayViewMut2, ArrayViewMut3, Axis};
@@ -74,8 +74,17 @@ pub(super) struct Scratch {
 #[derive(Clone, Copy)]
 pub(super) struct Machine {
     pub arch: Arch,
-    /// In how many parts the units of a timestep are computed at a time.
+    /// The threads that a sequence has, each with its share of the units.
+    pub shares: usize,
+    /// In how many parts a share is computed, of which threads that are idle take some.
     pub parts: usize,
+}
+
+impl Machine {
+    /// Cuts panels into the parts of all shares.
+    fn cut(&self, panels: usize) -> impl Iterator<Item = Range<usize>> + Clone + use<> {
+        parts(panels, self.shares * self.parts)
+    }
 }
 
 impl<'a> Sequence<'a> {
@@ -121,7 +130,7 @@ impl<'a> Sequence<'a> {
         scratch.next.resize(values, 0.0);
         scratch.update_gate.resize(both, 0.0);
         scratch.reset_hidden.resize(both, 0.0);
-        scratch.sums.resize(machine.parts * sums_kept(self.rows) * self.packed.lanes, 0.0);
+        scratch.sums.resize(machine.shares * machine.parts * sums_kept(self.rows) * self.packed.lanes, 0.0);
         scratch.projections.resize(self.packed.matrices.len().max(scratch.projections.len()), Vec::new());
         to_blocks(self.hidden.view(), &mut scratch.hidden, self.packed.lanes);
         if let Some(cell) = &self.cell {
@@ -181,16 +190,19 @@ impl<'a> Sequence<'a> {
         let row = matrix.vectors * self.packed.lanes;
         scratch.upcoming.resize(matrix.panels * rows.len() * row, 0.0);
         scratch.done.clear();
-        scratch.done.resize(machine.parts, Done::default());
+        scratch.done.resize(machine.shares * machine.parts, Done::default());
     }
 
     fn finish_upcoming(&self, machine: Machine, rows: &[&[f32]], scratch: &mut Scratch) {
         let matrix = &self.packed.matrices[0];
         let beside = self.beside(machine, rows, &mut scratch.upcoming, &mut scratch.done);
-        each(beside.map(|beside| {
-            let work = FinishProjection { vectors: matrix.vectors, beside };
-            move || machine.arch.dispatch(work)
-        }));
+        each(
+            beside.map(|beside| {
+                let work = FinishProjection { vectors: matrix.vectors, beside };
+                move || machine.arch.dispatch(work)
+            }),
+            None,
+        );
         std::mem::swap(&mut scratch.upcoming, &mut scratch.projections[0]);
     }
 
@@ -203,7 +215,7 @@ impl<'a> Sequence<'a> {
         done: &'b mut [Done],
     ) -> impl Iterator<Item = Beside<'b>> {
         let matrix = &self.packed.matrices[0];
-        let parts = parts(matrix.panels, machine.parts);
+        let parts = machine.cut(matrix.panels);
         let a_panel = |values: usize| values / matrix.panels;
         let (sums, kernel, bias) = (a_panel(upcoming.len()), a_panel(matrix.kernel.len()), a_panel(matrix.bias.len()));
         let arrays = split(upcoming, parts.clone(), sums).zip(done);
@@ -221,12 +233,15 @@ impl<'a> Sequence<'a> {
         for (matrix, projection) in self.packed.matrices.iter().zip(&mut scratch.projections) {
             let a_panel = rows.len() * matrix.vectors * self.packed.lanes;
             projection.resize(matrix.panels * a_panel, 0.0);
-            let parts = parts(matrix.panels, machine.parts);
+            let parts = machine.cut(matrix.panels);
             let of_parts = split(projection, parts.clone(), a_panel);
-            each(parts.zip(of_parts).map(|(panels, projection)| {
-                let rows = &rows;
-                move || machine.arch.dispatch(Project { matrix, panels, rows, projection })
-            }));
+            each(
+                parts.zip(of_parts).map(|(panels, projection)| {
+                    let rows = &rows;
+                    move || machine.arch.dispatch(Project { matrix, panels, rows, projection })
+                }),
+                None,
+            );
         }
     }
 
@@ -330,24 +345,29 @@ impl StepOf<'_> {
         let packed = self.packed;
         let (rows, lanes, units) = (self.rows, packed.lanes, packed.units);
         let matrix = &packed.matrices[self.matrix];
-        let parts = parts(matrix.panels, self.machine.parts);
+        let parts = self.machine.cut(matrix.panels);
         let a_panel = matrix.blocks * rows * lanes;
         let sums = sums.chunks_mut(sums_kept(rows) * lanes);
         let steps_panel = self.projection.len() / matrix.panels;
         let arrays = split(first, parts.clone(), a_panel).zip(split(second, parts.clone(), a_panel)).zip(sums);
-        each(parts.zip(arrays).map(|(panels, ((first, second), sums))| {
-            let step = Step {
-                matrix,
-                read: Blocks { values: read, rows, lanes, units },
-                projection: &self.projection[panels.start * steps_panel..panels.end * steps_panel],
-                panels,
-                step: self.step,
-                sums,
-                beside: beside.next(),
-                finish: finish(first, second),
-            };
-            move || self.machine.arch.dispatch(step)
-        }));
+        let back = goes_back(matrix, self.step);
+        each(
+            parts.zip(arrays).map(|(panels, ((first, second), sums))| {
+                let step = Step {
+                    matrix,
+                    read: Blocks { values: read, rows, lanes, units },
+                    projection: &self.projection[panels.start * steps_panel..panels.end * steps_panel],
+                    panels,
+                    step: self.step,
+                    back,
+                    sums,
+                    beside: beside.next(),
+                    finish: finish(first, second),
+                };
+                move || self.machine.arch.dispatch(step)
+            }),
+            back.then_some(self.machine.parts),
+        );
     }
 }
 
@@ -377,17 +397,31 @@ fn split(
     })
 }
 
-/// Runs all of them at a time; one alone on this thread.
-fn each<T: FnOnce() + Send>(mut tasks: impl Iterator<Item = T>) {
-    let Some(first) = tasks.next() else { return };
-    let others: Vec<T> = tasks.collect();
-    if others.is_empty() {
-        return first();
+/// Runs all of them, but for those that idle threads take, in their order: of each share of `back` of them, if that is given,
+/// from the last to the first.
+fn each<T: FnOnce() + Send>(mut tasks: impl Iterator<Item = T>, back: Option<usize>) {
+    match (tasks.next(), tasks.next()) {
+        (Some(only), None) => only(),
+        (first, second) => {
+            let mut all: Vec<_> = [first, second].into_iter().chain(tasks.map(Some)).collect();
+            if let Some(share) = back {
+                all.chunks_mut(share).for_each(<[_]>::reverse);
+            }
+            halves(&mut all);
+        }
     }
-    rayon::scope(|scope| {
-        others.into_iter().for_each(|task| scope.spawn(|_| task()));
-        first();
-    });
+}
+
+/// The second half is there for the taking while this thread is at the first.
+fn halves<T: FnOnce() + Send>(tasks: &mut [Option<T>]) {
+    match tasks {
+        [] => {}
+        [task] => task.take().into_iter().for_each(|task| task()),
+        _ => {
+            let (first, second) = tasks.split_at_mut(tasks.len().div_ceil(2));
+            rayon::join(|| halves(first), || halves(second));
+        }
+    }
 }
 
 /// `[rows, units]` to `[block][row][lane]`.
@@ -437,6 +471,28 @@ mod tests {
             assert!(chunks.iter().cloned().flatten().eq(0..timesteps), "{timesteps}, {chunk}: {chunks:?}");
             assert!(chunks.iter().all(|steps| !steps.is_empty() && steps.len() <= chunk), "{chunks:?}");
         }
+    }
+
+    #[test]
+    fn every_part_runs_once_and_in_the_order_of_its_share() {
+        let pool = |threads| rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        let run = |threads, parts: usize, back| {
+            let ran = std::sync::Mutex::new(Vec::new());
+            let tasks: Vec<_> = (0..parts).map(|part| (part, &ran)).collect();
+            let tasks = tasks.into_iter().map(|(part, ran)| move || ran.lock().unwrap().push(part));
+            pool(threads).install(|| each(tasks, back));
+            ran.into_inner().unwrap()
+        };
+        for parts in 0..12 {
+            assert!(run(1, parts, None).into_iter().eq(0..parts));
+            for threads in [2, 3] {
+                let mut ran = run(threads, parts, Some(3));
+                ran.sort_unstable();
+                assert!(ran.into_iter().eq(0..parts));
+            }
+        }
+        assert_eq!(run(1, 8, Some(8)), [7, 6, 5, 4, 3, 2, 1, 0]);
+        assert_eq!(run(1, 8, Some(4)), [3, 2, 1, 0, 7, 6, 5, 4]);
     }
 
     #[test]

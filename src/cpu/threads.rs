@@ -54,7 +54,9 @@ impl Threads {
     pub fn install(&self, work: impl FnOnce() + Send) {
         match self {
             Threads::Pool(pool) => pool.install(work),
-            _ => work(),
+            // Once into the pool, not at each of its tasks.
+            Threads::Current => rayon::scope(|_| work()),
+            Threads::Number(_) => work(),
         }
     }
 }
