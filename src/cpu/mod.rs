@@ -37,8 +37,8 @@ const GROUP_ROWS: usize = 128;
 const LEAST_WORK: usize = 500_000;
 const LEAST_PART: usize = 250_000;
 /// The parts of a step for each thread. A core that others use too, or one of a slower kind, would have all wait for its share:
-/// those that are done take parts of what is left. Measured with something else on one of two cores for 30 % of the time: 5
-/// to 20 % less time than in one part each where a step has work for some; nothing gained or lost where both cores are free.
+/// those that are done take parts of what is left. Measured with something else on one of two cores for 30 % of the time: up
+/// to 22 % less time than in one part each where a step has work for some; nothing gained or lost where both cores are free.
 const PARTS_A_THREAD: usize = 4;
 
 /// Directions whose recurrent kernels have more bytes together run one after the other, each on all threads: a shared cache
