@@ -3,6 +3,8 @@ import argparse
 import csv
 import importlib.metadata
 import json
+import multiprocessing
+import os
 import pathlib
 import platform
 import re
@@ -237,6 +239,20 @@ def compare(options):
         write_csv(options.csv, rows)
 
 
+def disturb(share):
+    """Takes that share of the last core, in turns of a millisecond, before all others where the system lets it."""
+    os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
+    try:
+        os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1))
+    except PermissionError:
+        print("without the right to a real-time priority (root) the disturbance is one program among others", file=sys.stderr)
+    while True:
+        end = time.perf_counter() + share * 1e-3
+        while time.perf_counter() < end:
+            pass
+        time.sleep((1 - share) * 1e-3)
+
+
 def milliseconds(seconds):
     return f"{seconds * 1e3:.3g}" if seconds < 0.1 else f"{seconds * 1e3:.0f}"
 
@@ -292,6 +308,14 @@ def new_file(text):
     return text
 
 
+def percent(text):
+    if not hasattr(os, "sched_setaffinity"):
+        raise argparse.ArgumentTypeError("only Linux can keep a program on a core")
+    if not text.isdecimal() or not 0 < int(text) < 100:
+        raise argparse.ArgumentTypeError(f"{text!r} isn't a percentage from 1 to 99")
+    return int(text)
+
+
 def above_zero(text):
     try:
         if 0 < float(text) < float("inf"):
@@ -310,10 +334,14 @@ def main():
                         help="the runtimes take turns so often; a time is the median of their medians (default: %(default)s)")
     parser.add_argument("--seconds", type=above_zero, default=1.5, help="a runtime's turn (default: %(default)s)")
     parser.add_argument("--csv", type=new_file, metavar="FILE", help="a file for the medians, too, in seconds")
+    parser.add_argument("--disturb", type=percent, metavar="PERCENT",
+                        help="of the last core's time goes to another program meanwhile")
     # What run.sh, and this program in the peers' processes, give it.
     for name in ["--birnn", "--work", "--machine", "--peer", "--cell"]:
         parser.add_argument(name, help=argparse.SUPPRESS)
     options = parser.parse_args()
+    if options.disturb:
+        multiprocessing.Process(target=disturb, args=(options.disturb / 100,), daemon=True).start()
     run_peer(options) if options.peer else compare(options)
 
 

@@ -2,7 +2,7 @@
 # birnn's CPU path beside onnxruntime, OpenVINO and PyTorch: one bidirectional layer, the same weights and input, the same
 # number of threads, in turn. Prints the table of README's section Speed.
 #
-#     benches/peers_cpu/run.sh [--threads 2] [--rounds 3] [--seconds 1.5] [--csv FILE] [B,T,D,U ...]
+#     benches/peers_cpu/run.sh [--threads 2] [--rounds 3] [--seconds 1.5] [--disturb 30] [--csv FILE] [B,T,D,U ...]
 #
 #     benches/peers_cpu/run.sh --cost docs/cpu_cost.svg [--threads 2]
 #

@@ -33,8 +33,9 @@ use std::sync::Mutex;
 
 /// Rows of the batch that run together: above it, another pass over the weights costs next to nothing.
 const GROUP_ROWS: usize = 128;
-/// Work below which threads cost more than they save, in multiplications and additions: of a call, and of a part of a step.
+/// Work of a call below which threads cost more than they save, in multiplications and additions.
 const LEAST_WORK: usize = 500_000;
+/// The same of a part of a step. With less, where one row waits for caches, parts cost up to 5 %.
 const LEAST_PART: usize = 250_000;
 /// The parts of a step for each thread. A core that others use too, or one of a slower kind, would have all wait for its share:
 /// those that are done take parts of what is left. Measured with something else on one of two cores for 30 % of the time: up
@@ -193,7 +194,7 @@ impl Engine {
             job.run(machine, &mut scratch);
             self.scratch.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).push(scratch);
         };
-        match (plan.together, plan.shares * plan.parts) {
+        match (plan.together, machine.all_parts()) {
             (false, 1) => jobs.into_iter().for_each(run),
             (false, _) => self.threads.install(|| jobs.into_iter().for_each(run)),
             (true, _) => self.threads.install(|| {

@@ -81,9 +81,15 @@ pub(super) struct Machine {
 }
 
 impl Machine {
-    /// Cuts panels into the parts of all shares.
+    /// The parts of all shares.
+    pub fn all_parts(&self) -> usize {
+        self.shares * self.parts
+    }
+
+    /// Cuts panels into them, or fewer where there are fewer panels.
     fn cut(&self, panels: usize) -> impl Iterator<Item = Range<usize>> + Clone + use<> {
-        parts(panels, self.shares * self.parts)
+        let parts = self.all_parts().clamp(1, panels);
+        (0..parts).map(move |part| part * panels / parts..(part + 1) * panels / parts)
     }
 }
 
@@ -130,7 +136,7 @@ impl<'a> Sequence<'a> {
         scratch.next.resize(values, 0.0);
         scratch.update_gate.resize(both, 0.0);
         scratch.reset_hidden.resize(both, 0.0);
-        scratch.sums.resize(machine.shares * machine.parts * sums_kept(self.rows) * self.packed.lanes, 0.0);
+        scratch.sums.resize(machine.all_parts() * sums_kept(self.rows) * self.packed.lanes, 0.0);
         scratch.projections.resize(self.packed.matrices.len().max(scratch.projections.len()), Vec::new());
         to_blocks(self.hidden.view(), &mut scratch.hidden, self.packed.lanes);
         if let Some(cell) = &self.cell {
@@ -190,7 +196,7 @@ impl<'a> Sequence<'a> {
         let row = matrix.vectors * self.packed.lanes;
         scratch.upcoming.resize(matrix.panels * rows.len() * row, 0.0);
         scratch.done.clear();
-        scratch.done.resize(machine.shares * machine.parts, Done::default());
+        scratch.done.resize(machine.all_parts(), Done::default());
     }
 
     fn finish_upcoming(&self, machine: Machine, rows: &[&[f32]], scratch: &mut Scratch) {
@@ -374,12 +380,6 @@ impl StepOf<'_> {
 /// Cuts timesteps into chunks.
 fn cut(timesteps: usize, chunk: usize) -> impl Iterator<Item = Range<usize>> {
     (0..timesteps).step_by(chunk).map(move |start| start..timesteps.min(start + chunk))
-}
-
-/// Cuts panels into at most `parts` ranges.
-fn parts(panels: usize, parts: usize) -> impl Iterator<Item = Range<usize>> + Clone {
-    let parts = parts.clamp(1, panels);
-    (0..parts).map(move |part| part * panels / parts..(part + 1) * panels / parts)
 }
 
 /// The pieces of an array that belong to the parts; empty ones of an empty array.
