@@ -233,7 +233,7 @@ def compare(options):
             rows.append((cell, shape, {name: float(np.median(times)) for name, times in medians.items()}))
             print(".", end="", file=sys.stderr, flush=True)
     print(file=sys.stderr)
-    print_table(rows, machine, options.threads)
+    print_table(rows, machine, options)
     print(f"\nOutputs of all runtimes are within {farthest:.1e} of birnn's (they have to be within {TOLERANCE:.0e}).")
     if options.csv:
         write_csv(options.csv, rows)
@@ -265,9 +265,10 @@ def processor():
         return platform.machine()
 
 
-def print_table(rows, machine, threads):
+def print_table(rows, machine, options):
     versions = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in PEERS)
-    print(f"{processor()}, {threads} threads; {versions}; this machine multiplies and adds {machine['flops'] / 1e9:.0f} GFLOP/s on all cores and reads "
+    disturbed = f", with another program on one core for {options.disturb}% of the time" if options.disturb else ""
+    print(f"{processor()}, {options.threads} threads{disturbed}; {versions}; this machine multiplies and adds {machine['flops'] / 1e9:.0f} GFLOP/s on all cores and reads "
           f"{machine['bytes'] / 1e9:.0f} GB/s from memory\n")
     print("| (batch, timesteps, features, units) | cell | birnn, ms | " + " | ".join(PEERS)
           + " | best of them / birnn | GFLOP/s | of the limit |")
