@@ -1,6 +1,6 @@
 //! What a thread does for a part of a direction's panels: project inputs, and run one timestep.
 
-use super::activation::activate_vectors;
+use super::activation::{activate_vectors, sigmoid, tanh};
 use super::beside::{Beside, multiply_beside};
 use super::half::Half;
 use super::matmul::{Blocks, Whole, Word, multiply, panels_at_a_time, vectors, vectors_mut};
@@ -118,15 +118,6 @@ impl<F: Finish<V>, const V: usize> WithSimd for Step<'_, F, V> {
             let count = group.min(panels.len() - done);
             let panel = if back { panels.end - done - count } else { panels.start + done };
             let sums = &mut sums[..count * read.rows];
-            multiply_recurrent(
-                simd,
-                &read,
-                &matrix.recurrent_kernel,
-                panel..panel + count,
-                sums,
-                beside.as_mut(),
-                back,
-            );
             let finished = Panels {
                 rows: read.rows,
                 first: panel,
@@ -135,29 +126,48 @@ impl<F: Finish<V>, const V: usize> WithSimd for Step<'_, F, V> {
                 projection: &projection[step * read.rows..],
                 a_panel,
             };
+            let kernel = &matrix.recurrent_kernel;
+            multiply_recurrent(simd, &read, kernel, &finished, F::PROJECTED, sums, beside.as_mut(), back);
             finish.finish(simd, finished, sums);
         }
     }
 }
 
-/// `sums[panel][row] = read[row] · recurrent_kernel[panel]`, from the last panel `back` to the first where that is set.
+/// `sums[panel][row] = projection[panel][row] + read[row] · recurrent_kernel[panel]`, of so many vectors; of the others without
+/// the projection. From the last panel `back` to the first where that is set.
 #[inline(always)]
+#[expect(clippy::too_many_arguments)]
 fn multiply_recurrent<S: Simd, const V: usize>(
     simd: S,
     read: &Blocks,
     kernel: &RecurrentKernel,
-    panels: Range<usize>,
+    panels: &Panels<S, V>,
+    projected: usize,
     sums: &mut [[S::f32s; V]],
     beside: Option<&mut Beside>,
     back: bool,
 ) {
-    sums.fill([simd.splat_f32s(0.0); V]);
+    let which = panels.first..panels.first + sums.len() / read.rows;
+    let zero = simd.splat_f32s(0.0);
     match kernel {
-        RecurrentKernel::Single(kernel) => multiply_panels(simd, read, kernel, panels, sums, beside, back),
+        RecurrentKernel::Single(kernel) => {
+            // The processor reads ahead of the product what it starts from, but would wait for what is added after it.
+            panels.each_projected(sums, |sums, projection| {
+                *sums = *projection;
+                sums[projected..].fill(zero);
+            });
+            multiply_panels(simd, read, kernel, which, sums, beside, back);
+        }
         RecurrentKernel::Half(Half { pairs, scale }) => {
-            multiply_panels(simd, read, pairs, panels, sums, beside, back);
+            sums.fill([zero; V]);
+            multiply_panels(simd, read, pairs, which, sums, beside, back);
             let scale = simd.splat_f32s(*scale);
-            sums.as_flattened_mut().iter_mut().for_each(|sum| *sum = simd.mul_f32s(*sum, scale));
+            panels.each_projected(sums, |sums, projection| {
+                for (vector, sum) in sums.iter_mut().enumerate() {
+                    let start = if vector < projected { projection[vector] } else { zero };
+                    *sum = simd.mul_add_e_f32s(*sum, scale, start);
+                }
+            });
         }
     }
 }
@@ -189,7 +199,10 @@ fn multiply_panels<S: Simd, T: Word, const V: usize>(
 
 /// What becomes of the sums of some panels.
 pub(super) trait Finish<const V: usize> {
-    /// `sums` are `[panel][row][vector]`, of the recurrent kernel; they may be overwritten.
+    /// How many vectors of a row's sums have the projection in them.
+    const PROJECTED: usize = V;
+
+    /// `sums` are `[panel][row][vector]`; they may be overwritten.
     fn finish<S: Simd>(&mut self, simd: S, panels: Panels<S, V>, sums: &mut [[S::f32s; V]]);
 }
 
@@ -220,15 +233,11 @@ impl<S: Simd, const V: usize> Panels<'_, S, V> {
         &self.projection[(self.first + panel - self.first_of_part) * self.a_panel..][..self.rows]
     }
 
-    /// Adds vectors of the projection to those of the sums.
+    /// Each row's sums and projection.
     #[inline(always)]
-    fn add(&self, simd: S, sums: &mut [[S::f32s; V]], which: Range<usize>) {
+    fn each_projected(&self, sums: &mut [[S::f32s; V]], each: impl Fn(&mut [S::f32s; V], &[S::f32s; V])) {
         for (panel, sums) in sums.chunks_exact_mut(self.rows).enumerate() {
-            for (sums, projected) in sums.iter_mut().zip(self.projected(panel)) {
-                for vector in which.clone() {
-                    sums[vector] = simd.add_f32s(sums[vector], projected[vector]);
-                }
-            }
+            sums.iter_mut().zip(self.projected(panel)).for_each(|(sums, projection)| each(sums, projection));
         }
     }
 }
@@ -269,7 +278,7 @@ pub(super) struct States<'a> {
 impl States<'_> {
     /// Writes a block's new hidden states: `new` of a row, and of its old hidden state.
     #[inline(always)]
-    fn write<S: Simd>(&mut self, place: Place, block: usize, new: impl Fn(usize, S::f32s) -> S::f32s) {
+    fn write<S: Simd>(&mut self, place: Place, block: usize, mut new: impl FnMut(usize, S::f32s) -> S::f32s) {
         let hidden = place.all::<S>(self.hidden, block);
         for (row, (next, &hidden)) in place.part::<S>(self.next, block).iter_mut().zip(hidden).enumerate() {
             *next = if self.mask.is_none_or(|mask| mask[row]) { new(row, hidden) } else { hidden };
@@ -291,10 +300,30 @@ pub(super) struct LstmStates<'a> {
     pub cell: &'a mut [f32],
 }
 
+impl LstmStates<'_> {
+    /// With the activations that nearly all models have: vector by vector, without their values going to memory in between.
+    /// Measured: 3 % less time with 64 units, 1 % with 128.
+    #[inline(always)]
+    fn finish_usual<S: Simd>(&mut self, simd: S, panels: Panels<S, 4>, sums: &[[S::f32s; 4]]) {
+        for (panel, sums) in sums.chunks_exact(panels.rows).enumerate() {
+            let place = panels.place(panel);
+            let cells = place.part::<S>(self.cell, 0);
+            self.states.write::<S>(place, 0, |row, _| {
+                let [i, f, candidate, o] = sums[row];
+                let kept = simd.mul_f32s(sigmoid(simd, f), cells[row]);
+                cells[row] = simd.mul_add_e_f32s(sigmoid(simd, i), tanh(simd, candidate), kept);
+                simd.mul_f32s(sigmoid(simd, o), tanh(simd, cells[row]))
+            });
+        }
+    }
+}
+
 impl Finish<4> for LstmStates<'_> {
     #[inline(always)]
     fn finish<S: Simd>(&mut self, simd: S, panels: Panels<S, 4>, sums: &mut [[S::f32s; 4]]) {
-        panels.add(simd, sums, 0..4);
+        if (self.states.recurrent_activation, self.states.activation) == (Activation::Sigmoid, Activation::Tanh) {
+            return self.finish_usual(simd, panels, sums);
+        }
         activate_vectors(simd, self.states.recurrent_activation, sums, &[0, 1, 3]);
         activate_vectors(simd, self.states.activation, sums, &[2]);
         for (panel, sums) in sums.chunks_exact_mut(panels.rows).enumerate() {
@@ -322,9 +351,11 @@ pub(super) struct GruStates<'a> {
 }
 
 impl Finish<3> for GruStates<'_> {
+    /// The reset gate is multiplied with the candidate's product before its projection is added.
+    const PROJECTED: usize = 2;
+
     #[inline(always)]
     fn finish<S: Simd>(&mut self, simd: S, panels: Panels<S, 3>, sums: &mut [[S::f32s; 3]]) {
-        panels.add(simd, sums, 0..2);
         activate_vectors(simd, self.states.recurrent_activation, sums, &[0, 1]);
         for (panel, sums) in sums.chunks_exact_mut(panels.rows).enumerate() {
             let bias = S::as_simd_f32s(self.recurrent_bias).0[panels.place(panel).block];
@@ -352,7 +383,6 @@ pub(super) struct GruGates<'a> {
 impl Finish<4> for GruGates<'_> {
     #[inline(always)]
     fn finish<S: Simd>(&mut self, simd: S, panels: Panels<S, 4>, sums: &mut [[S::f32s; 4]]) {
-        panels.add(simd, sums, 0..4);
         activate_vectors(simd, self.recurrent_activation, sums, &[0, 1, 2, 3]);
         for (panel, sums) in sums.chunks_exact(panels.rows).enumerate() {
             let place = panels.place(panel);
@@ -378,7 +408,6 @@ pub(super) struct GruCandidate<'a> {
 impl Finish<4> for GruCandidate<'_> {
     #[inline(always)]
     fn finish<S: Simd>(&mut self, simd: S, panels: Panels<S, 4>, sums: &mut [[S::f32s; 4]]) {
-        panels.add(simd, sums, 0..4);
         activate_vectors(simd, self.states.activation, sums, &[0, 1, 2, 3]);
         for (panel, sums) in sums.chunks_exact(panels.rows).enumerate() {
             let place = panels.place(panel);
@@ -395,7 +424,6 @@ pub(super) struct SimpleRnnStates<'a>(pub States<'a>);
 impl Finish<4> for SimpleRnnStates<'_> {
     #[inline(always)]
     fn finish<S: Simd>(&mut self, simd: S, panels: Panels<S, 4>, sums: &mut [[S::f32s; 4]]) {
-        panels.add(simd, sums, 0..4);
         activate_vectors(simd, self.0.activation, sums, &[0, 1, 2, 3]);
         for (panel, sums) in sums.chunks_exact(panels.rows).enumerate() {
             (0..4).for_each(|block| self.0.write::<S>(panels.place(panel), block, |row, _| sums[row][block]));
