@@ -118,6 +118,15 @@ impl<F: Finish<V>, const V: usize> WithSimd for Step<'_, F, V> {
             let count = group.min(panels.len() - done);
             let panel = if back { panels.end - done - count } else { panels.start + done };
             let sums = &mut sums[..count * read.rows];
+            multiply_recurrent(
+                simd,
+                &read,
+                &matrix.recurrent_kernel,
+                panel..panel + count,
+                sums,
+                beside.as_mut(),
+                back,
+            );
             let finished = Panels {
                 rows: read.rows,
                 first: panel,
@@ -126,48 +135,29 @@ impl<F: Finish<V>, const V: usize> WithSimd for Step<'_, F, V> {
                 projection: &projection[step * read.rows..],
                 a_panel,
             };
-            let kernel = &matrix.recurrent_kernel;
-            multiply_recurrent(simd, &read, kernel, &finished, F::PROJECTED, sums, beside.as_mut(), back);
             finish.finish(simd, finished, sums);
         }
     }
 }
 
-/// `sums[panel][row] = projection[panel][row] + read[row] · recurrent_kernel[panel]`, of so many vectors; of the others without
-/// the projection. From the last panel `back` to the first where that is set.
+/// `sums[panel][row] = read[row] · recurrent_kernel[panel]`, from the last panel `back` to the first where that is set.
 #[inline(always)]
-#[expect(clippy::too_many_arguments)]
 fn multiply_recurrent<S: Simd, const V: usize>(
     simd: S,
     read: &Blocks,
     kernel: &RecurrentKernel,
-    panels: &Panels<S, V>,
-    projected: usize,
+    panels: Range<usize>,
     sums: &mut [[S::f32s; V]],
     beside: Option<&mut Beside>,
     back: bool,
 ) {
-    let which = panels.first..panels.first + sums.len() / read.rows;
-    let zero = simd.splat_f32s(0.0);
+    sums.fill([simd.splat_f32s(0.0); V]);
     match kernel {
-        RecurrentKernel::Single(kernel) => {
-            // The processor reads ahead of the product what it starts from, but would wait for what is added after it.
-            panels.each_projected(sums, |sums, projection| {
-                *sums = *projection;
-                sums[projected..].fill(zero);
-            });
-            multiply_panels(simd, read, kernel, which, sums, beside, back);
-        }
+        RecurrentKernel::Single(kernel) => multiply_panels(simd, read, kernel, panels, sums, beside, back),
         RecurrentKernel::Half(Half { pairs, scale }) => {
-            sums.fill([zero; V]);
-            multiply_panels(simd, read, pairs, which, sums, beside, back);
+            multiply_panels(simd, read, pairs, panels, sums, beside, back);
             let scale = simd.splat_f32s(*scale);
-            panels.each_projected(sums, |sums, projection| {
-                for (vector, sum) in sums.iter_mut().enumerate() {
-                    let start = if vector < projected { projection[vector] } else { zero };
-                    *sum = simd.mul_add_e_f32s(*sum, scale, start);
-                }
-            });
+            sums.as_flattened_mut().iter_mut().for_each(|sum| *sum = simd.mul_f32s(*sum, scale));
         }
     }
 }
@@ -199,10 +189,7 @@ fn multiply_panels<S: Simd, T: Word, const V: usize>(
 
 /// What becomes of the sums of some panels.
 pub(super) trait Finish<const V: usize> {
-    /// How many vectors of a row's sums have the projection in them.
-    const PROJECTED: usize = V;
-
-    /// `sums` are `[panel][row][vector]`; they may be overwritten.
+    /// `sums` are `[panel][row][vector]`, of the recurrent kernel; they may be overwritten.
     fn finish<S: Simd>(&mut self, simd: S, panels: Panels<S, V>, sums: &mut [[S::f32s; V]]);
 }
 
@@ -233,11 +220,15 @@ impl<S: Simd, const V: usize> Panels<'_, S, V> {
         &self.projection[(self.first + panel - self.first_of_part) * self.a_panel..][..self.rows]
     }
 
-    /// Each row's sums and projection.
+    /// Adds vectors of the projection to those of the sums.
     #[inline(always)]
-    fn each_projected(&self, sums: &mut [[S::f32s; V]], each: impl Fn(&mut [S::f32s; V], &[S::f32s; V])) {
+    fn add(&self, simd: S, sums: &mut [[S::f32s; V]], which: Range<usize>) {
         for (panel, sums) in sums.chunks_exact_mut(self.rows).enumerate() {
-            sums.iter_mut().zip(self.projected(panel)).for_each(|(sums, projection)| each(sums, projection));
+            for (sums, projected) in sums.iter_mut().zip(self.projected(panel)) {
+                for vector in which.clone() {
+                    sums[vector] = simd.add_f32s(sums[vector], projected[vector]);
+                }
+            }
         }
     }
 }
@@ -306,13 +297,13 @@ impl LstmStates<'_> {
     #[inline(always)]
     fn finish_usual<S: Simd>(&mut self, simd: S, panels: Panels<S, 4>, sums: &[[S::f32s; 4]]) {
         for (panel, sums) in sums.chunks_exact(panels.rows).enumerate() {
-            let place = panels.place(panel);
+            let (place, projected) = (panels.place(panel), panels.projected(panel));
             let cells = place.part::<S>(self.cell, 0);
             self.states.write::<S>(place, 0, |row, _| {
-                let [i, f, candidate, o] = sums[row];
-                let kept = simd.mul_f32s(sigmoid(simd, f), cells[row]);
-                cells[row] = simd.mul_add_e_f32s(sigmoid(simd, i), tanh(simd, candidate), kept);
-                simd.mul_f32s(sigmoid(simd, o), tanh(simd, cells[row]))
+                let gate = |gate: usize| simd.add_f32s(sums[row][gate], projected[row][gate]);
+                let kept = simd.mul_f32s(sigmoid(simd, gate(1)), cells[row]);
+                cells[row] = simd.mul_add_e_f32s(sigmoid(simd, gate(0)), tanh(simd, gate(2)), kept);
+                simd.mul_f32s(sigmoid(simd, gate(3)), tanh(simd, cells[row]))
             });
         }
     }
@@ -324,6 +315,7 @@ impl Finish<4> for LstmStates<'_> {
         if (self.states.recurrent_activation, self.states.activation) == (Activation::Sigmoid, Activation::Tanh) {
             return self.finish_usual(simd, panels, sums);
         }
+        panels.add(simd, sums, 0..4);
         activate_vectors(simd, self.states.recurrent_activation, sums, &[0, 1, 3]);
         activate_vectors(simd, self.states.activation, sums, &[2]);
         for (panel, sums) in sums.chunks_exact_mut(panels.rows).enumerate() {
@@ -351,11 +343,9 @@ pub(super) struct GruStates<'a> {
 }
 
 impl Finish<3> for GruStates<'_> {
-    /// The reset gate is multiplied with the candidate's product before its projection is added.
-    const PROJECTED: usize = 2;
-
     #[inline(always)]
     fn finish<S: Simd>(&mut self, simd: S, panels: Panels<S, 3>, sums: &mut [[S::f32s; 3]]) {
+        panels.add(simd, sums, 0..2);
         activate_vectors(simd, self.states.recurrent_activation, sums, &[0, 1]);
         for (panel, sums) in sums.chunks_exact_mut(panels.rows).enumerate() {
             let bias = S::as_simd_f32s(self.recurrent_bias).0[panels.place(panel).block];
@@ -383,6 +373,7 @@ pub(super) struct GruGates<'a> {
 impl Finish<4> for GruGates<'_> {
     #[inline(always)]
     fn finish<S: Simd>(&mut self, simd: S, panels: Panels<S, 4>, sums: &mut [[S::f32s; 4]]) {
+        panels.add(simd, sums, 0..4);
         activate_vectors(simd, self.recurrent_activation, sums, &[0, 1, 2, 3]);
         for (panel, sums) in sums.chunks_exact(panels.rows).enumerate() {
             let place = panels.place(panel);
@@ -408,6 +399,7 @@ pub(super) struct GruCandidate<'a> {
 impl Finish<4> for GruCandidate<'_> {
     #[inline(always)]
     fn finish<S: Simd>(&mut self, simd: S, panels: Panels<S, 4>, sums: &mut [[S::f32s; 4]]) {
+        panels.add(simd, sums, 0..4);
         activate_vectors(simd, self.states.activation, sums, &[0, 1, 2, 3]);
         for (panel, sums) in sums.chunks_exact(panels.rows).enumerate() {
             let place = panels.place(panel);
@@ -424,6 +416,7 @@ pub(super) struct SimpleRnnStates<'a>(pub States<'a>);
 impl Finish<4> for SimpleRnnStates<'_> {
     #[inline(always)]
     fn finish<S: Simd>(&mut self, simd: S, panels: Panels<S, 4>, sums: &mut [[S::f32s; 4]]) {
+        panels.add(simd, sums, 0..4);
         activate_vectors(simd, self.0.activation, sums, &[0, 1, 2, 3]);
         for (panel, sums) in sums.chunks_exact(panels.rows).enumerate() {
             (0..4).for_each(|block| self.0.write::<S>(panels.place(panel), block, |row, _| sums[row][block]));
