@@ -31,11 +31,16 @@ fn exponent(x: vec4<f32>) -> Exponent {
     return Exponent(n, fma(p, r * r, r));
 }
 
+// A whole number below 2^22 as an integer, by the last bits of 1.5 * 2^23 + n. llvmpipe converts value by value.
+fn integer(n: vec4<f32>) -> vec4<i32> {
+    return bitcast<vec4<i32>>(n + 12582912.0) - 0x4b400000;
+}
+
 fn exp_exact(x: vec4<f32>) -> vec4<f32> {
     let e = exponent(x);
     // 2^n in two factors, since 2^128 and 2^-150 are no normal numbers.
-    let half = vec4<i32>(e.n) >> vec4(1u);
-    let rest = vec4<i32>(e.n) - half;
+    let half = integer(e.n) >> vec4(1u);
+    let rest = integer(e.n) - half;
     let scale = bitcast<vec4<f32>>((half + 127) << vec4(23u));
     return (e.less_one + 1.0) * scale * bitcast<vec4<f32>>((rest + 127) << vec4(23u));
 }
@@ -59,7 +64,7 @@ fn tanh_exact(x: vec4<f32>) -> vec4<f32> {
 // e^x - 1 for x <= 0, without cancellation near zero: 2^n (e^r - 1) + (2^n - 1), whose last term is exact.
 fn expm1_exact(x: vec4<f32>) -> vec4<f32> {
     let e = exponent(max(x, vec4(-30.0)));
-    let scale = bitcast<vec4<f32>>((vec4<i32>(e.n) + 127) << vec4(23u));
+    let scale = bitcast<vec4<f32>>((integer(e.n) + 127) << vec4(23u));
     return fma(scale, e.less_one, scale - 1.0);
 }
 

@@ -7,6 +7,25 @@ alias RowSums = f32;
 alias QuadSums = vec4<f32>;
 alias RowBits = u32;
 
+alias StoredRowSums = f32;
+alias StoredQuadSums = StoredVector;
+
+fn row_sums(stored: StoredRowSums) -> RowSums {
+    return stored;
+}
+
+fn stored_row_sums(sums: RowSums) -> StoredRowSums {
+    return sums;
+}
+
+fn quad_sums(stored: StoredQuadSums) -> QuadSums {
+    return vector(stored);
+}
+
+fn stored_quad_sums(sums: QuadSums) -> StoredQuadSums {
+    return stored_vector(sums);
+}
+
 fn weights_at(first: u32, gate: u32) -> Weights {
     return kernel_at(first);
 }

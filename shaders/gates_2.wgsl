@@ -6,6 +6,17 @@ alias Weights = mat2x4<f32>;
 alias RowSums = vec2<f32>;
 alias QuadSums = mat2x4<f32>;
 
+alias StoredRowSums = vec2<f32>;
+alias StoredQuadSums = array<StoredVector, 2>;
+
+fn row_sums(stored: StoredRowSums) -> RowSums {
+    return stored;
+}
+
+fn quad_sums(stored: StoredQuadSums) -> QuadSums {
+    return QuadSums(vector(stored[0]), vector(stored[1]));
+}
+
 fn weights_at(first: u32, gate: u32) -> Weights {
     return Weights(kernel_at(first), kernel_at(first + gate));
 }
@@ -16,8 +27,12 @@ fn row_added(sums: RowSums, row: vec4<f32>, weights: Weights) -> RowSums {
 }
 
 fn quad_added(sums: QuadSums, rows: mat4x4<f32>, weights: Weights) -> QuadSums {
-    return QuadSums(
-        four_rows_added(sums[0], rows, weights[0]),
-        four_rows_added(sums[1], rows, weights[1]),
-    );
+    let row = transpose(rows);
+    let of_row = transpose(sums);
+    return transpose(mat4x2<f32>(
+        row_added(of_row[0], row[0], weights),
+        row_added(of_row[1], row[1], weights),
+        row_added(of_row[2], row[2], weights),
+        row_added(of_row[3], row[3], weights),
+    ));
 }

@@ -7,6 +7,25 @@ alias RowSums = vec3<f32>;
 alias QuadSums = mat3x4<f32>;
 alias RowBits = vec3<u32>;
 
+alias StoredRowSums = StoredThree;
+alias StoredQuadSums = array<StoredVector, 3>;
+
+fn row_sums(stored: StoredRowSums) -> RowSums {
+    return three(stored);
+}
+
+fn stored_row_sums(sums: RowSums) -> StoredRowSums {
+    return stored_three(sums);
+}
+
+fn quad_sums(stored: StoredQuadSums) -> QuadSums {
+    return QuadSums(vector(stored[0]), vector(stored[1]), vector(stored[2]));
+}
+
+fn stored_quad_sums(sums: QuadSums) -> StoredQuadSums {
+    return StoredQuadSums(stored_vector(sums[0]), stored_vector(sums[1]), stored_vector(sums[2]));
+}
+
 fn weights_at(first: u32, gate: u32) -> Weights {
     return Weights(kernel_at(first), kernel_at(first + gate), kernel_at(first + 2u * gate));
 }
@@ -17,11 +36,14 @@ fn row_added(sums: RowSums, row: vec4<f32>, weights: Weights) -> RowSums {
 }
 
 fn quad_added(sums: QuadSums, rows: mat4x4<f32>, weights: Weights) -> QuadSums {
-    return QuadSums(
-        four_rows_added(sums[0], rows, weights[0]),
-        four_rows_added(sums[1], rows, weights[1]),
-        four_rows_added(sums[2], rows, weights[2]),
-    );
+    let row = transpose(rows);
+    let of_row = transpose(sums);
+    return transpose(mat4x3<f32>(
+        row_added(of_row[0], row[0], weights),
+        row_added(of_row[1], row[1], weights),
+        row_added(of_row[2], row[2], weights),
+        row_added(of_row[3], row[3], weights),
+    ));
 }
 
 fn interleaved(a: RowSums, b: RowSums, c: RowSums, d: RowSums) -> QuadSums {

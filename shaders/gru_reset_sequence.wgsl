@@ -1,7 +1,7 @@
 // All steps of a chunk of a GRU with reset_after false, all directions at once. Each step has two phases: the gates z and
 // r from h, then the candidate from r ⊙ h, which stands on the other side of the workgroup's memory in between.
 
-@group(0) @binding(2) var<storage, read> projection: array<ThreeGates>;
+@group(0) @binding(2) var<storage, read> projection: array<StoredSums>;
 
 var<private> sums: Accumulator;
 
@@ -34,7 +34,7 @@ fn gru_reset_sequence(invocation: Invocation) {
             let stepped = gru_reset(gate_total(projected[0], z), gate_total(projected[2], all[2]), h);
             h = masked(p.direction, t, p.group, h, stepped);
             shared_states[invocation.lane] = h;
-            states[slot_start(p.direction, t + 1u) + p.state] = h;
+            states[slot_start(p.direction, t + 1u) + p.state] = stored_rows(h);
         }
         workgroupBarrier();
     }

@@ -2,7 +2,7 @@
 //
 //   recurrent_bias  [direction][unit]: of the candidate
 
-@group(0) @binding(2) var<storage, read> projection: array<Sums>;
+@group(0) @binding(2) var<storage, read> projection: array<StoredSums>;
 @group(0) @binding(4) var<storage, read> recurrent_bias: array<f32>;
 
 var<private> sums: Accumulator;
@@ -26,7 +26,7 @@ fn gru_sequence(invocation: Invocation) {
         if p.finishes {
             h = masked(p.direction, t, p.group, h, gru(projected, all, bias, h));
             shared_states[SIDE - side + invocation.lane] = h;
-            states[slot_start(p.direction, t + 1u) + p.state] = h;
+            states[slot_start(p.direction, t + 1u) + p.state] = stored_rows(h);
         }
         workgroupBarrier();
     }

@@ -28,15 +28,21 @@ fn start_rows(quad: u32, direction: u32) {
     }
 }
 
+// A vector of a row: zeros past the last.
+fn vector_at(start: u32, k: u32) -> vec4<f32> {
+    let last = p.features4 - 1u;
+    return select(vec4(0.0), vector(x[start + min(k, last)]), k <= last);
+}
+
 fn load_quad(tile: u32, k: u32) {
-    block_rows[4u * tile] = x[starts[4u * tile] + k];
-    block_rows[4u * tile + 1u] = x[starts[4u * tile + 1u] + k];
-    block_rows[4u * tile + 2u] = x[starts[4u * tile + 2u] + k];
-    block_rows[4u * tile + 3u] = x[starts[4u * tile + 3u] + k];
+    block_rows[4u * tile] = vector_at(starts[4u * tile], k);
+    block_rows[4u * tile + 1u] = vector_at(starts[4u * tile + 1u], k);
+    block_rows[4u * tile + 2u] = vector_at(starts[4u * tile + 2u], k);
+    block_rows[4u * tile + 3u] = vector_at(starts[4u * tile + 3u], k);
 }
 
 fn load_block(quad: u32, direction: u32, k: u32, invocation: Invocation) {
-    let mine = min(k + invocation.subgroup_lane, p.features4 - 1u);
+    let mine = k + invocation.subgroup_lane;
     load_quad(0u, mine);
     if TILES > 1u { load_quad(1u, mine); }
     if TILES > 2u {
@@ -48,4 +54,14 @@ fn load_block(quad: u32, direction: u32, k: u32, invocation: Invocation) {
 // The j-th vector of the block, of a row.
 fn row_at(row: u32, j: u32) -> vec4<f32> {
     return subgroupShuffle(block_rows[row], j);
+}
+
+// Adds a block to the sums, two vectors at a time: llvmpipe loads, masks and stores all sums every time. Past the last k
+// the block has zeros, which any weights do for.
+fn multiply_block(weights_first: u32, k: u32) {
+    let last = p.features4 - 1u;
+    for (var j = 0u; j < min(BLOCK, p.features4 - k); j += 2u) {
+        multiply_tiles(j, weights_of_k(weights_first, k + j));
+        multiply_tiles(j + 1u, weights_of_k(weights_first, min(k + j + 1u, last)));
+    }
 }

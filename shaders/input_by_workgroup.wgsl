@@ -17,7 +17,7 @@ fn load_block(quad: u32, direction: u32, k: u32, invocation: Invocation) {
     for (var i = invocation.lane; i < BLOCK_ROWS; i += WORKGROUP) {
         let row = i / BLOCK;
         let start = row_start(quad + row / 4u, row % 4u, direction);
-        block_rows[i] = x[start + min(k + i % BLOCK, p.features4 - 1u)];
+        block_rows[i] = vector(x[start + min(k + i % BLOCK, p.features4 - 1u)]);
     }
     workgroupBarrier();
 }
@@ -25,4 +25,11 @@ fn load_block(quad: u32, direction: u32, k: u32, invocation: Invocation) {
 // The j-th vector of the block, of a row.
 fn row_at(row: u32, j: u32) -> vec4<f32> {
     return block_rows[row * BLOCK + j];
+}
+
+// Adds a block to the sums.
+fn multiply_block(weights_first: u32, k: u32) {
+    for (var j = 0u; j < min(BLOCK, p.features4 - k); j++) {
+        multiply_tiles(j, weights_of_k(weights_first, k + j));
+    }
 }

@@ -34,7 +34,7 @@ struct Projection {
 
 @group(0) @binding(0) var<uniform> p: Projection;
 @group(0) @binding(2) var<storage, read> bias: array<RowSums>;
-@group(0) @binding(3) var<storage, read> x: array<vec4<f32>>;
+@group(0) @binding(3) var<storage, read> x: array<StoredVector>;
 
 override WORKGROUP: u32 = 64u;
 // 1, 2 or 4.
@@ -56,6 +56,22 @@ fn multiply_quad(tile: u32, j: u32, weights: Weights) {
     add_row(4u * tile + 1u, j, weights);
     add_row(4u * tile + 2u, j, weights);
     add_row(4u * tile + 3u, j, weights);
+}
+
+// Adds the j-th vector of a block to the sums of every tile.
+fn multiply_tiles(j: u32, weights: Weights) {
+    multiply_quad(0u, j, weights);
+    if TILES > 1u { multiply_quad(1u, j, weights); }
+    if TILES > 2u {
+        multiply_quad(2u, j, weights);
+        multiply_quad(3u, j, weights);
+    }
+}
+
+// The weights of the k-th vector of features, of a unit whose weights start at `first`.
+fn weights_of_k(first: u32, k: u32) -> Weights {
+    let units = panel_units(p.units);
+    return weights_at(first + k * GATES * units, units);
 }
 
 // Sums start from the bias, which saves a rounding.
@@ -91,21 +107,11 @@ fn input_projection(invocation: Invocation) {
     let quad = invocation.workgroup.x * TILES;
     let vectors = p.features4 * GATES;
     let weights_first = direction * vectors * p.units + unit_start(unit, vectors);
-    let units = panel_units(p.units);
     start_rows(quad, direction);
     start_sums(bias[direction * p.units + unit]);
     for (var k = 0u; k < p.features4; k += BLOCK) {
         load_block(quad, direction, k, invocation);
-        let end = min(BLOCK, p.features4 - k);
-        for (var j = 0u; j < end; j++) {
-            let weights = weights_at(weights_first + (k + j) * GATES * units, units);
-            multiply_quad(0u, j, weights);
-            if TILES > 1u { multiply_quad(1u, j, weights); }
-            if TILES > 2u {
-                multiply_quad(2u, j, weights);
-                multiply_quad(3u, j, weights);
-            }
-        }
+        multiply_block(weights_first, k);
     }
     if wanted >= p.units { return; }
     store_quad(quad, 0u, direction, unit);

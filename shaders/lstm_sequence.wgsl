@@ -1,6 +1,6 @@
 // All steps of a chunk of an LSTM, all directions at once.
 
-@group(0) @binding(2) var<storage, read> projection: array<Sums>;
+@group(0) @binding(2) var<storage, read> projection: array<StoredSums>;
 
 var<private> sums: Accumulator;
 
@@ -26,9 +26,9 @@ fn lstm_sequence(invocation: Invocation) {
             c = masked(p.direction, t, p.group, c, stepped.cell);
             h = masked(p.direction, t, p.group, h, stepped.hidden);
             shared_states[SIDE - side + invocation.lane] = h;
-            states[slot_start(p.direction, t + 1u) + p.state] = h;
+            states[slot_start(p.direction, t + 1u) + p.state] = stored_rows(h);
         }
         workgroupBarrier();
     }
-    if p.finishes { states[cell_state] = c; }
+    if p.finishes { states[cell_state] = stored_rows(c); }
 }

@@ -1,20 +1,20 @@
 // One timestep of an LSTM, all directions at once: the recurrent matmul of the four gates, and the new states.
 
-@group(0) @binding(2) var<storage, read> projection: array<Sums>;
+@group(0) @binding(2) var<storage, read> projection: array<StoredSums>;
 
 fn finish(p: Place, tile: u32, sums: Sums) {
     let group = p.group + tile;
     if group >= recurrence.groups { return; }
     let steps = p.direction * recurrence.steps + step.index;
     let unit = group * recurrence.units + p.unit;
-    let projected = projection[steps * recurrence.groups * recurrence.units + unit];
+    let projected = all_sums(projection[steps * recurrence.groups * recurrence.units + unit]);
     let state = cell_start(p.direction, 0u) + unit;
     let old_cell = old_state(state);
     let stepped = lstm(projected + sums, old_cell);
-    states[state] = masked(p.direction, step.index, group, old_cell, stepped.cell);
+    states[state] = stored_rows(masked(p.direction, step.index, group, old_cell, stepped.cell));
     let old = old_state(slot_start(p.direction, step.index) + unit);
     let next = slot_start(p.direction, step.index + 1u) + unit;
-    states[next] = masked(p.direction, step.index, group, old, stepped.hidden);
+    states[next] = stored_rows(masked(p.direction, step.index, group, old, stepped.hidden));
 }
 
 @compute @workgroup_size(WORKGROUP)

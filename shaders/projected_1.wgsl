@@ -1,6 +1,6 @@
 // As projected_4.wgsl for a batch of one row: a quad is four steps.
 
-@group(0) @binding(4) var<storage, read_write> projection: array<RowSums>;
+@group(0) @binding(4) var<storage, read_write> projection: array<StoredRowSums>;
 
 fn quads() -> u32 {
     return (p.steps + 3u) / 4u;
@@ -11,7 +11,8 @@ fn row_place(quad: u32, row: u32) -> vec2<u32> {
 }
 
 fn store_step(start: u32, step: u32, direction: u32, unit: u32, sums: RowSums) {
-    if step < p.steps { projection[start + (direction * p.steps + step) * p.units + unit] = sums; }
+    if step >= p.steps { return; }
+    projection[start + (direction * p.steps + step) * p.units + unit] = stored_row_sums(sums);
 }
 
 fn store(start: u32, quad: u32, direction: u32, unit: u32, a: RowSums, b: RowSums, c: RowSums, d: RowSums) {

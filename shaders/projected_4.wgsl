@@ -1,6 +1,6 @@
 // Rows of the projection in quads: four rows of the batch of one step. projected_1.wgsl is the same for a batch of one.
 
-@group(0) @binding(4) var<storage, read_write> projection: array<QuadSums>;
+@group(0) @binding(4) var<storage, read_write> projection: array<StoredQuadSums>;
 
 fn quads() -> u32 {
     return p.steps * p.groups;
@@ -15,6 +15,6 @@ fn row_place(quad: u32, row: u32) -> vec2<u32> {
 // `start`: where the array starts in the buffer.
 fn store(start: u32, quad: u32, direction: u32, unit: u32, a: RowSums, b: RowSums, c: RowSums, d: RowSums) {
     if quad < quads() {
-        projection[start + (direction * quads() + quad) * p.units + unit] = interleaved(a, b, c, d);
+        projection[start + (direction * quads() + quad) * p.units + unit] = stored_quad_sums(interleaved(a, b, c, d));
     }
 }

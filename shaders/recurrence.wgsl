@@ -30,7 +30,7 @@ struct Recurrence {
 }
 
 @group(0) @binding(0) var<uniform> recurrence: Recurrence;
-@group(0) @binding(3) var<storage, read_write> states: array<Rows>;
+@group(0) @binding(3) var<storage, read_write> states: array<StoredRows>;
 
 override WORKGROUP: u32 = 64u;
 // The gates that the kernel has of a unit, and the first that is computed.

@@ -6,6 +6,26 @@ alias Quad = vec4<f32>;
 alias Sums = RowSums;
 alias ThreeGates = vec3<f32>;
 
+alias StoredRows = f32;
+alias StoredSums = StoredRowSums;
+alias StoredThreeGates = StoredThree;
+
+fn rows(stored: StoredRows) -> Rows {
+    return stored;
+}
+
+fn stored_rows(value: Rows) -> StoredRows {
+    return value;
+}
+
+fn all_sums(stored: StoredSums) -> Sums {
+    return row_sums(stored);
+}
+
+fn three_gates(stored: StoredThreeGates) -> ThreeGates {
+    return three(stored);
+}
+
 fn added(sums: Sums, rows: Quad, weights: Weights) -> Sums {
     return row_added(sums, rows, weights);
 }

@@ -11,6 +11,27 @@ alias Sums = QuadSums;
 // The same of a GRU, whatever the number of gates that a kernel computes.
 alias ThreeGates = mat3x4<f32>;
 
+// The three as they stand in memory.
+alias StoredRows = StoredVector;
+alias StoredSums = StoredQuadSums;
+alias StoredThreeGates = array<StoredVector, 3>;
+
+fn rows(stored: StoredRows) -> Rows {
+    return vector(stored);
+}
+
+fn stored_rows(value: Rows) -> StoredRows {
+    return stored_vector(value);
+}
+
+fn all_sums(stored: StoredSums) -> Sums {
+    return quad_sums(stored);
+}
+
+fn three_gates(stored: StoredThreeGates) -> ThreeGates {
+    return ThreeGates(vector(stored[0]), vector(stored[1]), vector(stored[2]));
+}
+
 // Adds four k times the weights.
 fn added(sums: Sums, rows: Quad, weights: Weights) -> Sums {
     return quad_added(sums, rows, weights);

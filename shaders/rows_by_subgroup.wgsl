@@ -13,11 +13,6 @@ var<private> block_rows: array<Rows, 4>;
 // what a builtin says for something that differs among them.
 override BLOCK: u32 = 8u;
 
-// Where an invocation's part of a block starts: a sum is never shared here.
-fn part_start(invocation: Invocation) -> u32 {
-    return 0u;
-}
-
 fn load_block(p: Place, start: u32, k: u32, invocation: Invocation) {
     let mine = k + invocation.subgroup_lane;
     block_rows[0] = state_at(start, p.group, mine);
@@ -37,4 +32,14 @@ fn quad(tile: u32, j: u32) -> Quad {
         subgroupShuffle(rows, j + 2u),
         subgroupShuffle(rows, j + 3u),
     );
+}
+
+// Adds a block to the sums, which are never shared here. A block of 8 k has no loop, in which llvmpipe would
+// load, mask and store all sums for each vector. Past the last k the block has zeros, which any weights do for.
+fn multiply_block(weights_first: u32, k: u32, k_end: u32, invocation: Invocation) {
+    multiply_tiles(0u, weights_of_k(weights_first, k));
+    if BLOCK > 4u { multiply_tiles(4u, weights_of_k(weights_first, min(k + 4u, k_end - 4u))); }
+    for (var j = 8u; j < BLOCK; j += 4u) {
+        multiply_tiles(j, weights_of_k(weights_first, min(k + j, k_end - 4u)));
+    }
 }

@@ -40,7 +40,7 @@ fn place(invocation: Invocation) -> Place {
 // An initial state.
 fn initial(index: u32) -> Rows {
     if recurrence.zeros == 1u { return Rows(); }
-    return states[index];
+    return rows(states[index]);
 }
 
 // Fills the workgroup's memory before the first step.

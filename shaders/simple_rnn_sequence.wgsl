@@ -1,6 +1,6 @@
 // All steps of a chunk of a SimpleRNN, all directions at once.
 
-@group(0) @binding(2) var<storage, read> projection: array<Sums>;
+@group(0) @binding(2) var<storage, read> projection: array<StoredSums>;
 
 var<private> sums: Accumulator;
 
@@ -22,7 +22,7 @@ fn simple_rnn_sequence(invocation: Invocation) {
         if p.finishes {
             h = masked(p.direction, t, p.group, h, simple_rnn(total(projected, all)));
             shared_states[SIDE - side + invocation.lane] = h;
-            states[slot_start(p.direction, t + 1u) + p.state] = h;
+            states[slot_start(p.direction, t + 1u) + p.state] = stored_rows(h);
         }
         workgroupBarrier();
     }

@@ -42,17 +42,19 @@ fn place(invocation: Invocation) -> Place {
     return p;
 }
 
-// An invocation's part of the sums of a block: two vectors of four k at a time, so that it waits for the loads of both at
-// once. Past the last k the block has zeros, which any weights do for.
-fn multiply_pairs(weights_first: u32, k: u32, part: u32, end: u32, k_end: u32) {
+// The weights of four k, of a unit whose weights start at `first`.
+fn weights_of_k(first: u32, k: u32) -> Weights {
     let units = panel_units(recurrence.units);
-    for (var j = part; j < end; j += 8u * SPLIT) {
-        let next = j + 4u * SPLIT;
-        let next_at = min(k + next, k_end - 4u) / 4u;
-        let weights = weights_at(weights_first + (k + j) / 4u * KERNEL_GATES * units, units);
-        let next_weights = weights_at(weights_first + next_at * KERNEL_GATES * units, units);
-        sums[0] = added(sums[0], quad(0u, j), weights);
-        sums[0] = added(sums[0], quad(0u, next), next_weights);
+    return weights_at(first + k / 4u * KERNEL_GATES * units, units);
+}
+
+// Adds four k of a block, from the j-th on, to the sums of every tile.
+fn multiply_tiles(j: u32, weights: Weights) {
+    sums[0] = added(sums[0], quad(0u, j), weights);
+    if TILES > 1u { sums[1] = added(sums[1], quad(1u, j), weights); }
+    if TILES > 2u {
+        sums[2] = added(sums[2], quad(2u, j), weights);
+        sums[3] = added(sums[3], quad(3u, j), weights);
     }
 }
 
@@ -64,32 +66,17 @@ fn from_zeros() -> bool {
 // A state of before the step.
 fn old_state(index: u32) -> Rows {
     if from_zeros() { return Rows(); }
-    return states[index];
+    return rows(states[index]);
 }
 
 // Leaves the sums of the place's groups in `sums`. `start`: where the direction's rows of what is multiplied start in
 // states; `zeros`: they are not there, but zeros.
 fn multiply(p: Place, start: u32, zeros: bool, invocation: Invocation) {
-    let units = panel_units(recurrence.units);
     let weights_first = weights_start(p.direction, p.unit);
     let k_end = select((recurrence.units + 3u) / 4u * 4u, 0u, zeros);
-    let part = part_start(invocation);
     for (var k = 0u; k < k_end; k += BLOCK) {
         load_block(p, start, k, invocation);
-        let end = min(BLOCK, k_end - k);
-        if SPLIT > 1u {
-            multiply_pairs(weights_first, k, part, end, k_end);
-            continue;
-        }
-        for (var j = 0u; j < end; j += 4u) {
-            let weights = weights_at(weights_first + (k + j) / 4u * KERNEL_GATES * units, units);
-            sums[0] = added(sums[0], quad(0u, j), weights);
-            if TILES > 1u { sums[1] = added(sums[1], quad(1u, j), weights); }
-            if TILES > 2u {
-                sums[2] = added(sums[2], quad(2u, j), weights);
-                sums[3] = added(sums[3], quad(3u, j), weights);
-            }
-        }
+        multiply_block(weights_first, k, k_end, invocation);
     }
     if SPLIT > 1u {
         partial[invocation.lane] = sums[0];
@@ -103,7 +90,7 @@ fn multiply(p: Place, start: u32, zeros: bool, invocation: Invocation) {
 // A hidden state of a group: zero past the last unit, where the kernel has zeros, too.
 fn state_at(start: u32, group: u32, k: u32) -> Rows {
     let units = recurrence.units;
-    let state = states[start + min(group, recurrence.groups - 1u) * units + min(k, units - 1u)];
+    let state = rows(states[start + min(group, recurrence.groups - 1u) * units + min(k, units - 1u)]);
     return select(Rows(), state, k < units);
 }
 

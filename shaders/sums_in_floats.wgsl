@@ -17,7 +17,7 @@ fn gate_accumulated(sum: GateSum, rows: Quad, weights: vec4<f32>) -> GateSum {
 }
 
 fn read_projection(at: u32) -> Accumulator {
-    return projection[at];
+    return all_sums(projection[at]);
 }
 
 fn total(a: Accumulator, b: Accumulator) -> Accumulator {

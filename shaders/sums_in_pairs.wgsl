@@ -20,8 +20,8 @@ fn accumulated(sums: Accumulator, rows: Quad, weights: Weights) -> Accumulator {
 
 // What floats miss of the projection stands after it: projected_in_pairs.wgsl.
 fn read_projection(at: u32) -> Accumulator {
-    let high = projection[at];
-    let low = projection[at + recurrence.directions * recurrence.steps * recurrence.groups * recurrence.units];
+    let high = all_sums(projection[at]);
+    let low = all_sums(projection[at + recurrence.directions * recurrence.steps * recurrence.groups * recurrence.units]);
     var sums: Accumulator;
     for (var gate = 0u; gate < GATES; gate++) {
         sums[gate] = Pair(gate_of(high, gate), gate_of(low, gate));

@@ -273,7 +273,8 @@ impl DeviceOptions {
     }
 
     /// Chooses kernels as for such an adapter, whatever kind it is (default: what it is): to compare, and to test the
-    /// kernels of one kind on another. A software adapter's kernels need subgroups of one size.
+    /// kernels of one kind on another. Those of a software adapter need subgroups of one size; chosen here, they are without
+    /// words of 64 bits, which not all such adapters have.
     #[cfg(feature = "gpu")]
     pub fn plan_for(mut self, adapter: crate::PlanAdapter) -> DeviceOptions {
         self.plan_for = Some(adapter);

@@ -270,6 +270,13 @@ fn random_layers_of_many_units_match_the_reference() {
     run_with(gpu, prop::sample::select(vec![257, 258, 263, 264, 265, 319, 320, 321]), 25, true);
 }
 
+/// The kernels of software adapters that have no words of 64 bits: with few units, with weights held, with a dispatch a step.
+#[test]
+fn random_layers_on_the_kernels_of_any_software_adapter_match_the_reference() {
+    let Some(gpu) = device::open(device::options().plan_for(PlanAdapter::Software)) else { return };
+    run_with(&gpu, prop::sample::select(vec![1, 5, 13, 31, 32, 65, 130, 257, 260, 263]), 30, true);
+}
+
 /// The kernels that GPUs run, on this adapter: sequences that stream their weights, sums that are split, tiles of rows.
 #[test]
 fn random_layers_on_the_kernels_of_gpus_match_the_reference() {

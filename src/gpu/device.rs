@@ -181,13 +181,17 @@ impl GpuDevice {
             Some(PlanAdapter::DownlevelGpu) => wgpu::Limits::downlevel_defaults().or_worse_values_from(&limits),
             _ => limits,
         };
-        let mut features = wgpu::Features::empty();
-        features.set(wgpu::Features::TIMESTAMP_QUERY, timestamps);
-        features.set(wgpu::Features::SUBGROUP, subgroup.is_some());
         let software = match options.plan_for {
             Some(adapter) => adapter == PlanAdapter::Software,
             None => info.kind == DeviceKind::SoftwareGpu,
         };
+        // A plan for a kind of adapter is for every one of that kind, also for those without such words.
+        let int64 = adapter.features().contains(wgpu::Features::SHADER_INT64);
+        let words = software && options.plan_for.is_none() && int64;
+        let mut features = wgpu::Features::empty();
+        features.set(wgpu::Features::TIMESTAMP_QUERY, timestamps);
+        features.set(wgpu::Features::SUBGROUP, subgroup.is_some());
+        features.set(wgpu::Features::SHADER_INT64, words);
         let descriptor = wgpu::DeviceDescriptor {
             label: Some("birnn"),
             required_features: features,
@@ -212,6 +216,7 @@ impl GpuDevice {
                 software,
                 cores: std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
                 subgroup,
+                words,
                 half_weights: options.half_weights,
                 budget: options.memory_budget,
                 ..Limits::new(&limits, options.max_buffer_bytes)

@@ -46,7 +46,9 @@ pub(super) fn tilings(kernel: Kernel) -> Vec<Tiling> {
                         Sharing::Subgroup(size) => Some(size),
                     };
                     let tiling = Tiling { gates, group_rows, half_weights, sharing, panel, ..Tiling::default() };
-                    tilings.extend(cuts(kernel, tiling));
+                    let cuts = cuts(kernel, tiling);
+                    tilings.extend(&cuts);
+                    tilings.extend(cuts.iter().map(|&cut| Tiling { words: true, ..cut }));
                 }
             }
         }

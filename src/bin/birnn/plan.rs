@@ -100,7 +100,7 @@ pub fn plan(args: &PlanArgs, out: &mut impl Write) -> Result<ExitCode> {
     )?;
     writeln!(out, "Buffers {}, weights {}.", scaled(report.buffer_bytes, "B"), scaled(report.weight_bytes, "B"))?;
     let machine = match adapter {
-        PlanAdapter::Software => "50 GFLOP/s, 20 GB/s and 20 µs a dispatch",
+        PlanAdapter::Software => "100 GFLOP/s, 20 GB/s and 20 µs a dispatch",
         _ => "5 TFLOP/s, 250 GB/s and 3 µs a dispatch",
     };
     let bound = report.bound_seconds() * 1e3;

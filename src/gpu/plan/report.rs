@@ -38,10 +38,10 @@ impl PlanAdapter {
         Limits { software, cores: 2, subgroup, half_weights, ..Limits::new(&limits, u64::MAX) }
     }
 
-    /// A GPU of the middle, 5 TFLOP/s and 250 GB/s; two cores, 50 GFLOP/s and 20 GB/s.
+    /// A GPU of the middle, 5 TFLOP/s and 250 GB/s; two cores, 100 GFLOP/s and 20 GB/s.
     fn machine(self) -> Machine {
         match self {
-            PlanAdapter::Software => Machine { flops: 50e9, bytes: 20e9, dispatch: 20e-6 },
+            PlanAdapter::Software => Machine { flops: 100e9, bytes: 20e9, dispatch: 20e-6 },
             _ => Machine { flops: 5e12, bytes: 250e9, dispatch: 3e-6 },
         }
     }
@@ -176,7 +176,7 @@ impl PlanReport {
 
     /// The least time that the dispatches could take on such an adapter, in seconds: each is bound by arithmetic,
     /// memory, or its own launch. The adapter is taken for one of 5 TFLOP/s, 250 GB/s and 3 µs a dispatch, a software
-    /// adapter for one of 50 GFLOP/s, 20 GB/s and 20 µs.
+    /// adapter for one of 100 GFLOP/s, 20 GB/s and 20 µs.
     pub fn bound_seconds(&self) -> f64 {
         let machine = self.adapter.machine();
         let time =

@@ -17,6 +17,7 @@ const DEFAULT: Limits = Limits {
     software: false,
     cores: 2,
     subgroup: None,
+    words: false,
     half_weights: false,
 };
 const DOWNLEVEL: Limits = Limits { storage_buffers: 4, workgroup_bytes: 16_352, ..DEFAULT };
@@ -258,7 +259,7 @@ dispatch a line, of any shape.
 
 \"flops a byte\" is the arithmetic intensity: the matmuls' floating-point operations for each byte that the dispatches have
 to move at least, each of their arrays once. \"at least\" is what the dispatches could take at best on a GPU of 5 TFLOP/s,
-250 GB/s and 3 µs a dispatch, and on a software adapter of 50 GFLOP/s, 20 GB/s and 20 µs.
+250 GB/s and 3 µs a dispatch, and on a software adapter of 100 GFLOP/s, 20 GB/s and 20 µs.
 "
     .to_string();
     for adapter in ADAPTERS {
