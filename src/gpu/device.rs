@@ -186,8 +186,7 @@ impl GpuDevice {
             None => info.kind == DeviceKind::SoftwareGpu,
         };
         // A plan for a kind of adapter is for every one of that kind, also for those without such words.
-        let int64 = adapter.features().contains(wgpu::Features::SHADER_INT64);
-        let words = software && options.plan_for.is_none() && int64;
+        let words = software && options.plan_for.is_none() && int64(adapter);
         let mut features = wgpu::Features::empty();
         features.set(wgpu::Features::TIMESTAMP_QUERY, timestamps);
         features.set(wgpu::Features::SUBGROUP, subgroup.is_some());
@@ -414,6 +413,11 @@ fn start_poller(device: wgpu::Device) -> Result<Poller> {
 /// Whether kernels can read 16-bit floats.
 fn halves(adapter: &wgpu::Adapter) -> bool {
     adapter.get_downlevel_capabilities().flags.contains(wgpu::DownlevelFlags::SHADER_F16_IN_F32)
+}
+
+/// Whether kernels may use words of 64 bits: where the driver has them, and they were tried.
+fn int64(adapter: &wgpu::Adapter) -> bool {
+    adapter.get_info().backend == wgpu::Backend::Vulkan && adapter.features().contains(wgpu::Features::SHADER_INT64)
 }
 
 /// The size of every subgroup, where they all have the same, and kernels may use them.

@@ -59,7 +59,8 @@ impl PlanAdapter {
 ///   to 256 units: each invocation holds its weights in private memory.
 /// * *A dispatch a step* (two of a GRU with `reset_after=False`). On a GPU 16, 8 or 4 invocations share a sum, until
 ///   some 130,000 invocations have work; with more rows, an invocation computes a tile of 8 rows. On a software
-///   adapter tiles of 4, 8 or 16 rows, which the invocations of a subgroup load together.
+///   adapter tiles of 4, 8 or 16 rows, which the invocations of a subgroup load together, in words of 64 bits where
+///   the driver has them.
 ///
 /// Layers in one direction, alike and each on the sequence of the one below, share these dispatches where that is expected
 /// to pay, each a chunk of timesteps behind the one below; how long a chunk is depends on the timesteps, no result does.
