@@ -6,7 +6,8 @@
 //!     cargo run --release -- --without-burn --plot ...      birnn's alone: on software adapters burn tunes for minutes a shape
 //!
 //! Both get their input from host memory and bring all outputs back to it within the time that is measured; both run
-//! some calls first (burn tunes its kernels in them), and the outputs are compared before anything is measured. burn
+//! some calls first (burn tunes its kernels in them), and the outputs are compared before anything is measured. They take
+//! turns then, a call of the slower one and as long of the other, and the medians are printed. burn
 //! picks the adapter, which `CUBECL_WGPU_DEFAULT_DEVICE` overrides, and birnn opens the one of the same name.
 
 mod engines;
@@ -118,26 +119,45 @@ impl Bench {
         let (model, x) = model(cell, shape);
         let mut birnn = Birnn::new(&self.birnn, &model);
         if self.without_burn {
-            return Times { birnn: self.median(&mut birnn, &x), burn: None };
+            return Times { birnn: self.medians(&mut [&mut birnn], &x)[0], burn: None };
         }
         let mut burn = Burn::new(&self.burn, cell, shape, &model);
         let difference = difference(&birnn.run(&x), &burn.run(&x));
         assert!(difference < TOLERANCE, "{cell:?} {shape}: the outputs differ by {difference}");
-        let birnn = self.median(&mut birnn, &x);
-        Times { birnn, burn: Some((self.median(&mut burn, &x), difference)) }
+        let medians = self.medians(&mut [&mut birnn, &mut burn], &x);
+        Times { birnn: medians[0], burn: Some((medians[1], difference)) }
     }
 
-    fn median(&self, engine: &mut dyn Engine, x: &Array3<f32>) -> Duration {
-        (0..2).for_each(|_| drop(engine.run(x)));
-        let (began, mut times) = (Instant::now(), Vec::new());
-        while times.len() < 3 || (began.elapsed().as_secs_f64() < self.seconds && times.len() < 1000) {
-            let call = Instant::now();
-            std::hint::black_box(engine.run(x));
-            times.push(call.elapsed());
+    /// The median times of engines that take turns, each as long as a call of the slowest: what else the machine does
+    /// meets all of them alike.
+    fn medians(&self, engines: &mut [&mut dyn Engine], x: &Array3<f32>) -> Vec<Duration> {
+        let second_call = |engine: &mut &mut dyn Engine| {
+            drop(engine.run(x));
+            timed(*engine, x)
+        };
+        let turn = engines.iter_mut().map(second_call).max().unwrap_or_default();
+        let mut times = vec![Vec::new(); engines.len()];
+        let (began, limit) = (Instant::now(), Duration::from_secs_f64(self.seconds * engines.len() as f64));
+        while began.elapsed() < limit || times.iter().any(|times| times.len() < 3) {
+            for (engine, times) in engines.iter_mut().zip(&mut times) {
+                let began = Instant::now();
+                while began.elapsed() < turn {
+                    times.push(timed(*engine, x));
+                }
+            }
         }
-        times.sort();
-        times[times.len() / 2]
+        let median = |mut times: Vec<Duration>| {
+            times.sort();
+            times[times.len() / 2]
+        };
+        times.into_iter().map(median).collect()
     }
+}
+
+fn timed(engine: &mut dyn Engine, x: &Array3<f32>) -> Duration {
+    let call = Instant::now();
+    std::hint::black_box(engine.run(x));
+    call.elapsed()
 }
 
 fn difference(found: &Answer, expected: &Answer) -> f32 {
