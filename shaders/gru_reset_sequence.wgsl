@@ -3,6 +3,8 @@
 
 @group(0) @binding(2) var<storage, read> projection: array<StoredSums>;
 
+const FIRST_OUTPUT: u32 = 4u;
+
 var<private> sums: Accumulator;
 
 fn accumulate(rows: Quad, weights: Weights, phase: u32) {
@@ -34,8 +36,9 @@ fn gru_reset_sequence(invocation: Invocation) {
             let stepped = gru_reset(gate_total(projected[0], z), gate_total(projected[2], all[2]), h);
             h = masked(p.direction, t, p.group, h, stepped);
             shared_states[invocation.lane] = h;
-            states[slot_start(p.direction, t + 1u) + p.state] = stored_rows(h);
+            keep_hidden(p, t, h);
         }
         workgroupBarrier();
     }
+    if p.finishes { finish_hidden(p, h); }
 }

@@ -5,6 +5,8 @@
 @group(0) @binding(2) var<storage, read> projection: array<StoredSums>;
 @group(0) @binding(4) var<storage, read> recurrent_bias: array<f32>;
 
+const FIRST_OUTPUT: u32 = 5u;
+
 var<private> sums: Accumulator;
 
 fn accumulate(rows: Quad, weights: Weights, phase: u32) {
@@ -26,8 +28,9 @@ fn gru_sequence(invocation: Invocation) {
         if p.finishes {
             h = masked(p.direction, t, p.group, h, gru(projected, all, bias, h));
             shared_states[SIDE - side + invocation.lane] = h;
-            states[slot_start(p.direction, t + 1u) + p.state] = stored_rows(h);
+            keep_hidden(p, t, h);
         }
         workgroupBarrier();
     }
+    if p.finishes { finish_hidden(p, h); }
 }

@@ -2,6 +2,8 @@
 
 @group(0) @binding(2) var<storage, read> projection: array<StoredSums>;
 
+const FIRST_OUTPUT: u32 = 4u;
+
 var<private> sums: Accumulator;
 
 fn accumulate(rows: Quad, weights: Weights, phase: u32) {
@@ -12,8 +14,7 @@ fn accumulate(rows: Quad, weights: Weights, phase: u32) {
 fn lstm_sequence(invocation: Invocation) {
     let p = place(invocation);
     var h = initial(slot_start(p.direction, 0u) + p.state);
-    let cell_state = cell_start(p.direction, 0u) + p.state;
-    var c = initial(cell_state);
+    var c = initial(cell_start(p.direction, 0u) + p.state);
     start(p, invocation, h);
     for (var t = 0u; t < recurrence.steps; t++) {
         let side = (t & 1u) * SIDE;
@@ -26,9 +27,12 @@ fn lstm_sequence(invocation: Invocation) {
             c = masked(p.direction, t, p.group, c, stepped.cell);
             h = masked(p.direction, t, p.group, h, stepped.hidden);
             shared_states[SIDE - side + invocation.lane] = h;
-            states[slot_start(p.direction, t + 1u) + p.state] = stored_rows(h);
+            keep_hidden(p, t, h);
         }
         workgroupBarrier();
     }
-    if p.finishes { states[cell_state] = stored_rows(c); }
+    if p.finishes {
+        finish_hidden(p, h);
+        finish_cell(p, c);
+    }
 }

@@ -1,12 +1,21 @@
-// What a mask does to a step. Stands before every recurrent kernel that writes a state.
+// What a mask does to a step, and to what is put out of it. Stands before every recurrent kernel that writes a state.
 
 // 1: the layer's input has a mask. 0: nothing is read of one.
 override MASKED: u32 = 0u;
 
+// Of each row: 2 where the timestep counts, 1 where it is masked, 0 where its output is zero, too.
+fn mask_code(direction: u32, step: u32, group: u32) -> Rows {
+    return rows(states[recurrence.mask_start + (direction * recurrence.steps + step) * recurrence.groups + group]);
+}
+
 // The state after a step of the chunk: the old one where the timestep is masked.
 fn masked(direction: u32, step: u32, group: u32, old: Rows, stepped: Rows) -> Rows {
     if MASKED == 0u { return stepped; }
-    let code = rows(states[recurrence.mask_start + (direction * recurrence.steps + step) * recurrence.groups + group]);
-    // 2 where the timestep counts.
-    return select(old, stepped, code > Rows(1.5));
+    return select(old, stepped, mask_code(direction, step, group) > Rows(1.5));
+}
+
+// What an output has of a hidden state.
+fn put_out(direction: u32, step: u32, group: u32, hidden: Rows) -> Rows {
+    if MASKED == 0u { return hidden; }
+    return select(Rows(), hidden, mask_code(direction, step, group) > Rows(0.5));
 }

@@ -27,6 +27,22 @@ struct Recurrence {
     first_direction: u32,
     // How many directions stand before the first one of all in the recurrent weights.
     weights_before: u32,
+    // Of to_outputs.wgsl. The first step of the chunk that is in the output; `steps`: none is. Where that step stands in
+    // time, of both directions, and bit d: the steps of direction d run back in time from there.
+    first_written: u32,
+    first_timestep_0: u32,
+    first_timestep_1: u32,
+    reversed: u32,
+    // Of the output: rows, timesteps, features filled up to a multiple of four, the first feature of both directions.
+    batch: u32,
+    timesteps: u32,
+    features_padded: u32,
+    first_feature_0: u32,
+    first_feature_1: u32,
+    // Bit 2 s + d: state s of direction d, 0 the hidden state and 1 the cell state, is final. Units filled up to a multiple
+    // of four.
+    final_states: u32,
+    units_padded: u32,
 }
 
 @group(0) @binding(0) var<uniform> recurrence: Recurrence;

@@ -1,5 +1,6 @@
 // As rows_4.wgsl, for a batch of one row.
 
+const ROWS: u32 = 1u;
 alias Rows = f32;
 alias Bits = u32;
 alias Quad = vec4<f32>;
@@ -16,6 +17,10 @@ fn rows(stored: StoredRows) -> Rows {
 
 fn stored_rows(value: Rows) -> StoredRows {
     return value;
+}
+
+fn row_values(value: Rows) -> vec4<f32> {
+    return vec4(value);
 }
 
 fn all_sums(stored: StoredSums) -> Sums {

@@ -1,5 +1,6 @@
 // The rows of the batch that an invocation has in one register: four. rows_1.wgsl is the same for a batch of one.
 
+const ROWS: u32 = 4u;
 // What an array between the kernels has of a unit: a value for each row.
 alias Rows = vec4<f32>;
 // The bits of that.
@@ -22,6 +23,11 @@ fn rows(stored: StoredRows) -> Rows {
 
 fn stored_rows(value: Rows) -> StoredRows {
     return stored_vector(value);
+}
+
+// The values of the rows, of which there are ROWS.
+fn row_values(value: Rows) -> vec4<f32> {
+    return value;
 }
 
 fn all_sums(stored: StoredSums) -> Sums {

@@ -2,6 +2,8 @@
 
 @group(0) @binding(2) var<storage, read> projection: array<StoredSums>;
 
+const FIRST_OUTPUT: u32 = 4u;
+
 var<private> sums: Accumulator;
 
 fn accumulate(rows: Quad, weights: Weights, phase: u32) {
@@ -22,8 +24,9 @@ fn simple_rnn_sequence(invocation: Invocation) {
         if p.finishes {
             h = masked(p.direction, t, p.group, h, simple_rnn(total(projected, all)));
             shared_states[SIDE - side + invocation.lane] = h;
-            states[slot_start(p.direction, t + 1u) + p.state] = stored_rows(h);
+            keep_hidden(p, t, h);
         }
         workgroupBarrier();
     }
+    if p.finishes { finish_hidden(p, h); }
 }

@@ -6,8 +6,8 @@ mod device;
 
 use birnn::layer::{Conv1d, LayerNormalization, MultiHeadAttention, Padding};
 use birnn::{
-    Activation, Bidirectional, Counters, Dense, Device, Embedding, Error, Graph, Gru, Initializer, Inputs, Lstm, Model,
-    SimpleRnn, reference,
+    Activation, Bidirectional, Counters, Dense, Device, Embedding, Error, Graph, Gru, Initializer, Inputs, Lstm,
+    MergeMode, Model, SimpleRnn, reference,
 };
 use ndarray::Array3;
 use std::future::Future;
@@ -38,8 +38,8 @@ fn a_steady_call_does_nothing_but_work() {
     assert_eq!(first.pipelines_created, 0, "compile() builds the kernels");
     session.run(x.view()).unwrap();
     let expected = (
-        // The projection; the sequence; the output's two halves and four states at once.
-        1 + 1 + 1,
+        // The projection; the sequence, which writes the output and four states.
+        1 + 1,
         1,
         4 * 6 * 12 * 4,
         // The output's 10 features, and the states' 5 units, fill up to multiples of 4.
@@ -89,9 +89,12 @@ fn large_outputs_come_home_whole() {
 fn each_family_takes_its_number_of_dispatches() {
     let Some(device) = open() else { return };
     let gru_v1 = |units: usize| Bidirectional::new(Gru::new(units).reset_after(false).return_sequences(true));
-    let families: [(Bidirectional, u64, &str); 5] = [
-        (Bidirectional::new(Lstm::new(40).return_sequences(true)), 1 + 1 + 1, "one sequence"),
-        (gru_v1(40), 1 + 1 + 1, "one sequence of two phases"),
+    let sum = |layer: Bidirectional| layer.merge_mode(MergeMode::Sum);
+    let families: [(Bidirectional, u64, &str); 7] = [
+        (Bidirectional::new(Lstm::new(40).return_sequences(true)), 1 + 1, "one sequence"),
+        (Bidirectional::new(Gru::new(40)), 1 + 1, "one sequence, the last output"),
+        (gru_v1(40), 1 + 1, "one sequence of two phases"),
+        (sum(gru_v1(40)), 1 + 1 + 2, "one sequence, the directions added up"),
         (Bidirectional::new(Lstm::new(260).return_sequences(true)), 1 + 7 + 1, "one dispatch a step"),
         (Bidirectional::new(SimpleRnn::new(400)), 1 + 7 + 1, "one dispatch a step, the last output"),
         (gru_v1(260), 1 + 2 * 7 + 1, "two dispatches a step"),

@@ -82,6 +82,8 @@ pub(super) struct Tiling {
     pub units: u32,
     /// Whether a sequence kernel, the projection or a dense layer computes in pairs of floats.
     pub pairs: bool,
+    /// Whether a sequence kernel writes what the layer returns, and not only states that others move.
+    pub to_outputs: bool,
 }
 
 impl Default for Tiling {
@@ -99,6 +101,7 @@ impl Default for Tiling {
             block: 64,
             units: 0,
             pairs: false,
+            to_outputs: false,
         }
     }
 }
@@ -249,8 +252,14 @@ impl Kernel {
     }
 
     /// The storage buffers, from binding 1 on.
-    pub fn storage(self) -> &'static [Access] {
+    pub fn storage(self, tiling: Tiling) -> &'static [Access] {
         match self {
+            // What every recurrent kernel has, the output, and the final states.
+            Kernel::LstmSequence if tiling.to_outputs => &[Read, Read, Write, Write, Write, Write, Write, Write],
+            Kernel::GruSequence if tiling.to_outputs => &[Read, Read, Write, Read, Write, Write, Write],
+            Kernel::GruResetSequence | Kernel::SimpleRnnSequence if tiling.to_outputs => {
+                &[Read, Read, Write, Write, Write, Write]
+            }
             Kernel::InputProjection => &[Read, Read, Read, Write],
             Kernel::LoadState => &[Read, Write],
             Kernel::GruStep | Kernel::GruSequence => &[Read, Read, Write, Read],
@@ -387,11 +396,16 @@ fn projection_source(tiling: Tiling) -> String {
 /// A sequence kernel, of its `cells` the one in floats or the one in pairs.
 fn sequence_source(kernel: Kernel, tiling: Tiling, computed: u32, cells: [&[&str; 2]; 2]) -> String {
     let gates = if computed == 1 { wgsl!["gate_alone"] } else { wgsl!["gates_apart"] };
+    let target: &[&str] = match (tiling.to_outputs, kernel) {
+        (false, _) => wgsl!["masked", "to_states"],
+        (true, Kernel::LstmSequence) => wgsl!["masked", "to_outputs", "cell_to_outputs"],
+        (true, _) => wgsl!["masked", "to_outputs"],
+    };
     let parts = match tiling.pairs {
-        false => [&wgsl!["sums_in_floats", "masked"][..], cells[0]].concat(),
+        false => [&wgsl!["sums_in_floats"][..], target, cells[0]].concat(),
         true => {
-            let sums = wgsl!["digits", "pairs", "pair_activations", "sums_in_pairs", "masked"];
-            [&gates[..], sums, cells[1]].concat()
+            let sums = wgsl!["digits", "pairs", "pair_activations", "sums_in_pairs"];
+            [&gates[..], sums, target, cells[1]].concat()
         }
     };
     recurrent_source(kernel, tiling, computed, &parts)
@@ -480,13 +494,13 @@ mod tests {
     fn bindings_are_those_of_the_source() {
         for kernel in Kernel::ALL {
             for tiling in tilings(kernel) {
-                check_bindings(kernel, &kernel.source(tiling));
+                check_bindings(kernel, tiling);
             }
         }
     }
 
-    fn check_bindings(kernel: Kernel, source: &str) {
-        let module = naga::front::wgsl::parse_str(source).expect("the kernel parses");
+    fn check_bindings(kernel: Kernel, tiling: Tiling) {
+        let module = naga::front::wgsl::parse_str(&kernel.source(tiling)).expect("the kernel parses");
         let mut storage: Vec<_> = module
             .global_variables
             .iter()
@@ -500,7 +514,7 @@ mod tests {
             .iter()
             .map(|(_, access)| if access.contains(naga::StorageAccess::STORE) { Write } else { Read })
             .collect();
-        assert_eq!(found, kernel.storage(), "{}", kernel.name());
+        assert_eq!(found, kernel.storage(tiling), "{}", kernel.name());
         assert!(storage.iter().enumerate().all(|(i, (binding, _))| *binding == i as u32 + 1), "{}", kernel.name());
     }
 }

@@ -125,6 +125,9 @@ fn entry(kernel: Kernel, constants: Constants) -> KernelEntry {
         if let Sharing::Subgroup(size) = tiling.sharing {
             setting.push(format!("subgroups of {size}"));
         }
+        if tiling.to_outputs {
+            setting.push("outputs written".into());
+        }
     }
     if constants.masked {
         setting.push("masked".into());

@@ -67,7 +67,7 @@ impl Pipelines {
 }
 
 fn build(device: &wgpu::Device, step_layout: &wgpu::BindGroupLayout, kernel: Kernel, constants: Constants) -> Pipeline {
-    let storage = kernel.storage().iter().enumerate().map(|(i, access)| {
+    let storage = kernel.storage(constants.tiling).iter().enumerate().map(|(i, access)| {
         let read_only = *access == Access::Read;
         layout_entry(i as u32 + 1, wgpu::BufferBindingType::Storage { read_only }, false)
     });

@@ -423,7 +423,7 @@ impl Planner<'_> {
 }
 
 /// Kernel parameters; all are below 2^32, since they count elements of a binding of less than 2^32 bytes.
-fn parameters<const N: usize>(values: [usize; N]) -> [u32; PARAMETERS] {
+fn parameters(values: impl IntoIterator<Item = usize>) -> [u32; PARAMETERS] {
     let mut parameters = [0; PARAMETERS];
     for (parameter, value) in parameters.iter_mut().zip(values) {
         *parameter = value as u32;

@@ -55,8 +55,9 @@ impl PlanAdapter {
 /// * *A sequence*, all steps of a chunk in one dispatch, a workgroup for each direction and group of four rows (or the one
 ///   row of a batch of one), the states kept on chip. On a GPU where a direction's recurrent kernel is at most 384 KiB,
 ///   and 1.5 KiB for each invocation of the workgroup, which streams it from the caches every step; up to 8 invocations
-///   share a sum. On a software adapter up
-///   to 256 units: each invocation holds its weights in private memory.
+///   share a sum. On a software adapter up to 256 units: each invocation holds its weights in private memory. The
+///   dispatch writes the layer's output and final states itself where directions are not added up or multiplied and
+///   the device binds enough storage buffers to a kernel: 8 for an LSTM, 7 for a GRU, 6 for others.
 /// * *A dispatch a step* (two of a GRU with `reset_after=False`). On a GPU 16, 8 or 4 invocations share a sum, until
 ///   some 130,000 invocations have work; with more rows, an invocation computes a tile of 8 rows. On a software
 ///   adapter tiles of 4, 8 or 16 rows, which the invocations of a subgroup load together, in words of 64 bits where
@@ -271,7 +272,8 @@ fn cut(stage: &Stage) -> String {
     };
     let rows = if stage.kernel == Kernel::InputProjection { 4 } else { tiling.group_rows } * tiling.tiles;
     let split = if tiling.split > 1 { format!(", sums of {}", tiling.split) } else { String::new() };
-    format!("{rows} row{} an invocation{split}, {sharing}", if rows == 1 { "" } else { "s" })
+    let target = if tiling.to_outputs { ", outputs written" } else { "" };
+    format!("{rows} row{} an invocation{split}, {sharing}{target}", if rows == 1 { "" } else { "s" })
 }
 
 /// The bytes that a dispatch has to move at least, of the kernels of a recurrent layer: each array once.
@@ -291,18 +293,23 @@ fn bytes(stage: &Stage) -> u64 {
             let directions = u64::from(stage.directions());
             let k = units.next_multiple_of(4);
             let steps = if kernel.is_sequence() { p(4) } else { 1 };
-            // The gates computed of the kernel; what is read and written of each unit and row in each step.
+            // The gates computed of the kernel; what is read of each unit and row in each step, and by a step kernel written.
             let (computed, each) = match kernel {
                 Kernel::LstmStep => (4, 4 + 4),
-                Kernel::LstmSequence => (4, 4 + 1),
+                Kernel::LstmSequence => (4, 4),
                 Kernel::GruStep => (3, 3 + 2),
-                Kernel::GruSequence | Kernel::GruResetSequence => (3, 3 + 1),
+                Kernel::GruSequence | Kernel::GruResetSequence => (3, 3),
                 Kernel::GruResetStep => (2, 2 + 3),
                 Kernel::GruCandidateStep => (1, 1 + 4),
-                Kernel::SimpleRnnSequence => (1, 1 + 1),
+                Kernel::SimpleRnnSequence => (1, 1),
                 _ => (1, 1 + 2),
             };
-            directions * (weight * k * computed * units + 4 * steps * groups * rows * units * each)
+            let states = match (kernel.is_sequence(), tiling.to_outputs) {
+                (false, _) => 0,
+                (true, false) => directions * steps * groups * rows,
+                (true, true) => p(16) * (directions * (steps - p(12)) + u64::from(p(21).count_ones())),
+            };
+            directions * (weight * k * computed * units + 4 * steps * groups * rows * units * each) + 4 * states * units
         }
         // Read and written, or written.
         Kernel::Merge | Kernel::MergeLast => {

@@ -1,5 +1,6 @@
 //! The launches of a recurrent layer: one projects a chunk's input, one a timestep or one alone ([`choice`](super::choice))
-//! runs the recurrence of all directions of a group, one moves the chunk's hidden states to their places in the output.
+//! runs the recurrence of all directions of a group, one moves the chunk's hidden states to their places in the output,
+//! where the recurrence doesn't write them there.
 
 mod outputs;
 mod stack;
@@ -10,7 +11,7 @@ use outputs::{Destination, Other};
 use super::choice::{Choice, kept};
 use super::{BufferId, CallShape, Planner, STEP_TABLE, Stage, TensorLayout, WORKGROUP, grid, layout, parameters};
 use crate::error::Result;
-use crate::gpu::kernels::{Constants, Kernel};
+use crate::gpu::kernels::{Constants, Kernel, Tiling};
 use crate::gpu::network::{Group, WeightPart};
 use crate::layer::{Cell, Layer, MergeMode};
 
@@ -69,6 +70,8 @@ struct GroupCall<'a> {
     slots: usize,
     /// Where each direction's hidden states go.
     outputs: Vec<Destination>,
+    /// Whether the recurrent kernel writes them there.
+    writes_outputs: bool,
     place: Place,
 }
 
@@ -126,14 +129,17 @@ impl Planner<'_> {
             self.mask(mask)?;
         }
         for (index, group) in groups.iter().enumerate() {
-            let call = self.group_call(node, layer, index, group, view.clone(), mask);
+            let mut call = self.group_call(node, layer, index, group, view.clone(), mask);
+            if self.can_write_outputs(&call) {
+                (call.writes_outputs, call.slots) = (true, 1);
+            }
             self.note_choice(group, call.view.rows, &call.choice);
             self.buffers_of(&call)?;
             let loaded = self.load_states(&[&call], false)?;
             for chunk in self.chunks(&call) {
                 self.step_mask(&call, chunk);
                 self.project(&call, chunk);
-                self.steps(&[&call], chunk, loaded || chunk.first > 0);
+                self.steps(&[&call], chunk, loaded || chunk.first > 0)?;
                 self.outputs(&call, chunk)?;
             }
         }
@@ -175,7 +181,23 @@ impl Planner<'_> {
             chunk = chunk.min(fits(self.limits.binding.saturating_sub(always), each));
         }
         let slots = if sequences { chunk + 1 } else { 2 };
-        GroupCall { node, layer, index, group, view, choice, groups, mask, timesteps, chunk, slots, outputs, place }
+        let writes_outputs = false;
+        GroupCall {
+            node,
+            layer,
+            index,
+            group,
+            view,
+            choice,
+            groups,
+            mask,
+            timesteps,
+            chunk,
+            slots,
+            outputs,
+            writes_outputs,
+            place,
+        }
     }
 
     /// Where the output of a layer's direction goes.
@@ -337,15 +359,35 @@ impl Planner<'_> {
     /// The recurrence: one launch a step, or one of all steps; all directions of the group at once. Of several calls, the
     /// directions of each stand where those of the one before end, and all run the same number of steps from the same slot
     /// of the ring on. `loaded`: whether the states of before the chunk were written.
-    fn steps(&mut self, calls: &[&GroupCall], chunk: Chunk, loaded: bool) {
+    fn steps(&mut self, calls: &[&GroupCall], chunk: Chunk, loaded: bool) -> Result<()> {
         let call = calls[0];
         let directions = calls.iter().map(|call| call.directions()).sum();
         let (group, choice) = (call.group, call.choice);
-        let (layer, tiling) = (&group.layer, choice.recurrent);
+        let (layer, tiling) = (&group.layer, Tiling { to_outputs: call.writes_outputs, ..choice.recurrent });
         let (units, group_rows) = (layer.units(), choice.group_rows());
         let mut buffers = vec![self.weight(call, WeightPart::RecurrentKernel), BufferId::Projection, BufferId::States];
         if layer.cell() == (Cell::Gru { reset_after: true }) {
             buffers.push(self.weight(call, WeightPart::RecurrentBias));
+        }
+        let mut numbers = vec![
+            call.groups,
+            units,
+            call.slots,
+            chunk.first,
+            chunk.steps,
+            // The kernels count states in groups of rows.
+            call.cell_start() / group_rows,
+            call.mask_start() / group_rows,
+            call.place.of,
+            usize::from(!loaded),
+            0,
+            call.place.first,
+            call.place.weights_before,
+        ];
+        if call.writes_outputs {
+            let written = self.written(call, chunk)?;
+            buffers.extend(written.buffers);
+            numbers.extend(written.numbers);
         }
         let workgroups = match choice.sequence {
             true => [call.groups, directions, 1],
@@ -366,21 +408,7 @@ impl Planner<'_> {
                 tiling,
             },
             buffers: buffers.clone(),
-            // The kernels count states in groups of rows.
-            parameters: parameters([
-                call.groups,
-                units,
-                call.slots,
-                chunk.first,
-                chunk.steps,
-                call.cell_start() / group_rows,
-                call.mask_start() / group_rows,
-                call.place.of,
-                usize::from(!loaded),
-                0,
-                call.place.first,
-                call.place.weights_before,
-            ]),
+            parameters: parameters(numbers.iter().copied()),
             workgroups: grid(workgroups),
             flops: match kernel {
                 Kernel::GruResetStep => flops * 2 / 3,
@@ -390,6 +418,7 @@ impl Planner<'_> {
         });
         let stages = stages.collect();
         self.launch(stages, if choice.sequence { None } else { Some(chunk.steps) });
+        Ok(())
     }
 }
 

@@ -4,6 +4,7 @@ use super::{Chunk, GroupCall};
 use crate::error::Result;
 use crate::gpu::kernels::{Constants, Kernel};
 use crate::gpu::plan::{BufferId, Planner, Stage, TensorLayout, WORKGROUP, grid, parameters};
+use crate::layer::Cell;
 
 /// The parameter of merge that says that there is no mask.
 const NO_MASK: usize = u32::MAX as usize;
@@ -45,8 +46,19 @@ struct Move {
     written_below: usize,
 }
 
-/// Where a final state is in the states, and where it goes.
-type FinalState = (usize, BufferId);
+/// A final state of a direction of a group, 0 the hidden state and 1 the cell state, and where it goes.
+#[derive(Clone, Copy)]
+struct FinalState {
+    direction: usize,
+    state: usize,
+    target: BufferId,
+}
+
+/// What a sequence kernel that writes the outputs binds, after what every one does, and is told.
+pub(super) struct Written {
+    pub buffers: Vec<BufferId>,
+    pub numbers: [usize; 11],
+}
 
 /// The steps that a merge moves, the slot of the first of them, and all timesteps of the output.
 #[derive(Clone, Copy)]
@@ -60,6 +72,9 @@ impl Planner<'_> {
     /// Moves what a chunk computed to its places: its hidden states, or the last of them, to the outputs, and after the last
     /// chunk the final states to where they are returned.
     pub(super) fn outputs(&mut self, call: &GroupCall, chunk: Chunk) -> Result<()> {
+        if call.writes_outputs {
+            return Ok(());
+        }
         let last = chunk.first + chunk.steps == call.timesteps;
         let (moves, steps) = match call.group.layer.return_sequences() {
             true => hidden_states(call, chunk),
@@ -80,6 +95,72 @@ impl Planner<'_> {
             self.copy_states(call, states)?;
         }
         Ok(())
+    }
+
+    /// Whether the recurrent kernel can write what the layer returns by itself: one that runs all steps, into one array that
+    /// no other direction's values are added to, and each final state to one place. Not in a stack, whose layers may run
+    /// the same dispatch.
+    pub(super) fn can_write_outputs(&self, call: &GroupCall) -> bool {
+        let recurrent_bias = call.group.layer.cell() == (Cell::Gru { reset_after: true });
+        let buffers = 4 + usize::from(recurrent_bias) + 2 * call.group.layer.cell().states();
+        let layers = call.layer.directions();
+        let twice = |&member: &usize| layers[member].1.return_state() && layers[member].1.stateful();
+        let together = match &call.outputs[..] {
+            [only] => only.mode == 0,
+            [forward, backward] => {
+                forward.mode == 0 && forward.tensor == backward.tensor && forward.layout.segments() == 1
+            }
+            _ => false,
+        };
+        call.choice.sequence
+            && call.group.stacked.is_none()
+            && buffers <= self.limits.storage_buffers
+            && together
+            && !call.group.directions.iter().any(twice)
+    }
+
+    /// What it writes after a chunk.
+    pub(super) fn written(&mut self, call: &GroupCall, chunk: Chunk) -> Result<Written> {
+        let last = chunk.first + chunk.steps == call.timesteps;
+        let (first_written, steps) = match call.group.layer.return_sequences() {
+            true => (0, Steps { chunk, slot: 0, timesteps: call.timesteps }),
+            false => {
+                let only = Chunk { first: 0, steps: 1 };
+                (chunk.steps - usize::from(last), Steps { chunk: only, slot: 0, timesteps: 1 })
+            }
+        };
+        let (first, second) = (call.outputs[0], call.outputs[call.outputs.len() - 1]);
+        let used = self.used[first.tensor];
+        let states = if last { self.final_states(call)? } else { Vec::new() };
+        let of = |state: usize, direction: usize| {
+            states.iter().find(|s| (s.state, s.direction) == (state, direction)).map(|s| s.target)
+        };
+        let count = call.group.layer.cell().states();
+        let mut targets = vec![used.then(|| steps.target(&first))];
+        targets.extend((0..count).flat_map(|state| [of(state, 0), of(state, 1)]));
+        let is_final = |(bit, target): (usize, &Option<BufferId>)| usize::from(target.is_some()) << bit;
+        let numbers = [
+            if used { first_written } else { chunk.steps },
+            steps.first_timestep(&first),
+            steps.first_timestep(&second),
+            usize::from(first.reversed) | usize::from(second.reversed) << 1,
+            call.view.rows,
+            first.layout.segment_timesteps(steps.segment(&first)),
+            first.layout.features_padded,
+            first.first_feature,
+            second.first_feature,
+            targets[1..].iter().enumerate().map(is_final).sum(),
+            call.group.layer.units().next_multiple_of(4),
+        ];
+        Ok(Written { buffers: self.bound(targets)?, numbers })
+    }
+
+    /// What a kernel binds for what it may write: buffers of their own for what it doesn't.
+    fn bound(&mut self, targets: Vec<Option<BufferId>>) -> Result<Vec<BufferId>> {
+        let bind = |(place, target): (usize, Option<BufferId>)| {
+            target.map_or_else(|| self.need(BufferId::Unwritten(place), 16).map(|()| BufferId::Unwritten(place)), Ok)
+        };
+        targets.into_iter().enumerate().map(bind).collect()
     }
 
     /// What is moved by a launch each: both directions by one where each writes features of its own to the same array.
@@ -108,7 +189,7 @@ impl Planner<'_> {
         if !states.is_empty() {
             buffers.extend(self.targets::<LAST_STATES>(states)?);
         }
-        let start = |index: usize| states.get(index).map_or(0, |&(start, _)| start);
+        let start = |index: usize| states.get(index).map_or(0, |state| final_start(call, state));
         let stage = Stage {
             kernel: if states.is_empty() { Kernel::Merge } else { Kernel::MergeLast },
             constants: Constants::default(),
@@ -151,12 +232,7 @@ impl Planner<'_> {
 
     /// What a kernel binds to write `N` states: buffers of their own where there are fewer.
     fn targets<const N: usize>(&mut self, states: &[FinalState]) -> Result<Vec<BufferId>> {
-        let mut targets: Vec<_> = states.iter().map(|&(_, target)| target).collect();
-        for unwritten in (states.len()..N).map(BufferId::Unwritten) {
-            self.need(unwritten, 16)?;
-            targets.push(unwritten);
-        }
-        Ok(targets)
+        self.bound((0..N).map(|index| states.get(index).map(|state| state.target)).collect())
     }
 
     /// The final states that are returned, or that the next call starts from.
@@ -169,16 +245,15 @@ impl Planner<'_> {
         for (direction, &member) in call.group.directions.iter().enumerate() {
             let first = member * directions[0].1.cell().states();
             for state in 0..call.group.layer.cell().states() {
-                let start = final_start(call, direction, state);
                 let index = first + state;
                 let tensor = results.len().checked_sub(states).map(|before| results[before + index]);
                 if let Some(tensor) = tensor.filter(|&t| directions[member].1.return_state() && self.used[t]) {
-                    moves.push((start, BufferId::Tensor { tensor, segment: 0 }));
+                    moves.push(FinalState { direction, state, target: BufferId::Tensor { tensor, segment: 0 } });
                 }
                 if directions[member].1.stateful() {
                     let carried = BufferId::Carried { node: self.state_holder(call.node), index };
                     self.need(carried, 4 * (call.view.rows * units.next_multiple_of(4)) as u64)?;
-                    moves.push((start, carried));
+                    moves.push(FinalState { direction, state, target: carried });
                 }
             }
         }
@@ -189,7 +264,7 @@ impl Planner<'_> {
         let units = call.group.layer.units();
         let mut buffers = vec![BufferId::States];
         buffers.extend(self.targets::<FINAL_STATES>(states)?);
-        let start = |index: usize| states.get(index).map_or(0, |&(start, _)| start);
+        let start = |index: usize| states.get(index).map_or(0, |state| final_start(call, state));
         let stage = Stage {
             kernel: Kernel::FinalStates,
             constants: Constants::default(),
@@ -214,9 +289,17 @@ impl Planner<'_> {
 impl Steps {
     /// The segment of an output that the steps write.
     fn segment(&self, to: &Destination) -> usize {
+        self.timestep(to) / to.layout.segment
+    }
+
+    /// Where in the segment the first of the steps stands.
+    fn first_timestep(&self, to: &Destination) -> usize {
+        self.timestep(to) % to.layout.segment
+    }
+
+    fn timestep(&self, to: &Destination) -> usize {
         let first = self.chunk.first;
-        let t = if to.reversed { self.timesteps - 1 - first } else { first };
-        t / to.layout.segment
+        if to.reversed { self.timesteps - 1 - first } else { first }
     }
 
     fn target(&self, to: &Destination) -> BufferId {
@@ -256,10 +339,10 @@ fn hidden_start(call: &GroupCall, direction: usize) -> usize {
     (call.place.first + direction) * call.slots * call.direction_state()
 }
 
-/// Where a direction's final state is in the states: 0 the hidden state, 1 the cell state.
-fn final_start(call: &GroupCall, direction: usize, state: usize) -> usize {
-    let a_direction = call.direction_state();
-    match state {
+/// Where a final state is in the states.
+fn final_start(call: &GroupCall, state: &FinalState) -> usize {
+    let (a_direction, direction) = (call.direction_state(), state.direction);
+    match state.state {
         0 => hidden_start(call, direction) + call.timesteps % call.slots * a_direction,
         _ => call.cell_start() + (call.place.first + direction) * a_direction,
     }

@@ -85,7 +85,7 @@ impl Planner<'_> {
             self.project(call, chunk);
         }
         let calls: Vec<_> = at.iter().map(|&(call, _)| call).collect();
-        self.steps(&calls, chunk, true);
+        self.steps(&calls, chunk, true)?;
         for &(call, chunk) in at {
             self.outputs(call, chunk)?;
         }
