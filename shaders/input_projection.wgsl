@@ -70,8 +70,8 @@ fn multiply_tiles(j: u32, weights: Weights) {
 
 // The weights of the k-th vector of features, of a unit whose weights start at `first`.
 fn weights_of_k(first: u32, k: u32) -> Weights {
-    let units = panel_units(p.units);
-    return weights_at(first + k * GATES * units, units);
+    let panel = panel_units(p.units);
+    return weights_at(first + k * GATES * panel, panel);
 }
 
 // Sums start from the bias, which saves a rounding.

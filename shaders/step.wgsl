@@ -44,8 +44,8 @@ fn place(invocation: Invocation) -> Place {
 
 // The weights of four k, of a unit whose weights start at `first`.
 fn weights_of_k(first: u32, k: u32) -> Weights {
-    let units = panel_units(recurrence.units);
-    return weights_at(first + k / 4u * KERNEL_GATES * units, units);
+    let panel = panel_units(recurrence.units);
+    return weights_at(first + k / 4u * KERNEL_GATES * panel, panel);
 }
 
 // Adds four k of a block, from the j-th on, to the sums of every tile.

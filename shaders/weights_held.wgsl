@@ -14,10 +14,10 @@ var<private> held: array<Weights, QUADS>;
 var<private> block_rows: Rows;
 
 fn hold_weights(direction: u32, unit: u32) {
-    let units = panel_units(recurrence.units);
+    let panel = panel_units(recurrence.units);
     let first = weights_start(direction, unit);
     for (var i = 0u; i < (recurrence.units + 3u) / 4u; i++) {
-        held[i] = weights_at(first + i * KERNEL_GATES * units, units);
+        held[i] = weights_at(first + i * KERNEL_GATES * panel, panel);
     }
 }
 

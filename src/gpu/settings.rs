@@ -75,7 +75,10 @@ fn cuts(kernel: Kernel, tiling: Tiling) -> Vec<Tiling> {
     }
     let mut cuts = [1, 2, 4].map(|tiles| Tiling { tiles, ..tiling }).to_vec();
     if kernel == Kernel::InputProjection {
-        cuts.extend([1, 2, 4].map(|tiles| Tiling { tiles, pairs: true, ..tiling }));
+        cuts.push(Tiling { pairs: true, ..tiling });
+        if let Sharing::Subgroup(size) = tiling.sharing {
+            cuts.push(Tiling { workgroup: size, tiles: 4, ..tiling });
+        }
     }
     if kernel.steps() && tiling.sharing == Sharing::Workgroup {
         let split = |(split, workgroup)| Tiling { split, workgroup, block: 128, ..tiling };

@@ -81,7 +81,8 @@ pub(super) fn choose(group: &Group, rows: usize, limits: &Limits) -> Choice {
     };
     let few = Tiling { workgroup: FEW_UNITS as u32, units: units as u32, pairs: true, ..shared };
     if units <= FEW_UNITS && sequence_fits(&few, units, FEW_UNITS, limits) {
-        let projection = Tiling { pairs: true, ..projection(shared, limits) };
+        // Pairs take so many registers, and multiply so much for what they load, that more rows are no help.
+        let projection = Tiling { pairs: true, tiles: 1, ..projection(units, shared, limits) };
         let reason = "few units, in pairs of floats: a dispatch a chunk";
         return Choice { sequence: true, recurrent: few, projection, reason };
     }
@@ -90,7 +91,7 @@ pub(super) fn choose(group: &Group, rows: usize, limits: &Limits) -> Choice {
             let shared = Tiling { sharing: Sharing::Subgroup(size), ..shared };
             let lanes = units.next_multiple_of(size as usize);
             let fits = units <= HELD_UNITS && sequence_fits(&shared, units, lanes, limits);
-            let projection = projection(shared, limits);
+            let projection = projection(units, shared, limits);
             if fits {
                 let recurrent = Tiling { workgroup: lanes as u32, units: units as u32, ..shared };
                 let reason = "software adapter, the weights fit private memory: a dispatch a chunk";
@@ -104,15 +105,19 @@ pub(super) fn choose(group: &Group, rows: usize, limits: &Limits) -> Choice {
     }
 }
 
-fn projection(shared: Tiling, limits: &Limits) -> Tiling {
+fn projection(units: usize, shared: Tiling, limits: &Limits) -> Tiling {
     match limits.subgroup {
-        Some(size) if limits.software => Tiling { sharing: Sharing::Subgroup(size), tiles: 4, ..shared },
+        // No subgroup without units: it would take as long as the others.
+        Some(size) if limits.software => {
+            let workgroup = shared.workgroup.min(units.next_multiple_of(size as usize) as u32);
+            Tiling { sharing: Sharing::Subgroup(size), tiles: 4, workgroup, ..shared }
+        }
         _ => Tiling { tiles: 2, block: 16, ..shared },
     }
 }
 
 fn on_gpu(gates: usize, units: usize, pairs: usize, shared: Tiling, groups: usize, limits: &Limits) -> Choice {
-    let projection = projection(shared, limits);
+    let projection = projection(units, shared, limits);
     let weights = if shared.half_weights { 2 } else { 4 } * gates * units * units;
     let streams = |tiling: &Tiling| weights <= STREAMED_BYTES.min(STREAMED_BY_ONE * tiling.workgroup as usize);
     if let Some(recurrent) = streamed(units, pairs, shared, limits).filter(streams) {
