@@ -83,7 +83,7 @@ pub(super) struct Tiling {
     /// Whether a sequence kernel, the projection or a dense layer computes in pairs of floats.
     pub pairs: bool,
     /// Whether a sequence kernel writes what the layer returns, and not only states that others move.
-    pub to_outputs: bool,
+    pub writes_outputs: bool,
 }
 
 impl Default for Tiling {
@@ -101,7 +101,7 @@ impl Default for Tiling {
             block: 64,
             units: 0,
             pairs: false,
-            to_outputs: false,
+            writes_outputs: false,
         }
     }
 }
@@ -255,9 +255,9 @@ impl Kernel {
     pub fn storage(self, tiling: Tiling) -> &'static [Access] {
         match self {
             // What every recurrent kernel has, the output, and the final states.
-            Kernel::LstmSequence if tiling.to_outputs => &[Read, Read, Write, Write, Write, Write, Write, Write],
-            Kernel::GruSequence if tiling.to_outputs => &[Read, Read, Write, Read, Write, Write, Write],
-            Kernel::GruResetSequence | Kernel::SimpleRnnSequence if tiling.to_outputs => {
+            Kernel::LstmSequence if tiling.writes_outputs => &[Read, Read, Write, Write, Write, Write, Write, Write],
+            Kernel::GruSequence if tiling.writes_outputs => &[Read, Read, Write, Read, Write, Write, Write],
+            Kernel::GruResetSequence | Kernel::SimpleRnnSequence if tiling.writes_outputs => {
                 &[Read, Read, Write, Write, Write, Write]
             }
             Kernel::InputProjection => &[Read, Read, Read, Write],
@@ -396,7 +396,7 @@ fn projection_source(tiling: Tiling) -> String {
 /// A sequence kernel, of its `cells` the one in floats or the one in pairs.
 fn sequence_source(kernel: Kernel, tiling: Tiling, computed: u32, cells: [&[&str; 2]; 2]) -> String {
     let gates = if computed == 1 { wgsl!["gate_alone"] } else { wgsl!["gates_apart"] };
-    let target: &[&str] = match (tiling.to_outputs, kernel) {
+    let target: &[&str] = match (tiling.writes_outputs, kernel) {
         (false, _) => wgsl!["masked", "to_states"],
         (true, Kernel::LstmSequence) => wgsl!["masked", "to_outputs", "cell_to_outputs"],
         (true, _) => wgsl!["masked", "to_outputs"],

@@ -125,7 +125,7 @@ fn entry(kernel: Kernel, constants: Constants) -> KernelEntry {
         if let Sharing::Subgroup(size) = tiling.sharing {
             setting.push(format!("subgroups of {size}"));
         }
-        if tiling.to_outputs {
+        if tiling.writes_outputs {
             setting.push("outputs written".into());
         }
     }

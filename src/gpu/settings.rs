@@ -69,8 +69,8 @@ fn cuts(kernel: Kernel, tiling: Tiling) -> Vec<Tiling> {
             };
             cuts.extend([split(36, 2), split(64, 4), split(128, 2), split(128, 4), split(128, 8)]);
         }
-        let to_outputs = cuts.clone().into_iter().map(|cut| Tiling { to_outputs: true, ..cut });
-        cuts.extend(to_outputs);
+        let writing = cuts.clone().into_iter().map(|cut| Tiling { writes_outputs: true, ..cut });
+        cuts.extend(writing);
         return cuts;
     }
     let mut cuts = [1, 2, 4].map(|tiles| Tiling { tiles, ..tiling }).to_vec();

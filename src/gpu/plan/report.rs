@@ -272,7 +272,7 @@ fn cut(stage: &Stage) -> String {
     };
     let rows = if stage.kernel == Kernel::InputProjection { 4 } else { tiling.group_rows } * tiling.tiles;
     let split = if tiling.split > 1 { format!(", sums of {}", tiling.split) } else { String::new() };
-    let target = if tiling.to_outputs { ", outputs written" } else { "" };
+    let target = if tiling.writes_outputs { ", outputs written" } else { "" };
     format!("{rows} row{} an invocation{split}, {sharing}{target}", if rows == 1 { "" } else { "s" })
 }
 
@@ -304,7 +304,7 @@ fn bytes(stage: &Stage) -> u64 {
                 Kernel::SimpleRnnSequence => (1, 1),
                 _ => (1, 1 + 2),
             };
-            let states = match (kernel.is_sequence(), tiling.to_outputs) {
+            let states = match (kernel.is_sequence(), tiling.writes_outputs) {
                 (false, _) => 0,
                 (true, false) => directions * steps * groups * rows,
                 (true, true) => p(16) * (directions * (steps - p(12)) + u64::from(p(21).count_ones())),

@@ -363,7 +363,7 @@ impl Planner<'_> {
         let call = calls[0];
         let directions = calls.iter().map(|call| call.directions()).sum();
         let (group, choice) = (call.group, call.choice);
-        let (layer, tiling) = (&group.layer, Tiling { to_outputs: call.writes_outputs, ..choice.recurrent });
+        let (layer, tiling) = (&group.layer, Tiling { writes_outputs: call.writes_outputs, ..choice.recurrent });
         let (units, group_rows) = (layer.units(), choice.group_rows());
         let mut buffers = vec![self.weight(call, WeightPart::RecurrentKernel), BufferId::Projection, BufferId::States];
         if layer.cell() == (Cell::Gru { reset_after: true }) {
