@@ -2,7 +2,7 @@
 
 use super::choice::choose;
 use super::{CallShape, Limits, Plan, Stage, Tuned, plan, rows_at_once};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::gpu::kernels::{Kernel, Sharing};
 use crate::gpu::network::{Group, lower};
 use crate::model::Model;
@@ -122,12 +122,12 @@ impl PlannedDispatch {
 }
 
 impl PlanReport {
-    /// The plan of a call of so many rows and timesteps; `half_weights` as in
+    /// The plan of a call of so many rows and timesteps, of each 1 to 10,000,000; `half_weights` as in
     /// [`DeviceOptions::half_weights`](crate::DeviceOptions::half_weights). The model needs no weights.
     ///
     /// # Errors
-    /// [`Error::InputShape`](crate::Error::InputShape) where the model takes another number of timesteps or ids, [`Error::Limit`](crate::Error::Limit) where a layer is too
-    /// large for such an adapter.
+    /// [`Error::InputShape`](crate::Error::InputShape) where the model takes another number of timesteps or ids, or rows or
+    /// timesteps are none or more than that, [`Error::Limit`](crate::Error::Limit) where a layer is too large for such an adapter.
     pub fn new(
         model: &Model,
         batch: usize,
@@ -135,10 +135,10 @@ impl PlanReport {
         adapter: PlanAdapter,
         half_weights: bool,
     ) -> Result<PlanReport> {
+        check_call(model, batch, timesteps)?;
         let limits = adapter.limits(half_weights);
         let groups = lower(model, &limits)?;
         let shapes = shapes(model, timesteps)?;
-        let batch = batch.max(1);
         let rows = rows_at_once(model, &groups, batch, &shapes, &limits);
         let given = model.nodes.iter().map(|_| Vec::new()).collect();
         let call = CallShape { rows, shapes, given, masks: vec![false; model.inputs.len()], carried: false };
@@ -163,12 +163,18 @@ impl PlanReport {
 
     /// The matmuls' floating-point operations of a call.
     pub fn flops(&self) -> u64 {
-        self.parts as u64 * self.dispatches.iter().map(|d| d.count as u64 * d.flops).sum::<u64>()
+        self.sum(|d| d.flops)
     }
 
     /// The bytes that a call's dispatches move at least.
     pub fn bytes(&self) -> u64 {
-        self.parts as u64 * self.dispatches.iter().map(|d| d.count as u64 * d.bytes).sum::<u64>()
+        self.sum(|d| d.bytes)
+    }
+
+    /// Over all dispatches; of absurd sizes the largest number.
+    fn sum(&self, of: impl Fn(&PlannedDispatch) -> u64) -> u64 {
+        let all = self.dispatches.iter().map(|d| of(d).saturating_mul(d.count as u64));
+        all.fold(0u64, u64::saturating_add).saturating_mul(self.parts as u64)
     }
 
     /// Flops for each byte, over all dispatches.
@@ -201,6 +207,22 @@ impl Machine {
             _ => "memory",
         }
     }
+}
+
+/// What is above is no call that anyone makes.
+const MOST: usize = 10_000_000;
+
+fn check_call(model: &Model, batch: usize, timesteps: usize) -> Result<()> {
+    if [batch, timesteps].iter().all(|n| (1..=MOST).contains(n)) {
+        return Ok(());
+    }
+    let input = model.inputs.first();
+    let features = input.and_then(|input| model.tensors[input.tensor].shape.last().copied().flatten());
+    Err(Error::InputShape {
+        input: "the input of the planned call".into(),
+        found: [batch, timesteps].into_iter().chain(features).collect(),
+        expected: format!("[batch, timesteps, features], batch and timesteps 1 to {MOST}"),
+    })
 }
 
 fn shapes(model: &Model, timesteps: usize) -> Result<Vec<Vec<usize>>> {

@@ -26,9 +26,9 @@ const SOFTWARE: Limits = Limits { software: true, subgroup: Some(8), ..DEFAULT }
 fn model(cell: u8, features: usize, units: usize, sequences: bool) -> Model {
     let layer = match cell {
         0 => Bidirectional::new(Lstm::new(units).return_sequences(sequences).return_state(true)),
-        1 => Bidirectional::new(Gru::new(units).return_sequences(sequences)),
-        2 => Bidirectional::new(Gru::new(units).reset_after(false).return_sequences(sequences)),
-        _ => Bidirectional::new(SimpleRnn::new(units).return_sequences(sequences)),
+        1 => Bidirectional::new(Gru::new(units).return_sequences(sequences).return_state(true)),
+        2 => Bidirectional::new(Gru::new(units).reset_after(false).return_sequences(sequences).return_state(true)),
+        _ => Bidirectional::new(SimpleRnn::new(units).return_sequences(sequences).return_state(true)),
     };
     Model::sequential(features, [layer]).expect("the layer fits")
 }
@@ -253,13 +253,15 @@ fn report(cell: u8, [batch, timesteps, features, units]: [usize; 4], adapter: Pl
 fn document() -> String {
     let mut text = "# Plans
 
-What the planner makes of the shapes of `benches/shapes.rs`: one bidirectional layer, `return_sequences=True`. Written by
-`BIRNN_WRITE_DOCS=1 cargo test --lib plan`, which without that variable compares. `birnn plan` prints such plans, a
-dispatch a line, of any shape.
+What the planner makes of the shapes of `benches/shapes.rs`: one bidirectional layer, `return_sequences=True` and
+`return_state=True`. Written by `BIRNN_WRITE_DOCS=1 cargo test --lib plan`, which without that variable compares.
+`birnn plan` prints such plans, a dispatch a line, of any shape. A GPU that allows more than WebGPU's default limits, as most
+do, may run other kernels: larger workgroups let more layers run a sequence in one dispatch.
 
 \"flops a byte\" is the arithmetic intensity: the matmuls' floating-point operations for each byte that the dispatches have
 to move at least, each of their arrays once. \"at least\" is what the dispatches could take at best on a GPU of 5 TFLOP/s,
-250 GB/s and 3 µs a dispatch, and on a software adapter of 100 GFLOP/s, 20 GB/s and 20 µs.
+250 GB/s and 3 µs a dispatch, and on a software adapter of 100 GFLOP/s, 20 GB/s and 20 µs, all of it at work: a batch of one
+row has work for few of a GPU's multiprocessors, and takes longer.
 "
     .to_string();
     for adapter in ADAPTERS {
@@ -344,6 +346,19 @@ fn a_sequence_of_few_units_is_one_dispatch_and_of_many_one_a_step() {
         // The projection, a dispatch a step, the output's two halves at once.
         assert_eq!(dispatches([8, 100, 16, 512], adapter), 1 + 100 + 1 + states, "{adapter}");
     }
+}
+
+#[test]
+fn a_report_refuses_no_rows_or_timesteps_and_absurd_numbers() {
+    let model = model(0, 3, 4, true);
+    let report = |batch, timesteps| PlanReport::new(&model, batch, timesteps, PlanAdapter::Gpu, false);
+    for (batch, timesteps) in [(0, 5), (5, 0), (10_000_001, 5), (1, 10_000_001), (usize::MAX, 1), (1, usize::MAX)] {
+        let error = report(batch, timesteps).expect_err("no such call").to_string();
+        assert!(error.contains(&format!("[{batch}, {timesteps}, ")), "{error}");
+        assert!(error.contains("1 to 10000000"), "{error}");
+    }
+    let most = report(10_000_000, 10_000_000).expect("a plan");
+    assert!(most.flops() > 1 << 50, "{}", most.flops());
 }
 
 #[test]
