@@ -1,5 +1,6 @@
-//! What the first call of a process costs: opening the device, building the kernels, running once. Each row is the median
-//! of fresh processes; Mesa's drivers keep compiled kernels on disk, so that they are measured with that cache and without.
+//! What the first call of a process costs: opening the device, building the kernels, running once.
+//! Each row is the median of fresh processes; Mesa's drivers keep compiled kernels on disk, so that
+//! they are measured with that cache and without.
 //!
 //!     cargo bench --bench cold_start
 //!
@@ -56,7 +57,10 @@ fn start(cell: &str, cached: bool) -> Vec<Duration> {
     let output = command.output().expect("it starts again");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let numbers = String::from_utf8_lossy(&output.stdout);
-    numbers.split_whitespace().map(|n| Duration::from_micros(n.parse().expect("a number"))).collect()
+    numbers
+        .split_whitespace()
+        .map(|n| Duration::from_micros(n.parse().expect("a number")))
+        .collect()
 }
 
 fn main() -> birnn::Result<()> {
@@ -64,7 +68,9 @@ fn main() -> birnn::Result<()> {
         return child(&cell);
     }
     println!("{}", open()?.info());
-    println!("| bidirectional layer, 128 units | device | kernels and weights | first call | second call |");
+    println!(
+        "| bidirectional layer, 128 units | device | kernels and weights | first call | second call |"
+    );
     println!("|---|---|---|---|---|");
     for cell in ["lstm", "gru"] {
         for cached in [false, true] {
@@ -75,7 +81,13 @@ fn main() -> birnn::Result<()> {
                 format!("{:.1?}", times[times.len() / 2])
             };
             let cache = if cached { "driver's cache filled" } else { "no driver's cache" };
-            println!("| {cell}, {cache} | {} | {} | {} | {} |", median(0), median(1), median(2), median(3));
+            println!(
+                "| {cell}, {cache} | {} | {} | {} | {} |",
+                median(0),
+                median(1),
+                median(2),
+                median(3)
+            );
         }
     }
     Ok(())

@@ -1,4 +1,5 @@
-//! Where the time of a call goes: the GPU's own timestamps beside the time that the caller waits, with the work counted.
+//! Where the time of a call goes: the GPU's own timestamps beside the time that the caller waits,
+//! with the work counted.
 //!
 //!     cargo bench --bench gpu_time                   all shapes
 //!     cargo bench --bench gpu_time -- lstm/32,100    those whose name contains it
@@ -32,7 +33,9 @@ fn open() -> birnn::Result<Device> {
 
 fn layer(cell: &str, units: usize) -> Layer {
     match cell {
-        "lstm" => Bidirectional::new(Lstm::new(units).return_sequences(true).return_state(true)).into(),
+        "lstm" => {
+            Bidirectional::new(Lstm::new(units).return_sequences(true).return_state(true)).into()
+        }
         _ => Bidirectional::new(Gru::new(units).return_sequences(true).return_state(true)).into(),
     }
 }
@@ -43,10 +46,13 @@ fn median(mut times: Vec<Duration>) -> Duration {
 }
 
 fn main() -> birnn::Result<()> {
-    let wanted = std::env::args().skip(1).find(|argument| !argument.starts_with('-')).unwrap_or_default();
+    let wanted =
+        std::env::args().skip(1).find(|argument| !argument.starts_with('-')).unwrap_or_default();
     let device = open()?;
     println!("{}", device.info());
-    println!("| layer | call | of it the GPU | a call of four in flight | matmuls on the GPU | dispatches | submits |");
+    println!(
+        "| layer | call | of it the GPU | a call of four in flight | matmuls on the GPU | dispatches | submits |"
+    );
     println!("|---|---|---|---|---|---|---|");
     for (cell, gates) in [("lstm", 4), ("gru", 3)] {
         for [batch, timesteps, features, units] in SHAPES {
@@ -57,7 +63,9 @@ fn main() -> birnn::Result<()> {
             let model = Model::sequential(features, [layer(cell, units)])?.initialize(1)?;
             let mut session = device.compile(&model)?;
             let mut rng = rand_chacha::ChaCha12Rng::seed_from_u64(1);
-            let x = Array3::from_shape_simple_fn((batch, timesteps, features), || rng.random_range(-1.0f32..1.0));
+            let x = Array3::from_shape_simple_fn((batch, timesteps, features), || {
+                rng.random_range(-1.0f32..1.0)
+            });
             session.run(x.view())?;
             let (began, mut calls, mut gpu) = (Instant::now(), Vec::new(), Vec::new());
             while calls.len() < 3 || began.elapsed() < MEASURED {
@@ -69,7 +77,8 @@ fn main() -> birnn::Result<()> {
             let Counters { dispatches, submits, .. } = session.counters();
             let (began, mut count) = (Instant::now(), 0);
             while count == 0 || began.elapsed() < MEASURED {
-                let pending: Vec<Pending> = (0..4).map(|_| session.submit(x.view())).collect::<birnn::Result<_>>()?;
+                let pending: Vec<Pending> =
+                    (0..4).map(|_| session.submit(x.view())).collect::<birnn::Result<_>>()?;
                 pending.into_iter().try_for_each(|pending| pending.wait().map(drop))?;
                 count += 4;
             }
@@ -79,11 +88,16 @@ fn main() -> birnn::Result<()> {
                 true => ("no timestamps".to_string(), String::new()),
                 false => {
                     let gpu = median(gpu);
-                    (format!("{gpu:.2?}"), format!("{:.2} GFLOP/s", flops / gpu.as_secs_f64() / 1e9))
+                    (
+                        format!("{gpu:.2?}"),
+                        format!("{:.2} GFLOP/s", flops / gpu.as_secs_f64() / 1e9),
+                    )
                 }
             };
             let call = median(calls);
-            println!("| {name} | {call:.2?} | {gpu_text} | {in_flight:.2?} | {rate} | {dispatches} | {submits} |");
+            println!(
+                "| {name} | {call:.2?} | {gpu_text} | {in_flight:.2?} | {rate} | {dispatches} | {submits} |"
+            );
         }
     }
     Ok(())

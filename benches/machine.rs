@@ -1,6 +1,7 @@
-//! What this machine can do at most, for the distance of a measurement from the limit. Prints one line of JSON:
-//! `flops`, multiplications and additions of f32 a second in registers on all threads; `bytes` a second read from memory;
-//! `cache_bytes`, up to which size reading again is faster than memory.
+//! What this machine can do at most, for the distance of a measurement from the limit. Prints one
+//! line of JSON: `flops`, multiplications and additions of f32 a second in registers on all
+//! threads; `bytes` a second read from memory; `cache_bytes`, up to which size reading again is
+//! faster than memory.
 //!
 //!     cargo bench --bench machine
 
@@ -59,7 +60,8 @@ fn most(work: impl Fn(usize) -> f64 + Sync) -> f64 {
 
 /// Bytes that all threads read a second, each an array of so many bytes.
 fn reading(bytes: usize, again: usize) -> f64 {
-    let arrays: Vec<Vec<f32>> = (0..rayon::current_num_threads()).map(|_| vec![1.0; bytes / 4]).collect();
+    let arrays: Vec<Vec<f32>> =
+        (0..rayon::current_num_threads()).map(|_| vec![1.0; bytes / 4]).collect();
     most(|thread| {
         for _ in 0..again {
             black_box(Arch::new().dispatch(Sum(black_box(&arrays[thread]))));
@@ -73,10 +75,15 @@ fn main() {
     let flops = computing();
     let memory = reading(512 << 20, 1);
     let sizes = (20..28).map(|power| 1usize << power);
-    let speeds: Vec<(usize, f64)> = sizes.map(|bytes| (bytes, reading(bytes, (256 << 20) / bytes))).collect();
+    let speeds: Vec<(usize, f64)> =
+        sizes.map(|bytes| (bytes, reading(bytes, (256 << 20) / bytes))).collect();
     // Once more: what shares cores and memory with this machine may have slowed the first.
     let (flops, memory) = (flops.max(computing()), memory.max(reading(512 << 20, 1)));
-    let cached = speeds.iter().take_while(|(_, speed)| *speed > 1.5 * memory).last().map_or(0, |(bytes, _)| *bytes);
+    let cached = speeds
+        .iter()
+        .take_while(|(_, speed)| *speed > 1.5 * memory)
+        .last()
+        .map_or(0, |(bytes, _)| *bytes);
     let cache_bytes = cached * rayon::current_num_threads();
     println!(r#"{{"flops": {flops:.0}, "bytes": {memory:.0}, "cache_bytes": {cache_bytes}}}"#);
 }

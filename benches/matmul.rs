@@ -1,13 +1,14 @@
-//! birnn's calls beside plain tiled matmuls of the same sizes on the same adapter: what a step's matmul alone takes, without
-//! gates, activations, masks and states.
+//! birnn's calls beside plain tiled matmuls of the same sizes on the same adapter: what a step's
+//! matmul alone takes, without gates, activations, masks and states.
 //!
 //!     cargo bench --bench matmul                   all shapes
 //!     cargo bench --bench matmul -- lstm/32,100    those whose name contains it
 //!
-//! The matmuls are `matmul.wgsl`: of both directions at once, `[batch·timesteps, features]·[features, gates·units]`, then
-//! for each timestep `[batch, units]·[units, gates·units]` in a dispatch of its own, after the last. The fastest of
-//! four cuts counts, and is checked against a sum on the CPU. Both sides run all their work in one go and are timed from
-//! their first kernel to their last, by the GPU's timestamps where it has them.
+//! The matmuls are `matmul.wgsl`: of both directions at once, `[batch·timesteps,
+//! features]·[features, gates·units]`, then for each timestep `[batch, units]·[units, gates·units]`
+//! in a dispatch of its own, after the last. The fastest of four cuts counts, and is checked
+//! against a sum on the CPU. Both sides run all their work in one go and are timed from their first
+//! kernel to their last, by the GPU's timestamps where it has them.
 //!
 //! `BIRNN_DEVICE` picks another adapter; a software adapter runs where there is no other.
 
@@ -91,13 +92,17 @@ impl Plain {
     fn open(name: &str) -> Plain {
         let instance = wgpu::Instance::default();
         let adapters = pollster::block_on(instance.enumerate_adapters(wgpu::Backends::all()));
-        let adapter = adapters.into_iter().find(|adapter| adapter.get_info().name == name).expect("birnn's adapter");
+        let adapter = adapters
+            .into_iter()
+            .find(|adapter| adapter.get_info().name == name)
+            .expect("birnn's adapter");
         let descriptor = wgpu::DeviceDescriptor {
             required_limits: adapter.limits(),
             required_features: adapter.features() & wgpu::Features::TIMESTAMP_QUERY,
             ..Default::default()
         };
-        let (device, queue) = pollster::block_on(adapter.request_device(&descriptor)).expect("a device");
+        let (device, queue) =
+            pollster::block_on(adapter.request_device(&descriptor)).expect("a device");
         let timed = device.features().contains(wgpu::Features::TIMESTAMP_QUERY);
         let timer = timed.then(|| {
             let (ty, count) = (wgpu::QueryType::Timestamp, 2);
@@ -107,7 +112,10 @@ impl Plain {
     }
 
     fn ready(&self, Matmul { m, n, k }: &Matmul, [tm, tn]: [u32; 2]) -> Ready {
-        let source = format!("const TM: u32 = {tm}u;\nconst TN: u32 = {tn}u;\n{}", include_str!("matmul.wgsl"));
+        let source = format!(
+            "const TM: u32 = {tm}u;\nconst TN: u32 = {tn}u;\n{}",
+            include_str!("matmul.wgsl")
+        );
         let module = self.device.create_shader_module(wgpu::ShaderModuleDescriptor {
             label: None,
             source: wgpu::ShaderSource::Wgsl(source.into()),
@@ -121,13 +129,15 @@ impl Plain {
             cache: None,
         });
         let mut rng = rand_chacha::ChaCha12Rng::seed_from_u64(1);
-        let mut random = |len: usize| (0..len).map(|_| rng.random_range(-1.0f32..1.0)).collect::<Vec<_>>();
+        let mut random =
+            |len: usize| (0..len).map(|_| rng.random_range(-1.0f32..1.0)).collect::<Vec<_>>();
         let (a, b) = (random(2 * m * k), random(2 * k * n));
         let expected = (0..*k).map(|i| a[i] * b[i * n]).sum();
         let shape = [*m as u32, *n as u32, *k as u32, 0];
         let usage = wgpu::BufferUsages::STORAGE;
-        let buffer =
-            |contents, usage| self.device.create_buffer_init(&BufferInitDescriptor { label: None, contents, usage });
+        let buffer = |contents, usage| {
+            self.device.create_buffer_init(&BufferInitDescriptor { label: None, contents, usage })
+        };
         let c = self.device.create_buffer(&wgpu::BufferDescriptor {
             label: None,
             size: 4 * (2 * m * n) as u64,
@@ -143,7 +153,10 @@ impl Plain {
         let entries: Vec<_> = buffers
             .iter()
             .enumerate()
-            .map(|(i, buffer)| wgpu::BindGroupEntry { binding: i as u32, resource: buffer.as_entire_binding() })
+            .map(|(i, buffer)| wgpu::BindGroupEntry {
+                binding: i as u32,
+                resource: buffer.as_entire_binding(),
+            })
             .collect();
         let bindings = self.device.create_bind_group(&wgpu::BindGroupDescriptor {
             label: None,
@@ -158,12 +171,14 @@ impl Plain {
     fn run(&self, ready: &Ready, times: usize) -> Duration {
         let began = Instant::now();
         let mut encoder = self.device.create_command_encoder(&Default::default());
-        let timestamp_writes = self.timer.as_ref().map(|query_set| wgpu::ComputePassTimestampWrites {
-            query_set,
-            beginning_of_pass_write_index: Some(0),
-            end_of_pass_write_index: Some(1),
-        });
-        let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor { label: None, timestamp_writes });
+        let timestamp_writes =
+            self.timer.as_ref().map(|query_set| wgpu::ComputePassTimestampWrites {
+                query_set,
+                beginning_of_pass_write_index: Some(0),
+                end_of_pass_write_index: Some(1),
+            });
+        let mut pass = encoder
+            .begin_compute_pass(&wgpu::ComputePassDescriptor { label: None, timestamp_writes });
         pass.set_pipeline(&ready.pipeline);
         pass.set_bind_group(0, &ready.bindings, &[]);
         for _ in 0..times {
@@ -187,7 +202,9 @@ impl Plain {
             return took;
         }
         let [first, last] = self.read::<u64>(&resolved);
-        Duration::from_nanos(((last - first) as f64 * f64::from(self.queue.get_timestamp_period())) as u64)
+        Duration::from_nanos(
+            ((last - first) as f64 * f64::from(self.queue.get_timestamp_period())) as u64,
+        )
     }
 
     /// The first 16 bytes of a buffer.
@@ -215,7 +232,14 @@ impl Plain {
     }
 
     /// The fastest cut of the projection and of the steps.
-    fn time(&self, batch: usize, timesteps: usize, features: usize, columns: usize, units: usize) -> Duration {
+    fn time(
+        &self,
+        batch: usize,
+        timesteps: usize,
+        features: usize,
+        columns: usize,
+        units: usize,
+    ) -> Duration {
         let matmuls = [
             (Matmul { m: batch * timesteps, n: columns, k: features }, 1),
             (Matmul { m: batch, n: columns, k: units }, timesteps),
@@ -233,10 +257,13 @@ impl Plain {
 }
 
 fn main() -> birnn::Result<()> {
-    let wanted = std::env::args().skip(1).find(|argument| !argument.starts_with('-')).unwrap_or_default();
+    let wanted =
+        std::env::args().skip(1).find(|argument| !argument.starts_with('-')).unwrap_or_default();
     let device = open()?;
     println!("{}", device.info());
-    println!("| layer | birnn's call | of it the GPU | plain matmuls | birnn's GPU time / plain matmuls |");
+    println!(
+        "| layer | birnn's call | of it the GPU | plain matmuls | birnn's GPU time / plain matmuls |"
+    );
     println!("|---|---|---|---|---|");
     let plain = Plain::open(&device.info().name);
     for (cell, gates) in [("lstm", 4), ("gru", 3)] {
@@ -248,7 +275,9 @@ fn main() -> birnn::Result<()> {
             let model = Model::sequential(features, [layer(cell, units)])?.initialize(1)?;
             let mut session = device.compile(&model)?;
             let mut rng = rand_chacha::ChaCha12Rng::seed_from_u64(1);
-            let x = Array3::from_shape_simple_fn((batch, timesteps, features), || rng.random_range(-1.0f32..1.0));
+            let x = Array3::from_shape_simple_fn((batch, timesteps, features), || {
+                rng.random_range(-1.0f32..1.0)
+            });
             session.run(x.view())?;
             let mut gpu = Vec::new();
             let call = median(|| {

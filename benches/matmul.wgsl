@@ -1,6 +1,6 @@
-// c = a·b, all row-major: the tiled matmul of every textbook, with which birnn's kernels are compared. A workgroup of 16 x 16
-// has a tile of c of 16·TM rows and 16·TN columns, an invocation TM x TN of it; DEPTH of k at a time go through workgroup
-// memory.
+// c = a·b, all row-major: the tiled matmul of every textbook, with which birnn's kernels are
+// compared. A workgroup of 16 x 16 has a tile of c of 16·TM rows and 16·TN columns, an invocation
+// TM x TN of it; DEPTH of k at a time go through workgroup memory.
 
 struct Shape {
     m: u32,

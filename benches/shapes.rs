@@ -3,12 +3,14 @@
 //!     cargo bench --bench shapes                     all
 //!     cargo bench --bench shapes -- gpu/lstm         those whose name contains it
 //!
-//! Criterion's "elem/s" are floating-point operations a second: 2 · directions · batch · timesteps · gates · units ·
-//! (features + units), the matmuls alone. `BIRNN_DEVICE` picks another adapter; a software adapter runs where there
-//! is no other.
+//! Criterion's "elem/s" are floating-point operations a second: 2 · directions · batch · timesteps
+//! · gates · units · (features + units), the matmuls alone. `BIRNN_DEVICE` picks another adapter; a
+//! software adapter runs where there is no other.
 
 use birnn::{Bidirectional, Device, DeviceOptions, Gru, Layer, Lstm, Model};
-use criterion::{BenchmarkId, Criterion, SamplingMode, Throughput, criterion_group, criterion_main};
+use criterion::{
+    BenchmarkId, Criterion, SamplingMode, Throughput, criterion_group, criterion_main,
+};
 use ndarray::Array3;
 use rand::{RngExt, SeedableRng};
 use std::hint::black_box;
@@ -57,9 +59,13 @@ fn shapes(criterion: &mut Criterion) {
             for [batch, timesteps, features, units] in SHAPES {
                 let flops = 4 * batch * timesteps * gates * units * (features + units);
                 group.throughput(Throughput::Elements(flops as u64));
-                let model = Model::sequential(features, [layer(cell, units)]).and_then(|m| m.initialize(1));
-                let mut session = model.and_then(|m| device.compile(&m)).expect("the model compiles");
-                let x = Array3::from_shape_simple_fn((batch, timesteps, features), || rng.random_range(-1.0f32..1.0));
+                let model =
+                    Model::sequential(features, [layer(cell, units)]).and_then(|m| m.initialize(1));
+                let mut session =
+                    model.and_then(|m| device.compile(&m)).expect("the model compiles");
+                let x = Array3::from_shape_simple_fn((batch, timesteps, features), || {
+                    rng.random_range(-1.0f32..1.0)
+                });
                 let name = format!("{batch},{timesteps},{features},{units}");
                 group.bench_function(BenchmarkId::from_parameter(name), |b| {
                     b.iter(|| black_box(session.run(x.view()).expect("the session runs")));

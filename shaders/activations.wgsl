@@ -1,8 +1,9 @@
-// The activation functions of src/layer/activation.rs, with its numbers. Stands before every kernel that
-// applies one.
+// The activation functions of src/layer/activation.rs, with its numbers. Stands before every kernel
+// that applies one.
 //
-// exp, tanh and sigmoid are built from exactly rounded operations instead of WGSL's built-ins, whose error
-// depends on the driver. Source of the polynomials: Cephes (expf, tanhf); error at most 2 ulp.
+// exp, tanh and sigmoid are built from exactly rounded operations instead of WGSL's built-ins,
+// whose error depends on the driver. Source of the polynomials: Cephes (expf, tanhf); error at most
+// 2 ulp.
 
 override ACTIVATION: u32 = 1u;
 override RECURRENT_ACTIVATION: u32 = 2u;
@@ -31,7 +32,8 @@ fn exponent(x: vec4<f32>) -> Exponent {
     return Exponent(n, fma(p, r * r, r));
 }
 
-// A whole number below 2^22 as an integer, by the last bits of 1.5 * 2^23 + n. llvmpipe converts value by value.
+// A whole number below 2^22 as an integer, by the last bits of 1.5 * 2^23 + n. llvmpipe converts
+// value by value.
 fn integer(n: vec4<f32>) -> vec4<i32> {
     return bitcast<vec4<i32>>(n + 12582912.0) - 0x4b400000;
 }
@@ -61,7 +63,8 @@ fn tanh_exact(x: vec4<f32>) -> vec4<f32> {
     return select(large, small, abs(x) < vec4(0.625));
 }
 
-// e^x - 1 for x <= 0, without cancellation near zero: 2^n (e^r - 1) + (2^n - 1), whose last term is exact.
+// e^x - 1 for x <= 0, without cancellation near zero: 2^n (e^r - 1) + (2^n - 1), whose last term is
+// exact.
 fn expm1_exact(x: vec4<f32>) -> vec4<f32> {
     let e = exponent(max(x, vec4(-30.0)));
     let scale = bitcast<vec4<f32>>((integer(e.n) + 127) << vec4(23u));
@@ -88,8 +91,8 @@ fn softplus_exact(x: vec4<f32>) -> vec4<f32> {
 }
 
 // erf(x) = 2/√π ∫₀ˣ exp(-t²) dt. Below 1 its Taylor series; above, 1 - erfc by the continued
-// fraction's rational fit. Source of the fit: W. J. Cody, "Rational Chebyshev approximations for the error
-// function", Math. Comp. 23 (1969).
+// fraction's rational fit. Source of the fit: W. J. Cody, "Rational Chebyshev approximations for
+// the error function", Math. Comp. 23 (1969).
 fn erf_exact(x: vec4<f32>) -> vec4<f32> {
     let a = abs(x);
     let z = x * x;
@@ -164,7 +167,8 @@ fn activation_value(activation: u32, parameter: f32, x: vec4<f32>) -> vec4<f32> 
     }
 }
 
-// NaN stays NaN, as in Keras. Clamps may drop it, and compilers may assume it away in comparisons: so the bits decide.
+// NaN stays NaN, as in Keras. Clamps may drop it, and compilers may assume it away in comparisons:
+// so the bits decide.
 fn activate(activation: u32, parameter: f32, x: vec4<f32>) -> vec4<f32> {
     let is_nan = (bitcast<vec4<u32>>(x) & vec4(0x7fffffffu)) > vec4(0x7f800000u);
     return select(activation_value(activation, parameter, x), x, is_nan);

@@ -1,5 +1,5 @@
-// output = x · scale + shift (BatchNormalization), or x above zero and x · scale below (PReLU), with weights that go
-// along some axes.
+// output = x · scale + shift (BatchNormalization), or x above zero and x · scale below (PReLU),
+// with weights that go along some axes.
 //
 //   x, output     [axis 0][axis 1][axis 2][axis 3], the last filled up to a multiple of 4
 //   scale, shift  the weight of a value stands at the sum of its indices times the strides

@@ -16,8 +16,9 @@ struct AttentionScores {
     query_padded: u32,
     key_padded: u32,
     scores_padded: u32,
-    // 0: scale · Σ query · key; 1: Σ scale · tanh(query + key); 2: scale[1] · Σ tanh(scale[0] · (query + key));
-    // 3: Σ tanh(query + key); 4: the scores are weights already, and masked ones become zero.
+    // 0: scale · Σ query · key; 1: Σ scale · tanh(query + key); 2: scale[1] · Σ tanh(scale[0] ·
+    // (query + key)); 3: Σ tanh(query + key); 4: the scores are weights already, and masked ones
+    // become zero.
     mode: u32,
     causal: u32,
     // What masked scores become: 0: the score less 1e9; 1: a number below any other; 2: -1e9.

@@ -1,4 +1,5 @@
-// The cell states of a sequence kernel that writes what the layer returns. Stands after to_outputs.wgsl.
+// The cell states of a sequence kernel that writes what the layer returns. Stands after
+// to_outputs.wgsl.
 //
 //   cell_0 and cell_1  [batch][units_padded]   the final cell states of both directions
 

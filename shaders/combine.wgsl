@@ -1,8 +1,9 @@
-// Moves values from one array to another, and joins them with what is there: all layers that reshape, permute, repeat,
-// concatenate, add, multiply, …
+// Moves values from one array to another, and joins them with what is there: all layers that
+// reshape, permute, repeat, concatenate, add, multiply, …
 //
-// A box of four axes is walked. An index of it stands for a value of the source and one of the target, each by an
-// offset and a stride an axis in the array's own order of values (without what fills the last axis up).
+// A box of four axes is walked. An index of it stands for a value of the source and one of the
+// target, each by an offset and a stride an axis in the array's own order of values (without what
+// fills the last axis up).
 
 struct Side {
     offset: u32,

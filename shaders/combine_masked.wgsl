@@ -1,7 +1,9 @@
-// Joins an array with another whose timesteps are masked: Multiply, Maximum and Minimum of masked arrays.
+// Joins an array with another whose timesteps are masked: Multiply, Maximum and Minimum of masked
+// arrays.
 //
 //   source, destination            [vector][features_padded]; a source of one feature is repeated
-//   source_mask, destination_mask  [vectors of timesteps][timesteps_padded]: 1 where the value counts
+//   source_mask, destination_mask  [vectors of timesteps][timesteps_padded]: 1 where the value
+//   counts
 
 struct CombineMasked {
     values: u32,

@@ -1,13 +1,14 @@
-// output = activation(Σ windows x·kernel + bias): Dense (a window of one vector), Conv1D, and the projections of
-// multi-head attention.
+// output = activation(Σ windows x·kernel + bias): Dense (a window of one vector), Conv1D, and the
+// projections of multi-head attention.
 //
 //   x       [row][timestep][features4]           vectors of four features
 //   kernel  [tap][features4][columns4][feature]  vectors of four columns
 //   bias    [columns4]
 //   output  [row][output timestep][columns4]
 //
-// An invocation computes four consecutive output timesteps (over the rows) of four columns; `lanes` invocations of a
-// workgroup stand side by side along the columns. Stands after dense_in_floats.wgsl or dense_in_pairs.wgsl.
+// An invocation computes four consecutive output timesteps (over the rows) of four columns; `lanes`
+// invocations of a workgroup stand side by side along the columns. Stands after
+// dense_in_floats.wgsl or dense_in_pairs.wgsl.
 
 struct Dense {
     // Output vectors in all, and of a row.

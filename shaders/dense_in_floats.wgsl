@@ -1,4 +1,5 @@
-// The sums of a dense layer in plain floats. dense_in_pairs.wgsl is the same in twice the precision.
+// The sums of a dense layer in plain floats. dense_in_pairs.wgsl is the same in twice the
+// precision.
 
 alias Sum = vec4<f32>;
 

@@ -1,5 +1,5 @@
-// The digits of floats. Stands before pairs.wgsl, after what says how many numbers are computed side by side (Rows, and
-// Bits, as many u32) and has nothing(): zero, which no compiler knows.
+// The digits of floats. Stands before pairs.wgsl, after what says how many numbers are computed
+// side by side (Rows, and Bits, as many u32) and has nothing(): zero, which no compiler knows.
 
 fn finite_or_zero(x: Rows) -> Rows {
     return select(x, Rows(), (bitcast<Bits>(x) & Bits(0x7f800000u)) == Bits(0x7f800000u));

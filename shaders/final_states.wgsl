@@ -1,7 +1,8 @@
-// Writes up to three final states of directions to where they are returned, and to where the next call finds them.
+// Writes up to three final states of directions to where they are returned, and to where the next
+// call finds them.
 //
-//   states  as recurrence.wgsl has them; each state is [group][unit][row of the group] from its start on
-//   target  [batch][units_padded], of workgroups y = 0, 1, 2
+//   states  as recurrence.wgsl has them; each state is [group][unit][row of the group] from its
+//   start on target  [batch][units_padded], of workgroups y = 0, 1, 2
 
 struct FinalStates {
     batch: u32,

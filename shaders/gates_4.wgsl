@@ -1,4 +1,5 @@
-// The matmul of a cell with four gates, for one unit. gates_3.wgsl, gates_2.wgsl and gates_1.wgsl are the same for fewer.
+// The matmul of a cell with four gates, for one unit. gates_3.wgsl, gates_2.wgsl and gates_1.wgsl
+// are the same for fewer.
 
 const GATES: u32 = 4u;
 
@@ -35,7 +36,8 @@ fn stored_quad_sums(sums: QuadSums) -> StoredQuadSums {
     );
 }
 
-// `first`: where the first gate of the unit stands in the kernel; `gate`: from one gate to the next.
+// `first`: where the first gate of the unit stands in the kernel; `gate`: from one gate to the
+// next.
 fn weights_at(first: u32, gate: u32) -> Weights {
     return Weights(kernel_at(first), kernel_at(first + gate), kernel_at(first + 2u * gate), kernel_at(first + 3u * gate));
 }

@@ -1,4 +1,5 @@
-// What pairs of floats need of several gates one at a time. gate_alone.wgsl is the same of one gate.
+// What pairs of floats need of several gates one at a time. gate_alone.wgsl is the same of one
+// gate.
 
 // Of one gate its weights, and its sum of all rows.
 fn gate_weights(weights: Weights, gate: u32) -> vec4<f32> {

@@ -1,5 +1,6 @@
-// The second half of a timestep of a GRU with reset_after false, all directions at once: the candidate from
-// (r ⊙ h)·recurrent_kernel, and the new hidden state. The first half is gru_reset_step.wgsl.
+// The second half of a timestep of a GRU with reset_after false, all directions at once: the
+// candidate from (r ⊙ h)·recurrent_kernel, and the new hidden state. The first half is
+// gru_reset_step.wgsl.
 //
 // What the cell keeps: z, and r ⊙ h.
 

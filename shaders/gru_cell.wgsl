@@ -1,7 +1,8 @@
-// The hidden state of a GRU with reset_after true after a step. Source of the formulas: `Gru` in src/layer/recurrent.rs.
+// The hidden state of a GRU with reset_after true after a step. Source of the formulas: `Gru` in
+// src/layer/recurrent.rs.
 
-// `projected`: the gates z r h of x·kernel + bias; `sums`: those of h·recurrent_kernel; `bias`: the recurrent bias of
-// the candidate (those of z and r are added to the projection's bias).
+// `projected`: the gates z r h of x·kernel + bias; `sums`: those of h·recurrent_kernel; `bias`: the
+// recurrent bias of the candidate (those of z and r are added to the projection's bias).
 fn gru(projected: Sums, sums: Sums, bias: f32, old: Rows) -> Rows {
     let update_gate = activated(RECURRENT_ACTIVATION, RECURRENT_PARAMETER, projected[0] + sums[0]);
     let reset_gate = activated(RECURRENT_ACTIVATION, RECURRENT_PARAMETER, projected[1] + sums[1]);

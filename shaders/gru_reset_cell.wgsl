@@ -1,4 +1,5 @@
-// The states of a GRU with reset_after false. Source of the formulas: `Gru` in src/layer/recurrent.rs.
+// The states of a GRU with reset_after false. Source of the formulas: `Gru` in
+// src/layer/recurrent.rs.
 
 // r ⊙ h, of the gate r before its activation.
 fn reset_hidden(r: GateSum, old: Rows) -> Rows {

@@ -1,5 +1,6 @@
-// All steps of a chunk of a GRU with reset_after false, all directions at once. Each step has two phases: the gates z and
-// r from h, then the candidate from r ⊙ h, which stands on the other side of the workgroup's memory in between.
+// All steps of a chunk of a GRU with reset_after false, all directions at once. Each step has two
+// phases: the gates z and r from h, then the candidate from r ⊙ h, which stands on the other side
+// of the workgroup's memory in between.
 
 @group(0) @binding(2) var<storage, read> projection: array<StoredSums>;
 

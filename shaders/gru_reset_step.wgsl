@@ -1,5 +1,6 @@
-// The first half of a timestep of a GRU with reset_after false, all directions at once: the gates z and r, and r ⊙ h.
-// The candidate needs r ⊙ h of every unit, so it is a dispatch of its own: gru_candidate_step.wgsl.
+// The first half of a timestep of a GRU with reset_after false, all directions at once: the gates z
+// and r, and r ⊙ h. The candidate needs r ⊙ h of every unit, so it is a dispatch of its own:
+// gru_candidate_step.wgsl.
 //
 // What the cell keeps: z, and r ⊙ h.
 

@@ -1,4 +1,5 @@
-// Rows of x by the subgroup, as rows_by_subgroup.wgsl has it: every invocation loads one vector of each row.
+// Rows of x by the subgroup, as rows_by_subgroup.wgsl has it: every invocation loads one vector of
+// each row.
 
 struct Invocation {
     @builtin(workgroup_id) workgroup: vec3<u32>,
@@ -56,8 +57,8 @@ fn row_at(row: u32, j: u32) -> vec4<f32> {
     return subgroupShuffle(block_rows[row], j);
 }
 
-// Adds a block to the sums, two vectors at a time: llvmpipe loads, masks and stores all sums every time. Past the last k
-// the block has zeros, which any weights do for.
+// Adds a block to the sums, two vectors at a time: llvmpipe loads, masks and stores all sums every
+// time. Past the last k the block has zeros, which any weights do for.
 fn multiply_block(weights_first: u32, k: u32) {
     let last = p.features4 - 1u;
     for (var j = 0u; j < min(BLOCK, p.features4 - k); j += 2u) {

@@ -1,4 +1,5 @@
-// projection = x·kernel + bias, for a chunk of timesteps, in one dispatch for the directions that read the same segment of x.
+// projection = x·kernel + bias, for a chunk of timesteps, in one dispatch for the directions that
+// read the same segment of x.
 //
 //   x           [batch][timesteps of the segment][features4]   vectors of four features
 //   bias        [direction][unit]                              the gates of a unit

@@ -1,7 +1,8 @@
-// Writes the initial state of a direction, or zeros of all directions, to where the step kernels read it.
+// Writes the initial state of a direction, or zeros of all directions, to where the step kernels
+// read it.
 //
-//   source  [batch][features4]: the state, its units filled up to a multiple of 4
-//   states  as recurrence.wgsl has them; from target_start on [direction][group][unit][row of the group]
+//   source  [batch][features4]: the state, its units filled up to a multiple of 4 states  as
+//   recurrence.wgsl has them; from target_start on [direction][group][unit][row of the group]
 
 struct LoadState {
     batch: u32,

@@ -1,4 +1,5 @@
-// One timestep of an LSTM, all directions at once: the recurrent matmul of the four gates, and the new states.
+// One timestep of an LSTM, all directions at once: the recurrent matmul of the four gates, and the
+// new states.
 
 @group(0) @binding(2) var<storage, read> projection: array<StoredSums>;
 

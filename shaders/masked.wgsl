@@ -1,4 +1,5 @@
-// What a mask does to a step, and to what is put out of it. Stands before every recurrent kernel that writes a state.
+// What a mask does to a step, and to what is put out of it. Stands before every recurrent kernel
+// that writes a state.
 
 // 1: the layer's input has a mask. 0: nothing is read of one.
 override MASKED: u32 = 0u;

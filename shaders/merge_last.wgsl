@@ -1,5 +1,5 @@
-// merge.wgsl of a sequence's last chunk, and what final_states.wgsl does of up to four states, in one dispatch: for devices
-// that bind six storage buffers. Stands after merge_unit.wgsl.
+// merge.wgsl of a sequence's last chunk, and what final_states.wgsl does of up to four states, in
+// one dispatch: for devices that bind six storage buffers. Stands after merge_unit.wgsl.
 //
 //   state_0 to state_3  [batch][units_padded], of workgroups y from the chunk's steps on
 

@@ -1,6 +1,8 @@
-// What directions computed in a chunk of steps, to its place in an output: for merge.wgsl and merge_last.wgsl.
+// What directions computed in a chunk of steps, to its place in an output: for merge.wgsl and
+// merge_last.wgsl.
 //
-//   states  as recurrence.wgsl has them: the hidden ring, [slot][group][unit][row of the group] from a direction's start
+//   states  as recurrence.wgsl has them: the hidden ring, [slot][group][unit][row of the group]
+//   from a direction's start
 //           on; [step][group][row of the group] from its mask_start on, 0 where the output is zero
 //   output  [batch][timesteps of the segment][features_padded]
 
@@ -43,7 +45,8 @@ struct Merge {
     second_mask_start: u32,
     second_first_feature: u32,
     second_reversed: u32,
-    // Of merge_last: the chunk's steps, units filled up to a multiple of 4, and where each final state starts in states.
+    // Of merge_last: the chunk's steps, units filled up to a multiple of 4, and where each final
+    // state starts in states.
     steps: u32,
     units_padded: u32,
     start_0: u32,

@@ -1,16 +1,18 @@
-// Normalizes each vector of an array in place: the softmaxes, sparsemax, LayerNormalization, RMSNormalization,
-// UnitNormalization.
+// Normalizes each vector of an array in place: the softmaxes, sparsemax, LayerNormalization,
+// RMSNormalization, UnitNormalization.
 //
 //   values       [vector][features_padded]
 //   gamma, beta  [features]
 //
-// An invocation takes a vector. The normalizations by moments compute in pairs of floats: stands after pairs.wgsl.
+// An invocation takes a vector. The normalizations by moments compute in pairs of floats: stands
+// after pairs.wgsl.
 
 struct Normalize {
     vectors: u32,
     features: u32,
     features_padded: u32,
-    // 0 softmax, 1 log_softmax, 2 LayerNormalization, 3 RMSNormalization, 4 UnitNormalization, 5 sparsemax.
+    // 0 softmax, 1 log_softmax, 2 LayerNormalization, 3 RMSNormalization, 4 UnitNormalization, 5
+    // sparsemax.
     mode: u32,
     epsilon: f32,
     has_gamma: u32,
@@ -47,8 +49,8 @@ fn softmax(start: u32) {
     }
 }
 
-// The values are taken from the largest on, as long as they are kept: each turn finds the next one in the order of
-// (value, place), so that equal values each have their turn.
+// The values are taken from the largest on, as long as they are kept: each turn finds the next one
+// in the order of (value, place), so that equal values each have their turn.
 fn sparsemax(start: u32) {
     var cumulative = 0.0;
     var total = 0.0;

@@ -60,7 +60,8 @@ fn softsign_pair(x: Pair) -> Pair {
     return pair_quotient(x, pair_sum(pair(Rows(1.0)), Pair(abs(x.high), size)));
 }
 
-// max(x, 0) + ln(1 + e^-|x|): the logarithm in floats, and a step of Newton's method unless it is next to nothing.
+// max(x, 0) + ln(1 + e^-|x|): the logarithm in floats, and a step of Newton's method unless it is
+// next to nothing.
 fn softplus_pair(x: Pair) -> Pair {
     let positive = x.high > Rows(0.0);
     let e = exp_pair(negative_pair(x, 104.0));
@@ -83,8 +84,8 @@ fn clamped_pair(x: Pair) -> Pair {
     return Pair(high, select(Rows(0.0), x.low, high == x.high));
 }
 
-// tanh, sigmoid, the hard sigmoids, softsign, softplus, exponential and linear keep what floats miss; of other activations
-// it is the float's value.
+// tanh, sigmoid, the hard sigmoids, softsign, softplus, exponential and linear keep what floats
+// miss; of other activations it is the float's value.
 fn activated_pair(activation: u32, parameter: f32, sum: Pair) -> Pair {
     let x = Pair(sum.high, finite_or_zero(sum.low));
     var value: Pair;

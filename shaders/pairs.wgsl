@@ -1,10 +1,12 @@
-// Sums and products in about twice a float's precision, for layers of few units or weights: over many values roundings
-// even out, over a few the largest is a matter of luck. Stands after digits.wgsl.
+// Sums and products in about twice a float's precision, for layers of few units or weights: over
+// many values roundings even out, over a few the largest is a matter of luck. Stands after
+// digits.wgsl.
 //
-// A number is high + low. `high` is what floats alone would give, `low` what they miss: of no meaning where `high` isn't
-// finite. WGSL lets compilers reorder sums, which would do away with `low`: hence `opaque`; and it lets an fma round
-// twice: hence products by halves. Sources: D. E. Knuth, The Art of Computer Programming 2, 4.2.2; T. Ogita, S. M. Rump,
-// S. Oishi, "Accurate sum and dot product", SIAM J. Sci. Comput. 26 (2005).
+// A number is high + low. `high` is what floats alone would give, `low` what they miss: of no
+// meaning where `high` isn't finite. WGSL lets compilers reorder sums, which would do away with
+// `low`: hence `opaque`; and it lets an fma round twice: hence products by halves. Sources: D. E.
+// Knuth, The Art of Computer Programming 2, 4.2.2; T. Ogita, S. M. Rump, S. Oishi, "Accurate sum
+// and dot product", SIAM J. Sci. Comput. 26 (2005).
 
 struct Pair {
     high: Rows,

@@ -2,8 +2,8 @@
 //
 //   kernel  [direction][panel][k4][gate][unit of the panel]: vectors of four k, zeros past the last
 //
-// A panel has the units of a subgroup on software adapters, where a subgroup goes through all k before the next one starts,
-// and so reads the memory in order; otherwise all units.
+// A panel has the units of a subgroup on software adapters, where a subgroup goes through all k
+// before the next one starts, and so reads the memory in order; otherwise all units.
 
 const ALL_UNITS: u32 = 0xffffffffu;
 // The units of a panel.

@@ -1,8 +1,7 @@
 // The largest value or the mean of each window of timesteps.
 //
-//   x       [row][timestep][features4]
-//   mask    [row][timesteps, filled up to a multiple of 4]: 1 where the timestep counts for the mean
-//   output  [row][output timestep][features4]
+//   x       [row][timestep][features4] mask    [row][timesteps, filled up to a multiple of 4]: 1
+//   where the timestep counts for the mean output  [row][output timestep][features4]
 
 struct Pool {
     // Output vectors in all, and of a row.

@@ -1,4 +1,5 @@
-// Rows of the projection in quads: four rows of the batch of one step. projected_1.wgsl is the same for a batch of one.
+// Rows of the projection in quads: four rows of the batch of one step. projected_1.wgsl is the same
+// for a batch of one.
 
 @group(0) @binding(4) var<storage, read_write> projection: array<StoredQuadSums>;
 

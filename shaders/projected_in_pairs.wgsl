@@ -1,5 +1,5 @@
-// The sums of a projection in pairs of floats: what floats miss of them stands in a second array, after the first. Stands
-// before digits.wgsl and pairs.wgsl.
+// The sums of a projection in pairs of floats: what floats miss of them stands in a second array,
+// after the first. Stands before digits.wgsl and pairs.wgsl.
 
 alias Rows = RowSums;
 alias Bits = RowBits;

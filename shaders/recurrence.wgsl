@@ -1,13 +1,15 @@
-// What every recurrent kernel is told and how the arrays that it shares are laid out. Stands before every step and
-// sequence kernel.
+// What every recurrent kernel is told and how the arrays that it shares are laid out. Stands before
+// every step and sequence kernel.
 //
-//   projection  [direction][step of the chunk][group][unit]   x·kernel + bias: the gates of a unit, each of a group's rows
-//   states      one after the other:
-//     the hidden states  [direction][slot][group][unit]    a ring: step s reads slot s mod slots, writes the next
-//     what the cell keeps, from cell_start on  [direction][group][unit]    an LSTM's cell state
-//     what the mask means, from mask_start on  [direction][step of the chunk][group]    from step_mask.wgsl
+//   projection  [direction][step of the chunk][group][unit]   x·kernel + bias: the gates of a unit,
+//   each of a group's rows states      one after the other:
+//     the hidden states  [direction][slot][group][unit]    a ring: step s reads slot s mod slots,
+//     writes the next what the cell keeps, from cell_start on  [direction][group][unit]    an
+//     LSTM's cell state what the mask means, from mask_start on  [direction][step of the
+//     chunk][group]    from step_mask.wgsl
 //
-// group: four rows of the batch, the last one filled up with rows that nothing reads; or the one row of a batch of one.
+// group: four rows of the batch, the last one filled up with rows that nothing reads; or the one
+// row of a batch of one.
 
 struct Recurrence {
     groups: u32,
@@ -27,20 +29,22 @@ struct Recurrence {
     first_direction: u32,
     // How many directions stand before the first one of all in the recurrent weights.
     weights_before: u32,
-    // Of to_outputs.wgsl. The first step of the chunk that is in the output; `steps`: none is. Where that step stands in
-    // time, of both directions, and bit d: the steps of direction d run back in time from there.
+    // Of to_outputs.wgsl. The first step of the chunk that is in the output; `steps`: none is.
+    // Where that step stands in time, of both directions, and bit d: the steps of direction d run
+    // back in time from there.
     first_written: u32,
     first_timestep_0: u32,
     first_timestep_1: u32,
     reversed: u32,
-    // Of the output: rows, timesteps, features filled up to a multiple of four, the first feature of both directions.
+    // Of the output: rows, timesteps, features filled up to a multiple of four, the first feature
+    // of both directions.
     batch: u32,
     timesteps: u32,
     features_padded: u32,
     first_feature_0: u32,
     first_feature_1: u32,
-    // Bit 2 s + d: state s of direction d, 0 the hidden state and 1 the cell state, is final. Units filled up to a multiple
-    // of four.
+    // Bit 2 s + d: state s of direction d, 0 the hidden state and 1 the cell state, is final. Units
+    // filled up to a multiple of four.
     final_states: u32,
     units_padded: u32,
 }
@@ -53,8 +57,8 @@ override WORKGROUP: u32 = 64u;
 override KERNEL_GATES: u32 = GATES;
 override FIRST_GATE: u32 = 0u;
 
-// Where a direction stands in the recurrent weights: in a stack of layers, of which each is a direction, not where its
-// states stand if it runs alone.
+// Where a direction stands in the recurrent weights: in a stack of layers, of which each is a
+// direction, not where its states stand if it runs alone.
 fn weights_direction(direction: u32) -> u32 {
     return direction + recurrence.weights_before;
 }

@@ -1,4 +1,5 @@
-// The rows of the batch that an invocation has in one register: four. rows_1.wgsl is the same for a batch of one.
+// The rows of the batch that an invocation has in one register: four. rows_1.wgsl is the same for a
+// batch of one.
 
 const ROWS: u32 = 4u;
 // What an array between the kernels has of a unit: a value for each row.

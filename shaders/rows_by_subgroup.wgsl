@@ -1,5 +1,5 @@
-// Hidden states by the subgroup: every invocation loads one k of each group, and hands it to the others. For software
-// adapters, where every load is costly and a shuffle is one instruction.
+// Hidden states by the subgroup: every invocation loads one k of each group, and hands it to the
+// others. For software adapters, where every load is costly and a shuffle is one instruction.
 
 struct Invocation {
     @builtin(workgroup_id) workgroup: vec3<u32>,
@@ -9,8 +9,8 @@ struct Invocation {
 
 var<private> block_rows: array<Rows, 4>;
 
-// The size of every subgroup. A constant: a compiler has to see that all of a subgroup reach a shuffle together, and takes
-// what a builtin says for something that differs among them.
+// The size of every subgroup. A constant: a compiler has to see that all of a subgroup reach a
+// shuffle together, and takes what a builtin says for something that differs among them.
 override BLOCK: u32 = 8u;
 
 fn load_block(p: Place, start: u32, k: u32, invocation: Invocation) {
@@ -34,8 +34,9 @@ fn quad(tile: u32, j: u32) -> Quad {
     );
 }
 
-// Adds a block to the sums, which are never shared here. A block of 8 k has no loop, in which llvmpipe would
-// load, mask and store all sums for each vector. Past the last k the block has zeros, which any weights do for.
+// Adds a block to the sums, which are never shared here. A block of 8 k has no loop, in which
+// llvmpipe would load, mask and store all sums for each vector. Past the last k the block has
+// zeros, which any weights do for.
 fn multiply_block(weights_first: u32, k: u32, k_end: u32, invocation: Invocation) {
     multiply_tiles(0u, weights_of_k(weights_first, k));
     if BLOCK > 4u { multiply_tiles(4u, weights_of_k(weights_first, min(k + 4u, k_end - 4u))); }

@@ -1,4 +1,5 @@
-// Hidden states by workgroup memory: the workgroup loads a block of k together, and every invocation reads it there.
+// Hidden states by workgroup memory: the workgroup loads a block of k together, and every
+// invocation reads it there.
 
 struct Invocation {
     @builtin(workgroup_id) workgroup: vec3<u32>,
@@ -36,7 +37,8 @@ fn multiply_block(weights_first: u32, k: u32, k_end: u32, invocation: Invocation
     }
 }
 
-// An invocation's part of the sums: two vectors of four k at a time, so that it waits for the loads of both at once.
+// An invocation's part of the sums: two vectors of four k at a time, so that it waits for the loads
+// of both at once.
 fn multiply_part(weights_first: u32, k: u32, k_end: u32, invocation: Invocation) {
     let end = min(BLOCK, k_end - k);
     for (var j = invocation.lane / LANES * 4u; j < end; j += 8u * SPLIT) {

@@ -1,11 +1,13 @@
-// All steps of a chunk in one dispatch, which needs nothing of other workgroups: a workgroup has all units of one group of
-// rows of one direction, and keeps the hidden state in workgroup memory. Stands before every sequence kernel, and before
-// what brings the weights to the invocations: weights_held.wgsl or weights_streamed.wgsl.
+// All steps of a chunk in one dispatch, which needs nothing of other workgroups: a workgroup has
+// all units of one group of rows of one direction, and keeps the hidden state in workgroup memory.
+// Stands before every sequence kernel, and before what brings the weights to the invocations:
+// weights_held.wgsl or weights_streamed.wgsl.
 //
-// An invocation computes one unit, with SPLIT > 1 a part of its sums, which SPLIT invocations then add up.
+// An invocation computes one unit, with SPLIT > 1 a part of its sums, which SPLIT invocations then
+// add up.
 
-// Twice the units, filled up to what all parts read at a time (or whole subgroups), with zeros: a step reads one side and
-// writes the other.
+// Twice the units, filled up to what all parts read at a time (or whole subgroups), with zeros: a
+// step reads one side and writes the other.
 override STATES: u32 = 2u;
 override SIDE: u32 = STATES / 2u;
 override SPLIT: u32 = 1u;

@@ -1,4 +1,5 @@
-// One timestep of a SimpleRNN, all directions at once: h' = activation(x·kernel + bias + h·recurrent_kernel).
+// One timestep of a SimpleRNN, all directions at once: h' = activation(x·kernel + bias +
+// h·recurrent_kernel).
 
 @group(0) @binding(2) var<storage, read> projection: array<StoredSums>;
 

@@ -1,8 +1,9 @@
-// h·recurrent_kernel of one timestep, all directions at once. Stands before every step kernel, after what brings the
-// hidden states to the invocations: rows_by_subgroup.wgsl or rows_by_workgroup.wgsl.
+// h·recurrent_kernel of one timestep, all directions at once. Stands before every step kernel,
+// after what brings the hidden states to the invocations: rows_by_subgroup.wgsl or
+// rows_by_workgroup.wgsl.
 //
-// An invocation computes one unit of TILES groups of rows of one direction, with SPLIT > 1 a part of the sum, which
-// SPLIT invocations then add up.
+// An invocation computes one unit of TILES groups of rows of one direction, with SPLIT > 1 a part
+// of the sum, which SPLIT invocations then add up.
 
 struct Step {
     // The step within the chunk.
@@ -69,8 +70,8 @@ fn old_state(index: u32) -> Rows {
     return rows(states[index]);
 }
 
-// Leaves the sums of the place's groups in `sums`. `start`: where the direction's rows of what is multiplied start in
-// states; `zeros`: they are not there, but zeros.
+// Leaves the sums of the place's groups in `sums`. `start`: where the direction's rows of what is
+// multiplied start in states; `zeros`: they are not there, but zeros.
 fn multiply(p: Place, start: u32, zeros: bool, invocation: Invocation) {
     let weights_first = weights_start(p.direction, p.unit);
     let k_end = select((recurrence.units + 3u) / 4u * 4u, 0u, zeros);

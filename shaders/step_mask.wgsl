@@ -1,11 +1,14 @@
-// What the mask of a layer's input means for each step of a chunk, for all directions: as step kernels and merge read it.
+// What the mask of a layer's input means for each step of a chunk, for all directions: as step
+// kernels and merge read it.
 //
-//   mask        [batch][timesteps, filled up to a multiple of 4]: 1 where the timestep counts
-//   seen        [direction][row]: whether a timestep before this chunk counted
-//   states      as recurrence.wgsl has them; from mask_start on [direction][step][row]: 2 the timestep counts; 1 it doesn't, and the output repeats the last one;
+//   mask        [batch][timesteps, filled up to a multiple of 4]: 1 where the timestep counts seen
+//   [direction][row]: whether a timestep before this chunk counted states      as recurrence.wgsl
+//   has them; from mask_start on [direction][step][row]: 2 the timestep counts; 1 it doesn't, and
+//   the output repeats the last one;
 //               0 it doesn't, and the output is zero
 //
-// row: the batch, filled up to whole groups. An invocation follows a row of one direction through the steps.
+// row: the batch, filled up to whole groups. An invocation follows a row of one direction through
+// the steps.
 
 struct StepMask {
     batch: u32,
@@ -17,7 +20,8 @@ struct StepMask {
     timesteps: u32,
     // Bit d: direction d reads time from the end.
     reversed: u32,
-    // 1: masked outputs are zero; 0: they repeat the one before, and only those before any are zero.
+    // 1: masked outputs are zero; 0: they repeat the one before, and only those before any are
+    // zero.
     zero_output: u32,
     mask_start: u32,
     // Where the first direction stands among those of seen and states.

@@ -1,5 +1,5 @@
-// Sums of products, for one gate: four k of one row, or of four rows (a column a k), times the weights of the gate. Stands
-// before every kernel that multiplies by a kernel.
+// Sums of products, for one gate: four k of one row, or of four rows (a column a k), times the
+// weights of the gate. Stands before every kernel that multiplies by a kernel.
 
 fn one_row_added(sum: f32, row: vec4<f32>, weights: vec4<f32>) -> f32 {
     return fma(row.w, weights.w, fma(row.z, weights.z, fma(row.y, weights.y, fma(row.x, weights.x, sum))));

@@ -1,5 +1,5 @@
-// The sums of a sequence kernel in plain floats. sums_in_pairs.wgsl is the same in pairs. Stands before every sequence
-// kernel.
+// The sums of a sequence kernel in plain floats. sums_in_pairs.wgsl is the same in pairs. Stands
+// before every sequence kernel.
 
 // The gates of a unit, each of all rows.
 alias Accumulator = Sums;

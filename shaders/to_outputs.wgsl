@@ -1,5 +1,5 @@
-// As to_states.wgsl, for a sequence kernel that writes what the layer returns, and to the states only what the next chunk
-// starts from. cell_to_outputs.wgsl is the same for the cell state.
+// As to_states.wgsl, for a sequence kernel that writes what the layer returns, and to the states
+// only what the next chunk starts from. cell_to_outputs.wgsl is the same for the cell state.
 //
 //   output                [batch][timesteps of the segment][features_padded]
 //   hidden_0 and hidden_1 [batch][units_padded]   the final hidden states of both directions

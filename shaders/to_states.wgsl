@@ -1,6 +1,6 @@
-// Where a sequence kernel's states go: to the states, from where merge.wgsl, merge_last.wgsl and final_states.wgsl bring them
-// to their places. to_outputs.wgsl is the same for kernels that write to these places themselves. Stands before every
-// sequence kernel.
+// Where a sequence kernel's states go: to the states, from where merge.wgsl, merge_last.wgsl and
+// final_states.wgsl bring them to their places. to_outputs.wgsl is the same for kernels that write
+// to these places themselves. Stands before every sequence kernel.
 
 // The hidden state after a step of the chunk.
 fn keep_hidden(p: Place, step: u32, hidden: Rows) {

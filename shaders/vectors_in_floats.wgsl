@@ -1,5 +1,5 @@
-// What the arrays of recurrent kernels are made of, in memory: floats. vectors_in_words.wgsl is the same in words of 64
-// bits. Stands before every kernel that reads or writes such an array.
+// What the arrays of recurrent kernels are made of, in memory: floats. vectors_in_words.wgsl is the
+// same in words of 64 bits. Stands before every kernel that reads or writes such an array.
 
 alias StoredVector = vec4<f32>;
 // Three floats in the place of four.

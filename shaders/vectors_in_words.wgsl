@@ -1,5 +1,6 @@
-// As vectors_in_floats.wgsl, in words of 64 bits. For software adapters that have them: llvmpipe loads and stores scalar by
-// scalar, and checks the bounds of each, so that half as many are half the work.
+// As vectors_in_floats.wgsl, in words of 64 bits. For software adapters that have them: llvmpipe
+// loads and stores scalar by scalar, and checks the bounds of each, so that half as many are half
+// the work.
 
 alias StoredVector = vec2<u64>;
 alias StoredThree = vec2<u64>;

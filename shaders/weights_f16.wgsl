@@ -1,5 +1,5 @@
-// As weights_f32.wgsl, with weights stored as halves: two in a u32, so that no feature is needed. They are computed with
-// as f32.
+// As weights_f32.wgsl, with weights stored as halves: two in a u32, so that no feature is needed.
+// They are computed with as f32.
 
 @group(0) @binding(1) var<storage, read> kernel: array<StoredHalves>;
 

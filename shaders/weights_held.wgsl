@@ -1,6 +1,7 @@
-// A sequence's weights in the invocations' own memory, read once; hidden states by the subgroup, as rows_by_subgroup.wgsl
-// has them. For software adapters, where private memory is read a whole vector at a time if its indices are constants:
-// hence no loop. QUADS, the number of vectors of four k, stands before this: an array's size can't be an override.
+// A sequence's weights in the invocations' own memory, read once; hidden states by the subgroup, as
+// rows_by_subgroup.wgsl has them. For software adapters, where private memory is read a whole
+// vector at a time if its indices are constants: hence no loop. QUADS, the number of vectors of
+// four k, stands before this: an array's size can't be an override.
 
 struct Invocation {
     @builtin(workgroup_id) workgroup: vec3<u32>,

@@ -1,5 +1,5 @@
-// A sequence's weights from the caches, every step anew; hidden states from workgroup memory. weights_held.wgsl is the
-// same for software adapters.
+// A sequence's weights from the caches, every step anew; hidden states from workgroup memory.
+// weights_held.wgsl is the same for software adapters.
 
 struct Invocation {
     @builtin(workgroup_id) workgroup: vec3<u32>,

@@ -18,7 +18,8 @@ pub enum DeviceKind {
     VirtualGpu,
     /// A GPU whose driver doesn't say which kind it is.
     OtherGpu,
-    /// A GPU driver that computes on the CPU: Mesa's lavapipe, Windows' WARP. Only used when asked for.
+    /// A GPU driver that computes on the CPU: Mesa's lavapipe, Windows' WARP. Only used when asked
+    /// for.
     SoftwareGpu,
     /// The CPU path, without any driver.
     Cpu,
@@ -44,7 +45,8 @@ pub struct DeviceInfo {
     pub kind: DeviceKind,
     /// The adapter's name, or `cpu`.
     pub name: String,
-    /// `Vulkan`, `Metal`, `Dx12`, or `CPU path` and how many floats its vectors have: 16 with AVX-512, 8 with AVX2.
+    /// `Vulkan`, `Metal`, `Dx12`, or `CPU path` and how many floats its vectors have: 16 with
+    /// AVX-512, 8 with AVX2.
     pub backend: String,
     /// The driver's name and version; empty for the CPU path.
     pub driver: String,
@@ -125,8 +127,8 @@ impl Default for DeviceOptions {
 }
 
 impl DeviceOptions {
-    /// The best device: [`Device::best`]. Software adapters are allowed where the environment variable
-    /// `BIRNN_ALLOW_SOFTWARE` is `1`.
+    /// The best device: [`Device::best`]. Software adapters are allowed where the environment
+    /// variable `BIRNN_ALLOW_SOFTWARE` is `1`.
     pub fn new() -> DeviceOptions {
         DeviceOptions {
             wanted: Wanted::Best,
@@ -142,7 +144,9 @@ impl DeviceOptions {
             #[cfg(feature = "autotune")]
             autotune: environment_says("BIRNN_AUTOTUNE"),
             #[cfg(feature = "autotune")]
-            autotune_file: std::env::var_os("BIRNN_AUTOTUNE_FILE").filter(|path| !path.is_empty()).map(Into::into),
+            autotune_file: std::env::var_os("BIRNN_AUTOTUNE_FILE")
+                .filter(|path| !path.is_empty())
+                .map(Into::into),
         }
     }
 
@@ -158,8 +162,8 @@ impl DeviceOptions {
         self
     }
 
-    /// The first adapter whose name contains `name` (upper and lower case alike), a software one too. `lavapipe` and
-    /// `warp` stand for the names that those drivers report.
+    /// The first adapter whose name contains `name` (upper and lower case alike), a software one
+    /// too. `lavapipe` and `warp` stand for the names that those drivers report.
     pub fn named(mut self, name: impl Into<String>) -> DeviceOptions {
         self.wanted = Wanted::Named(name.into());
         self
@@ -187,65 +191,72 @@ impl DeviceOptions {
         self
     }
 
-    /// No buffer larger than this many bytes, but for weights: longer sequences and larger batches are split
-    /// (default: the adapter's limit).
+    /// No buffer larger than this many bytes, but for weights: longer sequences and larger batches
+    /// are split (default: the adapter's limit).
     pub fn max_buffer_bytes(mut self, bytes: u64) -> DeviceOptions {
         self.max_buffer_bytes = bytes;
         self
     }
 
-    /// About how many bytes of GPU memory the arrays between layers may take; a larger batch runs in parts
-    /// (default 1 GiB).
+    /// About how many bytes of GPU memory the arrays between layers may take; a larger batch runs
+    /// in parts (default 1 GiB).
     pub fn memory_budget(mut self, bytes: u64) -> DeviceOptions {
         self.memory_budget = bytes;
         self
     }
 
-    /// Have the GPU note when a call begins and ends, where the adapter has timestamps (default: no):
-    /// [`Session::gpu_time`].
+    /// Have the GPU note when a call begins and ends, where the adapter has timestamps (default:
+    /// no): [`Session::gpu_time`].
     pub fn gpu_time(mut self, yes: bool) -> DeviceOptions {
         self.gpu_time = yes;
         self
     }
 
-    /// On the first call with a kind of recurrent layer and a size of the batch that are new to the adapter, time a few
-    /// ways of running it, and go on with the fastest (default: no, or where the environment variable
-    /// `BIRNN_AUTOTUNE` is `1`). That first call takes a few times as long.
+    /// On the first call with a kind of recurrent layer and a size of the batch that are new to the
+    /// adapter, time a few ways of running it, and go on with the fastest (default: no, or where
+    /// the environment variable `BIRNN_AUTOTUNE` is `1`). That first call takes a few times as
+    /// long.
     ///
-    /// What was found is kept in a file, [`autotune_file`](DeviceOptions::autotune_file), for the adapter and the version
-    /// of its driver. All ways give the same results to a few units in the last place.
+    /// What was found is kept in a file, [`autotune_file`](DeviceOptions::autotune_file), for the
+    /// adapter and the version of its driver. All ways give the same results to a few units in the
+    /// last place.
     #[cfg(feature = "autotune")]
     pub fn autotune(mut self, yes: bool) -> DeviceOptions {
         self.autotune = yes;
         self
     }
 
-    /// The file that keeps what [`autotune`](DeviceOptions::autotune) found (default: `birnn/autotune.json` in the user's
-    /// cache folder, or the environment variable `BIRNN_AUTOTUNE_FILE`). A damaged file is replaced.
+    /// The file that keeps what [`autotune`](DeviceOptions::autotune) found (default:
+    /// `birnn/autotune.json` in the user's cache folder, or the environment variable
+    /// `BIRNN_AUTOTUNE_FILE`). A damaged file is replaced.
     #[cfg(feature = "autotune")]
     pub fn autotune_file(mut self, path: impl Into<std::path::PathBuf>) -> DeviceOptions {
         self.autotune_file = Some(path.into());
         self
     }
 
-    /// Stores the kernels of recurrent layers as 16-bit floats, which halves what a step has to read; they are
-    /// computed with in f32 (default: no). It changes results: each weight is rounded to 11 bits, a relative error of
-    /// at most 4.9e-4; on the GPU, outputs of LSTMs of 5 to 300 units are off by up to 4.3e-4 (`tests/gpu_session.rs`).
-    /// The CPU path stores the recurrent kernels of more than 8 units so, and the input's as they are: with the seeded
-    /// weights of the benchmarks, outputs of LSTMs and GRUs of 128 to 2048 units are off by up to 4.4e-5. Where a call waits
-    /// for weights, of a small batch and 1024 units or more, it takes down to 0.41 of the time (README, On the CPU).
+    /// Stores the kernels of recurrent layers as 16-bit floats, which halves what a step has to
+    /// read; they are computed with in f32 (default: no). It changes results: each weight is
+    /// rounded to 11 bits, a relative error of at most 4.9e-4; on the GPU, outputs of LSTMs of 5 to
+    /// 300 units are off by up to 4.3e-4 (`tests/gpu_session.rs`). The CPU path stores the
+    /// recurrent kernels of more than 8 units so, and the input's as they are: with the seeded
+    /// weights of the benchmarks, outputs of LSTMs and GRUs of 128 to 2048 units are off by up to
+    /// 4.4e-5. Where a call waits for weights, of a small batch and 1024 units or more, it takes
+    /// down to 0.41 of the time (README, On the CPU).
     pub fn half_weights(mut self, yes: bool) -> DeviceOptions {
         self.half_weights = yes;
         self
     }
 
-    /// How many threads the CPU path computes on; 0, the default: those of the rayon pool that the call is made from, which is
-    /// the global one (as many as cores; `RAYON_NUM_THREADS`) unless the caller has one of its own. With 1 the calling
-    /// thread does all. The results are the same to the bit. More than 1024 are an error of [`DeviceOptions::open`]. The last
-    /// of this and [`thread_pool`](DeviceOptions::thread_pool) counts; a GPU is computed on with neither.
+    /// How many threads the CPU path computes on; 0, the default: those of the rayon pool that the
+    /// call is made from, which is the global one (as many as cores; `RAYON_NUM_THREADS`) unless
+    /// the caller has one of its own. With 1 the calling thread does all. The results are the same
+    /// to the bit. More than 1024 are an error of [`DeviceOptions::open`]. The last of this and
+    /// [`thread_pool`](DeviceOptions::thread_pool) counts; a GPU is computed on with neither.
     ///
-    /// The directions of a layer and parts of the batch run on different threads; where there are more threads than those, or
-    /// directions so large that a cache has only one of them at a time, the units of a layer do.
+    /// The directions of a layer and parts of the batch run on different threads; where there are
+    /// more threads than those, or directions so large that a cache has only one of them at a time,
+    /// the units of a layer do.
     ///
     /// ```
     /// use birnn::DeviceOptions;
@@ -257,8 +268,8 @@ impl DeviceOptions {
         self
     }
 
-    /// The pool of threads that the CPU path computes on, of any size, which others can share. The last of this and
-    /// [`threads`](DeviceOptions::threads) counts.
+    /// The pool of threads that the CPU path computes on, of any size, which others can share. The
+    /// last of this and [`threads`](DeviceOptions::threads) counts.
     ///
     /// ```
     /// use birnn::DeviceOptions;
@@ -272,9 +283,10 @@ impl DeviceOptions {
         self
     }
 
-    /// Chooses kernels as for such an adapter, whatever kind it is (default: what it is): to compare, and to test the
-    /// kernels of one kind on another. Those of a software adapter need subgroups of one size; chosen here, they are without
-    /// words of 64 bits, which not all such adapters have.
+    /// Chooses kernels as for such an adapter, whatever kind it is (default: what it is): to
+    /// compare, and to test the kernels of one kind on another. Those of a software adapter need
+    /// subgroups of one size; chosen here, they are without words of 64 bits, which not all such
+    /// adapters have.
     #[cfg(feature = "gpu")]
     pub fn plan_for(mut self, adapter: crate::PlanAdapter) -> DeviceOptions {
         self.plan_for = Some(adapter);
@@ -284,7 +296,8 @@ impl DeviceOptions {
     /// Opens the device.
     ///
     /// # Errors
-    /// [`Error::NoAdapter`](crate::Error::NoAdapter) where a GPU was asked for and none fits, [`Error::DeviceRequest`](crate::Error::DeviceRequest) where it won't open,
+    /// [`Error::NoAdapter`](crate::Error::NoAdapter) where a GPU was asked for and none fits,
+    /// [`Error::DeviceRequest`](crate::Error::DeviceRequest) where it won't open,
     /// [`Error::Limit`](crate::Error::Limit) for more than 1024 threads.
     pub fn open(self) -> Result<Device> {
         match self.wanted.clone() {
@@ -347,14 +360,17 @@ pub(crate) enum Backend {
 }
 
 impl Device {
-    /// The best device there is: a discrete GPU, then an integrated one, then any other, then the CPU path.
-    /// The environment variable `BIRNN_DEVICE` (`gpu`, `cpu`, or part of an adapter's name) overrides it.
+    /// The best device there is: a discrete GPU, then an integrated one, then any other, then the
+    /// CPU path. The environment variable `BIRNN_DEVICE` (`gpu`, `cpu`, or part of an adapter's
+    /// name) overrides it.
     ///
-    /// A software adapter (lavapipe, WARP) is slower than the CPU path and is passed over unless the environment
-    /// variable `BIRNN_ALLOW_SOFTWARE` is `1`, or [`DeviceOptions::allow_software`] or its name asks for it.
+    /// A software adapter (lavapipe, WARP) is slower than the CPU path and is passed over unless
+    /// the environment variable `BIRNN_ALLOW_SOFTWARE` is `1`, or [`DeviceOptions::allow_software`]
+    /// or its name asks for it.
     ///
     /// # Errors
-    /// Only where `BIRNN_DEVICE` asks for an adapter that isn't there: [`Error::NoAdapter`](crate::Error::NoAdapter).
+    /// Only where `BIRNN_DEVICE` asks for an adapter that isn't there:
+    /// [`Error::NoAdapter`](crate::Error::NoAdapter).
     ///
     /// ```
     /// let device = birnn::Device::best()?;
@@ -369,7 +385,8 @@ impl Device {
     /// The best GPU.
     ///
     /// # Errors
-    /// [`Error::NoAdapter`](crate::Error::NoAdapter) where there is none; it lists what was found and why it was passed over.
+    /// [`Error::NoAdapter`](crate::Error::NoAdapter) where there is none; it lists what was found
+    /// and why it was passed over.
     pub fn gpu() -> Result<Device> {
         DeviceOptions::new().gpu().open()
     }
@@ -414,14 +431,17 @@ impl Device {
     /// Makes the model ready to run: uploads its weights and builds its kernels, once.
     ///
     /// # Errors
-    /// [`Error::MissingWeights`](crate::Error::MissingWeights), [`Error::Limit`](crate::Error::Limit) where a layer is too large for the device,
-    /// [`Error::OutOfMemory`](crate::Error::OutOfMemory), [`Error::DeviceLost`](crate::Error::DeviceLost).
+    /// [`Error::MissingWeights`](crate::Error::MissingWeights),
+    /// [`Error::Limit`](crate::Error::Limit) where a layer is too large for the device,
+    /// [`Error::OutOfMemory`](crate::Error::OutOfMemory),
+    /// [`Error::DeviceLost`](crate::Error::DeviceLost).
     pub fn compile(&self, model: &Model) -> Result<Session> {
         Session::new(model.clone(), self)
     }
 
-    /// Gives the device back to the system at once. Every session on it then returns [`Error::DeviceLost`](crate::Error::DeviceLost),
-    /// as if the GPU had been unplugged. The CPU path can't be lost.
+    /// Gives the device back to the system at once. Every session on it then returns
+    /// [`Error::DeviceLost`](crate::Error::DeviceLost), as if the GPU had been unplugged. The CPU
+    /// path can't be lost.
     pub fn destroy(&self) {
         #[cfg(feature = "gpu")]
         if let Backend::Gpu(gpu) = &self.backend {

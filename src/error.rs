@@ -2,10 +2,11 @@ use std::path::PathBuf;
 
 /// What went wrong, with the value at fault.
 ///
-/// Nothing in this crate panics on what a user, a file or a driver does: every
-/// fallible function returns this type. After an error a [`Session`](crate::Session)
-/// can be used again; after [`Error::DeviceLost`] it has to be built again on a new [`Device`](crate::Device),
-/// [`Session::rebuild`](crate::Session::rebuild), unless [`Session::recover_with`](crate::Session::recover_with) does so.
+/// Nothing in this crate panics on what a user, a file or a driver does: every fallible function
+/// returns this type. After an error a [`Session`](crate::Session) can be used again; after
+/// [`Error::DeviceLost`] it has to be built again on a new [`Device`](crate::Device),
+/// [`Session::rebuild`](crate::Session::rebuild), unless
+/// [`Session::recover_with`](crate::Session::recover_with) does so.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -105,7 +106,9 @@ pub enum Error {
         expected: String,
     },
     /// A row's length is beyond the array's timesteps.
-    #[error("the length of row {row} of input {input:?} is {length}, and the input has {timesteps} timesteps")]
+    #[error(
+        "the length of row {row} of input {input:?} is {length}, and the input has {timesteps} timesteps"
+    )]
     Length {
         /// The input's name.
         input: String,
@@ -127,7 +130,9 @@ pub enum Error {
         shape: Vec<usize>,
     },
     /// An input holds a number that is no id of the embedding that reads it.
-    #[error("input {input:?} holds {value} at {index:?}; layer {layer:?} reads whole numbers from 0 to below {ids}")]
+    #[error(
+        "input {input:?} holds {value} at {index:?}; layer {layer:?} reads whole numbers from 0 to below {ids}"
+    )]
     IdRange {
         /// The input's name.
         input: String,
@@ -213,7 +218,8 @@ pub enum Error {
         /// The driver's reason.
         reason: String,
     },
-    /// The GPU went away: driver reset, unplugged, or destroyed. Open a new device and compile again.
+    /// The GPU went away: driver reset, unplugged, or destroyed. Open a new device and compile
+    /// again.
     #[error("the GPU device was lost: {reason}; open a new device and compile the model again")]
     DeviceLost {
         /// The driver's reason.
@@ -239,7 +245,8 @@ pub enum Error {
         /// What to do instead.
         instead: &'static str,
     },
-    /// The driver or wgpu refused a command: a bug in this crate or in the driver. Please report it.
+    /// The driver or wgpu refused a command: a bug in this crate or in the driver. Please report
+    /// it.
     #[error("GPU error: {0}")]
     Gpu(String),
 }

@@ -26,11 +26,12 @@ pub use gpu::{PlanAdapter, PlanReport, PlannedDispatch};
 #[cfg(feature = "keras")]
 pub use import::{KerasFileReport, KerasLayerReport, KerasLimits, inspect_keras};
 pub use layer::{
-    Activation, Bidirectional, Cell, Dense, Direction, Embedding, Gru, Initializer, Layer, Lstm, Masking, MergeMode,
-    SimpleRnn, TimeDistributed,
+    Activation, Bidirectional, Cell, Dense, Direction, Embedding, Gru, Initializer, Layer, Lstm,
+    Masking, MergeMode, SimpleRnn, TimeDistributed,
 };
 pub use model::{
-    Call, DirectionOutputs, Graph, Inputs, LayerId, Model, Output, Outputs, Role, Summary, SummaryRow, Tensor,
+    Call, DirectionOutputs, Graph, Inputs, LayerId, Model, Output, Outputs, Role, Summary,
+    SummaryRow, Tensor,
 };
 pub use session::{Counters, Pending, Session};
 

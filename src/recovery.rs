@@ -22,14 +22,16 @@ impl Recovery {
 }
 
 impl Session {
-    /// Makes the session go on when its device is lost (a driver that resets, a GPU that is unplugged): the first of these
-    /// devices that opens takes over, the model goes there from memory, and the call is made again. Default: none,
-    /// and [`Error::DeviceLost`] is the caller's to deal with.
+    /// Makes the session go on when its device is lost (a driver that resets, a GPU that is
+    /// unplugged): the first of these devices that opens takes over, the model goes there from
+    /// memory, and the call is made again. Default: none, and [`Error::DeviceLost`] is the caller's
+    /// to deal with.
     ///
-    /// It is for [`Session::run`] and [`Session::run_async`]; calls that are in flight by [`Session::submit`] when the
-    /// device is lost fail, and the next `run` recovers. The states of stateful layers are lost with the device: where
-    /// there were any, the session is built again and starts from zeros, but the call returns [`Error::DeviceLost`],
-    /// as its result would be another one.
+    /// It is for [`Session::run`] and [`Session::run_async`]; calls that are in flight by
+    /// [`Session::submit`] when the device is lost fail, and the next `run` recovers. The states of
+    /// stateful layers are lost with the device: where there were any, the session is built again
+    /// and starts from zeros, but the call returns [`Error::DeviceLost`], as its result would be
+    /// another one.
     ///
     /// ```
     /// use birnn::{Device, DeviceOptions, Gru, Model};
@@ -43,8 +45,8 @@ impl Session {
         self.recovery.options = devices.into_iter().collect();
     }
 
-    /// Builds the session again, on this device: after [`Error::DeviceLost`], or to move it. Stateful layers start from
-    /// zeros.
+    /// Builds the session again, on this device: after [`Error::DeviceLost`], or to move it.
+    /// Stateful layers start from zeros.
     ///
     /// # Errors
     /// As [`Device::compile`]; the session is then as it was.
@@ -71,15 +73,14 @@ impl Session {
         Ok(())
     }
 
-    /// Builds the session again on the first device that opens. An error where none does, or where the call started from
-    /// states, which are lost.
+    /// Builds the session again on the first device that opens. An error where none does, or where
+    /// the call started from states, which are lost.
     pub(crate) fn recover(&mut self, reason: String, had_states: bool) -> Result<()> {
         let mut failures = Vec::new();
         for options in self.recovery.options.clone() {
             match options.open().and_then(|device| self.rebuild(&device)) {
                 Ok(()) if had_states => {
-                    let lost =
-                        "the states of its stateful layers are lost with it; the session starts from zeros again";
+                    let lost = "the states of its stateful layers are lost with it; the session starts from zeros again";
                     return Err(Error::DeviceLost { reason: format!("{reason}; {lost}") });
                 }
                 Ok(()) => {
@@ -89,6 +90,8 @@ impl Session {
                 Err(error) => failures.push(error.to_string()),
             }
         }
-        Err(Error::DeviceLost { reason: format!("{reason}; no other took over: {}", failures.join("; ")) })
+        Err(Error::DeviceLost {
+            reason: format!("{reason}; no other took over: {}", failures.join("; ")),
+        })
     }
 }

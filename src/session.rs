@@ -30,8 +30,8 @@ pub struct Counters {
     pub pipelines_created: u64,
 }
 
-/// A model whose weights are on the device and whose kernels are built. Runs any batch and any number of
-/// timesteps; buffers are kept from call to call.
+/// A model whose weights are on the device and whose kernels are built. Runs any batch and any
+/// number of timesteps; buffers are kept from call to call.
 #[derive(Debug)]
 pub struct Session {
     model: Model,
@@ -56,7 +56,9 @@ impl Session {
                 Runner::Cpu(CpuSession::new(&model, threads.clone(), *half_weights)?)
             }
             #[cfg(feature = "gpu")]
-            Backend::Gpu(gpu) => Runner::Gpu(Box::new(crate::gpu::GpuSession::new(&model, gpu.clone())?)),
+            Backend::Gpu(gpu) => {
+                Runner::Gpu(Box::new(crate::gpu::GpuSession::new(&model, gpu.clone())?))
+            }
         };
         let info = device.info().clone();
         Ok(Session { model, info, carried_batch: None, runner, recovery: Recovery::default() })
@@ -64,13 +66,14 @@ impl Session {
 
     /// Runs the model and waits for the result.
     ///
-    /// `inputs` is the input alone (`x.view()`, `[batch, timesteps, features]`) or [`Inputs`]. Values that are
-    /// not finite pass through, as in Keras.
+    /// `inputs` is the input alone (`x.view()`, `[batch, timesteps, features]`) or [`Inputs`].
+    /// Values that are not finite pass through, as in Keras.
     ///
     /// # Errors
     /// Where the inputs don't fit the model, the GPU is lost or memory runs out. After
-    /// [`Error::DeviceLost`](crate::Error::DeviceLost) the session has to be built again, [`Session::rebuild`], unless
-    /// [`Session::recover_with`] does it; after any other error it can be used again as it is.
+    /// [`Error::DeviceLost`](crate::Error::DeviceLost) the session has to be built again,
+    /// [`Session::rebuild`], unless [`Session::recover_with`] does it; after any other error it can
+    /// be used again as it is.
     pub fn run<'a>(&mut self, inputs: impl Into<Inputs<'a, f32>>) -> Result<Outputs> {
         let inputs = inputs.into();
         let (again, had_states) = (self.recovery.keeps(&inputs), self.recovery.has_states);
@@ -87,17 +90,18 @@ impl Session {
 
     /// Sends the inputs to the GPU and returns, with the promise of the outputs, while it computes.
     ///
-    /// Several calls can be in flight: while the GPU works on one, the inputs of the next go up, and the outputs of
-    /// the last come down. The GPU takes them in the order of `submit`; they can be waited for in any order and from any
-    /// thread. The inputs are copied before it returns.
+    /// Several calls can be in flight: while the GPU works on one, the inputs of the next go up,
+    /// and the outputs of the last come down. The GPU takes them in the order of `submit`; they can
+    /// be waited for in any order and from any thread. The inputs are copied before it returns.
     ///
-    /// At most [`Session::IN_FLIGHT`] calls (or parts of a call whose batch is too large for one) have their
-    /// buffers at a time: beyond that, `submit` first waits for the oldest and keeps its outputs for whoever waits
-    /// for them. A [`Pending`] that is dropped was computed all the same, and stateful layers go on from its states. The
-    /// CPU path computes before it returns.
+    /// At most [`Session::IN_FLIGHT`] calls (or parts of a call whose batch is too large for one)
+    /// have their buffers at a time: beyond that, `submit` first waits for the oldest and keeps its
+    /// outputs for whoever waits for them. A [`Pending`] that is dropped was computed all the same,
+    /// and stateful layers go on from its states. The CPU path computes before it returns.
     ///
     /// # Errors
-    /// As [`Session::run`]. What goes wrong on the GPU after `submit` is an error of [`Pending::wait`].
+    /// As [`Session::run`]. What goes wrong on the GPU after `submit` is an error of
+    /// [`Pending::wait`].
     ///
     /// ```
     /// use birnn::{Device, Gru, Model};
@@ -119,9 +123,11 @@ impl Session {
         let work = match &mut self.runner {
             Runner::Cpu(session) => Work::Done(session.run(&self.model, &bound)?),
             #[cfg(feature = "gpu")]
-            Runner::Gpu(session) => {
-                Work::Gpu(pollster::block_on(session.submit(&self.model, &bound, crate::gpu::Wait::Blocking))?)
-            }
+            Runner::Gpu(session) => Work::Gpu(pollster::block_on(session.submit(
+                &self.model,
+                &bound,
+                crate::gpu::Wait::Blocking,
+            ))?),
         };
         self.recovery.has_states |= self.model.is_stateful();
         Ok(Pending { work, timesteps })
@@ -134,10 +140,11 @@ impl Session {
     #[cfg(not(feature = "gpu"))]
     pub const IN_FLIGHT: usize = 1;
 
-    /// Runs the model without blocking the thread while the GPU computes. Needs no particular executor.
+    /// Runs the model without blocking the thread while the GPU computes. Needs no particular
+    /// executor.
     ///
-    /// Dropping the future leaves the session usable; once polled, the call counts for the states of stateful layers. On
-    /// the CPU path it computes when first polled.
+    /// Dropping the future leaves the session usable; once polled, the call counts for the states
+    /// of stateful layers. On the CPU path it computes when first polled.
     ///
     /// # Errors
     /// As [`Session::run`].
@@ -169,15 +176,18 @@ impl Session {
         let work = match &mut self.runner {
             Runner::Cpu(session) => Work::Done(session.run(&self.model, &bound)?),
             #[cfg(feature = "gpu")]
-            Runner::Gpu(session) => Work::Gpu(session.submit(&self.model, &bound, crate::gpu::Wait::Async).await?),
+            Runner::Gpu(session) => {
+                Work::Gpu(session.submit(&self.model, &bound, crate::gpu::Wait::Async).await?)
+            }
         };
         self.recovery.has_states |= self.model.is_stateful();
         Pending { work, timesteps }.await
     }
 
-    /// Takes back outputs that are done with: later calls whose outputs have the same shapes write into these arrays, in place
-    /// of new ones. It pays from some megabytes on, as new memory comes page by page: with a fast GPU that can take longer
-    /// than the call. Where outputs are of other shapes, and on the CPU path, it only drops them.
+    /// Takes back outputs that are done with: later calls whose outputs have the same shapes write
+    /// into these arrays, in place of new ones. It pays from some megabytes on, as new memory comes
+    /// page by page: with a fast GPU that can take longer than the call. Where outputs are of other
+    /// shapes, and on the CPU path, it only drops them.
     ///
     /// ```
     /// use birnn::{Device, Gru, Model};
@@ -199,8 +209,8 @@ impl Session {
         }
     }
 
-    /// Makes stateful layers start from zeros again, as Keras's `reset_states()`. Otherwise they start from the states
-    /// that the last call ended with.
+    /// Makes stateful layers start from zeros again, as Keras's `reset_states()`. Otherwise they
+    /// start from the states that the last call ended with.
     ///
     /// ```
     /// use birnn::{Device, Lstm, Model};
@@ -225,8 +235,8 @@ impl Session {
         }
     }
 
-    /// Checks the inputs; a stateful model's against the batch whose states it holds. Returns them without what is
-    /// padding in every row, and then the timesteps that the outputs are to have.
+    /// Checks the inputs; a stateful model's against the batch whose states it holds. Returns them
+    /// without what is padding in every row, and then the timesteps that the outputs are to have.
     fn bind<'a>(&mut self, inputs: Inputs<'a, f32>) -> Result<(Bound<'a, f32>, Option<usize>)> {
         let mut bound = self.model.bind(inputs)?;
         if self.model.is_stateful() {
@@ -248,9 +258,9 @@ impl Session {
         }
     }
 
-    /// How long the GPU worked on the call whose outputs were taken last, from the beginning of its first kernel to the
-    /// end of its last. `None` unless the device was opened with [`DeviceOptions::gpu_time`](crate::DeviceOptions::gpu_time)
-    /// and has timestamps.
+    /// How long the GPU worked on the call whose outputs were taken last, from the beginning of its
+    /// first kernel to the end of its last. `None` unless the device was opened with
+    /// [`DeviceOptions::gpu_time`](crate::DeviceOptions::gpu_time) and has timestamps.
     pub fn gpu_time(&self) -> Option<Duration> {
         match &self.runner {
             Runner::Cpu(_) => None,
@@ -270,7 +280,8 @@ impl Session {
     }
 }
 
-/// The outputs of a call in flight: [`wait`](Pending::wait) for them, or `.await` them on any executor.
+/// The outputs of a call in flight: [`wait`](Pending::wait) for them, or `.await` them on any
+/// executor.
 ///
 /// It doesn't borrow the session, can go to another thread, and outlive the session.
 #[derive(Debug)]
@@ -298,7 +309,9 @@ impl Pending {
         let outputs = match self.work {
             Work::Done(outputs) => outputs,
             #[cfg(feature = "gpu")]
-            Work::Gpu(flight) => Outputs::new(pollster::block_on(flight.wait(crate::gpu::Wait::Blocking))?),
+            Work::Gpu(flight) => {
+                Outputs::new(pollster::block_on(flight.wait(crate::gpu::Wait::Blocking))?)
+            }
         };
         Ok(padded(outputs, self.timesteps))
     }

@@ -1,6 +1,7 @@
-//! How exact the results are, beside Keras's own in f32: each compared with Keras in f64, over every fixture.
-//! Writes the table by layer to `target/accuracy.md` and that by fixture to `target/accuracy.csv`, and with
-//! `BIRNN_WRITE_DOCS=1` to `docs/ACCURACY.md` and `docs/accuracy.csv`.
+//! How exact the results are, beside Keras's own in f32: each compared with Keras in f64, over
+//! every fixture. Writes the table by layer to `target/accuracy.md` and that by fixture to
+//! `target/accuracy.csv`, and with `BIRNN_WRITE_DOCS=1` to `docs/ACCURACY.md` and
+//! `docs/accuracy.csv`.
 #![cfg(feature = "keras")]
 
 mod common;
@@ -19,7 +20,8 @@ use std::path::Path;
 
 /// In no case may the largest error be more than this many times Keras's, nor the mean error.
 const FACTOR: f64 = 2.0;
-/// What the largest error of an exact result is once it is rounded: where it happens to be less in Keras, that is no measure.
+/// What the largest error of an exact result is once it is rounded: where it happens to be less in
+/// Keras, that is no measure.
 const ROUNDING: f64 = 0.5;
 /// The same of the mean error.
 const MEAN_ROUNDING: f64 = 0.25;
@@ -63,7 +65,9 @@ impl Fixture {
     /// The errors of the outputs, all together: Keras's in f32 and ours.
     fn measure(&self, model: &Model, device: &Device) -> Result<(Ulps, Ulps), Error> {
         let (mut keras, mut ours) = (Ulps::default(), Ulps::default());
-        for ((found, of_keras), exact) in (self.run)(model, device)?.iter().zip(&self.keras).zip(&self.exact) {
+        for ((found, of_keras), exact) in
+            (self.run)(model, device)?.iter().zip(&self.keras).zip(&self.exact)
+        {
             let Some(exact) = exact else { continue };
             keras = keras.and(Ulps::between(of_keras, exact));
             ours = ours.and(Ulps::between(found, exact));
@@ -80,7 +84,9 @@ fn fixtures() -> Vec<Fixture> {
         model: case.load(),
         keras: case.calls.iter().flat_map(|call| call.outputs.clone()).collect(),
         exact: exact_of_layers(&case),
-        run: Box::new(move |model, device| Ok(case.run(device, model)?.into_iter().flatten().collect())),
+        run: Box::new(move |model, device| {
+            Ok(case.run(device, model)?.into_iter().flatten().collect())
+        }),
     });
     let recurrent = common::cases().into_iter().map(|case| {
         let model = Model::from_keras(&case.model_path);
@@ -105,13 +111,18 @@ fn fixtures() -> Vec<Fixture> {
     of_layers.chain(recurrent).collect()
 }
 
-/// Keras's outputs in f64; those of the reference, which other fixtures show to be the same to 1e-11, where Keras computes
-/// something else in f64.
+/// Keras's outputs in f64; those of the reference, which other fixtures show to be the same to
+/// 1e-11, where Keras computes something else in f64.
 fn exact_of_layers(case: &layers::Case) -> Vec<Option<ArrayD<f64>>> {
     if case.exact_from_f32 {
-        let calls = case.load().and_then(|model| case.run_exact(&model)).expect("the reference runs");
+        let calls =
+            case.load().and_then(|model| case.run_exact(&model)).expect("the reference runs");
         let outputs = case.calls.iter().map(|call| call.outputs.len());
-        return calls.into_iter().zip(outputs).flat_map(|(call, n)| call.map_or(vec![None; n], some)).collect();
+        return calls
+            .into_iter()
+            .zip(outputs)
+            .flat_map(|(call, n)| call.map_or(vec![None; n], some))
+            .collect();
     }
     case.calls.iter().flat_map(|call| call.exact.iter().cloned().map(Some)).collect()
 }
@@ -130,7 +141,9 @@ fn exact_outputs(model: &Model, inputs: &[ArrayD<f32>]) -> Vec<Option<ArrayD<f64
 /// A line for each fixture.
 fn csv(lines: &[(String, String, Ulps, Vec<Ulps>)], backends: &[String]) -> String {
     let mut text = String::from("fixture,layer,keras f32 max,keras f32 mean");
-    backends.iter().for_each(|name| write!(text, ",{0} max,{0} mean", name.to_lowercase()).unwrap());
+    backends
+        .iter()
+        .for_each(|name| write!(text, ",{0} max,{0} mean", name.to_lowercase()).unwrap());
     for (fixture, layer, keras, ours) in lines {
         write!(text, "\n{fixture},{layer}").unwrap();
         for ulps in [keras].into_iter().chain(ours) {
@@ -166,7 +179,8 @@ fn backends() -> Vec<(String, Device)> {
 #[test]
 fn no_result_is_less_exact_than_twice_kerass() {
     let backends = backends();
-    let (mut rows, mut lines, mut failures) = (BTreeMap::<String, Row>::new(), Vec::new(), Vec::new());
+    let (mut rows, mut lines, mut failures) =
+        (BTreeMap::<String, Row>::new(), Vec::new(), Vec::new());
     for fixture in fixtures() {
         let row = rows.entry(fixture.layer.clone()).or_default();
         row.cases += 1;
@@ -183,12 +197,17 @@ fn no_result_is_less_exact_than_twice_kerass() {
             match fixture.measure(model, device) {
                 Ok((keras, ours)) => {
                     if ours.max > (FACTOR * keras.max).max(ROUNDING) {
-                        failures
-                            .push(format!("{name}: {}: {:.1} ulps, Keras {:.1}", fixture.name, ours.max, keras.max));
+                        failures.push(format!(
+                            "{name}: {}: {:.1} ulps, Keras {:.1}",
+                            fixture.name, ours.max, keras.max
+                        ));
                     }
                     if ours.mean() > (FACTOR * keras.mean()).max(MEAN_ROUNDING) {
                         let (ours, keras) = (ours.mean(), keras.mean());
-                        failures.push(format!("{name}: {}: mean {ours:.2} ulps, Keras {keras:.2}", fixture.name));
+                        failures.push(format!(
+                            "{name}: {}: mean {ours:.2} ulps, Keras {keras:.2}",
+                            fixture.name
+                        ));
                     }
                     row.ours[index] = row.ours[index].and(ours);
                     line.2 = keras;

@@ -1,5 +1,5 @@
-//! `docs/ARGUMENTS.md` says what is true: each of its examples is loaded, and changes the result or doesn't, as it says;
-//! and it leaves out nothing that Keras declares.
+//! `docs/ARGUMENTS.md` says what is true: each of its examples is loaded, and changes the result or
+//! doesn't, as it says; and it leaves out nothing that Keras declares.
 #![cfg(feature = "keras")]
 
 use birnn::{Device, Error, Model};
@@ -16,8 +16,10 @@ struct Row {
 
 fn rows() -> Vec<Row> {
     let text = include_str!("../docs/ARGUMENTS.md");
-    let constructor = text.split("## Constructor").nth(1).and_then(|rest| rest.split("## Call").next()).unwrap();
-    let table = constructor.lines().filter(|line| line.starts_with("| ") && !line.starts_with("| Class"));
+    let constructor =
+        text.split("## Constructor").nth(1).and_then(|rest| rest.split("## Call").next()).unwrap();
+    let table =
+        constructor.lines().filter(|line| line.starts_with("| ") && !line.starts_with("| Class"));
     table
         .map(|line| {
             let cells: Vec<_> = line.trim_matches('|').splitn(5, '|').map(str::trim).collect();
@@ -77,8 +79,7 @@ fn load(class: &str, argument: Option<(&str, &Value)>) -> Result<Model, Error> {
         vec![input, layer]
     };
     // A Keras 2 file has hard_sigmoid's and the masks' older rules; both are meant here the same.
-    let model =
-        json!({"class_name": "Sequential", "keras_version": "2.15.0", "config": {"name": "m", "layers": layers}});
+    let model = json!({"class_name": "Sequential", "keras_version": "2.15.0", "config": {"name": "m", "layers": layers}});
     Model::from_keras_config(&model.to_string())
 }
 
@@ -86,12 +87,15 @@ fn load(class: &str, argument: Option<(&str, &Value)>) -> Result<Model, Error> {
 fn results(model: &Model) -> Vec<ArrayD<f32>> {
     let model = with_weights(model.clone());
     let mut session = Device::cpu().compile(&model).unwrap();
-    let mut x = Array3::from_shape_fn((2, 6, 3), |(i, j, k)| ((i * 7 + j * 3 + k) as f32 * 0.7).sin());
+    let mut x =
+        Array3::from_shape_fn((2, 6, 3), |(i, j, k)| ((i * 7 + j * 3 + k) as f32 * 0.7).sin());
     x.slice_mut(ndarray::s![0, 4.., ..]).fill(0.0); // masked
     x.slice_mut(ndarray::s![1, 2, ..]).fill(0.5); // what another mask_value masks
     let mut outputs = Vec::new();
     for _ in 0..2 {
-        outputs.extend(session.run(x.view()).unwrap().list().iter().map(|output| output.array.clone()));
+        outputs.extend(
+            session.run(x.view()).unwrap().list().iter().map(|output| output.array.clone()),
+        );
     }
     outputs
 }
@@ -124,7 +128,8 @@ fn every_example_is_what_the_table_says() {
         let found = load(class, Some((argument, example)));
         let usual = || results(&load(class, None).unwrap());
         match (state.as_str(), found) {
-            ("error", Err(e)) if e.to_string().contains(name) || e.to_string().contains("not supported") => {}
+            ("error", Err(e))
+                if e.to_string().contains(name) || e.to_string().contains("not supported") => {}
             ("error", Err(e)) => wrong.push(format!("{row}: {e}")),
             ("supported", Ok(ref model)) if results(model) != usual() => {}
             ("no effect", Ok(ref model)) if results(model) == usual() => {}
@@ -139,36 +144,54 @@ fn every_example_is_what_the_table_says() {
 #[test]
 fn every_argument_of_keras_is_in_the_table() {
     let (rows, declared) = (rows(), declared());
-    let call = include_str!("../docs/ARGUMENTS.md").split("## Call").nth(1).unwrap().split("##").next().unwrap();
+    let call = include_str!("../docs/ARGUMENTS.md")
+        .split("## Call")
+        .nth(1)
+        .unwrap()
+        .split("##")
+        .next()
+        .unwrap();
     let mut missing = Vec::new();
     for (class, arguments) in declared["classes"].as_object().unwrap() {
         // A cell has the arguments of its layer.
         let row_class = class.strip_suffix("Cell").unwrap_or(class);
         for (argument, default) in arguments["constructor"].as_object().unwrap() {
-            let fits = |row: &&Row| row.class == row_class && row.argument.split(' ').next() == Some(argument);
+            let fits = |row: &&Row| {
+                row.class == row_class && row.argument.split(' ').next() == Some(argument)
+            };
             match rows.iter().find(fits) {
                 Some(row) if default == row.default.as_str() => {}
-                Some(row) => missing.push(format!("{class} {argument}: {} is not {default}", row.default)),
+                Some(row) => {
+                    missing.push(format!("{class} {argument}: {} is not {default}", row.default))
+                }
                 None => missing.push(format!("{class} {argument}")),
             }
         }
         let is_cell = class.contains("Cell"); // only its layer calls it
         let names = arguments["call"].as_object().unwrap().keys().filter(|_| !is_cell);
         let listed = |argument: &&String| {
-            call.lines().map(|line| line.trim_matches('|').split('|').map(str::trim).collect::<Vec<_>>()).any(|cells| {
-                let has = |index: usize, word: &str| {
-                    cells.get(index).is_some_and(|cell| cell.split(", ").any(|found| found == word))
-                };
-                (has(0, class) || has(0, "all")) && has(1, argument)
-            })
+            call.lines()
+                .map(|line| line.trim_matches('|').split('|').map(str::trim).collect::<Vec<_>>())
+                .any(|cells| {
+                    let has = |index: usize, word: &str| {
+                        cells
+                            .get(index)
+                            .is_some_and(|cell| cell.split(", ").any(|found| found == word))
+                    };
+                    (has(0, class) || has(0, "all")) && has(1, argument)
+                })
         };
-        missing.extend(names.filter(|argument| !listed(argument)).map(|argument| format!("{class} call {argument}")));
+        missing.extend(
+            names
+                .filter(|argument| !listed(argument))
+                .map(|argument| format!("{class} call {argument}")),
+        );
     }
     assert!(missing.is_empty(), "{}", missing.join("\n"));
 }
 
-/// The table of activations is Keras's list; each loads or is refused as it says, and of those that load there is a
-/// model that real Keras computed.
+/// The table of activations is Keras's list; each loads or is refused as it says, and of those that
+/// load there is a model that real Keras computed.
 #[test]
 fn every_activation_of_keras_is_in_the_table() {
     let text = include_str!("../docs/ARGUMENTS.md").split("## Activations").nth(1).unwrap();
@@ -191,7 +214,8 @@ fn every_activation_of_keras_is_in_the_table() {
         layer["config"]["name"] = json!("tested");
         layer["config"]["batch_input_shape"] = json!([null, 6, 4]);
         let layers = json!({"name": "m", "layers": [layer]});
-        let model = json!({"class_name": "Sequential", "keras_version": "3.15.1", "config": layers});
+        let model =
+            json!({"class_name": "Sequential", "keras_version": "3.15.1", "config": layers});
         match Model::from_keras_config(&model.to_string()) {
             Ok(_) => "supported",
             Err(Error::UnsupportedArgument { layer, .. }) if layer == "tested" => "error",
@@ -206,17 +230,38 @@ fn every_activation_of_keras_is_in_the_table() {
             "hard_swish" => "hard_silu",
             name => name,
         };
-        assert_eq!(loads(json!({"class_name": "Dense", "config": {"units": 4, "activation": name}})), layer, "{name}");
-        assert_eq!(loads(json!({"class_name": "Activation", "config": {"activation": name}})), layer, "{name}");
+        assert_eq!(
+            loads(json!({"class_name": "Dense", "config": {"units": 4, "activation": name}})),
+            layer,
+            "{name}"
+        );
+        assert_eq!(
+            loads(json!({"class_name": "Activation", "config": {"activation": name}})),
+            layer,
+            "{name}"
+        );
         let conv = json!({"filters": 4, "kernel_size": 2, "activation": name});
         assert_eq!(loads(json!({"class_name": "Conv1D", "config": conv})), layer, "{name}");
         for class in ["LSTM", "GRU"] {
             let config = json!({"units": 4, "activation": name, "recurrent_activation": "sigmoid"});
-            assert_eq!(loads(json!({"class_name": class, "config": config})), recurrent, "{class} {name}");
+            assert_eq!(
+                loads(json!({"class_name": class, "config": config})),
+                recurrent,
+                "{class} {name}"
+            );
             let config = json!({"units": 4, "activation": "tanh", "recurrent_activation": name});
-            assert_eq!(loads(json!({"class_name": class, "config": config})), recurrent, "{class} {name}");
-            for argument in ["activation", "recurrent_activation"].iter().filter(|_| recurrent == "supported") {
-                assert!(compared(&[class], format!("{argument}: {stored}")), "{class} {argument} {name}");
+            assert_eq!(
+                loads(json!({"class_name": class, "config": config})),
+                recurrent,
+                "{class} {name}"
+            );
+            for argument in
+                ["activation", "recurrent_activation"].iter().filter(|_| recurrent == "supported")
+            {
+                assert!(
+                    compared(&[class], format!("{argument}: {stored}")),
+                    "{class} {argument} {name}"
+                );
             }
         }
         if layer == "supported" {

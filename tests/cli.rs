@@ -72,7 +72,10 @@ fn largest_difference(a: &ArrayD<f32>, b: &ArrayD<f32>) -> f32 {
 
 /// Every difference that the text states.
 fn stated_differences(text: &str) -> Vec<f64> {
-    let values = text.split("at most ").skip(1).map(|rest| rest.split(' ').next().and_then(|v| v.parse().ok()));
+    let values = text
+        .split("at most ")
+        .skip(1)
+        .map(|rest| rest.split(' ').next().and_then(|v| v.parse().ok()));
     values.collect::<Option<_>>().expect("numbers")
 }
 
@@ -86,7 +89,10 @@ fn check_demo(text: &str) {
         }
         assert_eq!(block.contains("Cell State Forward"), lstm, "{block}");
         assert_eq!(block.contains("Cell State Backward"), lstm, "{block}");
-        assert!(block.contains(if index % 2 == 0 { "shape [1, 8, 6]" } else { "shape [1, 6]" }), "{block}");
+        assert!(
+            block.contains(if index % 2 == 0 { "shape [1, 8, 6]" } else { "shape [1, 6]" }),
+            "{block}"
+        );
     }
     let differences = stated_differences(text);
     assert_eq!(differences.len(), 5 + 5 + 3 + 3);
@@ -128,15 +134,26 @@ fn demo_without_a_driver_says_so_and_runs_on_the_cpu_path() {
 #[test]
 fn run_prints_and_writes_what_keras_returned() {
     let dir = scratch("run").join("made/on/the/way");
-    let text = success(birnn(&["run", MODEL, X, "--device", "cpu", "--out", utf8(&dir), "--reference"]));
-    let labels =
-        ["Output State", "Hidden State Forward", "Cell State Forward", "Hidden State Backward", "Cell State Backward"];
+    let text =
+        success(birnn(&["run", MODEL, X, "--device", "cpu", "--out", utf8(&dir), "--reference"]));
+    let labels = [
+        "Output State",
+        "Hidden State Forward",
+        "Cell State Forward",
+        "Hidden State Backward",
+        "Cell State Backward",
+    ];
     let places: Vec<_> = labels.iter().map(|label| text.find(label).expect(label)).collect();
     assert!(places.is_sorted(), "{text}");
     assert!(stated_differences(&text).iter().all(|d| *d < f64::from(TOLERANCE)), "{text}");
 
-    let names =
-        ["output", "forward_hidden_state", "forward_cell_state", "backward_hidden_state", "backward_cell_state"];
+    let names = [
+        "output",
+        "forward_hidden_state",
+        "forward_cell_state",
+        "backward_hidden_state",
+        "backward_cell_state",
+    ];
     let file = std::fs::File::open("tests/fixtures/keras/notebook_lstm1.npz").expect("the fixture");
     let mut keras = NpzReader::new(file).expect("the fixture");
     for (index, name) in names.iter().enumerate() {
@@ -144,7 +161,10 @@ fn run_prints_and_writes_what_keras_returned() {
         assert!(text.contains(&format!("written: {}", path.display())), "{text}");
         let found: ArrayD<f32> = read_npy(&path).expect("what was written");
         let expected: ArrayD<f32> = keras.by_name(&format!("output{index}")).expect("the fixture");
-        assert!(largest_difference(&found, &expected) < TOLERANCE, "{name}: {found} is not Keras's {expected}");
+        assert!(
+            largest_difference(&found, &expected) < TOLERANCE,
+            "{name}: {found} is not Keras's {expected}"
+        );
     }
 }
 
@@ -154,7 +174,8 @@ fn run_takes_f64_and_fortran_order() {
     let x: Array3<f32> = read_npy(X).expect("the fixture");
     let (double, fortran) = (dir.join("double.npy"), dir.join("fortran.npy"));
     write_npy(&double, &x.mapv(f64::from)).expect("written");
-    write_npy(&fortran, &x.view().reversed_axes().as_standard_layout().reversed_axes()).expect("written");
+    write_npy(&fortran, &x.view().reversed_axes().as_standard_layout().reversed_axes())
+        .expect("written");
     let run = |path: &str| success(birnn(&["run", MODEL, path, "--device", "cpu"]));
     let expected = run(X);
     assert_eq!(run(utf8(&double)), expected);
@@ -197,7 +218,10 @@ fn a_wrong_shape_is_named() {
     let path = scratch("shape").join("shape.npy");
     write_npy(&path, &Array3::<f32>::zeros((1, 8, 5))).expect("written");
     let line = failure(birnn(&["run", MODEL, utf8(&path), "--device", "cpu"]), 1);
-    assert!(line.contains("shape.npy") && line.contains("[1, 8, 5]") && line.contains("2]"), "{line}");
+    assert!(
+        line.contains("shape.npy") && line.contains("[1, 8, 5]") && line.contains("2]"),
+        "{line}"
+    );
     let line = failure(birnn(&["run", MODEL, X, X, "--device", "cpu"]), 1);
     assert!(line.contains("takes 1 input (") && line.contains("got 2"), "{line}");
 }
@@ -206,11 +230,13 @@ fn a_wrong_shape_is_named() {
 fn run_takes_ids_of_every_integer_type() {
     let dir = scratch("ids");
     let model = "tests/fixtures/layers/mask_stack_embedding_gru_bi_gru.keras";
-    let ids = Array2::from_shape_fn((2, 6), |(row, t)| if t > row + 2 { 0 } else { 1 + (row + t) % 8 });
+    let ids =
+        Array2::from_shape_fn((2, 6), |(row, t)| if t > row + 2 { 0 } else { 1 + (row + t) % 8 });
     write_npy(dir.join("f32.npy"), &ids.mapv(|id| id as f32)).expect("written");
     write_npy(dir.join("i32.npy"), &ids.mapv(|id| id as i32)).expect("written");
     write_npy(dir.join("i64.npy"), &ids.mapv(|id| id as i64)).expect("written");
-    let printed = |name: &str| success(birnn(&["run", model, utf8(&dir.join(name)), "--device", "cpu"]));
+    let printed =
+        |name: &str| success(birnn(&["run", model, utf8(&dir.join(name)), "--device", "cpu"]));
     assert_eq!(printed("i32.npy"), printed("f32.npy"));
     assert_eq!(printed("i64.npy"), printed("f32.npy"));
 }
@@ -258,13 +284,20 @@ fn a_broken_array_is_named() {
 fn a_file_that_is_no_model_is_named() {
     let line = failure(birnn(&["run", X, X, "--device", "cpu"]), 1);
     assert!(line.contains("notebook_x.npy"), "{line}");
-    let line = failure(birnn(&["run", "tests/fixtures/keras/unsupported/lambda.keras", X, "--device", "cpu"]), 1);
-    assert!(line.contains("lambda.keras") && line.contains("double") && line.contains("Lambda"), "{line}");
+    let line = failure(
+        birnn(&["run", "tests/fixtures/keras/unsupported/lambda.keras", X, "--device", "cpu"]),
+        1,
+    );
+    assert!(
+        line.contains("lambda.keras") && line.contains("double") && line.contains("Lambda"),
+        "{line}"
+    );
 }
 
 #[test]
 fn a_model_is_inspected() {
-    let printed = success(birnn(&["inspect", "tests/fixtures/layers/mask_stack_embedding_gru_bi_gru.keras"]));
+    let printed =
+        success(birnn(&["inspect", "tests/fixtures/layers/mask_stack_embedding_gru_bi_gru.keras"]));
     for part in ["embedding (Embedding)", "(None, 6, 3)", "Total params:", "Connected to"] {
         assert!(printed.contains(part), "{part}: {printed}");
     }
@@ -275,7 +308,10 @@ fn a_model_is_inspected() {
     let file = "tests/fixtures/keras/unsupported/lambda.keras";
     let printed = text(&output(birnn(&["inspect", file])).stdout);
     let text = printed.as_str();
-    assert!(text.contains("double (Lambda)") && text.contains("no: ") && text.contains("yes"), "{text}");
+    assert!(
+        text.contains("double (Lambda)") && text.contains("no: ") && text.contains("yes"),
+        "{text}"
+    );
     let line = failure(birnn(&["inspect", file]), 1);
     assert!(line.contains("double") && line.matches("lambda.keras").count() == 1, "{line}");
     assert_eq!(failure(birnn(&["inspect", "no.keras"]), 1).matches("no.keras").count(), 1);
@@ -331,7 +367,8 @@ fn devices_lists_the_adapter_that_is_chosen() {
 #[test]
 fn a_reader_that_leaves_early_is_no_error() {
     let mut command = birnn(&["demo", "--device", "cpu"]);
-    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the program starts");
+    let mut child =
+        command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the program starts");
     drop(child.stdout.take());
     let output = child.wait_with_output().expect("the program ends");
     assert!(output.status.success() && output.stderr.is_empty(), "{output:?}");
@@ -341,7 +378,8 @@ fn a_reader_that_leaves_early_is_no_error() {
 fn run_takes_several_inputs_in_the_models_order() {
     let dir = scratch("several");
     let case = "initial_bi_lstm";
-    let file = std::fs::File::open(format!("tests/fixtures/keras/{case}.npz")).expect("the fixture");
+    let file =
+        std::fs::File::open(format!("tests/fixtures/keras/{case}.npz")).expect("the fixture");
     let mut keras = NpzReader::new(file).expect("the fixture");
     let mut paths = Vec::new();
     for index in 0..5 {
@@ -362,13 +400,28 @@ fn run_takes_several_inputs_in_the_models_order() {
 #[test]
 fn plan_needs_no_device() {
     let found = success(birnn(&["plan", "64", "50", "512", "512"]));
-    for expected in ["LSTM of 512 units, 2 directions at once", "input_projection", "lstm_step", "flops a byte"] {
+    for expected in
+        ["LSTM of 512 units, 2 directions at once", "input_projection", "lstm_step", "flops a byte"]
+    {
         assert!(found.contains(expected), "{expected:?} in {found}");
     }
-    let found = success(birnn(&["plan", "1", "256", "128", "128", "--cell", "gru-v1", "--adapter", "software"]));
+    let found = success(birnn(&[
+        "plan",
+        "1",
+        "256",
+        "128",
+        "128",
+        "--cell",
+        "gru-v1",
+        "--adapter",
+        "software",
+    ]));
     assert!(found.contains("gru_reset_sequence"), "{found}");
-    let found = success(birnn(&["plan", "1", "100", "512", "512", "--forward-only", "--layers", "4"]));
-    for expected in ["4 layers at once", "20 timesteps behind the layer below", "In all 202 dispatches"] {
+    let found =
+        success(birnn(&["plan", "1", "100", "512", "512", "--forward-only", "--layers", "4"]));
+    for expected in
+        ["4 layers at once", "20 timesteps behind the layer below", "In all 202 dispatches"]
+    {
         assert!(found.contains(expected), "{expected:?} in {found}");
     }
     let line = failure(birnn(&["plan", "1", "1", "1", "100000", "--adapter", "downlevel"]), 1);

@@ -4,7 +4,9 @@
 #[path = "common/device.rs"]
 mod device;
 
-use birnn::{Bidirectional, Device, DeviceKind, DeviceOptions, Error, Gru, Lstm, Model, Outputs, SimpleRnn};
+use birnn::{
+    Bidirectional, Device, DeviceKind, DeviceOptions, Error, Gru, Lstm, Model, Outputs, SimpleRnn,
+};
 use ndarray::{Array3, s};
 use std::future::Future;
 use std::pin::pin;
@@ -24,7 +26,10 @@ fn input(batch: usize, timesteps: usize) -> Array3<f32> {
 }
 
 fn close(a: &Outputs, b: &Outputs) -> bool {
-    a.list().iter().zip(b.list()).all(|(a, b)| a.array.iter().zip(&b.array).all(|(a, b)| (a - b).abs() < 2e-6))
+    a.list()
+        .iter()
+        .zip(b.list())
+        .all(|(a, b)| a.array.iter().zip(&b.array).all(|(a, b)| (a - b).abs() < 2e-6))
 }
 
 #[test]
@@ -52,7 +57,8 @@ fn a_session_goes_on_on_the_cpu_path() {
     let mut session = first.compile(&model()).unwrap();
     let expected = session.run(x.view()).unwrap();
     // The first one asked for isn't there.
-    session.recover_with([DeviceOptions::new().named("no such adapter"), DeviceOptions::new().cpu()]);
+    session
+        .recover_with([DeviceOptions::new().named("no such adapter"), DeviceOptions::new().cpu()]);
     first.destroy();
     let found = pollster::block_on(session.run_async(x.view())).unwrap();
     assert!(close(&found, &expected));
@@ -83,7 +89,9 @@ fn where_no_device_takes_over_the_error_says_so() {
     first.destroy();
     for _ in 0..2 {
         match session.run(x.view()) {
-            Err(Error::DeviceLost { reason }) => assert!(reason.contains("no such adapter"), "{reason}"),
+            Err(Error::DeviceLost { reason }) => {
+                assert!(reason.contains("no such adapter"), "{reason}")
+            }
             other => panic!("{other:?}"),
         }
     }
@@ -138,7 +146,8 @@ fn a_session_moves_to_another_device() {
     assert_eq!(session.run(x.view()).unwrap(), expected);
 }
 
-/// Destroyed under the hands of several threads: each call is right or says that the device is lost.
+/// Destroyed under the hands of several threads: each call is right or says that the device is
+/// lost.
 #[test]
 fn threads_see_the_loss_or_the_right_numbers() {
     let Some(device) = open() else { return };

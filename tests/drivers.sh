@@ -1,12 +1,14 @@
 #!/usr/bin/env bash
-# Runs the tests on Vulkan drivers other than the installed one, and under Vulkan's validation layers. Debian and Ubuntu:
-# what they need is taken from the distribution's packages and unpacked under target/drivers; nothing is installed.
+# Runs the tests on Vulkan drivers other than the installed one, and under Vulkan's validation
+# layers. Debian and Ubuntu: what they need is taken from the distribution's packages and unpacked
+# under target/drivers; nothing is installed.
 #
 #     tests/drivers.sh [old-mesa] [swiftshader] [validation] [-- ARGUMENTS OF CARGO TEST]
 #
-# old-mesa: lavapipe of the distribution's own Mesa, where tests/run.sh takes that of backports. swiftshader: the software
-# driver that Chromium carries. validation: the layers of the distribution, and the newer ones that Chromium carries; any
-# warning or error fails. Without arguments all three. What can't be had is said, as NOT RUN.
+# old-mesa: lavapipe of the distribution's own Mesa, where tests/run.sh takes that of backports.
+# swiftshader: the software driver that Chromium carries. validation: the layers of the
+# distribution, and the newer ones that Chromium carries; any warning or error fails. Without
+# arguments all three. What can't be had is said, as NOT RUN.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -43,7 +45,8 @@ driver_file() {
     printf '%s\n' "$folder/$2.json"
 }
 
-# Runs the tests on a driver whose description contains a text; further arguments are environment variables.
+# Runs the tests on a driver whose description contains a text; further arguments are environment
+# variables.
 run_on() {
     local what=$1 described=$2 devices
     shift 2
@@ -76,9 +79,8 @@ swiftshader() {
         VK_DRIVER_FILES="$(driver_file "$(find_in chromium-common libvk_swiftshader.so)" swiftshader)"
 }
 
-# Ids of messages that aren't birnn's doing:
-# VUID-StandaloneSpirv-None-10684: naga lays out arrays in private memory, https://github.com/gfx-rs/wgpu/issues/7696; wgpu
-# passes over it, too.
+# Ids of messages that aren't birnn's doing: VUID-StandaloneSpirv-None-10684: naga lays out arrays
+# in private memory, https://github.com/gfx-rs/wgpu/issues/7696; wgpu passes over it, too.
 ALLOWED='^VUID-StandaloneSpirv-None-10684$'
 
 # Runs the tests with the layer of a package; further arguments are environment variables.
@@ -127,7 +129,8 @@ judge() {
 }
 
 validation() {
-    # Without the names of the sources: layers of 1.3.239 take the number that stands for WGSL for a mistake.
+    # Without the names of the sources: layers of 1.3.239 take the number that stands for WGSL for a
+    # mistake.
     validated vulkan-validationlayers WGPU_DEBUG=0
     validated chromium-common
 }

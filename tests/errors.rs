@@ -2,7 +2,8 @@
 
 use birnn::layer::*;
 use birnn::{
-    Bidirectional, Call, Device, DeviceOptions, Direction, Error, Graph, Gru, Inputs, Layer, Lstm, MergeMode, Model,
+    Bidirectional, Call, Device, DeviceOptions, Direction, Error, Graph, Gru, Inputs, Layer, Lstm,
+    MergeMode, Model,
 };
 use ndarray::{Array1, Array2, Array3, ArrayD};
 
@@ -60,7 +61,11 @@ fn a_session_works_after_an_error() {
 #[test]
 fn inputs_are_counted() {
     let x = Array3::<f32>::zeros((1, 4, 2));
-    let error = Device::cpu().compile(&model()).unwrap().run(Inputs::new(x.view()).input(x.view())).unwrap_err();
+    let error = Device::cpu()
+        .compile(&model())
+        .unwrap()
+        .run(Inputs::new(x.view()).input(x.view()))
+        .unwrap_err();
     assert!(matches!(error, Error::InputCount { expected: 1, found: 2, .. }));
 }
 
@@ -68,9 +73,12 @@ fn inputs_are_counted() {
 #[test]
 fn inputs_are_given_by_name() {
     let mut graph = Graph::new();
-    let (a, b) = (graph.sequence_input("a", None, 2).unwrap(), graph.sequence_input("b", None, 2).unwrap());
-    let outputs =
-        [graph.add(Gru::new(3).named("of_a"), a).unwrap()[0], graph.add(Lstm::new(4).named("of_b"), b).unwrap()[0]];
+    let (a, b) =
+        (graph.sequence_input("a", None, 2).unwrap(), graph.sequence_input("b", None, 2).unwrap());
+    let outputs = [
+        graph.add(Gru::new(3).named("of_a"), a).unwrap()[0],
+        graph.add(Lstm::new(4).named("of_b"), b).unwrap()[0],
+    ];
     let model = graph.build(outputs).and_then(|m| m.initialize(1)).unwrap();
     let mut session = Device::cpu().compile(&model).unwrap();
     let a = Array3::<f32>::ones((2, 4, 2));
@@ -96,16 +104,22 @@ fn initial_states_are_checked() {
     let mut session = Device::cpu().compile(&model()).unwrap();
     let x = Array3::<f32>::zeros((2, 4, 2));
     let (wrong, right) = (Array2::<f32>::zeros((2, 4)), Array2::<f32>::zeros((2, 3)));
-    let error = session.run(Inputs::new(x.view()).hidden_state(Direction::Backward, wrong.view())).unwrap_err();
+    let error = session
+        .run(Inputs::new(x.view()).hidden_state(Direction::Backward, wrong.view()))
+        .unwrap_err();
     says(&error, &["both", "[2, 4]", "[2, 3]"]);
-    let error = session.run(Inputs::new(x.view()).initial_state([right.view(), right.view()])).unwrap_err();
+    let error =
+        session.run(Inputs::new(x.view()).initial_state([right.view(), right.view()])).unwrap_err();
     says(&error, &["both", "initial_state", "4"]);
-    let error = session.run(Inputs::new(x.view()).initial_state_of("other", [right.view()])).unwrap_err();
+    let error =
+        session.run(Inputs::new(x.view()).initial_state_of("other", [right.view()])).unwrap_err();
     says(&error, &["other", "both"]);
 
     let gru = Model::sequential(2, [Gru::new(3)]).and_then(|m| m.initialize(1)).unwrap();
     let mut session = Device::cpu().compile(&gru).unwrap();
-    let error = session.run(Inputs::new(x.view()).cell_state(Direction::Forward, right.view())).unwrap_err();
+    let error = session
+        .run(Inputs::new(x.view()).cell_state(Direction::Forward, right.view()))
+        .unwrap_err();
     says(&error, &["gru", "cell state"]);
 }
 
@@ -114,9 +128,18 @@ fn weights_are_checked() {
     let mut model = model();
     assert!(model.set_weights("both", weights(12, 0.5)).is_ok());
     assert_eq!(model.weights("both").unwrap(), weights(12, 0.5));
-    says(&model.set_weights("both", weights(9, 0.5)).unwrap_err(), &["both", "kernel", "[2, 9]", "[2, 12]"]);
-    says(&model.set_weights("both", weights(12, f32::NAN)).unwrap_err(), &["both", "kernel", "NaN", "[0, 0]"]);
-    says(&model.set_weights("both", weights(12, 0.5).into_iter().take(3)).unwrap_err(), &["both", "6", "3"]);
+    says(
+        &model.set_weights("both", weights(9, 0.5)).unwrap_err(),
+        &["both", "kernel", "[2, 9]", "[2, 12]"],
+    );
+    says(
+        &model.set_weights("both", weights(12, f32::NAN)).unwrap_err(),
+        &["both", "kernel", "NaN", "[0, 0]"],
+    );
+    says(
+        &model.set_weights("both", weights(12, 0.5).into_iter().take(3)).unwrap_err(),
+        &["both", "6", "3"],
+    );
     says(&model.set_weights("none", weights(12, 0.5)).unwrap_err(), &["none", "both"]);
     let bare = Model::sequential(2, [Lstm::new(3)]).unwrap();
     assert!(matches!(Device::cpu().compile(&bare), Err(Error::MissingWeights { .. })));
@@ -129,12 +152,16 @@ fn layers_are_checked() {
     says(&build(Lstm::new(usize::MAX).into()), &["lstm", "units"]);
     let both = Bidirectional::new(Lstm::new(3)).backward_layer(Lstm::new(3));
     says(&build(both.into()), &["bidirectional", "go_backwards"]);
-    let both = Bidirectional::new(Lstm::new(3)).backward_layer(Lstm::new(3).go_backwards(true).return_sequences(true));
+    let both = Bidirectional::new(Lstm::new(3))
+        .backward_layer(Lstm::new(3).go_backwards(true).return_sequences(true));
     says(&build(both.into()), &["bidirectional", "return_sequences"]);
     let both = Bidirectional::new(Lstm::new(3)).backward_layer(Lstm::new(4).go_backwards(true));
     says(&build(both.merge_mode(MergeMode::Sum).into()), &["merge_mode", "3", "4"]);
     says(&Model::sequential(0, [Lstm::new(3)]).unwrap_err(), &["features", "0"]);
-    says(&Model::sequential(2, [Lstm::new(3), Lstm::new(3)]).unwrap_err(), &["lstm_1", "return_sequences"]);
+    says(
+        &Model::sequential(2, [Lstm::new(3), Lstm::new(3)]).unwrap_err(),
+        &["lstm_1", "return_sequences"],
+    );
     let same = [Lstm::new(3).return_sequences(true).named("a"), Lstm::new(3).named("a")];
     says(&Model::sequential(2, same).unwrap_err(), &["two layers", "\"a\""]);
     let huge = Model::sequential(1 << 30, [Lstm::new((1 << 24) - 1)]).unwrap();
@@ -148,8 +175,14 @@ fn graphs_are_checked() {
     says(&graph.sequence_input("x", None, 2).unwrap_err(), &["two inputs", "\"x\""]);
     let state = graph.state_input("h", 3).unwrap();
     says(&graph.add(Gru::new(3), state).unwrap_err(), &["gru", "[batch, 3]"]);
-    says(&graph.add(Gru::new(4), Call::on(x).initial_state(&[state])).unwrap_err(), &["[batch, 4]"]);
-    says(&graph.add(Lstm::new(3), Call::on(x).initial_state(&[state])).unwrap_err(), &["2 initial states", "got 1"]);
+    says(
+        &graph.add(Gru::new(4), Call::on(x).initial_state(&[state])).unwrap_err(),
+        &["[batch, 4]"],
+    );
+    says(
+        &graph.add(Lstm::new(3), Call::on(x).initial_state(&[state])).unwrap_err(),
+        &["2 initial states", "got 1"],
+    );
     says(&graph.clone().build([x]).unwrap_err(), &["at least one layer"]);
     graph.layer(Gru::new(3).named("idle")).unwrap();
     let y = graph.add(Gru::new(3), x).unwrap();
@@ -159,19 +192,26 @@ fn graphs_are_checked() {
     let x = graph.sequence_input("x", Some(4), 2).unwrap();
     let y = graph.add(Gru::new(3), x).unwrap();
     let model = graph.build(y).and_then(|m| m.initialize(1)).unwrap();
-    let error = Device::cpu().compile(&model).unwrap().run(Array3::zeros((1, 5, 2)).view()).unwrap_err();
+    let error =
+        Device::cpu().compile(&model).unwrap().run(Array3::zeros((1, 5, 2)).view()).unwrap_err();
     says(&error, &["\"x\"", "[1, 5, 2]", "[batch, 4, 2]"]);
 }
 
 #[test]
 fn outputs_that_are_not_there_are_named() {
-    let outputs = Device::cpu().compile(&model()).unwrap().run(Array3::zeros((1, 4, 2)).view()).unwrap();
+    let outputs =
+        Device::cpu().compile(&model()).unwrap().run(Array3::zeros((1, 4, 2)).view()).unwrap();
     says(&outputs.forward().output().unwrap_err(), &["forward output", "output of both"]);
     says(&outputs.of_layer("other", Direction::Forward).unwrap_err(), &["other"]);
-    let gru = Model::sequential(2, [Gru::new(3).return_state(true)]).and_then(|m| m.initialize(1)).unwrap();
-    let outputs = Device::cpu().compile(&gru).unwrap().run(Array3::zeros((1, 4, 2)).view()).unwrap();
+    let gru = Model::sequential(2, [Gru::new(3).return_state(true)])
+        .and_then(|m| m.initialize(1))
+        .unwrap();
+    let outputs =
+        Device::cpu().compile(&gru).unwrap().run(Array3::zeros((1, 4, 2)).view()).unwrap();
     assert!(
-        outputs.forward().hidden().is_ok() && outputs.forward().cell().is_err() && outputs.backward().hidden().is_err()
+        outputs.forward().hidden().is_ok()
+            && outputs.forward().cell().is_err()
+            && outputs.backward().hidden().is_err()
     );
 }
 

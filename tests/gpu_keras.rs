@@ -15,11 +15,14 @@ const TOLERANCE: f64 = 2e-6;
 #[test]
 fn every_fixture_gives_what_keras_gave() {
     let Some(device) = device::open(device::options()) else { return };
-    let (mut failures, mut worst, mut worst_exact) = (Vec::new(), (0.0, String::new()), (0.0, String::new()));
+    let (mut failures, mut worst, mut worst_exact) =
+        (Vec::new(), (0.0, String::new()), (0.0, String::new()));
     let cases = cases();
     for case in &cases {
-        let model = Model::from_keras(&case.model_path).unwrap_or_else(|e| panic!("{}: {e}", case.name));
-        let outputs = device.compile(&model).and_then(|mut session| session.run(inputs(&case.inputs)));
+        let model =
+            Model::from_keras(&case.model_path).unwrap_or_else(|e| panic!("{}: {e}", case.name));
+        let outputs =
+            device.compile(&model).and_then(|mut session| session.run(inputs(&case.inputs)));
         let outputs = outputs.unwrap_or_else(|e| panic!("{}: {e}", case.name));
         assert_eq!(outputs.list().len(), case.outputs.len(), "{}", case.name);
         for (index, (found, keras)) in outputs.list().iter().zip(&case.outputs).enumerate() {
@@ -41,6 +44,9 @@ fn every_fixture_gives_what_keras_gave() {
             }
         }
     }
-    println!("{} cases; largest difference from Keras f32 {worst:?}, from Keras f64 {worst_exact:?}", cases.len());
+    println!(
+        "{} cases; largest difference from Keras f32 {worst:?}, from Keras f64 {worst_exact:?}",
+        cases.len()
+    );
     assert!(failures.is_empty(), "{failures:#?}");
 }

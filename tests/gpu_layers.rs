@@ -1,4 +1,5 @@
-//! The GPU against the f64 reference: random graphs of the layers that keep no state, on random shapes, with masks.
+//! The GPU against the f64 reference: random graphs of the layers that keep no state, on random
+//! shapes, with masks.
 #![cfg(feature = "gpu")]
 
 #[path = "common/device.rs"]
@@ -13,9 +14,10 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha12Rng;
 use std::sync::OnceLock;
 
-/// As in gpu_random.rs; exponentials of values up to 3 and sums over time cost a little more. Where the f32 reference itself
-/// is further off (a LayerNormalization divides by a deviation of as little as √epsilon = 0.03, so that the rounding of its
-/// mean shows thirtyfold), the GPU may be [`FACTOR`] times as far.
+/// As in gpu_random.rs; exponentials of values up to 3 and sums over time cost a little more. Where
+/// the f32 reference itself is further off (a LayerNormalization divides by a deviation of as
+/// little as √epsilon = 0.03, so that the rounding of its mean shows thirtyfold), the GPU may be
+/// [`FACTOR`] times as far.
 const TOLERANCE: f64 = 5e-6;
 const FACTOR: f64 = 8.0;
 
@@ -24,7 +26,8 @@ fn gpu() -> Option<&'static Device> {
     GPU.get_or_init(|| device::open(device::options())).as_ref()
 }
 
-/// A layer on `[batch, timesteps, features]`, with the shape's numbers and a random choice for its arguments.
+/// A layer on `[batch, timesteps, features]`, with the shape's numbers and a random choice for its
+/// arguments.
 fn one_input(index: usize, timesteps: usize, features: usize, choice: usize) -> Layer {
     let few = choice % 5 + 1;
     // These jump where a value is just above a limit or below, so that rounding shows in full.
@@ -38,9 +41,15 @@ fn one_input(index: usize, timesteps: usize, features: usize, choice: usize) -> 
     let groups = if features.is_multiple_of(2) && choice.is_multiple_of(2) { 2 } else { 1 };
     let axis = [-1, 1, 2, -2][choice % 4];
     let axes = [vec![-1], vec![1], vec![1, 2], vec![-2]][choice % 4].clone();
-    let conv = Conv1d::new(even(few * groups), window).padding(padding).groups(groups).activation(activation);
+    let conv = Conv1d::new(even(few * groups), window)
+        .padding(padding)
+        .groups(groups)
+        .activation(activation);
     match index {
-        0 => Dense::new(even(choice % 70 + 1)).activation(activation).use_bias(choice.is_multiple_of(2)).into(),
+        0 => Dense::new(even(choice % 70 + 1))
+            .activation(activation)
+            .use_bias(choice.is_multiple_of(2))
+            .into(),
         1 if choice.is_multiple_of(2) => conv.strides(few).into(),
         1 => conv.dilation_rate((timesteps / window).clamp(1, 3)).padding(Padding::Same).into(),
         2 => MaxPooling1d::new().pool_size(window).strides(Some(few)).padding(pool).into(),
@@ -63,9 +72,15 @@ fn one_input(index: usize, timesteps: usize, features: usize, choice: usize) -> 
         10 => activation.into(),
         11 => {
             let max_value = (choice.is_multiple_of(2)).then_some(0.8);
-            ReluLayer::new().max_value(max_value).negative_slope(0.1).threshold(0.25 * (choice % 3) as f32).into()
+            ReluLayer::new()
+                .max_value(max_value)
+                .negative_slope(0.1)
+                .threshold(0.25 * (choice % 3) as f32)
+                .into()
         }
-        12 => PRelu::new().shared_axes([vec![], vec![1], vec![2], vec![1, 2]][choice % 4].clone()).into(),
+        12 => PRelu::new()
+            .shared_axes([vec![], vec![1], vec![2], vec![1, 2]][choice % 4].clone())
+            .into(),
         13 => Flatten::new().into(),
         14 => Reshape::new(vec![Some(features), None]).into(),
         15 => Permute::new(vec![2, 1]).into(),
@@ -95,17 +110,25 @@ fn several_inputs(index: usize, features: usize, choice: usize) -> (Layer, usize
         7 => {
             let mode = [ScoreMode::Dot, ScoreMode::Concat][choice / 2 % 2];
             (
-                Attention::new().score_mode(mode).use_scale(choice.is_multiple_of(3)).use_causal_mask(causal).into(),
+                Attention::new()
+                    .score_mode(mode)
+                    .use_scale(choice.is_multiple_of(3))
+                    .use_causal_mask(causal)
+                    .into(),
                 2 + choice % 2,
             )
         }
         8 => (
-            AdditiveAttention::new().use_scale(!choice.is_multiple_of(3)).use_causal_mask(causal).into(),
+            AdditiveAttention::new()
+                .use_scale(!choice.is_multiple_of(3))
+                .use_causal_mask(causal)
+                .into(),
             2 + choice % 2,
         ),
         _ => {
             let dropout = [0.0, 0.1][choice / 3 % 2];
-            let heads = MultiHeadAttention::new(choice % 4 + 1, features % 9 + 1).use_causal_mask(causal);
+            let heads =
+                MultiHeadAttention::new(choice % 4 + 1, features % 9 + 1).use_causal_mask(causal);
             let sized = heads
                 .value_dim((choice.is_multiple_of(3)).then_some(5))
                 .output_features((choice.is_multiple_of(5)).then_some(6));
@@ -131,9 +154,12 @@ struct Case {
 fn model(case: &Case) -> Result<Model> {
     let mut graph = Graph::new();
     let mut inputs: Vec<Tensor> = Vec::new();
-    let several = case.index.checked_sub(ONE_INPUT).map(|index| several_inputs(index, case.features, case.choice));
-    let (layer, count) =
-        several.unwrap_or_else(|| (one_input(case.index, case.timesteps, case.features, case.choice), 1));
+    let several = case
+        .index
+        .checked_sub(ONE_INPUT)
+        .map(|index| several_inputs(index, case.features, case.choice));
+    let (layer, count) = several
+        .unwrap_or_else(|| (one_input(case.index, case.timesteps, case.features, case.choice), 1));
     for number in 0..count {
         let x = graph.sequence_input(&format!("x{number}"), Some(case.timesteps), case.features)?;
         inputs.push(if case.masked { graph.add(Masking::new(), x)?[0] } else { x });
@@ -156,7 +182,8 @@ fn random_weights(model: &mut Model, rng: &mut ChaCha12Rng) -> Result<()> {
             .enumerate()
             .map(|(index, weight)| {
                 let low = if index + 1 == last { 0.2f32 } else { -0.7 };
-                // Matrices such that their products stay near one: a softmax turns differences into ratios.
+                // Matrices such that their products stay near one: a softmax turns differences into
+                // ratios.
                 let rows = if weight.ndim() > 1 { weight.shape()[0] } else { 1 };
                 let size = 1.0 / (rows as f32).sqrt();
                 ArrayD::from_shape_simple_fn(weight.shape(), || size * rng.random_range(low..0.9))
@@ -181,7 +208,8 @@ fn check(device: &Device, case: &Case) -> std::result::Result<(), TestCaseError>
     let mut arrays = Vec::new();
     for _ in model.input_names() {
         let mut x = random(&[case.batch, case.timesteps, case.features], &mut rng);
-        let kept = Array2::from_shape_simple_fn((case.batch, case.timesteps), || rng.random_bool(0.7));
+        let kept =
+            Array2::from_shape_simple_fn((case.batch, case.timesteps), || rng.random_bool(0.7));
         for (mut row, kept) in x.lanes_mut(ndarray::Axis(2)).into_iter().zip(kept) {
             if case.masked && !kept {
                 row.fill(0.0);
@@ -217,11 +245,16 @@ fn error(found: &ArrayD<f32>, exact: &ArrayD<f64>) -> f64 {
         true => 0.0,
         false => (f64::from(f) - e).abs() / e.abs().max(1.0),
     };
-    found.iter().zip(exact).map(difference).fold(0.0, |a, b| if b > a || b.is_nan() { b } else { a })
+    found
+        .iter()
+        .zip(exact)
+        .map(difference)
+        .fold(0.0, |a, b| if b > a || b.is_nan() { b } else { a })
 }
 
 fn run(device: &Device, index: usize, cases: u32) {
-    let mut runner = device::runner(Config { cases, failure_persistence: None, ..Config::default() });
+    let mut runner =
+        device::runner(Config { cases, failure_persistence: None, ..Config::default() });
     let sizes = (1usize..10, 1usize..20, 1usize..70, any::<u16>(), any::<bool>(), any::<u64>());
     let cases = sizes.prop_map(move |(batch, timesteps, features, choice, masked, seed)| Case {
         index,

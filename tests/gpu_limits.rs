@@ -1,4 +1,5 @@
-//! Sequences and batches that don't fit WebGPU's default limits in one piece, on a device that keeps to them.
+//! Sequences and batches that don't fit WebGPU's default limits in one piece, on a device that
+//! keeps to them.
 #![cfg(feature = "gpu")]
 
 #[path = "common/device.rs"]
@@ -14,13 +15,17 @@ fn random(shape: (usize, usize, usize)) -> Array3<f32> {
     Array3::from_shape_simple_fn(shape, || rng.random_range(-1.0f32..1.0))
 }
 
-/// Runs the model within the default limits, and unhindered, where the adapter has more to give; the results must be equal
-/// to the last bit.
+/// Runs the model within the default limits, and unhindered, where the adapter has more to give;
+/// the results must be equal to the last bit.
 fn run_both(model: &Model, x: &Array3<f32>) -> Option<Outputs> {
     let limited = device::open(device::options().default_limits(true))?;
     let chunked = limited.compile(model).unwrap().run(x.view()).unwrap();
     drop(limited);
-    let whole = device::open(device::options().memory_budget(8 << 30))?.compile(model).unwrap().run(x.view()).unwrap();
+    let whole = device::open(device::options().memory_budget(8 << 30))?
+        .compile(model)
+        .unwrap()
+        .run(x.view())
+        .unwrap();
     assert!(chunked == whole, "chunked and unchunked results differ");
     Some(chunked)
 }
@@ -37,7 +42,12 @@ fn a_hundred_thousand_timesteps_fit_the_default_limits() {
     let Some(found) = run_both(&model, &x) else { return };
     let exact = birnn::reference::run(&model, x.mapv(f64::from).view()).unwrap();
     for (found, exact) in found.list().iter().zip(exact.list()) {
-        let error = found.array.iter().zip(&exact.array).map(|(&f, &e)| (f64::from(f) - e).abs()).fold(0.0, f64::max);
+        let error = found
+            .array
+            .iter()
+            .zip(&exact.array)
+            .map(|(&f, &e)| (f64::from(f) - e).abs())
+            .fold(0.0, f64::max);
         assert!(error < 2e-6, "{}: {error:e}", found.role);
     }
 }
@@ -45,14 +55,20 @@ fn a_hundred_thousand_timesteps_fit_the_default_limits() {
 #[test]
 fn a_batch_of_five_thousand_fits_the_default_limits() {
     // 160 MB of input: cut along the batch.
-    let model = Model::sequential(200, [Bidirectional::new(Lstm::new(20).return_sequences(true).return_state(true))]);
+    let model = Model::sequential(
+        200,
+        [Bidirectional::new(Lstm::new(20).return_sequences(true).return_state(true))],
+    );
     let model = model.and_then(|m| m.initialize(2)).unwrap();
     let x = random((5_000, 40, 200));
     let Some(found) = run_both(&model, &x) else { return };
     // Rows are independent: the first, the last and those around the cut stand for all.
     let ends = [0..3, 2_498..2_502, 4_997..5_000];
     let rows = |array: &ndarray::ArrayD<f32>| {
-        let parts: Vec<_> = ends.iter().map(|range| array.slice_axis(Axis(0), Slice::from(range.clone()))).collect();
+        let parts: Vec<_> = ends
+            .iter()
+            .map(|range| array.slice_axis(Axis(0), Slice::from(range.clone())))
+            .collect();
         concatenate(Axis(0), &parts).unwrap().mapv(f64::from)
     };
     let exact = birnn::reference::run(&model, rows(&x.clone().into_dyn()).view()).unwrap();

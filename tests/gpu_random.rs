@@ -6,7 +6,8 @@ mod device;
 
 use birnn::layer::Recurrent;
 use birnn::{
-    Activation, Bidirectional, Device, Gru, Initializer, Inputs, Layer, Lstm, MergeMode, Model, PlanAdapter, SimpleRnn,
+    Activation, Bidirectional, Device, Gru, Initializer, Inputs, Layer, Lstm, MergeMode, Model,
+    PlanAdapter, SimpleRnn,
 };
 use ndarray::{Array2, Array3, ArrayD, s};
 use proptest::prelude::*;
@@ -15,10 +16,11 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha12Rng;
 use std::sync::OnceLock;
 
-/// What f32 costs over f64: each of the k products of a gate's sum is rounded, relative to values up to about 1, and the
-/// gates' slopes (at most 1) pass it on from step to step. 2e-6 holds up to 130 units and 33 steps; saturating cells don't
-/// let it grow with the steps. A GRU with a gate of tanh and an unbounded activation does (1 - z is up to 2): where the
-/// f32 reference itself is further from the f64 one, the GPU may be [`FACTOR`] times as far.
+/// What f32 costs over f64: each of the k products of a gate's sum is rounded, relative to values
+/// up to about 1, and the gates' slopes (at most 1) pass it on from step to step. 2e-6 holds up to
+/// 130 units and 33 steps; saturating cells don't let it grow with the steps. A GRU with a gate of
+/// tanh and an unbounded activation does (1 - z is up to 2): where the f32 reference itself is
+/// further from the f64 one, the GPU may be [`FACTOR`] times as far.
 const TOLERANCE: f64 = 2e-6;
 const FACTOR: f64 = 8.0;
 
@@ -74,7 +76,13 @@ fn activations() -> impl Strategy<Value = (Activation, Activation)> {
 fn cases(units: impl Strategy<Value = usize> + 'static) -> impl Strategy<Value = Case> {
     let merge = prop::option::weighted(
         0.7,
-        prop::sample::select(vec![MergeMode::Concat, MergeMode::Sum, MergeMode::Mul, MergeMode::Ave, MergeMode::None]),
+        prop::sample::select(vec![
+            MergeMode::Concat,
+            MergeMode::Sum,
+            MergeMode::Mul,
+            MergeMode::Ave,
+            MergeMode::None,
+        ]),
     );
     let shape = (units, size(40), size(20), size(33));
     (
@@ -132,7 +140,8 @@ impl Case {
                     .zero_output_for_mask(self.flags[4])
                     .stateful(self.stateful)
                     .bias_initializer(Initializer::RandomUniform { min: -0.5, max: 0.5 })
-                    // Small enough that unbounded activations don't run away within the steps tested.
+                    // Small enough that unbounded activations don't run away within the steps
+                    // tested.
                     .recurrent_initializer(Initializer::RandomNormal { mean: 0.0, stddev: 0.3 / (units as f32).sqrt() })
                     .into()
             };
@@ -151,9 +160,17 @@ impl Case {
         let mut both = Bidirectional::new(forward).merge_mode(mode);
         let sized = matches!(mode, MergeMode::Concat | MergeMode::None);
         match self.backward_units {
-            Some(units) if sized => both = both.backward_layer(self.recurrent(self.cell, units, !self.flags[3])),
+            Some(units) if sized => {
+                both = both.backward_layer(self.recurrent(self.cell, units, !self.flags[3]))
+            }
             // Another cell: the directions can't share launches.
-            Some(_) => both = both.backward_layer(self.recurrent((self.cell + 1) % 4, self.units, !self.flags[3])),
+            Some(_) => {
+                both = both.backward_layer(self.recurrent(
+                    (self.cell + 1) % 4,
+                    self.units,
+                    !self.flags[3],
+                ))
+            }
             None => {}
         }
         both.into()
@@ -176,14 +193,17 @@ fn error(found: &ArrayD<f32>, exact: &ArrayD<f64>) -> f64 {
 
 fn check(device: &Device, case: &Case) -> Result<(), TestCaseError> {
     let layer = case.layer();
-    let states: Vec<usize> = layer.directions().iter().flat_map(|(_, l)| vec![l.units(); l.cell().states()]).collect();
+    let states: Vec<usize> =
+        layer.directions().iter().flat_map(|(_, l)| vec![l.units(); l.cell().states()]).collect();
     let model = Model::sequential(case.features, [layer])
         .and_then(|m| m.initialize(case.seed))
         .map_err(|e| TestCaseError::fail(e.to_string()))?;
     let mut rng = ChaCha12Rng::seed_from_u64(case.seed);
     let x = random(&[case.batch, case.timesteps, case.features], &mut rng);
-    let states: Vec<Array2<f32>> =
-        states.iter().map(|&units| random(&[case.batch, units], &mut rng).into_dimensionality().unwrap()).collect();
+    let states: Vec<Array2<f32>> = states
+        .iter()
+        .map(|&units| random(&[case.batch, units], &mut rng).into_dimensionality().unwrap())
+        .collect();
     let x64 = x.mapv(f64::from);
     let states64: Vec<Array2<f64>> = states.iter().map(|s| s.mapv(f64::from)).collect();
 
@@ -194,14 +214,21 @@ fn check(device: &Device, case: &Case) -> Result<(), TestCaseError> {
         exact_inputs = exact_inputs.initial_state(states64.iter().map(|s| s.view()));
     }
     let mask = Array2::from_shape_simple_fn((case.batch, case.timesteps), || rng.random_bool(0.7));
-    let lengths: Vec<usize> = (0..case.batch).map(|_| rng.random_range(0..=case.timesteps)).collect();
+    let lengths: Vec<usize> =
+        (0..case.batch).map(|_| rng.random_range(0..=case.timesteps)).collect();
     match case.mask {
         Mask::None => {}
-        Mask::Random => (inputs, exact_inputs) = (inputs.mask(mask.view()), exact_inputs.mask(mask.view())),
-        Mask::Lengths => (inputs, exact_inputs) = (inputs.lengths(&lengths), exact_inputs.lengths(&lengths)),
+        Mask::Random => {
+            (inputs, exact_inputs) = (inputs.mask(mask.view()), exact_inputs.mask(mask.view()))
+        }
+        Mask::Lengths => {
+            (inputs, exact_inputs) = (inputs.lengths(&lengths), exact_inputs.lengths(&lengths))
+        }
     }
-    let exact = birnn::reference::run(&model, exact_inputs).map_err(|e| TestCaseError::fail(e.to_string()))?;
-    let rounded = birnn::reference::run(&model, inputs.clone()).map_err(|e| TestCaseError::fail(e.to_string()))?;
+    let exact = birnn::reference::run(&model, exact_inputs)
+        .map_err(|e| TestCaseError::fail(e.to_string()))?;
+    let rounded = birnn::reference::run(&model, inputs.clone())
+        .map_err(|e| TestCaseError::fail(e.to_string()))?;
     let mut session = device.compile(&model).map_err(|e| TestCaseError::fail(e.to_string()))?;
     for _ in 0..2 {
         session.reset_states();
@@ -221,11 +248,22 @@ fn run(device: &Device, cases_wanted: u32, whole_batch: bool) {
     run_with(device, size(130), cases_wanted, whole_batch);
 }
 
-fn run_with(device: &Device, units: impl Strategy<Value = usize> + 'static, cases_wanted: u32, whole_batch: bool) {
-    let mut runner = device::runner(Config { cases: cases_wanted, failure_persistence: None, ..Config::default() });
+fn run_with(
+    device: &Device,
+    units: impl Strategy<Value = usize> + 'static,
+    cases_wanted: u32,
+    whole_batch: bool,
+) {
+    let mut runner = device::runner(Config {
+        cases: cases_wanted,
+        failure_persistence: None,
+        ..Config::default()
+    });
     // A stateful layer needs the whole batch at a time.
     let case = move |case: Case| Case { stateful: case.stateful && whole_batch, ..case };
-    runner.run(&cases(units).prop_map(case), |case| check(device, &case)).unwrap_or_else(|e| panic!("{e}"));
+    runner
+        .run(&cases(units).prop_map(case), |case| check(device, &case))
+        .unwrap_or_else(|e| panic!("{e}"));
 }
 
 #[test]
@@ -253,7 +291,10 @@ fn a_sequence_in_pieces_is_the_whole() {
         let mut first = start;
         for steps in [1, 17, 2, 20] {
             let piece = session.run(x.slice(s![.., first..first + steps, ..])).unwrap();
-            assert_eq!(piece.output(), &whole.output().slice(s![.., first..first + steps, ..]).into_dyn());
+            assert_eq!(
+                piece.output(),
+                &whole.output().slice(s![.., first..first + steps, ..]).into_dyn()
+            );
             first += steps;
         }
     }
@@ -262,29 +303,34 @@ fn a_sequence_in_pieces_is_the_whole() {
     assert_eq!(session.run(x.slice(s![..2, .., ..])).unwrap().output().shape(), [2, 40, 5]);
 }
 
-/// Units for which a software adapter runs a dispatch a step: above what a sequence kernel holds, on both sides of its
-/// workgroups of 64 and its subgroups of 8; and rows on both sides of tiles of 4, 8 and 16.
+/// Units for which a software adapter runs a dispatch a step: above what a sequence kernel holds,
+/// on both sides of its workgroups of 64 and its subgroups of 8; and rows on both sides of tiles of
+/// 4, 8 and 16.
 #[test]
 fn random_layers_of_many_units_match_the_reference() {
     let Some(gpu) = gpu() else { return };
     run_with(gpu, prop::sample::select(vec![257, 258, 263, 264, 265, 319, 320, 321]), 25, true);
 }
 
-/// The kernels of software adapters that have no words of 64 bits: with few units, with weights held, with a dispatch a step.
+/// The kernels of software adapters that have no words of 64 bits: with few units, with weights
+/// held, with a dispatch a step.
 #[test]
 fn random_layers_on_the_kernels_of_any_software_adapter_match_the_reference() {
     let Some(gpu) = device::open(device::options().plan_for(PlanAdapter::Software)) else { return };
     run_with(&gpu, prop::sample::select(vec![1, 5, 13, 31, 32, 65, 130, 257, 260, 263]), 30, true);
 }
 
-/// The kernels that GPUs run, on this adapter: sequences that stream their weights, sums that are split, tiles of rows.
+/// The kernels that GPUs run, on this adapter: sequences that stream their weights, sums that are
+/// split, tiles of rows.
 #[test]
 fn random_layers_on_the_kernels_of_gpus_match_the_reference() {
     for adapter in [PlanAdapter::Gpu, PlanAdapter::DownlevelGpu] {
         let Some(gpu) = device::open(device::options().plan_for(adapter)) else { return };
-        // An LSTM of 90 units is the largest that streams its weights, a GRU of 104, a SimpleRNN of 181.
-        let edges =
-            prop::sample::select(vec![1, 3, 4, 5, 31, 32, 33, 63, 64, 65, 89, 90, 91, 92, 104, 105, 128, 180, 182]);
+        // An LSTM of 90 units is the largest that streams its weights, a GRU of 104, a SimpleRNN of
+        // 181.
+        let edges = prop::sample::select(vec![
+            1, 3, 4, 5, 31, 32, 33, 63, 64, 65, 89, 90, 91, 92, 104, 105, 128, 180, 182,
+        ]);
         run_with(&gpu, edges, 40, true);
     }
 }
@@ -300,7 +346,9 @@ fn large_batches_on_the_kernels_of_gpus_match_the_reference() {
             Bidirectional::new(Gru::new(units).return_state(true)).into(),
         ];
         let model = Model::sequential(7, layers).and_then(|m| m.initialize(3)).unwrap();
-        let x: Array3<f32> = random(&[batch, 3, 7], &mut ChaCha12Rng::seed_from_u64(8)).into_dimensionality().unwrap();
+        let x: Array3<f32> = random(&[batch, 3, 7], &mut ChaCha12Rng::seed_from_u64(8))
+            .into_dimensionality()
+            .unwrap();
         let found = gpu.compile(&model).unwrap().run(x.view()).unwrap();
         let exact = birnn::reference::run(&model, x.mapv(f64::from).view()).unwrap();
         for (found, exact) in found.list().iter().zip(exact.list()) {
@@ -314,7 +362,9 @@ fn large_batches_on_the_kernels_of_gpus_match_the_reference() {
 #[test]
 fn random_layers_in_small_pieces_match_the_reference() {
     for (bytes, budget) in [(200_000, 1 << 30), (20_000, 30_000)] {
-        if let Some(small) = device::open(device::options().max_buffer_bytes(bytes).memory_budget(budget)) {
+        if let Some(small) =
+            device::open(device::options().max_buffer_bytes(bytes).memory_budget(budget))
+        {
             run(&small, 60, false);
         }
     }
@@ -323,13 +373,16 @@ fn random_layers_in_small_pieces_match_the_reference() {
 #[test]
 fn a_session_runs_many_shapes_in_turn() {
     let Some(gpu) = gpu() else { return };
-    let layers: [Layer; 2] =
-        [Bidirectional::new(Lstm::new(9).return_sequences(true)).into(), Gru::new(5).return_state(true).into()];
+    let layers: [Layer; 2] = [
+        Bidirectional::new(Lstm::new(9).return_sequences(true)).into(),
+        Gru::new(5).return_state(true).into(),
+    ];
     let model = Model::sequential(3, layers).and_then(|m| m.initialize(3)).unwrap();
     let mut session = gpu.compile(&model).unwrap();
     let mut rng = ChaCha12Rng::seed_from_u64(5);
     for (batch, timesteps) in [(1, 1), (17, 33), (2, 50), (1, 1), (40, 2), (3, 7), (17, 33)] {
-        let x: Array3<f32> = random(&[batch, timesteps, 3], &mut rng).into_dimensionality().unwrap();
+        let x: Array3<f32> =
+            random(&[batch, timesteps, 3], &mut rng).into_dimensionality().unwrap();
         let found = session.run(x.view()).unwrap();
         let exact = birnn::reference::run(&model, x.mapv(f64::from).view()).unwrap();
         for (found, exact) in found.list().iter().zip(exact.list()) {

@@ -1,4 +1,5 @@
-//! What a session promises: work per call, waiting without blocking, faults, values that are not finite.
+//! What a session promises: work per call, waiting without blocking, faults, values that are not
+//! finite.
 #![cfg(feature = "gpu")]
 
 #[path = "common/device.rs"]
@@ -6,8 +7,8 @@ mod device;
 
 use birnn::layer::{Conv1d, LayerNormalization, MultiHeadAttention, Padding};
 use birnn::{
-    Activation, Bidirectional, Counters, Dense, Device, Embedding, Error, Graph, Gru, Initializer, Inputs, Lstm,
-    MergeMode, Model, SimpleRnn, reference,
+    Activation, Bidirectional, Counters, Dense, Device, Embedding, Error, Graph, Gru, Initializer,
+    Inputs, Lstm, MergeMode, Model, SimpleRnn, reference,
 };
 use ndarray::Array3;
 use std::future::Future;
@@ -47,7 +48,8 @@ fn a_steady_call_does_nothing_but_work() {
     );
     let Counters { dispatches, submits, bytes_uploaded, bytes_read, .. } = session.counters();
     assert_eq!((dispatches, submits, bytes_uploaded, bytes_read), expected);
-    let Counters { buffers_created, bind_groups_created, pipelines_created, .. } = session.counters();
+    let Counters { buffers_created, bind_groups_created, pipelines_created, .. } =
+        session.counters();
     assert_eq!((buffers_created, bind_groups_created, pipelines_created), (0, 0, 0));
 }
 
@@ -69,7 +71,8 @@ fn recycled_arrays_hold_the_next_outputs() {
     assert_eq!((address(&again), again), (place, of_y));
 }
 
-/// Outputs so large that several threads copy them: of whole vectors of four, and filled up to them.
+/// Outputs so large that several threads copy them: of whole vectors of four, and filled up to
+/// them.
 #[test]
 fn large_outputs_come_home_whole() {
     let Some(device) = open() else { return };
@@ -79,24 +82,37 @@ fn large_outputs_come_home_whole() {
         let x = input(257, 640);
         let found = device.compile(&model).unwrap().run(x.view()).unwrap();
         let expected = Device::cpu().compile(&model).unwrap().run(x.view()).unwrap();
-        let difference = (found.output() - expected.output()).mapv(f32::abs).fold(0.0f32, |most, &d| most.max(d));
+        let difference = (found.output() - expected.output())
+            .mapv(f32::abs)
+            .fold(0.0f32, |most, &d| most.max(d));
         assert!(difference < 1e-6, "{units} units: off by {difference}");
     }
 }
 
-/// What a call costs apart from time, for each family of kernels: dispatches, submits, and bytes, whatever the machine.
+/// What a call costs apart from time, for each family of kernels: dispatches, submits, and bytes,
+/// whatever the machine.
 #[test]
 fn each_family_takes_its_number_of_dispatches() {
     let Some(device) = open() else { return };
-    let gru_v1 = |units: usize| Bidirectional::new(Gru::new(units).reset_after(false).return_sequences(true));
+    let gru_v1 = |units: usize| {
+        Bidirectional::new(Gru::new(units).reset_after(false).return_sequences(true))
+    };
     let sum = |layer: Bidirectional| layer.merge_mode(MergeMode::Sum);
     let families: [(Bidirectional, u64, &str); 7] = [
         (Bidirectional::new(Lstm::new(40).return_sequences(true)), 1 + 1, "one sequence"),
         (Bidirectional::new(Gru::new(40)), 1 + 1, "one sequence, the last output"),
         (gru_v1(40), 1 + 1, "one sequence of two phases"),
         (sum(gru_v1(40)), 1 + 1 + 2, "one sequence, the directions added up"),
-        (Bidirectional::new(Lstm::new(260).return_sequences(true)), 1 + 7 + 1, "one dispatch a step"),
-        (Bidirectional::new(SimpleRnn::new(400)), 1 + 7 + 1, "one dispatch a step, the last output"),
+        (
+            Bidirectional::new(Lstm::new(260).return_sequences(true)),
+            1 + 7 + 1,
+            "one dispatch a step",
+        ),
+        (
+            Bidirectional::new(SimpleRnn::new(400)),
+            1 + 7 + 1,
+            "one dispatch a step, the last output",
+        ),
         (gru_v1(260), 1 + 2 * 7 + 1, "two dispatches a step"),
     ];
     for (layer, dispatches, what) in families {
@@ -105,17 +121,27 @@ fn each_family_takes_its_number_of_dispatches() {
         for batch in [1, 4, 6, 17] {
             let x = input(batch, 7);
             session.run(x.view()).unwrap();
-            assert_eq!(session.counters().pipelines_created, 0, "{what}, batch {batch}: compile() builds the kernels");
-            // Where the machine was so slow that a submit took long, it is cut, until short ones let it grow again.
+            assert_eq!(
+                session.counters().pipelines_created,
+                0,
+                "{what}, batch {batch}: compile() builds the kernels"
+            );
+            // Where the machine was so slow that a submit took long, it is cut, until short ones
+            // let it grow again.
             let mut calls = (0..20).map(|_| {
                 session.run(x.view()).unwrap();
                 session.counters()
             });
             let few = |counters: &Counters| (1..=dispatches / 2).contains(&counters.submits);
-            let counters = calls.find(few).unwrap_or_else(|| panic!("{what}, batch {batch}: many submits"));
+            let counters =
+                calls.find(few).unwrap_or_else(|| panic!("{what}, batch {batch}: many submits"));
             assert_eq!(counters.dispatches, dispatches, "{what}, batch {batch}");
             assert_eq!(counters.bytes_uploaded, 4 * 4 * 7 * batch as u64, "{what}, batch {batch}");
-            let created = (counters.buffers_created, counters.bind_groups_created, counters.pipelines_created);
+            let created = (
+                counters.buffers_created,
+                counters.bind_groups_created,
+                counters.pipelines_created,
+            );
             assert_eq!(created, (0, 0, 0), "{what}, batch {batch}");
         }
     }
@@ -130,7 +156,8 @@ fn smaller_shapes_use_the_buffers_of_larger_ones() {
     assert_eq!(session.counters().buffers_created, 1, "the parameters of the new shape");
 }
 
-/// A sequence fed in pieces: only the pieces go up and only their outputs come down, and nothing is made anew.
+/// A sequence fed in pieces: only the pieces go up and only their outputs come down, and nothing is
+/// made anew.
 #[test]
 fn streaming_keeps_the_states_on_the_gpu() {
     let Some(device) = open() else { return };
@@ -141,12 +168,22 @@ fn streaming_keeps_the_states_on_the_gpu() {
     let mut session = device.compile(&model).unwrap();
     for piece in 0..10 {
         let outputs = session.run(x.slice(ndarray::s![.., 4 * piece..4 * piece + 4, ..])).unwrap();
-        let Counters { submits, bytes_uploaded, bytes_read, buffers_created, pipelines_created, .. } =
-            session.counters();
+        let Counters {
+            submits,
+            bytes_uploaded,
+            bytes_read,
+            buffers_created,
+            pipelines_created,
+            ..
+        } = session.counters();
         assert_eq!((submits, pipelines_created), (1, 0), "piece {piece}");
         assert_eq!(bytes_read, 4 * 2 * 4, "the output alone, [2, 4]");
         if piece > 1 {
-            assert_eq!((bytes_uploaded, buffers_created), (4 * 2 * 4 * 4, 0), "the piece alone, 3 features in 4");
+            assert_eq!(
+                (bytes_uploaded, buffers_created),
+                (4 * 2 * 4 * 4, 0),
+                "the piece alone, 3 features in 4"
+            );
         }
         if piece == 9 {
             assert_eq!(outputs, whole);
@@ -218,7 +255,9 @@ fn a_device_lost_in_the_middle_is_an_error() {
     device.destroy();
     // What was computed before the loss may still arrive; anything else is the typed error.
     match pollster::block_on(future) {
-        Ok(outputs) => assert_eq!(outputs, open().unwrap().compile(&model()).unwrap().run(x.view()).unwrap()),
+        Ok(outputs) => {
+            assert_eq!(outputs, open().unwrap().compile(&model()).unwrap().run(x.view()).unwrap())
+        }
         Err(error) => assert!(matches!(error, Error::DeviceLost { .. }), "{error}"),
     }
     assert!(matches!(session.run(x.view()), Err(Error::DeviceLost { .. })));
@@ -248,20 +287,31 @@ fn inputs_that_are_not_finite_pass_through() {
     x[[1, 2, 0]] = f32::NAN;
     x[[4, 0, 1]] = f32::INFINITY;
     x[[8, 5, 2]] = f32::NEG_INFINITY;
-    let gru = Model::sequential(3, [Bidirectional::new(Gru::new(5).return_sequences(true).return_state(true))]);
+    let gru = Model::sequential(
+        3,
+        [Bidirectional::new(Gru::new(5).return_sequences(true).return_state(true))],
+    );
     for model in [model(), gru.and_then(|m| m.initialize(1)).unwrap()] {
         let found = device.compile(&model).unwrap().run(x.view()).unwrap();
         let exact = reference::run(&model, x.mapv(f64::from).view()).unwrap();
         for (found, exact) in found.list().iter().zip(exact.list()) {
             for (&f, &e) in found.array.iter().zip(&exact.array) {
-                assert!((f.is_nan() && e.is_nan()) || (f64::from(f) - e).abs() < 2e-6, "{}: {f} and {e}", found.role);
+                assert!(
+                    (f.is_nan() && e.is_nan()) || (f64::from(f) - e).abs() < 2e-6,
+                    "{}: {f} and {e}",
+                    found.role
+                );
             }
-            assert!(found.array.index_axis(ndarray::Axis(0), 0).iter().all(|v| v.is_finite()), "rows are independent");
+            assert!(
+                found.array.index_axis(ndarray::Axis(0), 0).iter().all(|v| v.is_finite()),
+                "rows are independent"
+            );
         }
     }
 }
 
-/// Embedding, convolution, recurrence, attention and a softmax: nothing is read back between the layers.
+/// Embedding, convolution, recurrence, attention and a softmax: nothing is read back between the
+/// layers.
 #[test]
 fn a_whole_model_is_one_submit_and_reads_back_its_outputs_only() {
     let Some(device) = open() else { return };
@@ -281,20 +331,38 @@ fn a_whole_model_is_one_submit_and_reads_back_its_outputs_only() {
         assert_eq!(outputs.output().shape(), [4, 9, 5]);
         let counters = session.counters();
         assert_eq!(counters.submits, 1);
-        assert_eq!(counters.bytes_read, 4 * 4 * 9 * 8, "the output alone, its 5 features filled up to 8");
+        assert_eq!(
+            counters.bytes_read,
+            4 * 4 * 9 * 8,
+            "the output alone, its 5 features filled up to 8"
+        );
         if call > 0 {
-            assert_eq!((counters.buffers_created, counters.bind_groups_created, counters.pipelines_created), (0, 0, 0));
-            assert_eq!(counters.bytes_uploaded, 4 * 4 * 12, "the ids alone, 9 timesteps filled up to 12");
+            assert_eq!(
+                (
+                    counters.buffers_created,
+                    counters.bind_groups_created,
+                    counters.pipelines_created
+                ),
+                (0, 0, 0)
+            );
+            assert_eq!(
+                counters.bytes_uploaded,
+                4 * 4 * 12,
+                "the ids alone, 9 timesteps filled up to 12"
+            );
         }
     }
 }
 
-/// Each activation alone: a SimpleRNN of one unit that starts from zero gives activation(x · 1 + 0).
+/// Each activation alone: a SimpleRNN of one unit that starts from zero gives activation(x · 1 +
+/// 0).
 #[test]
 fn activations_are_exact_over_their_range() {
     let Some(device) = open() else { return };
-    let special =
-        [0.0, -0.0, 1e-30, -1e-30, 1e-6, -1e-6, 0.624_999, 0.625, -0.625, 3.0, -3.0, 6.0, 88.0, -88.0, 200.0, -200.0];
+    let special = [
+        0.0, -0.0, 1e-30, -1e-30, 1e-6, -1e-6, 0.624_999, 0.625, -0.625, 3.0, -3.0, 6.0, 88.0,
+        -88.0, 200.0, -200.0,
+    ];
     let not_finite = [f32::NAN, f32::INFINITY, f32::NEG_INFINITY];
     let range = (-4000..4000).map(|i| i as f32 * 0.005);
     let values: Vec<f32> = special.into_iter().chain(not_finite).chain(range).collect();
@@ -309,36 +377,51 @@ fn activations_are_exact_over_their_range() {
         for ((&x, &f), &e) in x.iter().zip(found.output()).zip(exact.output()) {
             let rounded = e as f32;
             if rounded.is_nan() || rounded.is_infinite() || f == rounded {
-                assert!(f == rounded || (f.is_nan() && rounded.is_nan()), "{activation:?}({x}) = {f}, not {rounded}");
+                assert!(
+                    f == rounded || (f.is_nan() && rounded.is_nan()),
+                    "{activation:?}({x}) = {f}, not {rounded}"
+                );
                 continue;
             }
-            // In units of the last place, where the value is not so close to zero that f32's rounding of its parts shows.
+            // In units of the last place, where the value is not so close to zero that f32's
+            // rounding of its parts shows.
             let ulp = f64::from(rounded.abs()).max(0.125) * f64::from(f32::EPSILON);
             worst = worst.max((f64::from(f) - e).abs() / ulp);
         }
         report.push(format!("{activation:?}: {worst:.1}"));
-        // exp is off by at most 2 ulp, and WGSL allows a division 2.5: the worst case of those that combine them.
-        // The gelus add 1 to a number near -1, which shows the rounding of that number, as it does in Keras.
-        let allowed = if matches!(activation, Activation::Gelu | Activation::GeluApproximate) { 10.0 } else { 5.0 };
+        // exp is off by at most 2 ulp, and WGSL allows a division 2.5: the worst case of those that
+        // combine them. The gelus add 1 to a number near -1, which shows the rounding of that
+        // number, as it does in Keras.
+        let allowed = if matches!(activation, Activation::Gelu | Activation::GeluApproximate) {
+            10.0
+        } else {
+            5.0
+        };
         assert!(worst <= allowed, "{activation:?} is off by {worst} ulp");
     }
     println!("worst error in ulp: {}", report.join(", "));
 }
 
-/// Weights as 16-bit floats: the results differ by what rounding a weight to 11 bits does, and no more.
+/// Weights as 16-bit floats: the results differ by what rounding a weight to 11 bits does, and no
+/// more.
 #[test]
 fn half_weights_are_off_by_their_rounding() {
     let Some(device) = device::open(device::options().half_weights(true)) else { return };
     let mut worst = 0.0f64;
     for units in [5, 64, 300] {
         for batch in [1, 9] {
-            let layer = Bidirectional::new(Lstm::new(units).return_sequences(true).return_state(true));
-            let model = Model::sequential(20, [layer]).and_then(|m| m.initialize(units as u64)).unwrap();
-            let x = Array3::from_shape_fn((batch, 12, 20), |(b, t, f)| ((b * 31 + t * 7 + f) as f32).sin());
+            let layer =
+                Bidirectional::new(Lstm::new(units).return_sequences(true).return_state(true));
+            let model =
+                Model::sequential(20, [layer]).and_then(|m| m.initialize(units as u64)).unwrap();
+            let x = Array3::from_shape_fn((batch, 12, 20), |(b, t, f)| {
+                ((b * 31 + t * 7 + f) as f32).sin()
+            });
             let found = device.compile(&model).unwrap().run(x.view()).unwrap();
             let exact = reference::run(&model, x.mapv(f64::from).view()).unwrap();
             for (found, exact) in found.list().iter().zip(exact.list()) {
-                let error = found.array.iter().zip(&exact.array).map(|(&f, &e)| (f64::from(f) - e).abs());
+                let error =
+                    found.array.iter().zip(&exact.array).map(|(&f, &e)| (f64::from(f) - e).abs());
                 worst = error.fold(worst, f64::max);
             }
         }

@@ -1,12 +1,14 @@
-//! Stacks of layers in one direction on the GPU, whose layers are at work at the same time: against the f64 reference, and
-//! against the same stack in pieces too short for that.
+//! Stacks of layers in one direction on the GPU, whose layers are at work at the same time: against
+//! the f64 reference, and against the same stack in pieces too short for that.
 #![cfg(feature = "gpu")]
 
 #[path = "common/device.rs"]
 mod device;
 
 use birnn::layer::{Identity, Recurrent};
-use birnn::{Device, Graph, Gru, Initializer, Inputs, Layer, Lstm, Model, PlanAdapter, PlanReport, SimpleRnn};
+use birnn::{
+    Device, Graph, Gru, Initializer, Inputs, Layer, Lstm, Model, PlanAdapter, PlanReport, SimpleRnn,
+};
 use ndarray::{Array2, Array3, ArrayD, s};
 use proptest::prelude::*;
 use proptest::test_runner::Config;
@@ -34,7 +36,8 @@ struct Case {
     seed: u64,
 }
 
-/// Sizes around what streams its weights, sums that are split and tiles of rows; sequences that are one chunk or many.
+/// Sizes around what streams its weights, sums that are split and tiles of rows; sequences that are
+/// one chunk or many.
 fn cases() -> impl Strategy<Value = Case> {
     let units = prop::sample::select(vec![1, 3, 8, 9, 31, 32, 33, 64, 65, 90, 91, 105, 129]);
     let batch = prop::sample::select(vec![1, 2, 4, 5, 9]);
@@ -42,7 +45,15 @@ fn cases() -> impl Strategy<Value = Case> {
     let shape = (0u8..4, units, 2usize..5, 1usize..20, batch, timesteps);
     (shape, any::<[bool; 7]>(), any::<u64>()).prop_map(
         |((cell, units, layers, features, batch, timesteps), flags, seed)| {
-            let [go_backwards, dropout, return_sequences, stateful, given_states, zero_output_for_mask, masked] = flags;
+            let [
+                go_backwards,
+                dropout,
+                return_sequences,
+                stateful,
+                given_states,
+                zero_output_for_mask,
+                masked,
+            ] = flags;
             Case {
                 cell,
                 units,
@@ -119,16 +130,20 @@ fn check(device: &Device, case: &Case) -> Result<(), TestCaseError> {
     let x = random(&[case.batch, case.timesteps, case.features], &mut rng);
     let each = if case.cell == 0 { 2 } else { 1 };
     let states: Vec<Array2<f32>> = (0..case.layers * each)
-        .map(|_| random(&[case.batch, case.units], &mut rng).into_dimensionality().expect("two axes"))
+        .map(|_| {
+            random(&[case.batch, case.units], &mut rng).into_dimensionality().expect("two axes")
+        })
         .collect();
     let mask = Array2::from_shape_simple_fn((case.batch, case.timesteps), || rng.random_bool(0.7));
-    let (x64, states64) = (x.mapv(f64::from), states.iter().map(|s| s.mapv(f64::from)).collect::<Vec<_>>());
+    let (x64, states64) =
+        (x.mapv(f64::from), states.iter().map(|s| s.mapv(f64::from)).collect::<Vec<_>>());
     let mut inputs = Inputs::new(x.view());
     let mut exact_inputs = Inputs::new(x64.view());
     if case.given_states {
         for (place, (given, exact)) in states.chunks(each).zip(states64.chunks(each)).enumerate() {
             inputs = inputs.initial_state_of(&layer_name(place), given.iter().map(|s| s.view()));
-            exact_inputs = exact_inputs.initial_state_of(&layer_name(place), exact.iter().map(|s| s.view()));
+            exact_inputs =
+                exact_inputs.initial_state_of(&layer_name(place), exact.iter().map(|s| s.view()));
         }
     }
     if case.masked {
@@ -147,7 +162,12 @@ fn check(device: &Device, case: &Case) -> Result<(), TestCaseError> {
             );
             for (&f, &e) in found.array.iter().zip(&exact.array) {
                 let error = (f64::from(f) - e).abs();
-                prop_assert!(error <= TOLERANCE, "{} of {}: {f} is not {e}", found.role, found.layer);
+                prop_assert!(
+                    error <= TOLERANCE,
+                    "{} of {}: {f} is not {e}",
+                    found.role,
+                    found.layer
+                );
             }
         }
     }
@@ -165,10 +185,14 @@ fn random_stacks_match_the_reference() {
         (options().max_buffer_bytes(20_000), false),
     ] {
         let Some(gpu) = device::open(options.clone()) else { return };
-        let mut runner = device::runner(Config { cases: 30, failure_persistence: None, ..Config::default() });
+        let mut runner =
+            device::runner(Config { cases: 30, failure_persistence: None, ..Config::default() });
         // A stateful layer needs the whole batch at a time.
-        let cases = cases().prop_map(|case| Case { stateful: case.stateful && whole_batch, ..case });
-        runner.run(&cases, |case| check(&gpu, &case)).unwrap_or_else(|e| panic!("{options:?}: {e}"));
+        let cases =
+            cases().prop_map(|case| Case { stateful: case.stateful && whole_batch, ..case });
+        runner
+            .run(&cases, |case| check(&gpu, &case))
+            .unwrap_or_else(|e| panic!("{options:?}: {e}"));
     }
 }
 
@@ -176,16 +200,23 @@ fn stack(layers: [Layer; 3]) -> Model {
     Model::sequential(5, layers).and_then(|model| model.initialize(3)).unwrap()
 }
 
-/// Stateful, to be run in pieces; of units that stream their weights, and of units with a dispatch a step.
+/// Stateful, to be run in pieces; of units that stream their weights, and of units with a dispatch
+/// a step.
 fn stacks() -> Vec<Model> {
     let mut models = Vec::new();
     for units in [24, 140] {
-        models.push(stack([(); 3].map(|()| Lstm::new(units).return_sequences(true).stateful(true).into())));
-        models.push(stack([(); 3].map(|()| Gru::new(units).return_sequences(true).stateful(true).into())));
         models.push(stack(
-            [(); 3].map(|()| Gru::new(units).reset_after(false).return_sequences(true).stateful(true).into()),
+            [(); 3].map(|()| Lstm::new(units).return_sequences(true).stateful(true).into()),
         ));
-        models.push(stack([(); 3].map(|()| SimpleRnn::new(units).return_sequences(true).stateful(true).into())));
+        models.push(stack(
+            [(); 3].map(|()| Gru::new(units).return_sequences(true).stateful(true).into()),
+        ));
+        models.push(stack([(); 3].map(|()| {
+            Gru::new(units).reset_after(false).return_sequences(true).stateful(true).into()
+        })));
+        models.push(stack(
+            [(); 3].map(|()| SimpleRnn::new(units).return_sequences(true).stateful(true).into()),
+        ));
     }
     models
 }
@@ -197,8 +228,9 @@ fn layers_at_the_same_time_give_what_they_give_one_after_the_other() {
     let options = device::options().default_limits(true).plan_for(PlanAdapter::Gpu);
     let Some(gpu) = device::open(options) else { return };
     for model in stacks() {
-        let x: Array3<f32> =
-            random(&[3, 150, 5], &mut ChaCha12Rng::seed_from_u64(5)).into_dimensionality().expect("three axes");
+        let x: Array3<f32> = random(&[3, 150, 5], &mut ChaCha12Rng::seed_from_u64(5))
+            .into_dimensionality()
+            .expect("three axes");
         let mut session = gpu.compile(&model).unwrap();
         let whole = session.run(x.view()).unwrap();
         let planned = PlanReport::new(&model, 3, 150, PlanAdapter::Gpu, false).unwrap();
@@ -211,7 +243,13 @@ fn layers_at_the_same_time_give_what_they_give_one_after_the_other() {
         });
         for (index, piece) in pieces.enumerate() {
             let expected = whole.output().slice(s![.., 2 * index..2 * index + 2, ..]);
-            assert_eq!(piece, expected.into_dyn(), "{}, timestep {}", planned.choices[0], 2 * index);
+            assert_eq!(
+                piece,
+                expected.into_dyn(),
+                "{}, timestep {}",
+                planned.choices[0],
+                2 * index
+            );
         }
     }
 }

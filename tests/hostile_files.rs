@@ -1,5 +1,5 @@
-//! Thousands of damaged and hostile files, the same in every run: each loads or is an error, within a second and within
-//! bounded memory, and none panics.
+//! Thousands of damaged and hostile files, the same in every run: each loads or is an error, within
+//! a second and within bounded memory, and none panics.
 #![cfg(feature = "keras")]
 
 use birnn::{Error, KerasLimits, Model};
@@ -66,7 +66,8 @@ struct Report {
     largest: (u64, String),
 }
 
-/// The most memory that the process has had since the last reset, in bytes; `None` where the system doesn't tell.
+/// The most memory that the process has had since the last reset, in bytes; `None` where the system
+/// doesn't tell.
 fn peak_memory() -> Option<u64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
@@ -89,11 +90,15 @@ impl Report {
         self.files += 1;
         let before = memory().filter(|_| reset_peak_memory());
         let start = Instant::now();
-        let result = catch_unwind(AssertUnwindSafe(|| load().map(|model| model.summary().to_string().len())));
+        let result = catch_unwind(AssertUnwindSafe(|| {
+            load().map(|model| model.summary().to_string().len())
+        }));
         let time = start.elapsed();
         match result {
             Ok(Ok(_)) => self.loaded += 1,
-            Ok(Err(e)) if e.to_string().is_empty() => self.problems.push(format!("{name}: an error without words")),
+            Ok(Err(e)) if e.to_string().is_empty() => {
+                self.problems.push(format!("{name}: an error without words"))
+            }
             Ok(Err(_)) => {}
             Err(_) => self.problems.push(format!("{name}: a panic")),
         }
@@ -166,11 +171,13 @@ fn each(value: &mut Value, visit: &mut impl FnMut(&mut Value)) {
     }
 }
 
-/// Changes some bytes: flips, extreme numbers in place of 4 or 8 bytes, zeros, another part of the file.
+/// Changes some bytes: flips, extreme numbers in place of 4 or 8 bytes, zeros, another part of the
+/// file.
 fn damage(random: &mut Random, bytes: &mut [u8]) {
     for _ in 0..=random.below(4) {
         let place = random.below(bytes.len());
-        let number = [0u64, 1, 0xFF, 0x7FFF_FFFF, 0xFFFF_FFFF, 1 << 40, u64::MAX >> 1, u64::MAX][random.below(8)];
+        let number = [0u64, 1, 0xFF, 0x7FFF_FFFF, 0xFFFF_FFFF, 1 << 40, u64::MAX >> 1, u64::MAX]
+            [random.below(8)];
         match random.below(5) {
             0 => bytes[place] ^= 1 << random.below(8),
             1 => bytes[place] = [0, 1, 0x7F, 0xFF][random.below(4)],
@@ -201,7 +208,8 @@ fn truncated(report: &mut Report, seeds: &[(&str, Vec<u8>)]) {
     }
 }
 
-/// The file itself, and what stands inside of an archive, so that the checksums of the archive don't stop it.
+/// The file itself, and what stands inside of an archive, so that the checksums of the archive
+/// don't stop it.
 fn flipped(report: &mut Report, seeds: &[(&str, Vec<u8>)], random: &mut Random) {
     for (name, good) in seeds {
         for number in 0..40 {
@@ -215,7 +223,10 @@ fn flipped(report: &mut Report, seeds: &[(&str, Vec<u8>)], random: &mut Random) 
                 for number in 0..30 {
                     let mut content = content.clone();
                     damage(random, &mut content);
-                    report.file(&format!("{name}: {member} changed {number}"), with_member(good, member, &content));
+                    report.file(
+                        &format!("{name}: {member} changed {number}"),
+                        with_member(good, member, &content),
+                    );
                 }
             }
         }
@@ -238,7 +249,10 @@ fn spliced(report: &mut Report, seeds: &[(&str, Vec<u8>)], random: &mut Random) 
             for member in ["model.weights.h5", "config.json", "metadata.json"] {
                 let members = unzip(from);
                 let content = &members.iter().find(|(found, _)| found == member).unwrap().1;
-                report.file(&format!("{name} with {member} of {other}"), with_member(good, member, content));
+                report.file(
+                    &format!("{name} with {member} of {other}"),
+                    with_member(good, member, content),
+                );
             }
         }
     }
@@ -296,7 +310,9 @@ fn bombs(report: &mut Report, random: &mut Random) {
     ] {
         let replaced: Vec<_> = members
             .iter()
-            .map(|(name, old)| (name.as_str(), if name == member { content.as_slice() } else { old.as_slice() }))
+            .map(|(name, old)| {
+                (name.as_str(), if name == member { content.as_slice() } else { old.as_slice() })
+            })
             .collect();
         let bomb = zip(&replaced, CompressionMethod::Deflated);
         assert!(bomb.len() < 1 << 20, "a small file");
@@ -304,21 +320,32 @@ fn bombs(report: &mut Report, random: &mut Random) {
     }
     // Sizes, offsets and counts in the headers of the archive.
     let signatures: [&[u8]; 3] = [b"PK\x03\x04", b"PK\x01\x02", b"PK\x05\x06"];
-    let headers: Vec<usize> =
-        (0..good.len() - 4).filter(|&i| signatures.iter().any(|signature| good[i..].starts_with(signature))).collect();
+    let headers: Vec<usize> = (0..good.len() - 4)
+        .filter(|&i| signatures.iter().any(|signature| good[i..].starts_with(signature)))
+        .collect();
     for number in 0..100 {
         let mut bytes = good.clone();
-        let place = (headers[random.below(headers.len())] + 4 + random.below(42)).min(bytes.len() - 4);
-        bytes[place..place + 4].copy_from_slice(&[0u32, 1, 0x7FFF_FFFF, u32::MAX][random.below(4)].to_le_bytes());
+        let place =
+            (headers[random.below(headers.len())] + 4 + random.below(42)).min(bytes.len() - 4);
+        bytes[place..place + 4]
+            .copy_from_slice(&[0u32, 1, 0x7FFF_FFFF, u32::MAX][random.below(4)].to_le_bytes());
         report.file(&format!("header field {place} of the archive, {number}"), bytes);
     }
     // The same member twice, none, and names that lead elsewhere.
     let weights = &members.iter().find(|(name, _)| name == "model.weights.h5").unwrap().1;
     let config = &members.iter().find(|(name, _)| name == "config.json").unwrap().1;
-    for name in
-        ["../config.json", "/config.json", "config.json/", "a/../config.json", "config.json\0", "", "CON", "C:\\x"]
-    {
-        let archive = zip(&[(name, config), ("model.weights.h5", weights)], CompressionMethod::Stored);
+    for name in [
+        "../config.json",
+        "/config.json",
+        "config.json/",
+        "a/../config.json",
+        "config.json\0",
+        "",
+        "CON",
+        "C:\\x",
+    ] {
+        let archive =
+            zip(&[(name, config), ("model.weights.h5", weights)], CompressionMethod::Stored);
         report.file(&format!("an archive with {name:?}"), archive);
     }
     report.file("an empty archive", zip(&[], CompressionMethod::Stored));
@@ -338,25 +365,40 @@ fn layer(class: &str, config: Value) -> Value {
 fn huge_sizes(report: &mut Report) {
     let most = (1u64 << 24) - 1;
     for size in [most, most + 1, u64::from(u32::MAX), u64::MAX] {
-        for input in
-            [json!([null, null, 2]), json!([null, size, 2]), json!([null, size, size]), json!([size, 4, 4, size])]
-        {
+        for input in [
+            json!([null, null, 2]),
+            json!([null, size, 2]),
+            json!([null, size, size]),
+            json!([size, 4, 4, size]),
+        ] {
             let one = |class: &str, config: Value| vec![layer(class, config)];
             let lists = [
-                one("LSTM", json!({"units": size, "activation": "tanh", "recurrent_activation": "sigmoid"})),
+                one(
+                    "LSTM",
+                    json!({"units": size, "activation": "tanh", "recurrent_activation": "sigmoid"}),
+                ),
                 one("Dense", json!({"units": size, "activation": "glu"})),
                 one("Embedding", json!({"input_dim": size, "output_dim": size})),
-                one("Conv1D", json!({"filters": size, "kernel_size": [size], "strides": [size], "activation": "relu"})),
+                one(
+                    "Conv1D",
+                    json!({"filters": size, "kernel_size": [size], "strides": [size], "activation": "relu"}),
+                ),
                 one(
                     "Conv1D",
                     json!({"filters": size, "kernel_size": [2], "dilation_rate": [size], "activation": null}),
                 ),
-                one("MultiHeadAttention", json!({"num_heads": size, "key_dim": size, "value_dim": size})),
+                one(
+                    "MultiHeadAttention",
+                    json!({"num_heads": size, "key_dim": size, "value_dim": size}),
+                ),
                 one("RepeatVector", json!({"n": size})),
                 one("UpSampling1D", json!({"size": size})),
                 one("ZeroPadding1D", json!({"padding": [size, size]})),
                 one("Cropping1D", json!({"cropping": [size, size]})),
-                one("MaxPooling1D", json!({"pool_size": [size], "strides": [size], "padding": "same"})),
+                one(
+                    "MaxPooling1D",
+                    json!({"pool_size": [size], "strides": [size], "padding": "same"}),
+                ),
                 one("Reshape", json!({"target_shape": [size, size, size, size, -1]})),
                 one("Permute", json!({"dims": [size, 1]})),
                 one("LayerNormalization", json!({"axis": [size], "epsilon": 1e300})),
@@ -396,21 +438,34 @@ fn graphs(report: &mut Report) {
         let last = count - 1;
         let ring = functional(count, |i| json!([[l((i + 1) % count), x()]]), last);
         report.config(&format!("a ring of {count}"), &ring.to_string());
-        let chain = functional(count, |i| json!([[if i == 0 { x() } else { l(i - 1) }, x()]]), last);
+        let chain =
+            functional(count, |i| json!([[if i == 0 { x() } else { l(i - 1) }, x()]]), last);
         report.config(&format!("a chain of {count}"), &chain.to_string());
-        let backwards = functional(count, |i| json!([[if i == last { x() } else { l(i + 1) }, x()]]), 0);
+        let backwards =
+            functional(count, |i| json!([[if i == last { x() } else { l(i + 1) }, x()]]), 0);
         report.config(&format!("a chain of {count}, the last first"), &backwards.to_string());
         // Two ways to each one before: 2^count ways in all.
-        let diamonds =
-            functional(count, |i| if i == 0 { json!([[x(), x()]]) } else { json!([[l(i - 1), l(i - 1)]]) }, last);
+        let diamonds = functional(
+            count,
+            |i| if i == 0 { json!([[x(), x()]]) } else { json!([[l(i - 1), l(i - 1)]]) },
+            last,
+        );
         report.config(&format!("{count} diamonds"), &diamonds.to_string());
         let nothing = functional(count, |_| json!([]), last);
         report.config(&format!("{count} that are never called"), &nothing.to_string());
-        let nobody = functional(count, |_| json!([[["nobody", 0, 0, {}], ["l0", usize::MAX, usize::MAX, {}]]]), last);
+        let nobody = functional(
+            count,
+            |_| json!([[["nobody", 0, 0, {}], ["l0", usize::MAX, usize::MAX, {}]]]),
+            last,
+        );
         report.config(&format!("{count} that read what isn't there"), &nobody.to_string());
     }
     for count in [2, 50, 400] {
-        let all = functional(count, |i| json!([(0..i).map(l).chain([x(), x()]).collect::<Vec<_>>()]), count - 1);
+        let all = functional(
+            count,
+            |i| json!([(0..i).map(l).chain([x(), x()]).collect::<Vec<_>>()]),
+            count - 1,
+        );
         report.config(&format!("{count} that read all before"), &all.to_string());
         let calls = functional(1, |_| json!(vec![json!([x(), x()]); count * 200]), 0);
         report.config(&format!("{} calls of one", count * 200), &calls.to_string());
@@ -423,15 +478,20 @@ fn nesting(report: &mut Report) {
             let text = [open.repeat(depth), "1".to_string(), close.repeat(depth)].concat();
             report.config(&format!("{depth} times {open}"), &text);
             report.config(&format!("{depth} times {open}, left open"), &open.repeat(depth));
-            let layers = format!(r#"{{"class_name":"Sequential","config":{{"name":"m","layers":{text}}}}}"#);
+            let layers =
+                format!(r#"{{"class_name":"Sequential","config":{{"name":"m","layers":{text}}}}}"#);
             report.config(&format!("{depth} times {open} for layers"), &layers);
         }
     }
     for depth in [1, 5, 20, 50, 55, 200] {
-        for (wrapper, class) in
-            [("TimeDistributed", "Dense"), ("TimeDistributed", "LSTM"), ("Bidirectional", "GRU"), ("RNN", "LSTMCell")]
-        {
-            let gates = json!({"units": 2, "activation": "tanh", "recurrent_activation": "sigmoid"});
+        for (wrapper, class) in [
+            ("TimeDistributed", "Dense"),
+            ("TimeDistributed", "LSTM"),
+            ("Bidirectional", "GRU"),
+            ("RNN", "LSTMCell"),
+        ] {
+            let gates =
+                json!({"units": 2, "activation": "tanh", "recurrent_activation": "sigmoid"});
             let mut inside = layer(class, gates);
             for _ in 0..depth {
                 let argument = if wrapper == "RNN" { "cell" } else { "layer" };
@@ -446,12 +506,16 @@ fn nesting(report: &mut Report) {
             let mut shape = vec![json!(null); depth.min(14) + 2];
             shape.push(json!(3));
             let layers = json!([layer("InputLayer", json!({"batch_shape": shape})), inside]);
-            report.config(&format!("{depth} times {wrapper} around {class}"), &sequential(layers).to_string());
+            report.config(
+                &format!("{depth} times {wrapper} around {class}"),
+                &sequential(layers).to_string(),
+            );
         }
     }
 }
 
-/// Names that would lead elsewhere, were they paths, in a model whose weights are looked up by them.
+/// Names that would lead elsewhere, were they paths, in a model whose weights are looked up by
+/// them.
 fn names(report: &mut Report) {
     let long = "n".repeat(1 << 20);
     let names = [
@@ -493,10 +557,13 @@ fn names(report: &mut Report) {
     }
 }
 
-/// Well-formed HDF5 that asks for too much: links in a circle or out of the file, zeros packed a thousand to one.
+/// Well-formed HDF5 that asks for too much: links in a circle or out of the file, zeros packed a
+/// thousand to one.
 fn hdf5(report: &mut Report, random: &mut Random) {
-    let mut files: Vec<_> =
-        std::fs::read_dir(fixtures().join("hostile")).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let mut files: Vec<_> = std::fs::read_dir(fixtures().join("hostile"))
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect();
     files.sort();
     assert_eq!(files.len(), 12);
     for path in files {
@@ -559,7 +626,9 @@ fn corpus() -> Report {
 fn thousands_of_hostile_files_are_errors_or_models() {
     let (send, receive) = mpsc::channel();
     std::thread::spawn(move || send.send(corpus()));
-    let report = receive.recv_timeout(Duration::from_secs(600)).expect("the corpus was read within ten minutes");
+    let report = receive
+        .recv_timeout(Duration::from_secs(600))
+        .expect("the corpus was read within ten minutes");
     println!(
         "{} files, {} of them load; slowest {:?} ({}), most memory {} MiB ({})",
         report.files,
@@ -570,7 +639,12 @@ fn thousands_of_hostile_files_are_errors_or_models() {
         report.largest.1
     );
     assert!(report.files >= 2000, "{} files", report.files);
-    assert!(report.problems.is_empty(), "{} problems\n{}", report.problems.len(), report.problems.join("\n"));
+    assert!(
+        report.problems.is_empty(),
+        "{} problems\n{}",
+        report.problems.len(),
+        report.problems.join("\n")
+    );
 }
 
 #[track_caller]
@@ -607,9 +681,13 @@ fn limits_are_named_and_adjustable() {
 /// A file can name others; they are not read.
 #[test]
 fn links_out_of_the_file_are_not_followed() {
-    for name in
-        ["external_link", "external_storage", "soft_link_to_nothing", "soft_link_to_itself", "soft_links_in_a_circle"]
-    {
+    for name in [
+        "external_link",
+        "external_storage",
+        "soft_link_to_nothing",
+        "soft_link_to_itself",
+        "soft_links_in_a_circle",
+    ] {
         let error = Model::from_keras(fixtures().join(format!("hostile/{name}.h5"))).unwrap_err();
         assert!(matches!(error, Error::MalformedFile { .. }), "{name}: {error}");
         assert!(error.to_string().contains("kernel"), "{name}: {error}");

@@ -21,7 +21,9 @@ fn model() -> Model {
 }
 
 fn input(batch: usize, timesteps: usize, seed: usize) -> Array3<f32> {
-    Array3::from_shape_fn((batch, timesteps, 3), |(b, t, f)| ((b * 31 + t * 7 + f + 101 * seed) as f32).sin())
+    Array3::from_shape_fn((batch, timesteps, 3), |(b, t, f)| {
+        ((b * 31 + t * 7 + f + 101 * seed) as f32).sin()
+    })
 }
 
 /// What each input gives when it runs alone.
@@ -34,14 +36,20 @@ fn alone(device: &Device, inputs: &[Array3<f32>]) -> Vec<Outputs> {
 fn calls_in_flight_are_waited_for_in_any_order() {
     let devices = open().into_iter().chain([Device::cpu()]);
     for device in devices {
-        let inputs: Vec<_> = (0..3 * Session::IN_FLIGHT).map(|i| input(1 + i % 5, 3 + i % 4, i)).collect();
+        let inputs: Vec<_> =
+            (0..3 * Session::IN_FLIGHT).map(|i| input(1 + i % 5, 3 + i % 4, i)).collect();
         let expected = alone(&device, &inputs);
         let mut session = device.compile(&model()).unwrap();
-        let pending: Vec<Pending> = inputs.iter().map(|x| session.submit(x.view()).unwrap()).collect();
+        let pending: Vec<Pending> =
+            inputs.iter().map(|x| session.submit(x.view()).unwrap()).collect();
         let mut session_is_free = || session.run(inputs[0].view()).unwrap();
         assert_eq!(session_is_free(), expected[0]);
         for (index, pending) in pending.into_iter().enumerate().rev() {
-            let found = if index % 2 == 0 { pending.wait() } else { pollster::block_on(pending.into_future()) };
+            let found = if index % 2 == 0 {
+                pending.wait()
+            } else {
+                pollster::block_on(pending.into_future())
+            };
             assert_eq!(found.unwrap(), expected[index], "call {index} on {}", device.info());
         }
     }
@@ -56,7 +64,9 @@ fn calls_in_flight_create_nothing_once_their_buffers_are_there() {
         let mut pending = Vec::new();
         for _ in 0..Session::IN_FLIGHT {
             pending.push(session.submit(x.view()).unwrap());
-            let Counters { buffers_created, bind_groups_created, pipelines_created, submits, .. } = session.counters();
+            let Counters {
+                buffers_created, bind_groups_created, pipelines_created, submits, ..
+            } = session.counters();
             assert_eq!(submits, 1);
             if round > 0 {
                 assert_eq!((buffers_created, bind_groups_created, pipelines_created), (0, 0, 0));
@@ -102,7 +112,11 @@ fn waiting_on_other_threads_while_more_is_submitted() {
         for (index, (x, expected)) in inputs.iter().zip(&expected).enumerate() {
             let pending = session.submit(x.view()).unwrap();
             scope.spawn(move || {
-                let found = if index % 2 == 0 { pending.wait() } else { pollster::block_on(pending.into_future()) };
+                let found = if index % 2 == 0 {
+                    pending.wait()
+                } else {
+                    pollster::block_on(pending.into_future())
+                };
                 assert_eq!(&found.unwrap(), expected, "call {index}");
             });
         }
@@ -166,10 +180,17 @@ fn states_are_carried_from_call_to_call_in_flight() {
         let whole = session.run(x.view()).unwrap();
         session.reset_states();
         // One of them is dropped, which changes nothing for the next.
-        let pieces: Vec<_> = (0..8).map(|i| session.submit(x.slice(s![.., 3 * i..3 * i + 3, ..])).unwrap()).collect();
+        let pieces: Vec<_> = (0..8)
+            .map(|i| session.submit(x.slice(s![.., 3 * i..3 * i + 3, ..])).unwrap())
+            .collect();
         for (index, pending) in pieces.into_iter().enumerate().filter(|(index, _)| *index != 4) {
             let expected = whole.output().slice_axis(Axis(1), (3 * index..3 * index + 3).into());
-            assert_eq!(pending.wait().unwrap().output(), expected, "piece {index} on {}", device.info());
+            assert_eq!(
+                pending.wait().unwrap().output(),
+                expected,
+                "piece {index} on {}",
+                device.info()
+            );
         }
     }
 }

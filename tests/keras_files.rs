@@ -21,12 +21,17 @@ fn load(case: &Case) -> Result<Model, String> {
 }
 
 /// Compares every case in the precision of `run`; lists what fails.
-fn compare(tolerance: impl Fn(&Case) -> f64, run: impl Fn(&Model, &Case) -> Result<Vec<f64>, Error>) {
+fn compare(
+    tolerance: impl Fn(&Case) -> f64,
+    run: impl Fn(&Model, &Case) -> Result<Vec<f64>, Error>,
+) {
     let cases = cases();
     assert!(cases.len() >= 165, "{} cases: some are missing", cases.len());
     let (mut failures, mut largest) = (Vec::new(), (0.0, 1.0, String::new()));
     for case in &cases {
-        match load(case).and_then(|model| run(&model, case).map_err(|e| format!("{}: {e}", case.name))) {
+        match load(case)
+            .and_then(|model| run(&model, case).map_err(|e| format!("{}: {e}", case.name)))
+        {
             Ok(errors) => {
                 for (index, error) in errors.into_iter().enumerate() {
                     if error / tolerance(case) > largest.0 / largest.1 {
@@ -40,7 +45,10 @@ fn compare(tolerance: impl Fn(&Case) -> f64, run: impl Fn(&Model, &Case) -> Resu
             Err(e) => failures.push(e),
         }
     }
-    let largest = format!("largest error, by its tolerance: {:e} of {:e} ({})", largest.0, largest.1, largest.2);
+    let largest = format!(
+        "largest error, by its tolerance: {:e} of {:e} ({})",
+        largest.0, largest.1, largest.2
+    );
     println!("{} cases, {largest}", cases.len());
     assert!(failures.is_empty(), "{largest}\n{}", failures.join("\n"));
 }
@@ -52,7 +60,12 @@ fn every_case_computes_what_keras_computed() {
         |model, case| {
             let outputs = reference::run::<f32>(model, inputs(&case.inputs))?;
             assert_eq!(outputs.list().len(), case.outputs.len(), "{}", case.name);
-            Ok(outputs.list().iter().zip(&case.outputs).map(|(o, keras)| largest_error(&o.array, keras)).collect())
+            Ok(outputs
+                .list()
+                .iter()
+                .zip(&case.outputs)
+                .map(|(o, keras)| largest_error(&o.array, keras))
+                .collect())
         },
     );
 }
@@ -64,7 +77,12 @@ fn the_cpu_path_computes_what_keras_computed() {
         |model, case| {
             let outputs = Device::cpu().compile(model)?.run(inputs(&case.inputs))?;
             assert_eq!(outputs.list().len(), case.outputs.len(), "{}", case.name);
-            Ok(outputs.list().iter().zip(&case.outputs).map(|(o, keras)| largest_error(&o.array, keras)).collect())
+            Ok(outputs
+                .list()
+                .iter()
+                .zip(&case.outputs)
+                .map(|(o, keras)| largest_error(&o.array, keras))
+                .collect())
         },
     );
 }
@@ -80,7 +98,9 @@ fn every_case_is_exact_in_f64() {
         let outputs = reference::run::<f64>(model, inputs(&arrays))?;
         assert_eq!(outputs.list().len(), case.exact.len(), "{}", case.name);
         let compared = outputs.list().iter().zip(&case.exact);
-        Ok(compared.filter_map(|(o, exact)| Some(largest_error(&o.array, exact.as_ref()?))).collect())
+        Ok(compared
+            .filter_map(|(o, exact)| Some(largest_error(&o.array, exact.as_ref()?)))
+            .collect())
     });
 }
 
@@ -96,10 +116,16 @@ fn inputs_and_outputs_are_those_of_the_model() {
         (model.input_names(), model.layer_names(), model.output_names())
     };
     let (inputs, layers, outputs) = names("inputs_reordered.keras");
-    assert_eq!((inputs, layers), (vec!["state".into(), "sequence".into()], vec!["gru".to_string()]));
+    assert_eq!(
+        (inputs, layers),
+        (vec!["state".into(), "sequence".into()], vec!["gru".to_string()])
+    );
     assert_eq!(outputs, ["forward hidden state of gru", "output of gru"]);
     let (inputs, layers, _) = names("names_odd.keras");
-    assert_eq!((inputs, layers), (vec!["input ∆ 0".into()], vec!["my encoder α".into(), "a.b:0 [x]\\y".to_string()]));
+    assert_eq!(
+        (inputs, layers),
+        (vec!["input ∆ 0".into()], vec!["my encoder α".into(), "a.b:0 [x]\\y".to_string()])
+    );
     assert_eq!(names("name_slash_keras2.h5").1, ["my.encoder/a-1"]);
     assert_eq!(names("names_swapped.keras").1, ["lstm_1", "lstm"]);
 }
@@ -115,7 +141,8 @@ fn all_refused(key: &str, count: usize, fits: impl Fn(&str, &Error) -> bool) {
             Ok(_) => wrong.push(format!("{stem}: was loaded")),
             Err(e) => {
                 println!("{stem}: {e}");
-                let names_layer = file.layer.is_none_or(|layer| e.to_string().contains(&format!("{layer:?}")));
+                let names_layer =
+                    file.layer.is_none_or(|layer| e.to_string().contains(&format!("{layer:?}")));
                 if !names_layer || !fits(&stem, &e) {
                     wrong.push(format!("{stem}: {e:?}"));
                 }
@@ -138,9 +165,13 @@ fn fixtures_are_of_every_size() {
         let layers = model.layers().flat_map(|layer| layer.directions());
         found[2].extend(layers.map(|(_, layer)| layer.units()));
     }
-    let wanted = [("batch", vec![1, 3, 17]), ("timesteps", vec![1, 2, 33]), ("units", vec![1, 3, 64, 130])];
+    let wanted =
+        [("batch", vec![1, 3, 17]), ("timesteps", vec![1, 2, 33]), ("units", vec![1, 3, 64, 130])];
     for ((axis, sizes), found) in wanted.iter().zip(&found) {
-        assert!(sizes.iter().all(|size| found.contains(size)), "{axis}: {found:?} lack some of {sizes:?}");
+        assert!(
+            sizes.iter().all(|size| found.contains(size)),
+            "{axis}: {found:?} lack some of {sizes:?}"
+        );
     }
 }
 
@@ -164,8 +195,12 @@ fn damaged_files_are_refused() {
             matches!(e, Error::Argument { argument, .. } if argument == "units")
         }
         "unknown_class.keras" => matches!(e, Error::UnsupportedLayer { .. }),
-        "unknown_merge.keras" => matches!(e, Error::UnsupportedArgument { argument, .. } if argument == "merge_mode"),
-        "nan_weight.keras" | "inf_weight.keras" | "nan_weight.h5" => matches!(e, Error::NonFiniteWeight { .. }),
+        "unknown_merge.keras" => {
+            matches!(e, Error::UnsupportedArgument { argument, .. } if argument == "merge_mode")
+        }
+        "nan_weight.keras" | "inf_weight.keras" | "nan_weight.h5" => {
+            matches!(e, Error::NonFiniteWeight { .. })
+        }
         "wrong_shape.keras" | "transposed.keras" | "units_differ.keras" | "wrong_shape.h5" => {
             matches!(e, Error::WeightShape { .. })
         }
@@ -185,7 +220,10 @@ fn a_file_that_cannot_be_read_is_an_io_error() {
 fn the_content_decides_the_format() {
     for file in ["notebook_lstm1.keras", "notebook_lstm1_keras3.h5", "notebook_lstm1_keras2.h5"] {
         let bytes = std::fs::read(fixtures().join(file)).unwrap();
-        assert_eq!(Model::from_keras_bytes("anything", bytes).unwrap().layer_names(), ["bidirectional"]);
+        assert_eq!(
+            Model::from_keras_bytes("anything", bytes).unwrap().layer_names(),
+            ["bidirectional"]
+        );
     }
 }
 
@@ -205,16 +243,27 @@ impl Random {
 #[test]
 fn changed_bytes_never_panic() {
     let mut random = Random(0x9E37_79B9_7F4A_7C15);
-    let layers = ["layer_multi_head", "rnn_stacked_bi_gru_lstm_rnn", "mask_join_concatenate_both", "layer_prelu"];
+    let layers = [
+        "layer_multi_head",
+        "rnn_stacked_bi_gru_lstm_rnn",
+        "mask_join_concatenate_both",
+        "layer_prelu",
+    ];
     let layers = layers.map(|name| format!("../layers/{name}.keras"));
-    let files = ["notebook_lstm1.keras", "notebook_lstm1_keras2.h5", "names_odd_keras3.h5", "shared_chain.keras"];
+    let files = [
+        "notebook_lstm1.keras",
+        "notebook_lstm1_keras2.h5",
+        "names_odd_keras3.h5",
+        "shared_chain.keras",
+    ];
     for file in files.iter().copied().chain(layers.iter().map(String::as_str)) {
         let good = std::fs::read(fixtures().join(file)).unwrap();
         for _ in 0..400 {
             let mut bytes = good.clone();
             for _ in 0..=random.below(6) {
                 let place = random.below(bytes.len());
-                bytes[place] = [0, 0xFF, 0x7F, bytes[place] ^ (1 << random.below(8))][random.below(4)];
+                bytes[place] =
+                    [0, 0xFF, 0x7F, bytes[place] ^ (1 << random.below(8))][random.below(4)];
             }
             if random.below(4) == 0 {
                 bytes.truncate(random.below(bytes.len()));
@@ -264,7 +313,8 @@ fn changed_configurations_never_panic() {
         json!("LSTM"),
     ];
     let folder = fixtures().parent().unwrap().join("layers");
-    let mut files: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let mut files: Vec<_> =
+        std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
     files.retain(|path| path.extension().is_some_and(|extension| extension == "keras"));
     files.sort();
     assert!(files.len() > 500);
@@ -277,7 +327,8 @@ fn changed_configurations_never_panic() {
         for _ in 0..40 {
             let mut changed = good.clone();
             for _ in 0..=random.below(2) {
-                let (place, value) = (random.below(count), values[random.below(values.len())].clone());
+                let (place, value) =
+                    (random.below(count), values[random.below(values.len())].clone());
                 let mut index = 0;
                 each(&mut changed, &mut |found| {
                     if index == place {

@@ -1,4 +1,5 @@
-//! Small models of every layer, saved by real Keras: what they compute on the CPU, and that the others are refused.
+//! Small models of every layer, saved by real Keras: what they compute on the CPU, and that the
+//! others are refused.
 #![cfg(feature = "keras")]
 
 mod common;
@@ -40,7 +41,12 @@ fn compare(tolerance: impl Fn(&Case) -> f64, run: impl Fn(&Model, &Case) -> Resu
         largest.0,
         largest.1
     );
-    assert!(failures.is_empty(), "{} failures, {passed} pass\n{}", failures.len(), failures.join("\n"));
+    assert!(
+        failures.is_empty(),
+        "{} failures, {passed} pass\n{}",
+        failures.len(),
+        failures.join("\n")
+    );
 }
 
 #[test]
@@ -67,13 +73,19 @@ fn what_is_not_supported_is_refused() {
     let mut wrong = Vec::new();
     for case in cases().iter().filter(|case| case.unsupported().is_some()) {
         match case.load() {
-            Err(Error::UnsupportedLayer { .. } | Error::UnsupportedArgument { .. } | Error::Graph(_)) => {}
-            Err(Error::Argument { argument, .. }) if ["output_shape", "activation"].contains(&&argument[..]) => {}
+            Err(
+                Error::UnsupportedLayer { .. }
+                | Error::UnsupportedArgument { .. }
+                | Error::Graph(_),
+            ) => {}
+            Err(Error::Argument { argument, .. })
+                if ["output_shape", "activation"].contains(&&argument[..]) => {}
             result => wrong.push(format!("{}: {:?}", case.name, result.err())),
         }
     }
     for (path, layer) in refused() {
-        let e = Model::from_keras(&path).map_or_else(|e| e.to_string(), |_| "was loaded".to_string());
+        let e =
+            Model::from_keras(&path).map_or_else(|e| e.to_string(), |_| "was loaded".to_string());
         if e == "was loaded" || layer.is_some_and(|layer| !e.contains(&layer)) {
             wrong.push(format!("{}: {e}", path.display()));
         }

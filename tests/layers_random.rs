@@ -1,14 +1,15 @@
-//! Layers with random arguments on random shapes: a model that builds computes arrays of the shapes that it announced,
-//! and none panics. What the values are is tested against Keras.
+//! Layers with random arguments on random shapes: a model that builds computes arrays of the shapes
+//! that it announced, and none panics. What the values are is tested against Keras.
 
 mod common;
 
 use birnn::layer::{Activation, AdditiveAttention, Attention, Dense, Layer, ScoreMode};
 use birnn::layer::{
-    AveragePooling1d, BatchNormalization, Bidirectional, Concatenate, Conv1d, Cropping1d, Embedding, Flatten,
-    GlobalAveragePooling1d, GlobalMaxPooling1d, Gru, LayerNormalization, Lstm, Masking, MaxPooling1d, Merge,
-    MultiHeadAttention, PRelu, Padding, Permute, ReluLayer, RepeatVector, Reshape, RmsNormalization, SimpleRnn,
-    SoftmaxLayer, TimeDistributed, UnitNormalization, UpSampling1d, ZeroPadding1d,
+    AveragePooling1d, BatchNormalization, Bidirectional, Concatenate, Conv1d, Cropping1d,
+    Embedding, Flatten, GlobalAveragePooling1d, GlobalMaxPooling1d, Gru, LayerNormalization, Lstm,
+    Masking, MaxPooling1d, Merge, MultiHeadAttention, PRelu, Padding, Permute, ReluLayer,
+    RepeatVector, Reshape, RmsNormalization, SimpleRnn, SoftmaxLayer, TimeDistributed,
+    UnitNormalization, UpSampling1d, ZeroPadding1d,
 };
 use birnn::{Graph, Inputs, Model, Result, Tensor, reference};
 use ndarray::ArrayD;
@@ -52,26 +53,55 @@ fn layer(random: &mut Random) -> Layer {
         0 => Dense::new(n).activation(random.activation()).use_bias(random.coin()).into(),
         1 => Masking::new().mask_value(random.below(2) as f32).into(),
         2 => random.activation().into(),
-        3 => ReluLayer::new().max_value(random.coin().then_some(1.0)).threshold(random.below(2) as f32).into(),
-        4 => PRelu::new().shared_axes((0..random.below(3)).map(|_| random.from(1, 4)).collect()).into(),
+        3 => ReluLayer::new()
+            .max_value(random.coin().then_some(1.0))
+            .threshold(random.below(2) as f32)
+            .into(),
+        4 => PRelu::new()
+            .shared_axes((0..random.below(3)).map(|_| random.from(1, 4)).collect())
+            .into(),
         5 => SoftmaxLayer::new().axis(random.axis()).into(),
-        6 => LayerNormalization::new().axis((0..random.from(1, 3)).map(|_| random.axis()).collect()).into(),
-        7 => RmsNormalization::new().axis((0..random.from(1, 3)).map(|_| random.axis()).collect()).into(),
-        8 => BatchNormalization::new().axis(random.axis()).scale(random.coin()).center(random.coin()).into(),
-        9 => UnitNormalization::new().axis((0..random.from(1, 3)).map(|_| random.axis()).collect()).into(),
+        6 => LayerNormalization::new()
+            .axis((0..random.from(1, 3)).map(|_| random.axis()).collect())
+            .into(),
+        7 => RmsNormalization::new()
+            .axis((0..random.from(1, 3)).map(|_| random.axis()).collect())
+            .into(),
+        8 => BatchNormalization::new()
+            .axis(random.axis())
+            .scale(random.coin())
+            .center(random.coin())
+            .into(),
+        9 => UnitNormalization::new()
+            .axis((0..random.from(1, 3)).map(|_| random.axis()).collect())
+            .into(),
         10 | 11 => Conv1d::new(random.from(1, 7), n)
             .strides(random.from(1, 4))
             .padding(random.padding())
             .dilation_rate(random.from(1, 4))
             .groups(random.from(1, 4))
             .into(),
-        12 => MaxPooling1d::new().pool_size(n).strides(random.coin().then_some(2)).padding(random.padding()).into(),
-        13 => AveragePooling1d::new().pool_size(n).strides(random.coin().then_some(3)).padding(random.padding()).into(),
+        12 => MaxPooling1d::new()
+            .pool_size(n)
+            .strides(random.coin().then_some(2))
+            .padding(random.padding())
+            .into(),
+        13 => AveragePooling1d::new()
+            .pool_size(n)
+            .strides(random.coin().then_some(3))
+            .padding(random.padding())
+            .into(),
         14 => GlobalMaxPooling1d::new().keepdims(random.coin()).into(),
         15 => GlobalAveragePooling1d::new().keepdims(random.coin()).into(),
         16 => Flatten::new().into(),
-        17 => Reshape::new((0..random.from(1, 4)).map(|_| random.coin().then(|| random.from(1, 4))).collect()).into(),
-        18 => Permute::new([vec![1], vec![2, 1], vec![3, 1, 2], vec![1, 2]][random.below(4)].clone()).into(),
+        17 => Reshape::new(
+            (0..random.from(1, 4)).map(|_| random.coin().then(|| random.from(1, 4))).collect(),
+        )
+        .into(),
+        18 => {
+            Permute::new([vec![1], vec![2, 1], vec![3, 1, 2], vec![1, 2]][random.below(4)].clone())
+                .into()
+        }
         19 => RepeatVector::new(n).into(),
         20 => Cropping1d::new((random.below(3), random.below(3))).into(),
         21 => ZeroPadding1d::new((random.below(3), random.below(3))).into(),
@@ -106,16 +136,23 @@ fn joining(random: &mut Random) -> Layer {
     }
 }
 
-/// A graph of a few layers, each called on arrays that came before; calls that don't fit are left out.
+/// A graph of a few layers, each called on arrays that came before; calls that don't fit are left
+/// out.
 fn model(random: &mut Random) -> Result<Model> {
     let mut graph = Graph::new();
-    let axes = [vec![Some(3)], vec![None, Some(2)], vec![Some(4), Some(3)], vec![Some(2), Some(3), Some(2)]];
+    let axes = [
+        vec![Some(3)],
+        vec![None, Some(2)],
+        vec![Some(4), Some(3)],
+        vec![Some(2), Some(3), Some(2)],
+    ];
     let mut arrays = vec![graph.input("x", &axes[random.below(4)])?];
     for _ in 0..random.from(2, 8) {
         let pick = |random: &mut Random, arrays: &[Tensor]| arrays[random.below(arrays.len())];
         let results = match random.below(4) {
             0 => {
-                let read: Vec<Tensor> = (0..random.from(2, 4)).map(|_| pick(random, &arrays)).collect();
+                let read: Vec<Tensor> =
+                    (0..random.from(2, 4)).map(|_| pick(random, &arrays)).collect();
                 graph.add(joining(random), &read[..])
             }
             _ => graph.add(layer(random), pick(random, &arrays)),
@@ -139,10 +176,14 @@ fn what_builds_runs() {
                 inputs = inputs.lengths(&[shape[1], 1]);
                 masked += 1;
             }
-            // A shape that isn't the input's, a mask that a layer can't use, and ids out of range are errors.
+            // A shape that isn't the input's, a mask that a layer can't use, and ids out of range
+            // are errors.
             if let Ok(outputs) = reference::run(&model, inputs) {
                 assert_eq!(outputs.list().len(), model.output_names().len());
-                assert!(outputs.list().iter().all(|output| output.array.shape()[0] == 2), "{model:?}");
+                assert!(
+                    outputs.list().iter().all(|output| output.array.shape()[0] == 2),
+                    "{model:?}"
+                );
                 ran += 1;
             }
         }

@@ -5,13 +5,14 @@
 mod device;
 
 use birnn::{
-    Bidirectional, Dense, Device, DeviceInfo, DeviceOptions, Error, Gru, Inputs, Layer, Lstm, Model, Outputs, Session,
-    SimpleRnn,
+    Bidirectional, Dense, Device, DeviceInfo, DeviceOptions, Error, Gru, Inputs, Layer, Lstm,
+    Model, Outputs, Session, SimpleRnn,
 };
 use ndarray::Array3;
 use std::time::Instant;
 
-/// What goes from thread to thread, and what several threads may use at once. Doesn't have to run to fail.
+/// What goes from thread to thread, and what several threads may use at once. Doesn't have to run
+/// to fail.
 #[test]
 fn types_cross_threads() {
     fn send<T: Send>() {}
@@ -41,17 +42,26 @@ fn devices() -> Vec<Device> {
 fn models() -> Vec<Model> {
     let lists: [Vec<Layer>; 3] = [
         vec![Bidirectional::new(Lstm::new(5).return_sequences(true).return_state(true)).into()],
-        vec![Gru::new(6).return_sequences(true).into(), Bidirectional::new(Gru::new(3)).into(), Dense::new(4).into()],
+        vec![
+            Gru::new(6).return_sequences(true).into(),
+            Bidirectional::new(Gru::new(3)).into(),
+            Dense::new(4).into(),
+        ],
         vec![SimpleRnn::new(7).go_backwards(true).into()],
     ];
-    lists.into_iter().map(|layers| Model::sequential(3, layers).unwrap().initialize(9).unwrap()).collect()
+    lists
+        .into_iter()
+        .map(|layers| Model::sequential(3, layers).unwrap().initialize(9).unwrap())
+        .collect()
 }
 
 const SHAPES: [(usize, usize); 5] = [(1, 1), (1, 5), (3, 2), (5, 4), (2, 7)];
 
 fn input(call: usize) -> Array3<f32> {
     let (batch, timesteps) = SHAPES[call % SHAPES.len()];
-    Array3::from_shape_fn((batch, timesteps, 3), |(b, t, f)| ((call % 15 * 31 + b * 7 + t * 3 + f) as f32).sin())
+    Array3::from_shape_fn((batch, timesteps, 3), |(b, t, f)| {
+        ((call % 15 * 31 + b * 7 + t * 3 + f) as f32).sin()
+    })
 }
 
 /// A number from the environment, for longer runs than CI has time for.
@@ -121,11 +131,13 @@ fn memory() -> Option<usize> {
 /// How many threads of this process have that name; `None` where the system doesn't tell.
 fn threads_called(name: &str) -> Option<usize> {
     let tasks = std::fs::read_dir("/proc/self/task").ok()?;
-    let names = tasks.flatten().filter_map(|task| std::fs::read_to_string(task.path().join("comm")).ok());
+    let names =
+        tasks.flatten().filter_map(|task| std::fs::read_to_string(task.path().join("comm")).ok());
     Some(names.filter(|found| found.trim() == name).count())
 }
 
-/// Runs in a process of its own, so that nothing else takes memory meanwhile: the test below starts it.
+/// Runs in a process of its own, so that nothing else takes memory meanwhile: the test below starts
+/// it.
 #[test]
 #[ignore = "started by memory_stays_flat"]
 fn soak() {
@@ -152,14 +164,19 @@ fn soak() {
             let x = input(round);
             drop(short.submit(x.view()).unwrap());
             let mut future = std::pin::pin!(short.run_async(x.view()));
-            let _ = future.as_mut().poll(&mut std::task::Context::from_waker(std::task::Waker::noop()));
+            let _ =
+                future.as_mut().poll(&mut std::task::Context::from_waker(std::task::Waker::noop()));
         }
         if let Some(waiting) = threads_called("birnn-poll") {
             assert!(waiting <= 1, "{waiting} threads wait for {}", device.info().name);
         }
         if let (Some(before), Some(after)) = (after_warm_up, memory()) {
             println!("{}: {calls} calls, from {before} to {after} KiB", device.info().name);
-            assert!(after < before + 16 * 1024, "{}: from {before} to {after} KiB", device.info().name);
+            assert!(
+                after < before + 16 * 1024,
+                "{}: from {before} to {after} KiB",
+                device.info().name
+            );
         }
     }
 }
@@ -167,8 +184,10 @@ fn soak() {
 #[test]
 fn memory_stays_flat() {
     let program = std::env::current_exe().unwrap();
-    let run =
-        std::process::Command::new(program).args(["--ignored", "--exact", "soak", "--nocapture"]).output().unwrap();
+    let run = std::process::Command::new(program)
+        .args(["--ignored", "--exact", "soak", "--nocapture"])
+        .output()
+        .unwrap();
     print!("{}", String::from_utf8_lossy(&run.stdout));
     assert!(run.status.success(), "{}", String::from_utf8_lossy(&run.stderr));
 }

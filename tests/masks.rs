@@ -1,4 +1,5 @@
-//! Masks and lengths given with a call, on every device: against each other and against sequences run one by one.
+//! Masks and lengths given with a call, on every device: against each other and against sequences
+//! run one by one.
 
 #[cfg(feature = "gpu")]
 #[path = "common/device.rs"]
@@ -6,7 +7,8 @@ mod device;
 
 use birnn::layer::{Attention, GlobalAveragePooling1d};
 use birnn::{
-    Bidirectional, Call, Device, Embedding, Error, Graph, Gru, Inputs, Layer, Lstm, MergeMode, Model, SimpleRnn,
+    Bidirectional, Call, Device, Embedding, Error, Graph, Gru, Inputs, Layer, Lstm, MergeMode,
+    Model, SimpleRnn,
 };
 use ndarray::{Array2, Array3, Axis, s};
 use rand::{RngExt, SeedableRng};
@@ -24,14 +26,22 @@ fn models() -> Vec<Model> {
     let lists: Vec<Vec<Layer>> = vec![
         vec![Bidirectional::new(Lstm::new(5).return_sequences(true).return_state(true)).into()],
         vec![Bidirectional::new(Gru::new(5).return_state(true)).merge_mode(MergeMode::None).into()],
-        vec![Lstm::new(6).return_sequences(true).into(), Gru::new(4).return_sequences(true).return_state(true).into()],
+        vec![
+            Lstm::new(6).return_sequences(true).into(),
+            Gru::new(4).return_sequences(true).return_state(true).into(),
+        ],
         vec![SimpleRnn::new(6).return_sequences(true).go_backwards(true).into()],
         vec![
-            Bidirectional::new(Gru::new(5).reset_after(false).return_sequences(true)).merge_mode(MergeMode::Sum).into(),
+            Bidirectional::new(Gru::new(5).reset_after(false).return_sequences(true))
+                .merge_mode(MergeMode::Sum)
+                .into(),
             Lstm::new(4).go_backwards(true).return_state(true).into(),
         ],
     ];
-    lists.into_iter().map(|layers| Model::sequential(3, layers).unwrap().initialize(9).unwrap()).collect()
+    lists
+        .into_iter()
+        .map(|layers| Model::sequential(3, layers).unwrap().initialize(9).unwrap())
+        .collect()
 }
 
 const LENGTHS: [usize; 5] = [4, 9, 0, 1, 7];
@@ -69,10 +79,14 @@ fn padded_rows_end_as_they_do_alone() {
             for (together, alone) in together.list().iter().zip(alone.list()) {
                 let mut rows = together.array.slice_axis(Axis(0), (row..=row).into());
                 if rows.ndim() == 3 {
-                    assert!(rows.slice_axis(Axis(1), (length..).into()).iter().all(|v| *v == 0.0), "padding is zero");
+                    assert!(
+                        rows.slice_axis(Axis(1), (length..).into()).iter().all(|v| *v == 0.0),
+                        "padding is zero"
+                    );
                     rows.slice_axis_inplace(Axis(1), (..length).into());
                 }
-                let difference = (&rows - &alone.array).iter().fold(0.0f32, |max, d| max.max(d.abs()));
+                let difference =
+                    (&rows - &alone.array).iter().fold(0.0f32, |max, d| max.max(d.abs()));
                 assert!(difference < 1e-6, "row {row}, {}: {difference}", together.role);
             }
         }
@@ -84,7 +98,8 @@ fn padded_rows_end_as_they_do_alone() {
 #[test]
 fn lengths_cost_as_much_as_the_longest() {
     let Some(gpu) = device::open(device::options()) else { return };
-    let model = Model::sequential(3, [Bidirectional::new(Lstm::new(5))]).unwrap().initialize(9).unwrap();
+    let model =
+        Model::sequential(3, [Bidirectional::new(Lstm::new(5))]).unwrap().initialize(9).unwrap();
     let mut session = gpu.compile(&model).unwrap();
     let x = input();
     let long = ndarray::concatenate(Axis(1), &[x.view(); 20]).unwrap();
@@ -103,7 +118,10 @@ fn masks_that_do_not_fit_are_named() {
     let wide = Array2::from_elem((5, 24), true);
     assert!(error(Inputs::new(x.view()).mask(wide.view())).contains("[5, 24], expected [5, 23]"));
     assert!(error(Inputs::new(x.view()).lengths(&[1, 2])).contains("[2], expected [5]"));
-    assert!(error(Inputs::new(x.view()).lengths(&[1, 2, 3, 4, 24])).contains("row 4 of input \"input\" is 24"));
+    assert!(
+        error(Inputs::new(x.view()).lengths(&[1, 2, 3, 4, 24]))
+            .contains("row 4 of input \"input\" is 24")
+    );
 }
 
 #[test]
@@ -114,8 +132,15 @@ fn ids_take_no_mask_and_the_error_says_what_does() {
     let output = graph.add(Lstm::new(2), vectors[0]).unwrap();
     let model = graph.build(output).unwrap().initialize(1).unwrap();
     let x = Array2::<f32>::ones((2, 4));
-    let error = Device::cpu().compile(&model).unwrap().run(Inputs::new(x.view()).lengths(&[1, 2])).unwrap_err();
-    assert!(error.to_string().contains("\"ids\"") && error.to_string().contains("mask_zero"), "{error}");
+    let error = Device::cpu()
+        .compile(&model)
+        .unwrap()
+        .run(Inputs::new(x.view()).lengths(&[1, 2]))
+        .unwrap_err();
+    assert!(
+        error.to_string().contains("\"ids\"") && error.to_string().contains("mask_zero"),
+        "{error}"
+    );
 }
 
 /// A mask that is an input of the model has to have the timesteps of what it masks.
@@ -148,7 +173,11 @@ fn masks_of_other_timesteps_are_named_on_every_device() {
                 assert!(text.contains(&format!("[4, {timesteps}], expected [4, 8]")), "{text}");
                 assert!(text.contains("\"reader\""), "{text}");
             }
-            assert!(session.run(Inputs::new(x.view()).input(Array2::<f32>::ones((4, 8)).view())).is_ok());
+            assert!(
+                session
+                    .run(Inputs::new(x.view()).input(Array2::<f32>::ones((4, 8)).view()))
+                    .is_ok()
+            );
         }
     }
 }

@@ -1,13 +1,16 @@
-//! Numbers at the edges: the same bits in every run, extreme weights and inputs, ten thousand timesteps.
+//! Numbers at the edges: the same bits in every run, extreme weights and inputs, ten thousand
+//! timesteps.
 
 #[cfg(feature = "gpu")]
 #[path = "common/device.rs"]
 mod device;
 
-use birnn::layer::{Attention, Conv1d, GlobalAveragePooling1d, LayerNormalization, MultiHeadAttention, Padding};
+use birnn::layer::{
+    Attention, Conv1d, GlobalAveragePooling1d, LayerNormalization, MultiHeadAttention, Padding,
+};
 use birnn::{
-    Activation, Bidirectional, Call, Dense, Device, Graph, Gru, Initializer, Inputs, Layer, Lstm, MergeMode, Model,
-    Outputs, SimpleRnn, reference,
+    Activation, Bidirectional, Call, Dense, Device, Graph, Gru, Initializer, Inputs, Layer, Lstm,
+    MergeMode, Model, Outputs, SimpleRnn, reference,
 };
 use ndarray::{Array3, ArrayD, Axis};
 use rand::{RngExt, SeedableRng};
@@ -27,7 +30,11 @@ fn random(shape: (usize, usize, usize), seed: u64) -> Array3<f32> {
 }
 
 fn bits(outputs: &Outputs) -> Vec<u32> {
-    outputs.list().iter().flat_map(|output| output.array.iter().map(|value| value.to_bits())).collect()
+    outputs
+        .list()
+        .iter()
+        .flat_map(|output| output.array.iter().map(|value| value.to_bits()))
+        .collect()
 }
 
 /// A graph with sums of every kind in it.
@@ -85,7 +92,10 @@ fn scaled(features: usize, scale: f32, activation: Activation) -> Vec<Model> {
     add!(Gru::new(6));
     add!(Gru::new(6).reset_after(false));
     add!(SimpleRnn::new(6));
-    layers.into_iter().map(|layer| Model::sequential(features, [layer]).unwrap().initialize(3).unwrap()).collect()
+    layers
+        .into_iter()
+        .map(|layer| Model::sequential(features, [layer]).unwrap().initialize(3).unwrap())
+        .collect()
 }
 
 /// NaN where the reference has it, the same infinity, or a number that close.
@@ -115,11 +125,18 @@ fn huge_weights_saturate() {
                 let x = random((7, 12, 5), 8);
                 let found = device.compile(model).unwrap().run(x.view()).unwrap();
                 let exact = reference::run(model, x.mapv(f64::from).view()).unwrap();
-                // A sum that happens to be near zero shows its rounding, that of terms of 1e4; at 1e30 there is none.
+                // A sum that happens to be near zero shows its rounding, that of terms of 1e4; at
+                // 1e30 there is none.
                 let tolerance = if scale < 1e6 { 2e-3 } else { 2e-6 };
-                let finite = found.list().iter().all(|output| output.array.iter().all(|v| v.is_finite()));
+                let finite =
+                    found.list().iter().all(|output| output.array.iter().all(|v| v.is_finite()));
                 assert!(finite, "{}: {scale}, model {index}", device.info().name);
-                compare(&found, &exact, tolerance, &format!("{}: {scale}, model {index}", device.info().name));
+                compare(
+                    &found,
+                    &exact,
+                    tolerance,
+                    &format!("{}: {scale}, model {index}", device.info().name),
+                );
             }
         }
     }
@@ -135,7 +152,11 @@ fn tiny_weights_are_not_lost() {
             let exact = reference::run(&model, x.mapv(f64::from).view()).unwrap();
             for (found, exact) in found.list().iter().zip(exact.list()) {
                 for (&f, &e) in found.array.iter().zip(&exact.array) {
-                    assert!((f64::from(f) - e).abs() <= 1e-5 * e.abs() + 1e-35, "{}: {f} and {e}", device.info().name);
+                    assert!(
+                        (f64::from(f) - e).abs() <= 1e-5 * e.abs() + 1e-35,
+                        "{}: {f} and {e}",
+                        device.info().name
+                    );
                 }
                 assert!(exact.array.iter().any(|e| e.abs() > 1e-32), "what is compared isn't zero");
             }
@@ -149,27 +170,37 @@ fn denormal_inputs_are_small() {
     for device in devices() {
         for model in scaled(4, 0.5, Activation::Tanh) {
             let zeros = Array3::<f32>::zeros((3, 5, 4));
-            let denormals =
-                Array3::from_shape_fn((3, 5, 4), |(b, t, f)| f32::from_bits((1 + b * 40 + t * 9 + f) as u32));
+            let denormals = Array3::from_shape_fn((3, 5, 4), |(b, t, f)| {
+                f32::from_bits((1 + b * 40 + t * 9 + f) as u32)
+            });
             let mut session = device.compile(&model).unwrap();
-            let (found, expected) = (session.run(denormals.view()).unwrap(), session.run(zeros.view()).unwrap());
+            let (found, expected) =
+                (session.run(denormals.view()).unwrap(), session.run(zeros.view()).unwrap());
             for (found, expected) in found.list().iter().zip(expected.list()) {
                 let close = |(f, e): (&f32, &f32)| (f - e).abs() <= 1e-7;
-                assert!(found.array.iter().zip(&expected.array).all(close), "{}", device.info().name);
+                assert!(
+                    found.array.iter().zip(&expected.array).all(close),
+                    "{}",
+                    device.info().name
+                );
             }
         }
     }
 }
 
-/// NaN and infinities in the input come out where they come out of the reference, in their own row only.
+/// NaN and infinities in the input come out where they come out of the reference, in their own row
+/// only.
 #[test]
 fn inputs_that_are_not_finite_do_what_they_do_in_the_reference() {
-    let activations = [Activation::Tanh, Activation::Relu, Activation::Sigmoid, Activation::HardSigmoid];
+    let activations =
+        [Activation::Tanh, Activation::Relu, Activation::Sigmoid, Activation::HardSigmoid];
     for device in devices() {
         for activation in activations {
             for (index, model) in scaled(6, 0.8, activation).iter().enumerate() {
                 let mut x = random((9, 7, 6), 8);
-                for (row, value) in [(1, f32::NAN), (3, f32::INFINITY), (5, f32::NEG_INFINITY), (7, f32::MAX)] {
+                for (row, value) in
+                    [(1, f32::NAN), (3, f32::INFINITY), (5, f32::NEG_INFINITY), (7, f32::MAX)]
+                {
                     x[[row, 3, row % 6]] = value;
                 }
                 let found = device.compile(model).unwrap().run(x.view()).unwrap();
@@ -178,7 +209,10 @@ fn inputs_that_are_not_finite_do_what_they_do_in_the_reference() {
                 for (found, exact) in found.list().iter().zip(exact.list()) {
                     for ((place, &f), &e) in found.array.indexed_iter().zip(&exact.array) {
                         let name = &device.info().name;
-                        assert!(same(f, e.into(), 1e-5), "{name}: {activation}, model {index}, {place:?}: {f}, {e}");
+                        assert!(
+                            same(f, e.into(), 1e-5),
+                            "{name}: {activation}, model {index}, {place:?}: {f}, {e}"
+                        );
                     }
                     for row in [0, 2, 4, 6, 8] {
                         assert!(found.array.index_axis(Axis(0), row).iter().all(|v| v.is_finite()));
@@ -192,7 +226,8 @@ fn inputs_that_are_not_finite_do_what_they_do_in_the_reference() {
 /// The largest difference of the outputs up to a timestep.
 fn error(found: &ArrayD<f32>, exact: &ArrayD<f64>, timesteps: usize) -> f64 {
     let first = |t: usize| ndarray::Slice::from(..t);
-    let (found, exact) = (found.slice_axis(Axis(1), first(timesteps)), exact.slice_axis(Axis(1), first(timesteps)));
+    let (found, exact) =
+        (found.slice_axis(Axis(1), first(timesteps)), exact.slice_axis(Axis(1), first(timesteps)));
     found.iter().zip(&exact).fold(0.0, |max, (&f, &e)| max.max((f64::from(f) - e).abs()))
 }
 
@@ -202,7 +237,8 @@ fn shown(errors: [f64; 4]) -> String {
 
 const STEPS: [usize; 4] = [10, 100, 1000, 10_000];
 
-/// Layers as Keras initialises them forget: an error doesn't grow with the timesteps. The README states the bound.
+/// Layers as Keras initialises them forget: an error doesn't grow with the timesteps. The README
+/// states the bound.
 #[test]
 fn ten_thousand_timesteps_are_as_exact_as_ten() {
     let models = scaled_by_keras();
@@ -212,7 +248,11 @@ fn ten_thousand_timesteps_are_as_exact_as_ten() {
             let found = device.compile(model).unwrap().run(x.view()).unwrap();
             let exact = reference::run(model, x.mapv(f64::from).view()).unwrap();
             let errors = STEPS.map(|steps| error(found.output(), exact.output(), steps));
-            println!("{}: {name}: largest error up to {STEPS:?} timesteps: {}", device.info().name, shown(errors));
+            println!(
+                "{}: {name}: largest error up to {STEPS:?} timesteps: {}",
+                device.info().name,
+                shown(errors)
+            );
             assert!(errors[3] <= 2e-6, "{}: {name}: {errors:?}", device.info().name);
         }
     }
@@ -229,12 +269,17 @@ fn scaled_by_keras() -> Vec<(&'static str, Model)> {
     layers.map(|(name, layer)| (name, model(layer))).into()
 }
 
-/// A layer that only adds up keeps every rounding: at most n of half a unit in the last place of the largest sum.
+/// A layer that only adds up keeps every rounding: at most n of half a unit in the last place of
+/// the largest sum.
 #[test]
 fn a_sum_of_ten_thousand_terms_is_within_its_bound() {
     let ones = Initializer::Ones;
-    let layer = SimpleRnn::new(1).activation(Activation::Linear).kernel_initializer(ones).recurrent_initializer(ones);
-    let model = Model::sequential(1, [layer.return_sequences(true)]).unwrap().initialize(1).unwrap();
+    let layer = SimpleRnn::new(1)
+        .activation(Activation::Linear)
+        .kernel_initializer(ones)
+        .recurrent_initializer(ones);
+    let model =
+        Model::sequential(1, [layer.return_sequences(true)]).unwrap().initialize(1).unwrap();
     let x = random((4, 10_000, 1), 6);
     for device in devices() {
         let found = device.compile(&model).unwrap().run(Inputs::new(x.view())).unwrap();
@@ -243,7 +288,10 @@ fn a_sum_of_ten_thousand_terms_is_within_its_bound() {
         let largest = exact.output().iter().fold(0.0f64, |max, value| max.max(value.abs()));
         println!("{}: a sum up to {largest:.0}: {}", device.info().name, shown(errors));
         for (steps, error) in STEPS.iter().zip(errors) {
-            assert!(error <= *steps as f64 * f64::from(f32::EPSILON) / 2.0 * largest, "{steps}: {error}");
+            assert!(
+                error <= *steps as f64 * f64::from(f32::EPSILON) / 2.0 * largest,
+                "{steps}: {error}"
+            );
         }
     }
 }

@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # Runs every test, those of the GPU kernels included.
 #
-# Where no GPU adapter is found, Mesa's software Vulkan driver (lavapipe) is installed first: on Debian and Ubuntu,
-# with the rights of root. A test that finds no adapter then fails; none is passed over.
+# Where no GPU adapter is found, Mesa's software Vulkan driver (lavapipe) is installed first: on
+# Debian and Ubuntu, with the rights of root. A test that finds no adapter then fails; none is
+# passed over.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -28,8 +29,9 @@ apt() {
     as_root env DEBIAN_FRONTEND=noninteractive apt-get -q "${sources[@]}" "$@"
 }
 
-# Writes a source list with the backports of this distribution, from the mirror that the machine uses already, and
-# makes `apt` read it in place of sources.list. The system's own lists stay as they are.
+# Writes a source list with the backports of this distribution, from the mirror that the machine
+# uses already, and makes `apt` read it in place of sources.list. The system's own lists stay as
+# they are.
 add_backports() {
     local mirror keyring list=$1
     mirror=$(apt-get indextargets --format "\$(RELEASE) \$(COMPONENT) \$(REPO_URI)" "Created-By: Packages" |
@@ -78,7 +80,8 @@ if ! gpu_found; then
 fi
 
 export BIRNN_REQUIRE_GPU=1
-# All members: isa_report checks registers and scratch memory of the kernels on AMD GPUs, where Mesa's RADV driver is installed.
+# All members: isa_report checks registers and scratch memory of the kernels on AMD GPUs, where
+# Mesa's RADV driver is installed.
 cargo test --locked --workspace --all-features --no-fail-fast
 # The crate without the GPU; .ci/run builds it without both features.
 cargo test --locked --no-default-features --features keras --lib

@@ -1,5 +1,6 @@
-//! What is supported, as the fixtures show it: writes `target/support.md`, and compares it with `docs/SUPPORT.md`, so
-//! that the documentation claims no more than was tested. `BIRNN_WRITE_DOCS=1` writes the latter.
+//! What is supported, as the fixtures show it: writes `target/support.md`, and compares it with
+//! `docs/SUPPORT.md`, so that the documentation claims no more than was tested.
+//! `BIRNN_WRITE_DOCS=1` writes the latter.
 //!
 //! Without a GPU the column of the GPU is that of the committed file.
 #![cfg(feature = "keras")]
@@ -60,7 +61,9 @@ type Table = BTreeMap<(String, String), [Count; 3]>;
 
 /// What a case shows; the kinds of padding in its inputs are one.
 fn features(case: &Case) -> BTreeSet<String> {
-    let name = |feature: &String| if feature.starts_with("mask: ") { "masked timesteps" } else { feature }.to_string();
+    let name = |feature: &String| {
+        if feature.starts_with("mask: ") { "masked timesteps" } else { feature }.to_string()
+    };
     let features: BTreeSet<String> = case.features.iter().map(name).collect();
     if features.is_empty() { BTreeSet::from(["defaults".to_string()]) } else { features }
 }
@@ -73,12 +76,15 @@ fn table(gpu: Option<&Device>) -> Table {
     let (mut table, cpu) = (Table::new(), Device::cpu());
     for case in cases().iter().filter(|case| case.unsupported().is_none()) {
         let model = case.load();
-        let on =
-            |device: &Device| model.as_ref().is_ok_and(|model| within(errors_f32(case, model, device), F32_TOLERANCE));
-        let in_f64 = model.as_ref().is_ok_and(|model| within(errors_f64(case, model), f64_tolerance(case)));
+        let on = |device: &Device| {
+            model.as_ref().is_ok_and(|model| within(errors_f32(case, model, device), F32_TOLERANCE))
+        };
+        let in_f64 =
+            model.as_ref().is_ok_and(|model| within(errors_f64(case, model), f64_tolerance(case)));
         let (on_cpu, on_gpu) = (on(&cpu), gpu.map(on));
         for feature in features(case) {
-            let [f32_count, f64_count, gpu_count] = table.entry((case.layer.clone(), feature)).or_default();
+            let [f32_count, f64_count, gpu_count] =
+                table.entry((case.layer.clone(), feature)).or_default();
             f32_count.add(on_cpu);
             f64_count.add(in_f64);
             on_gpu.into_iter().for_each(|passed| gpu_count.add(passed));
@@ -89,7 +95,9 @@ fn table(gpu: Option<&Device>) -> Table {
 
 /// The last cell of each line of the committed file, by what stands before it.
 fn committed_gpu(text: &str) -> BTreeMap<(String, String), String> {
-    let cells = |line: &str| line.trim_matches('|').split('|').map(|cell| cell.trim().to_string()).collect::<Vec<_>>();
+    let cells = |line: &str| {
+        line.trim_matches('|').split('|').map(|cell| cell.trim().to_string()).collect::<Vec<_>>()
+    };
     let lines = text.lines().map(cells).filter(|cells| cells.len() == 5);
     lines.map(|cells| ((cells[0].clone(), cells[1].clone()), cells[4].clone())).collect()
 }
@@ -100,13 +108,23 @@ fn document(table: &Table, gpu_tested: bool, committed: &str) -> String {
         let feature = feature.replace('|', "/");
         let gpu = match gpu_tested {
             true => gpu_count.shown(),
-            false => known.get(&(layer.clone(), feature.clone())).cloned().unwrap_or("not tested".to_string()),
+            false => known
+                .get(&(layer.clone(), feature.clone()))
+                .cloned()
+                .unwrap_or("not tested".to_string()),
         };
-        writeln!(text, "| {layer} | {feature} | {} | {} | {gpu} |", f32_count.shown(), f64_count.shown()).unwrap();
+        writeln!(
+            text,
+            "| {layer} | {feature} | {} | {} | {gpu} |",
+            f32_count.shown(),
+            f64_count.shown()
+        )
+        .unwrap();
     }
     text += REFUSED;
-    let refused =
-        cases().into_iter().filter_map(|case| Some(format!("| {} | {} |\n", case.layer, case.unsupported()?)));
+    let refused = cases()
+        .into_iter()
+        .filter_map(|case| Some(format!("| {} | {} |\n", case.layer, case.unsupported()?)));
     text + &refused.collect::<BTreeSet<_>>().into_iter().collect::<String>()
 }
 
@@ -127,8 +145,12 @@ fn the_documentation_claims_what_was_tested() {
         std::fs::create_dir_all(path("docs")).unwrap();
         std::fs::write(path("docs/SUPPORT.md"), &found).unwrap();
     } else {
-        let differing = found.lines().zip(committed.lines()).find(|(found, committed)| found != committed);
+        let differing =
+            found.lines().zip(committed.lines()).find(|(found, committed)| found != committed);
         let hint = "BIRNN_WRITE_DOCS=1 cargo test --test support writes docs/SUPPORT.md";
-        assert!(found == committed, "docs/SUPPORT.md differs from what was tested: {differing:?}; {hint}");
+        assert!(
+            found == committed,
+            "docs/SUPPORT.md differs from what was tested: {differing:?}; {hint}"
+        );
     }
 }

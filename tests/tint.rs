@@ -1,5 +1,6 @@
-//! Every kernel in every setting by Tint, the WGSL compiler of Chrome, which is stricter than naga: by the program `tint`
-//! where it is on the PATH, and by Dawn on the Vulkan driver where `tools/tint/run.sh` has installed it.
+//! Every kernel in every setting by Tint, the WGSL compiler of Chrome, which is stricter than naga:
+//! by the program `tint` where it is on the PATH, and by Dawn on the Vulkan driver where
+//! `tools/tint/run.sh` has installed it.
 
 use birnn::{KernelEntry, kernel_settings};
 use std::collections::HashMap;
@@ -13,7 +14,8 @@ fn not_run(reason: &str) {
     let _ = writeln!(std::io::stderr(), "NOT RUN: {name}: {reason}");
 }
 
-/// Every kernel and setting, in WGSL as it is written: naga knows subgroups without the directive, and refuses it.
+/// Every kernel and setting, in WGSL as it is written: naga knows subgroups without the directive,
+/// and refuses it.
 fn kernels() -> Vec<KernelEntry> {
     let mut list = kernel_settings();
     for entry in list.iter_mut().filter(|entry| entry.wgsl.contains("subgroupShuffle")) {
@@ -25,12 +27,16 @@ fn kernels() -> Vec<KernelEntry> {
 /// The source with its override constants in it: not every build of the program can set them.
 fn resolved(entry: &KernelEntry) -> String {
     let mut given = entry.constants.iter().copied().collect::<HashMap<_, _>>();
-    let mut line_of = |line: &str| match line.strip_prefix("override ").and_then(|rest| rest.split_once(':')) {
+    let mut line_of = |line: &str| match line
+        .strip_prefix("override ")
+        .and_then(|rest| rest.split_once(':'))
+    {
         None => line.to_string(),
         Some((name, rest)) => {
             let (type_name, default) =
                 rest.trim_end_matches(';').split_once('=').expect("every override has a default");
-            let value = given.remove(name).map_or(default.trim().to_string(), |value| value.to_string());
+            let value =
+                given.remove(name).map_or(default.trim().to_string(), |value| value.to_string());
             format!("const {name}: {} = {}({value});", type_name.trim(), type_name.trim())
         }
     };
@@ -68,7 +74,8 @@ fn folder(test: &str) -> Option<PathBuf> {
 fn tint_compiles_every_kernel_and_setting() {
     let Some(folder) = folder("all") else { return };
     let list = kernels();
-    let complaints: Vec<String> = list.iter().filter_map(|entry| complaint(entry, &folder)).collect();
+    let complaints: Vec<String> =
+        list.iter().filter_map(|entry| complaint(entry, &folder)).collect();
     std::fs::remove_dir_all(&folder).expect("it is removed");
     assert!(list.len() > 500, "{} settings", list.len());
     assert!(complaints.is_empty(), "{} of {}:\n{}", complaints.len(), list.len(), complaints[0]);
@@ -78,11 +85,15 @@ fn tint_compiles_every_kernel_and_setting() {
 #[test]
 fn tint_refuses_what_is_wrong() {
     let Some(folder) = folder("wrong") else { return };
-    let good = kernels().into_iter().find(|entry| entry.kernel == "lstm_step").expect("there is one");
+    let good =
+        kernels().into_iter().find(|entry| entry.kernel == "lstm_step").expect("there is one");
     let wgsl = good.wgsl.replacen("fn lstm_step(", "fn lstm_step(missing: nothing, ", 1);
     assert_ne!(wgsl, good.wgsl);
     let source = complaint(&KernelEntry { wgsl, ..good.clone() }, &folder);
-    let constants = good.constants.iter().map(|&(name, value)| (name, if name == "WORKGROUP" { 0.0 } else { value }));
+    let constants = good
+        .constants
+        .iter()
+        .map(|&(name, value)| (name, if name == "WORKGROUP" { 0.0 } else { value }));
     let constant = complaint(&KernelEntry { constants: constants.collect(), ..good }, &folder);
     std::fs::remove_dir_all(&folder).expect("it is removed");
     assert!(source.as_ref().is_some_and(|said| said.contains("nothing")), "{source:?}");
@@ -106,7 +117,12 @@ fn dawn_builds_every_kernel_and_setting() {
         })
         .collect();
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tools/tint/check.mjs");
-    let mut node = Command::new("node").arg(script).arg(folder).stdin(Stdio::piped()).spawn().expect("node starts");
+    let mut node = Command::new("node")
+        .arg(script)
+        .arg(folder)
+        .stdin(Stdio::piped())
+        .spawn()
+        .expect("node starts");
     let mut input = node.stdin.take().expect("it is piped");
     serde_json::to_writer(&mut input, &kernels).expect("node reads");
     drop(input);

@@ -1,4 +1,5 @@
-//! Any text as the configuration of a model; one that builds gets weights, where they are few, and runs.
+//! Any text as the configuration of a model; one that builds gets weights, where they are few, and
+//! runs.
 #![no_main]
 
 use birnn::{Inputs, Model, reference};

@@ -1,8 +1,8 @@
-//! The activation functions on vectors. Those that real models use are computed in vectors; the rest value by value, by the
-//! formulas of [`crate::reference::activate`].
+//! The activation functions on vectors. Those that real models use are computed in vectors; the
+//! rest value by value, by the formulas of [`crate::reference::activate`].
 //!
-//! tanh and sigmoid: of e^x by the polynomial of Cephes (expf), as in `shaders/activations.wgsl`; error at most 1.5 ulp,
-//! which the tests below measure.
+//! tanh and sigmoid: of e^x by the polynomial of Cephes (expf), as in `shaders/activations.wgsl`;
+//! error at most 1.5 ulp, which the tests below measure.
 
 use crate::layer::Activation;
 use crate::reference;
@@ -16,10 +16,16 @@ pub(super) fn activate_vectors<S: Simd, const V: usize>(
     rows: &mut [[S::f32s; V]],
     which: &[usize],
 ) {
-    simd.vectorize(Activate { activation, values: bytemuck::cast_slice_mut(rows), vectors: V, which });
+    simd.vectorize(Activate {
+        activation,
+        values: bytemuck::cast_slice_mut(rows),
+        vectors: V,
+        which,
+    });
 }
 
-/// A function of its own for each instruction set, rather than a copy wherever there is an activation.
+/// A function of its own for each instruction set, rather than a copy wherever there is an
+/// activation.
 struct Activate<'a> {
     activation: Activation,
     /// `[row][vector][lane]`
@@ -99,13 +105,18 @@ fn polynomial<S: Simd, const N: usize>(simd: S, x: S::f32s, coefficients: [f32; 
 #[inline(always)]
 fn exp_parts<S: Simd>(simd: S, x: S::f32s, scale: f32) -> (S::f32s, S::f32s) {
     let splat = |value| simd.splat_f32s(value);
-    // Rounded to whole numbers, for it is above 2²³: the sum's low bits are n and the exponent of 2^scale.
+    // Rounded to whole numbers, for it is above 2²³: the sum's low bits are n and the exponent of
+    // 2^scale.
     let magic = splat(12_582_912.0 + 127.0 + scale);
     let sum = simd.mul_add_e_f32s(x, splat(std::f32::consts::LOG2_E), magic);
     let n = simd.sub_f32s(sum, magic);
     let r = simd.negate_mul_add_e_f32s(n, splat(0.693_359_4), x);
     let r = simd.negate_mul_add_e_f32s(n, splat(-2.121_944_4e-4), r);
-    let p = polynomial(simd, r, [1.987_569_1e-4, 1.398_199_9e-3, 8.333_452e-3, 4.166_579_6e-2, 1.666_666_5e-1, 0.5]);
+    let p = polynomial(
+        simd,
+        r,
+        [1.987_569_1e-4, 1.398_199_9e-3, 8.333_452e-3, 4.166_579_6e-2, 1.666_666_5e-1, 0.5],
+    );
     let power = simd.wrapping_dyn_shl_u32s(simd.transmute_u32s_f32s(sum), simd.splat_u32s(23));
     (simd.mul_add_e_f32s(p, simd.mul_f32s(r, r), r), simd.transmute_f32s_u32s(power))
 }
@@ -117,7 +128,10 @@ pub(super) fn sigmoid<S: Simd>(simd: S, x: S::f32s) -> S::f32s {
     // Below, e^x is 0. In two factors, as 2⁻¹⁵⁰ is no normal number.
     let low = above(simd, -104.0, simd.or_f32s(x, simd.splat_f32s(-0.0)));
     let (e, power) = exp_parts(simd, low, 64.0);
-    let e = simd.mul_f32s(simd.mul_f32s(simd.add_f32s(e, one), power), simd.splat_f32s(1.0 / (1u128 << 64) as f32));
+    let e = simd.mul_f32s(
+        simd.mul_f32s(simd.add_f32s(e, one), power),
+        simd.splat_f32s(1.0 / (1u128 << 64) as f32),
+    );
     let positive = simd.greater_than_f32s(x, simd.splat_f32s(0.0));
     simd.div_f32s(simd.select_f32s(positive, one, e), simd.add_f32s(one, e))
 }
@@ -143,8 +157,20 @@ mod tests {
 
     fn values(activation: Activation) -> Vec<f32> {
         let mut values: Vec<f32> = (0..40_000).map(|i| (i as f32 - 20_000.0) * 0.0061).collect();
-        values.extend((0..4_000).flat_map(|i| [1.0, -1.0].map(|sign| sign * 1.045f32.powi(i % 2_000 - 1_990))));
-        values.extend([0.0, -0.0, f32::INFINITY, f32::NEG_INFINITY, f32::MAX, f32::MIN, f32::MIN_POSITIVE, 1e-45]);
+        values.extend(
+            (0..4_000)
+                .flat_map(|i| [1.0, -1.0].map(|sign| sign * 1.045f32.powi(i % 2_000 - 1_990))),
+        );
+        values.extend([
+            0.0,
+            -0.0,
+            f32::INFINITY,
+            f32::NEG_INFINITY,
+            f32::MAX,
+            f32::MIN,
+            f32::MIN_POSITIVE,
+            1e-45,
+        ]);
         if matches!(activation, Activation::Tanh | Activation::Sigmoid) {
             let to_128 = (0..0x4300_0000).step_by(1009).map(f32::from_bits);
             values.extend(to_128.flat_map(|value| [value, -value]));
@@ -153,7 +179,8 @@ mod tests {
         values
     }
 
-    /// The most that a function in vectors is off; `None` for those that are computed value by value.
+    /// The most that a function in vectors is off; `None` for those that are computed value by
+    /// value.
     fn ulps(activation: Activation) -> Option<f64> {
         match activation {
             Activation::Linear | Activation::Relu => Some(0.0),
@@ -175,12 +202,16 @@ mod tests {
                 for (&x, &y) in x.iter().zip(&y) {
                     let Some(ulps) = ulps(activation) else {
                         let plain = reference::activate(activation, x);
-                        assert!(y == plain || plain.is_nan() && y.is_nan(), "{arch:?} {activation} of {x}: {y}");
+                        assert!(
+                            y == plain || plain.is_nan() && y.is_nan(),
+                            "{arch:?} {activation} of {x}: {y}"
+                        );
                         continue;
                     };
                     let exact = reference::activate(activation, f64::from(x));
                     // A subnormal's unit is that of the least normal number.
-                    let unit = f64::from(f32::EPSILON) * exact.abs().max(f64::from(f32::MIN_POSITIVE));
+                    let unit =
+                        f64::from(f32::EPSILON) * exact.abs().max(f64::from(f32::MIN_POSITIVE));
                     let near = (f64::from(y) - exact).abs() <= ulps * unit + 1e-43;
                     let same = y == exact as f32 || y.is_nan() && exact.is_nan();
                     assert!(near || same, "{arch:?} {activation} of {x}: {y}, not {exact}");

@@ -1,12 +1,14 @@
-//! A product that waits for its weights, with pieces of another one beside it. Each sum runs in the order that it has alone.
+//! A product that waits for its weights, with pieces of another one beside it. Each sum runs in the
+//! order that it has alone.
 
 use super::matmul::{Rows, Whole, Word, multiply, multiply_add, vectors, vectors_mut};
 use pulp::{Simd, WithSimd};
 use std::cmp::Ordering;
 use std::ops::Range;
 
-/// A product of other rows with other panels that is computed piece by piece beside one whose weights come from a cache that
-/// is slower than the arithmetic: it takes what is free of that, and its own weights from the first-level cache.
+/// A product of other rows with other panels that is computed piece by piece beside one whose
+/// weights come from a cache that is slower than the arithmetic: it takes what is free of that, and
+/// its own weights from the first-level cache.
 pub(super) struct Beside<'a> {
     pub rows: &'a [&'a [f32]],
     /// `[panel][feature][vector][lane]`
@@ -18,8 +20,9 @@ pub(super) struct Beside<'a> {
     pub done: &'a mut Done,
 }
 
-/// How much of a product is done: pieces of as many features as a vector has lanes, of two rows. In all pairs of rows of a
-/// block, then in the next features, then in the next block, then in the next panel.
+/// How much of a product is done: pieces of as many features as a vector has lanes, of two rows. In
+/// all pairs of rows of a block, then in the next features, then in the next block, then in the
+/// next panel.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Done {
     panel: usize,
@@ -34,7 +37,13 @@ pub(super) const BLOCK_ROWS: usize = 32;
 impl Done {
     /// The panel, feature and row of the next piece; `None`: no whole pieces are left.
     #[inline(always)]
-    fn next(&mut self, panels: usize, rows: usize, features: usize, piece: usize) -> Option<(usize, usize, usize)> {
+    fn next(
+        &mut self,
+        panels: usize,
+        rows: usize,
+        features: usize,
+        piece: usize,
+    ) -> Option<(usize, usize, usize)> {
         if self.panel == panels || rows < 2 || features < piece {
             return None;
         }
@@ -54,8 +63,15 @@ impl Done {
     }
 
     /// The rows of a panel that have equally many features done, and how many.
-    fn of_panel(&self, panel: usize, rows: usize, features: usize, piece: usize) -> [(Range<usize>, usize); 5] {
-        let (even, whole) = if features < piece { (0, 0) } else { (rows / 2 * 2, features / piece * piece) };
+    fn of_panel(
+        &self,
+        panel: usize,
+        rows: usize,
+        features: usize,
+        piece: usize,
+    ) -> [(Range<usize>, usize); 5] {
+        let (even, whole) =
+            if features < piece { (0, 0) } else { (rows / 2 * 2, features / piece * piece) };
         let (first, now, block) = match panel.cmp(&self.panel) {
             Ordering::Less => (even, 0, 0),
             Ordering::Equal => (self.block, self.row, BLOCK_ROWS.min(even - self.block)),
@@ -71,8 +87,8 @@ impl Done {
     }
 }
 
-/// `sums[panel] += row · panels[panel]` of the one row in `rows`, for `P` panels, with pieces of another product beside it
-/// where there is room.
+/// `sums[panel] += row · panels[panel]` of the one row in `rows`, for `P` panels, with pieces of
+/// another product beside it where there is room.
 #[inline(always)]
 pub(super) fn multiply_beside<S: Simd, R: Rows, T: Word, const V: usize, const P: usize>(
     simd: S,
@@ -88,8 +104,8 @@ pub(super) fn multiply_beside<S: Simd, R: Rows, T: Word, const V: usize, const P
     simd.vectorize(MultiplyBeside::<R, T, V, P> { rows, panels, sums, beside });
 }
 
-/// Whether there are registers for the sums of two panels and of two rows, and what they are multiplied with, and pieces are
-/// long enough to bring their sums from memory and back.
+/// Whether there are registers for the sums of two panels and of two rows, and what they are
+/// multiplied with, and pieces are long enough to bring their sums from memory and back.
 const fn has_room_beside<S: Simd>() -> bool {
     S::REGISTER_COUNT >= 32 && S::F32_LANES >= 16
 }
@@ -113,7 +129,9 @@ struct MultiplyBeside<'a, 'b, R, T, const V: usize, const P: usize> {
     beside: &'a mut Beside<'b>,
 }
 
-impl<R: Rows, T: Word, const V: usize, const P: usize> WithSimd for MultiplyBeside<'_, '_, R, T, V, P> {
+impl<R: Rows, T: Word, const V: usize, const P: usize> WithSimd
+    for MultiplyBeside<'_, '_, R, T, V, P>
+{
     type Output = ();
 
     #[inline(always)]
@@ -172,7 +190,8 @@ struct Piece<'a, S: Simd, const V: usize> {
     sums: &'a mut [[S::f32s; V]; 2],
 }
 
-/// Multiply-adds of both products by turns, so that those of the piece run while the others wait for `words`.
+/// Multiply-adds of both products by turns, so that those of the piece run while the others wait
+/// for `words`.
 #[inline(always)]
 fn multiply_both<S: Simd, T: Word, const V: usize, const P: usize>(
     simd: S,
@@ -192,12 +211,18 @@ fn multiply_both<S: Simd, T: Word, const V: usize, const P: usize>(
         for panel in 1..P {
             rows[panel] = T::four(words[panel], index);
         }
-        let others: [[f32; 4]; 2] = [piece.rows[0].as_chunks().0[index], piece.rows[1].as_chunks().0[index]];
+        let others: [[f32; 4]; 2] =
+            [piece.rows[0].as_chunks().0[index], piece.rows[1].as_chunks().0[index]];
         let other_weights = &piece.weights.as_chunks::<4>().0[index];
         for k in 0..4 {
             add_row::<S, T, V, P>(simd, four[k], rows, k, tile);
             for row in 0..2 {
-                multiply_add(simd, simd.splat_f32s(others[row][k]), &other_weights[k], &mut sums[row]);
+                multiply_add(
+                    simd,
+                    simd.splat_f32s(others[row][k]),
+                    &other_weights[k],
+                    &mut sums[row],
+                );
             }
         }
     }
@@ -218,7 +243,8 @@ impl<S: Simd, const V: usize> Pieces<'_, S, V> {
     #[inline(always)]
     fn next(&mut self) -> Option<Piece<'_, S, V>> {
         let (features, length) = (self.features, S::F32_LANES);
-        let (panel, feature, row) = self.done.next(self.bias.len(), self.rows.len(), features, length)?;
+        let (panel, feature, row) =
+            self.done.next(self.bias.len(), self.rows.len(), features, length)?;
         Some(Piece {
             rows: [&self.rows[row][feature..][..length], &self.rows[row + 1][feature..][..length]],
             weights: &self.panels[panel * features + feature..][..length],
@@ -255,7 +281,12 @@ impl Beside<'_> {
                     sums[which.clone()].fill(bias[panel]);
                 }
                 let left = Whole { rows: &rows[which.clone()], first: done };
-                multiply::<S, _, f32, V, 1>(simd, &left, bytemuck::cast_slice(&weights[done..]), &mut sums[which]);
+                multiply::<S, _, f32, V, 1>(
+                    simd,
+                    &left,
+                    bytemuck::cast_slice(&weights[done..]),
+                    &mut sums[which],
+                );
             }
         }
     }
@@ -285,9 +316,13 @@ mod tests {
             let BothProducts { units, panels, times, rows, features, other_panels } = *self;
             let mut rng = ChaCha12Rng::seed_from_u64(2);
             let row = V * S::F32_LANES;
-            let mut random = |values: usize| (0..values).map(|_| rng.random_range(-1.0f32..1.0)).collect::<Vec<_>>();
-            let (weights, others) = (random(panels * units * row), random(other_panels * features * row));
-            let (values, bias) = (random(units.next_multiple_of(S::F32_LANES)), random(other_panels * row));
+            let mut random = |values: usize| {
+                (0..values).map(|_| rng.random_range(-1.0f32..1.0)).collect::<Vec<_>>()
+            };
+            let (weights, others) =
+                (random(panels * units * row), random(other_panels * features * row));
+            let (values, bias) =
+                (random(units.next_multiple_of(S::F32_LANES)), random(other_panels * row));
             let blocks = Blocks { values: &values, rows: 1, lanes: S::F32_LANES, units };
             let x: Vec<Vec<f32>> = (0..rows).map(|_| random(features)).collect();
             let x: Vec<&[f32]> = x.iter().map(|row| &row[..]).collect();
@@ -299,20 +334,35 @@ mod tests {
                 for two in weights.chunks(2 * units * row) {
                     let count = two.len() / units / row;
                     let (mut sums, mut expected) = (vec![0.0; count * row], vec![0.0; count * row]);
-                    let mut other =
-                        Beside { rows: &x, panels: &others, bias: &bias, sums: &mut beside, done: &mut done };
+                    let mut other = Beside {
+                        rows: &x,
+                        panels: &others,
+                        bias: &bias,
+                        sums: &mut beside,
+                        done: &mut done,
+                    };
                     let (weights, found) = (two, vectors_mut::<S, V>(&mut sums));
                     match count {
-                        2 => multiply_beside::<S, _, _, V, 2>(simd, &blocks, weights, found, &mut other),
-                        _ => multiply_beside::<S, _, _, V, 1>(simd, &blocks, weights, found, &mut other),
+                        2 => multiply_beside::<S, _, _, V, 2>(
+                            simd, &blocks, weights, found, &mut other,
+                        ),
+                        _ => multiply_beside::<S, _, _, V, 1>(
+                            simd, &blocks, weights, found, &mut other,
+                        ),
                     }
                     for (weights, sums) in two.chunks(units * row).zip(expected.chunks_mut(row)) {
-                        multiply::<S, _, _, V, 1>(simd, &blocks, weights, vectors_mut::<S, V>(sums));
+                        multiply::<S, _, _, V, 1>(
+                            simd,
+                            &blocks,
+                            weights,
+                            vectors_mut::<S, V>(sums),
+                        );
                     }
                     assert_eq!(sums, expected, "{units} units");
                 }
             }
-            Beside { rows: &x, panels: &others, bias: &bias, sums: &mut beside, done: &mut done }.finish::<S, V>(simd);
+            Beside { rows: &x, panels: &others, bias: &bias, sums: &mut beside, done: &mut done }
+                .finish::<S, V>(simd);
             for (panel, found) in beside.chunks(rows * row).enumerate() {
                 let mut expected = bias[panel * row..][..row].repeat(rows);
                 let weights = &others[panel * features * row..][..features * row];
@@ -322,7 +372,10 @@ mod tests {
                     weights,
                     vectors_mut::<S, V>(&mut expected),
                 );
-                assert_eq!(found, expected, "panel {panel} of {rows} rows, {features} features, {times} times");
+                assert_eq!(
+                    found, expected,
+                    "panel {panel} of {rows} rows, {features} features, {times} times"
+                );
             }
         }
     }
@@ -336,14 +389,24 @@ mod tests {
         }
     }
 
-    /// Wherever the first product leaves off: within a block of rows, features or panels, or when all is done.
+    /// Wherever the first product leaves off: within a block of rows, features or panels, or when
+    /// all is done.
     #[test]
     fn a_product_beside_another_is_the_same_to_the_bit() {
         for arch in each_arch() {
-            for (rows, features) in [(1, 40), (2, 15), (2, 16), (7, 33), (32, 48), (37, 50), (70, 16), (66, 5)] {
+            for (rows, features) in
+                [(1, 40), (2, 15), (2, 16), (7, 33), (32, 48), (37, 50), (70, 16), (66, 5)]
+            {
                 for times in [0, 1, 2, 5, 40] {
                     for (units, panels) in [(16, 1), (50, 3), (64, 4)] {
-                        arch.dispatch(BothProducts { units, panels, times, rows, features, other_panels: 3 });
+                        arch.dispatch(BothProducts {
+                            units,
+                            panels,
+                            times,
+                            rows,
+                            features,
+                            other_panels: 3,
+                        });
                     }
                 }
             }

@@ -1,16 +1,17 @@
-//! A recurrent kernel in 16 bits a weight, half of what a large layer reads at each timestep, decoded in registers.
+//! A recurrent kernel in 16 bits a weight, half of what a large layer reads at each timestep,
+//! decoded in registers.
 
 use super::matmul::{Word, part_of};
 use super::pages::Pages;
 use pulp::Simd;
 
-/// Weights in 16 bits: a sign, 5 bits of exponent and 10 of mantissa, so that each is off by at most 2⁻¹¹ of itself. The
-/// largest weight has the largest exponent; what is smaller than 2⁻³¹ of it, zero too, becomes about that. (So does
-/// what is smaller than 2⁻¹²⁶.)
+/// Weights in 16 bits: a sign, 5 bits of exponent and 10 of mantissa, so that each is off by at
+/// most 2⁻¹¹ of itself. The largest weight has the largest exponent; what is smaller than 2⁻³¹ of
+/// it, zero too, becomes about that. (So does what is smaller than 2⁻¹²⁶.)
 ///
-/// Two units are in a word, the first one above the second. Shifted to where an f32 has its exponent and mantissa, the first
-/// one has the second one below its last bit: that is left there, and the first one rounded so that both together are nearest
-/// to its weight.
+/// Two units are in a word, the first one above the second. Shifted to where an f32 has its
+/// exponent and mantissa, the first one has the second one below its last bit: that is left there,
+/// and the first one rounded so that both together are nearest to its weight.
 #[derive(Debug)]
 pub(super) struct Half {
     /// `[panel][pair of units][vector][lane]`
@@ -26,9 +27,11 @@ const HALF: u32 = 1 << (CUT - 1);
 const EXPONENT: u32 = 0xff << 23;
 /// The bits of exponent and mantissa.
 const SIZE: u32 = 0x7fff;
-/// What the upper three bits of the exponent of a decoded weight are: those of numbers from 2⁻³¹ to 2.
+/// What the upper three bits of the exponent of a decoded weight are: those of numbers from 2⁻³¹ to
+/// 2.
 const UPPER: u32 = 0b011 << 28;
-/// The least that is taken for the largest weight: 2⁻³¹ of it is the least number whose bits have an exponent.
+/// The least that is taken for the largest weight: 2⁻³¹ of it is the least number whose bits have
+/// an exponent.
 const LEAST_LARGEST: u32 = 32 << 23;
 /// The exponent of an f32 from 1 to 2.
 const ONE: u32 = 127 << 23;
@@ -36,7 +39,9 @@ const ONE: u32 = 127 << 23;
 impl Half {
     /// `kernel` is `[panel][unit][row of a panel]`.
     pub fn new(kernel: &[f32], units: usize, row: usize, lanes: usize) -> Half {
-        let largest = kernel.iter().fold(f32::from_bits(LEAST_LARGEST), |largest, weight| largest.max(weight.abs()));
+        let largest = kernel
+            .iter()
+            .fold(f32::from_bits(LEAST_LARGEST), |largest, weight| largest.max(weight.abs()));
         // Once it is rounded, if an f32 can have that.
         let rounded = f32::from_bits(largest.to_bits() + HALF);
         let exponent = if rounded.is_finite() { rounded } else { f32::MAX }.to_bits() & EXPONENT;
@@ -107,11 +112,15 @@ fn units_of_a_word(lanes: usize) -> usize {
 fn decode<S: Simd>(simd: S, words: S::u32s, second: bool) -> S::f32s {
     let splat = |value| simd.splat_u32s(value);
     let words = if second { simd.wrapping_dyn_shl_u32s(words, splat(16)) } else { words };
-    // Shifted together with copies of the sign: the compiler knows this for the instruction that there is for it.
+    // Shifted together with copies of the sign: the compiler knows this for the instruction that
+    // there is for it.
     let sign = splat(1 << 28);
-    let shifted = simd.sub_u32s(simd.xor_u32s(simd.wrapping_dyn_shr_u32s(words, splat(3)), sign), sign);
+    let shifted =
+        simd.sub_u32s(simd.xor_u32s(simd.wrapping_dyn_shr_u32s(words, splat(3)), sign), sign);
     let upper = splat(0b111 << 28);
-    simd.transmute_f32s_u32s(simd.or_u32s(simd.and_u32s(shifted, simd.not_u32s(upper)), splat(UPPER)))
+    simd.transmute_f32s_u32s(
+        simd.or_u32s(simd.and_u32s(shifted, simd.not_u32s(upper)), splat(UPPER)),
+    )
 }
 
 #[cfg(test)]
@@ -126,7 +135,9 @@ mod tests {
 
     /// Weights of `panels` panels, from far too small ones to `largest`.
     fn random(rng: &mut ChaCha12Rng, values: usize, largest: f32) -> Vec<f32> {
-        (0..values).map(|_| rng.random_range(-1.0f32..1.0) * largest * 2f32.powi(-rng.random_range(0..34))).collect()
+        (0..values)
+            .map(|_| rng.random_range(-1.0f32..1.0) * largest * 2f32.powi(-rng.random_range(0..34)))
+            .collect()
     }
 
     /// What a kernel is once it is stored, `[panel][unit][vector][lane]`.
@@ -162,7 +173,8 @@ mod tests {
     impl StoredWeights {
         fn check<S: Simd, const V: usize>(&self, simd: S) {
             let row = V * S::F32_LANES;
-            let mut kernel = random(&mut ChaCha12Rng::seed_from_u64(3), 2 * self.units * row, self.largest);
+            let mut kernel =
+                random(&mut ChaCha12Rng::seed_from_u64(3), 2 * self.units * row, self.largest);
             kernel[self.units / 2] = self.largest;
             kernel[self.units / 3 * row] = 0.0;
             let half = Half::new(&kernel, self.units, row, S::F32_LANES);
@@ -172,7 +184,11 @@ mod tests {
             for (index, (&stored, &weight)) in stored.iter().zip(&kernel).enumerate() {
                 let far = (f64::from(stored) * f64::from(half.scale) - f64::from(weight)).abs();
                 let most = (f64::from(weight).abs() * 2f64.powi(-11)).max(least);
-                assert!(far <= most, "weight {index} of {} units, {weight}, is {far} off", self.units);
+                assert!(
+                    far <= most,
+                    "weight {index} of {} units, {weight}, is {far} off",
+                    self.units
+                );
             }
         }
     }
@@ -190,7 +206,9 @@ mod tests {
     fn weights_are_off_by_half_of_their_last_bit_at_most() {
         for arch in each_arch() {
             for units in [1, 2, 7, 16, 33, 130] {
-                for largest in [1.0, 0.999_99, 1.5, 1e-3, 1e-28, 3e-38, f32::MIN_POSITIVE, 70_000.0, f32::MAX] {
+                for largest in
+                    [1.0, 0.999_99, 1.5, 1e-3, 1e-28, 3e-38, f32::MIN_POSITIVE, 70_000.0, f32::MAX]
+                {
                     arch.dispatch(StoredWeights { units, largest });
                 }
             }
@@ -217,9 +235,14 @@ mod tests {
             let HalfProducts { rows, units } = *self;
             let (row, lanes) = (V * S::F32_LANES, S::F32_LANES);
             let mut rng = ChaCha12Rng::seed_from_u64(4);
-            let mut random = |values: usize| (0..values).map(|_| rng.random_range(-1.0f32..1.0)).collect::<Vec<_>>();
-            let (kernel, values, other) =
-                (random(2 * units * row), random(rows * units.next_multiple_of(lanes)), random(3 * 40));
+            let mut random = |values: usize| {
+                (0..values).map(|_| rng.random_range(-1.0f32..1.0)).collect::<Vec<_>>()
+            };
+            let (kernel, values, other) = (
+                random(2 * units * row),
+                random(rows * units.next_multiple_of(lanes)),
+                random(3 * 40),
+            );
             let half = Half::new(&kernel, units, row, lanes);
             let stored = Stored::<V> { half: &half, units }.with_simd(simd);
             let read = Blocks { values: &values, rows, lanes, units };
@@ -235,17 +258,24 @@ mod tests {
             assert_eq!(found, expected, "{rows} rows of {units} units");
             if panels_at_a_time(rows, V) == 2 {
                 let mut found = vec![0.0; 2 * rows * row];
-                multiply::<S, _, _, V, 2>(simd, &read, &half.pairs, vectors_mut::<S, V>(&mut found));
+                multiply::<S, _, _, V, 2>(
+                    simd,
+                    &read,
+                    &half.pairs,
+                    vectors_mut::<S, V>(&mut found),
+                );
                 assert_eq!(found, expected, "{rows} rows of {units} units, two panels at a time");
             }
             if rows == 1 {
                 let (mut found, mut beside) = (vec![0.0; 2 * row], vec![0.0; 3 * row]);
-                let (rows, bias, panels): (Vec<&[f32]>, _, _) = (other.chunks(40).collect(), vec![0.0; row], &stored);
+                let (rows, bias, panels): (Vec<&[f32]>, _, _) =
+                    (other.chunks(40).collect(), vec![0.0; row], &stored);
                 let features = units.min(40);
                 let rows: Vec<&[f32]> = rows.iter().map(|row| &row[..features]).collect();
                 let panels = &panels[..features * row];
                 let mut done = Done::default();
-                let mut product = Beside { rows: &rows, panels, bias: &bias, sums: &mut beside, done: &mut done };
+                let mut product =
+                    Beside { rows: &rows, panels, bias: &bias, sums: &mut beside, done: &mut done };
                 multiply_beside::<S, _, _, V, 2>(
                     simd,
                     &read,

@@ -1,7 +1,7 @@
 //! The product of rows with a panel of a kernel, in registers.
 //!
-//! Every sum runs over the rows of the kernel in order, whatever the tile: results don't depend on the batch or on how
-//! work is split.
+//! Every sum runs over the rows of the kernel in order, whatever the tile: results don't depend on
+//! the batch or on how work is split.
 
 use bytemuck::Pod;
 use pulp::{Simd, WithSimd};
@@ -51,7 +51,8 @@ impl Rows for Blocks<'_> {
     }
 }
 
-/// What a kernel is stored in, `[row][vector][lane]`: a row of words may be more than one row of the kernel.
+/// What a kernel is stored in, `[row][vector][lane]`: a row of words may be more than one row of
+/// the kernel.
 pub(super) trait Word: Pod + Sync {
     type Vector<S: Simd>: Pod;
     /// Whether it takes registers to make weights of words.
@@ -60,7 +61,10 @@ pub(super) trait Word: Pod + Sync {
     /// The rows of words of so many rows of a kernel, which start with a whole word.
     fn rows<S: Simd>(rows: usize) -> usize;
     /// The words of four rows.
-    fn four<S: Simd, const V: usize>(words: &[[Self::Vector<S>; V]], index: usize) -> &[[Self::Vector<S>; V]];
+    fn four<S: Simd, const V: usize>(
+        words: &[[Self::Vector<S>; V]],
+        index: usize,
+    ) -> &[[Self::Vector<S>; V]];
     /// A part of a row's weights.
     fn weights<S: Simd, const V: usize, const W: usize>(
         simd: S,
@@ -109,7 +113,8 @@ pub(super) fn vectors_mut<S: Simd, const V: usize>(values: &mut [f32]) -> &mut [
     S::as_mut_simd_f32s(values).0.as_chunks_mut().0
 }
 
-/// `sums[panel][row] += rows[row] · panels[panel]`, for all rows and for `P` panels, which stand one after the other.
+/// `sums[panel][row] += rows[row] · panels[panel]`, for all rows and for `P` panels, which stand
+/// one after the other.
 #[inline(always)]
 pub(super) fn multiply<S: Simd, R: Rows, T: Word, const V: usize, const P: usize>(
     simd: S,
@@ -121,8 +126,9 @@ pub(super) fn multiply<S: Simd, R: Rows, T: Word, const V: usize, const P: usize
     simd.vectorize(Multiply::<R, T, V, P> { rows, panels, sums });
 }
 
-/// Panels that are multiplied at a time. A multiply-add waits for the one before it in the same sum, some four cycles in
-/// which a processor could start eight: where the rows are too few for so many sums, two panels are.
+/// Panels that are multiplied at a time. A multiply-add waits for the one before it in the same
+/// sum, some four cycles in which a processor could start eight: where the rows are too few for so
+/// many sums, two panels are.
 pub(super) const fn panels_at_a_time(rows: usize, vectors: usize) -> usize {
     if rows * vectors < 8 { 2 } else { 1 }
 }
@@ -150,7 +156,8 @@ impl<R: Rows, T: Word, const V: usize, const P: usize> WithSimd for Multiply<'_,
             let mut first = 0;
             for tile in 0..tiles {
                 // As even as can be: 16 rows are 6, 5 and 5 of them.
-                let place = Place { first, rows: count / tiles + usize::from(tile < count % tiles), part };
+                let place =
+                    Place { first, rows: count / tiles + usize::from(tile < count % tiles), part };
                 match halves {
                     true => multiply_rows::<S, R, T, V, 2, P>(simd, rows, place, panels, sums),
                     false => multiply_rows::<S, R, T, V, V, P>(simd, rows, place, panels, sums),
@@ -161,25 +168,27 @@ impl<R: Rows, T: Word, const V: usize, const P: usize> WithSimd for Multiply<'_,
     }
 }
 
-/// The most rows of so many vectors whose sums stay in registers, beside a row of the panel, a value that is multiplied
-/// with it and what it takes to decode words.
+/// The most rows of so many vectors whose sums stay in registers, beside a row of the panel, a
+/// value that is multiplied with it and what it takes to decode words.
 const fn tile_rows<S: Simd, T: Word>(vectors: usize) -> usize {
     let decode = if T::DECODED { S::REGISTER_COUNT / 8 } else { 0 };
     let rows = (S::REGISTER_COUNT - 2 - decode - vectors) / vectors;
     if rows > 24 / vectors { 24 / vectors } else { rows }
 }
 
-/// Whether tiles are two of a panel's four vectors wide: with 32 registers where all rows then fit, so that the panel is
-/// streamed once, under all that there is to compute; with 16 registers, which hold 6 · 2 sums but 2 · 4, for all but 2 rows.
+/// Whether tiles are two of a panel's four vectors wide: with 32 registers where all rows then fit,
+/// so that the panel is streamed once, under all that there is to compute; with 16 registers, which
+/// hold 6 · 2 sums but 2 · 4, for all but 2 rows.
 const fn in_halves<S: Simd, T: Word>(rows: usize, vectors: usize) -> bool {
     let (whole, half) = (tile_rows::<S, T>(4), tile_rows::<S, T>(2));
     vectors == 4 && rows > whole && (rows <= half || 2 * half > 4 * whole)
 }
 
-/// Whether a tile loads a row of the panel only when those before it are multiplied. The compiler would take four rows in an
-/// order of its own: three vectors each then come from memory out of order, and with 16 registers some wait on the stack.
-/// Measured for a GRU: in order, 10 to 15 % less time for 4 rows of 1536 units with 32 registers, and 28 % less for 16 and 32
-/// rows with 16. Of two or four vectors, or one row, it gains nothing and loses up to 5 % with 16.
+/// Whether a tile loads a row of the panel only when those before it are multiplied. The compiler
+/// would take four rows in an order of its own: three vectors each then come from memory out of
+/// order, and with 16 registers some wait on the stack. Measured for a GRU: in order, 10 to 15 %
+/// less time for 4 rows of 1536 units with 32 registers, and 28 % less for 16 and 32 rows with 16.
+/// Of two or four vectors, or one row, it gains nothing and loses up to 5 % with 16.
 const fn loads_in_order(rows: usize, vectors: usize) -> bool {
     vectors == 3 && rows > 1
 }
@@ -213,7 +222,15 @@ fn multiply_rows<S: Simd, R: Rows, T: Word, const V: usize, const W: usize, cons
 }
 
 #[inline(always)]
-fn multiply_tile<S: Simd, R: Rows, T: Word, const V: usize, const W: usize, const P: usize, const M: usize>(
+fn multiply_tile<
+    S: Simd,
+    R: Rows,
+    T: Word,
+    const V: usize,
+    const W: usize,
+    const P: usize,
+    const M: usize,
+>(
     simd: S,
     rows: &R,
     place: Place,
@@ -234,7 +251,8 @@ fn multiply_tile<S: Simd, R: Rows, T: Word, const V: usize, const W: usize, cons
         }
     }
     for piece in 0..rows.pieces() {
-        // Slices of lengths that the compiler knows to be equal. Loops, as closures are not always inlined.
+        // Slices of lengths that the compiler knows to be equal. Loops, as closures are not always
+        // inlined.
         let length = rows.piece(piece, place.first).len();
         let mut words: [&[[T::Vector<S>; V]]; P] = [&[]; P];
         for panel in 0..P {
@@ -282,7 +300,8 @@ fn multiply_tile<S: Simd, R: Rows, T: Word, const V: usize, const W: usize, cons
     }
     for panel in 0..P {
         for row in 0..M {
-            sums[panel * all + place.first + row].as_chunks_mut::<W>().0[place.part % (V / W)] = tile[panel][row];
+            sums[panel * all + place.first + row].as_chunks_mut::<W>().0[place.part % (V / W)] =
+                tile[panel][row];
         }
     }
 }
@@ -302,7 +321,10 @@ pub(super) fn multiply_add<S: Simd, const W: usize>(
 
 /// The remainder tells the compiler that there is such a part.
 #[inline(always)]
-pub(super) fn part_of<T: Copy, const V: usize, const W: usize>(row: &[T; V], part: usize) -> [T; W] {
+pub(super) fn part_of<T: Copy, const V: usize, const W: usize>(
+    row: &[T; V],
+    part: usize,
+) -> [T; W] {
     row.as_chunks().0[part % (V / W)]
 }
 
@@ -313,7 +335,8 @@ mod tests {
     use rand::{RngExt, SeedableRng};
     use rand_chacha::ChaCha12Rng;
 
-    /// Products of `rows` rows in pieces of `piece` values, with panels one by one and two at a time.
+    /// Products of `rows` rows in pieces of `piece` values, with panels one by one and two at a
+    /// time.
     struct Products {
         rows: usize,
         length: usize,
@@ -325,27 +348,42 @@ mod tests {
             let Products { rows, length, piece } = *self;
             let mut rng = ChaCha12Rng::seed_from_u64(1);
             let row = V * S::F32_LANES;
-            let mut random = |values: usize| (0..values).map(|_| rng.random_range(-1.0f32..1.0)).collect::<Vec<_>>();
+            let mut random = |values: usize| {
+                (0..values).map(|_| rng.random_range(-1.0f32..1.0)).collect::<Vec<_>>()
+            };
             let (panels, start) = (random(2 * length * row), random(2 * rows * row));
             let values = random(rows * length.next_multiple_of(piece));
             let blocks = Blocks { values: &values, rows, lanes: piece, units: length };
             let value = |row: usize, k: usize| values[(k / piece * rows + row) * piece + k % piece];
-            let whole: Vec<Vec<f32>> = (0..rows).map(|r| (0..length).map(|k| value(r, k)).collect()).collect();
+            let whole: Vec<Vec<f32>> =
+                (0..rows).map(|r| (0..length).map(|k| value(r, k)).collect()).collect();
             let whole: Vec<&[f32]> = whole.iter().map(|row| &row[..]).collect();
 
             let mut sums = start.clone();
-            for (panel, sums) in panels.chunks_exact(length * row).zip(sums.chunks_exact_mut(rows * row)) {
-                multiply::<S, _, _, V, 1>(simd, &Whole { rows: &whole, first: 0 }, panel, vectors_mut::<S, V>(sums));
+            for (panel, sums) in
+                panels.chunks_exact(length * row).zip(sums.chunks_exact_mut(rows * row))
+            {
+                multiply::<S, _, _, V, 1>(
+                    simd,
+                    &Whole { rows: &whole, first: 0 },
+                    panel,
+                    vectors_mut::<S, V>(sums),
+                );
             }
             for (index, (&sum, &start)) in sums.iter().zip(&start).enumerate() {
                 let (panel, r, column) = (index / row / rows, index / row % rows, index % row);
                 let weight = |k: usize| f64::from(panels[(panel * length + k) * row + column]);
                 let exact: f64 = (0..length).map(|k| f64::from(value(r, k)) * weight(k)).sum();
                 let far = (f64::from(sum) - f64::from(start) - exact).abs();
-                assert!(far < 1e-6 * (length + 1) as f64, "{rows} rows of {length}: {sum} is {far} off");
+                assert!(
+                    far < 1e-6 * (length + 1) as f64,
+                    "{rows} rows of {length}: {sum} is {far} off"
+                );
             }
             let mut in_blocks = start.clone();
-            for (panel, sums) in panels.chunks_exact(length * row).zip(in_blocks.chunks_exact_mut(rows * row)) {
+            for (panel, sums) in
+                panels.chunks_exact(length * row).zip(in_blocks.chunks_exact_mut(rows * row))
+            {
                 multiply::<S, _, _, V, 1>(simd, &blocks, panel, vectors_mut::<S, V>(sums));
             }
             assert_eq!(in_blocks, sums, "{rows} rows of {length} in pieces of {piece}");

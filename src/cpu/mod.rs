@@ -1,12 +1,15 @@
-//! The CPU path: recurrent layers in vectors and on threads, all other layers as [`crate::reference`] computes them.
+//! The CPU path: recurrent layers in vectors and on threads, all other layers as
+//! [`crate::reference`] computes them.
 //!
-//! The way of the data: [`pack`] lays the weights out once; [`CpuSession`] cuts a layer's work into [`sequence`]s, one for each
-//! direction and some rows of the batch, which threads run independently, or where that is better one after the other, each on
-//! all threads; a thread that is done helps with the parts of the others' timesteps. A sequence projects a chunk of timesteps
-//! and then runs it [`step`] by step; both are [`matmul`] and [`activation`]. Layers of few units go the short way of [`small`].
+//! The way of the data: [`pack`] lays the weights out once; [`CpuSession`] cuts a layer's work into
+//! [`sequence`]s, one for each direction and some rows of the batch, which threads run
+//! independently, or where that is better one after the other, each on all threads; a thread that
+//! is done helps with the parts of the others' timesteps. A sequence projects a chunk of timesteps
+//! and then runs it [`step`] by step; both are [`matmul`] and [`activation`]. Layers of few units
+//! go the short way of [`small`].
 //!
-//! Every sum runs in the same order whatever the batch, the number of threads or the way that the work is split: the
-//! results are equal to the bit.
+//! Every sum runs in the same order whatever the batch, the number of threads or the way that the
+//! work is split: the results are equal to the bit.
 
 mod activation;
 mod beside;
@@ -31,20 +34,23 @@ use pulp::{Arch, Simd, WithSimd};
 use sequence::{Machine, Output, Scratch, Sequence};
 use std::sync::Mutex;
 
-/// Rows of the batch that run together: above it, another pass over the weights costs next to nothing.
+/// Rows of the batch that run together: above it, another pass over the weights costs next to
+/// nothing.
 const GROUP_ROWS: usize = 128;
 /// Work of a call below which threads cost more than they save, in multiplications and additions.
 const LEAST_WORK: usize = 500_000;
 /// The same of a part of a step. With less, where one row waits for caches, parts cost up to 5 %.
 const LEAST_PART: usize = 250_000;
-/// The parts of a step for each thread. A core that others use too, or one of a slower kind, would have all wait for its share:
-/// those that are done take parts of what is left. Measured with something else on one of two cores for 30 % of the time: up
-/// to 22 % less time than in one part each where a step has work for some; nothing gained or lost where both cores are free.
+/// The parts of a step for each thread. A core that others use too, or one of a slower kind, would
+/// have all wait for its share: those that are done take parts of what is left. Measured with
+/// something else on one of two cores for 30 % of the time: up to 22 % less time than in one part
+/// each where a step has work for some; nothing gained or lost where both cores are free.
 const PARTS_A_THREAD: usize = 4;
 
-/// Directions whose recurrent kernels have more bytes together run one after the other, each on all threads: a shared cache
-/// that doesn't have them all at each timestep may have one of them. Measured with a cache of 32 MiB: up to 37 % less time
-/// from 18 MiB on, nothing gained or lost at 14 to 18 MiB.
+/// Directions whose recurrent kernels have more bytes together run one after the other, each on all
+/// threads: a shared cache that doesn't have them all at each timestep may have one of them.
+/// Measured with a cache of 32 MiB: up to 37 % less time from 18 MiB on, nothing gained or lost at
+/// 14 to 18 MiB.
 const ONE_AFTER_THE_OTHER_BYTES: usize = 18 << 20;
 /// Of more rows, the arithmetic takes longer than the reading.
 const ONE_AFTER_THE_OTHER_ROWS: usize = 8;
@@ -71,19 +77,32 @@ impl CpuSession {
         CpuSession::with_arch(model, threads, half_weights, Arch::new())
     }
 
-    fn with_arch(model: &Model, threads: Threads, half_weights: bool, arch: Arch) -> Result<CpuSession> {
+    fn with_arch(
+        model: &Model,
+        threads: Threads,
+        half_weights: bool,
+        arch: Arch,
+    ) -> Result<CpuSession> {
         model.check_weights()?;
         let lanes = arch.dispatch(Lanes);
         let pack = |layer: &Recurrent| {
-            let weights = layer.weights().ok_or_else(|| Error::MissingWeights { layer: layer.name().to_string() })?;
+            let weights = layer
+                .weights()
+                .ok_or_else(|| Error::MissingWeights { layer: layer.name().to_string() })?;
             Ok(Packed::new(layer, weights, lanes, half_weights))
         };
-        let layers = model
-            .layers
-            .iter()
-            .map(|built| recurrent_of(&built.layer).directions().into_iter().map(|(_, layer)| pack(layer)).collect());
+        let layers = model.layers.iter().map(|built| {
+            recurrent_of(&built.layer)
+                .directions()
+                .into_iter()
+                .map(|(_, layer)| pack(layer))
+                .collect()
+        });
         let layers = layers.collect::<Result<_>>()?;
-        Ok(CpuSession { engine: Engine { arch, threads, layers, scratch: Mutex::default() }, carried: Vec::new() })
+        Ok(CpuSession {
+            engine: Engine { arch, threads, layers, scratch: Mutex::default() },
+            carried: Vec::new(),
+        })
     }
 
     pub fn run(&mut self, model: &Model, inputs: &Bound<'_, f32>) -> Result<Outputs> {
@@ -122,9 +141,12 @@ impl Recurrence<f32> for Engine {
         let mut arrays = Arrays::new(layer, batch, timesteps, &units);
         let mut jobs = Vec::new();
         let flat = x.as_slice().unwrap_or_default();
-        for (direction, (output, state)) in arrays.views(&units).into_iter().zip(&mut states).enumerate() {
+        for (direction, (output, state)) in
+            arrays.views(&units).into_iter().zip(&mut states).enumerate()
+        {
             let hidden = state.hidden.axis_chunks_iter_mut(Axis(0), plan.rows);
-            let mut cell = state.cell.as_mut().map(|cell| cell.axis_chunks_iter_mut(Axis(0), plan.rows));
+            let mut cell =
+                state.cell.as_mut().map(|cell| cell.axis_chunks_iter_mut(Axis(0), plan.rows));
             let mut masks = mask.as_ref().map(|mask| mask.axis_chunks_iter(Axis(0), plan.rows));
             let rows = flat.chunks(plan.rows * timesteps * features);
             for ((x, hidden), output) in rows.zip(hidden).zip(output.groups(plan.rows)) {
@@ -160,20 +182,31 @@ struct Plan {
 }
 
 impl Engine {
-    fn plan(&self, index: usize, layer: &Layer, batch: usize, timesteps: usize, features: usize) -> Plan {
+    fn plan(
+        &self,
+        index: usize,
+        layer: &Layer,
+        batch: usize,
+        timesteps: usize,
+        features: usize,
+    ) -> Plan {
         let directions = layer.directions();
         let threads = self.threads.count();
         let columns = |layer: &Recurrent| layer.cell().gates() * layer.units();
         let a_row = |layer: &Recurrent| columns(layer) * (layer.units() + features);
-        let work: usize = directions.iter().map(|(_, layer)| a_row(layer)).sum::<usize>() * batch * timesteps;
+        let work: usize =
+            directions.iter().map(|(_, layer)| a_row(layer)).sum::<usize>() * batch * timesteps;
         if threads == 1 || work < LEAST_WORK {
             return Plan { rows: batch.min(GROUP_ROWS), together: false, shares: 1, parts: 1 };
         }
-        // More rows at a time reuse the weights better: no more groups than threads need, or than cache asks for.
+        // More rows at a time reuse the weights better: no more groups than threads need, or than
+        // cache asks for.
         let wanted = threads.div_ceil(directions.len());
         let groups = batch.div_ceil(GROUP_ROWS).max(wanted.min(batch / 8)).max(1);
         let rows = batch.div_ceil(groups);
-        let a_step = directions.iter().map(|(_, layer)| columns(layer) * layer.units()).min().unwrap_or(0) * rows;
+        let a_step =
+            directions.iter().map(|(_, layer)| columns(layer) * layer.units()).min().unwrap_or(0)
+                * rows;
         let most_parts = (a_step / LEAST_PART).max(1);
         let recurrent_kernels: usize = self.layers[index].iter().map(Packed::recurrent_bytes).sum();
         let one_after_the_other = directions.len() > 1
@@ -181,7 +214,8 @@ impl Engine {
             && recurrent_kernels > ONE_AFTER_THE_OTHER_BYTES
             && most_parts >= threads;
         let sequences = directions.len() * batch.div_ceil(rows);
-        let shares = if one_after_the_other { threads } else { (threads / sequences).clamp(1, most_parts) };
+        let shares =
+            if one_after_the_other { threads } else { (threads / sequences).clamp(1, most_parts) };
         let parts = most_parts.min(threads * PARTS_A_THREAD).div_ceil(shares);
         Plan { rows, together: !one_after_the_other, shares, parts }
     }
@@ -207,7 +241,8 @@ impl Engine {
     }
 }
 
-/// The outputs of a layer before they are merged: one array where each direction has its place in it.
+/// The outputs of a layer before they are merged: one array where each direction has its place in
+/// it.
 enum Arrays {
     Every(Vec<Array3<f32>>),
     Last(Vec<Array2<f32>>),
@@ -216,12 +251,18 @@ enum Arrays {
 impl Arrays {
     fn new(layer: &Layer, batch: usize, timesteps: usize, units: &[usize]) -> Arrays {
         let features = match layer {
-            Layer::Bidirectional(both) if both.mode() == MergeMode::Concat => vec![units.iter().sum()],
+            Layer::Bidirectional(both) if both.mode() == MergeMode::Concat => {
+                vec![units.iter().sum()]
+            }
             _ => units.to_vec(),
         };
         match layer.directions()[0].1.return_sequences() {
-            true => Arrays::Every(features.into_iter().map(|n| Array3::zeros((batch, timesteps, n))).collect()),
-            false => Arrays::Last(features.into_iter().map(|n| Array2::zeros((batch, n))).collect()),
+            true => Arrays::Every(
+                features.into_iter().map(|n| Array3::zeros((batch, timesteps, n))).collect(),
+            ),
+            false => {
+                Arrays::Last(features.into_iter().map(|n| Array2::zeros((batch, n))).collect())
+            }
         }
     }
 
@@ -233,8 +274,12 @@ impl Arrays {
         };
         let shared = units.first().filter(|_| arrays < units.len());
         let mut views: Vec<Output> = match (self, shared) {
-            (Arrays::Every(arrays), None) => arrays.iter_mut().map(|array| Output::Every(array.view_mut())).collect(),
-            (Arrays::Last(arrays), None) => arrays.iter_mut().map(|array| Output::Last(array.view_mut())).collect(),
+            (Arrays::Every(arrays), None) => {
+                arrays.iter_mut().map(|array| Output::Every(array.view_mut())).collect()
+            }
+            (Arrays::Last(arrays), None) => {
+                arrays.iter_mut().map(|array| Output::Last(array.view_mut())).collect()
+            }
             (Arrays::Every(arrays), Some(&forward)) => {
                 let (forward, backward) = arrays[0].view_mut().split_at(Axis(2), forward);
                 vec![Output::Every(forward), Output::Every(backward)]

@@ -1,8 +1,8 @@
 //! A direction's weights in the order in which the vectors read them.
 //!
-//! The columns of the kernels are cut into panels of a few vectors of `lanes` columns each: the gates of the same units side by
-//! side, so that what a tile sums up is all that the new states of these units need. A panel stands in one piece,
-//! `[row of the kernel][vector][lane]`.
+//! The columns of the kernels are cut into panels of a few vectors of `lanes` columns each: the
+//! gates of the same units side by side, so that what a tile sums up is all that the new states of
+//! these units need. A panel stands in one piece, `[row of the kernel][vector][lane]`.
 
 use super::half::Half;
 use super::pages::Pages;
@@ -48,7 +48,8 @@ pub(super) struct Packed {
     pub lanes: usize,
     pub units: usize,
     pub features: usize,
-    /// One, but for a GRU with reset_after false: its candidate's recurrent matmul reads what the gates computed.
+    /// One, but for a GRU with reset_after false: its candidate's recurrent matmul reads what the
+    /// gates computed.
     pub matrices: Vec<Matrix>,
     /// GRU with reset_after: the candidate's recurrent bias, `[block][lane]`.
     pub recurrent_bias: Pages<f32>,
@@ -61,7 +62,14 @@ impl Packed {
         let (units, features) = (layer.units(), weights.kernel.nrows());
         if units <= UNITS {
             let small = Some(Small::new(layer, weights));
-            return Packed { lanes, units, features, matrices: Vec::new(), recurrent_bias: Pages::zeros(0), small };
+            return Packed {
+                lanes,
+                units,
+                features,
+                matrices: Vec::new(),
+                recurrent_bias: Pages::zeros(0),
+                small,
+            };
         }
         let gates: &[(&[usize], usize)] = match layer.cell() {
             Cell::Lstm => &[(&[0, 1, 2, 3], 1)],
@@ -81,14 +89,21 @@ impl Packed {
         let bias = if reset_after { bias } else { weights.bias.to_vec() };
         let matrices = gates.iter().map(|(gates, blocks)| {
             let columns = Columns { gates, blocks: *blocks, lanes, units };
-            let recurrent_kernel = columns.pack(units, |row, column| weights.recurrent_kernel[[row, column]]);
+            let recurrent_kernel =
+                columns.pack(units, |row, column| weights.recurrent_kernel[[row, column]]);
             Matrix {
                 vectors: gates.len() * blocks,
                 blocks: *blocks,
                 panels: columns.panels(),
-                kernel: columns.pack(weights.kernel.nrows(), |row, column| weights.kernel[[row, column]]),
+                kernel: columns
+                    .pack(weights.kernel.nrows(), |row, column| weights.kernel[[row, column]]),
                 recurrent_kernel: match half {
-                    true => RecurrentKernel::Half(Half::new(&recurrent_kernel, units, columns.panel(), lanes)),
+                    true => RecurrentKernel::Half(Half::new(
+                        &recurrent_kernel,
+                        units,
+                        columns.panel(),
+                        lanes,
+                    )),
                     false => RecurrentKernel::Single(recurrent_kernel),
                 },
                 bias: columns.pack(1, |_, column| bias[column]),
@@ -96,9 +111,8 @@ impl Packed {
         });
         let matrices: Vec<_> = matrices.collect();
         let recurrent_bias = match reset_after {
-            true => {
-                Columns { gates: &[2], blocks: 1, lanes, units }.pack(1, |_, column| weights.recurrent_bias[column])
-            }
+            true => Columns { gates: &[2], blocks: 1, lanes, units }
+                .pack(1, |_, column| weights.recurrent_bias[column]),
             false => Pages::zeros(0),
         };
         Packed { lanes, units, features, matrices, recurrent_bias, small: None }

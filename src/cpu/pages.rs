@@ -1,7 +1,8 @@
-//! Arrays in huge pages where the system has them on request, as most Linux systems have: the processor then reads ahead
-//! over more than 4 KiB and translates fewer addresses. Reading weights from memory is a quarter faster so. In small pages
-//! an array also takes its places in a cache by chance, more than there are in some: of 1 MiB, in a second-level cache
-//! of as much, a part is read from the third again and again (measured: 4 to 8 % of the time of an LSTM of 256 units).
+//! Arrays in huge pages where the system has them on request, as most Linux systems have: the
+//! processor then reads ahead over more than 4 KiB and translates fewer addresses. Reading weights
+//! from memory is a quarter faster so. In small pages an array also takes its places in a cache by
+//! chance, more than there are in some: of 1 MiB, in a second-level cache of as much, a part is
+//! read from the third again and again (measured: 4 to 8 % of the time of an LSTM of 256 units).
 
 use bytemuck::Pod;
 use std::ops::{Deref, DerefMut};
@@ -52,7 +53,8 @@ mod huge {
     use memmap2::{Advice, MmapMut};
     use std::marker::PhantomData;
 
-    /// A huge page of x86-64, and of AArch64 with small pages of 4 KiB; where they are larger, nothing is gained.
+    /// A huge page of x86-64, and of AArch64 with small pages of 4 KiB; where they are larger,
+    /// nothing is gained.
     const PAGE: usize = 2 << 20;
 
     #[derive(Debug)]
@@ -64,12 +66,17 @@ mod huge {
     }
 
     impl<T: Pod> Huge<T> {
-        /// `None` where the array fills less than a quarter of a huge page or the system has none. What is left past the
-        /// last whole page takes another if it fills a quarter, and small ones if not.
+        /// `None` where the array fills less than a quarter of a huge page or the system has none.
+        /// What is left past the last whole page takes another if it fills a quarter, and small
+        /// ones if not.
         pub fn zeros(length: usize) -> Option<Huge<T>> {
             let bytes = length.checked_mul(size_of::<T>())?;
             let rest = bytes % PAGE;
-            let huge = if rest < PAGE / 4 { bytes - rest } else { bytes.checked_next_multiple_of(PAGE)? };
+            let huge = if rest < PAGE / 4 {
+                bytes - rest
+            } else {
+                bytes.checked_next_multiple_of(PAGE)?
+            };
             if huge == 0 {
                 return None;
             }

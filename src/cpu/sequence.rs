@@ -5,25 +5,26 @@ use super::matmul::Blocks;
 use super::pack::{Packed, RecurrentKernel};
 use super::small::Run;
 use super::step::{
-    Finish, FinishProjection, GruCandidate, GruGates, GruStates, LstmStates, Project, SimpleRnnStates, States, Step,
-    goes_back, sums_kept,
+    Finish, FinishProjection, GruCandidate, GruGates, GruStates, LstmStates, Project,
+    SimpleRnnStates, States, Step, goes_back, sums_kept,
 };
 use crate::layer::{Cell, Recurrent};
 use ndarray::{ArrayView2, ArrayViewMut2, ArrayViewMut3, Axis};
 use pulp::Arch;
 use std::ops::Range;
 
-/// The projection of a chunk of timesteps is kept between these sizes, so that it stays in cache; within them a quarter of
-/// the kernel, which each chunk reads once.
+/// The projection of a chunk of timesteps is kept between these sizes, so that it stays in cache;
+/// within them a quarter of the kernel, which each chunk reads once.
 const PROJECTION_BYTES: Range<usize> = (512 << 10)..(16 << 20);
 
-/// Where one row is multiplied with a recurrent kernel of so many bytes, it waits for the second-level or third-level cache
-/// and leaves half the arithmetic free. Measured with a second-level cache of 1 MiB, which it reads half as fast as it
-/// multiplies: 6 to 10 % less time from 96 to 384 units, nothing gained with 64 units, or with two rows, and time lost above
-/// 8 MiB, for the pieces read the kernel again for every [`BLOCK_ROWS`].
+/// Where one row is multiplied with a recurrent kernel of so many bytes, it waits for the
+/// second-level or third-level cache and leaves half the arithmetic free. Measured with a
+/// second-level cache of 1 MiB, which it reads half as fast as it multiplies: 6 to 10 % less time
+/// from 96 to 384 units, nothing gained with 64 units, or with two rows, and time lost above 8 MiB,
+/// for the pieces read the kernel again for every [`BLOCK_ROWS`].
 const BESIDE_BYTES: Range<usize> = (80 << 10)..(8 << 20);
-/// The same of one in 16 bits, which leaves less of the arithmetic free: 3 to 7 % less time with 128 and 256 units, time lost
-/// with 512.
+/// The same of one in 16 bits, which leaves less of the arithmetic free: 3 to 7 % less time with
+/// 128 and 256 units, time lost with 512.
 const HALF_BESIDE_BYTES: Range<usize> = (80 << 10)..(1 << 20);
 
 /// What a direction reads and writes for some rows of the batch.
@@ -55,7 +56,8 @@ pub(super) enum Output<'a> {
 pub(super) struct Scratch {
     /// Of each matrix, `[panel][step of the chunk][row][vector][lane]`.
     projections: Vec<Vec<f32>>,
-    /// The same of the next chunk, where it is projected beside the steps of this one, and of each part how much is done.
+    /// The same of the next chunk, where it is projected beside the steps of this one, and of each
+    /// part how much is done.
     upcoming: Vec<f32>,
     done: Vec<Done>,
     /// `[block][row][lane]`
@@ -105,7 +107,10 @@ impl<'a> Sequence<'a> {
             self.project(machine, first.clone(), scratch);
         }
         while let Some(chunk) = chunks.next() {
-            let upcoming = chunks.peek().filter(|_| projects_beside).map(|steps| self.input_rows(steps.clone()));
+            let upcoming = chunks
+                .peek()
+                .filter(|_| projects_beside)
+                .map(|steps| self.input_rows(steps.clone()));
             let beside = upcoming.as_deref();
             if let Some(rows) = beside {
                 self.start_upcoming(machine, rows, scratch);
@@ -137,7 +142,9 @@ impl<'a> Sequence<'a> {
         scratch.update_gate.resize(both, 0.0);
         scratch.reset_hidden.resize(both, 0.0);
         scratch.sums.resize(machine.all_parts() * sums_kept(self.rows) * self.packed.lanes, 0.0);
-        scratch.projections.resize(self.packed.matrices.len().max(scratch.projections.len()), Vec::new());
+        scratch
+            .projections
+            .resize(self.packed.matrices.len().max(scratch.projections.len()), Vec::new());
         to_blocks(self.hidden.view(), &mut scratch.hidden, self.packed.lanes);
         if let Some(cell) = &self.cell {
             scratch.cell.resize(values, 0.0);
@@ -150,10 +157,18 @@ impl<'a> Sequence<'a> {
     fn end(&mut self, scratch: &Scratch) {
         let (rows, lanes) = (self.rows, self.packed.lanes);
         for (row, mut state) in self.hidden.outer_iter_mut().enumerate() {
-            state.as_slice_mut().into_iter().for_each(|state| from_blocks(&scratch.hidden, rows, lanes, row, state));
+            state
+                .as_slice_mut()
+                .into_iter()
+                .for_each(|state| from_blocks(&scratch.hidden, rows, lanes, row, state));
         }
-        for (row, mut state) in self.cell.iter_mut().flat_map(|cell| cell.outer_iter_mut()).enumerate() {
-            state.as_slice_mut().into_iter().for_each(|state| from_blocks(&scratch.cell, rows, lanes, row, state));
+        for (row, mut state) in
+            self.cell.iter_mut().flat_map(|cell| cell.outer_iter_mut()).enumerate()
+        {
+            state
+                .as_slice_mut()
+                .into_iter()
+                .for_each(|state| from_blocks(&scratch.cell, rows, lanes, row, state));
         }
     }
 
@@ -163,8 +178,12 @@ impl<'a> Sequence<'a> {
             return cut(self.timesteps, BLOCK_ROWS);
         }
         let kernel: usize = self.packed.matrices.iter().map(|matrix| matrix.kernel.len()).sum();
-        let a_step: usize =
-            self.packed.matrices.iter().map(|m| m.panels * m.vectors * self.packed.lanes * self.rows).sum();
+        let a_step: usize = self
+            .packed
+            .matrices
+            .iter()
+            .map(|m| m.panels * m.vectors * self.packed.lanes * self.rows)
+            .sum();
         let values = kernel.clamp(PROJECTION_BYTES.start, PROJECTION_BYTES.end) / 4;
         let chunk = (values / a_step.max(1)).clamp(1, self.timesteps);
         cut(self.timesteps, chunk)
@@ -181,12 +200,15 @@ impl<'a> Sequence<'a> {
         steps.map(|(step, index)| row(step, index)).collect()
     }
 
-    /// Whether a chunk is projected beside the steps of the one before it: where one row waits for the recurrent kernel.
+    /// Whether a chunk is projected beside the steps of the one before it: where one row waits for
+    /// the recurrent kernel.
     fn projects_beside(&self, machine: Machine) -> bool {
         let [matrix] = &self.packed.matrices[..] else { return false };
         let waits = match matrix.recurrent_kernel {
             RecurrentKernel::Single(_) => BESIDE_BYTES.contains(&matrix.recurrent_kernel.bytes()),
-            RecurrentKernel::Half(_) => HALF_BESIDE_BYTES.contains(&matrix.recurrent_kernel.bytes()),
+            RecurrentKernel::Half(_) => {
+                HALF_BESIDE_BYTES.contains(&matrix.recurrent_kernel.bytes())
+            }
         };
         self.rows == 1 && waits && machine.arch.dispatch(RoomBeside)
     }
@@ -223,7 +245,8 @@ impl<'a> Sequence<'a> {
         let matrix = &self.packed.matrices[0];
         let parts = machine.cut(matrix.panels);
         let a_panel = |values: usize| values / matrix.panels;
-        let (sums, kernel, bias) = (a_panel(upcoming.len()), a_panel(matrix.kernel.len()), a_panel(matrix.bias.len()));
+        let (sums, kernel, bias) =
+            (a_panel(upcoming.len()), a_panel(matrix.kernel.len()), a_panel(matrix.bias.len()));
         let arrays = split(upcoming, parts.clone(), sums).zip(done);
         parts.zip(arrays).map(move |(panels, (sums, done))| Beside {
             rows,
@@ -260,11 +283,28 @@ impl<'a> Sequence<'a> {
         scratch.seen.iter_mut().zip(&scratch.counts).for_each(|(seen, counts)| *seen |= counts);
     }
 
-    fn step(&self, machine: Machine, step: usize, scratch: &mut Scratch, beside: Option<&[&[f32]]>) {
+    fn step(
+        &self,
+        machine: Machine,
+        step: usize,
+        scratch: &mut Scratch,
+        beside: Option<&[&[f32]]>,
+    ) {
         let Scratch {
-            projections, upcoming, done, hidden, next, cell, update_gate, reset_hidden, sums, counts, ..
+            projections,
+            upcoming,
+            done,
+            hidden,
+            next,
+            cell,
+            update_gate,
+            reset_hidden,
+            sums,
+            counts,
+            ..
         } = scratch;
-        let beside = beside.map(|rows| self.beside(machine, rows, upcoming, done)).into_iter().flatten();
+        let beside =
+            beside.map(|rows| self.beside(machine, rows, upcoming, done)).into_iter().flatten();
         let mask = self.mask.is_some().then_some(&counts[..]);
         let layer = self.layer;
         let states = |next| States {
@@ -283,31 +323,40 @@ impl<'a> Sequence<'a> {
             projection: &projections[index],
         };
         match layer.cell() {
-            Cell::Lstm => {
-                matrix(0).run(hidden, sums, beside, next, cell, |next, cell| LstmStates { states: states(next), cell })
-            }
-            Cell::Gru { reset_after: true } => matrix(0).run(hidden, sums, beside, next, &mut [], |next, _| {
-                GruStates { states: states(next), recurrent_bias: &self.packed.recurrent_bias }
+            Cell::Lstm => matrix(0).run(hidden, sums, beside, next, cell, |next, cell| {
+                LstmStates { states: states(next), cell }
             }),
+            Cell::Gru { reset_after: true } => {
+                matrix(0).run(hidden, sums, beside, next, &mut [], |next, _| GruStates {
+                    states: states(next),
+                    recurrent_bias: &self.packed.recurrent_bias,
+                })
+            }
             Cell::Gru { reset_after: false } => {
-                matrix(0).run(hidden, sums, beside, update_gate, reset_hidden, |update_gate, reset_hidden| GruGates {
+                matrix(0).run(
                     hidden,
+                    sums,
+                    beside,
                     update_gate,
                     reset_hidden,
-                    recurrent_activation: layer.recurrent_activation(),
-                });
-                matrix(1).run(reset_hidden, sums, std::iter::empty(), next, &mut [], |next, _| GruCandidate {
-                    states: states(next),
-                    update_gate,
+                    |update_gate, reset_hidden| GruGates {
+                        hidden,
+                        update_gate,
+                        reset_hidden,
+                        recurrent_activation: layer.recurrent_activation(),
+                    },
+                );
+                matrix(1).run(reset_hidden, sums, std::iter::empty(), next, &mut [], |next, _| {
+                    GruCandidate { states: states(next), update_gate }
                 });
             }
-            Cell::SimpleRnn => {
-                matrix(0).run(hidden, sums, beside, next, &mut [], |next, _| SimpleRnnStates(states(next)))
-            }
+            Cell::SimpleRnn => matrix(0)
+                .run(hidden, sums, beside, next, &mut [], |next, _| SimpleRnnStates(states(next))),
         }
     }
 
-    /// Brings the hidden states to the output: where the timestep is masked, zeros or what stood there before.
+    /// Brings the hidden states to the output: where the timestep is masked, zeros or what stood
+    /// there before.
     fn write_output(&mut self, step: usize, scratch: &Scratch) {
         let mut output = match &mut self.output {
             Output::Every(output) => output.index_axis_mut(Axis(1), step),
@@ -317,7 +366,8 @@ impl<'a> Sequence<'a> {
         let zero_output = self.layer.zero_output_for_mask();
         for (row, mut output) in output.outer_iter_mut().enumerate() {
             let Some(output) = output.as_slice_mut() else { continue };
-            let zero = self.mask.is_some() && if zero_output { !scratch.counts[row] } else { !scratch.seen[row] };
+            let zero = self.mask.is_some()
+                && if zero_output { !scratch.counts[row] } else { !scratch.seen[row] };
             match zero {
                 true => output.fill(0.0),
                 false => from_blocks(&scratch.hidden, self.rows, self.packed.lanes, row, output),
@@ -338,7 +388,8 @@ struct StepOf<'a> {
 }
 
 impl StepOf<'_> {
-    /// `read` is multiplied with the recurrent kernel; `finish` is made of the parts of the arrays that it writes.
+    /// `read` is multiplied with the recurrent kernel; `finish` is made of the parts of the arrays
+    /// that it writes.
     fn run<'w, 'b, F: Finish<V> + Send, const V: usize>(
         self,
         read: &[f32],
@@ -355,14 +406,17 @@ impl StepOf<'_> {
         let a_panel = matrix.blocks * rows * lanes;
         let sums = sums.chunks_mut(sums_kept(rows) * lanes);
         let steps_panel = self.projection.len() / matrix.panels;
-        let arrays = split(first, parts.clone(), a_panel).zip(split(second, parts.clone(), a_panel)).zip(sums);
+        let arrays = split(first, parts.clone(), a_panel)
+            .zip(split(second, parts.clone(), a_panel))
+            .zip(sums);
         let back = goes_back(matrix, self.step);
         each(
             parts.zip(arrays).map(|(panels, ((first, second), sums))| {
                 let step = Step {
                     matrix,
                     read: Blocks { values: read, rows, lanes, units },
-                    projection: &self.projection[panels.start * steps_panel..panels.end * steps_panel],
+                    projection: &self.projection
+                        [panels.start * steps_panel..panels.end * steps_panel],
                     panels,
                     step: self.step,
                     back,
@@ -397,8 +451,8 @@ fn split(
     })
 }
 
-/// Runs all of them, but for those that idle threads take, in their order: of each share of `back` of them, if that is given,
-/// from the last to the first.
+/// Runs all of them, but for those that idle threads take, in their order: of each share of `back`
+/// of them, if that is given, from the last to the first.
 fn each<T: FnOnce() + Send>(mut tasks: impl Iterator<Item = T>, back: Option<usize>) {
     match (tasks.next(), tasks.next()) {
         (Some(only), None) => only(),
@@ -468,8 +522,14 @@ mod tests {
     fn chunks_have_every_timestep_once() {
         for (timesteps, chunk) in [(1, 1), (7, 7), (9, 4), (9, 8), (50, 17), (3, 5), (100, 1)] {
             let chunks: Vec<_> = cut(timesteps, chunk).collect();
-            assert!(chunks.iter().cloned().flatten().eq(0..timesteps), "{timesteps}, {chunk}: {chunks:?}");
-            assert!(chunks.iter().all(|steps| !steps.is_empty() && steps.len() <= chunk), "{chunks:?}");
+            assert!(
+                chunks.iter().cloned().flatten().eq(0..timesteps),
+                "{timesteps}, {chunk}: {chunks:?}"
+            );
+            assert!(
+                chunks.iter().all(|steps| !steps.is_empty() && steps.len() <= chunk),
+                "{chunks:?}"
+            );
         }
     }
 
@@ -499,14 +559,22 @@ mod tests {
     fn rows_come_back_from_blocks_as_they_went() {
         for lanes in [1, 2, 4, 8, 16] {
             for (rows, units) in [(1, 1), (1, 16), (3, 5), (2, 33), (5, 48)] {
-                let states = Array2::from_shape_fn((rows, units), |(row, unit)| (row * units + unit) as f32);
+                let states =
+                    Array2::from_shape_fn((rows, units), |(row, unit)| (row * units + unit) as f32);
                 let mut blocks = vec![-1.0; units.div_ceil(lanes) * rows * lanes];
                 to_blocks(states.view(), &mut blocks, lanes);
-                assert_eq!(blocks[(units / 2 / lanes * rows) * lanes + units / 2 % lanes], (units / 2) as f32);
+                assert_eq!(
+                    blocks[(units / 2 / lanes * rows) * lanes + units / 2 % lanes],
+                    (units / 2) as f32
+                );
                 for (row, state) in states.outer_iter().enumerate() {
                     let mut back = vec![-2.0; units];
                     from_blocks(&blocks, rows, lanes, row, &mut back);
-                    assert_eq!(back, state.to_vec(), "row {row} of {rows}, {units} units, {lanes} lanes");
+                    assert_eq!(
+                        back,
+                        state.to_vec(),
+                        "row {row} of {rows}, {units} units, {lanes} lanes"
+                    );
                 }
             }
         }

@@ -1,8 +1,10 @@
-//! Layers of few units, in f64: a vector or two hold all units of a gate, so that it takes no longer than f32 would.
+//! Layers of few units, in f64: a vector or two hold all units of a gate, so that it takes no
+//! longer than f32 would.
 //!
-//! Large layers compute in f32, as Keras does, and over thousands of values the largest error comes out as Keras's. Over a
-//! few values it is a matter of luck: here the only roundings to f32 are those of the states after each timestep, which
-//! Keras has, too. (They are what a sequence that is fed in pieces carries from call to call.)
+//! Large layers compute in f32, as Keras does, and over thousands of values the largest error comes
+//! out as Keras's. Over a few values it is a matter of luck: here the only roundings to f32 are
+//! those of the states after each timestep, which Keras has, too. (They are what a sequence that is
+//! fed in pieces carries from call to call.)
 
 use super::sequence::{Output, Sequence};
 use crate::layer::{Activation, Cell, Recurrent, Weights};
@@ -40,8 +42,9 @@ impl Small {
             }
             of_gates
         };
-        let of_rows =
-            |kernel: ArrayView2<f32>| kernel.rows().into_iter().flat_map(|row| of_row(&row.to_vec())).collect();
+        let of_rows = |kernel: ArrayView2<f32>| {
+            kernel.rows().into_iter().flat_map(|row| of_row(&row.to_vec())).collect()
+        };
         Small {
             kernel: of_rows(weights.kernel.view()),
             recurrent_kernel: of_rows(weights.recurrent_kernel.view()),
@@ -87,7 +90,12 @@ impl States {
 
     fn store(&self, sequence: &mut Sequence, row: usize) {
         let to = |state: &mut f32, &unit: &f64| *state = unit as f32;
-        sequence.hidden.row_mut(row).iter_mut().zip(&self.hidden).for_each(|(state, unit)| to(state, unit));
+        sequence
+            .hidden
+            .row_mut(row)
+            .iter_mut()
+            .zip(&self.hidden)
+            .for_each(|(state, unit)| to(state, unit));
         if let Some(cell) = &mut sequence.cell {
             cell.row_mut(row).iter_mut().zip(&self.cell).for_each(|(state, unit)| to(state, unit));
         }
@@ -95,7 +103,13 @@ impl States {
 }
 
 #[inline(always)]
-fn run_row<S: Simd>(simd: S, sequence: &mut Sequence, small: &Small, row: usize, states: &mut States) {
+fn run_row<S: Simd>(
+    simd: S,
+    sequence: &mut Sequence,
+    small: &Small,
+    row: usize,
+    states: &mut States,
+) {
     let (layer, timesteps) = (sequence.layer, sequence.timesteps);
     let features = sequence.packed.features;
     let x = &sequence.x[row * timesteps * features..][..timesteps * features];
@@ -119,7 +133,10 @@ fn run_row<S: Simd>(simd: S, sequence: &mut Sequence, small: &Small, row: usize,
             Output::Last(output) if step + 1 == timesteps => output.row_mut(row),
             Output::Last(_) => continue,
         };
-        output.into_iter().zip(&states.hidden).for_each(|(to, &unit)| *to = if zero { 0.0 } else { unit as f32 });
+        output
+            .into_iter()
+            .zip(&states.hidden)
+            .for_each(|(to, &unit)| *to = if zero { 0.0 } else { unit as f32 });
     }
 }
 
@@ -168,7 +185,13 @@ impl Small {
     }
 
     #[inline(always)]
-    fn gru_reset_before<S: Simd>(&self, simd: S, layer: &Recurrent, x: &[f32], states: &mut States) {
+    fn gru_reset_before<S: Simd>(
+        &self,
+        simd: S,
+        layer: &Recurrent,
+        x: &[f32],
+        states: &mut States,
+    ) {
         let mut sums = [[0.0; UNITS]; 3];
         sums.copy_from_slice(&self.bias);
         add_products(simd, &mut sums, x.iter().map(|&x| f64::from(x)), &self.kernel, 0..3);
@@ -314,7 +337,8 @@ fn tanh<S: Simd>(simd: S, x: S::f64s) -> S::f64s {
     let size = size_up_to(simd, x, 20.0);
     let e = simd.sub_f64s(exp(simd, simd.add_f64s(size, size)), simd.splat_f64s(1.0));
     let large = simd.div_f64s(e, simd.add_f64s(e, simd.splat_f64s(2.0)));
-    let signed = simd.select_f64s(simd.less_than_f64s(x, simd.splat_f64s(0.0)), simd.neg_f64s(large), large);
+    let signed =
+        simd.select_f64s(simd.less_than_f64s(x, simd.splat_f64s(0.0)), simd.neg_f64s(large), large);
     simd.select_f64s(simd.less_than_f64s(size, simd.splat_f64s(0.02)), small, signed)
 }
 
@@ -338,19 +362,27 @@ mod tests {
     #[test]
     fn activations_are_exact_to_far_below_an_ulp_of_f32() {
         for arch in each_arch() {
-            let sizes = (0..4_000).flat_map(|i| [1.0, -1.0].map(|sign| sign * 1.0473f64.powi(i % 2_000 - 1_900)));
+            let sizes = (0..4_000)
+                .flat_map(|i| [1.0, -1.0].map(|sign| sign * 1.0473f64.powi(i % 2_000 - 1_900)));
             let values = (0..40_000).map(|i| f64::from(i - 20_000) * 0.0021).chain(sizes);
             for x in values.chain([0.0, -0.0, f64::INFINITY, f64::NEG_INFINITY, f64::MAX, 1e-300]) {
-                let exact = [(Activation::Tanh, x.tanh()), (Activation::Sigmoid, 1.0 / (1.0 + (-x).exp()))];
+                let exact =
+                    [(Activation::Tanh, x.tanh()), (Activation::Sigmoid, 1.0 / (1.0 + (-x).exp()))];
                 for (activation, exact) in exact {
                     let units = arch.dispatch(Activated(activation, x));
                     let near = (units[0] - exact).abs() <= 1e-13 * exact.abs() + 1e-300;
-                    assert!(near && units == [units[0]; UNITS], "{arch:?} {activation} of {x}: {units:?}, not {exact}");
+                    assert!(
+                        near && units == [units[0]; UNITS],
+                        "{arch:?} {activation} of {x}: {units:?}, not {exact}"
+                    );
                 }
             }
             for activation in [Activation::Tanh, Activation::Sigmoid] {
                 let units = arch.dispatch(Activated(activation, f64::NAN));
-                assert!(units.iter().all(|unit| unit.is_nan()), "{arch:?} {activation} of NaN: {units:?}");
+                assert!(
+                    units.iter().all(|unit| unit.is_nan()),
+                    "{arch:?} {activation} of NaN: {units:?}"
+                );
             }
         }
     }

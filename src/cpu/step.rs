@@ -9,9 +9,10 @@ use crate::layer::Activation;
 use pulp::{Simd, WithSimd};
 use std::ops::Range;
 
-/// A recurrent kernel of more is read there and back: what caches still have of it from the step before is read first.
-/// Measured with a second-level cache of 1 MiB and a third of 32 MiB: 13 % less time at 1 MiB, nothing gained or lost
-/// from 2.5 to 4 MiB, and at 37 MiB 2 to 5 % less in the median of 25 runs, 16 % in the best.
+/// A recurrent kernel of more is read there and back: what caches still have of it from the step
+/// before is read first. Measured with a second-level cache of 1 MiB and a third of 32 MiB: 13 %
+/// less time at 1 MiB, nothing gained or lost from 2.5 to 4 MiB, and at 37 MiB 2 to 5 % less in the
+/// median of 25 runs, 16 % in the best.
 const THERE_AND_BACK_BYTES: usize = 800 << 10;
 
 /// Whether a step reads the recurrent kernel from its end to its start.
@@ -72,8 +73,8 @@ impl WithSimd for FinishProjection<'_> {
     }
 }
 
-/// Panels that are finished at a time. An activation is a chain of dependent operations: of few rows it takes as long as
-/// of some more, which the panels together have.
+/// Panels that are finished at a time. An activation is a chain of dependent operations: of few
+/// rows it takes as long as of some more, which the panels together have.
 const fn panels_finished_at_a_time(rows: usize) -> usize {
     if rows < FINISHED_ROWS { FINISHED_ROWS / rows } else { 1 }
 }
@@ -109,7 +110,8 @@ impl<F: Finish<V>, const V: usize> WithSimd for Step<'_, F, V> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let Step { matrix, panels, read, projection, step, back, sums, mut beside, mut finish } = self;
+        let Step { matrix, panels, read, projection, step, back, sums, mut beside, mut finish } =
+            self;
         let projection = vectors::<S, V>(projection);
         let (first, a_panel) = (panels.start, projection.len() / panels.len());
         let sums = vectors_mut::<S, V>(sums);
@@ -140,7 +142,8 @@ impl<F: Finish<V>, const V: usize> WithSimd for Step<'_, F, V> {
     }
 }
 
-/// `sums[panel][row] = read[row] · recurrent_kernel[panel]`, from the last panel `back` to the first where that is set.
+/// `sums[panel][row] = read[row] · recurrent_kernel[panel]`, from the last panel `back` to the
+/// first where that is set.
 #[inline(always)]
 fn multiply_recurrent<S: Simd, const V: usize>(
     simd: S,
@@ -153,7 +156,9 @@ fn multiply_recurrent<S: Simd, const V: usize>(
 ) {
     sums.fill([simd.splat_f32s(0.0); V]);
     match kernel {
-        RecurrentKernel::Single(kernel) => multiply_panels(simd, read, kernel, panels, sums, beside, back),
+        RecurrentKernel::Single(kernel) => {
+            multiply_panels(simd, read, kernel, panels, sums, beside, back)
+        }
         RecurrentKernel::Half(Half { pairs, scale }) => {
             multiply_panels(simd, read, pairs, panels, sums, beside, back);
             let scale = simd.splat_f32s(*scale);
@@ -269,9 +274,16 @@ pub(super) struct States<'a> {
 impl States<'_> {
     /// Writes a block's new hidden states: `new` of a row, and of its old hidden state.
     #[inline(always)]
-    fn write<S: Simd>(&mut self, place: Place, block: usize, mut new: impl FnMut(usize, S::f32s) -> S::f32s) {
+    fn write<S: Simd>(
+        &mut self,
+        place: Place,
+        block: usize,
+        mut new: impl FnMut(usize, S::f32s) -> S::f32s,
+    ) {
         let hidden = place.all::<S>(self.hidden, block);
-        for (row, (next, &hidden)) in place.part::<S>(self.next, block).iter_mut().zip(hidden).enumerate() {
+        for (row, (next, &hidden)) in
+            place.part::<S>(self.next, block).iter_mut().zip(hidden).enumerate()
+        {
             *next = if self.mask.is_none_or(|mask| mask[row]) { new(row, hidden) } else { hidden };
         }
     }
@@ -292,8 +304,8 @@ pub(super) struct LstmStates<'a> {
 }
 
 impl LstmStates<'_> {
-    /// With the activations that nearly all models have: vector by vector, without their values going to memory in between.
-    /// Measured: 3 % less time with 64 units, 1 % with 128.
+    /// With the activations that nearly all models have: vector by vector, without their values
+    /// going to memory in between. Measured: 3 % less time with 64 units, 1 % with 128.
     #[inline(always)]
     fn finish_usual<S: Simd>(&mut self, simd: S, panels: Panels<S, 4>, sums: &[[S::f32s; 4]]) {
         for (panel, sums) in sums.chunks_exact(panels.rows).enumerate() {
@@ -312,7 +324,9 @@ impl LstmStates<'_> {
 impl Finish<4> for LstmStates<'_> {
     #[inline(always)]
     fn finish<S: Simd>(&mut self, simd: S, panels: Panels<S, 4>, sums: &mut [[S::f32s; 4]]) {
-        if (self.states.recurrent_activation, self.states.activation) == (Activation::Sigmoid, Activation::Tanh) {
+        if (self.states.recurrent_activation, self.states.activation)
+            == (Activation::Sigmoid, Activation::Tanh)
+        {
             return self.finish_usual(simd, panels, sums);
         }
         panels.add(simd, sums, 0..4);
@@ -330,7 +344,9 @@ impl Finish<4> for LstmStates<'_> {
         }
         activate_vectors(simd, self.states.activation, sums, &[0]);
         for (panel, sums) in sums.chunks_exact(panels.rows).enumerate() {
-            self.states.write::<S>(panels.place(panel), 0, |row, _| simd.mul_f32s(sums[row][3], sums[row][0]));
+            self.states.write::<S>(panels.place(panel), 0, |row, _| {
+                simd.mul_f32s(sums[row][3], sums[row][0])
+            });
         }
     }
 }
@@ -356,12 +372,15 @@ impl Finish<3> for GruStates<'_> {
         activate_vectors(simd, self.states.activation, sums, &[2]);
         for (panel, sums) in sums.chunks_exact(panels.rows).enumerate() {
             let place = panels.place(panel);
-            self.states.write::<S>(place, 0, |row, hidden| blend(simd, sums[row][0], hidden, sums[row][2]));
+            self.states.write::<S>(place, 0, |row, hidden| {
+                blend(simd, sums[row][0], hidden, sums[row][2])
+            });
         }
     }
 }
 
-/// The gates of a GRU with reset_after false: z, and r ⊙ h for the candidate. They take no notice of masks.
+/// The gates of a GRU with reset_after false: z, and r ⊙ h for the candidate. They take no notice
+/// of masks.
 pub(super) struct GruGates<'a> {
     pub hidden: &'a [f32],
     /// Of the part's blocks.
@@ -381,7 +400,9 @@ impl Finish<4> for GruGates<'_> {
                 let update_gate = place.part::<S>(self.update_gate, block);
                 update_gate.iter_mut().zip(sums).for_each(|(z, sums)| *z = sums[2 * block]);
                 let reset_hidden = place.part::<S>(self.reset_hidden, block).iter_mut();
-                for ((reset, &hidden), sums) in reset_hidden.zip(place.all::<S>(self.hidden, block)).zip(sums) {
+                for ((reset, &hidden), sums) in
+                    reset_hidden.zip(place.all::<S>(self.hidden, block)).zip(sums)
+                {
                     *reset = simd.mul_f32s(sums[2 * block + 1], hidden);
                 }
             }
@@ -404,7 +425,9 @@ impl Finish<4> for GruCandidate<'_> {
         for (panel, sums) in sums.chunks_exact(panels.rows).enumerate() {
             let place = panels.place(panel);
             for (block, z) in (0..4).map(|block| (block, place.all::<S>(self.update_gate, block))) {
-                self.states.write::<S>(place, block, |row, hidden| blend(simd, z[row], hidden, sums[row][block]));
+                self.states.write::<S>(place, block, |row, hidden| {
+                    blend(simd, z[row], hidden, sums[row][block])
+                });
             }
         }
     }
@@ -419,7 +442,9 @@ impl Finish<4> for SimpleRnnStates<'_> {
         panels.add(simd, sums, 0..4);
         activate_vectors(simd, self.0.activation, sums, &[0, 1, 2, 3]);
         for (panel, sums) in sums.chunks_exact(panels.rows).enumerate() {
-            (0..4).for_each(|block| self.0.write::<S>(panels.place(panel), block, |row, _| sums[row][block]));
+            (0..4).for_each(|block| {
+                self.0.write::<S>(panels.place(panel), block, |row, _| sums[row][block])
+            });
         }
     }
 }

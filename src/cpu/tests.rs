@@ -33,27 +33,40 @@ fn cases() -> impl Strategy<Value = Case> {
         prop_oneof![1usize..5, Just(33)],
         prop_oneof![1usize..20, Just(33), Just(64), Just(65)],
     );
-    let modes = [MergeMode::Concat, MergeMode::Sum, MergeMode::Mul, MergeMode::Ave, MergeMode::None];
-    let activations = [Activation::Tanh, Activation::Softsign, Activation::LEAKY_RELU, Activation::Elu(0.5.into())];
-    let gates =
-        [Activation::Sigmoid, Activation::HardSigmoid, Activation::HardSigmoidKeras2, Activation::SparseSigmoid];
-    let (activations, gates) = (prop::sample::select(activations.to_vec()), prop::sample::select(gates.to_vec()));
+    let modes =
+        [MergeMode::Concat, MergeMode::Sum, MergeMode::Mul, MergeMode::Ave, MergeMode::None];
+    let activations = [
+        Activation::Tanh,
+        Activation::Softsign,
+        Activation::LEAKY_RELU,
+        Activation::Elu(0.5.into()),
+    ];
+    let gates = [
+        Activation::Sigmoid,
+        Activation::HardSigmoid,
+        Activation::HardSigmoidKeras2,
+        Activation::SparseSigmoid,
+    ];
+    let (activations, gates) =
+        (prop::sample::select(activations.to_vec()), prop::sample::select(gates.to_vec()));
     let kinds = (0usize..4, 1usize..3, prop::sample::select(modes.to_vec()), activations, gates);
-    (sizes, kinds, any::<[bool; 4]>()).prop_map(|(sizes, kinds, [sequences, backwards, zero, masked])| Case {
-        cell: kinds.0,
-        directions: kinds.1,
-        merge_mode: kinds.2,
-        batch: sizes.0,
-        timesteps: sizes.1,
-        features: sizes.2,
-        units: sizes.3,
-        return_sequences: sequences,
-        go_backwards: backwards,
-        zero_output_for_mask: zero,
-        masked,
-        activation: kinds.3,
-        recurrent_activation: kinds.4,
-    })
+    (sizes, kinds, any::<[bool; 4]>()).prop_map(
+        |(sizes, kinds, [sequences, backwards, zero, masked])| Case {
+            cell: kinds.0,
+            directions: kinds.1,
+            merge_mode: kinds.2,
+            batch: sizes.0,
+            timesteps: sizes.1,
+            features: sizes.2,
+            units: sizes.3,
+            return_sequences: sequences,
+            go_backwards: backwards,
+            zero_output_for_mask: zero,
+            masked,
+            activation: kinds.3,
+            recurrent_activation: kinds.4,
+        },
+    )
 }
 
 impl Case {
@@ -115,13 +128,17 @@ impl Case {
 
     fn input(&self) -> Array3<f32> {
         let mut rng = ChaCha12Rng::seed_from_u64(7);
-        Array3::from_shape_simple_fn((self.batch, self.timesteps, self.features), || rng.random_range(-1.0..1.0))
+        Array3::from_shape_simple_fn((self.batch, self.timesteps, self.features), || {
+            rng.random_range(-1.0..1.0)
+        })
     }
 
     fn states(&self) -> Vec<Array2<f32>> {
         let mut rng = ChaCha12Rng::seed_from_u64(9);
         let count = self.directions * if self.cell == 0 { 2 } else { 1 };
-        let mut state = || Array2::from_shape_simple_fn((self.batch, self.units), || rng.random_range(-1.0..1.0));
+        let mut state = || {
+            Array2::from_shape_simple_fn((self.batch, self.units), || rng.random_range(-1.0..1.0))
+        };
         (0..count).map(|_| state()).collect()
     }
 
@@ -132,7 +149,8 @@ impl Case {
 
     fn run(&self, model: &Model, session: &mut CpuSession) -> Vec<ArrayD<f32>> {
         let (x, states) = (self.input(), self.states());
-        let mut inputs = Inputs::new(x.view()).initial_state(states.iter().map(|state| state.view()));
+        let mut inputs =
+            Inputs::new(x.view()).initial_state(states.iter().map(|state| state.view()));
         if self.masked {
             inputs = inputs.mask(self.mask().view());
         }
@@ -143,11 +161,17 @@ impl Case {
     fn exact(&self, model: &Model) -> Vec<ArrayD<f64>> {
         let (x, states) = (self.input().mapv(f64::from), self.states());
         let states: Vec<_> = states.iter().map(|state| state.mapv(f64::from)).collect();
-        let mut inputs = Inputs::new(x.view()).initial_state(states.iter().map(|state| state.view()));
+        let mut inputs =
+            Inputs::new(x.view()).initial_state(states.iter().map(|state| state.view()));
         if self.masked {
             inputs = inputs.mask(self.mask().view());
         }
-        reference::run(model, inputs).unwrap().list().iter().map(|output| output.array.clone()).collect()
+        reference::run(model, inputs)
+            .unwrap()
+            .list()
+            .iter()
+            .map(|output| output.array.clone())
+            .collect()
     }
 }
 
@@ -180,14 +204,23 @@ proptest! {
 #[test]
 fn threads_change_no_bit() {
     let case = Case { units: 520, masked: true, ..Case::bidirectional_lstm() };
-    let cases = [(0, 2, 1), (0, 1, 1), (1, 1, 1), (1, 2, 9), (2, 1, 2), (2, 2, 40), (3, 1, 1), (3, 2, 40)];
-    let cases = cases.map(|(cell, directions, batch)| Case { cell, directions, batch, ..case.clone() });
+    let cases =
+        [(0, 2, 1), (0, 1, 1), (1, 1, 1), (1, 2, 9), (2, 1, 2), (2, 2, 40), (3, 1, 1), (3, 2, 40)];
+    let cases =
+        cases.map(|(cell, directions, batch)| Case { cell, directions, batch, ..case.clone() });
     // So large that the directions run one after the other.
     let large = [(0, 800), (1, 950)];
-    let large = large.map(|(cell, units)| Case { cell, batch: 2, timesteps: 5, units, ..case.clone() });
+    let large =
+        large.map(|(cell, units)| Case { cell, batch: 2, timesteps: 5, units, ..case.clone() });
     // So long that the projection goes on beside the steps.
     let long = [(0, 21), (1, 16), (3, 160)];
-    let beside = long.map(|(cell, features)| Case { cell, features, timesteps: 75, units: 190, ..case.clone() });
+    let beside = long.map(|(cell, features)| Case {
+        cell,
+        features,
+        timesteps: 75,
+        units: 190,
+        ..case.clone()
+    });
     for case in cases.into_iter().chain(large).chain(beside) {
         let model = case.model();
         let alone = case.run(&model, &mut session(&model, Arch::new(), 1));
@@ -200,14 +233,21 @@ fn threads_change_no_bit() {
     }
 }
 
-/// Directions run at the same time where there are caches and threads for them, otherwise one after the other.
+/// Directions run at the same time where there are caches and threads for them, otherwise one after
+/// the other.
 #[test]
 fn directions_share_the_cache_or_take_it_in_turn() {
     let case = Case { units: 800, ..Case::bidirectional_lstm() };
     let plan = |units, directions, batch, threads| {
         let model = Case { units, directions, ..case.clone() }.model();
         let layer = &model.layers.last().expect("there is one").layer;
-        session(&model, Arch::new(), threads).engine.plan(model.layers.len() - 1, layer, batch, 3, 7)
+        session(&model, Arch::new(), threads).engine.plan(
+            model.layers.len() - 1,
+            layer,
+            batch,
+            3,
+            7,
+        )
     };
     let of = |together| move |shares, parts, rows| Plan { rows, together, shares, parts };
     let (together, one_after_the_other) = (of(true), of(false));
@@ -224,7 +264,8 @@ fn directions_share_the_cache_or_take_it_in_turn() {
 /// A row's result is the same alone and in any batch.
 #[test]
 fn the_batch_changes_no_bit() {
-    let case = Case { batch: 300, timesteps: 5, features: 6, units: 21, ..Case::bidirectional_lstm() };
+    let case =
+        Case { batch: 300, timesteps: 5, features: 6, units: 21, ..Case::bidirectional_lstm() };
     // So long and large that one row's projection goes on beside the steps.
     let long = Case { batch: 5, timesteps: 75, features: 40, units: 190, ..case.clone() };
     let cases = (0..4).flat_map(|cell| [&case, &long].map(|case| Case { cell, ..case.clone() }));
@@ -237,17 +278,29 @@ fn the_batch_changes_no_bit() {
             let one = x.slice(ndarray::s![row..row + 1, .., ..]);
             let alone = session.run(&model, &model.bind(Inputs::new(one)).unwrap()).unwrap();
             for (all, alone) in all.list().iter().zip(alone.list()) {
-                assert_eq!(all.array.index_axis(Axis(0), row), alone.array.index_axis(Axis(0), 0), "row {row}");
+                assert_eq!(
+                    all.array.index_axis(Axis(0), row),
+                    alone.array.index_axis(Axis(0), 0),
+                    "row {row}"
+                );
             }
         }
     }
 }
 
-/// As if the recurrent kernel's weights were rounded to 11 bits: those of even and of odd units, which words have in their
-/// upper and lower half, beside zeros, and both together but for the bits that the upper one takes of the lower one.
+/// As if the recurrent kernel's weights were rounded to 11 bits: those of even and of odd units,
+/// which words have in their upper and lower half, beside zeros, and both together but for the bits
+/// that the upper one takes of the lower one.
 #[test]
 fn half_weights_are_rounded_to_eleven_bits() {
-    let case = Case { batch: 3, timesteps: 6, features: 5, units: 131, masked: true, ..Case::bidirectional_lstm() };
+    let case = Case {
+        batch: 3,
+        timesteps: 6,
+        features: 5,
+        units: 131,
+        masked: true,
+        ..Case::bidirectional_lstm()
+    };
     for (cell, units) in [(0, 131), (1, 130), (2, 65), (3, 1), (0, 64)] {
         let case = Case { cell, units, ..case.clone() };
         for (zeros, most) in [(Some(0), 3e-6), (Some(1), 3e-6), (None, 2e-4)] {
@@ -256,21 +309,30 @@ fn half_weights_are_rounded_to_eleven_bits() {
             let mut weights = model.weights(&name).unwrap();
             for kernel in weights.iter_mut().skip(1).step_by(3) {
                 let units = kernel.outer_iter_mut().enumerate();
-                units.filter(|(unit, _)| Some(unit % 2) == zeros).for_each(|(_, mut weights)| weights.fill(0.0));
+                units
+                    .filter(|(unit, _)| Some(unit % 2) == zeros)
+                    .for_each(|(_, mut weights)| weights.fill(0.0));
             }
             model.set_weights(&name, weights.clone()).unwrap();
             let stored = model.clone();
             for kernel in weights.iter_mut().skip(1).step_by(3) {
-                kernel.mapv_inplace(|weight| f32::from_bits((weight.to_bits() + (1 << 12)) >> 13 << 13));
+                kernel.mapv_inplace(|weight| {
+                    f32::from_bits((weight.to_bits() + (1 << 12)) >> 13 << 13)
+                });
             }
             model.set_weights(&name, weights).unwrap();
             let rounded = case.exact(&model);
             for arch in each_arch() {
-                let mut session = CpuSession::with_arch(&stored, Threads::new(1).open().unwrap(), true, arch).unwrap();
+                let mut session =
+                    CpuSession::with_arch(&stored, Threads::new(1).open().unwrap(), true, arch)
+                        .unwrap();
                 for (found, rounded) in case.run(&stored, &mut session).iter().zip(&rounded) {
                     for (&found, &rounded) in found.iter().zip(rounded) {
                         let far = (f64::from(found) - rounded).abs();
-                        assert!(far < most, "{arch:?} {case:?}, zeros {zeros:?}: {found}, not {rounded}");
+                        assert!(
+                            far < most,
+                            "{arch:?} {case:?}, zeros {zeros:?}: {found}, not {rounded}"
+                        );
                     }
                 }
             }
@@ -278,11 +340,13 @@ fn half_weights_are_rounded_to_eleven_bits() {
     }
 }
 
-/// Threads, the batch and the way that directions run change no bit of 16-bit weights' results either.
+/// Threads, the batch and the way that directions run change no bit of 16-bit weights' results
+/// either.
 #[test]
 fn half_weights_give_the_same_bits_on_threads_and_in_batches() {
     for (cell, units) in [(0, 530), (1, 300), (2, 270)] {
-        let case = Case { cell, units, batch: 9, timesteps: 3, features: 7, ..Case::bidirectional_lstm() };
+        let case =
+            Case { cell, units, batch: 9, timesteps: 3, features: 7, ..Case::bidirectional_lstm() };
         let model = case.model();
         let run = |threads: usize| {
             let threads = Threads::new(threads).open().unwrap();
@@ -296,8 +360,10 @@ fn half_weights_give_the_same_bits_on_threads_and_in_batches() {
 /// What is not finite, and numbers too small to be normal, come out as by the formulas.
 #[test]
 fn extreme_inputs_pass_as_in_the_formulas() {
-    let case = Case { batch: 9, timesteps: 4, features: 3, units: 19, ..Case::bidirectional_lstm() };
-    let extremes = [f32::NAN, f32::INFINITY, f32::NEG_INFINITY, 1e-42, -1e-45, 1e30, -1e30, f32::MIN_POSITIVE];
+    let case =
+        Case { batch: 9, timesteps: 4, features: 3, units: 19, ..Case::bidirectional_lstm() };
+    let extremes =
+        [f32::NAN, f32::INFINITY, f32::NEG_INFINITY, 1e-42, -1e-45, 1e30, -1e30, f32::MIN_POSITIVE];
     for (cell, activation) in
         [(0, Activation::Tanh), (1, Activation::Tanh), (2, Activation::Relu), (3, Activation::Relu)]
     {

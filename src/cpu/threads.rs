@@ -8,7 +8,8 @@ const MOST_THREADS: usize = 1024;
 /// The threads that a session computes on.
 #[derive(Clone, Debug, Default)]
 pub(crate) enum Threads {
-    /// Those of the rayon pool that the call is made from: the global one, unless the caller has one of its own.
+    /// Those of the rayon pool that the call is made from: the global one, unless the caller has
+    /// one of its own.
     #[default]
     Current,
     /// A pool of so many, once it is opened; one is the calling thread.
@@ -34,8 +35,9 @@ impl Threads {
             }),
             Threads::Number(threads) if *threads > 1 => {
                 let pool = ThreadPoolBuilder::new().num_threads(*threads).build();
-                let pool =
-                    pool.map_err(|e| Error::OutOfMemory { what: format!("a pool of {threads} threads: {e}") })?;
+                let pool = pool.map_err(|e| Error::OutOfMemory {
+                    what: format!("a pool of {threads} threads: {e}"),
+                })?;
                 Ok(Threads::Pool(pool.into()))
             }
             known => Ok(known.clone()),

@@ -1,7 +1,9 @@
-//! Which of the planner's candidates an adapter was found to run fastest, kept in a file from process to process.
+//! Which of the planner's candidates an adapter was found to run fastest, kept in a file from
+//! process to process.
 //!
-//! A file is of one version, and has a section for each adapter and driver. What can't be read, or is of another version, is
-//! taken for empty and written anew; a choice that the planner no longer offers is timed again.
+//! A file is of one version, and has a section for each adapter and driver. What can't be read, or
+//! is of another version, is taken for empty and written anew; a choice that the planner no longer
+//! offers is timed again.
 
 use super::encode::{Encoding, Pace};
 use super::plan::{CallShape, Plan, Tuned, plan};
@@ -43,7 +45,8 @@ impl Cache {
 
     /// `adapter` names the adapter and its driver with their versions.
     fn open(path: Option<PathBuf>, adapter: String) -> Cache {
-        let tuned = path.as_deref().and_then(read).and_then(|mut file| file.adapters.remove(&adapter));
+        let tuned =
+            path.as_deref().and_then(read).and_then(|mut file| file.adapters.remove(&adapter));
         Cache { path, adapter, tuned: tuned.unwrap_or_default() }
     }
 
@@ -51,7 +54,8 @@ impl Cache {
         &self.tuned
     }
 
-    /// Remembers a choice, for other processes too. A file that can't be written is no reason to fail.
+    /// Remembers a choice, for other processes too. A file that can't be written is no reason to
+    /// fail.
     pub fn remember(&mut self, class: String, choice: String) {
         tracing::info!(class, choice, adapter = self.adapter, "autotune");
         self.tuned.insert(class, choice);
@@ -60,7 +64,8 @@ impl Cache {
         }
     }
 
-    /// Adds to what other processes have written meanwhile, and replaces the file at once, so that none is read by half.
+    /// Adds to what other processes have written meanwhile, and replaces the file at once, so that
+    /// none is read by half.
     fn write(&self, path: &Path) -> std::io::Result<()> {
         let mut file = read(path).unwrap_or(File { version: VERSION, adapters: BTreeMap::new() });
         file.adapters.entry(self.adapter.clone()).or_default().extend(self.tuned.clone());
@@ -79,8 +84,8 @@ const TIMESTEPS: usize = 64;
 const RUNS: usize = 3;
 
 impl GpuSession {
-    /// Times the ways to run the layers of a call, of which the device knows nothing yet. The states of stateful layers
-    /// are written to: not for calls that go on from them.
+    /// Times the ways to run the layers of a call, of which the device knows nothing yet. The
+    /// states of stateful layers are written to: not for calls that go on from them.
     pub(super) fn tune(&mut self, model: &Model, call: &CallShape) -> Result<()> {
         if self.device.autotune().is_none() {
             return Ok(());
@@ -122,7 +127,8 @@ impl GpuSession {
                 let began = Instant::now();
                 let pace = Pace::of(device.info.kind);
                 let mut counters = Counters::default();
-                let mut encoding = Encoding::new(&device, &self.step_table, None, &pace, &mut counters);
+                let mut encoding =
+                    Encoding::new(&device, &self.step_table, None, &pace, &mut counters);
                 encoding.launches(&prepared.plan, &prepared.launches);
                 device.poll(encoding.finish(|_| ()))?;
                 if run > 0 {
@@ -134,7 +140,8 @@ impl GpuSession {
     }
 }
 
-/// The call with fewer timesteps, where the model takes fewer: what a step costs doesn't depend on their number.
+/// The call with fewer timesteps, where the model takes fewer: what a step costs doesn't depend on
+/// their number.
 fn shortened(model: &Model, call: &CallShape) -> CallShape {
     let axes = |tensor: usize| {
         let free = model.tensors[tensor].shape.iter().map(Option::is_none);
@@ -165,7 +172,8 @@ fn read(path: &Path) -> Option<File> {
 
 /// The file in the user's cache folder; `None` where there is no such folder.
 fn default_path() -> Option<PathBuf> {
-    let variable = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let variable =
+        |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     let folder = if cfg!(windows) {
         variable("LOCALAPPDATA")
     } else if cfg!(target_os = "macos") {
@@ -200,7 +208,9 @@ mod tests {
         other.remember("lstm".into(), "sequence".into());
         first.remember("gru".into(), "sequence".into());
         let of = |adapter| open(&path, adapter).tuned().clone();
-        let pairs = |list: &[(&str, &str)]| list.iter().map(|(a, b)| (a.to_string(), b.to_string())).collect::<Tuned>();
+        let pairs = |list: &[(&str, &str)]| {
+            list.iter().map(|(a, b)| (a.to_string(), b.to_string())).collect::<Tuned>()
+        };
         assert_eq!(of("a, driver 1"), pairs(&[("gru", "sequence"), ("lstm", "steps")]));
         assert_eq!(of("b, driver 1"), pairs(&[("lstm", "sequence")]));
         assert_eq!(of("a, driver 2"), pairs(&[]));
@@ -211,7 +221,9 @@ mod tests {
         let (_folder, path) = file();
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         let foreign = r#"{"version": 999, "adapters": {"a": {"lstm": "steps"}}}"#;
-        for content in ["", "{", "[1, 2]", "\u{0}\u{1}", r#"{"version": "x"}"#, r#"{"version": 1}"#, foreign] {
+        for content in
+            ["", "{", "[1, 2]", "\u{0}\u{1}", r#"{"version": "x"}"#, r#"{"version": 1}"#, foreign]
+        {
             std::fs::write(&path, content).unwrap();
             let mut cache = open(&path, "a");
             assert!(cache.tuned().is_empty(), "{content}");
@@ -232,7 +244,13 @@ mod tests {
 
     /// A device that keeps what it finds in this file; `None` where there is no GPU.
     fn device(path: &Path) -> Option<crate::Device> {
-        match DeviceOptions::new().allow_software(true).gpu().autotune(true).autotune_file(path).open() {
+        match DeviceOptions::new()
+            .allow_software(true)
+            .gpu()
+            .autotune(true)
+            .autotune_file(path)
+            .open()
+        {
             Ok(device) => Some(device),
             Err(error) if std::env::var_os("BIRNN_REQUIRE_GPU").is_none() => {
                 use std::io::Write;
@@ -251,7 +269,10 @@ mod tests {
             Bidirectional::new(Gru::new(37).reset_after(false).return_sequences(true)),
             Bidirectional::new(SimpleRnn::new(37).return_sequences(true)),
         ];
-        layers.into_iter().map(|layer| Model::sequential(5, [layer]).and_then(|m| m.initialize(3)).unwrap()).collect()
+        layers
+            .into_iter()
+            .map(|layer| Model::sequential(5, [layer]).and_then(|m| m.initialize(3)).unwrap())
+            .collect()
     }
 
     #[test]
@@ -273,13 +294,24 @@ mod tests {
                 let before = gpu.tuned();
                 run();
                 let found = gpu.tuned();
-                assert_eq!(read(&path).unwrap().adapters.values().next(), Some(&found), "the file has it");
-                let (class, fastest) =
-                    found.iter().find(|(class, _)| !before.contains_key(*class)).expect("a new class");
+                assert_eq!(
+                    read(&path).unwrap().adapters.values().next(),
+                    Some(&found),
+                    "the file has it"
+                );
+                let (class, fastest) = found
+                    .iter()
+                    .find(|(class, _)| !before.contains_key(*class))
+                    .expect("a new class");
                 let session = GpuSession::new(&model, gpu.clone()).unwrap();
                 let shapes = model.shapes(&[&[9, 5]]).unwrap();
-                let call =
-                    CallShape { rows: batch, shapes, given: vec![Vec::new()], masks: vec![false], carried: false };
+                let call = CallShape {
+                    rows: batch,
+                    shapes,
+                    given: vec![Vec::new()],
+                    masks: vec![false],
+                    carried: false,
+                };
                 let plan = plan(&model, &session.groups, &call, &gpu.limits, &found).unwrap();
                 assert_eq!((&plan.choices[0].class, &plan.choices[0].name), (class, fastest));
                 for name in &plan.choices[0].candidates {

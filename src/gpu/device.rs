@@ -48,7 +48,8 @@ struct Abandoned {
     done: u64,
 }
 
-/// The thread that waits for what is awaited without blocking. One is enough: the GPU does what was submitted in order.
+/// The thread that waits for what is awaited without blocking. One is enough: the GPU does what was
+/// submitted in order.
 #[derive(Debug)]
 struct Poller {
     sender: mpsc::Sender<Poll>,
@@ -69,7 +70,8 @@ pub(crate) fn adapters() -> Vec<AdapterReport> {
 }
 
 fn ranked() -> Vec<wgpu::Adapter> {
-    let instance = wgpu::Instance::new(wgpu::InstanceDescriptor::new_without_display_handle_from_env());
+    let instance =
+        wgpu::Instance::new(wgpu::InstanceDescriptor::new_without_display_handle_from_env());
     let mut adapters = pollster::block_on(instance.enumerate_adapters(wgpu::Backends::all()));
     adapters.sort_by_key(|adapter| rank(kind(adapter.get_info().device_type))); // stable: the driver's order among equals
     adapters
@@ -115,16 +117,22 @@ fn report(adapter: &wgpu::Adapter) -> AdapterReport {
 }
 
 fn unusable(adapter: &wgpu::Adapter, limits: &wgpu::Limits) -> Option<String> {
-    let compute = adapter.get_downlevel_capabilities().flags.contains(wgpu::DownlevelFlags::COMPUTE_SHADERS);
+    let compute =
+        adapter.get_downlevel_capabilities().flags.contains(wgpu::DownlevelFlags::COMPUTE_SHADERS);
     if !compute {
         return Some("no compute shaders".into());
     }
     let buffers = limits.max_storage_buffers_per_shader_stage;
-    (buffers < STORAGE_BUFFERS).then(|| format!("{buffers} storage buffers a kernel, {STORAGE_BUFFERS} needed"))
+    (buffers < STORAGE_BUFFERS)
+        .then(|| format!("{buffers} storage buffers a kernel, {STORAGE_BUFFERS} needed"))
 }
 
 /// Why an adapter is passed over; `None`: it is not.
-fn passed_over(report: &AdapterReport, options: &DeviceOptions, name: Option<&str>) -> Option<String> {
+fn passed_over(
+    report: &AdapterReport,
+    options: &DeviceOptions,
+    name: Option<&str>,
+) -> Option<String> {
     if let Some(reason) = &report.unusable {
         return Some(reason.clone());
     }
@@ -136,7 +144,8 @@ fn passed_over(report: &AdapterReport, options: &DeviceOptions, name: Option<&st
     }
 }
 
-/// Whether an adapter's name contains the name, or is of the software driver that the name stands for.
+/// Whether an adapter's name contains the name, or is of the software driver that the name stands
+/// for.
 fn is_called(adapter: &str, name: &str) -> bool {
     let (adapter, name) = (adapter.to_lowercase(), name.to_lowercase());
     let means = match name.as_str() {
@@ -148,7 +157,8 @@ fn is_called(adapter: &str, name: &str) -> bool {
 }
 
 impl GpuDevice {
-    /// Opens the best adapter, or the best whose name contains `name`. One that won't open is passed over.
+    /// Opens the best adapter, or the best whose name contains `name`. One that won't open is
+    /// passed over.
     pub fn open(options: &DeviceOptions, name: Option<&str>) -> Result<GpuDevice> {
         let mut found = Vec::new();
         let mut failure = None;
@@ -156,36 +166,47 @@ impl GpuDevice {
             let report = report(&adapter);
             match passed_over(&report, options, name) {
                 Some(reason) => found.push(format!("{} ({reason})", report.info)),
-                None => match GpuDevice::request(&adapter, options, choice(report.info, &found, name)) {
-                    Ok(device) => return Ok(device),
-                    Err(error) => {
-                        found.push(error.to_string());
-                        failure = Some(error);
+                None => {
+                    match GpuDevice::request(&adapter, options, choice(report.info, &found, name)) {
+                        Ok(device) => return Ok(device),
+                        Err(error) => {
+                            found.push(error.to_string());
+                            failure = Some(error);
+                        }
                     }
-                },
+                }
             }
         }
         let wanted = name.map_or("GPU".to_string(), |name| format!("adapter named {name:?}"));
         Err(failure.unwrap_or(Error::NoAdapter { wanted, found }))
     }
 
-    fn request(adapter: &wgpu::Adapter, options: &DeviceOptions, info: DeviceInfo) -> Result<GpuDevice> {
+    fn request(
+        adapter: &wgpu::Adapter,
+        options: &DeviceOptions,
+        info: DeviceInfo,
+    ) -> Result<GpuDevice> {
         let limits = wanted_limits(&adapter.limits(), options);
         if options.half_weights && !halves(adapter) {
-            let reason = "half_weights: it can't unpack 16-bit floats; open it without them".to_string();
+            let reason =
+                "half_weights: it can't unpack 16-bit floats; open it without them".to_string();
             return Err(Error::DeviceRequest { adapter: info.name, reason });
         }
-        let timestamps = options.gpu_time && adapter.features().contains(wgpu::Features::TIMESTAMP_QUERY);
+        let timestamps =
+            options.gpu_time && adapter.features().contains(wgpu::Features::TIMESTAMP_QUERY);
         let subgroup = fixed_subgroup(adapter);
         let limits = match options.plan_for {
-            Some(PlanAdapter::DownlevelGpu) => wgpu::Limits::downlevel_defaults().or_worse_values_from(&limits),
+            Some(PlanAdapter::DownlevelGpu) => {
+                wgpu::Limits::downlevel_defaults().or_worse_values_from(&limits)
+            }
             _ => limits,
         };
         let software = match options.plan_for {
             Some(adapter) => adapter == PlanAdapter::Software,
             None => info.kind == DeviceKind::SoftwareGpu,
         };
-        // A plan for a kind of adapter is for every one of that kind, also for those without such words.
+        // A plan for a kind of adapter is for every one of that kind, also for those without such
+        // words.
         let words = software && options.plan_for.is_none() && int64(adapter);
         let mut features = wgpu::Features::empty();
         features.set(wgpu::Features::TIMESTAMP_QUERY, timestamps);
@@ -198,18 +219,25 @@ impl GpuDevice {
             ..Default::default()
         };
         let opened = pollster::block_on(adapter.request_device(&descriptor));
-        let (device, queue) =
-            opened.map_err(|e| Error::DeviceRequest { adapter: info.name.clone(), reason: e.to_string() })?;
+        let (device, queue) = opened.map_err(|e| Error::DeviceRequest {
+            adapter: info.name.clone(),
+            reason: e.to_string(),
+        })?;
         let lost = Arc::new(Mutex::new(None));
         let callback_lost = lost.clone();
         device.set_device_lost_callback(move |reason, message| {
             *lock(&callback_lost) = Some(format!("{reason:?}: {message}"));
         });
-        // Errors are caught in scopes; one that slips through must not panic, which is wgpu's default.
-        device.on_uncaptured_error(Arc::new(|error: wgpu::Error| tracing::error!(%error, "uncaptured GPU error")));
+        // Errors are caught in scopes; one that slips through must not panic, which is wgpu's
+        // default.
+        device.on_uncaptured_error(Arc::new(
+            |error: wgpu::Error| tracing::error!(%error, "uncaptured GPU error"),
+        ));
         Ok(GpuDevice {
             #[cfg(feature = "autotune")]
-            autotune: options.autotune.then(|| Mutex::new(super::autotune::Cache::of(options, &info))),
+            autotune: options
+                .autotune
+                .then(|| Mutex::new(super::autotune::Cache::of(options, &info))),
             info,
             limits: Limits {
                 software,
@@ -220,7 +248,8 @@ impl GpuDevice {
                 budget: options.memory_budget,
                 ..Limits::new(&limits, options.max_buffer_bytes)
             },
-            uniform_stride: u64::from(limits.min_uniform_buffer_offset_alignment).max(4 * PARAMETERS as u64),
+            uniform_stride: u64::from(limits.min_uniform_buffer_offset_alignment)
+                .max(4 * PARAMETERS as u64),
             timestamps,
             pipelines: Mutex::new(Pipelines::new(&device)),
             device,
@@ -309,8 +338,8 @@ impl GpuDevice {
         }
     }
 
-    /// Has a thread wait for a submission, so that the callbacks of what was mapped are called. It is kept until the device
-    /// is dropped.
+    /// Has a thread wait for a submission, so that the callbacks of what was mapped are called. It
+    /// is kept until the device is dropped.
     pub(super) fn poll_in_background(&self, submission: wgpu::SubmissionIndex) -> Result<()> {
         self.tell_poller(Poll { submission, done: None })
     }
@@ -330,14 +359,17 @@ impl GpuDevice {
         lock(&self.abandoned).submissions.push_back(submission);
     }
 
-    /// Waits for the oldest of the abandoned submissions where there are many: who only ever gives up calls would fill
-    /// memory with what the GPU is still to do. A wait that is given up, too, counts for nothing.
+    /// Waits for the oldest of the abandoned submissions where there are many: who only ever gives
+    /// up calls would fill memory with what the GPU is still to do. A wait that is given up, too,
+    /// counts for nothing.
     pub(super) async fn wait_for_abandoned(&self, wait: Wait) -> Result<()> {
         loop {
             let (oldest, number) = {
                 let abandoned = lock(&self.abandoned);
                 match abandoned.submissions.front() {
-                    Some(oldest) if abandoned.submissions.len() >= MOST_ABANDONED => (oldest.clone(), abandoned.done),
+                    Some(oldest) if abandoned.submissions.len() >= MOST_ABANDONED => {
+                        (oldest.clone(), abandoned.done)
+                    }
                     _ => return Ok(()),
                 }
             };
@@ -358,10 +390,15 @@ impl GpuDevice {
         }
     }
 
-    /// Does `work`, and turns what the driver says of it into an error. `what` names what memory was for.
+    /// Does `work`, and turns what the driver says of it into an error. `what` names what memory
+    /// was for.
     pub(super) fn checked<T>(&self, what: &str, work: impl FnOnce() -> Result<T>) -> Result<T> {
         self.check_lost()?;
-        let filters = [wgpu::ErrorFilter::Internal, wgpu::ErrorFilter::OutOfMemory, wgpu::ErrorFilter::Validation];
+        let filters = [
+            wgpu::ErrorFilter::Internal,
+            wgpu::ErrorFilter::OutOfMemory,
+            wgpu::ErrorFilter::Validation,
+        ];
         let scopes = filters.map(|filter| self.device.push_error_scope(filter));
         let result = work();
         let mut caught = None;
@@ -371,14 +408,16 @@ impl GpuDevice {
         self.check_lost()?;
         match caught {
             None => result,
-            Some(wgpu::Error::OutOfMemory { .. }) => Err(Error::OutOfMemory { what: what.to_string() }),
+            Some(wgpu::Error::OutOfMemory { .. }) => {
+                Err(Error::OutOfMemory { what: what.to_string() })
+            }
             Some(error) => Err(Error::Gpu(format!("{what}: {error}"))),
         }
     }
 }
 
-/// Ends the polling thread. One that went on could be the last to hold the driver's device, and would destroy it while the
-/// process exits.
+/// Ends the polling thread. One that went on could be the last to hold the driver's device, and
+/// would destroy it while the process exits.
 impl Drop for GpuDevice {
     fn drop(&mut self) {
         let poller = self.poller.get_mut().unwrap_or_else(PoisonError::into_inner);
@@ -406,7 +445,8 @@ fn start_poller(device: wgpu::Device) -> Result<Poller> {
         }
     };
     let thread = std::thread::Builder::new().name("birnn-poll".into()).spawn(work);
-    let thread = thread.map_err(|e| Error::OutOfMemory { what: format!("a thread to wait for the GPU: {e}") })?;
+    let thread = thread
+        .map_err(|e| Error::OutOfMemory { what: format!("a thread to wait for the GPU: {e}") })?;
     Ok(Poller { sender, thread })
 }
 
@@ -417,33 +457,38 @@ fn halves(adapter: &wgpu::Adapter) -> bool {
 
 /// Whether kernels may use words of 64 bits: where the driver has them, and they were tried.
 fn int64(adapter: &wgpu::Adapter) -> bool {
-    adapter.get_info().backend == wgpu::Backend::Vulkan && adapter.features().contains(wgpu::Features::SHADER_INT64)
+    adapter.get_info().backend == wgpu::Backend::Vulkan
+        && adapter.features().contains(wgpu::Features::SHADER_INT64)
 }
 
 /// The size of every subgroup, where they all have the same, and kernels may use them.
 fn fixed_subgroup(adapter: &wgpu::Adapter) -> Option<u32> {
     let info = adapter.get_info();
     let fixed = info.subgroup_min_size == info.subgroup_max_size && info.subgroup_min_size >= 4;
-    (fixed && adapter.features().contains(wgpu::Features::SUBGROUP)).then_some(info.subgroup_min_size)
+    (fixed && adapter.features().contains(wgpu::Features::SUBGROUP))
+        .then_some(info.subgroup_min_size)
 }
 
 fn wait_for(submission: wgpu::SubmissionIndex) -> wgpu::PollType {
     wgpu::PollType::Wait { submission_index: Some(submission), timeout: None }
 }
 
-/// A lock whose holder panicked still guards sound data: every critical section here is a single assignment or insertion.
+/// A lock whose holder panicked still guards sound data: every critical section here is a single
+/// assignment or insertion.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// WebGPU's default limits or what less the adapter has; and the largest buffers that it has, unless the defaults are wanted.
+/// WebGPU's default limits or what less the adapter has; and the largest buffers that it has,
+/// unless the defaults are wanted.
 fn wanted_limits(adapter: &wgpu::Limits, options: &DeviceOptions) -> wgpu::Limits {
     let mut limits = wgpu::Limits::default().or_worse_values_from(adapter);
     if !options.default_limits {
         limits.max_buffer_size = adapter.max_buffer_size;
         limits.max_storage_buffer_binding_size = adapter.max_storage_buffer_binding_size;
         // A workgroup that has all units of a layer.
-        limits.max_compute_invocations_per_workgroup = adapter.max_compute_invocations_per_workgroup;
+        limits.max_compute_invocations_per_workgroup =
+            adapter.max_compute_invocations_per_workgroup;
         limits.max_compute_workgroup_size_x = adapter.max_compute_workgroup_size_x;
         limits.max_compute_workgroup_storage_size = adapter.max_compute_workgroup_storage_size;
     }
@@ -498,7 +543,9 @@ mod tests {
     #[test]
     fn names_are_found_in_part_whatever_their_case() {
         let found = |adapter, name| is_called(adapter, name);
-        assert!(found("AMD Radeon RX 7900 XTX", "radeon") && found("AMD Radeon RX 7900 XTX", "RX 79"));
+        assert!(
+            found("AMD Radeon RX 7900 XTX", "radeon") && found("AMD Radeon RX 7900 XTX", "RX 79")
+        );
         assert!(!found("AMD Radeon RX 7900 XTX", "geforce"));
         assert!(found("llvmpipe (LLVM 19.1.4, 256 bits)", "Lavapipe"));
         assert!(found("Microsoft Basic Render Driver", "WARP"));
@@ -508,13 +555,17 @@ mod tests {
     fn software_adapters_are_passed_over_unless_asked_for() {
         let software = adapter("llvmpipe (LLVM 19.1.4, 256 bits)", DeviceKind::SoftwareGpu);
         let gpu = adapter("NVIDIA H100", DeviceKind::DiscreteGpu);
-        let (usual, allowed) = (DeviceOptions::default(), DeviceOptions::default().allow_software(true));
+        let (usual, allowed) =
+            (DeviceOptions::default(), DeviceOptions::default().allow_software(true));
         let reason = passed_over(&software, &usual, None).expect("passed over");
         assert!(reason.contains("--allow-software"), "{reason}");
         assert_eq!(passed_over(&software, &allowed, None), None);
         assert_eq!(passed_over(&software, &usual, Some("lavapipe")), None);
         assert_eq!(passed_over(&gpu, &usual, None), None);
-        assert_eq!(passed_over(&gpu, &usual, Some("lavapipe")).as_deref(), Some("has another name"));
+        assert_eq!(
+            passed_over(&gpu, &usual, Some("lavapipe")).as_deref(),
+            Some("has another name")
+        );
         let broken = AdapterReport { unusable: Some("no compute shaders".into()), ..gpu };
         assert_eq!(passed_over(&broken, &usual, None).as_deref(), Some("no compute shaders"));
     }
@@ -529,16 +580,26 @@ mod tests {
         let default = wanted_limits(&large, &DeviceOptions::default().default_limits(true));
         assert_eq!(default, wgpu::Limits::default());
         let all = wanted_limits(&large, &DeviceOptions::default());
-        assert_eq!((all.max_buffer_size, all.max_compute_invocations_per_workgroup), (1 << 40, 1024));
+        assert_eq!(
+            (all.max_buffer_size, all.max_compute_invocations_per_workgroup),
+            (1 << 40, 1024)
+        );
         let small = wgpu::Limits::downlevel_defaults();
-        assert_eq!(wanted_limits(&small, &DeviceOptions::default()).max_storage_buffers_per_shader_stage, 4);
+        assert_eq!(
+            wanted_limits(&small, &DeviceOptions::default()).max_storage_buffers_per_shader_stage,
+            4
+        );
     }
 
     #[test]
     fn the_choice_says_what_was_passed_over() {
         let info = adapter("NVIDIA H100", DeviceKind::DiscreteGpu).info;
-        let reason = choice(info.clone(), &["llvmpipe (a software adapter)".to_string()], None).reason;
-        assert_eq!(reason, format!("the first {} adapter; passed over: llvmpipe (a software adapter)", info.kind));
+        let reason =
+            choice(info.clone(), &["llvmpipe (a software adapter)".to_string()], None).reason;
+        assert_eq!(
+            reason,
+            format!("the first {} adapter; passed over: llvmpipe (a software adapter)", info.kind)
+        );
         let named = choice(info, &[], Some("nvidia")).reason;
         assert_eq!(named, "the first adapter whose name contains \"nvidia\"");
     }

@@ -11,17 +11,20 @@ use std::time::Duration;
 
 /// The time that a submit should take at most, so that no driver takes a long sequence for a hang.
 const SUBMIT_TIME: Duration = Duration::from_millis(100);
-/// What a submit is allowed before it was measured: the flops of that time at 10 GFLOP/s (a software adapter) or
-/// 200 GFLOP/s (any GPU).
+/// What a submit is allowed before it was measured: the flops of that time at 10 GFLOP/s (a
+/// software adapter) or 200 GFLOP/s (any GPU).
 const SUBMIT_FLOPS_SOFTWARE: u64 = 1_000_000_000;
 const SUBMIT_FLOPS: u64 = 20_000_000_000;
-/// What launching counts for in that sum, and what a byte of weights does, which every dispatch reads once: 40 GB/s.
+/// What launching counts for in that sum, and what a byte of weights does, which every dispatch
+/// reads once: 40 GB/s.
 const DISPATCH_FLOPS: u64 = 100_000;
 const FLOPS_A_WEIGHT_BYTE: u64 = 5;
-/// A call of many dispatches submits so many of them first: the GPU works on these while the others are written.
+/// A call of many dispatches submits so many of them first: the GPU works on these while the others
+/// are written.
 const HEAD_START: u64 = 64;
 
-/// How much work goes into one submit. Learned for each shape: a batch of one runs at another rate than one of 64.
+/// How much work goes into one submit. Learned for each shape: a batch of one runs at another rate
+/// than one of 64.
 #[derive(Debug)]
 pub(super) struct Pace {
     flops: AtomicU64,
@@ -31,7 +34,8 @@ pub(super) struct Pace {
 
 impl Pace {
     pub fn of(kind: DeviceKind) -> Pace {
-        let flops = if kind == DeviceKind::SoftwareGpu { SUBMIT_FLOPS_SOFTWARE } else { SUBMIT_FLOPS };
+        let flops =
+            if kind == DeviceKind::SoftwareGpu { SUBMIT_FLOPS_SOFTWARE } else { SUBMIT_FLOPS };
         Pace { flops: AtomicU64::new(flops), most: flops * 64 }
     }
 
@@ -39,7 +43,8 @@ impl Pace {
         self.flops.load(Ordering::Relaxed)
     }
 
-    /// A call's submits took so long: the next is cut finer, or where it was cut needlessly, coarser.
+    /// A call's submits took so long: the next is cut finer, or where it was cut needlessly,
+    /// coarser.
     pub fn learn(&self, took: Duration, submits: u64) {
         let each = took.as_secs_f64() / submits.max(1) as f64;
         let wanted = SUBMIT_TIME.as_secs_f64();
@@ -81,7 +86,13 @@ pub(super) struct PreparedStage {
 
 impl PreparedStage {
     /// `weights`: the bytes of weights that it reads.
-    pub fn new(stage: &Stage, weights: u64, pipeline: Pipeline, bind_group: wgpu::BindGroup, offset: u32) -> Self {
+    pub fn new(
+        stage: &Stage,
+        weights: u64,
+        pipeline: Pipeline,
+        bind_group: wgpu::BindGroup,
+        offset: u32,
+    ) -> Self {
         PreparedStage { pipeline, bind_group, offset, cost: cost(stage.flops, weights) }
     }
 }
@@ -139,7 +150,17 @@ impl<'a> Encoding<'a> {
     ) -> Encoding<'a> {
         let encoder = device.device.create_command_encoder(&Default::default());
         let meter = Meter { work: 0, most: pace.flops() };
-        Encoding { device, step_table, timer, encoder, pass: None, begun: false, meter, head_start: None, counters }
+        Encoding {
+            device,
+            step_table,
+            timer,
+            encoder,
+            pass: None,
+            begun: false,
+            meter,
+            head_start: None,
+            counters,
+        }
     }
 
     /// Copies to do before the first dispatch.
@@ -148,8 +169,10 @@ impl<'a> Encoding<'a> {
     }
 
     pub fn launches(&mut self, plan: &Plan, prepared: &[Vec<PreparedStage>]) {
-        let dispatches: usize = plan.launches.iter().map(|l| l.stages.len() * l.steps.unwrap_or(1)).sum();
-        self.head_start = (dispatches as u64 >= 4 * HEAD_START).then_some(self.counters.dispatches + HEAD_START);
+        let dispatches: usize =
+            plan.launches.iter().map(|l| l.stages.len() * l.steps.unwrap_or(1)).sum();
+        self.head_start =
+            (dispatches as u64 >= 4 * HEAD_START).then_some(self.counters.dispatches + HEAD_START);
         for (launch, stages) in plan.launches.iter().zip(prepared) {
             self.launch(launch, stages);
         }
@@ -160,7 +183,8 @@ impl<'a> Encoding<'a> {
         for step in 0..launch.steps.unwrap_or(1) {
             for (index, (stage, prepared)) in launch.stages.iter().zip(stages).enumerate() {
                 let (table, stride) = (self.step_table, self.device.uniform_stride as u32);
-                let ahead = self.head_start.take_if(|last| *last == self.counters.dispatches).is_some();
+                let ahead =
+                    self.head_start.take_if(|last| *last == self.counters.dispatches).is_some();
                 if self.meter.add(prepared.cost) || ahead {
                     self.submit();
                     bound = None; // a new pass knows nothing of the last

@@ -74,7 +74,8 @@ pub(super) struct Tiling {
     pub workgroup: u32,
     /// Groups of rows that an invocation computes (the projection: quads of rows): 1, 2 or 4.
     pub tiles: u32,
-    /// Invocations that share a sum; more than 1 only with one tile, and rows shared by workgroup memory.
+    /// Invocations that share a sum; more than 1 only with one tile, and rows shared by workgroup
+    /// memory.
     pub split: u32,
     /// The k that a workgroup loads at a time, where it shares rows by its memory.
     pub block: u32,
@@ -82,7 +83,8 @@ pub(super) struct Tiling {
     pub units: u32,
     /// Whether a sequence kernel, the projection or a dense layer computes in pairs of floats.
     pub pairs: bool,
-    /// Whether a sequence kernel writes what the layer returns, and not only states that others move.
+    /// Whether a sequence kernel writes what the layer returns, and not only states that others
+    /// move.
     pub writes_outputs: bool,
 }
 
@@ -111,7 +113,8 @@ impl Default for Tiling {
 pub(super) enum Sharing {
     /// Through workgroup memory.
     Workgroup,
-    /// Through shuffles of subgroups, which always have this size. A sequence kernel then holds its weights.
+    /// Through shuffles of subgroups, which always have this size. A sequence kernel then holds its
+    /// weights.
     Subgroup(u32),
 }
 
@@ -198,19 +201,31 @@ impl Kernel {
     pub fn source(self, tiling: Tiling) -> String {
         let parts: &[&str] = match self {
             Kernel::InputProjection => return projection_source(tiling),
-            Kernel::LstmStep => return recurrent_source(self, tiling, 4, wgsl!["masked", "lstm_cell", "lstm_step"]),
-            Kernel::GruStep => return recurrent_source(self, tiling, 3, wgsl!["masked", "gru_cell", "gru_step"]),
-            Kernel::GruResetStep => return recurrent_source(self, tiling, 2, wgsl!["gru_reset_step"]),
+            Kernel::LstmStep => {
+                return recurrent_source(self, tiling, 4, wgsl!["masked", "lstm_cell", "lstm_step"]);
+            }
+            Kernel::GruStep => {
+                return recurrent_source(self, tiling, 3, wgsl!["masked", "gru_cell", "gru_step"]);
+            }
+            Kernel::GruResetStep => {
+                return recurrent_source(self, tiling, 2, wgsl!["gru_reset_step"]);
+            }
             Kernel::GruCandidateStep => {
                 return recurrent_source(self, tiling, 1, wgsl!["masked", "gru_candidate_step"]);
             }
-            Kernel::SimpleRnnStep => return recurrent_source(self, tiling, 1, wgsl!["masked", "simple_rnn_step"]),
+            Kernel::SimpleRnnStep => {
+                return recurrent_source(self, tiling, 1, wgsl!["masked", "simple_rnn_step"]);
+            }
             Kernel::LstmSequence => {
-                let cells = [wgsl!["lstm_cell", "lstm_sequence"], wgsl!["lstm_cell_in_pairs", "lstm_sequence"]];
+                let cells = [
+                    wgsl!["lstm_cell", "lstm_sequence"],
+                    wgsl!["lstm_cell_in_pairs", "lstm_sequence"],
+                ];
                 return sequence_source(self, tiling, 4, cells);
             }
             Kernel::GruSequence => {
-                let cells = [wgsl!["gru_cell", "gru_sequence"], wgsl!["gru_cell_in_pairs", "gru_sequence"]];
+                let cells =
+                    [wgsl!["gru_cell", "gru_sequence"], wgsl!["gru_cell_in_pairs", "gru_sequence"]];
                 return sequence_source(self, tiling, 3, cells);
             }
             Kernel::GruResetSequence => {
@@ -233,14 +248,23 @@ impl Kernel {
             Kernel::MergeLast => wgsl!["merge_unit", "merge_last"],
             Kernel::FinalStates => wgsl!["final_states"],
             Kernel::Dense if tiling.pairs => {
-                wgsl!["activations", "digits", "pairs", "pair_activations", "dense_in_pairs", "dense"]
+                wgsl![
+                    "activations",
+                    "digits",
+                    "pairs",
+                    "pair_activations",
+                    "dense_in_pairs",
+                    "dense"
+                ]
             }
             Kernel::Dense => wgsl!["activations", "dense_in_floats", "dense"],
             Kernel::Elementwise => wgsl!["activations", "flat", "elementwise"],
             Kernel::Affine => wgsl!["flat", "affine"],
             Kernel::Combine => wgsl!["flat", "combine"],
             Kernel::CombineMasked => wgsl!["flat", "combine_masked"],
-            Kernel::NormalizeVectors => wgsl!["activations", "flat", "digits", "pairs", "normalize_vectors"],
+            Kernel::NormalizeVectors => {
+                wgsl!["activations", "flat", "digits", "pairs", "normalize_vectors"]
+            }
             Kernel::Pool => wgsl!["flat", "pool"],
             Kernel::Embedding => wgsl!["flat", "embedding"],
             Kernel::Masking => wgsl!["flat", "masking"],
@@ -255,8 +279,12 @@ impl Kernel {
     pub fn storage(self, tiling: Tiling) -> &'static [Access] {
         match self {
             // What every recurrent kernel has, the output, and the final states.
-            Kernel::LstmSequence if tiling.writes_outputs => &[Read, Read, Write, Write, Write, Write, Write, Write],
-            Kernel::GruSequence if tiling.writes_outputs => &[Read, Read, Write, Read, Write, Write, Write],
+            Kernel::LstmSequence if tiling.writes_outputs => {
+                &[Read, Read, Write, Write, Write, Write, Write, Write]
+            }
+            Kernel::GruSequence if tiling.writes_outputs => {
+                &[Read, Read, Write, Read, Write, Write, Write]
+            }
             Kernel::GruResetSequence | Kernel::SimpleRnnSequence if tiling.writes_outputs => {
                 &[Read, Read, Write, Write, Write, Write]
             }
@@ -275,7 +303,9 @@ impl Kernel {
             Kernel::MergeLast => &[Read, Write, Write, Write, Write, Write],
             Kernel::FinalStates => &[Read, Write, Write, Write],
             Kernel::Dense | Kernel::Affine => &[Read, Read, Read, Write],
-            Kernel::Elementwise | Kernel::Combine | Kernel::Masking | Kernel::MaskValues => &[Read, Write],
+            Kernel::Elementwise | Kernel::Combine | Kernel::Masking | Kernel::MaskValues => {
+                &[Read, Write]
+            }
             Kernel::NormalizeVectors | Kernel::Pool | Kernel::Embedding => &[Read, Read, Write],
             Kernel::AttentionScores => &[Read, Read, Read, Read, Read, Read, Write],
             Kernel::AttentionApply | Kernel::CombineMasked => &[Read, Read, Read, Write],
@@ -298,7 +328,10 @@ impl Kernel {
     pub fn is_sequence(self) -> bool {
         matches!(
             self,
-            Kernel::LstmSequence | Kernel::GruSequence | Kernel::GruResetSequence | Kernel::SimpleRnnSequence
+            Kernel::LstmSequence
+                | Kernel::GruSequence
+                | Kernel::GruResetSequence
+                | Kernel::SimpleRnnSequence
         )
     }
 
@@ -308,11 +341,17 @@ impl Kernel {
         let tiling = constants.tiling;
         if matches!(self, Kernel::Dense | Kernel::Elementwise) || recurrent {
             let (code, parameter) = constants.activation.code();
-            list.extend([("ACTIVATION", f64::from(code)), ("ACTIVATION_PARAMETER", f64::from(parameter))]);
+            list.extend([
+                ("ACTIVATION", f64::from(code)),
+                ("ACTIVATION_PARAMETER", f64::from(parameter)),
+            ]);
         }
         if recurrent {
             let (code, parameter) = constants.recurrent_activation.code();
-            list.extend([("RECURRENT_ACTIVATION", f64::from(code)), ("RECURRENT_PARAMETER", f64::from(parameter))]);
+            list.extend([
+                ("RECURRENT_ACTIVATION", f64::from(code)),
+                ("RECURRENT_PARAMETER", f64::from(parameter)),
+            ]);
             list.push(("KERNEL_GATES", f64::from(tiling.gates)));
         }
         if recurrent && self != Kernel::GruResetStep {
@@ -352,8 +391,8 @@ impl Tiling {
         }
     }
 
-    /// The states of one side of a sequence kernel's workgroup memory: what is read of them is whole subgroups, or
-    /// vectors of four.
+    /// The states of one side of a sequence kernel's workgroup memory: what is read of them is
+    /// whole subgroups, or vectors of four.
     pub fn side(self) -> u32 {
         match self.sharing {
             Sharing::Workgroup => self.units.next_multiple_of(4),
@@ -389,12 +428,23 @@ fn projection_source(tiling: Tiling) -> String {
         true => wgsl!["projected_in_pairs", "digits", "pairs"],
         false => wgsl!["projected_in_floats"],
     };
-    let common = [vectors(tiling), wgsl!["panels"][0], weights(tiling), wgsl!["sums"][0], gates(tiling.gates)];
+    let common = [
+        vectors(tiling),
+        wgsl!["panels"][0],
+        weights(tiling),
+        wgsl!["sums"][0],
+        gates(tiling.gates),
+    ];
     [&common[..], sharing, rows, sums, wgsl!["input_projection"]].concat().concat()
 }
 
 /// A sequence kernel, of its `cells` the one in floats or the one in pairs.
-fn sequence_source(kernel: Kernel, tiling: Tiling, computed: u32, cells: [&[&str; 2]; 2]) -> String {
+fn sequence_source(
+    kernel: Kernel,
+    tiling: Tiling,
+    computed: u32,
+    cells: [&[&str; 2]; 2],
+) -> String {
     let gates = if computed == 1 { wgsl!["gate_alone"] } else { wgsl!["gates_apart"] };
     let target: &[&str] = match (tiling.writes_outputs, kernel) {
         (false, _) => wgsl!["masked", "to_states"],
@@ -424,7 +474,9 @@ fn recurrent_source(kernel: Kernel, tiling: Tiling, computed: u32, cell: &[&str]
     let quads = format!("const QUADS: u32 = {}u;\n", tiling.units.div_ceil(4).max(1));
     let common = [weights(tiling), wgsl!["sums"][0], gates(computed), rows[0]];
     let before = [quads.as_str(), vectors(tiling)];
-    [&before, &wgsl!["activations", "panels"][..], &common, wgsl!["recurrence"], way, cell].concat().concat()
+    [&before, &wgsl!["activations", "panels"][..], &common, wgsl!["recurrence"], way, cell]
+        .concat()
+        .concat()
 }
 
 #[cfg(test)]
@@ -436,43 +488,81 @@ mod tests {
     use naga::valid::{Capabilities, ModuleInfo, ValidationFlags, Validator};
 
     fn validate(module: &naga::Module) -> ModuleInfo {
-        let capabilities =
-            Capabilities::SUBGROUP | Capabilities::SHADER_FLOAT16_IN_FLOAT32 | Capabilities::SHADER_INT64;
-        Validator::new(ValidationFlags::all(), capabilities).validate(module).expect("the kernel is valid")
+        let capabilities = Capabilities::SUBGROUP
+            | Capabilities::SHADER_FLOAT16_IN_FLOAT32
+            | Capabilities::SHADER_INT64;
+        Validator::new(ValidationFlags::all(), capabilities)
+            .validate(module)
+            .expect("the kernel is valid")
     }
 
-    fn write_glsl(kernel: Kernel, version: glsl::Version, module: &naga::Module, info: &ModuleInfo) {
+    fn write_glsl(
+        kernel: Kernel,
+        version: glsl::Version,
+        module: &naga::Module,
+        info: &ModuleInfo,
+    ) {
         let options = glsl::Options { version, ..Default::default() };
         let entry_point = kernel.name().to_string();
-        let pipeline = glsl::PipelineOptions { shader_stage: naga::ShaderStage::Compute, entry_point, multiview: None };
+        let pipeline = glsl::PipelineOptions {
+            shader_stage: naga::ShaderStage::Compute,
+            entry_point,
+            multiview: None,
+        };
         let mut out = String::new();
-        glsl::Writer::new(&mut out, module, info, &options, &pipeline, BoundsCheckPolicies::default())
-            .and_then(|mut writer| writer.write())
-            .unwrap_or_else(|e| panic!("{} in GLSL {version}: {e}", kernel.name()));
+        glsl::Writer::new(
+            &mut out,
+            module,
+            info,
+            &options,
+            &pipeline,
+            BoundsCheckPolicies::default(),
+        )
+        .and_then(|mut writer| writer.write())
+        .unwrap_or_else(|e| panic!("{} in GLSL {version}: {e}", kernel.name()));
     }
 
     /// A kernel as the shader compiler of each of wgpu's backends gets it.
     fn translate(kernel: Kernel, constants: Constants) {
         let source = kernel.source(constants.tiling);
         let words = constants.tiling.words;
-        let module = naga::front::wgsl::parse_str(&source).unwrap_or_else(|e| panic!("{}", e.emit_to_string(&source)));
+        let module = naga::front::wgsl::parse_str(&source)
+            .unwrap_or_else(|e| panic!("{}", e.emit_to_string(&source)));
         let info = validate(&module);
-        let constants =
-            kernel.constants(constants).into_iter().map(|(name, value)| (name.to_string(), value)).collect();
+        let constants = kernel
+            .constants(constants)
+            .into_iter()
+            .map(|(name, value)| (name.to_string(), value))
+            .collect();
         let point = (naga::ShaderStage::Compute, kernel.name());
-        let (module, _) = process_overrides(&module, &info, Some(point), &constants).expect("the overrides fit");
+        let (module, _) =
+            process_overrides(&module, &info, Some(point), &constants).expect("the overrides fit");
         let info = validate(&module);
         // Subgroups came with version 1.3.
-        spv::write_vec(&module, &info, &spv::Options { lang_version: (1, 3), ..Default::default() }, None)
-            .expect("SPIR-V");
+        spv::write_vec(
+            &module,
+            &info,
+            &spv::Options { lang_version: (1, 3), ..Default::default() },
+            None,
+        )
+        .expect("SPIR-V");
         wgsl::write_string(&module, &info, wgsl::WriterFlags::empty()).expect("WGSL");
-        let options = msl::Options { fake_missing_bindings: true, lang_version: (2, 4), ..Default::default() };
+        let options = msl::Options {
+            fake_missing_bindings: true,
+            lang_version: (2, 4),
+            ..Default::default()
+        };
         let pipeline = msl::PipelineOptions::default();
         msl::write_string(&module, &info, &options, &pipeline).expect("MSL");
-        let options =
-            hlsl::Options { fake_missing_bindings: true, shader_model: hlsl::ShaderModel::V6_0, ..Default::default() };
+        let options = hlsl::Options {
+            fake_missing_bindings: true,
+            shader_model: hlsl::ShaderModel::V6_0,
+            ..Default::default()
+        };
         let pipeline = hlsl::PipelineOptions::default();
-        hlsl::Writer::new(&mut String::new(), &options, &pipeline).write(&module, &info, None).expect("HLSL");
+        hlsl::Writer::new(&mut String::new(), &options, &pipeline)
+            .write(&module, &info, None)
+            .expect("HLSL");
         // OpenGL has no words of 64 bits, and its adapters no such feature.
         if words {
             return;
@@ -500,21 +590,32 @@ mod tests {
     }
 
     fn check_bindings(kernel: Kernel, tiling: Tiling) {
-        let module = naga::front::wgsl::parse_str(&kernel.source(tiling)).expect("the kernel parses");
+        let module =
+            naga::front::wgsl::parse_str(&kernel.source(tiling)).expect("the kernel parses");
         let mut storage: Vec<_> = module
             .global_variables
             .iter()
             .filter_map(|(_, variable)| match (variable.space, &variable.binding) {
-                (naga::AddressSpace::Storage { access }, Some(binding)) => Some((binding.binding, access)),
+                (naga::AddressSpace::Storage { access }, Some(binding)) => {
+                    Some((binding.binding, access))
+                }
                 _ => None,
             })
             .collect();
         storage.sort_by_key(|(binding, _)| *binding);
         let found: Vec<_> = storage
             .iter()
-            .map(|(_, access)| if access.contains(naga::StorageAccess::STORE) { Write } else { Read })
+            .map(
+                |(_, access)| {
+                    if access.contains(naga::StorageAccess::STORE) { Write } else { Read }
+                },
+            )
             .collect();
         assert_eq!(found, kernel.storage(tiling), "{}", kernel.name());
-        assert!(storage.iter().enumerate().all(|(i, (binding, _))| *binding == i as u32 + 1), "{}", kernel.name());
+        assert!(
+            storage.iter().enumerate().all(|(i, (binding, _))| *binding == i as u32 + 1),
+            "{}",
+            kernel.name()
+        );
     }
 }

@@ -36,7 +36,8 @@ const SHAPES: [[usize; 4]; 9] = [
     [3, 20, 30, 50],
 ];
 
-/// Every kernel: those of recurrent layers as the planner sets them up for some shapes, the others as they are.
+/// Every kernel: those of recurrent layers as the planner sets them up for some shapes, the others
+/// as they are.
 pub fn kernel_list() -> Vec<KernelEntry> {
     let mut found: Vec<(Kernel, Constants)> = Vec::new();
     for [batch, timesteps, features, units] in SHAPES {
@@ -52,17 +53,20 @@ pub fn kernel_list() -> Vec<KernelEntry> {
             found.push((kernel, Constants::default()));
         }
     }
-    let mut list: Vec<_> = found.into_iter().map(|(kernel, constants)| entry(kernel, constants)).collect();
+    let mut list: Vec<_> =
+        found.into_iter().map(|(kernel, constants)| entry(kernel, constants)).collect();
     list.sort_by(|a, b| (a.kernel, &a.setting).cmp(&(b.kernel, &b.setting)));
     list
 }
 
-/// Every kernel in every setting that it can have, each source with its constants once. Without those in words of 64 bits,
-/// which are not in WebGPU's language.
+/// Every kernel in every setting that it can have, each source with its constants once. Without
+/// those in words of 64 bits, which are not in WebGPU's language.
 pub fn kernel_settings() -> Vec<KernelEntry> {
     let mut list: Vec<KernelEntry> = Vec::new();
     let mut seen = HashSet::new();
-    for (kernel, constants) in settings().into_iter().filter(|(_, constants)| !constants.tiling.words) {
+    for (kernel, constants) in
+        settings().into_iter().filter(|(_, constants)| !constants.tiling.words)
+    {
         let entry = entry(kernel, constants);
         if seen.insert(format!("{}{:?}", entry.wgsl, entry.constants)) {
             list.push(entry);
@@ -83,20 +87,37 @@ fn layers(units: usize) -> [Layer; 4] {
 /// Those of a GPU with WebGPU's default limits, its weights in 32 and 16 bits.
 fn limits() -> [Limits; 2] {
     let limits = Limits::new(&wgpu::Limits::default(), u64::MAX);
-    [false, true].map(|half_weights| Limits { software: false, subgroup: None, half_weights, ..limits })
+    [false, true].map(|half_weights| Limits {
+        software: false,
+        subgroup: None,
+        half_weights,
+        ..limits
+    })
 }
 
 /// Adds the kernels of a plan, with a mask and without.
-fn stages(model: &Model, batch: usize, timesteps: usize, limits: &Limits, found: &mut Vec<(Kernel, Constants)>) {
-    let features = model.inputs.iter().map(|input| model.tensors[input.tensor].shape.last().copied().flatten());
-    let shape: Vec<usize> = [timesteps].into_iter().chain(features.map(Option::unwrap_or_default)).collect();
+fn stages(
+    model: &Model,
+    batch: usize,
+    timesteps: usize,
+    limits: &Limits,
+    found: &mut Vec<(Kernel, Constants)>,
+) {
+    let features = model
+        .inputs
+        .iter()
+        .map(|input| model.tensors[input.tensor].shape.last().copied().flatten());
+    let shape: Vec<usize> =
+        [timesteps].into_iter().chain(features.map(Option::unwrap_or_default)).collect();
     let (Ok(shapes), Ok(groups)) = (model.shapes(&[&shape]), lower(model, limits)) else { return };
     for masked in [false, true] {
         let given = vec![Vec::new(); model.nodes.len()];
         let masks = vec![masked; model.inputs.len()];
         let call = CallShape { rows: batch, shapes: shapes.clone(), given, masks, carried: false };
         let planned = plan(model, &groups, &call, limits, &Tuned::new());
-        for stage in planned.iter().flat_map(|plan| &plan.launches).flat_map(|launch| &launch.stages) {
+        for stage in
+            planned.iter().flat_map(|plan| &plan.launches).flat_map(|launch| &launch.stages)
+        {
             if !found.contains(&(stage.kernel, stage.constants)) {
                 found.push((stage.kernel, stage.constants));
             }
@@ -112,7 +133,11 @@ fn entry(kernel: Kernel, constants: Constants) -> KernelEntry {
     if has("WORKGROUP") {
         setting.push(format!("{} gates, workgroup {}", tiling.gates, tiling.workgroup));
         setting.push(format!("rows {}", tiling.group_rows * tiling.tiles));
-        let told = [("SPLIT", tiling.split, 1), ("BLOCK", tiling.block_size(), 0), ("STATES", tiling.units, 0)];
+        let told = [
+            ("SPLIT", tiling.split, 1),
+            ("BLOCK", tiling.block_size(), 0),
+            ("STATES", tiling.units, 0),
+        ];
         let names = ["split", "block", "units"];
         for ((constant, value, plain), name) in told.into_iter().zip(names) {
             if has(constant) && value != plain {

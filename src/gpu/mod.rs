@@ -1,7 +1,8 @@
-//! The GPU path. The way of a call: [`network`] lowers the layers to groups of directions that share kernel
-//! launches and packs their weights, [`parameters`] packs the others'; [`plan`] turns a shape into a list of launches (pure, no device);
-//! [`session`] uploads the inputs and has the kernels built ([`kernels`], [`pipelines`]), [`encode`] submits the launches; [`readback`] waits and brings the outputs home, by the
-//! buffers of [`staging`].
+//! The GPU path. The way of a call: [`network`] lowers the layers to groups of directions that
+//! share kernel launches and packs their weights, [`parameters`] packs the others'; [`plan`] turns
+//! a shape into a list of launches (pure, no device); [`session`] uploads the inputs and has the
+//! kernels built ([`kernels`], [`pipelines`]), [`encode`] submits the launches; [`readback`] waits
+//! and brings the outputs home, by the buffers of [`staging`].
 
 #[cfg(feature = "autotune")]
 mod autotune;

@@ -1,5 +1,5 @@
-//! A model's layers as the kernels see them: groups of directions that run in the same launches, and their
-//! weights in the kernels' layouts. Pure.
+//! A model's layers as the kernels see them: groups of directions that run in the same launches,
+//! and their weights in the kernels' layouts. Pure.
 
 use super::plan::Limits;
 use crate::error::{Error, Result};
@@ -24,12 +24,13 @@ pub(super) struct Group {
     pub stacked: Option<Stacked>,
 }
 
-/// A layer's place in a stack: layers in one direction and of the same kind, each on the sequence of the one below, which
-/// can be at work at the same time, each at later timesteps than the one above. Their recurrent weights are one array, a
-/// layer in it what a direction is in a group's.
+/// A layer's place in a stack: layers in one direction and of the same kind, each on the sequence
+/// of the one below, which can be at work at the same time, each at later timesteps than the one
+/// above. Their recurrent weights are one array, a layer in it what a direction is in a group's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Stacked {
-    /// The number in the model of the lowest layer, whose buffers have the recurrent weights of all.
+    /// The number in the model of the lowest layer, whose buffers have the recurrent weights of
+    /// all.
     pub lowest: usize,
     pub layers: usize,
     /// From the lowest layer on.
@@ -51,8 +52,12 @@ impl WeightPart {
         matches!(self, WeightPart::RecurrentKernel | WeightPart::RecurrentBias)
     }
 
-    pub const ALL: [WeightPart; 4] =
-        [WeightPart::Kernel, WeightPart::Bias, WeightPart::RecurrentKernel, WeightPart::RecurrentBias];
+    pub const ALL: [WeightPart; 4] = [
+        WeightPart::Kernel,
+        WeightPart::Bias,
+        WeightPart::RecurrentKernel,
+        WeightPart::RecurrentBias,
+    ];
 }
 
 impl Group {
@@ -93,15 +98,20 @@ impl Group {
         if self.half_weights { 2 } else { 4 }
     }
 
-    /// The bits of a weight of all directions of the group, packed; empty where the cell has no such weight.
+    /// The bits of a weight of all directions of the group, packed; empty where the cell has no
+    /// such weight.
     pub fn pack(&self, weights: &[&Weights], part: WeightPart) -> Vec<u32> {
         let mut packed = Vec::new();
         for weights in weights {
             match part {
                 WeightPart::Kernel => self.pack_kernel(&weights.kernel, &mut packed),
                 WeightPart::Bias => self.pack_bias(weights, &mut packed),
-                WeightPart::RecurrentKernel => self.pack_kernel(&weights.recurrent_kernel, &mut packed),
-                WeightPart::RecurrentBias if self.layer.cell() == (Cell::Gru { reset_after: true }) => {
+                WeightPart::RecurrentKernel => {
+                    self.pack_kernel(&weights.recurrent_kernel, &mut packed)
+                }
+                WeightPart::RecurrentBias
+                    if self.layer.cell() == (Cell::Gru { reset_after: true }) =>
+                {
                     packed.extend(weights.recurrent_bias.iter().skip(2 * self.layer.units()));
                 }
                 WeightPart::RecurrentBias => {}
@@ -114,21 +124,26 @@ impl Group {
         }
     }
 
-    /// `[panel][k4][gate][unit of the panel]`, vectors of four rows of the kernel, zeros past the last.
+    /// `[panel][k4][gate][unit of the panel]`, vectors of four rows of the kernel, zeros past the
+    /// last.
     fn pack_kernel(&self, kernel: &ndarray::Array2<f32>, packed: &mut Vec<f32>) {
         let (units, gates) = (self.layer.units(), self.layer.cell().gates());
         let panel = self.panel.map_or(units, |panel| panel as usize);
         for first in (0..units).step_by(panel) {
             for k in (0..kernel.nrows()).step_by(4) {
-                for column in (0..gates).flat_map(|gate| (first..first + panel).map(move |unit| gate * units + unit)) {
-                    packed.extend((k..k + 4).map(|row| kernel.get((row, column)).copied().unwrap_or(0.0)));
+                for column in (0..gates)
+                    .flat_map(|gate| (first..first + panel).map(move |unit| gate * units + unit))
+                {
+                    packed.extend(
+                        (k..k + 4).map(|row| kernel.get((row, column)).copied().unwrap_or(0.0)),
+                    );
                 }
             }
         }
     }
 
-    /// `[unit]`: the gates, three filled up to four. The recurrent bias of a GRU's z and r is only ever added to this one, so
-    /// it is added here.
+    /// `[unit]`: the gates, three filled up to four. The recurrent bias of a GRU's z and r is only
+    /// ever added to this one, so it is added here.
     fn pack_bias(&self, weights: &Weights, packed: &mut Vec<f32>) {
         let (units, cell) = (self.layer.units(), self.layer.cell());
         let gates_added = if cell == (Cell::Gru { reset_after: true }) { 2 } else { 0 };
@@ -138,8 +153,10 @@ impl Group {
                     true => bias.get(gate * units + unit).copied().unwrap_or(0.0),
                     false => 0.0,
                 };
-                packed
-                    .push(of(&weights.bias.to_vec(), cell.gates()) + of(&weights.recurrent_bias.to_vec(), gates_added));
+                packed.push(
+                    of(&weights.bias.to_vec(), cell.gates())
+                        + of(&weights.recurrent_bias.to_vec(), gates_added),
+                );
             }
         }
     }
@@ -149,14 +166,18 @@ fn gates_padded(cell: Cell) -> usize {
     if cell.gates() == 3 { 4 } else { cell.gates() }
 }
 
-/// The units of a panel of a kernel (`panels.wgsl`): those of a subgroup on software adapters, where they come out even.
+/// The units of a panel of a kernel (`panels.wgsl`): those of a subgroup on software adapters,
+/// where they come out even.
 fn panel(units: usize, limits: &Limits) -> Option<u32> {
     limits.subgroup.filter(|&size| limits.software && units.is_multiple_of(size as usize))
 }
 
 /// Two numbers rounded to halves, as WGSL's `unpack2x16float` reads them.
 fn two_halves(numbers: &[f32]) -> u32 {
-    numbers.iter().rev().fold(0, |bits, &number| bits << 16 | u32::from(half::f16::from_f32(number).to_bits()))
+    numbers
+        .iter()
+        .rev()
+        .fold(0, |bits, &number| bits << 16 | u32::from(half::f16::from_f32(number).to_bits()))
 }
 
 /// The groups of each layer of the model.
@@ -169,18 +190,19 @@ pub(super) fn lower(model: &Model, limits: &Limits) -> Result<Vec<Vec<Group>>> {
     let mut groups = model.layers.iter().map(lowered).collect::<Result<Vec<_>>>()?;
     for stack in stacks(model, &groups, limits) {
         for (place, &layer) in stack.iter().enumerate() {
-            groups[layer][0].stacked = Some(Stacked { lowest: stack[0], layers: stack.len(), place });
+            groups[layer][0].stacked =
+                Some(Stacked { lowest: stack[0], layers: stack.len(), place });
         }
     }
     Ok(groups)
 }
 
-/// The array that each array of the graph is a copy of, where a layer returns its input as it is; otherwise itself.
+/// The array that each array of the graph is a copy of, where a layer returns its input as it is;
+/// otherwise itself.
 pub(super) fn originals(model: &Model) -> Vec<usize> {
     let mut originals: Vec<usize> = (0..model.tensors.len()).collect();
     for node in &model.nodes {
-        let identity =
-            matches!(&model.layers[node.layer].layer, Layer::Feedforward(l) if matches!(l.kind, Kind::Identity(_)));
+        let identity = matches!(&model.layers[node.layer].layer, Layer::Feedforward(l) if matches!(l.kind, Kind::Identity(_)));
         // What the model returns has a buffer of its own.
         if identity && !model.outputs.contains(&node.results[0]) {
             originals[node.results[0]] = originals[node.inputs[0]];
@@ -217,10 +239,18 @@ fn stacks(model: &Model, groups: &[Vec<Group>], limits: &Limits) -> Vec<Vec<usiz
 }
 
 /// Whether a call of a recurrent layer is the next of a stack.
-fn goes_on(stack: &[&Node], node: &Node, groups: &[Vec<Group>], originals: &[usize], limits: &Limits) -> bool {
+fn goes_on(
+    stack: &[&Node],
+    node: &Node,
+    groups: &[Vec<Group>],
+    originals: &[usize],
+    limits: &Limits,
+) -> bool {
     let Some(below) = stack.last() else { return true };
     let (group, group_below) = (&groups[node.layer][0], &groups[below.layer][0]);
-    let of_stack = |tensor: &usize| stack.iter().flat_map(|node| &node.results).any(|&r| r == originals[*tensor]);
+    let of_stack = |tensor: &usize| {
+        stack.iter().flat_map(|node| &node.results).any(|&r| r == originals[*tensor])
+    };
     let masks = node.masks.iter().flatten();
     originals[node.inputs[0]] == below.results[0]
         && group_below.layer.return_sequences()
@@ -230,7 +260,8 @@ fn goes_on(stack: &[&Node], node: &Node, groups: &[Vec<Group>], originals: &[usi
         && group.recurrent_weight() * (stack.len() as u64 + 1) <= limits.weight
 }
 
-/// The recurrent layer that a TimeDistributed holds, with what that reads; otherwise the layer itself.
+/// The recurrent layer that a TimeDistributed holds, with what that reads; otherwise the layer
+/// itself.
 pub(super) fn recurrent_of<'a>(layer: &'a Layer, inputs: &[Dims]) -> (&'a Layer, Vec<Dims>) {
     match layer {
         Layer::Feedforward(Feedforward { kind: Kind::TimeDistributed(each), .. }) => {
@@ -246,7 +277,11 @@ fn lower_layer(layer: &Layer, features: usize, limits: &Limits) -> Result<Vec<Gr
         return Ok(Vec::new());
     }
     let group = |members: &[usize]| {
-        let reversed = members.iter().enumerate().map(|(d, &m)| u32::from(directions[m].1.go_backwards()) << d).sum();
+        let reversed = members
+            .iter()
+            .enumerate()
+            .map(|(d, &m)| u32::from(directions[m].1.go_backwards()) << d)
+            .sum();
         Group {
             layer: directions[members[0]].1.clone(),
             features,

@@ -8,14 +8,17 @@ pub(super) fn pack(layer: &Feedforward) -> Vec<Vec<f32>> {
 }
 
 fn pack_kind(kind: &Kind, weights: &[ndarray::ArrayD<f32>]) -> Vec<Vec<f32>> {
-    let flat = |index: usize| weights.get(index).map(|w| w.iter().copied().collect::<Vec<_>>()).unwrap_or_default();
+    let flat = |index: usize| {
+        weights.get(index).map(|w| w.iter().copied().collect::<Vec<_>>()).unwrap_or_default()
+    };
     match kind {
         Kind::Dense(layer) => {
             let rows = weights.first().map_or(0, |w| w.len() / layer.units);
             pack_dense(&flat(0), &flat(1), 1, rows, layer.units)
         }
         Kind::Conv1d(layer) => {
-            let features = weights.first().map_or(0, |w| w.len() / (layer.kernel_size * layer.filters));
+            let features =
+                weights.first().map_or(0, |w| w.len() / (layer.kernel_size * layer.filters));
             let kernel = ungrouped(&flat(0), layer, features);
             pack_dense(&kernel, &flat(1), layer.kernel_size, features * layer.groups, layer.filters)
         }
@@ -46,7 +49,13 @@ fn pack_kind(kind: &Kind, weights: &[ndarray::ArrayD<f32>]) -> Vec<Vec<f32>> {
                 let shape = kernel.shape();
                 let rows: usize = if projection < 3 { shape[0] } else { shape[0] * shape[1] };
                 let columns = kernel.len() / rows.max(1);
-                packed.extend(pack_dense(&flat(projection * step), &bias(projection * step + 1), 1, rows, columns));
+                packed.extend(pack_dense(
+                    &flat(projection * step),
+                    &bias(projection * step + 1),
+                    1,
+                    rows,
+                    columns,
+                ));
             }
             packed.push(vec![1.0]);
             packed
@@ -65,15 +74,24 @@ fn fill(length: usize) -> impl Iterator<Item = f32> {
 }
 
 /// `[tap][features4][columns4][feature]`, vectors of four columns; and the bias, filled up.
-fn pack_dense(kernel: &[f32], bias: &[f32], taps: usize, rows: usize, columns: usize) -> Vec<Vec<f32>> {
-    let mut packed = Vec::with_capacity(taps * rows.next_multiple_of(4) * columns.next_multiple_of(4));
+fn pack_dense(
+    kernel: &[f32],
+    bias: &[f32],
+    taps: usize,
+    rows: usize,
+    columns: usize,
+) -> Vec<Vec<f32>> {
+    let mut packed =
+        Vec::with_capacity(taps * rows.next_multiple_of(4) * columns.next_multiple_of(4));
     for tap in 0..taps {
         for k in (0..rows).step_by(4) {
             for column in (0..columns).step_by(4) {
                 for row in k..k + 4 {
-                    packed.extend((column..column + 4).map(|column| match row < rows && column < columns {
-                        true => kernel[(tap * rows + row) * columns + column],
-                        false => 0.0,
+                    packed.extend((column..column + 4).map(|column| {
+                        match row < rows && column < columns {
+                            true => kernel[(tap * rows + row) * columns + column],
+                            false => 0.0,
+                        }
                     }));
                 }
             }
@@ -92,7 +110,8 @@ fn ungrouped(kernel: &[f32], layer: &Conv1d, features: usize) -> Vec<f32> {
     let (filters, all) = (layer.filters, features * layer.groups);
     let mut whole = vec![0.0; layer.kernel_size * all * filters];
     for (index, &value) in kernel.iter().enumerate() {
-        let (tap, feature, filter) = (index / filters / features, index / filters % features, index % filters);
+        let (tap, feature, filter) =
+            (index / filters / features, index / filters % features, index % filters);
         let group = filter / (filters / layer.groups);
         whole[(tap * all + group * features + feature) * filters + filter] = value;
     }
@@ -100,14 +119,19 @@ fn ungrouped(kernel: &[f32], layer: &Conv1d, features: usize) -> Vec<f32> {
 }
 
 /// x · scale + shift, computed in f64 and rounded once.
-fn pack_batch_normalization(layer: &BatchNormalization, weights: &[ndarray::ArrayD<f32>]) -> Vec<Vec<f32>> {
+fn pack_batch_normalization(
+    layer: &BatchNormalization,
+    weights: &[ndarray::ArrayD<f32>],
+) -> Vec<Vec<f32>> {
     let mut rest = weights.iter();
     let gamma = if layer.scale { rest.next() } else { None };
     let beta = if layer.center { rest.next() } else { None };
     let (Some(mean), Some(variance)) = (rest.next(), rest.next()) else { return Vec::new() };
     let (mut scales, mut shifts) = (Vec::new(), Vec::new());
     for (index, (&mean, &variance)) in mean.iter().zip(variance).enumerate() {
-        let of = |weight: Option<&ndarray::ArrayD<f32>>, default: f64| weight.map_or(default, |w| w[[index]].into());
+        let of = |weight: Option<&ndarray::ArrayD<f32>>, default: f64| {
+            weight.map_or(default, |w| w[[index]].into())
+        };
         let scale = of(gamma, 1.0) / (f64::from(variance) + layer.epsilon).sqrt();
         scales.push(scale as f32);
         shifts.push((of(beta, 0.0) - f64::from(mean) * scale) as f32);

@@ -30,7 +30,8 @@ impl Pipelines {
         Pipelines { step_layout, step_table: None, built: HashMap::new() }
     }
 
-    /// A uniform buffer with the numbers of the steps, `stride` bytes apart, where a dynamic offset can point.
+    /// A uniform buffer with the numbers of the steps, `stride` bytes apart, where a dynamic offset
+    /// can point.
     pub fn create_step_table(&self, device: &wgpu::Device, stride: usize) -> wgpu::BindGroup {
         let buffer = device.create_buffer(&wgpu::BufferDescriptor {
             label: Some("birnn step"),
@@ -42,21 +43,31 @@ impl Pipelines {
         for step in 0..STEP_TABLE {
             bytes[step * stride..step * stride + 4].copy_from_slice(&(step as u32).to_ne_bytes());
         }
-        // There is nothing to write to where the buffer could not be made, which the scope around this says.
+        // There is nothing to write to where the buffer could not be made, which the scope around
+        // this says.
         if let Ok(mut view) = buffer.get_mapped_range_mut(..) {
             view.copy_from_slice(&bytes);
         }
         buffer.unmap();
-        let binding = wgpu::BufferBinding { buffer: &buffer, offset: 0, size: wgpu::BufferSize::new(16) };
+        let binding =
+            wgpu::BufferBinding { buffer: &buffer, offset: 0, size: wgpu::BufferSize::new(16) };
         device.create_bind_group(&wgpu::BindGroupDescriptor {
             label: Some("birnn step"),
             layout: &self.step_layout,
-            entries: &[wgpu::BindGroupEntry { binding: 0, resource: wgpu::BindingResource::Buffer(binding) }],
+            entries: &[wgpu::BindGroupEntry {
+                binding: 0,
+                resource: wgpu::BindingResource::Buffer(binding),
+            }],
         })
     }
 
     /// The pipeline, and whether it had to be built.
-    pub fn get(&mut self, device: &wgpu::Device, kernel: Kernel, constants: Constants) -> (Pipeline, bool) {
+    pub fn get(
+        &mut self,
+        device: &wgpu::Device,
+        kernel: Kernel,
+        constants: Constants,
+    ) -> (Pipeline, bool) {
         if let Some(pipeline) = self.built.get(&(kernel, constants)) {
             return (pipeline.clone(), false);
         }
@@ -66,15 +77,24 @@ impl Pipelines {
     }
 }
 
-fn build(device: &wgpu::Device, step_layout: &wgpu::BindGroupLayout, kernel: Kernel, constants: Constants) -> Pipeline {
+fn build(
+    device: &wgpu::Device,
+    step_layout: &wgpu::BindGroupLayout,
+    kernel: Kernel,
+    constants: Constants,
+) -> Pipeline {
     let storage = kernel.storage(constants.tiling).iter().enumerate().map(|(i, access)| {
         let read_only = *access == Access::Read;
         layout_entry(i as u32 + 1, wgpu::BufferBindingType::Storage { read_only }, false)
     });
-    let entries: Vec<_> =
-        [layout_entry(0, wgpu::BufferBindingType::Uniform, true)].into_iter().chain(storage).collect();
-    let layout = device
-        .create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor { label: Some(kernel.name()), entries: &entries });
+    let entries: Vec<_> = [layout_entry(0, wgpu::BufferBindingType::Uniform, true)]
+        .into_iter()
+        .chain(storage)
+        .collect();
+    let layout = device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor {
+        label: Some(kernel.name()),
+        entries: &entries,
+    });
     let mut groups = vec![Some(&layout)];
     groups.extend(kernel.steps().then_some(Some(step_layout)));
     let pipeline_layout = device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
@@ -101,7 +121,11 @@ fn build(device: &wgpu::Device, step_layout: &wgpu::BindGroupLayout, kernel: Ker
     Pipeline { pipeline, layout }
 }
 
-fn layout_entry(binding: u32, ty: wgpu::BufferBindingType, has_dynamic_offset: bool) -> wgpu::BindGroupLayoutEntry {
+fn layout_entry(
+    binding: u32,
+    ty: wgpu::BufferBindingType,
+    has_dynamic_offset: bool,
+) -> wgpu::BindGroupLayoutEntry {
     wgpu::BindGroupLayoutEntry {
         binding,
         visibility: wgpu::ShaderStages::COMPUTE,

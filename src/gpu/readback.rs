@@ -1,4 +1,5 @@
-//! Bringing arrays home: calls in flight, whose outputs are mapped once the GPU is done, awaited without blocking or with.
+//! Bringing arrays home: calls in flight, whose outputs are mapped once the GPU is done, awaited
+//! without blocking or with.
 
 use super::device::GpuDevice;
 use super::encode::Pace;
@@ -64,7 +65,8 @@ impl Readback {
             let buffer = sizes.len() - 1;
             Place { buffer, offset: sizes[buffer] - bytes, bytes }
         };
-        let segments = segments.into_iter().map(|segment| (segment.clone(), place(segment.bytes))).collect();
+        let segments =
+            segments.into_iter().map(|segment| (segment.clone(), place(segment.bytes))).collect();
         let timer = timer.map(|buffer| (buffer, place(TIMER_BYTES)));
         Readback { segments, timer, sizes }
     }
@@ -76,8 +78,16 @@ impl Readback {
     /// Encodes the copies into the staging buffers.
     pub fn copy(&self, encoder: &mut wgpu::CommandEncoder, staging: &Staging) {
         let segments = self.segments.iter().map(|(segment, place)| (&segment.buffer, place));
-        for (buffer, place) in segments.chain(self.timer.iter().map(|(buffer, place)| (buffer, place))) {
-            encoder.copy_buffer_to_buffer(buffer, 0, staging.down(place.buffer), place.offset, place.bytes);
+        for (buffer, place) in
+            segments.chain(self.timer.iter().map(|(buffer, place)| (buffer, place)))
+        {
+            encoder.copy_buffer_to_buffer(
+                buffer,
+                0,
+                staging.down(place.buffer),
+                place.offset,
+                place.bytes,
+            );
         }
     }
 }
@@ -125,7 +135,8 @@ impl Part {
         Part { readback, rows, staging, receivers, submission, submitted }
     }
 
-    /// Waits until the submission is done and everything is mapped. Can be given up and tried again.
+    /// Waits until the submission is done and everything is mapped. Can be given up and tried
+    /// again.
     async fn wait(&mut self, device: &GpuDevice, wait: Wait) -> Result<()> {
         match wait {
             Wait::Blocking => device.poll(self.submission.clone())?,
@@ -143,10 +154,13 @@ impl Part {
         device.check_lost()
     }
 
-    /// Copies the rows into the outputs' arrays. Returns how long the GPU worked, where it was asked for.
+    /// Copies the rows into the outputs' arrays. Returns how long the GPU worked, where it was
+    /// asked for.
     fn read(&self, device: &GpuDevice, outputs: &mut [Output]) -> Result<Option<Duration>> {
         for (segment, place) in &self.readback.segments {
-            let mut target = outputs[segment.output].array.slice_axis_mut(Axis(0), Slice::from(self.rows.clone()));
+            let mut target = outputs[segment.output]
+                .array
+                .slice_axis_mut(Axis(0), Slice::from(self.rows.clone()));
             if let Some(times) = &segment.times {
                 target.slice_axis_inplace(Axis(1), Slice::from(times.clone()));
             }
@@ -156,15 +170,20 @@ impl Part {
             self.view(device, *place, |values: &[f32]| match target.as_slice_mut() {
                 Some(target) => copy(values, padded, target, features),
                 None => {
-                    for (mut lane, values) in target.lanes_mut(last).into_iter().zip(values.chunks(padded)) {
+                    for (mut lane, values) in
+                        target.lanes_mut(last).into_iter().zip(values.chunks(padded))
+                    {
                         lane.iter_mut().zip(values).for_each(|(to, from)| *to = *from);
                     }
                 }
             })?;
         }
         let Some((_, place)) = self.readback.timer else { return Ok(None) };
-        let ticks = self.view(device, place, |stamps: &[u64]| stamps[1].saturating_sub(stamps[0]))?;
-        Ok(Some(Duration::from_nanos((ticks as f64 * f64::from(device.queue.get_timestamp_period())) as u64)))
+        let ticks =
+            self.view(device, place, |stamps: &[u64]| stamps[1].saturating_sub(stamps[0]))?;
+        Ok(Some(Duration::from_nanos(
+            (ticks as f64 * f64::from(device.queue.get_timestamp_period())) as u64,
+        )))
     }
 
     fn view<T: bytemuck::AnyBitPattern, R>(
@@ -180,13 +199,13 @@ impl Part {
     }
 }
 
-/// The least numbers that are worth a thread of their own, and the most threads that copy. Where memory is new, its pages
-/// cost far more than what is copied into them.
+/// The least numbers that are worth a thread of their own, and the most threads that copy. Where
+/// memory is new, its pages cost far more than what is copied into them.
 const COPIED_BY_ONE: usize = 1 << 19;
 const COPYING: usize = 8;
 
-/// Copies rows without what fills them up. Threads of its own: one of a pool would take up other work while it waits, which
-/// may be to wait for the very call that is being read.
+/// Copies rows without what fills them up. Threads of its own: one of a pool would take up other
+/// work while it waits, which may be to wait for the very call that is being read.
 fn copy(from: &[f32], padded: usize, to: &mut [f32], features: usize) {
     let cores = || std::thread::available_parallelism().map_or(1, usize::from);
     let threads = match from.len() / COPIED_BY_ONE {
@@ -293,8 +312,8 @@ impl Drop for Flight {
 }
 
 impl Submitted {
-    /// Compares the time that the submits took with what is wanted, where it is known: who only comes to wait when all
-    /// is done doesn't know when that was.
+    /// Compares the time that the submits took with what is wanted, where it is known: who only
+    /// comes to wait when all is done doesn't know when that was.
     fn learn(&self, device: &GpuDevice, began_waiting: Instant) {
         const BLOCKED: Duration = Duration::from_millis(1);
         let before = device.note_done();

@@ -1,4 +1,5 @@
-//! A model on a GPU: weights uploaded once, buffers and bind groups kept for the shapes that ran before.
+//! A model on a GPU: weights uploaded once, buffers and bind groups kept for the shapes that ran
+//! before.
 
 use super::device::GpuDevice;
 use super::encode::{Encoding, Pace, PreparedStage, Timer};
@@ -6,7 +7,9 @@ use super::kernels::{Constants, Kernel};
 use super::network::{Group, WeightPart, lower, recurrent_of};
 use super::parameters::pack;
 use super::pipelines::Pipeline;
-use super::plan::{BufferId, CallShape, Limits, PARAMETERS, Plan, Stage, TensorLayout, plan, rows_at_once};
+use super::plan::{
+    BufferId, CallShape, Limits, PARAMETERS, Plan, Stage, TensorLayout, plan, rows_at_once,
+};
 use super::readback::{Flight, Part, Readback, Segment, Submitted, Wait};
 use super::staging::{IN_FLIGHT, Ring, Staging};
 use crate::error::{Error, Result};
@@ -19,7 +22,8 @@ use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
-/// How many shapes are kept ready; above it all are dropped, so that a caller with ever new shapes doesn't fill memory.
+/// How many shapes are kept ready; above it all are dropped, so that a caller with ever new shapes
+/// doesn't fill memory.
 const PREPARED_SHAPES: usize = 16;
 
 #[derive(Debug)]
@@ -59,7 +63,8 @@ impl GpuSession {
         let groups = lower(model, &device.limits)?;
         model.check_weights()?; // after the limits: a layer that can't run needs no weights first
         let step_table = device.step_table()?;
-        let buffers = device.checked("the weights", || Ok(upload_weights(model, &groups, &device)))?;
+        let buffers =
+            device.checked("the weights", || Ok(upload_weights(model, &groups, &device)))?;
         let timer = device.timestamps.then(|| Timer::new(&device.device));
         let mut session = GpuSession {
             device,
@@ -80,7 +85,8 @@ impl GpuSession {
         Ok(session)
     }
 
-    /// Builds the kernels now, from the plans of batches of all sizes that are cut differently, so that no call has to.
+    /// Builds the kernels now, from the plans of batches of all sizes that are cut differently, so
+    /// that no call has to.
     fn build_pipelines(&mut self, model: &Model) -> Result<()> {
         let Some(shapes) = smallest_shapes(model) else { return Ok(()) };
         if self.groups.iter().any(|groups| !groups.is_empty()) {
@@ -118,7 +124,8 @@ impl GpuSession {
     }
 
     fn pipeline(&mut self, stage: &Stage) -> Pipeline {
-        let (pipeline, built) = self.device.pipelines().get(&self.device.device, stage.kernel, stage.constants);
+        let (pipeline, built) =
+            self.device.pipelines().get(&self.device.device, stage.kernel, stage.constants);
         self.counters.pipelines_created += u64::from(built);
         pipeline
     }
@@ -137,11 +144,18 @@ impl GpuSession {
         *self.gpu_time.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Uploads the inputs and submits the work. Waits only where [`IN_FLIGHT`] parts are in flight: for the oldest.
-    pub async fn submit(&mut self, model: &Model, inputs: &Bound<'_, f32>, wait: Wait) -> Result<Arc<Flight>> {
+    /// Uploads the inputs and submits the work. Waits only where [`IN_FLIGHT`] parts are in flight:
+    /// for the oldest.
+    pub async fn submit(
+        &mut self,
+        model: &Model,
+        inputs: &Bound<'_, f32>,
+        wait: Wait,
+    ) -> Result<Arc<Flight>> {
         self.counters = Counters::default();
         let outputs = self.outputs(model, inputs)?;
-        let rows = rows_at_once(model, &self.groups, inputs.batch, &inputs.shapes, &self.device.limits);
+        let rows =
+            rows_at_once(model, &self.groups, inputs.batch, &inputs.shapes, &self.device.limits);
         if model.is_stateful() && rows < inputs.batch {
             return Err(Error::Limit {
                 what: format!("the states of {} rows of stateful layers", inputs.batch),
@@ -160,7 +174,8 @@ impl GpuSession {
             self.device.wait_for_abandoned(wait).await?;
             let rows = first..(first + rows).min(inputs.batch);
             let device = self.device.clone();
-            let part = device.checked("a call", || self.start(model, inputs, rows, carried.is_some()))?;
+            let part =
+                device.checked("a call", || self.start(model, inputs, rows, carried.is_some()))?;
             flight.push(part).await;
         }
         self.carried = model.is_stateful().then_some(inputs.batch);
@@ -169,7 +184,9 @@ impl GpuSession {
 
     /// Keeps the arrays for later outputs: as many as calls in flight can have.
     pub fn recycle(&mut self, model: &Model, outputs: Outputs) {
-        self.recycled.extend(outputs.into_list().into_iter().map(|output| output.array.into_raw_vec_and_offset().0));
+        self.recycled.extend(
+            outputs.into_list().into_iter().map(|output| output.array.into_raw_vec_and_offset().0),
+        );
         let most = IN_FLIGHT * model.outputs.len();
         self.recycled.drain(..self.recycled.len().saturating_sub(most));
     }
@@ -179,14 +196,18 @@ impl GpuSession {
         let mut outputs = Vec::new();
         for &tensor in &model.outputs {
             let spec = &model.tensors[tensor];
-            let shape: Vec<_> = [inputs.batch].iter().chain(&inputs.shapes[tensor]).copied().collect();
+            let shape: Vec<_> =
+                [inputs.batch].iter().chain(&inputs.shapes[tensor]).copied().collect();
             let len = shape.iter().try_fold(1usize, |len, &n| len.checked_mul(n));
-            let memory = || Error::OutOfMemory { what: format!("{} of {} {shape:?}", spec.role, spec.source) };
+            let memory = || Error::OutOfMemory {
+                what: format!("{} of {} {shape:?}", spec.role, spec.source),
+            };
             let values = match self.recycled.iter().position(|array| Some(array.len()) == len) {
                 Some(index) => self.recycled.swap_remove(index),
                 None => zeros(len.ok_or_else(memory)?).ok_or_else(memory)?,
             };
-            let array = ndarray::ArrayD::from_shape_vec(IxDyn(&shape), values).map_err(|_| memory())?;
+            let array =
+                ndarray::ArrayD::from_shape_vec(IxDyn(&shape), values).map_err(|_| memory())?;
             outputs.push(Output { layer: spec.source.clone(), role: spec.role, array });
         }
         Ok(outputs)
@@ -207,21 +228,38 @@ impl GpuSession {
     }
 
     /// Uploads a part of the batch and submits its work.
-    fn start(&mut self, model: &Model, inputs: &Bound<'_, f32>, rows: Range<usize>, carried: bool) -> Result<Part> {
+    fn start(
+        &mut self,
+        model: &Model,
+        inputs: &Bound<'_, f32>,
+        rows: Range<usize>,
+        carried: bool,
+    ) -> Result<Part> {
         let prepared = self.prepare(model, inputs, rows.len(), carried)?;
         let arrays = self.arrays(model, inputs, &prepared.plan, rows.clone());
         let (at, before) = (Instant::now(), self.counters.submits);
         let (staging, submission) = self.send(&prepared, arrays)?;
-        let submitted = Submitted { at, submits: self.counters.submits - before, pace: prepared.pace.clone() };
+        let submitted =
+            Submitted { at, submits: self.counters.submits - before, pace: prepared.pace.clone() };
         Ok(Part::new(prepared.readback.clone(), rows, staging, submission, submitted))
     }
 
     /// The plan for this shape with everything it binds; made once.
-    fn prepare(&mut self, model: &Model, inputs: &Bound<'_, f32>, rows: usize, carried: bool) -> Result<Arc<Prepared>> {
+    fn prepare(
+        &mut self,
+        model: &Model,
+        inputs: &Bound<'_, f32>,
+        rows: usize,
+        carried: bool,
+    ) -> Result<Arc<Prepared>> {
         let key = CallShape {
             rows,
             shapes: inputs.shapes.clone(),
-            given: inputs.states.iter().map(|states| states.iter().map(Option::is_some).collect()).collect(),
+            given: inputs
+                .states
+                .iter()
+                .map(|states| states.iter().map(Option::is_some).collect())
+                .collect(),
             masks: inputs.masks.iter().map(Option::is_some).collect(),
             carried,
         };
@@ -247,7 +285,8 @@ impl GpuSession {
             if self.buffers.get(&id).is_none_or(|buffer| buffer.size() < bytes) {
                 // What was bound before refers to the smaller buffer.
                 self.prepared.clear();
-                self.buffers.insert(id, create_buffer(&self.device, bytes, wgpu::BufferUsages::STORAGE));
+                self.buffers
+                    .insert(id, create_buffer(&self.device, bytes, wgpu::BufferUsages::STORAGE));
                 self.counters.buffers_created += 1;
             }
         }
@@ -264,7 +303,8 @@ impl GpuSession {
         for launch in &plan.launches {
             let mut stages = Vec::new();
             for stage in &launch.stages {
-                bytes[offset..offset + 4 * PARAMETERS].copy_from_slice(bytemuck::cast_slice(&stage.parameters));
+                bytes[offset..offset + 4 * PARAMETERS]
+                    .copy_from_slice(bytemuck::cast_slice(&stage.parameters));
                 stages.push(self.bind_stage(stage, &parameters, offset as u32));
                 offset += stride as usize;
             }
@@ -273,7 +313,8 @@ impl GpuSession {
         self.device.queue.write_buffer(&parameters, 0, &bytes);
         self.counters.bytes_uploaded += bytes.len() as u64;
         let timer = self.timer.as_ref().map(|timer| timer.resolved.clone());
-        let readback = Readback::new(self.segments(model, &plan), timer, self.device.limits.binding);
+        let readback =
+            Readback::new(self.segments(model, &plan), timer, self.device.limits.binding);
         let pace = Arc::new(Pace::of(self.device.info.kind));
         Prepared { plan, launches, readback: Arc::new(readback), pace }
     }
@@ -284,7 +325,9 @@ impl GpuSession {
         for (output, &tensor) in model.outputs.iter().enumerate() {
             let layout = plan.tensors[tensor];
             for segment in 0..layout.segments() {
-                let Some(buffer) = self.buffers.get(&BufferId::Tensor { tensor, segment }) else { continue };
+                let Some(buffer) = self.buffers.get(&BufferId::Tensor { tensor, segment }) else {
+                    continue;
+                };
                 segments.push(Segment {
                     output,
                     buffer: buffer.clone(),
@@ -297,16 +340,30 @@ impl GpuSession {
         segments
     }
 
-    fn bind_stage(&mut self, stage: &Stage, parameters: &wgpu::Buffer, offset: u32) -> PreparedStage {
+    fn bind_stage(
+        &mut self,
+        stage: &Stage,
+        parameters: &wgpu::Buffer,
+        offset: u32,
+    ) -> PreparedStage {
         let pipeline = self.pipeline(stage);
-        let uniform =
-            wgpu::BufferBinding { buffer: parameters, offset: 0, size: wgpu::BufferSize::new(4 * PARAMETERS as u64) };
-        let mut entries = vec![wgpu::BindGroupEntry { binding: 0, resource: wgpu::BindingResource::Buffer(uniform) }];
+        let uniform = wgpu::BufferBinding {
+            buffer: parameters,
+            offset: 0,
+            size: wgpu::BufferSize::new(4 * PARAMETERS as u64),
+        };
+        let mut entries = vec![wgpu::BindGroupEntry {
+            binding: 0,
+            resource: wgpu::BindingResource::Buffer(uniform),
+        }];
         let mut weights = 0;
         for (index, id) in stage.buffers.iter().enumerate() {
             if let Some(buffer) = self.buffers.get(id) {
                 weights += self.weights_read(stage, id, buffer.size());
-                entries.push(wgpu::BindGroupEntry { binding: index as u32 + 1, resource: buffer.as_entire_binding() });
+                entries.push(wgpu::BindGroupEntry {
+                    binding: index as u32 + 1,
+                    resource: buffer.as_entire_binding(),
+                });
             }
         }
         let bind_group = self.device.device.create_bind_group(&wgpu::BindGroupDescriptor {
@@ -318,12 +375,15 @@ impl GpuSession {
         PreparedStage::new(stage, weights, pipeline, bind_group, offset)
     }
 
-    /// The bytes of weights that a stage reads of a buffer: of a stack's, those of the layers at work.
+    /// The bytes of weights that a stage reads of a buffer: of a stack's, those of the layers at
+    /// work.
     fn weights_read(&self, stage: &Stage, id: &BufferId, bytes: u64) -> u64 {
         match *id {
             BufferId::Parameter { .. } => bytes,
             BufferId::Weight { layer, group, part } => match self.groups[layer][group].stacked {
-                Some(stacked) if part.is_recurrent() => bytes / stacked.layers as u64 * u64::from(stage.directions()),
+                Some(stacked) if part.is_recurrent() => {
+                    bytes / stacked.layers as u64 * u64::from(stage.directions())
+                }
                 _ => bytes,
             },
             _ => 0,
@@ -357,7 +417,8 @@ impl GpuSession {
         }
         for (mask, given) in plan.given_masks.iter().zip(&inputs.masks) {
             if let (Some(mask), Some(given)) = (*mask, given) {
-                let numbers = given.slice_axis(Axis(0), rows).mapv(|counts| f32::from(u8::from(counts)));
+                let numbers =
+                    given.slice_axis(Axis(0), rows).mapv(|counts| f32::from(u8::from(counts)));
                 push(BufferId::Mask(mask), numbers.into_dyn().into());
             }
         }
@@ -387,7 +448,8 @@ impl GpuSession {
         self.counters.bytes_uploaded += bytes;
         self.counters.bytes_read += prepared.readback.bytes();
         self.counters.buffers_created += staging.created;
-        let mut encoding = Encoding::new(&device, &self.step_table, timer, &prepared.pace, &mut self.counters);
+        let mut encoding =
+            Encoding::new(&device, &self.step_table, timer, &prepared.pace, &mut self.counters);
         match staging.up().filter(|_| at_once > 0) {
             Some(up) => {
                 let view = up.slice(..at_once).get_mapped_range_mut();
@@ -426,7 +488,8 @@ fn padded_bytes(array: &CowArray<'_, f32, IxDyn>) -> u64 {
     4 * (array.len() / features * features.next_multiple_of(4)) as u64
 }
 
-/// An array's values, its last axis filled up to a multiple of 4 with zeros, in `space` where they have to be copied.
+/// An array's values, its last axis filled up to a multiple of 4 with zeros, in `space` where they
+/// have to be copied.
 fn padded<'a>(array: &'a CowArray<'_, f32, IxDyn>, space: &'a mut Vec<f32>) -> &'a [f32] {
     let last = Axis(array.ndim() - 1);
     match array.as_slice() {
@@ -445,14 +508,17 @@ fn padded<'a>(array: &'a CowArray<'_, f32, IxDyn>, space: &'a mut Vec<f32>) -> &
 /// The shapes of a call with the fewest timesteps that the model takes, where some few do.
 fn smallest_shapes(model: &Model) -> Option<Vec<Vec<usize>>> {
     [1, 4, 16, 64, 256].into_iter().find_map(|timesteps| {
-        let axes = |tensor: usize| model.tensors[tensor].shape.iter().map(|axis| axis.unwrap_or(timesteps)).collect();
+        let axes = |tensor: usize| {
+            model.tensors[tensor].shape.iter().map(|axis| axis.unwrap_or(timesteps)).collect()
+        };
         let inputs: Vec<Vec<usize>> = model.inputs.iter().map(|input| axes(input.tensor)).collect();
         model.shapes(&inputs.iter().map(Vec::as_slice).collect::<Vec<_>>()).ok()
     })
 }
 
 fn no_states(model: &Model, layer: usize) -> Vec<bool> {
-    let states = model.layers[layer].layer.directions().iter().map(|(_, l)| l.cell().states()).sum();
+    let states =
+        model.layers[layer].layer.directions().iter().map(|(_, l)| l.cell().states()).sum();
     vec![false; states]
 }
 
@@ -465,7 +531,11 @@ fn create_buffer(device: &GpuDevice, bytes: u64, usage: wgpu::BufferUsages) -> w
     })
 }
 
-fn upload_weights(model: &Model, all: &[Vec<Group>], device: &GpuDevice) -> HashMap<BufferId, wgpu::Buffer> {
+fn upload_weights(
+    model: &Model,
+    all: &[Vec<Group>],
+    device: &GpuDevice,
+) -> HashMap<BufferId, wgpu::Buffer> {
     let mut buffers = HashMap::new();
     for (layer, groups) in all.iter().enumerate() {
         let built = &model.layers[layer];
@@ -473,28 +543,37 @@ fn upload_weights(model: &Model, all: &[Vec<Group>], device: &GpuDevice) -> Hash
         let directions = recurrent.directions();
         if let Layer::Feedforward(feedforward) = &built.layer {
             for (index, packed) in pack(feedforward).into_iter().enumerate() {
-                let buffer = create_buffer(device, 4 * packed.len() as u64, wgpu::BufferUsages::STORAGE);
+                let buffer =
+                    create_buffer(device, 4 * packed.len() as u64, wgpu::BufferUsages::STORAGE);
                 device.queue.write_buffer(&buffer, 0, bytemuck::cast_slice(&packed));
                 buffers.insert(BufferId::Parameter { layer, index }, buffer);
             }
         }
         for (group_index, group) in groups.iter().enumerate() {
-            let own: Vec<_> = group.directions.iter().filter_map(|&member| directions[member].1.weights()).collect();
+            let own: Vec<_> = group
+                .directions
+                .iter()
+                .filter_map(|&member| directions[member].1.weights())
+                .collect();
             let of_stack = group.stacked.map(|stacked| stack_weights(model, all, stacked.lowest));
             for part in WeightPart::ALL {
                 let weights = match (part.is_recurrent(), &of_stack) {
-                    (true, Some(_)) if group.stacked.is_some_and(|stacked| stacked.place > 0) => continue,
+                    (true, Some(_)) if group.stacked.is_some_and(|stacked| stacked.place > 0) => {
+                        continue;
+                    }
                     (true, Some(weights)) => weights,
                     _ => &own,
                 };
                 let packed = group.pack(weights, part);
-                let buffer = create_buffer(device, 4 * packed.len() as u64, wgpu::BufferUsages::STORAGE);
+                let buffer =
+                    create_buffer(device, 4 * packed.len() as u64, wgpu::BufferUsages::STORAGE);
                 device.queue.write_buffer(&buffer, 0, bytemuck::cast_slice(&packed));
                 buffers.insert(BufferId::Weight { layer, group: group_index, part }, buffer);
             }
         }
     }
-    // wgpu keeps a copy of what was written until the next submit, which a session that is never called doesn't make.
+    // wgpu keeps a copy of what was written until the next submit, which a session that is never
+    // called doesn't make.
     device.queue.submit([]);
     buffers
 }
@@ -507,10 +586,14 @@ fn stack_weights<'m>(model: &'m Model, groups: &[Vec<Group>], lowest: usize) -> 
     };
     let mut layers: Vec<_> = (0..groups.len()).filter_map(place).collect();
     layers.sort_unstable();
-    layers.into_iter().filter_map(|(_, layer)| model.layers[layer].layer.directions()[0].1.weights()).collect()
+    layers
+        .into_iter()
+        .filter_map(|(_, layer)| model.layers[layer].layer.directions()[0].1.weights())
+        .collect()
 }
 
-/// `None`: there is no memory for them. Large arrays are new pages, which nothing touches before what is copied into them.
+/// `None`: there is no memory for them. Large arrays are new pages, which nothing touches before
+/// what is copied into them.
 fn zeros(len: usize) -> Option<Vec<f32>> {
     Vec::<f32>::new().try_reserve_exact(len).is_ok().then(|| vec![0.0; len])
 }

@@ -3,7 +3,8 @@
 use super::kernels::{Constants, Kernel, Sharing, Tiling};
 use crate::layer::Activation;
 
-/// Every kernel in every way in which the planner can cut it, with a mask and without, and with every activation.
+/// Every kernel in every way in which the planner can cut it, with a mask and without, and with
+/// every activation.
 pub(super) fn settings() -> Vec<(Kernel, Constants)> {
     Kernel::ALL.into_iter().flat_map(|kernel| cut(kernel).chain(activated(kernel))).collect()
 }
@@ -11,7 +12,9 @@ pub(super) fn settings() -> Vec<(Kernel, Constants)> {
 fn cut(kernel: Kernel) -> impl Iterator<Item = (Kernel, Constants)> {
     let masks: &[bool] = if has(kernel, "MASKED") { &[false, true] } else { &[false] };
     tilings(kernel).into_iter().flat_map(move |tiling| {
-        masks.iter().map(move |&masked| (kernel, Constants { masked, tiling, ..Constants::default() }))
+        masks
+            .iter()
+            .map(move |&masked| (kernel, Constants { masked, tiling, ..Constants::default() }))
     })
 }
 
@@ -33,7 +36,9 @@ pub(super) fn tilings(kernel: Kernel) -> Vec<Tiling> {
         Kernel::LstmStep | Kernel::LstmSequence => &[4],
         Kernel::SimpleRnnStep | Kernel::SimpleRnnSequence => &[1],
         _ if kernel.steps() || kernel.is_sequence() => &[3],
-        Kernel::Dense => return [false, true].map(|pairs| Tiling { pairs, ..Tiling::default() }).to_vec(),
+        Kernel::Dense => {
+            return [false, true].map(|pairs| Tiling { pairs, ..Tiling::default() }).to_vec();
+        }
         _ => return vec![Tiling::default()],
     };
     let mut tilings = Vec::new();
@@ -45,7 +50,14 @@ pub(super) fn tilings(kernel: Kernel) -> Vec<Tiling> {
                         Sharing::Workgroup => None,
                         Sharing::Subgroup(size) => Some(size),
                     };
-                    let tiling = Tiling { gates, group_rows, half_weights, sharing, panel, ..Tiling::default() };
+                    let tiling = Tiling {
+                        gates,
+                        group_rows,
+                        half_weights,
+                        sharing,
+                        panel,
+                        ..Tiling::default()
+                    };
                     let cuts = cuts(kernel, tiling);
                     tilings.extend(&cuts);
                     tilings.extend(cuts.iter().map(|&cut| Tiling { words: true, ..cut }));

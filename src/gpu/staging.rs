@@ -1,11 +1,13 @@
-//! Buffers that the host and the GPU both reach: a call's inputs go up in one, its outputs come down in others. A
-//! session has a ring of such sets, so that the host fills one and reads another while the GPU works on a third.
+//! Buffers that the host and the GPU both reach: a call's inputs go up in one, its outputs come
+//! down in others. A session has a ring of such sets, so that the host fills one and reads another
+//! while the GPU works on a third.
 
 use super::device::GpuDevice;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// The sets of a session that can be in use at a time: calls, or parts of a call, that are sent and not yet read.
+/// The sets of a session that can be in use at a time: calls, or parts of a call, that are sent and
+/// not yet read.
 pub(crate) const IN_FLIGHT: usize = 4;
 
 /// The sets of a session.
@@ -48,8 +50,11 @@ impl Ring {
     /// A set with `up` bytes for the inputs (0: none) and buffers of `down` bytes for the outputs.
     pub fn take(self: &Arc<Ring>, device: &GpuDevice, up: u64, down: &[u64]) -> Staging {
         let fits = |set: &Buffers| {
-            let enough = |buffer: Option<&wgpu::Buffer>, bytes: u64| buffer.map_or(0, wgpu::Buffer::size) >= bytes;
-            enough(set.up.as_ref(), up) && down.iter().enumerate().all(|(i, &bytes)| enough(set.down.get(i), bytes))
+            let enough = |buffer: Option<&wgpu::Buffer>, bytes: u64| {
+                buffer.map_or(0, wgpu::Buffer::size) >= bytes
+            };
+            enough(set.up.as_ref(), up)
+                && down.iter().enumerate().all(|(i, &bytes)| enough(set.down.get(i), bytes))
         };
         let mut free = self.free();
         let buffers = match free.iter().rposition(fits) {
@@ -58,7 +63,8 @@ impl Ring {
         };
         drop(free);
         self.in_use.fetch_add(1, Ordering::AcqRel);
-        let mut staging = Staging { ring: self.clone(), buffers, up_sent: None, mapped: 0, created: 0 };
+        let mut staging =
+            Staging { ring: self.clone(), buffers, up_sent: None, mapped: 0, created: 0 };
         staging.grow(device, up, down);
         staging
     }
@@ -68,7 +74,8 @@ impl Staging {
     fn grow(&mut self, device: &GpuDevice, up: u64, down: &[u64]) {
         let mut create = |label, size, usage, mapped_at_creation| {
             self.created += 1;
-            let descriptor = wgpu::BufferDescriptor { label: Some(label), size, usage, mapped_at_creation };
+            let descriptor =
+                wgpu::BufferDescriptor { label: Some(label), size, usage, mapped_at_creation };
             device.device.create_buffer(&descriptor)
         };
         let buffers = &mut self.buffers;
@@ -105,8 +112,9 @@ impl Staging {
         &self.buffers.down[index]
     }
 
-    /// Asks for `down` bytes of each buffer to be readable, and the inputs' buffer to be writable again, as soon as
-    /// what was submitted is done; `mapped` makes what is called then, once for each of them.
+    /// Asks for `down` bytes of each buffer to be readable, and the inputs' buffer to be writable
+    /// again, as soon as what was submitted is done; `mapped` makes what is called then, once for
+    /// each of them.
     pub fn map<F>(&mut self, down: &[u64], mut mapped: impl FnMut() -> F)
     where
         F: FnOnce(Result<(), wgpu::BufferAsyncError>) + Send + 'static,
@@ -131,7 +139,8 @@ impl Drop for Staging {
         for buffer in self.buffers.down.iter().take(self.mapped) {
             buffer.unmap();
         }
-        // A buffer that the GPU may still read, where nobody waited, isn't kept: it can't be written now.
+        // A buffer that the GPU may still read, where nobody waited, isn't kept: it can't be
+        // written now.
         self.ring.free().push(std::mem::take(&mut self.buffers));
         self.ring.in_use.fetch_sub(1, Ordering::AcqRel);
     }

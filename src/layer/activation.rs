@@ -16,7 +16,8 @@ pub enum Activation {
     Relu,
     /// `clip(x / 6 + 0.5, 0, 1)`: Keras 3's definition.
     HardSigmoid,
-    /// `clip(0.2 x + 0.5, 0, 1)`: Keras 2's definition, what files saved by Keras 2 mean by `hard_sigmoid`.
+    /// `clip(0.2 x + 0.5, 0, 1)`: Keras 2's definition, what files saved by Keras 2 mean by
+    /// `hard_sigmoid`.
     HardSigmoidKeras2,
     /// `x / (1 + |x|)`
     Softsign,
@@ -34,8 +35,8 @@ pub enum Activation {
     HardSilu,
     /// `clip(x, 0, 6)`
     Relu6,
-    /// `x` above zero, `negative_slope · x` below; the slope of `keras.activations.leaky_relu` is 0.2,
-    /// that of the layer `LeakyReLU` 0.3.
+    /// `x` above zero, `negative_slope · x` below; the slope of `keras.activations.leaky_relu` is
+    /// 0.2, that of the layer `LeakyReLU` 0.3.
     LeakyRelu(Parameter),
     /// `clip(x, -1, 1)`
     HardTanh,
@@ -63,12 +64,12 @@ pub enum Activation {
     Softmax,
     /// `x - ln Σ exp(x)` over the last axis. Not for recurrent layers.
     LogSoftmax,
-    /// `max(x - τ, 0)` over the last axis, with Keras's τ: of the k largest values that are kept, the sum of their
-    /// cumulative sums less 1, divided by k. (Martins & Astudillo 2016, where results sum to one, has the last of the
-    /// cumulative sums alone.) Not for recurrent layers.
+    /// `max(x - τ, 0)` over the last axis, with Keras's τ: of the k largest values that are kept,
+    /// the sum of their cumulative sums less 1, divided by k. (Martins & Astudillo 2016, where
+    /// results sum to one, has the last of the cumulative sums alone.) Not for recurrent layers.
     Sparsemax,
-    /// `a · sigmoid(b)`, where a is the first half of the last axis and b the second: half as many features. Not for
-    /// recurrent layers.
+    /// `a · sigmoid(b)`, where a is the first half of the last axis and b the second: half as many
+    /// features. Not for recurrent layers.
     Glu,
 }
 
@@ -139,8 +140,8 @@ impl Activation {
         Activation::Glu,
     ];
 
-    /// Whether each value is computed from one value alone: all but softmax, log_softmax, sparsemax and glu. A recurrent
-    /// layer takes only these.
+    /// Whether each value is computed from one value alone: all but softmax, log_softmax, sparsemax
+    /// and glu. A recurrent layer takes only these.
     pub fn is_elementwise(self) -> bool {
         use Activation::{Glu, LogSoftmax, Softmax, Sparsemax};
         !matches!(self, Softmax | LogSoftmax | Sparsemax | Glu)
@@ -171,7 +172,8 @@ impl Activation {
             "hard_swish" => Some(Activation::HardSilu),
             "celu" => Some(Activation::ELU), // the same function at its default alpha of 1
             _ => Activation::ALL.into_iter().find(|a| {
-                a.keras_name() == name && !matches!(a, Activation::HardSigmoidKeras2 | Activation::GeluApproximate)
+                a.keras_name() == name
+                    && !matches!(a, Activation::HardSigmoidKeras2 | Activation::GeluApproximate)
             }),
         }
     }
@@ -216,7 +218,9 @@ impl Activation {
         let place = |a: &Activation| std::mem::discriminant(a) == std::mem::discriminant(&self);
         let code = Activation::ALL.iter().position(place).unwrap_or(0) as u32;
         match self {
-            Activation::Elu(parameter) | Activation::LeakyRelu(parameter) => (code, parameter.into()),
+            Activation::Elu(parameter) | Activation::LeakyRelu(parameter) => {
+                (code, parameter.into())
+            }
             _ => (code, 0.0),
         }
     }

@@ -15,7 +15,8 @@ pub enum ScoreMode {
     Concat,
 }
 
-/// The output of an attention on query, value and perhaps key, whose keys have the query's features.
+/// The output of an attention on query, value and perhaps key, whose keys have the query's
+/// features.
 fn attended(inputs: &[Dims]) -> Result<Dims, String> {
     let (query, value) = (&inputs[0], &inputs[1]);
     let key = inputs.get(2).unwrap_or(value);
@@ -27,7 +28,11 @@ fn attended(inputs: &[Dims]) -> Result<Dims, String> {
         ));
     }
     if features(query)? != features(key)? {
-        return Err(format!("the query has {} features and the key {}", features(query)?, features(key)?));
+        return Err(format!(
+            "the query has {} features and the key {}",
+            features(query)?,
+            features(key)?
+        ));
     }
     same_timesteps(value, key)?;
     Ok(vec![query[0], value[1]])
@@ -42,8 +47,8 @@ fn same_timesteps(value: &Dims, key: &Dims) -> Result<(), String> {
 
 arguments! {
     /// Keras's `Attention`, called on query, value and perhaps key (default the value), each
-    /// `[batch, timesteps, features]`: `softmax(scores) · value` (Luong et al. 2015). Masked values get no weight,
-    /// and at masked queries the output is zero.
+    /// `[batch, timesteps, features]`: `softmax(scores) · value` (Luong et al. 2015). Masked values
+    /// get no weight, and at masked queries the output is zero.
     Attention() {
         /// Multiply by a trained scale (default false).
         use_scale: bool = false,
@@ -76,7 +81,8 @@ impl Definition for Attention {
 }
 
 arguments! {
-    /// Keras's `AdditiveAttention`: [`Attention`] with scores `Σ scale · tanh(query + key)` (Bahdanau et al. 2014).
+    /// Keras's `AdditiveAttention`: [`Attention`] with scores `Σ scale · tanh(query + key)`
+    /// (Bahdanau et al. 2014).
     AdditiveAttention() {
         /// Multiply each feature by a trained scale (default true).
         use_scale: bool = true,
@@ -100,14 +106,15 @@ impl Definition for AdditiveAttention {
 
     fn weights(&self, inputs: &[Dims]) -> Vec<WeightSpec> {
         let length = features(&inputs[0]).unwrap_or(0);
-        let scale = self.use_scale.then(|| WeightSpec::new("scale", [length], Initializer::GlorotUniform));
+        let scale =
+            self.use_scale.then(|| WeightSpec::new("scale", [length], Initializer::GlorotUniform));
         scale.into_iter().collect()
     }
 }
 
 arguments! {
-    /// Keras's `MultiHeadAttention`, called on query, value and perhaps key (default the value), each
-    /// `[batch, timesteps, features]` (Vaswani et al. 2017).
+    /// Keras's `MultiHeadAttention`, called on query, value and perhaps key (default the value),
+    /// each `[batch, timesteps, features]` (Vaswani et al. 2017).
     MultiHeadAttention(num_heads: usize, key_dim: usize) {
         /// The size of a value in a head (default `key_dim`).
         value_dim: Option<usize> = None,
@@ -115,8 +122,8 @@ arguments! {
         use_bias: bool = true,
         /// The features of the output (default the query's).
         output_features: Option<usize> = None,
-        /// The share of weights dropped in training (default 0). At inference it only decides what a query that sees
-        /// no value gets: nothing, and without dropout the mean of all values.
+        /// The share of weights dropped in training (default 0). At inference it only decides what
+        /// a query that sees no value gets: nothing, and without dropout the mean of all values.
         dropout: f32 = 0.0,
         /// A query sees no later values (Keras's argument of the call; default false).
         use_causal_mask: bool = false,
@@ -150,7 +157,10 @@ impl Definition for MultiHeadAttention {
         let key = inputs.get(2).unwrap_or(&inputs[1]);
         for dims in inputs {
             if dims.len() != 2 {
-                return Err(format!("it reads [batch, timesteps, features], and an input is {}", shown(dims)));
+                return Err(format!(
+                    "it reads [batch, timesteps, features], and an input is {}",
+                    shown(dims)
+                ));
             }
             features(dims)?;
         }
@@ -159,7 +169,8 @@ impl Definition for MultiHeadAttention {
     }
 
     fn weights(&self, inputs: &[Dims]) -> Vec<WeightSpec> {
-        let from = |index: usize| inputs.get(index).and_then(|dims| features(dims).ok()).unwrap_or(0);
+        let from =
+            |index: usize| inputs.get(index).and_then(|dims| features(dims).ok()).unwrap_or(0);
         let key_features = if inputs.len() > 2 { from(2) } else { from(1) };
         let (heads, key, value) = (self.num_heads, self.key_dim, self.value_size());
         let output = self.output_features.unwrap_or(from(0));
@@ -167,12 +178,19 @@ impl Definition for MultiHeadAttention {
             ("query kernel", "query bias", vec![from(0), heads, key], vec![heads, key]),
             ("key kernel", "key bias", vec![key_features, heads, key], vec![heads, key]),
             ("value kernel", "value bias", vec![from(1), heads, value], vec![heads, value]),
-            ("attention_output kernel", "attention_output bias", vec![heads, value, output], vec![output]),
+            (
+                "attention_output kernel",
+                "attention_output bias",
+                vec![heads, value, output],
+                vec![output],
+            ),
         ];
         let mut weights = Vec::new();
         for (kernel_name, bias_name, kernel, bias) in projections {
             weights.push(WeightSpec::new(kernel_name, kernel, Initializer::GlorotUniform));
-            weights.extend(self.use_bias.then(|| WeightSpec::new(bias_name, bias, Initializer::Zeros)));
+            weights.extend(
+                self.use_bias.then(|| WeightSpec::new(bias_name, bias, Initializer::Zeros)),
+            );
         }
         weights
     }

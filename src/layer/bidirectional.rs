@@ -31,12 +31,13 @@ impl MergeMode {
     }
 }
 
-/// Keras's `Bidirectional`: one layer reads time forward, one backward, and their outputs are merged.
+/// Keras's `Bidirectional`: one layer reads time forward, one backward, and their outputs are
+/// merged.
 ///
-/// With `return_sequences` the backward layer's output is put back into the order of time before the
-/// merge, so with [`MergeMode::Concat`] `output[.., -1, ..units]` is the forward hidden state and
-/// `output[.., 0, units..]` the backward one. With `return_state` the forward states follow the output,
-/// then the backward ones.
+/// With `return_sequences` the backward layer's output is put back into the order of time before
+/// the merge, so with [`MergeMode::Concat`] `output[.., -1, ..units]` is the forward hidden state
+/// and `output[.., 0, units..]` the backward one. With `return_state` the forward states follow the
+/// output, then the backward ones.
 ///
 /// ```
 /// use birnn::{Bidirectional, Gru, MergeMode};
@@ -57,7 +58,8 @@ impl Bidirectional {
         let mut backward = forward.clone();
         backward.go_backwards = !forward.go_backwards;
         let name = forward.name.clone();
-        let mut both = Bidirectional { name: String::new(), forward, backward, merge_mode: MergeMode::Concat };
+        let mut both =
+            Bidirectional { name: String::new(), forward, backward, merge_mode: MergeMode::Concat };
         if !name.is_empty() {
             both.forward.name = format!("forward_{name}");
             both.backward.name = format!("backward_{name}");
@@ -73,8 +75,8 @@ impl Bidirectional {
         self
     }
 
-    /// A backward layer with arguments of its own. As in Keras it must have `go_backwards` set opposite
-    /// to the forward layer's, and the same `return_sequences` and `return_state`.
+    /// A backward layer with arguments of its own. As in Keras it must have `go_backwards` set
+    /// opposite to the forward layer's, and the same `return_sequences` and `return_state`.
     ///
     /// ```
     /// use birnn::{Bidirectional, Lstm};
@@ -132,18 +134,26 @@ impl Bidirectional {
         };
         if forward.go_backwards() == backward.go_backwards() {
             let both = forward.go_backwards();
-            return wrong("backward_layer", format!("both directions have go_backwards={both}; they must differ"));
+            return wrong(
+                "backward_layer",
+                format!("both directions have go_backwards={both}; they must differ"),
+            );
         }
         if forward.return_sequences() != backward.return_sequences()
             || forward.return_state() != backward.return_state()
         {
-            return wrong("backward_layer", "return_sequences and return_state must equal the forward layer's".into());
+            return wrong(
+                "backward_layer",
+                "return_sequences and return_state must equal the forward layer's".into(),
+            );
         }
         let adds = matches!(self.merge_mode, MergeMode::Sum | MergeMode::Mul | MergeMode::Ave);
         if adds && forward.units() != backward.units() {
             let (f, b) = (forward.units(), backward.units());
-            let reason =
-                format!("{:?} needs equal units, the directions have {f} and {b}; use Concat or None", self.merge_mode);
+            let reason = format!(
+                "{:?} needs equal units, the directions have {f} and {b}; use Concat or None",
+                self.merge_mode
+            );
             return wrong("merge_mode", reason);
         }
         Ok(())

@@ -27,7 +27,8 @@ impl Padding {
         }
     }
 
-    /// The timesteps of the output of a window that spans `window` timesteps; zero where it never fits.
+    /// The timesteps of the output of a window that spans `window` timesteps; zero where it never
+    /// fits.
     pub(crate) fn outputs(self, timesteps: usize, window: usize, strides: usize) -> usize {
         match self {
             Padding::Valid => timesteps.saturating_add(1).saturating_sub(window).div_ceil(strides),
@@ -47,7 +48,12 @@ impl Padding {
         }
     }
 
-    fn output(self, timesteps: Option<usize>, window: usize, strides: usize) -> Result<Option<usize>, String> {
+    fn output(
+        self,
+        timesteps: Option<usize>,
+        window: usize,
+        strides: usize,
+    ) -> Result<Option<usize>, String> {
         match timesteps.map(|t| (t, self.outputs(t, window, strides))) {
             Some((t, 0)) => Err(format!("its window spans {window} timesteps, and there are {t}")),
             outputs => Ok(outputs.map(|(_, n)| n)),
@@ -66,7 +72,8 @@ arguments! {
         dilation_rate: usize = 1,
         /// Groups of features that only reach groups of filters (default 1).
         groups: usize = 1,
-        /// Applied to the sums (default linear); softmax goes over the filters, and glu halves them.
+        /// Applied to the sums (default linear); softmax goes over the filters, and glu halves
+        /// them.
         activation: Activation = Activation::Linear,
         /// Add a bias (default true).
         use_bias: bool = true,
@@ -94,10 +101,15 @@ impl Definition for Conv1d {
         if self.strides > 1 && self.dilation_rate > 1 {
             return Err(("strides", "Keras takes no strides with a dilation_rate".to_string()));
         }
-        self.activation.output_features(Some(self.filters)).map_err(|reason| ("activation", reason))?;
+        self.activation
+            .output_features(Some(self.filters))
+            .map_err(|reason| ("activation", reason))?;
         match self.filters % self.groups {
             0 => Ok(()),
-            _ => Err(("groups", format!("{} filters can't be split into {} groups", self.filters, self.groups))),
+            _ => Err((
+                "groups",
+                format!("{} filters can't be split into {} groups", self.filters, self.groups),
+            )),
         }
     }
 
@@ -105,7 +117,9 @@ impl Definition for Conv1d {
         let (timesteps, features) = sequence(&inputs[0])?;
         match features {
             None => Err("the last axis of its input has no fixed length".to_string()),
-            Some(n) if n % self.groups != 0 => Err(format!("{n} features can't be split into {} groups", self.groups)),
+            Some(n) if n % self.groups != 0 => {
+                Err(format!("{n} features can't be split into {} groups", self.groups))
+            }
             Some(_) => {
                 let filters = self.activation.output_features(Some(self.filters))?;
                 Ok(vec![self.padding.output(timesteps, self.window(), self.strides)?, filters])
@@ -117,7 +131,9 @@ impl Definition for Conv1d {
         let features = inputs[0].last().copied().flatten().unwrap_or(0) / self.groups;
         let shape = [self.kernel_size, features, self.filters];
         let mut weights = vec![WeightSpec::new("kernel", shape, Initializer::GlorotUniform)];
-        weights.extend(self.use_bias.then(|| WeightSpec::new("bias", [self.filters], Initializer::Zeros)));
+        weights.extend(
+            self.use_bias.then(|| WeightSpec::new("bias", [self.filters], Initializer::Zeros)),
+        );
         weights
     }
 
@@ -135,7 +151,8 @@ macro_rules! pooling {
                 pool_size: usize = 2,
                 /// Timesteps from one window to the next (default `pool_size`).
                 strides: Option<usize> = None,
-                /// What stands around the sequence (default valid); it counts neither for the maximum nor the mean.
+                /// What stands around the sequence (default valid); it counts neither for the
+                /// maximum nor the mean.
                 padding: Padding = Padding::Valid,
             }
         }

@@ -1,6 +1,8 @@
 //! Dense, Embedding, Masking, and the layers that are an activation or nothing at inference.
 
-use super::feedforward::{Definition, Dims, MaskRule, WeightSpec, Wrong, arguments, axis_of, features};
+use super::feedforward::{
+    Definition, Dims, MaskRule, WeightSpec, Wrong, arguments, axis_of, features,
+};
 use super::{Activation, Initializer, Layer};
 
 arguments! {
@@ -35,7 +37,10 @@ impl Definition for Dense {
 
     fn check(&self) -> Result<(), Wrong> {
         size("units", self.units)?;
-        self.activation.output_features(Some(self.units)).map(|_| ()).map_err(|reason| ("activation", reason))
+        self.activation
+            .output_features(Some(self.units))
+            .map(|_| ())
+            .map_err(|reason| ("activation", reason))
     }
 
     fn output(&self, inputs: &[Dims]) -> Result<Dims, String> {
@@ -48,16 +53,19 @@ impl Definition for Dense {
 
     fn weights(&self, inputs: &[Dims]) -> Vec<WeightSpec> {
         let rows = features(&inputs[0]).unwrap_or(0);
-        let mut weights = vec![WeightSpec::new("kernel", [rows, self.units], Initializer::GlorotUniform)];
-        weights.extend(self.use_bias.then(|| WeightSpec::new("bias", [self.units], Initializer::Zeros)));
+        let mut weights =
+            vec![WeightSpec::new("kernel", [rows, self.units], Initializer::GlorotUniform)];
+        weights.extend(
+            self.use_bias.then(|| WeightSpec::new("bias", [self.units], Initializer::Zeros)),
+        );
         weights
     }
 }
 
 arguments! {
-    /// Keras's `Embedding`: a row of its table for each id; `[batch, timesteps]` to
-    /// `[batch, timesteps, output_dim]`. Ids are given as numbers of the model's type; what is no whole number from
-    /// 0 to below `input_dim` is an error.
+    /// Keras's `Embedding`: a row of its table for each id; `[batch, timesteps]` to `[batch,
+    /// timesteps, output_dim]`. Ids are given as numbers of the model's type; what is no whole
+    /// number from 0 to below `input_dim` is an error.
     Embedding(
         /// How many ids there are.
         input_dim: usize,
@@ -95,7 +103,8 @@ impl Definition for Embedding {
 }
 
 arguments! {
-    /// Keras's `Masking`: masks the timesteps whose features all equal `mask_value`, and sets them to zero.
+    /// Keras's `Masking`: masks the timesteps whose features all equal `mask_value`, and sets them
+    /// to zero.
     Masking() {
         /// The value that marks padding (default 0).
         mask_value: f32 = 0.0,
@@ -146,7 +155,8 @@ impl Definition for ActivationLayer {
 }
 
 arguments! {
-    /// Keras's `ReLU` layer: `x` from `threshold` on, at most `max_value`; below it `negative_slope (x - threshold)`.
+    /// Keras's `ReLU` layer: `x` from `threshold` on, at most `max_value`; below it `negative_slope
+    /// (x - threshold)`.
     ReluLayer() {
         /// The largest output (default none).
         max_value: Option<f32> = None,
@@ -182,7 +192,8 @@ impl Definition for ReluLayer {
 arguments! {
     /// Keras's `PReLU`: `x` above zero, `alpha · x` below, with a trained alpha for each place.
     PRelu() {
-        /// Axes along which alpha is the same (default none), in Keras's count: 1 is the first after the batch.
+        /// Axes along which alpha is the same (default none), in Keras's count: 1 is the first
+        /// after the batch.
         shared_axes: Vec<usize> = Vec::new(),
     }
 }
@@ -193,12 +204,16 @@ impl Definition for PRelu {
     }
 
     fn output(&self, inputs: &[Dims]) -> Result<Dims, String> {
-        if let Some(axis) = self.shared_axes.iter().find(|axis| !(1..=inputs[0].len()).contains(axis)) {
+        if let Some(axis) =
+            self.shared_axes.iter().find(|axis| !(1..=inputs[0].len()).contains(axis))
+        {
             return Err(format!("its shared axis {axis} isn't one from 1 to {}", inputs[0].len()));
         }
         for (index, axis) in inputs[0].iter().enumerate() {
             if axis.is_none() && !self.shared_axes.contains(&(index + 1)) {
-                return Err("an axis without a fixed length has to be one of its shared_axes".to_string());
+                return Err(
+                    "an axis without a fixed length has to be one of its shared_axes".to_string()
+                );
             }
         }
         Ok(inputs[0].clone())
@@ -206,7 +221,10 @@ impl Definition for PRelu {
 
     fn weights(&self, inputs: &[Dims]) -> Vec<WeightSpec> {
         let axes = inputs[0].iter().enumerate();
-        let length = |(index, axis): (usize, &Option<usize>)| match self.shared_axes.contains(&(index + 1)) {
+        let length = |(index, axis): (usize, &Option<usize>)| match self
+            .shared_axes
+            .contains(&(index + 1))
+        {
             true => 1,
             false => axis.unwrap_or(1),
         };
@@ -233,8 +251,8 @@ impl Definition for SoftmaxLayer {
     }
 }
 
-/// A layer that changes nothing at inference: `Dropout`, `SpatialDropout1D`, `GaussianNoise`, `GaussianDropout`,
-/// `AlphaDropout`, `ActivityRegularization`, `Identity`.
+/// A layer that changes nothing at inference: `Dropout`, `SpatialDropout1D`, `GaussianNoise`,
+/// `GaussianDropout`, `AlphaDropout`, `ActivityRegularization`, `Identity`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Identity {
     pub(crate) class_name: &'static str,

@@ -1,11 +1,20 @@
-//! What the layers that keep no state have in common: their names, arguments, shapes, masks and weights.
+//! What the layers that keep no state have in common: their names, arguments, shapes, masks and
+//! weights.
 
 use super::attention::{AdditiveAttention, Attention, MultiHeadAttention};
-use super::convolution::{AveragePooling1d, Conv1d, GlobalAveragePooling1d, GlobalMaxPooling1d, MaxPooling1d};
-use super::core::{ActivationLayer, Dense, Embedding, Identity, Masking, PRelu, ReluLayer, SoftmaxLayer};
+use super::convolution::{
+    AveragePooling1d, Conv1d, GlobalAveragePooling1d, GlobalMaxPooling1d, MaxPooling1d,
+};
+use super::core::{
+    ActivationLayer, Dense, Embedding, Identity, Masking, PRelu, ReluLayer, SoftmaxLayer,
+};
 use super::merging::{Concatenate, Merge};
-use super::normalization::{BatchNormalization, LayerNormalization, RmsNormalization, UnitNormalization};
-use super::reshaping::{Cropping1d, Flatten, Permute, RepeatVector, Reshape, UpSampling1d, ZeroPadding1d};
+use super::normalization::{
+    BatchNormalization, LayerNormalization, RmsNormalization, UnitNormalization,
+};
+use super::reshaping::{
+    Cropping1d, Flatten, Permute, RepeatVector, Reshape, UpSampling1d, ZeroPadding1d,
+};
 use super::time_distributed::TimeDistributed;
 use super::{Activation, Initializer, Layer};
 use crate::error::{Error, Result};
@@ -100,7 +109,8 @@ impl Kind {
         }
     }
 
-    /// Whether the arrays that it was called on have no masks any more for the layers that look at them later.
+    /// Whether the arrays that it was called on have no masks any more for the layers that look at
+    /// them later.
     pub(crate) fn takes_masks_away(&self) -> bool {
         matches!(self, Kind::MultiHeadAttention(_))
     }
@@ -108,7 +118,10 @@ impl Kind {
     /// Whether its call in Keras has an argument `mask`, in which a model's graph keeps the mask.
     pub(crate) fn has_mask_argument(&self) -> bool {
         use Kind::{BatchNormalization, GlobalAveragePooling1d, Softmax, TimeDistributed};
-        matches!(self, BatchNormalization(_) | GlobalAveragePooling1d(_) | TimeDistributed(_) | Softmax(_))
+        matches!(
+            self,
+            BatchNormalization(_) | GlobalAveragePooling1d(_) | TimeDistributed(_) | Softmax(_)
+        )
     }
 
     /// Whether it looks at the masks of the arrays themselves when it runs.
@@ -116,9 +129,13 @@ impl Kind {
         self.has_scores() || matches!(self, Kind::Merge(_))
     }
 
-    /// Whether it is an attention, which has a score for each pair of timesteps of its first two inputs.
+    /// Whether it is an attention, which has a score for each pair of timesteps of its first two
+    /// inputs.
     pub(crate) fn has_scores(&self) -> bool {
-        matches!(self, Kind::Attention(_) | Kind::AdditiveAttention(_) | Kind::MultiHeadAttention(_))
+        matches!(
+            self,
+            Kind::Attention(_) | Kind::AdditiveAttention(_) | Kind::MultiHeadAttention(_)
+        )
     }
 
     /// Whether what it computes depends on its inputs' masks.
@@ -130,7 +147,8 @@ impl Kind {
         }
     }
 
-    /// Whether it can be called on an array of so many axes with a mask of so many (beside the batch).
+    /// Whether it can be called on an array of so many axes with a mask of so many (beside the
+    /// batch).
     pub(super) fn reads_mask(&self, mask_axes: usize, axes: usize) -> bool {
         match self {
             Kind::Softmax(_) => false,
@@ -140,7 +158,9 @@ impl Kind {
             Kind::Merge(_) => mask_axes + 1 == axes,
             // Along time or the last axis: as a mask has them.
             Kind::Concatenate(_) => mask_axes == 1 && axes == 2,
-            Kind::TimeDistributed(each) => mask_axes > 0 && each.layer.reads_mask(mask_axes - 1, axes - 1),
+            Kind::TimeDistributed(each) => {
+                mask_axes > 0 && each.layer.reads_mask(mask_axes - 1, axes - 1)
+            }
             _ => true,
         }
     }
@@ -194,7 +214,8 @@ pub(crate) trait Definition {
     /// The output's shape, or why the layer can't be called on such inputs.
     fn output(&self, inputs: &[Dims]) -> std::result::Result<Dims, String>;
 
-    /// The weights, in the order of Keras's `get_weights()`; asked for only where `output` succeeded.
+    /// The weights, in the order of Keras's `get_weights()`; asked for only where `output`
+    /// succeeded.
     fn weights(&self, _inputs: &[Dims]) -> Vec<WeightSpec> {
         Vec::new()
     }
@@ -230,18 +251,24 @@ pub(crate) struct WeightSpec {
 }
 
 impl WeightSpec {
-    pub fn new(name: &'static str, shape: impl Into<Vec<usize>>, initializer: Initializer) -> WeightSpec {
+    pub fn new(
+        name: &'static str,
+        shape: impl Into<Vec<usize>>,
+        initializer: Initializer,
+    ) -> WeightSpec {
         WeightSpec { name, shape: shape.into(), initializer }
     }
 
     fn sample(&self, rng: &mut ChaCha12Rng) -> ArrayD<f32> {
-        // Keras's fans of a weight of more than two axes: all but the last two are the receptive field.
+        // Keras's fans of a weight of more than two axes: all but the last two are the receptive
+        // field.
         let columns = self.shape.last().copied().unwrap_or(1);
         let count: usize = self.shape.iter().product();
         let rows = count / columns.max(1);
         let values = self.initializer.sample(rows, columns, rng);
         let flat: Array1<f32> = values.into_iter().collect();
-        flat.into_shape_with_order(self.shape.clone()).unwrap_or_else(|_| ArrayD::zeros(self.shape.clone()))
+        flat.into_shape_with_order(self.shape.clone())
+            .unwrap_or_else(|_| ArrayD::zeros(self.shape.clone()))
     }
 }
 
@@ -256,7 +283,8 @@ impl Feedforward {
         self.kind.definition().class_name()
     }
 
-    /// The layer's arrays in Keras's order, once they are set; of a [`TimeDistributed`] those of the layer in it.
+    /// The layer's arrays in Keras's order, once they are set; of a [`TimeDistributed`] those of
+    /// the layer in it.
     pub(crate) fn weights(&self) -> Option<&[ArrayD<f32>]> {
         self.weights.as_deref().map(Vec::as_slice)
     }
@@ -270,10 +298,9 @@ impl Feedforward {
     }
 
     pub(crate) fn output(&self, inputs: &[Dims]) -> Result<Dims> {
-        self.kind
-            .definition()
-            .output(inputs)
-            .map_err(|reason| Error::Graph(format!("layer {:?} ({}): {reason}", self.name, self.class_name())))
+        self.kind.definition().output(inputs).map_err(|reason| {
+            Error::Graph(format!("layer {:?} ({}): {reason}", self.name, self.class_name()))
+        })
     }
 
     pub(super) fn initialize(&mut self, inputs: &[Dims], rng: &mut ChaCha12Rng) {
@@ -282,7 +309,8 @@ impl Feedforward {
             self.weights = each.layer.weight_arrays().map(Arc::new);
         } else {
             let weights = self.kind.definition().weights(inputs);
-            self.weights = Some(Arc::new(weights.iter().map(|weight| weight.sample(rng)).collect()));
+            self.weights =
+                Some(Arc::new(weights.iter().map(|weight| weight.sample(rng)).collect()));
         }
     }
 
@@ -298,7 +326,10 @@ impl Feedforward {
 
 /// The features of an input: its last axis.
 pub(super) fn features(dims: &Dims) -> std::result::Result<usize, String> {
-    dims.last().copied().flatten().ok_or_else(|| "the last axis of its input has no fixed length".to_string())
+    dims.last()
+        .copied()
+        .flatten()
+        .ok_or_else(|| "the last axis of its input has no fixed length".to_string())
 }
 
 /// An axis in Keras's count (0 is the batch, negative from the end) as an index of [`Dims`].
@@ -316,7 +347,9 @@ pub(crate) fn axis_of(axis: isize, dims: usize) -> std::result::Result<usize, St
 pub(super) fn sequence(dims: &Dims) -> std::result::Result<(Option<usize>, Option<usize>), String> {
     match dims[..] {
         [timesteps, features] => Ok((timesteps, features)),
-        _ => Err(format!("it reads [batch, timesteps, features], and its input is {}", shown(dims))),
+        _ => {
+            Err(format!("it reads [batch, timesteps, features], and its input is {}", shown(dims)))
+        }
     }
 }
 

@@ -49,12 +49,16 @@ impl Initializer {
             Initializer::Zeros => Array2::zeros(shape),
             Initializer::Ones => Array2::ones(shape),
             Initializer::Constant(value) => Array2::from_elem(shape, value),
-            Initializer::GlorotUniform => uniform(shape, (6.0 / (rows + columns) as f32).sqrt(), rng),
+            Initializer::GlorotUniform => {
+                uniform(shape, (6.0 / (rows + columns) as f32).sqrt(), rng)
+            }
             Initializer::HeUniform => uniform(shape, (6.0 / rows as f32).sqrt(), rng),
             Initializer::RandomUniform { min, max } => {
                 uniform(shape, 1.0, rng).mapv_into(|v: f32| min + (v + 1.0) * 0.5 * (max - min))
             }
-            Initializer::RandomNormal { mean, stddev } => normal(shape, rng).mapv(|v| mean + stddev * v as f32),
+            Initializer::RandomNormal { mean, stddev } => {
+                normal(shape, rng).mapv(|v| mean + stddev * v as f32)
+            }
             Initializer::Orthogonal => orthogonal(rows, columns, rng),
         }
     }
@@ -80,7 +84,8 @@ fn orthogonal(rows: usize, columns: usize, rng: &mut ChaCha12Rng) -> Array2<f32>
         let length = ORTHOGONAL_BLOCK.min(rest.nrows());
         let mut block = rest.slice_mut(s![..length, ..]);
         for _ in 0..2 {
-            // Away from all rows before the block as matmuls, which are what makes it fast; then within it.
+            // Away from all rows before the block as matmuls, which are what makes it fast; then
+            // within it.
             let overlaps = block.dot(&done.t());
             general_mat_mul(-1.0, &overlaps, &done, 1.0, &mut block);
             orthonormalise(&mut block);

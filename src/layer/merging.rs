@@ -14,8 +14,8 @@ pub(crate) enum MergeOperation {
     Minimum,
 }
 
-/// Keras's `Add`, `Subtract`, `Multiply`, `Average`, `Maximum` and `Minimum`: value by value, of two or more arrays
-/// (`subtract`: two). An axis of length one is repeated along the other's.
+/// Keras's `Add`, `Subtract`, `Multiply`, `Average`, `Maximum` and `Minimum`: value by value, of
+/// two or more arrays (`subtract`: two). An axis of length one is repeated along the other's.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Merge {
     pub(crate) operation: MergeOperation,
@@ -65,14 +65,20 @@ impl Definition for Merge {
         let mut output = inputs[0].clone();
         for other in &inputs[1..] {
             if other.len() != output.len() {
-                return Err(format!("its inputs {} and {} differ in rank", shown(&output), shown(other)));
+                return Err(format!(
+                    "its inputs {} and {} differ in rank",
+                    shown(&output),
+                    shown(other)
+                ));
             }
             for (axis, &length) in output.iter_mut().zip(other) {
                 *axis = match (*axis, length) {
                     (Some(1), n) | (n, Some(1)) => n,
                     (None, n) | (n, None) => n,
                     (Some(a), Some(b)) if a == b => Some(a),
-                    (Some(a), Some(b)) => return Err(format!("its inputs have axes of length {a} and {b}")),
+                    (Some(a), Some(b)) => {
+                        return Err(format!("its inputs have axes of length {a} and {b}"));
+                    }
                 };
             }
         }
@@ -106,8 +112,9 @@ impl Definition for Concatenate {
         let mut output = inputs[0].clone();
         for other in &inputs[1..] {
             let fits = other.len() == output.len()
-                && (0..other.len())
-                    .all(|i| i == along || other[i].is_none() || output[i].is_none() || other[i] == output[i]);
+                && (0..other.len()).all(|i| {
+                    i == along || other[i].is_none() || output[i].is_none() || other[i] == output[i]
+                });
             if !fits {
                 return Err(format!(
                     "its inputs {} and {} differ beside axis {}",

@@ -17,17 +17,27 @@ mod weights;
 pub use activation::{Activation, Parameter};
 pub use attention::{AdditiveAttention, Attention, MultiHeadAttention, ScoreMode};
 pub use bidirectional::{Bidirectional, MergeMode};
-pub use convolution::{AveragePooling1d, Conv1d, GlobalAveragePooling1d, GlobalMaxPooling1d, MaxPooling1d, Padding};
-pub use core::{ActivationLayer, Dense, Embedding, Identity, Masking, PRelu, ReluLayer, SoftmaxLayer};
+pub use convolution::{
+    AveragePooling1d, Conv1d, GlobalAveragePooling1d, GlobalMaxPooling1d, MaxPooling1d, Padding,
+};
+pub use core::{
+    ActivationLayer, Dense, Embedding, Identity, Masking, PRelu, ReluLayer, SoftmaxLayer,
+};
 pub use feedforward::Feedforward;
 pub(crate) use feedforward::{Dims, Kind, MaskRule, WeightSpec, axis_of, shown};
 pub use initializer::Initializer;
 pub(crate) use merging::MergeOperation;
 pub use merging::{Concatenate, Merge};
 pub(crate) use normalization::axes_of;
-pub use normalization::{BatchNormalization, LayerNormalization, RmsNormalization, UnitNormalization};
-pub use recurrent::{Cell, Gru, GruCell, Lstm, LstmCell, Recurrent, RecurrentBuilder, SimpleRnn, SimpleRnnCell};
-pub use reshaping::{Cropping1d, Flatten, Permute, RepeatVector, Reshape, UpSampling1d, ZeroPadding1d};
+pub use normalization::{
+    BatchNormalization, LayerNormalization, RmsNormalization, UnitNormalization,
+};
+pub use recurrent::{
+    Cell, Gru, GruCell, Lstm, LstmCell, Recurrent, RecurrentBuilder, SimpleRnn, SimpleRnnCell,
+};
+pub use reshaping::{
+    Cropping1d, Flatten, Permute, RepeatVector, Reshape, UpSampling1d, ZeroPadding1d,
+};
 pub use time_distributed::TimeDistributed;
 pub use weights::Weights;
 
@@ -159,14 +169,18 @@ impl Layer {
                     results.push((Role::DirectionOutput(direction), shape(layer.units())));
                 }
             }
-            Layer::Bidirectional(both) => results.push((Role::Output, shape(both.merged_features()))),
+            Layer::Bidirectional(both) => {
+                results.push((Role::Output, shape(both.merged_features())))
+            }
             _ => results.push((Role::Output, shape(first.units()))),
         }
         if first.return_state() {
             for (direction, layer) in self.directions() {
                 let state = vec![Some(layer.units())];
                 results.push((Role::HiddenState(direction), state.clone()));
-                results.extend(layer.cell().has_cell_state().then_some((Role::CellState(direction), state)));
+                results.extend(
+                    layer.cell().has_cell_state().then_some((Role::CellState(direction), state)),
+                );
             }
         }
         Ok(results)
@@ -181,7 +195,8 @@ impl Layer {
         }
     }
 
-    /// Whether it can be called on an array of so many axes with a mask of so many (beside the batch).
+    /// Whether it can be called on an array of so many axes with a mask of so many (beside the
+    /// batch).
     pub(crate) fn reads_mask(&self, mask_axes: usize, axes: usize) -> bool {
         match self {
             Layer::Feedforward(layer) => layer.kind.reads_mask(mask_axes, axes),
@@ -200,7 +215,9 @@ impl Layer {
     /// The layer that a TimeDistributed calls on every timestep.
     pub(crate) fn time_distributed(&self) -> Option<&Layer> {
         match self {
-            Layer::Feedforward(Feedforward { kind: Kind::TimeDistributed(each), .. }) => Some(&*each.layer),
+            Layer::Feedforward(Feedforward { kind: Kind::TimeDistributed(each), .. }) => {
+                Some(&*each.layer)
+            }
             _ => None,
         }
     }
@@ -210,7 +227,11 @@ impl Layer {
         let features = inputs.first().and_then(|dims| dims.last().copied().flatten()).unwrap_or(0);
         match self {
             Layer::Feedforward(layer) => layer.kind.definition().weights(inputs),
-            _ => self.directions().into_iter().flat_map(|(_, layer)| layer.weight_specs(features)).collect(),
+            _ => self
+                .directions()
+                .into_iter()
+                .flat_map(|(_, layer)| layer.weight_specs(features))
+                .collect(),
         }
     }
 
@@ -235,12 +256,16 @@ impl Layer {
         }
         let labels = self.directions().into_iter().flat_map(|(direction, layer)| {
             let two = matches!(self, Layer::Bidirectional(_));
-            let label = move |weight: &str| if two { format!("{direction} {weight}") } else { weight.to_string() };
+            let label = move |weight: &str| {
+                if two { format!("{direction} {weight}") } else { weight.to_string() }
+            };
             layer.weight_names().into_iter().map(label)
         });
         let labels = labels.chain(specs.iter().map(|spec| spec.name.to_string()));
         let mut checked = specs.iter().zip(&arrays).zip(labels.collect::<Vec<_>>());
-        checked.try_for_each(|((spec, array), label)| weights::check(&name, &label, &spec.shape, array))?;
+        checked.try_for_each(|((spec, array), label)| {
+            weights::check(&name, &label, &spec.shape, array)
+        })?;
         let mut arrays = arrays.into_iter();
         for layer in self.directions_mut() {
             let count = layer.weight_names().len();

@@ -4,8 +4,8 @@ use super::Initializer;
 use super::feedforward::{Definition, Dims, MaskRule, WeightSpec, arguments, axis_of};
 
 arguments! {
-    /// Keras's `LayerNormalization`: `(x - mean) / √(variance + epsilon) · gamma + beta`, mean and variance over
-    /// `axis` (Ba et al. 2016).
+    /// Keras's `LayerNormalization`: `(x - mean) / √(variance + epsilon) · gamma + beta`, mean and
+    /// variance over `axis` (Ba et al. 2016).
     LayerNormalization() {
         /// The axes that are normalized together (default the last), in Keras's count.
         axis: Vec<isize> = vec![-1],
@@ -18,9 +18,11 @@ arguments! {
     }
 }
 
-/// The axes, sorted, as indices of [`Dims`]; each has to have a fixed length where there is a weight.
+/// The axes, sorted, as indices of [`Dims`]; each has to have a fixed length where there is a
+/// weight.
 pub(crate) fn axes_of(axes: &[isize], dims: &Dims) -> Result<Vec<usize>, String> {
-    let mut axes = axes.iter().map(|&axis| axis_of(axis, dims.len())).collect::<Result<Vec<_>, _>>()?;
+    let mut axes =
+        axes.iter().map(|&axis| axis_of(axis, dims.len())).collect::<Result<Vec<_>, _>>()?;
     axes.sort_unstable();
     axes.dedup();
     Ok(axes)
@@ -34,7 +36,10 @@ fn fixed(axes: &[usize], dims: &Dims) -> Result<Vec<usize>, String> {
 
 fn gamma_beta(shape: &[usize], gamma: bool, beta: bool) -> Vec<WeightSpec> {
     let gamma = gamma.then(|| WeightSpec::new("gamma", shape, Initializer::Ones));
-    gamma.into_iter().chain(beta.then(|| WeightSpec::new("beta", shape, Initializer::Zeros))).collect()
+    gamma
+        .into_iter()
+        .chain(beta.then(|| WeightSpec::new("beta", shape, Initializer::Zeros)))
+        .collect()
 }
 
 impl Definition for LayerNormalization {
@@ -76,7 +81,8 @@ impl Definition for RmsNormalization {
         fixed(&axes, &inputs[0])?;
         match axes.iter().copied().eq(inputs[0].len() - axes.len()..inputs[0].len()) {
             true => Ok(inputs[0].clone()),
-            false => Err("it only normalizes the last axes: Keras multiplies the scale with those".to_string()),
+            false => Err("it only normalizes the last axes: Keras multiplies the scale with those"
+                .to_string()),
         }
     }
 
@@ -91,8 +97,8 @@ impl Definition for RmsNormalization {
 }
 
 arguments! {
-    /// Keras's `BatchNormalization` at inference: `(x - moving_mean) / √(moving_variance + epsilon) · gamma + beta`
-    /// (Ioffe & Szegedy 2015).
+    /// Keras's `BatchNormalization` at inference: `(x - moving_mean) / √(moving_variance + epsilon)
+    /// · gamma + beta` (Ioffe & Szegedy 2015).
     BatchNormalization() {
         /// The axis that the weights go along (default -1, the last), in Keras's count.
         axis: isize = -1,

@@ -160,7 +160,11 @@ impl Recurrent {
 
     /// The same layer in the other direction, or with the other outputs at masked timesteps.
     #[cfg_attr(not(feature = "keras"), allow(dead_code))]
-    pub(crate) fn with_flags(mut self, go_backwards: bool, zero_output_for_mask: bool) -> Recurrent {
+    pub(crate) fn with_flags(
+        mut self,
+        go_backwards: bool,
+        zero_output_for_mask: bool,
+    ) -> Recurrent {
         self.go_backwards = go_backwards;
         self.zero_output_for_mask = zero_output_for_mask;
         self
@@ -177,14 +181,19 @@ impl Recurrent {
         let columns = self.cell.gates() * self.units;
         let bias = if self.cell.bias_rows() == 2 { vec![2, columns] } else { vec![columns] };
         let shapes = [vec![features, columns], vec![self.units, columns], bias];
-        let initializers = [self.kernel_initializer, self.recurrent_initializer, self.bias_initializer];
+        let initializers =
+            [self.kernel_initializer, self.recurrent_initializer, self.bias_initializer];
         let names = self.weight_names().into_iter();
-        names.zip(shapes).zip(initializers).map(|((name, shape), i)| WeightSpec::new(name, shape, i)).collect()
+        names
+            .zip(shapes)
+            .zip(initializers)
+            .map(|((name, shape), i)| WeightSpec::new(name, shape, i))
+            .collect()
     }
 
     pub(super) fn check(&self) -> Result<()> {
-        // 2^24 units would be a recurrent kernel of 4 PiB: an argument above it is a mistake or a hostile file,
-        // and below it no product of the sizes overflows.
+        // 2^24 units would be a recurrent kernel of 4 PiB: an argument above it is a mistake or a
+        // hostile file, and below it no product of the sizes overflows.
         if self.units == 0 || self.units >= 1 << 24 {
             return Err(Error::Argument {
                 layer: self.name.clone(),
@@ -196,8 +205,14 @@ impl Recurrent {
             [("activation", self.activation), ("recurrent_activation", self.recurrent_activation)]
         {
             if !activation.is_elementwise() {
-                let reason = format!("{activation} goes over a whole axis; a recurrent layer takes element-wise ones");
-                return Err(Error::Argument { layer: self.name.clone(), argument: argument.into(), reason });
+                let reason = format!(
+                    "{activation} goes over a whole axis; a recurrent layer takes element-wise ones"
+                );
+                return Err(Error::Argument {
+                    layer: self.name.clone(),
+                    argument: argument.into(),
+                    reason,
+                });
             }
         }
         Ok(())
@@ -210,18 +225,24 @@ impl Recurrent {
         let rows = if self.use_bias { self.cell.bias_rows() } else { 0 };
         let initializer = if self.use_bias { self.bias_initializer } else { Initializer::Zeros };
         let bias = initializer.sample(2, columns, rng);
-        let row = |i: usize| if i < rows { bias.row(i).to_owned() } else { ndarray::Array1::zeros(columns) };
-        let mut weights = Weights { kernel, recurrent_kernel, bias: row(0), recurrent_bias: row(1) };
+        let row = |i: usize| {
+            if i < rows { bias.row(i).to_owned() } else { ndarray::Array1::zeros(columns) }
+        };
+        let mut weights =
+            Weights { kernel, recurrent_kernel, bias: row(0), recurrent_bias: row(1) };
         if self.cell == Cell::Lstm && self.use_bias && self.unit_forget_bias {
             weights.bias.slice_mut(ndarray::s![self.units..2 * self.units]).fill(1.0);
         }
         self.weights = Some(weights.into());
     }
 
-    /// Whether two directions can share a kernel launch: everything that shapes the computation is equal.
+    /// Whether two directions can share a kernel launch: everything that shapes the computation is
+    /// equal.
     #[cfg(feature = "gpu")]
     pub(crate) fn same_computation(&self, other: &Recurrent) -> bool {
-        let key = |r: &Recurrent| (r.cell, r.units, r.activation, r.recurrent_activation, r.zero_output_for_mask);
+        let key = |r: &Recurrent| {
+            (r.cell, r.units, r.activation, r.recurrent_activation, r.zero_output_for_mask)
+        };
         key(self) == key(other)
     }
 
@@ -349,7 +370,8 @@ arguments! {
     recurrent_activation: Activation,
     /// Add a bias (default true).
     use_bias: bool,
-    /// Read time from the end (default false). The output stays in the order of reading, as in Keras.
+    /// Read time from the end (default false). The output stays in the order of reading, as in
+    /// Keras.
     go_backwards: bool,
     /// Return the hidden state of every timestep (default false: only of the last).
     return_sequences: bool,
@@ -358,8 +380,8 @@ arguments! {
     /// At masked timesteps return zeros (default false: the output of the timestep before). A
     /// [`Bidirectional`](super::Bidirectional) with `return_sequences` always does.
     zero_output_for_mask: bool,
-    /// Start each call of a session from the states that the last one ended with (default false); see
-    /// [`Session::reset_states`](crate::Session::reset_states).
+    /// Start each call of a session from the states that the last one ended with (default false);
+    /// see [`Session::reset_states`](crate::Session::reset_states).
     stateful: bool,
     /// How `kernel` starts (default glorot_uniform).
     kernel_initializer: Initializer,

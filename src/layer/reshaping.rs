@@ -49,10 +49,18 @@ impl Definition for Reshape {
 
     fn output(&self, inputs: &[Dims]) -> Result<Dims, String> {
         let Some(count) = count(&inputs[0]) else { return Ok(self.target_shape.clone()) };
-        let known = self.target_shape.iter().flatten().fold(1usize, |product, &n| product.saturating_mul(n));
+        let known = self
+            .target_shape
+            .iter()
+            .flatten()
+            .fold(1usize, |product, &n| product.saturating_mul(n));
         let open = self.target_shape.iter().any(Option::is_none);
         if (open && count % known != 0) || (!open && count != known) {
-            return Err(format!("{count} values of {} don't fit {}", shown(&inputs[0]), shown(&self.target_shape)));
+            return Err(format!(
+                "{count} values of {} don't fit {}",
+                shown(&inputs[0]),
+                shown(&self.target_shape)
+            ));
         }
         Ok(self.target_shape.iter().map(|axis| axis.or(Some(count / known))).collect())
     }
@@ -80,14 +88,20 @@ impl Definition for Permute {
         sorted.sort_unstable();
         match sorted.iter().copied().eq(1..=self.dims.len()) {
             true => Ok(()),
-            false => Err(("dims", format!("{:?} is no order of 1 to {}", self.dims, self.dims.len()))),
+            false => {
+                Err(("dims", format!("{:?} is no order of 1 to {}", self.dims, self.dims.len())))
+            }
         }
     }
 
     fn output(&self, inputs: &[Dims]) -> Result<Dims, String> {
         match inputs[0].len() == self.dims.len() {
             true => Ok(self.dims.iter().map(|&axis| inputs[0][axis - 1]).collect()),
-            false => Err(format!("it orders {} axes, and its input is {}", self.dims.len(), shown(&inputs[0]))),
+            false => Err(format!(
+                "it orders {} axes, and its input is {}",
+                self.dims.len(),
+                shown(&inputs[0])
+            )),
         }
     }
 
@@ -139,7 +153,9 @@ impl Definition for Cropping1d {
         let (timesteps, features) = sequence(&inputs[0])?;
         let away = self.cropping.0.saturating_add(self.cropping.1);
         match timesteps {
-            Some(t) if t <= away => Err(format!("it takes {away} timesteps away, and there are {t}")),
+            Some(t) if t <= away => {
+                Err(format!("it takes {away} timesteps away, and there are {t}"))
+            }
             _ => Ok(vec![timesteps.map(|t| t - away), features]),
         }
     }

@@ -5,7 +5,8 @@ use super::feedforward::{Definition, Dims, WeightSpec, Wrong};
 
 /// Keras's `TimeDistributed`: a layer applied to every timestep as if it were a batch of its own.
 ///
-/// The layer is one without a state, or a recurrent one (then the input is `[batch, timesteps, steps, features]`).
+/// The layer is one without a state, or a recurrent one (then the input is `[batch, timesteps,
+/// steps, features]`).
 ///
 /// ```
 /// use birnn::{Activation, Dense, Gru, Layer, Model, TimeDistributed};
@@ -48,7 +49,8 @@ impl Definition for TimeDistributed {
             Some(&timesteps) if inputs[0].len() > 1 => timesteps,
             _ => return Err("it reads [batch, timesteps, …]".to_string()),
         };
-        let mut results = self.layer.results(&TimeDistributed::inside(inputs)).map_err(|e| e.to_string())?;
+        let mut results =
+            self.layer.results(&TimeDistributed::inside(inputs)).map_err(|e| e.to_string())?;
         if results.len() != 1 {
             return Err("a layer that returns several arrays can't be TimeDistributed".to_string());
         }

@@ -30,7 +30,9 @@ impl Weights {
         let columns = layer.cell().gates() * layer.units();
         let mut matrices = arrays.iter().map(|array| {
             let rows = array.len() / columns;
-            Array2::from_shape_fn((rows, columns), |(i, j)| if array.ndim() == 1 { array[[j]] } else { array[[i, j]] })
+            Array2::from_shape_fn((rows, columns), |(i, j)| {
+                if array.ndim() == 1 { array[[j]] } else { array[[i, j]] }
+            })
         });
         let (Some(kernel), Some(recurrent_kernel)) = (matrices.next(), matrices.next()) else {
             return Err(Error::MissingWeights { layer: name.to_string() });
@@ -45,9 +47,13 @@ impl Weights {
 
     /// The arrays in Keras's order.
     pub(super) fn arrays(&self, layer: &Recurrent) -> Vec<ArrayD<f32>> {
-        let mut arrays = vec![self.kernel.clone().into_dyn(), self.recurrent_kernel.clone().into_dyn()];
+        let mut arrays =
+            vec![self.kernel.clone().into_dyn(), self.recurrent_kernel.clone().into_dyn()];
         if layer.use_bias() && layer.cell().bias_rows() == 2 {
-            arrays.extend(stack(Axis(0), &[self.bias.view(), self.recurrent_bias.view()]).map(|b| b.into_dyn()));
+            arrays.extend(
+                stack(Axis(0), &[self.bias.view(), self.recurrent_bias.view()])
+                    .map(|b| b.into_dyn()),
+            );
         } else if layer.use_bias() {
             arrays.push(self.bias.clone().into_dyn());
         }
@@ -56,7 +62,12 @@ impl Weights {
 }
 
 /// That an array is what the layer's arguments ask for, and finite.
-pub(super) fn check(layer: &str, weight: &str, expected: &[usize], array: &ArrayD<f32>) -> Result<()> {
+pub(super) fn check(
+    layer: &str,
+    weight: &str,
+    expected: &[usize],
+    array: &ArrayD<f32>,
+) -> Result<()> {
     let (layer, weight) = (layer.to_string(), weight.to_string());
     if array.shape() != expected {
         let (found, expected) = (array.shape().to_vec(), expected.to_vec());

@@ -52,7 +52,8 @@ impl Tensor {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LayerId(usize);
 
-/// What a layer is called on: one or more arrays, initial states, masks. A [`Tensor`] or a list of them converts to it.
+/// What a layer is called on: one or more arrays, initial states, masks. A [`Tensor`] or a list of
+/// them converts to it.
 #[derive(Clone, Debug)]
 pub struct Call {
     inputs: Vec<Tensor>,
@@ -66,14 +67,15 @@ impl Call {
         inputs.into()
     }
 
-    /// The initial states of a recurrent layer: hidden and cell state of forward, then of backward, each `[batch, units]`.
+    /// The initial states of a recurrent layer: hidden and cell state of forward, then of backward,
+    /// each `[batch, units]`.
     pub fn initial_state(mut self, states: &[Tensor]) -> Call {
         self.initial_state = states.to_vec();
         self
     }
 
-    /// The first array's mask, `[batch, timesteps]`: not zero where the timestep counts. It takes the place of the mask
-    /// that the array carries.
+    /// The first array's mask, `[batch, timesteps]`: not zero where the timestep counts. It takes
+    /// the place of the mask that the array carries.
     pub fn mask(self, mask: Tensor) -> Call {
         self.masks(&[Some(mask)])
     }
@@ -110,11 +112,17 @@ impl Graph {
         Graph::default()
     }
 
-    /// An input of `[batch, timesteps, features]`; with `timesteps` given it takes no other number of them.
+    /// An input of `[batch, timesteps, features]`; with `timesteps` given it takes no other number
+    /// of them.
     ///
     /// # Errors
     /// [`Error::Graph`] where `features` or `timesteps` is zero or the name is taken.
-    pub fn sequence_input(&mut self, name: &str, timesteps: Option<usize>, features: usize) -> Result<Tensor> {
+    pub fn sequence_input(
+        &mut self,
+        name: &str,
+        timesteps: Option<usize>,
+        features: usize,
+    ) -> Result<Tensor> {
         self.input(name, &[timesteps, Some(features)])
     }
 
@@ -126,8 +134,8 @@ impl Graph {
         self.input(name, &[Some(features)])
     }
 
-    /// An input of any shape: the axes after the batch, `None` for any length. `[None]` is a sequence of ids for an
-    /// [`Embedding`](crate::layer::Embedding), or a mask.
+    /// An input of any shape: the axes after the batch, `None` for any length. `[None]` is a
+    /// sequence of ids for an [`Embedding`](crate::layer::Embedding), or a mask.
     ///
     /// # Errors
     /// [`Error::Graph`] where there is no axis, one is zero, or the name is taken.
@@ -154,7 +162,8 @@ impl Graph {
     /// Adds a layer without calling it yet, so that it can be called several times.
     ///
     /// # Errors
-    /// [`Error::Argument`] where its arguments don't fit together, [`Error::Graph`] where its name is taken.
+    /// [`Error::Argument`] where its arguments don't fit together, [`Error::Graph`] where its name
+    /// is taken.
     pub fn layer(&mut self, layer: impl Into<Layer>) -> Result<LayerId> {
         let mut layer = layer.into();
         if layer.name().is_empty() {
@@ -178,7 +187,8 @@ impl Graph {
     }
 
     /// Adds a layer and calls it; returns its outputs in Keras's order: the output (two with
-    /// `merge_mode` none), then with `return_state` forward's hidden and cell state, then backward's.
+    /// `merge_mode` none), then with `return_state` forward's hidden and cell state, then
+    /// backward's.
     ///
     /// # Errors
     /// As [`Graph::layer`] and [`Graph::call`].
@@ -203,20 +213,26 @@ impl Graph {
     /// Calls a layer.
     ///
     /// # Errors
-    /// [`Error::Graph`] where the layer can't be called on arrays of such shapes, has other weights than at an
-    /// earlier call, or the states are not as many and as long as it needs.
+    /// [`Error::Graph`] where the layer can't be called on arrays of such shapes, has other weights
+    /// than at an earlier call, or the states are not as many and as long as it needs.
     pub fn call(&mut self, layer: LayerId, call: impl Into<Call>) -> Result<Vec<Tensor>> {
         let call = call.into();
         let Some((built, before)) = self.layers.get(layer.0).cloned() else {
             return Err(Error::Graph("a LayerId of another graph was used".into()));
         };
-        let inputs = call.inputs.iter().map(|&t| self.shape(t).cloned()).collect::<Result<Vec<_>>>()?;
+        let inputs =
+            call.inputs.iter().map(|&t| self.shape(t).cloned()).collect::<Result<Vec<_>>>()?;
         if !built.inputs().contains(&inputs.len()) {
             let (name, class) = (built.name(), built.class_name());
-            return Err(Error::Graph(format!("layer {name:?} ({class}) can't be called on {} arrays", inputs.len())));
+            return Err(Error::Graph(format!(
+                "layer {name:?} ({class}) can't be called on {} arrays",
+                inputs.len()
+            )));
         }
         let results = built.results(&inputs)?;
-        if let Some(before) = before.filter(|before| built.weight_specs(before) != built.weight_specs(&inputs)) {
+        if let Some(before) =
+            before.filter(|before| built.weight_specs(before) != built.weight_specs(&inputs))
+        {
             return Err(Error::Graph(format!(
                 "layer {:?} was built for {}, and is called on {}",
                 built.name(),
@@ -228,7 +244,8 @@ impl Graph {
         self.check_masks(&built, &call, &inputs)?;
         self.layers[layer.0].1.get_or_insert(inputs);
         let name = built.name();
-        let results: Vec<_> = results.into_iter().map(|(role, shape)| self.tensor(shape, role, name)).collect();
+        let results: Vec<_> =
+            results.into_iter().map(|(role, shape)| self.tensor(shape, role, name)).collect();
         self.nodes.push(Node {
             layer: layer.0,
             inputs: call.inputs.iter().map(|t| t.0).collect(),
@@ -254,7 +271,8 @@ impl Graph {
     /// How many states one direction of a layer has.
     #[cfg_attr(not(feature = "keras"), allow(dead_code))]
     pub(crate) fn cell_states(&self, layer: LayerId) -> usize {
-        let directions = self.layers.get(layer.0).map(|(layer, _)| layer.directions()).unwrap_or_default();
+        let directions =
+            self.layers.get(layer.0).map(|(layer, _)| layer.directions()).unwrap_or_default();
         directions.first().map_or(0, |(_, layer)| layer.cell().states())
     }
 
@@ -265,7 +283,8 @@ impl Graph {
 
     fn shape(&self, tensor: Tensor) -> Result<&Dims> {
         let spec = self.tensors.get(tensor.0);
-        spec.map(|spec| &spec.shape).ok_or_else(|| Error::Graph("a Tensor of another graph was used".into()))
+        spec.map(|spec| &spec.shape)
+            .ok_or_else(|| Error::Graph("a Tensor of another graph was used".into()))
     }
 
     fn check_states(&self, layer: &Layer, states: &[Tensor]) -> Result<()> {
@@ -275,7 +294,9 @@ impl Graph {
         let wanted: Vec<(String, usize)> = layer
             .directions()
             .into_iter()
-            .flat_map(|(direction, l)| l.state_names(direction).into_iter().map(move |name| (name, l.units())))
+            .flat_map(|(direction, l)| {
+                l.state_names(direction).into_iter().map(move |name| (name, l.units()))
+            })
             .collect();
         if wanted.len() != states.len() {
             let names: Vec<_> = wanted.iter().map(|(name, _)| name.as_str()).collect();
@@ -300,7 +321,8 @@ impl Graph {
     }
 
     fn check_masks(&self, layer: &Layer, call: &Call, inputs: &[Dims]) -> Result<()> {
-        let wrong = |reason: String| Err(Error::Graph(format!("layer {:?}: mask: {reason}", layer.name())));
+        let wrong =
+            |reason: String| Err(Error::Graph(format!("layer {:?}: mask: {reason}", layer.name())));
         if call.masks.len() > inputs.len() {
             return wrong(format!("{} masks for {} arrays", call.masks.len(), inputs.len()));
         }
@@ -309,7 +331,11 @@ impl Graph {
             let shape = self.shape(mask)?;
             let fits = matches!((&shape[..], input.first()), ([m], Some(t)) if m.is_none() || t.is_none() || m == t);
             if !fits || input.len() < 2 {
-                return wrong(format!("{} of a mask doesn't fit an array of {}", shown(shape), shown(input)));
+                return wrong(format!(
+                    "{} of a mask doesn't fit an array of {}",
+                    shown(shape),
+                    shown(input)
+                ));
             }
         }
         Ok(())
@@ -318,8 +344,8 @@ impl Graph {
     /// The model that returns `outputs`, in this order.
     ///
     /// # Errors
-    /// [`Error::Graph`] where there is no output, an added layer was never called, or a layer can't use the mask that
-    /// its input carries.
+    /// [`Error::Graph`] where there is no output, an added layer was never called, or a layer can't
+    /// use the mask that its input carries.
     pub fn build(self, outputs: impl IntoIterator<Item = Tensor>) -> Result<Model> {
         let outputs: Vec<usize> = outputs.into_iter().map(|t| t.0).collect();
         if outputs.is_empty() || self.nodes.is_empty() {
@@ -358,7 +384,8 @@ pub(crate) fn snake_case(class_name: &str) -> String {
     for (i, &c) in characters.iter().enumerate() {
         let after_lower = i > 0 && !characters[i - 1].is_uppercase();
         let before_lower = i > 0 && characters.get(i + 1).is_some_and(|next| next.is_lowercase());
-        if c.is_uppercase() && (after_lower && !characters[i - 1].is_ascii_digit() || before_lower) {
+        if c.is_uppercase() && (after_lower && !characters[i - 1].is_ascii_digit() || before_lower)
+        {
             name.push('_');
         }
         name.extend(c.to_lowercase());

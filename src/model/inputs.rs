@@ -4,7 +4,8 @@ use crate::layer::{Direction, Kind, Layer};
 use crate::reference::Real;
 use ndarray::{Array2, ArrayView, ArrayView2, ArrayView3, ArrayViewD, Axis, Dimension, Slice};
 
-/// What a call of a model reads: its inputs, and the initial states of its layers (zeros where not given).
+/// What a call of a model reads: its inputs, and the initial states of its layers (zeros where not
+/// given).
 ///
 /// An `ArrayView3` alone converts to it, so `session.run(x.view())` works.
 ///
@@ -51,12 +52,19 @@ enum Place {
 }
 
 impl<'a, F> Inputs<'a, F> {
-    /// The model's first input, `[batch, timesteps, features]` (of an embedding `[batch, timesteps]`).
+    /// The model's first input, `[batch, timesteps, features]` (of an embedding `[batch,
+    /// timesteps]`).
     pub fn new<D: Dimension>(x: ArrayView<'a, F, D>) -> Inputs<'a, F> {
-        Inputs { arrays: vec![x.into_dyn()], names: vec![None], states: Vec::new(), masks: Vec::new() }
+        Inputs {
+            arrays: vec![x.into_dyn()],
+            names: vec![None],
+            states: Vec::new(),
+            masks: Vec::new(),
+        }
     }
 
-    /// The array of the input with this name; the others follow by [`Inputs::input_named`], in any order.
+    /// The array of the input with this name; the others follow by [`Inputs::input_named`], in any
+    /// order.
     ///
     /// ```
     /// use birnn::{Call, Device, Graph, Inputs, layer::Merge};
@@ -77,7 +85,11 @@ impl<'a, F> Inputs<'a, F> {
     }
 
     /// The array of another input, by its name.
-    pub fn input_named<D: Dimension>(mut self, name: &str, x: ArrayView<'a, F, D>) -> Inputs<'a, F> {
+    pub fn input_named<D: Dimension>(
+        mut self,
+        name: &str,
+        x: ArrayView<'a, F, D>,
+    ) -> Inputs<'a, F> {
         self.arrays.push(x.into_dyn());
         self.names.push(Some(name.to_string()));
         self
@@ -90,8 +102,9 @@ impl<'a, F> Inputs<'a, F> {
         self
     }
 
-    /// The mask of the input given last, `[batch, timesteps]`: true where the timestep counts. Layers treat it as
-    /// Keras treats the mask that an array carries: recurrent layers keep their state at masked timesteps.
+    /// The mask of the input given last, `[batch, timesteps]`: true where the timestep counts.
+    /// Layers treat it as Keras treats the mask that an array carries: recurrent layers keep their
+    /// state at masked timesteps.
     ///
     /// ```
     /// use birnn::{Device, Inputs, Lstm, Model};
@@ -107,8 +120,8 @@ impl<'a, F> Inputs<'a, F> {
         self.masked(MaskInput::Mask(mask.to_owned()))
     }
 
-    /// [`Inputs::mask`] of sequences filled up at the end: how many timesteps of each row count. In a model of recurrent
-    /// layers only, the work follows the longest row.
+    /// [`Inputs::mask`] of sequences filled up at the end: how many timesteps of each row count. In
+    /// a model of recurrent layers only, the work follows the longest row.
     pub fn lengths(self, lengths: &[usize]) -> Inputs<'a, F> {
         self.masked(MaskInput::Lengths(lengths.to_vec()))
     }
@@ -128,18 +141,29 @@ impl<'a, F> Inputs<'a, F> {
         self.state(None, Place::Named(direction, true), state)
     }
 
-    /// Keras's `initial_state` list of the first layer: hidden and (LSTM) cell state of forward, then of backward,
-    /// each `[batch, units]`.
-    pub fn initial_state(self, states: impl IntoIterator<Item = ArrayView2<'a, F>>) -> Inputs<'a, F> {
+    /// Keras's `initial_state` list of the first layer: hidden and (LSTM) cell state of forward,
+    /// then of backward, each `[batch, units]`.
+    pub fn initial_state(
+        self,
+        states: impl IntoIterator<Item = ArrayView2<'a, F>>,
+    ) -> Inputs<'a, F> {
         self.listed(None, states)
     }
 
     /// [`Inputs::initial_state`] of the layer with this name.
-    pub fn initial_state_of(self, layer: &str, states: impl IntoIterator<Item = ArrayView2<'a, F>>) -> Inputs<'a, F> {
+    pub fn initial_state_of(
+        self,
+        layer: &str,
+        states: impl IntoIterator<Item = ArrayView2<'a, F>>,
+    ) -> Inputs<'a, F> {
         self.listed(Some(layer.to_string()), states)
     }
 
-    fn listed(mut self, layer: Option<String>, states: impl IntoIterator<Item = ArrayView2<'a, F>>) -> Inputs<'a, F> {
+    fn listed(
+        mut self,
+        layer: Option<String>,
+        states: impl IntoIterator<Item = ArrayView2<'a, F>>,
+    ) -> Inputs<'a, F> {
         let states: Vec<_> = states.into_iter().collect();
         let of = states.len();
         for (index, array) in states.into_iter().enumerate() {
@@ -148,7 +172,12 @@ impl<'a, F> Inputs<'a, F> {
         self
     }
 
-    fn state(mut self, layer: Option<String>, place: Place, array: ArrayView2<'a, F>) -> Inputs<'a, F> {
+    fn state(
+        mut self,
+        layer: Option<String>,
+        place: Place,
+        array: ArrayView2<'a, F>,
+    ) -> Inputs<'a, F> {
         self.states.push(StateInput { layer, place, array });
         self
     }
@@ -226,7 +255,9 @@ impl Model {
                 reason: reason.to_string(),
                 known: self.input_names(),
             };
-            let Some(name) = name else { return Err(wrong("is given without a name, and others with one")) };
+            let Some(name) = name else {
+                return Err(wrong("is given without a name, and others with one"));
+            };
             let Some(place) = self.inputs.iter().position(|spec| spec.name == *name) else {
                 return Err(wrong("isn't one of the model's"));
             };
@@ -249,17 +280,23 @@ impl Model {
             let values = shape.iter().try_fold(batch, |values, &n| values.checked_mul(n));
             let bytes = values.and_then(|values| values.checked_mul(size_of::<F>()));
             if bytes.is_none_or(|bytes| bytes > isize::MAX as usize / 4) {
-                let shape: Vec<usize> = std::iter::once(batch).chain(shape.iter().copied()).collect();
+                let shape: Vec<usize> =
+                    std::iter::once(batch).chain(shape.iter().copied()).collect();
                 return Err(Error::OutOfMemory { what: format!("{} {shape:?}", spec.describe()) });
             }
         }
         Ok(())
     }
 
-    /// Leaves out the timesteps that are padding in every row but the first of them, where that one stands for the
-    /// others: recurrent layers do nothing there but repeat an output. Returns the timesteps that the outputs are to have.
-    pub(crate) fn without_padding<F: Real>(&self, bound: &mut Bound<'_, F>) -> Result<Option<usize>> {
-        let sequences: Vec<_> = (0..self.inputs.len()).filter(|&i| bound.arrays[i].ndim() > 2).collect();
+    /// Leaves out the timesteps that are padding in every row but the first of them, where that one
+    /// stands for the others: recurrent layers do nothing there but repeat an output. Returns the
+    /// timesteps that the outputs are to have.
+    pub(crate) fn without_padding<F: Real>(
+        &self,
+        bound: &mut Bound<'_, F>,
+    ) -> Result<Option<usize>> {
+        let sequences: Vec<_> =
+            (0..self.inputs.len()).filter(|&i| bound.arrays[i].ndim() > 2).collect();
         let [input] = sequences[..] else { return Ok(None) };
         let timesteps = bound.arrays[input].shape()[1];
         let kept = bound.longest[input].map_or(timesteps, |longest| longest + 1);
@@ -281,7 +318,9 @@ impl Model {
         let input = format!("input {:?}", spec.name);
         let axes = &self.tensors[spec.tensor].shape;
         let mut names = vec![if index == 0 { "batch".to_string() } else { batch.to_string() }];
-        names.extend(axes.iter().map(|axis| axis.map_or("timesteps".to_string(), |n| n.to_string())));
+        names.extend(
+            axes.iter().map(|axis| axis.map_or("timesteps".to_string(), |n| n.to_string())),
+        );
         let fits = found.len() == names.len()
             && axes.iter().zip(&found[1..]).all(|(axis, &n)| axis.is_none_or(|length| length == n));
         if let Some(axis) = found.iter().position(|&n| n == 0).filter(|_| fits) {
@@ -306,8 +345,11 @@ impl Model {
         for node in self.nodes.iter().filter(|node| node.inputs[0] == spec.tensor) {
             let Layer::Feedforward(layer) = &self.layers[node.layer].layer else { continue };
             let Kind::Embedding(embedding) = &layer.kind else { continue };
-            let is_id =
-                |id: F| id >= F::zero() && id.fract() == F::zero() && id < F::nearest(embedding.input_dim as f64);
+            let is_id = |id: F| {
+                id >= F::zero()
+                    && id.fract() == F::zero()
+                    && id < F::nearest(embedding.input_dim as f64)
+            };
             if let Some((place, &value)) = array.indexed_iter().find(|(_, id)| !is_id(**id)) {
                 return Err(Error::IdRange {
                     input: spec.name.clone(),
@@ -352,16 +394,27 @@ impl Model {
         };
         match mask {
             MaskInput::Mask(mask) if mask.shape() == [batch, timesteps] => Ok(mask),
-            MaskInput::Mask(mask) => Err(wrong("mask", mask.shape(), format!("[{batch}, {timesteps}]"))),
+            MaskInput::Mask(mask) => {
+                Err(wrong("mask", mask.shape(), format!("[{batch}, {timesteps}]")))
+            }
             MaskInput::Lengths(lengths) if lengths.len() == batch => {
                 match lengths.iter().position(|&length| length > timesteps) {
-                    None => Ok(Array2::from_shape_fn((batch, timesteps), |(row, t)| t < lengths[row])),
-                    Some(row) => Err(Error::Length { input: name.clone(), row, length: lengths[row], timesteps }),
+                    None => {
+                        Ok(Array2::from_shape_fn((batch, timesteps), |(row, t)| t < lengths[row]))
+                    }
+                    Some(row) => Err(Error::Length {
+                        input: name.clone(),
+                        row,
+                        length: lengths[row],
+                        timesteps,
+                    }),
                 }
             }
-            MaskInput::Lengths(lengths) => {
-                Err(wrong("lengths", &[lengths.len()], format!("[{batch}], one for each row of the batch")))
-            }
+            MaskInput::Lengths(lengths) => Err(wrong(
+                "lengths",
+                &[lengths.len()],
+                format!("[{batch}], one for each row of the batch"),
+            )),
         }
     }
 
@@ -385,7 +438,11 @@ impl Model {
             let (index, units) = self.state_slot(layer, state.place)?;
             if state.array.shape() != [batch, units] {
                 return Err(Error::InputShape {
-                    input: format!("initial {} of layer {:?}", state_names(layer)[index], layer.name()),
+                    input: format!(
+                        "initial {} of layer {:?}",
+                        state_names(layer)[index],
+                        layer.name()
+                    ),
                     found: state.array.shape().to_vec(),
                     expected: format!("[{batch}, {units}]"),
                 });
@@ -395,10 +452,12 @@ impl Model {
         Ok(states)
     }
 
-    /// The node whose initial states a call sets: the only one of the layer, and not set by the graph already.
+    /// The node whose initial states a call sets: the only one of the layer, and not set by the
+    /// graph already.
     fn state_node(&self, layer: Option<&str>) -> Result<usize> {
         let name = |node: usize| self.layers[self.nodes[node].layer].layer.name();
-        let recurrent = |&node: &usize| !self.layers[self.nodes[node].layer].layer.directions().is_empty();
+        let recurrent =
+            |&node: &usize| !self.layers[self.nodes[node].layer].layer.directions().is_empty();
         let nodes: Vec<usize> = match layer {
             None => (0..self.nodes.len()).find(recurrent).into_iter().collect(),
             Some(layer) => (0..self.nodes.len()).filter(|&node| name(node) == layer).collect(),
@@ -409,11 +468,19 @@ impl Model {
             reason: reason.to_string(),
         };
         match nodes[..] {
-            [] if layer.is_none() => Err(Error::Graph("no layer of the model has an initial state".into())),
-            [] => Err(Error::UnknownLayer { name: layer.unwrap_or_default().to_string(), known: self.layer_names() }),
+            [] if layer.is_none() => {
+                Err(Error::Graph("no layer of the model has an initial state".into()))
+            }
+            [] => Err(Error::UnknownLayer {
+                name: layer.unwrap_or_default().to_string(),
+                known: self.layer_names(),
+            }),
             [node] if self.nodes[node].initial_state.is_empty() => Ok(node),
             [node] => Err(wrong(node, "the model already sets it from another layer or an input")),
-            [node, ..] => Err(wrong(node, "the layer is called several times; give the states as inputs of the model")),
+            [node, ..] => Err(wrong(
+                node,
+                "the layer is called several times; give the states as inputs of the model",
+            )),
         }
     }
 
@@ -422,10 +489,16 @@ impl Model {
         let slots: Vec<(Direction, bool, usize)> = layer
             .directions()
             .into_iter()
-            .flat_map(|(direction, l)| (0..l.cell().states()).map(move |s| (direction, s == 1, l.units())))
+            .flat_map(|(direction, l)| {
+                (0..l.cell().states()).map(move |s| (direction, s == 1, l.units()))
+            })
             .collect();
         let wrong = |reason: String| {
-            Err(Error::Argument { layer: layer.name().to_string(), argument: "initial_state".into(), reason })
+            Err(Error::Argument {
+                layer: layer.name().to_string(),
+                argument: "initial_state".into(),
+                reason,
+            })
         };
         match place {
             Place::Listed { of, .. } if of != slots.len() => {
@@ -447,7 +520,8 @@ impl Model {
     }
 }
 
-/// Whether a layer that reads padding at the end of time gives the same output at each timestep of it.
+/// Whether a layer that reads padding at the end of time gives the same output at each timestep of
+/// it.
 fn repeats_at_padding(layer: &Layer) -> bool {
     match layer {
         Layer::Feedforward(_) => false,

@@ -1,5 +1,6 @@
-//! Where each array's mask comes from. A mask is `[batch, timesteps]`, true where the timestep counts; Keras hands it
-//! from layer to layer beside the array. Pure: which masks there are depends on the graph and on the call alone.
+//! Where each array's mask comes from. A mask is `[batch, timesteps]`, true where the timestep
+//! counts; Keras hands it from layer to layer beside the array. Pure: which masks there are depends
+//! on the graph and on the call alone.
 
 use super::{Model, Node};
 use crate::error::{Error, Result};
@@ -62,7 +63,9 @@ impl Masks {
         match &self.sources[mask] {
             MaskSource::Given(input) => vec![shapes[model.inputs[*input].tensor][0]],
             MaskSource::Tensor(tensor) => shapes[*tensor].clone(),
-            MaskSource::Values { tensor, .. } => shapes[*tensor][..shapes[*tensor].len() - 1].to_vec(),
+            MaskSource::Values { tensor, .. } => {
+                shapes[*tensor][..shapes[*tensor].len() - 1].to_vec()
+            }
             MaskSource::AnyInLastAxis(mask) => {
                 let mut shape = self.shape(model, shapes, *mask);
                 shape.pop();
@@ -84,9 +87,9 @@ impl Masks {
 pub(crate) enum MaskRules {
     #[default]
     Keras3,
-    /// A joined array counts where all masks do that there are, and joining doesn't look at masks otherwise; a
-    /// recurrent layer with initial states still reads its input's mask; attention takes no masks away; a
-    /// TimeDistributed's output has the mask that the layer in it makes.
+    /// A joined array counts where all masks do that there are, and joining doesn't look at masks
+    /// otherwise; a recurrent layer with initial states still reads its input's mask; attention
+    /// takes no masks away; a TimeDistributed's output has the mask that the layer in it makes.
     #[cfg_attr(not(feature = "keras"), allow(dead_code))]
     Keras2,
 }
@@ -100,9 +103,10 @@ impl Model {
                 masks.of_tensor[input.tensor] = Some(masks.add(MaskSource::Given(index)));
             }
         }
-        // Keras 3 hands a mask on twice: along the graph when the model is built, as an argument of the layers that
-        // have one for it, and with the arrays when it runs. The two only differ after attention, which takes the
-        // masks of its arrays away. An array is the same object as another where a layer returns its input itself.
+        // Keras 3 hands a mask on twice: along the graph when the model is built, as an argument of
+        // the layers that have one for it, and with the arrays when it runs. The two only differ
+        // after attention, which takes the masks of its arrays away. An array is the same object as
+        // another where a layer returns its input itself.
         let mut attached = masks.of_tensor.clone();
         let mut same: Vec<usize> = (0..self.tensors.len()).collect();
         for node in &self.nodes {
@@ -111,12 +115,14 @@ impl Model {
             let along_graph = masks.of_inputs(node, kind, &masks.of_tensor.clone());
             let with_arrays = masks.of_inputs(node, kind, &attached);
             let output = self.output_mask(&mut masks, node, layer, &along_graph);
-            let is_argument = kind.is_none_or(Kind::has_mask_argument) && node.initial_state.is_empty();
+            let is_argument =
+                kind.is_none_or(Kind::has_mask_argument) && node.initial_state.is_empty();
             let passed_on = if is_argument { &along_graph } else { &with_arrays };
             let attached_output = self.output_mask(&mut masks, node, layer, passed_on);
             if kind.is_some_and(Kind::takes_masks_away) && self.mask_rules == MaskRules::Keras3 {
                 let taken: Vec<usize> = node.inputs.iter().map(|&tensor| same[tensor]).collect();
-                let of_arrays = attached.iter_mut().zip(&same).filter(|(_, same)| taken.contains(same));
+                let of_arrays =
+                    attached.iter_mut().zip(&same).filter(|(_, same)| taken.contains(same));
                 of_arrays.for_each(|(mask, _)| *mask = None);
             }
             if kind.is_some_and(Kind::returns_its_input) {
@@ -127,13 +133,23 @@ impl Model {
                 attached[tensor] = attached_output;
             }
             let looks_at_arrays = kind.is_some_and(Kind::looks_at_arrays_masks);
-            masks.of_node.push(self.read_masks(node, layer, if looks_at_arrays { with_arrays } else { along_graph }));
+            masks.of_node.push(self.read_masks(
+                node,
+                layer,
+                if looks_at_arrays { with_arrays } else { along_graph },
+            ));
         }
         masks
     }
 
     /// The mask that a layer's output carries.
-    fn output_mask(&self, masks: &mut Masks, node: &Node, layer: &Layer, of: &[Option<usize>]) -> Option<usize> {
+    fn output_mask(
+        &self,
+        masks: &mut Masks,
+        node: &Node,
+        layer: &Layer,
+        of: &[Option<usize>],
+    ) -> Option<usize> {
         let input = node.inputs[0];
         if let (Some(inside), MaskRules::Keras2) = (layer.time_distributed(), self.mask_rules) {
             return self.mask_of_timesteps(masks, input, inside, of[0], 1);
@@ -142,7 +158,9 @@ impl Model {
             MaskRule::Drop => None,
             MaskRule::Pass => of[0],
             MaskRule::Ids => Some(masks.add(MaskSource::Tensor(input))),
-            MaskRule::Values(value) => Some(masks.add(MaskSource::Values { tensor: input, value: value.to_bits() })),
+            MaskRule::Values(value) => {
+                Some(masks.add(MaskSource::Values { tensor: input, value: value.to_bits() }))
+            }
             MaskRule::Any => masks.joined(of, self.mask_rules),
             MaskRule::Concatenate(axis) => match axis_of(axis, self.tensors[input].shape.len()) {
                 Ok(0) => masks.one_after_another(&node.inputs, of),
@@ -151,8 +169,9 @@ impl Model {
         }
     }
 
-    /// Keras 2: the mask that a layer makes that is called on every timestep, at a depth of so many TimeDistributed.
-    /// Where it makes none, its input's mask with no more axes than the output of every layer has.
+    /// Keras 2: the mask that a layer makes that is called on every timestep, at a depth of so many
+    /// TimeDistributed. Where it makes none, its input's mask with no more axes than the output of
+    /// every layer has.
     fn mask_of_timesteps(
         &self,
         masks: &mut Masks,
@@ -166,7 +185,9 @@ impl Model {
         }
         match layer.masking() {
             MaskRule::Ids => Some(masks.add(MaskSource::Tensor(input))),
-            MaskRule::Values(value) => Some(masks.add(MaskSource::Values { tensor: input, value: value.to_bits() })),
+            MaskRule::Values(value) => {
+                Some(masks.add(MaskSource::Values { tensor: input, value: value.to_bits() }))
+            }
             MaskRule::Drop => {
                 while let Some(long) = mask.filter(|&mask| self.mask_axes(masks, mask) > depth) {
                     mask = Some(masks.add(MaskSource::AnyInLastAxis(long)));
@@ -178,7 +199,12 @@ impl Model {
     }
 
     /// Of its inputs' masks those that a layer reads.
-    fn read_masks(&self, node: &Node, layer: &Layer, mut of_inputs: Vec<Option<usize>>) -> Vec<Option<usize>> {
+    fn read_masks(
+        &self,
+        node: &Node,
+        layer: &Layer,
+        mut of_inputs: Vec<Option<usize>>,
+    ) -> Vec<Option<usize>> {
         match self.mask_rules {
             // Keras 3 gives a call with several arrays no mask that it isn't given explicitly.
             MaskRules::Keras3 if !node.initial_state.is_empty() => {
@@ -198,10 +224,15 @@ impl Model {
     /// That every layer can use the masks that it gets. Where it can't Keras fails, too.
     pub(crate) fn check_masks(&self, masks: &Masks) -> Result<()> {
         let joined = masks.sources.iter().filter_map(|source| match source {
-            MaskSource::Any(of) | MaskSource::All(of) => Some(of.iter().map(|&mask| self.mask_axes(masks, mask))),
+            MaskSource::Any(of) | MaskSource::All(of) => {
+                Some(of.iter().map(|&mask| self.mask_axes(masks, mask)))
+            }
             _ => None,
         });
-        if joined.into_iter().any(|mut axes| axes.next().is_some_and(|first| axes.any(|other| other != first))) {
+        if joined
+            .into_iter()
+            .any(|mut axes| axes.next().is_some_and(|first| axes.any(|other| other != first)))
+        {
             return Err(Error::Graph("masks of different ranks are joined".to_string()));
         }
         for (node, of_node) in self.nodes.iter().zip(&masks.of_node) {
@@ -220,14 +251,23 @@ impl Model {
     }
 
     /// That every mask has the timesteps of the array that it is read with.
-    pub(crate) fn check_mask_shapes(&self, masks: &Masks, shapes: &[Vec<usize>], batch: usize) -> Result<()> {
+    pub(crate) fn check_mask_shapes(
+        &self,
+        masks: &Masks,
+        shapes: &[Vec<usize>],
+        batch: usize,
+    ) -> Result<()> {
         let shape = |mask: usize| masks.shape(self, shapes, mask);
         for source in &masks.sources {
             if let MaskSource::Any(of) | MaskSource::All(of) = source {
                 let first = shape(of[0]);
-                if let Some(other) = of.iter().map(|&mask| shape(mask)).find(|other| *other != first) {
+                if let Some(other) =
+                    of.iter().map(|&mask| shape(mask)).find(|other| *other != first)
+                {
                     let (first, other) = (with_batch(batch, &first), with_batch(batch, &other));
-                    return Err(Error::Graph(format!("masks of {first:?} and {other:?} are joined")));
+                    return Err(Error::Graph(format!(
+                        "masks of {first:?} and {other:?} are joined"
+                    )));
                 }
             }
         }
@@ -235,13 +275,16 @@ impl Model {
             MaskSource::Concatenate(parts) => Some(parts),
             _ => None,
         });
-        let joined = parts.flatten().map(|&(tensor, mask)| (tensor, mask, &self.tensors[tensor].source));
+        let joined =
+            parts.flatten().map(|&(tensor, mask)| (tensor, mask, &self.tensors[tensor].source));
         let readers = self.nodes.iter().zip(&masks.of_node).flat_map(|(node, of_node)| {
             let layer = &self.layers[node.layer].layer;
             let read = if layer.computes_with_masks() { &of_node[..] } else { &[] };
             node.inputs.iter().zip(read).map(move |(&tensor, &mask)| (tensor, mask, layer.name()))
         });
-        for (tensor, mask, name) in joined.map(|(tensor, mask, name)| (tensor, mask, &name[..])).chain(readers) {
+        for (tensor, mask, name) in
+            joined.map(|(tensor, mask, name)| (tensor, mask, &name[..])).chain(readers)
+        {
             let Some(found) = mask.map(shape) else { continue };
             let expected = &shapes[tensor][..found.len().min(shapes[tensor].len())];
             if found != expected {
@@ -271,21 +314,28 @@ impl Model {
 
 impl Masks {
     /// The masks of a node's inputs: those that the arrays carry, or that the call gives.
-    fn of_inputs(&mut self, node: &Node, kind: Option<&Kind>, carried: &[Option<usize>]) -> Vec<Option<usize>> {
-        // A list of masks stands for all of them; as separate arguments they don't, and of a query Keras only takes
-        // the mask that the array carries.
-        let listed = !node.masks.is_empty() && matches!(kind, Some(Kind::Attention(_) | Kind::AdditiveAttention(_)));
+    fn of_inputs(
+        &mut self,
+        node: &Node,
+        kind: Option<&Kind>,
+        carried: &[Option<usize>],
+    ) -> Vec<Option<usize>> {
+        // A list of masks stands for all of them; as separate arguments they don't, and of a query
+        // Keras only takes the mask that the array carries.
+        let listed = !node.masks.is_empty()
+            && matches!(kind, Some(Kind::Attention(_) | Kind::AdditiveAttention(_)));
         let separate = matches!(kind, Some(Kind::MultiHeadAttention(_)));
-        let of_input = |(index, &tensor): (usize, &usize)| match node.masks.get(index).copied().flatten() {
-            Some(mask) if !(separate && index == 0) => Some(self.add(MaskSource::Tensor(mask))),
-            _ if listed => None,
-            _ => carried[tensor],
-        };
+        let of_input =
+            |(index, &tensor): (usize, &usize)| match node.masks.get(index).copied().flatten() {
+                Some(mask) if !(separate && index == 0) => Some(self.add(MaskSource::Tensor(mask))),
+                _ if listed => None,
+                _ => carried[tensor],
+            };
         node.inputs.iter().enumerate().map(of_input).collect()
     }
 
-    /// Keras 3: true where any mask is, and none where an array has none (that counts as true everywhere). Keras 2:
-    /// true where all are that there are.
+    /// Keras 3: true where any mask is, and none where an array has none (that counts as true
+    /// everywhere). Keras 2: true where all are that there are.
     fn joined(&mut self, of: &[Option<usize>], rules: MaskRules) -> Option<usize> {
         let mut some: Vec<usize> = of.iter().copied().flatten().collect();
         let missing = some.len() < of.len();

@@ -92,11 +92,12 @@ pub(crate) struct TensorSpec {
 impl Model {
     /// Layers in a row, on an input of `[batch, timesteps, features]`; Keras's `Sequential`.
     ///
-    /// Every recurrent layer before another one needs `return_sequences`. Layers without a name get Keras's:
-    /// the class in snake case, with a counter.
+    /// Every recurrent layer before another one needs `return_sequences`. Layers without a name get
+    /// Keras's: the class in snake case, with a counter.
     ///
     /// # Errors
-    /// [`Error::Argument`] or [`Error::Graph`] where a layer can't be built or doesn't fit the one before.
+    /// [`Error::Argument`] or [`Error::Graph`] where a layer can't be built or doesn't fit the one
+    /// before.
     ///
     /// ```
     /// use birnn::{Bidirectional, Gru, Layer, Lstm, Model};
@@ -105,7 +106,10 @@ impl Model {
     /// assert_eq!(model.layer_names(), ["bidirectional", "lstm"]);
     /// # Ok::<(), birnn::Error>(())
     /// ```
-    pub fn sequential<L: Into<Layer>>(features: usize, layers: impl IntoIterator<Item = L>) -> Result<Model> {
+    pub fn sequential<L: Into<Layer>>(
+        features: usize,
+        layers: impl IntoIterator<Item = L>,
+    ) -> Result<Model> {
         let mut graph = Graph::new();
         let mut outputs = vec![graph.sequence_input("input", None, features)?];
         for layer in layers {
@@ -128,10 +132,12 @@ impl Model {
     }
 
     /// Sets a layer's weights from arrays in Keras's order, that of `layer.get_weights()`:
-    /// `kernel`, `recurrent_kernel`, `bias` (where used); of a bidirectional layer forward's, then backward's.
+    /// `kernel`, `recurrent_kernel`, `bias` (where used); of a bidirectional layer forward's, then
+    /// backward's.
     ///
     /// # Errors
-    /// [`Error::UnknownLayer`], [`Error::WeightCount`], [`Error::WeightShape`], [`Error::NonFiniteWeight`].
+    /// [`Error::UnknownLayer`], [`Error::WeightCount`], [`Error::WeightShape`],
+    /// [`Error::NonFiniteWeight`].
     ///
     /// ```
     /// use birnn::{Model, SimpleRnn};
@@ -141,7 +147,11 @@ impl Model {
     /// model.set_weights("sum", weights)?;
     /// # Ok::<(), birnn::Error>(())
     /// ```
-    pub fn set_weights(&mut self, layer: &str, arrays: impl IntoIterator<Item = ArrayD<f32>>) -> Result<()> {
+    pub fn set_weights(
+        &mut self,
+        layer: &str,
+        arrays: impl IntoIterator<Item = ArrayD<f32>>,
+    ) -> Result<()> {
         let known = self.layer_names();
         match self.layers.iter_mut().find(|built| built.layer.name() == layer) {
             Some(built) => built.layer.set_weights(&built.inputs, arrays.into_iter().collect()),
@@ -155,8 +165,14 @@ impl Model {
     /// [`Error::UnknownLayer`], [`Error::MissingWeights`].
     pub fn weights(&self, layer: &str) -> Result<Vec<ArrayD<f32>>> {
         let built = self.layers.iter().find(|built| built.layer.name() == layer);
-        let built = built.ok_or_else(|| Error::UnknownLayer { name: layer.to_string(), known: self.layer_names() })?;
-        built.layer.weight_arrays().ok_or_else(|| Error::MissingWeights { layer: layer.to_string() })
+        let built = built.ok_or_else(|| Error::UnknownLayer {
+            name: layer.to_string(),
+            known: self.layer_names(),
+        })?;
+        built
+            .layer
+            .weight_arrays()
+            .ok_or_else(|| Error::MissingWeights { layer: layer.to_string() })
     }
 
     /// The names of the layers, in the order in which they run first.
@@ -182,7 +198,8 @@ impl Model {
     /// That every layer has weights.
     pub(crate) fn check_weights(&self) -> Result<()> {
         let missing = |built: &&BuiltLayer| {
-            !built.layer.weight_specs(&built.inputs).is_empty() && built.layer.weight_arrays().is_none()
+            !built.layer.weight_specs(&built.inputs).is_empty()
+                && built.layer.weight_arrays().is_none()
         };
         match self.layers.iter().find(missing) {
             Some(built) => Err(Error::MissingWeights { layer: built.layer.name().to_string() }),
@@ -218,12 +235,14 @@ impl TensorSpec {
     }
 }
 
-/// That there is memory for a layer's weights: an allocation that fails later would end the program.
+/// That there is memory for a layer's weights: an allocation that fails later would end the
+/// program.
 fn check_weight_memory(built: &BuiltLayer) -> Result<()> {
     for weight in built.layer.weight_specs(&built.inputs) {
         let values = weight.shape.iter().try_fold(1usize, |values, &n| values.checked_mul(n));
         if values.is_none_or(|values| Vec::<f32>::new().try_reserve_exact(values).is_err()) {
-            let what = format!("{} {:?} of layer {:?}", weight.name, weight.shape, built.layer.name());
+            let what =
+                format!("{} {:?} of layer {:?}", weight.name, weight.shape, built.layer.name());
             return Err(Error::OutOfMemory { what });
         }
     }

@@ -53,7 +53,8 @@ pub struct Output<F = f32> {
 ///
 /// The notebook's `o, h1, c1, h2, c2 = model(x)` is [`output()`](Outputs::output),
 /// [`forward().hidden()`](DirectionOutputs::hidden), [`forward().cell()`](DirectionOutputs::cell),
-/// [`backward().hidden()`](DirectionOutputs::hidden), [`backward().cell()`](DirectionOutputs::cell).
+/// [`backward().hidden()`](DirectionOutputs::hidden),
+/// [`backward().cell()`](DirectionOutputs::cell).
 #[derive(Clone, Debug, PartialEq)]
 pub struct Outputs<F = f32> {
     list: Vec<Output<F>>,
@@ -74,8 +75,9 @@ impl<F> Outputs<F> {
             let found = output.array.shape().to_vec();
             let [batch, computed, features] = found[..] else { return output };
             let places = (batch, timesteps, features);
-            let at =
-                |(row, t, feature): (usize, usize, usize)| output.array[[row, t.min(computed - 1), feature]].clone();
+            let at = |(row, t, feature): (usize, usize, usize)| {
+                output.array[[row, t.min(computed - 1), feature]].clone()
+            };
             Output { array: Array3::from_shape_fn(places, at).into_dyn(), ..output }
         };
         Outputs { list: self.list.into_iter().map(padded).collect() }
@@ -115,14 +117,20 @@ impl<F> Outputs<F> {
     /// # Errors
     /// [`Error::NoSuchOutput`] where the model doesn't return it.
     pub fn named(&self, layer: &str) -> Result<&ArrayD<F>> {
-        let found = self.list.iter().find(|output| output.layer == layer && output.role == Role::Output);
+        let found =
+            self.list.iter().find(|output| output.layer == layer && output.role == Role::Output);
         found.map(|output| &output.array).ok_or_else(|| Error::NoSuchOutput {
             wanted: format!("{} of {layer}", Role::Output),
-            available: self.list.iter().map(|output| format!("{} of {}", output.role, output.layer)).collect(),
+            available: self
+                .list
+                .iter()
+                .map(|output| format!("{} of {}", output.role, output.layer))
+                .collect(),
         })
     }
 
-    /// Forward's arrays, of the first layer that returns them. A layer that stands alone is forward.
+    /// Forward's arrays, of the first layer that returns them. A layer that stands alone is
+    /// forward.
     pub fn forward(&self) -> DirectionOutputs<'_, F> {
         DirectionOutputs { list: self.list.iter().collect(), direction: Direction::Forward }
     }
@@ -187,7 +195,8 @@ impl<'a, F> DirectionOutputs<'a, F> {
     /// The cell state of an LSTM after the last step this direction took, `[batch, units]`.
     ///
     /// # Errors
-    /// [`Error::NoSuchOutput`] where the model doesn't return it: set `return_state`; a GRU has none.
+    /// [`Error::NoSuchOutput`] where the model doesn't return it: set `return_state`; a GRU has
+    /// none.
     pub fn cell(&self) -> Result<ArrayView2<'a, F>> {
         self.state(Role::CellState(self.direction))
     }

@@ -4,7 +4,8 @@ use super::Model;
 use crate::layer::{Feedforward, Kind, Layer};
 use std::fmt;
 
-/// A model's inputs and layers, in the order in which they run, as Keras's `model.summary()`; it prints as a table.
+/// A model's inputs and layers, in the order in which they run, as Keras's `model.summary()`; it
+/// prints as a table.
 ///
 /// ```
 /// use birnn::{Dense, Gru, Layer, Model};
@@ -34,11 +35,13 @@ pub struct SummaryRow {
     pub name: String,
     /// Its Keras class; `InputLayer` for an input.
     pub class_name: &'static str,
-    /// The shape of each array that it returns, at its first call; `None` is any length. The first axis is the batch.
+    /// The shape of each array that it returns, at its first call; `None` is any length. The first
+    /// axis is the batch.
     pub output_shapes: Vec<Vec<Option<usize>>>,
     /// How many numbers its weights are.
     pub parameters: usize,
-    /// The names of the inputs and layers that it reads, at its first call: its arrays, initial states and masks.
+    /// The names of the inputs and layers that it reads, at its first call: its arrays, initial
+    /// states and masks.
     pub connected_to: Vec<String>,
     /// Of an input that isn't plain values what it is given as: `ids`, `mask` or `initial state`.
     pub given_as: Option<&'static str>,
@@ -67,7 +70,8 @@ impl Model {
 
     fn layer_row(&self, index: usize) -> SummaryRow {
         let built = &self.layers[index];
-        let size = |shape: &[usize]| shape.iter().fold(1usize, |product, &n| product.saturating_mul(n));
+        let size =
+            |shape: &[usize]| shape.iter().fold(1usize, |product, &n| product.saturating_mul(n));
         let weights = built.layer.weight_specs(&built.inputs);
         let first = self.nodes.iter().find(|node| node.layer == index);
         let read = first.map_or(vec![], |node| {
@@ -83,8 +87,11 @@ impl Model {
         SummaryRow {
             name: built.layer.name().to_string(),
             class_name: built.layer.class_name(),
-            output_shapes: first.map_or(vec![], |node| node.results.iter().map(|&t| self.shape_of(t)).collect()),
-            parameters: weights.iter().fold(0usize, |sum, weight| sum.saturating_add(size(&weight.shape))),
+            output_shapes: first
+                .map_or(vec![], |node| node.results.iter().map(|&t| self.shape_of(t)).collect()),
+            parameters: weights
+                .iter()
+                .fold(0usize, |sum, weight| sum.saturating_add(size(&weight.shape))),
             connected_to,
             given_as: None,
         }
@@ -92,10 +99,15 @@ impl Model {
 
     fn given_as(&self, tensor: usize) -> Option<&'static str> {
         let is_embedding = |layer: usize| {
-            matches!(&self.layers[layer].layer, Layer::Feedforward(Feedforward { kind: Kind::Embedding(_), .. }))
+            matches!(
+                &self.layers[layer].layer,
+                Layer::Feedforward(Feedforward { kind: Kind::Embedding(_), .. })
+            )
         };
         let mut uses = self.nodes.iter().filter_map(|node| match () {
-            _ if node.inputs.contains(&tensor) => Some(if is_embedding(node.layer) { Some("ids") } else { None }),
+            _ if node.inputs.contains(&tensor) => {
+                Some(if is_embedding(node.layer) { Some("ids") } else { None })
+            }
             _ if node.initial_state.contains(&tensor) => Some(Some("initial state")),
             _ if node.masks.contains(&Some(tensor)) => Some(Some("mask")),
             _ => None,
@@ -108,7 +120,9 @@ impl SummaryRow {
     /// The shapes as Keras prints them: `(None, 8)`.
     pub fn shapes(&self) -> String {
         let axis = |axis: &Option<usize>| axis.map_or("None".to_string(), |n| n.to_string());
-        let shape = |axes: &Vec<Option<usize>>| format!("({})", axes.iter().map(axis).collect::<Vec<_>>().join(", "));
+        let shape = |axes: &Vec<Option<usize>>| {
+            format!("({})", axes.iter().map(axis).collect::<Vec<_>>().join(", "))
+        };
         self.output_shapes.iter().map(shape).collect::<Vec<_>>().join(", ")
     }
 }
@@ -120,9 +134,12 @@ impl fmt::Display for Summary {
             let name = format!("{} ({})", row.name, row.class_name);
             [name, row.shapes(), row.parameters.to_string(), row.connected_to.join(", ")]
         };
-        let lines: Vec<[String; 4]> = std::iter::once(titles).chain(self.rows.iter().map(cells)).collect();
+        let lines: Vec<[String; 4]> =
+            std::iter::once(titles).chain(self.rows.iter().map(cells)).collect();
         // A name can have any length, and a format's width can't.
-        let width = |column: usize| lines.iter().map(|line| line[column].chars().count()).max().unwrap_or(0).min(120);
+        let width = |column: usize| {
+            lines.iter().map(|line| line[column].chars().count()).max().unwrap_or(0).min(120)
+        };
         let [name, shape, parameters] = [0, 1, 2].map(width);
         for line in &lines {
             let [a, b, c, d] = line;

@@ -86,7 +86,8 @@ pub fn activate<F: Real>(activation: Activation, x: F) -> F {
             f(0.5) * x * (-scaled).complementary_error_function()
         }
         Activation::GeluApproximate => {
-            let inner = f((2.0 / std::f64::consts::PI).sqrt()) * (x + f(0.044_715_f32.into()) * x * x * x);
+            let inner =
+                f((2.0 / std::f64::consts::PI).sqrt()) * (x + f(0.044_715_f32.into()) * x * x * x);
             x * f(0.5) * (one + inner.tanh())
         }
         // Of a single value: `activate_rows` is what layers call.
@@ -114,13 +115,20 @@ pub fn activate<F: Real>(activation: Activation, x: F) -> F {
     }
 }
 
-/// An activation over the rows of an array: those that aren't element-wise over its last axis, which glu halves.
+/// An activation over the rows of an array: those that aren't element-wise over its last axis,
+/// which glu halves.
 pub(super) fn activate_rows<F: Real>(activation: Activation, array: &mut ArrayD<F>) {
     let last = Axis(array.ndim() - 1);
     match activation {
-        Activation::Softmax => array.lanes_mut(last).into_iter().for_each(|mut row| softmax_lane(&mut row, false)),
-        Activation::LogSoftmax => array.lanes_mut(last).into_iter().for_each(|mut row| softmax_lane(&mut row, true)),
-        Activation::Sparsemax => array.lanes_mut(last).into_iter().for_each(|mut row| sparsemax_lane(&mut row)),
+        Activation::Softmax => {
+            array.lanes_mut(last).into_iter().for_each(|mut row| softmax_lane(&mut row, false))
+        }
+        Activation::LogSoftmax => {
+            array.lanes_mut(last).into_iter().for_each(|mut row| softmax_lane(&mut row, true))
+        }
+        Activation::Sparsemax => {
+            array.lanes_mut(last).into_iter().for_each(|mut row| sparsemax_lane(&mut row))
+        }
         Activation::Glu => {
             let half = array.len_of(last) / 2;
             let (values, gates) = array.view().split_at(last, half);
@@ -131,8 +139,8 @@ pub(super) fn activate_rows<F: Real>(activation: Activation, array: &mut ArrayD<
     }
 }
 
-/// `max(x - τ, 0)`. Source: `sparsemax` in Keras's `backend/*/nn.py`, the same in all of its backends: τ has the sum of
-/// the cumulative sums, where the paper that it names has the last one.
+/// `max(x - τ, 0)`. Source: `sparsemax` in Keras's `backend/*/nn.py`, the same in all of its
+/// backends: τ has the sum of the cumulative sums, where the paper that it names has the last one.
 fn sparsemax_lane<F: Real>(lane: &mut ArrayViewMut1<F>) {
     let mut sorted = lane.to_vec();
     sorted.sort_by(|a, b| b.partial_cmp(a).unwrap_or(std::cmp::Ordering::Equal));
@@ -150,7 +158,8 @@ fn sparsemax_lane<F: Real>(lane: &mut ArrayViewMut1<F>) {
     lane.mapv_inplace(|x| above(F::zero(), x - threshold));
 }
 
-/// `exp(x) / Σ exp(x)`, or `x - ln Σ exp(x)`, of `x` less its maximum; in f64, as a long sum in f32 is off by its length.
+/// `exp(x) / Σ exp(x)`, or `x - ln Σ exp(x)`, of `x` less its maximum; in f64, as a long sum in f32
+/// is off by its length.
 pub(super) fn softmax_lane<F: Real>(lane: &mut ArrayViewMut1<F>, log: bool) {
     let wide = lane.mapv(F::widened);
     let max = wide.fold(f64::NEG_INFINITY, |max, &x| if x > max || x.is_nan() { x } else { max });

@@ -47,7 +47,12 @@ pub(super) fn step<F: Real>(
     }
 }
 
-fn lstm<F: Real>(layer: &Recurrent, w: &CellWeights<F>, x: ArrayView2<F>, state: State<F>) -> State<F> {
+fn lstm<F: Real>(
+    layer: &Recurrent,
+    w: &CellWeights<F>,
+    x: ArrayView2<F>,
+    state: State<F>,
+) -> State<F> {
     let z = x.dot(&w.kernel) + state.hidden.dot(&w.recurrent_kernel) + &w.bias;
     let n = layer.units();
     let i = gate(layer, z.slice(s![.., ..n]));
@@ -61,18 +66,31 @@ fn lstm<F: Real>(layer: &Recurrent, w: &CellWeights<F>, x: ArrayView2<F>, state:
     State { hidden: o * activated(layer, cell.view()), cell: Some(cell) }
 }
 
-fn gru_reset_after<F: Real>(layer: &Recurrent, w: &CellWeights<F>, x: ArrayView2<F>, state: State<F>) -> State<F> {
+fn gru_reset_after<F: Real>(
+    layer: &Recurrent,
+    w: &CellWeights<F>,
+    x: ArrayView2<F>,
+    state: State<F>,
+) -> State<F> {
     let n = layer.units();
     let from_x = x.dot(&w.kernel) + &w.bias;
     let from_h = state.hidden.dot(&w.recurrent_kernel) + &w.recurrent_bias;
     let sum = &from_x + &from_h;
     let z = gate(layer, sum.slice(s![.., ..n]));
     let r = gate(layer, sum.slice(s![.., n..2 * n]));
-    let candidate = activated(layer, (&from_x.slice(s![.., 2 * n..]) + r * from_h.slice(s![.., 2 * n..])).view());
+    let candidate = activated(
+        layer,
+        (&from_x.slice(s![.., 2 * n..]) + r * from_h.slice(s![.., 2 * n..])).view(),
+    );
     State { hidden: blend(z, state.hidden, candidate), cell: None }
 }
 
-fn gru_reset_before<F: Real>(layer: &Recurrent, w: &CellWeights<F>, x: ArrayView2<F>, state: State<F>) -> State<F> {
+fn gru_reset_before<F: Real>(
+    layer: &Recurrent,
+    w: &CellWeights<F>,
+    x: ArrayView2<F>,
+    state: State<F>,
+) -> State<F> {
     let n = layer.units();
     let from_x = x.dot(&w.kernel) + &w.bias;
     let from_h = state.hidden.dot(&w.recurrent_kernel.slice(s![.., ..2 * n]));
@@ -83,14 +101,22 @@ fn gru_reset_before<F: Real>(layer: &Recurrent, w: &CellWeights<F>, x: ArrayView
     State { hidden: blend(z.to_owned(), state.hidden, candidate), cell: None }
 }
 
-fn simple_rnn<F: Real>(layer: &Recurrent, w: &CellWeights<F>, x: ArrayView2<F>, state: State<F>) -> State<F> {
+fn simple_rnn<F: Real>(
+    layer: &Recurrent,
+    w: &CellWeights<F>,
+    x: ArrayView2<F>,
+    state: State<F>,
+) -> State<F> {
     let z = x.dot(&w.kernel) + state.hidden.dot(&w.recurrent_kernel) + &w.bias;
     State { hidden: activated(layer, z.view()), cell: None }
 }
 
 /// `z ⊙ h + (1 - z) ⊙ candidate`
 fn blend<F: Real>(mut z: Array2<F>, h: Array2<F>, candidate: Array2<F>) -> Array2<F> {
-    Zip::from(&mut z).and(&h).and(&candidate).for_each(|z, &h, &candidate| *z = *z * h + (F::one() - *z) * candidate);
+    Zip::from(&mut z)
+        .and(&h)
+        .and(&candidate)
+        .for_each(|z, &h, &candidate| *z = *z * h + (F::one() - *z) * candidate);
     z
 }
 

@@ -14,11 +14,12 @@ use crate::error::{Error, Result};
 use crate::layer::{Dims, Feedforward, Kind};
 use ndarray::{ArrayD, CowArray, Ix2, ShapeError};
 
-/// Layers of so few weights compute in f64, whatever they read: it takes next to no time, and while the roundings of many
-/// values even out, over a few the largest is a matter of luck.
+/// Layers of so few weights compute in f64, whatever they read: it takes next to no time, and while
+/// the roundings of many values even out, over a few the largest is a matter of luck.
 const FEW_WEIGHTS: usize = 4096;
 
-/// What a layer's formula reads. That inputs and weights fit each other and the layer was checked before.
+/// What a layer's formula reads. That inputs and weights fit each other and the layer was checked
+/// before.
 struct Call<'a, F> {
     inputs: &'a [&'a ArrayD<F>],
     /// Those of the inputs.
@@ -68,7 +69,8 @@ pub(super) fn run<F: Real>(
     let few = (1..=FEW_WEIGHTS).contains(&weights.iter().map(|array| array.len()).sum());
     let computed = match few && !matches!(layer.kind, Kind::Embedding(_)) {
         true => {
-            let wide: Vec<ArrayD<f64>> = inputs.iter().map(|array| array.mapv(F::widened)).collect();
+            let wide: Vec<ArrayD<f64>> =
+                inputs.iter().map(|array| array.mapv(F::widened)).collect();
             let computed = compute_in::<f64>(layer, &wide.iter().collect::<Vec<_>>(), masks, shape);
             computed.map(|array| array.mapv(F::nearest))
         }
@@ -85,7 +87,8 @@ fn compute_in<F: Real>(
     shape: Vec<usize>,
 ) -> Computed<F> {
     let weights = layer.weights().unwrap_or_default();
-    let weights = weights.iter().map(|array| array.mapv(|value| F::nearest(value.into()))).collect();
+    let weights =
+        weights.iter().map(|array| array.mapv(|value| F::nearest(value.into()))).collect();
     compute(&layer.kind, &Call { inputs, masks, weights, shape })
 }
 

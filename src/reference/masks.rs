@@ -24,20 +24,33 @@ impl<'a> Evaluated<'a> {
     ) -> Vec<Option<ArrayD<bool>>> {
         let read = model.layers[model.nodes[node].layer].layer.computes_with_masks();
         let masks = self.masks.of_node[node].clone();
-        masks.into_iter().map(|mask| mask.filter(|_| read).and_then(|mask| self.mask(mask, arrays))).collect()
+        masks
+            .into_iter()
+            .map(|mask| mask.filter(|_| read).and_then(|mask| self.mask(mask, arrays)))
+            .collect()
     }
 
-    fn mask<F: Real>(&mut self, index: usize, arrays: &[Option<ArrayD<F>>]) -> Option<ArrayD<bool>> {
+    fn mask<F: Real>(
+        &mut self,
+        index: usize,
+        arrays: &[Option<ArrayD<F>>],
+    ) -> Option<ArrayD<bool>> {
         if self.known[index].is_none() {
             self.known[index] = self.compute(&self.masks.sources[index].clone(), arrays);
         }
         self.known[index].clone()
     }
 
-    fn compute<F: Real>(&mut self, source: &MaskSource, arrays: &[Option<ArrayD<F>>]) -> Option<ArrayD<bool>> {
+    fn compute<F: Real>(
+        &mut self,
+        source: &MaskSource,
+        arrays: &[Option<ArrayD<F>>],
+    ) -> Option<ArrayD<bool>> {
         match source {
             MaskSource::Given(input) => self.given[*input].clone().map(|mask| mask.into_dyn()),
-            MaskSource::Tensor(tensor) => Some(arrays[*tensor].as_ref()?.mapv(|value| value != F::zero())),
+            MaskSource::Tensor(tensor) => {
+                Some(arrays[*tensor].as_ref()?.mapv(|value| value != F::zero()))
+            }
             MaskSource::Values { tensor, value } => {
                 let value = F::nearest(f32::from_bits(*value).into());
                 let array = arrays[*tensor].as_ref()?;
@@ -49,11 +62,13 @@ impl<'a> Evaluated<'a> {
                 Some(mask.map_axis(Axis(mask.ndim() - 1), |of| of.iter().any(|&counts| counts)))
             }
             MaskSource::Any(masks) => {
-                let masks: Vec<_> = masks.iter().filter_map(|&mask| self.mask(mask, arrays)).collect();
+                let masks: Vec<_> =
+                    masks.iter().filter_map(|&mask| self.mask(mask, arrays)).collect();
                 masks.into_iter().reduce(|a, b| a | &b)
             }
             MaskSource::All(masks) => {
-                let masks: Vec<_> = masks.iter().filter_map(|&mask| self.mask(mask, arrays)).collect();
+                let masks: Vec<_> =
+                    masks.iter().filter_map(|&mask| self.mask(mask, arrays)).collect();
                 masks.into_iter().reduce(|a, b| a & &b)
             }
             MaskSource::Concatenate(parts) => {

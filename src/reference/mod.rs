@@ -1,6 +1,6 @@
 //! The oracle: every layer in plain ndarray, generic over `f32` and `f64`, written to read like the
-//! formulas. Tests compare every other backend with it in `f64`. The CPU path takes from it, in `f32`, everything but
-//! the recurrent layers.
+//! formulas. Tests compare every other backend with it in `f64`. The CPU path takes from it, in
+//! `f32`, everything but the recurrent layers.
 
 mod activation;
 mod cell;
@@ -68,7 +68,8 @@ pub fn run<'a, F: Real>(model: &Model, inputs: impl Into<Inputs<'a, F>>) -> Resu
     run_bound(model, &model.bind(inputs.into())?, &mut Carried::default(), &Plain)
 }
 
-/// The states that stateful layers ended with: of each layer in Keras's order; empty before the first call.
+/// The states that stateful layers ended with: of each layer in Keras's order; empty before the
+/// first call.
 pub(crate) type Carried<F> = Vec<Vec<Option<Array2<F>>>>;
 
 /// Runs the graph; `recurrence` runs the recurrent layers.
@@ -95,13 +96,19 @@ pub(crate) fn run_bound<F: Real>(
         let of_layer = recurrent::OfLayer { recurrence, index: node.layer };
         let results = match layer {
             Layer::Feedforward(layer) => {
-                let read = node.inputs.iter().filter_map(|&t| arrays[t].as_ref()).collect::<Vec<_>>();
+                let read =
+                    node.inputs.iter().filter_map(|&t| arrays[t].as_ref()).collect::<Vec<_>>();
                 feedforward::run(layer, &read, &node_masks, of_layer)?
             }
             layer => {
                 let from_graph = node.initial_state.iter().map(|&t| arrays[t].clone());
-                let given = inputs.states[index].iter().map(|state| state.map(|s| s.to_owned().into_dyn()));
-                let states = if node.initial_state.is_empty() { given.collect() } else { from_graph.collect() };
+                let given =
+                    inputs.states[index].iter().map(|state| state.map(|s| s.to_owned().into_dyn()));
+                let states = if node.initial_state.is_empty() {
+                    given.collect()
+                } else {
+                    from_graph.collect()
+                };
                 let mask = node_masks.first().cloned().flatten();
                 let computed = arrays[node.inputs[0]].as_ref().map(|array| array.view());
                 let x = computed.or(sequences[node.inputs[0]].clone());
@@ -128,21 +135,27 @@ fn only_recurrent_layers_read(model: &Model, tensor: usize) -> bool {
     let otherwise = model.nodes.iter().any(|node| {
         let feedforward = matches!(model.layers[node.layer].layer, Layer::Feedforward(_));
         let inputs = if feedforward { &node.inputs[..] } else { &[] };
-        inputs.contains(&tensor) || node.initial_state.contains(&tensor) || node.masks.contains(&Some(tensor))
+        inputs.contains(&tensor)
+            || node.initial_state.contains(&tensor)
+            || node.masks.contains(&Some(tensor))
     });
     !otherwise && !model.outputs.contains(&tensor)
 }
 
-/// That there is memory for all arrays of a call: an allocation that fails later would end the program.
+/// That there is memory for all arrays of a call: an allocation that fails later would end the
+/// program.
 fn check_memory<F>(model: &Model, inputs: &Bound<'_, F>) -> Result<()> {
-    let all = |shape: &Vec<usize>| shape.iter().fold(inputs.batch, |values, &n| values.saturating_mul(n));
+    let all =
+        |shape: &Vec<usize>| shape.iter().fold(inputs.batch, |values, &n| values.saturating_mul(n));
     let arrays = inputs.shapes.iter().map(all);
     // Attention holds the scores of one example.
-    let scores = model.nodes.iter().filter_map(|node| match (&model.layers[node.layer].layer, &node.inputs[..]) {
-        (Layer::Feedforward(layer), &[query, value, ..]) if layer.kind.has_scores() => {
-            Some(inputs.shapes[query][0].saturating_mul(inputs.shapes[value][0]))
+    let scores = model.nodes.iter().filter_map(|node| {
+        match (&model.layers[node.layer].layer, &node.inputs[..]) {
+            (Layer::Feedforward(layer), &[query, value, ..]) if layer.kind.has_scores() => {
+                Some(inputs.shapes[query][0].saturating_mul(inputs.shapes[value][0]))
+            }
+            _ => None,
         }
-        _ => None,
     });
     let values = arrays.chain(scores).fold(0, usize::saturating_add);
     Vec::<F>::new().try_reserve_exact(values).map_err(|_| Error::OutOfMemory {

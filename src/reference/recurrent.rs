@@ -2,12 +2,15 @@ use super::Real;
 use super::cell::{CellWeights, State, step};
 use crate::error::{Error, Result};
 use crate::layer::{Feedforward, Kind, Layer, MergeMode, Recurrent};
-use ndarray::{Array2, Array3, ArrayD, ArrayView1, ArrayView2, ArrayView3, ArrayViewD, Axis, Ix2, Ix3, concatenate};
+use ndarray::{
+    Array2, Array3, ArrayD, ArrayView1, ArrayView2, ArrayView3, ArrayViewD, Axis, Ix2, Ix3,
+    concatenate,
+};
 
 /// What runs the sequences of a recurrent layer.
 pub(crate) trait Recurrence<F>: Sync {
-    /// Runs all directions of a recurrent layer, which is the layer `index` of the model or what a TimeDistributed there
-    /// holds.
+    /// Runs all directions of a recurrent layer, which is the layer `index` of the model or what a
+    /// TimeDistributed there holds.
     fn run(&self, index: usize, layer: &Layer, sequences: Sequences<'_, F>) -> Result<Ran<F>>;
 }
 
@@ -38,13 +41,16 @@ pub(super) struct OfLayer<'a, R> {
 /// The recurrent layer that a TimeDistributed holds; otherwise the layer itself.
 pub(crate) fn recurrent_of(layer: &Layer) -> &Layer {
     match layer {
-        Layer::Feedforward(Feedforward { kind: Kind::TimeDistributed(each), .. }) => recurrent_of(&each.layer),
+        Layer::Feedforward(Feedforward { kind: Kind::TimeDistributed(each), .. }) => {
+            recurrent_of(&each.layer)
+        }
         layer => layer,
     }
 }
 
-/// Runs a layer on `[batch, timesteps, features]`; `states` are its initial states in Keras's order (where there is
-/// none: of a stateful layer what the last call `carried`, otherwise zeros). Returns its results in Keras's order.
+/// Runs a layer on `[batch, timesteps, features]`; `states` are its initial states in Keras's order
+/// (where there is none: of a stateful layer what the last call `carried`, otherwise zeros).
+/// Returns its results in Keras's order.
 pub(super) fn run<F: Real>(
     layer: &Layer,
     x: Option<ArrayViewD<F>>,
@@ -53,23 +59,31 @@ pub(super) fn run<F: Real>(
     carried: &mut Vec<Option<Array2<F>>>,
     of_layer: OfLayer<'_, impl Recurrence<F>>,
 ) -> Result<Vec<ArrayD<F>>> {
-    let graph_error = |e: &dyn std::fmt::Display| Error::Graph(format!("layer {:?}: {e}", layer.name()));
+    let graph_error =
+        |e: &dyn std::fmt::Display| Error::Graph(format!("layer {:?}: {e}", layer.name()));
     let x = x.ok_or_else(|| graph_error(&"its input is computed after it"))?;
     let x = x.into_dimensionality::<Ix3>().map_err(|e| graph_error(&e))?;
     let batch = x.len_of(Axis(0));
-    if let Some(states) = carried.iter().flatten().map(|state| state.nrows()).find(|&rows| rows != batch) {
+    if let Some(states) =
+        carried.iter().flatten().map(|state| state.nrows()).find(|&rows| rows != batch)
+    {
         return Err(graph_error(&format!(
             "it is stateful and its states are those of {states} sequences, not {batch}"
         )));
     }
-    let mask = mask.map(|mask| mask.into_dimensionality::<Ix2>()).transpose().map_err(|e| graph_error(&e))?;
+    let mask = mask
+        .map(|mask| mask.into_dimensionality::<Ix2>())
+        .transpose()
+        .map_err(|e| graph_error(&e))?;
     carried.resize(states.len(), None);
     let mut given = states.into_iter().zip(carried.iter_mut().map(Option::take));
     let mut states = Vec::new();
     for (_, direction) in layer.directions() {
         let mut next = || -> Result<Array2<F>> {
             let (given, carried) = given.next().unwrap_or_default();
-            let given = given.map(|s| s.into_dimensionality::<Ix2>().map_err(|e| graph_error(&e))).transpose()?;
+            let given = given
+                .map(|s| s.into_dimensionality::<Ix2>().map_err(|e| graph_error(&e)))
+                .transpose()?;
             Ok(given.or(carried).unwrap_or_else(|| Array2::zeros((batch, direction.units()))))
         };
         let hidden = next()?;
@@ -78,7 +92,8 @@ pub(super) fn run<F: Real>(
     }
     drop(given);
     let sequences = Sequences { x, mask: mask.as_ref().map(|mask| mask.view()), states };
-    let Ran { outputs: mut returned, states } = of_layer.recurrence.run(of_layer.index, layer, sequences)?;
+    let Ran { outputs: mut returned, states } =
+        of_layer.recurrence.run(of_layer.index, layer, sequences)?;
     let mut index = 0;
     for ((_, direction), state) in layer.directions().into_iter().zip(&states) {
         for state in [Some(&state.hidden), state.cell.as_ref()].into_iter().flatten() {
@@ -134,17 +149,20 @@ fn merged<F: Real>(layer: &Layer, mut outputs: Vec<ArrayD<F>>) -> Vec<ArrayD<F>>
     }
 }
 
-/// Returns the output in the order of reading, `[batch, timesteps, units]` or `[batch, units]`, and the final state.
+/// Returns the output in the order of reading, `[batch, timesteps, units]` or `[batch, units]`, and
+/// the final state.
 fn run_direction<F: Real>(
     layer: &Recurrent,
     x: ArrayView3<F>,
     mask: Option<ArrayView2<bool>>,
     mut state: State<F>,
 ) -> Result<(ArrayD<F>, State<F>)> {
-    let weights = layer.weights().ok_or_else(|| Error::MissingWeights { layer: layer.name().to_string() })?;
+    let weights =
+        layer.weights().ok_or_else(|| Error::MissingWeights { layer: layer.name().to_string() })?;
     let weights = CellWeights::new(weights);
     let (batch, timesteps, _) = x.dim();
-    let mut sequence = layer.return_sequences().then(|| Array3::zeros((batch, timesteps, layer.units())));
+    let mut sequence =
+        layer.return_sequences().then(|| Array3::zeros((batch, timesteps, layer.units())));
     // What a masked timestep repeats: the output before it, and zeros at first.
     let mut output = Array2::zeros((batch, layer.units()));
     for index in 0..timesteps {

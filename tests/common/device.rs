@@ -29,8 +29,8 @@ pub fn open(options: DeviceOptions) -> Option<Device> {
     }
 }
 
-/// The same random cases in every run, so that a run says something about the change; other ones with
-/// `BIRNN_RANDOM_CASES=1`.
+/// The same random cases in every run, so that a run says something about the change; other ones
+/// with `BIRNN_RANDOM_CASES=1`.
 #[allow(dead_code)] // of the property tests
 pub fn runner(config: Config) -> TestRunner {
     match std::env::var_os("BIRNN_RANDOM_CASES") {

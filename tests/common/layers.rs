@@ -1,5 +1,5 @@
-//! The fixtures of `tests/fixtures/layers`: small models of every layer, what Keras computed with them, and what
-//! birnn computes.
+//! The fixtures of `tests/fixtures/layers`: small models of every layer, what Keras computed with
+//! them, and what birnn computes.
 #![allow(dead_code)] // each test uses its own part
 
 use crate::common::{inputs, largest_error};
@@ -53,7 +53,9 @@ pub fn cases() -> Vec<Case> {
 
 /// The models that are to be refused, with the layer that the error has to name.
 pub fn refused() -> Vec<(PathBuf, Option<String>)> {
-    let entry = |e: &Value| (folder().join(e["file"].as_str().unwrap()), e["layer"].as_str().map(str::to_string));
+    let entry = |e: &Value| {
+        (folder().join(e["file"].as_str().unwrap()), e["layer"].as_str().map(str::to_string))
+    };
     list("refused").iter().map(entry).collect()
 }
 
@@ -62,13 +64,22 @@ fn case(entry: &Value) -> Case {
     let count = |key: &str| entry[key].as_u64().unwrap() as usize;
     let mut npz = NpzReader::new(File::open(folder().join(text("arrays"))).unwrap()).unwrap();
     let (inputs, outputs, calls) = (count("inputs"), count("outputs"), count("calls"));
-    assert_eq!(npz.len(), calls * (inputs + 2 * outputs), "{}: arrays that are not compared", text("name"));
+    assert_eq!(
+        npz.len(),
+        calls * (inputs + 2 * outputs),
+        "{}: arrays that are not compared",
+        text("name")
+    );
     let mut call = |index: usize| {
         let prefix = if calls > 1 { format!("call{index}_") } else { String::new() };
         Call {
             inputs: (0..inputs).map(|i| input(&mut npz, &format!("{prefix}input{i}"))).collect(),
-            outputs: (0..outputs).map(|i| array(&mut npz, &format!("{prefix}output{i}")).unwrap()).collect(),
-            exact: (0..outputs).map(|i| array(&mut npz, &format!("{prefix}exact{i}")).unwrap()).collect(),
+            outputs: (0..outputs)
+                .map(|i| array(&mut npz, &format!("{prefix}output{i}")).unwrap())
+                .collect(),
+            exact: (0..outputs)
+                .map(|i| array(&mut npz, &format!("{prefix}exact{i}")).unwrap())
+                .collect(),
         }
     };
     Case {
@@ -79,7 +90,9 @@ fn case(entry: &Value) -> Case {
         config: entry["config"].as_str().map(str::to_string),
         calls: (0..calls).map(&mut call).collect(),
         exact_from_f32: entry.get("exact_from").is_some(),
-        reset_before: entry.get("reset_before").map_or(vec![], |list| serde_json::from_value(list.clone()).unwrap()),
+        reset_before: entry
+            .get("reset_before")
+            .map_or(vec![], |list| serde_json::from_value(list.clone()).unwrap()),
     }
 }
 
@@ -90,7 +103,9 @@ fn array<T: ReadableElement>(npz: &mut NpzReader<File>, name: &str) -> Option<Ar
 /// Numbers, ids or a mask.
 fn input(npz: &mut NpzReader<File>, name: &str) -> ArrayD<f32> {
     let ids = |npz: &mut NpzReader<File>| Some(array::<i32>(npz, name)?.mapv(|id| id as f32));
-    let mask = |npz: &mut NpzReader<File>| Some(array::<bool>(npz, name)?.mapv(|kept| f32::from(u8::from(kept))));
+    let mask = |npz: &mut NpzReader<File>| {
+        Some(array::<bool>(npz, name)?.mapv(|kept| f32::from(u8::from(kept))))
+    };
     array::<f32>(npz, name).or_else(|| ids(npz)).or_else(|| mask(npz)).unwrap()
 }
 
@@ -98,7 +113,8 @@ impl Case {
     pub fn load(&self) -> Result<Model, Error> {
         let path = folder().join(&self.model);
         let Some(config) = &self.config else { return Model::from_keras(path) };
-        let mut model = Model::from_keras_config(&std::fs::read_to_string(folder().join(config)).unwrap())?;
+        let mut model =
+            Model::from_keras_config(&std::fs::read_to_string(folder().join(config)).unwrap())?;
         model.load_keras_weights(path)?;
         Ok(model)
     }
@@ -130,7 +146,8 @@ impl Case {
                 if !self.starts_anew(index) {
                     return Ok(None);
                 }
-                let arrays: Vec<_> = call.inputs.iter().map(|input| input.mapv(f64::from)).collect();
+                let arrays: Vec<_> =
+                    call.inputs.iter().map(|input| input.mapv(f64::from)).collect();
                 let outputs = reference::run::<f64>(model, inputs(&arrays))?;
                 Ok(Some(outputs.list().iter().map(|output| output.array.clone()).collect()))
             })
@@ -180,20 +197,26 @@ pub const UNSUPPORTED: &[(&str, &str)] = &[
     ("rnn_gru_sparsemax", "an activation over the units"),
     ("rnn_rnn_log_softmax", "an activation over the units"),
     ("rnn_stacked_nested", "cells within cells"),
-    ("mask_unroll_zero_output_back_quirk", "unroll, go_backwards and zero_output_for_mask together"),
+    (
+        "mask_unroll_zero_output_back_quirk",
+        "unroll, go_backwards and zero_output_for_mask together",
+    ),
 ];
 
-/// The largest difference of each output from Keras, relative to `max(1, |value|)`, with the output's place.
+/// The largest difference of each output from Keras, relative to `max(1, |value|)`, with the
+/// output's place.
 pub type Errors = Vec<(String, f64)>;
 
 /// Keras and birnn compute in f32, each with its own order of summation.
 pub const F32_TOLERANCE: f64 = 2e-6;
 
-/// The weights are exact in f64, so only the order of summation differs; cases that differ by more have a reason.
+/// The weights are exact in f64, so only the order of summation differs; cases that differ by more
+/// have a reason.
 pub fn f64_tolerance(case: &Case) -> f64 {
     match case.name.as_str() {
         _ if case.exact_from_f32 => F32_TOLERANCE,
-        // Keras 2 holds other constants in f32 than Keras 3, whose are the reference's: √2 of gelu, not 1/√2.
+        // Keras 2 holds other constants in f32 than Keras 3, whose are the reference's: √2 of gelu,
+        // not 1/√2.
         "keras2_activations" => 2e-8,
         // Keras 3 holds 1/√key_dim in f32, Keras 2 in f64.
         "keras2_multi_head_causal" => 2e-8,
@@ -224,8 +247,9 @@ pub fn errors_f64(case: &Case, model: &Model) -> Result<Errors, Error> {
     Ok(errors)
 }
 
-/// How far `found` is from `exact`, in units of the last place of an f32 of that size, where a value counts as at
-/// least the mean size of the array: what is small by cancellation can't be exact to its own last place.
+/// How far `found` is from `exact`, in units of the last place of an f32 of that size, where a
+/// value counts as at least the mean size of the array: what is small by cancellation can't be
+/// exact to its own last place.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Ulps {
     pub max: f64,
@@ -242,13 +266,21 @@ impl Ulps {
         let mut ulps = Ulps::default();
         Zip::from(found).and(exact).for_each(|&found, &exact| {
             let error = (found.into() - exact).abs() / ulp(exact.abs().max(scale));
-            ulps = ulps.and(Ulps { max: if error.is_nan() { f64::INFINITY } else { error }, sum: error, count: 1 });
+            ulps = ulps.and(Ulps {
+                max: if error.is_nan() { f64::INFINITY } else { error },
+                sum: error,
+                count: 1,
+            });
         });
         ulps
     }
 
     pub fn and(self, other: Ulps) -> Ulps {
-        Ulps { max: self.max.max(other.max), sum: self.sum + other.sum, count: self.count + other.count }
+        Ulps {
+            max: self.max.max(other.max),
+            sum: self.sum + other.sum,
+            count: self.count + other.count,
+        }
     }
 
     pub fn mean(self) -> f64 {

@@ -81,7 +81,10 @@ pub fn inputs<F>(arrays: &[ArrayD<F>]) -> Inputs<'_, F> {
 }
 
 /// The largest `|a - b| / max(1, |b|)`; infinite where the shapes differ or a value is NaN.
-pub fn largest_error<F: Into<f64> + Copy, G: Into<f64> + Copy>(a: &ArrayD<F>, b: &ArrayD<G>) -> f64 {
+pub fn largest_error<F: Into<f64> + Copy, G: Into<f64> + Copy>(
+    a: &ArrayD<F>,
+    b: &ArrayD<G>,
+) -> f64 {
     if a.shape() != b.shape() {
         return f64::INFINITY;
     }

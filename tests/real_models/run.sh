@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
-# Compares birnn with TensorFlow on models that people published: the six of the PyPI package asmscan-bilstm
-# (GPLv3: downloaded for the test, never part of this project).
+# Compares birnn with TensorFlow on models that people published: the six of the PyPI package
+# asmscan-bilstm (GPLv3: downloaded for the test, never part of this project).
 #
-# Needs Python 3 with venv and access to PyPI; where that is missing it says that it did not run, and with
-# BIRNN_REQUIRE_REAL_MODELS=1 fails. Everything is put under target/real_models.
+# Needs Python 3 with venv and access to PyPI; where that is missing it says that it did not run,
+# and with BIRNN_REQUIRE_REAL_MODELS=1 fails. Everything is put under target/real_models.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 
@@ -19,7 +19,8 @@ command -v python3 >/dev/null || not_run "no python3"
 [ -d "$work/venv" ] || python3 -m venv "$work/venv" || { rm -rf "$work/venv"; not_run "python3 has no venv"; }
 pip="timeout 240 $work/venv/bin/pip --quiet --disable-pip-version-check --retries 1 --timeout 20"
 $pip download --no-deps --dest "$work" asmscan-bilstm==1.0.0 || not_run "PyPI can't be reached"
-# The models were saved by TensorFlow 2.14, whose LSTM has an argument that Keras 3 refuses: so Keras 2 reads them.
+# The models were saved by TensorFlow 2.14, whose LSTM has an argument that Keras 3 refuses: so
+# Keras 2 reads them.
 $pip install tensorflow-cpu==2.15.1 tf_keras==2.15.1 "numpy<2" ||
     $pip install tensorflow-cpu tf_keras || not_run "TensorFlow can't be installed"
 

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Builds every kernel in every setting with Dawn and Tint, the WebGPU and WGSL compiler of Chrome, on this machine's Vulkan
-# driver. Needs Node.js and npm, which fetches the package webgpu (20 MiB a system) to a temporary folder.
+# Builds every kernel in every setting with Dawn and Tint, the WebGPU and WGSL compiler of Chrome,
+# on this machine's Vulkan driver. Needs Node.js and npm, which fetches the package webgpu (20 MiB a
+# system) to a temporary folder.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 

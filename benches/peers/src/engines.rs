@@ -1,4 +1,5 @@
-//! The same layer in both engines: one bidirectional LSTM or GRU, whole sequences and final states, on the same weights.
+//! The same layer in both engines: one bidirectional LSTM or GRU, whole sequences and final states,
+//! on the same weights.
 
 use birnn::{Bidirectional, Device, Gru, Layer, Lstm, Model, Session};
 use burn::module::Param;
@@ -140,7 +141,8 @@ impl Burn {
     }
 }
 
-/// Sets a gate from Keras's kernel, recurrent kernel and bias (of a GRU `[2, ...]`: the input's and the recurrent one).
+/// Sets a gate from Keras's kernel, recurrent kernel and bias (of a GRU `[2, ...]`: the input's and
+/// the recurrent one).
 fn set(gate: &mut GateController, weights: &[ArrayD<f32>], index: usize, gates: usize, device: &burn::tensor::Device) {
     let part = |array: &ArrayD<f32>, row: Option<usize>| {
         let array = row.map_or(array.view(), |row| array.index_axis(Axis(0), row));

@@ -1,14 +1,17 @@
-//! birnn's GPU path beside burn's wgpu backend, in one process, on the same adapter, weights and input.
+//! birnn's GPU path beside burn's wgpu backend, in one process, on the same adapter, weights and
+//! input.
 //!
-//!     cargo run --release                          the table of the README's section Speed
-//!     cargo run --release -- --shape 1,8,2,3 --cell lstm
-//!     cargo run --release -- --plot ../../docs/SPEED.svg    throughput against batch, timesteps and units
-//!     cargo run --release -- --without-burn --plot ...      birnn's alone: on software adapters burn tunes for minutes a shape
+//!     cargo run --release                          the table of the README's section Speed cargo
+//!     run --release -- --shape 1,8,2,3 --cell lstm cargo run --release -- --plot
+//!     ../../docs/SPEED.svg    throughput against batch, timesteps and units cargo run --release --
+//!     --without-burn --plot ...      birnn's alone: on software adapters burn tunes for minutes a
+//!     shape
 //!
-//! Both get their input from host memory and bring all outputs back to it within the time that is measured; both run
-//! some calls first (burn tunes its kernels in them), and the outputs are compared before anything is measured. They take
-//! turns then, a call of the slower one and as long of the other, and the medians are printed. burn
-//! picks the adapter, which `CUBECL_WGPU_DEFAULT_DEVICE` overrides, and birnn opens the one of the same name.
+//! Both get their input from host memory and bring all outputs back to it within the time that is
+//! measured; both run some calls first (burn tunes its kernels in them), and the outputs are
+//! compared before anything is measured. They take turns then, a call of the slower one and as long
+//! of the other, and the medians are printed. burn picks the adapter, which
+//! `CUBECL_WGPU_DEFAULT_DEVICE` overrides, and birnn opens the one of the same name.
 
 mod engines;
 mod plot;
@@ -29,7 +32,8 @@ const SHAPES: [[usize; 4]; 8] = [
     [16, 50, 512, 512],
     [4, 50, 1536, 1536],
 ];
-/// The largest difference between the engines' outputs, all of which are between -1 and 1, but for cell states.
+/// The largest difference between the engines' outputs, all of which are between -1 and 1, but for
+/// cell states.
 const TOLERANCE: f32 = 1e-4;
 
 #[derive(Debug, Parser)]
@@ -128,8 +132,8 @@ impl Bench {
         Times { birnn: medians[0], burn: Some((medians[1], difference)) }
     }
 
-    /// The median times of engines that take turns, each as long as a call of the slowest: what else the machine does
-    /// meets all of them alike.
+    /// The median times of engines that take turns, each as long as a call of the slowest: what
+    /// else the machine does meets all of them alike.
     fn medians(&self, engines: &mut [&mut dyn Engine], x: &Array3<f32>) -> Vec<Duration> {
         let second_call = |engine: &mut &mut dyn Engine| {
             drop(engine.run(x));

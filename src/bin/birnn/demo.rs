@@ -43,8 +43,12 @@ fn programs() -> [(&'static str, String, Bidirectional); 4] {
     let text = |class: &str, sequences: &str| {
         format!("Bidirectional({class}({UNITS}, return_state=True, return_sequences={sequences}))")
     };
-    let lstm = |sequences| Bidirectional::new(Lstm::new(UNITS).return_state(true).return_sequences(sequences));
-    let gru = |sequences| Bidirectional::new(Gru::new(UNITS).return_state(true).return_sequences(sequences));
+    let lstm = |sequences| {
+        Bidirectional::new(Lstm::new(UNITS).return_state(true).return_sequences(sequences))
+    };
+    let gru = |sequences| {
+        Bidirectional::new(Gru::new(UNITS).return_state(true).return_sequences(sequences))
+    };
     [
         ("lstm1", text("LSTM", "True"), lstm(true)),
         ("lstm2", text("LSTM", "False"), lstm(false)),
@@ -66,20 +70,32 @@ pub fn demo(args: &DemoArgs, out: &mut impl Write) -> Result<ExitCode> {
         writeln!(out, "\n{name}: {text}, weights from seed {}", args.seed)?;
         let difference = program(&device, layer, args.seed, &x, out)?;
         if difference.is_nan() || difference > tolerance {
-            bail!("{name} differs by {difference:e} from the f64 reference; {tolerance:e} is allowed");
+            bail!(
+                "{name} differs by {difference:e} from the f64 reference; {tolerance:e} is allowed"
+            );
         }
         worst = difference.max(worst);
     }
-    writeln!(out, "\nAll four programs agree with the f64 reference: the largest difference is {worst:.1e}.")?;
+    writeln!(
+        out,
+        "\nAll four programs agree with the f64 reference: the largest difference is {worst:.1e}."
+    )?;
     Ok(ExitCode::SUCCESS)
 }
 
 /// Runs one program and prints its arrays; returns the largest difference from the reference.
-fn program(device: &Device, layer: Bidirectional, seed: u64, x: &Array3<f32>, out: &mut impl Write) -> Result<f64> {
+fn program(
+    device: &Device,
+    layer: Bidirectional,
+    seed: u64,
+    x: &Array3<f32>,
+    out: &mut impl Write,
+) -> Result<f64> {
     let model = Model::sequential(x.dim().2, [layer])?.initialize(seed)?;
     let outputs = device.compile(&model)?.run(x.view())?;
     let exact = reference::run(&model, x.mapv(f64::from).view())?;
     show::outputs(out, &outputs, Some(&exact))?;
-    let differences = outputs.list().iter().zip(exact.list()).map(|(o, e)| show::difference(&o.array, &e.array));
+    let differences =
+        outputs.list().iter().zip(exact.list()).map(|(o, e)| show::difference(&o.array, &e.array));
     Ok(differences.fold(0.0, |max: f64, d| if d.is_nan() || d > max { d } else { max }))
 }

@@ -26,7 +26,11 @@ pub fn devices(args: &DevicesArgs, out: &mut impl Write) -> Result<ExitCode> {
     if adapters.is_empty() {
         writeln!(out, "No adapter found. Is a Vulkan, Metal or DX12 driver installed?")?;
     } else {
-        writeln!(out, "Adapters, best first:\n{}", table(&adapters, chosen.as_ref().ok().map(Device::info)))?;
+        writeln!(
+            out,
+            "Adapters, best first:\n{}",
+            table(&adapters, chosen.as_ref().ok().map(Device::info))
+        )?;
     }
     let is_gpu = chosen.as_ref().is_ok_and(|device| device.info().kind != DeviceKind::Cpu);
     match chosen {
@@ -61,7 +65,8 @@ fn table(adapters: &[AdapterReport], chosen: Option<&DeviceInfo>) -> Table {
 
 fn usage(adapter: &AdapterReport, chosen: Option<&DeviceInfo>) -> String {
     let same = |c: &DeviceInfo| {
-        (&c.name, &c.backend, &c.driver) == (&adapter.info.name, &adapter.info.backend, &adapter.info.driver)
+        (&c.name, &c.backend, &c.driver)
+            == (&adapter.info.name, &adapter.info.backend, &adapter.info.driver)
     };
     match &adapter.unusable {
         Some(reason) => format!("can't be used: {reason}"),
@@ -74,7 +79,9 @@ fn usage(adapter: &AdapterReport, chosen: Option<&DeviceInfo>) -> String {
 fn bytes(n: u64) -> String {
     let units = [(30, "GiB"), (20, "MiB"), (10, "KiB")];
     match units.into_iter().find(|(shift, _)| n + 1 >= 1 << shift) {
-        Some((shift, unit)) => format!("{:.4} {unit}", n as f64 / (1u64 << shift) as f64).replace(".0000", ""),
+        Some((shift, unit)) => {
+            format!("{:.4} {unit}", n as f64 / (1u64 << shift) as f64).replace(".0000", "")
+        }
         None => format!("{n} bytes"),
     }
 }

@@ -27,7 +27,10 @@ pub fn inspect(args: &InspectArgs, out: &mut impl Write) -> Result<ExitCode> {
         }
         Err(_) => {
             writeln!(out, "{}", problems(&report))?;
-            let problem = report.model.map(|_| ExitCode::SUCCESS).map_err(|error| in_file(&args.model, error));
+            let problem = report
+                .model
+                .map(|_| ExitCode::SUCCESS)
+                .map_err(|error| in_file(&args.model, error));
             problem.context("the model can't be run")
         }
     }
@@ -46,10 +49,20 @@ fn inputs(summary: &Summary) -> String {
 /// As Keras's `model.summary()`.
 fn rows(summary: &Summary) -> Table {
     let mut table = Table::new();
-    table.load_style(UTF8_FULL_CONDENSED).set_header(["Layer (type)", "Output Shape", "Param #", "Connected to"]);
+    table.load_style(UTF8_FULL_CONDENSED).set_header([
+        "Layer (type)",
+        "Output Shape",
+        "Param #",
+        "Connected to",
+    ]);
     for row in &summary.rows {
         let name = format!("{} ({})", row.name, row.class_name);
-        table.add_row([name, row.shapes(), row.parameters.to_string(), row.connected_to.join(", ")]);
+        table.add_row([
+            name,
+            row.shapes(),
+            row.parameters.to_string(),
+            row.connected_to.join(", "),
+        ]);
     }
     table
 }
@@ -61,7 +74,9 @@ fn problems(report: &KerasFileReport) -> Table {
     for layer in &report.layers {
         let supported = match &layer.problem {
             None => "yes".to_string(),
-            Some(Error::UnsupportedLayer { class_name, .. }) => format!("no: {class_name} is not supported"),
+            Some(Error::UnsupportedLayer { class_name, .. }) => {
+                format!("no: {class_name} is not supported")
+            }
             Some(problem) => format!("no: {problem}"),
         };
         table.add_row([format!("{} ({})", layer.name, layer.class_name), supported]);

@@ -15,7 +15,8 @@ use clap::{Args, Parser, Subcommand};
 use std::io::{self, BufWriter, Write};
 use std::process::ExitCode;
 
-/// Recurrent networks trained in Keras (LSTM, GRU, SimpleRNN, Bidirectional) on any GPU, without Python.
+/// Recurrent networks trained in Keras (LSTM, GRU, SimpleRNN, Bidirectional) on any GPU, without
+/// Python.
 ///
 /// Exit status: 0 done; 1 it failed, and stderr says why in one line; 2 wrong arguments;
 /// 3 `devices --check` found no GPU.
@@ -30,13 +31,16 @@ struct Cli {
 enum Command {
     /// Run a .keras or .h5 model on .npy arrays and print what it returns.
     Run(run::RunArgs),
-    /// Print a model's layers, shapes and parameters; of a file that can't be loaded every layer that isn't supported.
+    /// Print a model's layers, shapes and parameters; of a file that can't be loaded every layer
+    /// that isn't supported.
     Inspect(inspect::InspectArgs),
     /// List the GPU adapters and their limits, and say which one is used and why.
     Devices(devices::DevicesArgs),
-    /// Say what a layer of a shape would do on a GPU, without one: its dispatches, their work, and what bounds them.
+    /// Say what a layer of a shape would do on a GPU, without one: its dispatches, their work, and
+    /// what bounds them.
     Plan(plan::PlanArgs),
-    /// Run the notebook's four programs (lstm1, lstm2, gru1, gru2) and compare them with the f64 reference.
+    /// Run the notebook's four programs (lstm1, lstm2, gru1, gru2) and compare them with the f64
+    /// reference.
     Demo(demo::DemoArgs),
 }
 
@@ -49,11 +53,13 @@ struct DeviceArgs {
     /// So does the environment variable BIRNN_ALLOW_SOFTWARE=1.
     #[arg(long)]
     allow_software: bool,
-    /// Store recurrent layers' kernels as 16-bit floats, rounded to 11 bits: half as much to read, which pays for large layers and small batches.
-    /// On the CPU path of layers of more than 8 units, and not of the input's kernels.
+    /// Store recurrent layers' kernels as 16-bit floats, rounded to 11 bits: half as much to read,
+    /// which pays for large layers and small batches. On the CPU path of layers of more than 8
+    /// units, and not of the input's kernels.
     #[arg(long)]
     half_weights: bool,
-    /// Threads of the CPU path; 0: as many as cores, or RAYON_NUM_THREADS. They change no bit of the result.
+    /// Threads of the CPU path; 0: as many as cores, or RAYON_NUM_THREADS. They change no bit of
+    /// the result.
     #[arg(long, value_name = "THREADS", default_value_t = 0, allow_negative_numbers = true, value_parser = clap::value_parser!(u16).range(..=1024))]
     threads: u16,
 }
@@ -106,7 +112,8 @@ fn is_broken_pipe(error: &anyhow::Error) -> bool {
     error.downcast_ref::<io::Error>().is_some_and(|e| e.kind() == io::ErrorKind::BrokenPipe)
 }
 
-/// The error and its causes in one line. Some errors already hold their cause's text; it is not said twice.
+/// The error and its causes in one line. Some errors already hold their cause's text; it is not
+/// said twice.
 fn one_line(error: &anyhow::Error) -> String {
     let mut line = String::new();
     for cause in error.chain() {

@@ -9,14 +9,19 @@ use std::path::Path;
 /// Reads an array of floats, integers (ids) or bools (a mask), in C or Fortran order.
 pub fn read(path: &Path) -> Result<ArrayD<f32>> {
     let bytes = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
-    parse(&bytes).with_context(|| format!("{} is not a .npy array that birnn reads", path.display()))
+    parse(&bytes)
+        .with_context(|| format!("{} is not a .npy array that birnn reads", path.display()))
 }
 
 fn parse(bytes: &[u8]) -> Result<ArrayD<f32>> {
     match bytes {
         [] => bail!("it is empty"),
-        [b'P', b'K', ..] => bail!("it is a zip archive (.npz or .keras); save each array by itself with numpy.save"),
-        [0x89, b'H', b'D', b'F', ..] => bail!("it is an HDF5 file; save each array by itself with numpy.save"),
+        [b'P', b'K', ..] => {
+            bail!("it is a zip archive (.npz or .keras); save each array by itself with numpy.save")
+        }
+        [0x89, b'H', b'D', b'F', ..] => {
+            bail!("it is an HDF5 file; save each array by itself with numpy.save")
+        }
         _ => {}
     }
     if let Some(floats) = read_as::<f32>(bytes)? {
@@ -46,8 +51,8 @@ where
     }
 }
 
-/// Views the bytes before it copies them: the view checks the header's shape against the length of the file,
-/// so a header that promises terabytes is an error and not an allocation.
+/// Views the bytes before it copies them: the view checks the header's shape against the length of
+/// the file, so a header that promises terabytes is an error and not an allocation.
 fn array<F>(bytes: &[u8]) -> Result<ArrayD<F>, ViewNpyError>
 where
     F: ViewElement + ndarray_npy::ReadableElement + Clone,
@@ -65,17 +70,28 @@ where
 fn explain(error: ViewNpyError) -> anyhow::Error {
     match error {
         ViewNpyError::WrongDescriptor(dtype) => {
-            anyhow!("its dtype is {dtype}, not float32, float64, int32, int64 or bool; save x.astype('float32')")
+            anyhow!(
+                "its dtype is {dtype}, not float32, float64, int32, int64 or bool; save x.astype('float32')"
+            )
         }
-        ViewNpyError::NonNativeEndian => anyhow!("its byte order is not this machine's; save x.astype('float32')"),
-        ViewNpyError::Io(error) if error.kind() == ErrorKind::UnexpectedEof => anyhow!("it is cut off in its header"),
+        ViewNpyError::NonNativeEndian => {
+            anyhow!("its byte order is not this machine's; save x.astype('float32')")
+        }
+        ViewNpyError::Io(error) if error.kind() == ErrorKind::UnexpectedEof => {
+            anyhow!("it is cut off in its header")
+        }
         error => error.into(),
     }
 }
 
 fn narrow(array: &ArrayD<f64>) -> Result<ArrayD<f32>> {
-    if let Some((index, value)) = array.indexed_iter().find(|(_, v)| v.is_finite() && !(**v as f32).is_finite()) {
-        bail!("its value {value:e} at index {:?} is too large for float32", index.as_array_view().to_vec());
+    if let Some((index, value)) =
+        array.indexed_iter().find(|(_, v)| v.is_finite() && !(**v as f32).is_finite())
+    {
+        bail!(
+            "its value {value:e} at index {:?} is too large for float32",
+            index.as_array_view().to_vec()
+        );
     }
     Ok(array.mapv(|v| v as f32))
 }

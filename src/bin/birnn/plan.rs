@@ -98,7 +98,12 @@ pub fn plan(args: &PlanArgs, out: &mut impl Write) -> Result<ExitCode> {
         scaled(report.bytes(), "B"),
         report.intensity()
     )?;
-    writeln!(out, "Buffers {}, weights {}.", scaled(report.buffer_bytes, "B"), scaled(report.weight_bytes, "B"))?;
+    writeln!(
+        out,
+        "Buffers {}, weights {}.",
+        scaled(report.buffer_bytes, "B"),
+        scaled(report.weight_bytes, "B")
+    )?;
     let machine = match adapter {
         PlanAdapter::Software => "100 GFLOP/s, 20 GB/s and 20 µs a dispatch",
         _ => "5 TFLOP/s, 250 GB/s and 3 µs a dispatch",
@@ -111,7 +116,16 @@ pub fn plan(args: &PlanArgs, out: &mut impl Write) -> Result<ExitCode> {
 fn table(report: &PlanReport) -> Table {
     let mut table = Table::new();
     table.load_style(UTF8_FULL_CONDENSED);
-    table.set_header(["dispatches", "kernel", "workgroups", "each", "flops", "bytes", "flops a byte", "bound by"]);
+    table.set_header([
+        "dispatches",
+        "kernel",
+        "workgroups",
+        "each",
+        "flops",
+        "bytes",
+        "flops a byte",
+        "bound by",
+    ]);
     for d in &report.dispatches {
         let [x, y, z] = d.workgroups;
         let invocations = format!("{} invocations", d.invocations);
@@ -137,5 +151,9 @@ fn scaled(number: u64, unit: &str) -> String {
         let Some(next) = prefixes.next() else { break };
         (value, prefix) = (value / 1000.0, next);
     }
-    if prefix.is_empty() { format!("{number} {unit}") } else { format!("{value:.1} {prefix}{unit}") }
+    if prefix.is_empty() {
+        format!("{number} {unit}")
+    } else {
+        format!("{value:.1} {prefix}{unit}")
+    }
 }

@@ -16,8 +16,9 @@ pub struct RunArgs {
     model: PathBuf,
     /// The model's inputs in its own order, which `birnn inspect` shows.
     ///
-    /// Sequences are [batch, timesteps, features], ids for an Embedding and masks [batch, timesteps], initial states
-    /// [batch, units] and other inputs [batch, features]; of float32, float64, int32, int64 or bool.
+    /// Sequences are [batch, timesteps, features], ids for an Embedding and masks [batch,
+    /// timesteps], initial states [batch, units] and other inputs [batch, features]; of float32,
+    /// float64, int32, int64 or bool.
     #[arg(required = true, value_name = "INPUT.npy")]
     inputs: Vec<PathBuf>,
     /// Write each output to DIR as float32 .npy, named by its place and role: 0_output.npy,
@@ -81,7 +82,8 @@ pub fn in_file(path: &Path, error: Error) -> anyhow::Error {
 
 /// `arrays` is never empty: clap asks for one.
 fn inputs<F>(arrays: &[ArrayD<F>]) -> birnn::Result<Inputs<'_, F>> {
-    let (first, rest) = arrays.split_first().ok_or_else(|| Error::Graph("no input was given".into()))?;
+    let (first, rest) =
+        arrays.split_first().ok_or_else(|| Error::Graph("no input was given".into()))?;
     Ok(rest.iter().fold(Inputs::new(first.view()), |inputs, array| inputs.input(array.view())))
 }
 
@@ -91,7 +93,8 @@ fn exact(model: &Model, arrays: &[ArrayD<f32>]) -> birnn::Result<Outputs<f64>> {
 }
 
 fn write(dir: &Path, outputs: &Outputs) -> Result<Vec<PathBuf>> {
-    std::fs::create_dir_all(dir).with_context(|| format!("cannot make the directory {}", dir.display()))?;
+    std::fs::create_dir_all(dir)
+        .with_context(|| format!("cannot make the directory {}", dir.display()))?;
     let paths = outputs.list().iter().enumerate().map(|(index, output)| {
         let path = dir.join(file_name(index, output));
         npy::write(&path, &output.array).map(|()| path)
@@ -104,7 +107,12 @@ fn file_name(index: usize, output: &Output) -> String {
     format!("{index}_{}.npy", output.role.to_string().replace(' ', "_"))
 }
 
-fn time(args: &RunArgs, session: &mut Session, arrays: &[ArrayD<f32>], out: &mut impl Write) -> Result<()> {
+fn time(
+    args: &RunArgs,
+    session: &mut Session,
+    arrays: &[ArrayD<f32>],
+    out: &mut impl Write,
+) -> Result<()> {
     let mut times = Vec::new();
     for _ in 0..args.repeat {
         let start = Instant::now();

@@ -106,9 +106,16 @@ impl Planner<'_> {
     }
 
     /// An input's projection to all heads, side by side.
-    fn projected(&mut self, node: usize, projection: usize, source: &Array, columns: usize) -> Result<Array> {
+    fn projected(
+        &mut self,
+        node: usize,
+        projection: usize,
+        source: &Array,
+        columns: usize,
+    ) -> Result<Array> {
         let target = self.scratch_array(node, vec![source.shape[0], source.shape[1], columns])?;
-        let parameters = [self.parameter(node, 2 * projection), self.parameter(node, 2 * projection + 1)];
+        let parameters =
+            [self.parameter(node, 2 * projection), self.parameter(node, 2 * projection + 1)];
         self.dense(parameters, source, &target, Windows::vectors(source), Activation::Linear)?;
         Ok(target)
     }
@@ -149,7 +156,12 @@ impl Planner<'_> {
 
     fn scores(&mut self, scores: &Scores, query: &Array, key: &Array, weights: &Array) {
         let (queries, keys) = (query.shape[1], key.shape[1]);
-        let bits = scores.masks.iter().enumerate().map(|(bit, mask)| usize::from(mask.is_some()) << bit).sum();
+        let bits = scores
+            .masks
+            .iter()
+            .enumerate()
+            .map(|(bit, mask)| usize::from(mask.is_some()) << bit)
+            .sum();
         let mut numbers = parameters([
             weights.values(),
             scores.heads,
@@ -168,7 +180,15 @@ impl Planner<'_> {
         ]);
         numbers[14] = scores.query_factor.to_bits();
         let [query_mask, value_mask, key_mask] = scores.masks.map(mask_buffer);
-        let buffers = vec![query.buffer, key.buffer, scores.scale, query_mask, value_mask, key_mask, weights.buffer];
+        let buffers = vec![
+            query.buffer,
+            key.buffer,
+            scores.scale,
+            query_mask,
+            value_mask,
+            key_mask,
+            weights.buffer,
+        ];
         self.flat(Kernel::AttentionScores, buffers, numbers, weights.values());
     }
 }

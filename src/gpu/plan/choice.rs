@@ -1,5 +1,6 @@
-//! Which kernels a recurrent layer runs on, by its shape and the adapter. The choice depends on the rows of the batch,
-//! never on the timesteps, so that a sequence run in pieces gives what it gives as a whole.
+//! Which kernels a recurrent layer runs on, by its shape and the adapter. The choice depends on the
+//! rows of the batch, never on the timesteps, so that a sequence run in pieces gives what it gives
+//! as a whole.
 
 use super::Limits;
 use crate::gpu::kernels::{Kernel, Sharing, Tiling};
@@ -10,14 +11,15 @@ use crate::layer::Cell;
 const FEW_UNITS: usize = 8;
 /// Invocations of a workgroup, where nothing asks for others.
 const LANES: usize = 64;
-/// Above this many units a sequence kernel isn't the choice of a software adapter: weights no longer fit its caches.
+/// Above this many units a sequence kernel isn't the choice of a software adapter: weights no
+/// longer fit its caches.
 const HELD_UNITS: usize = 256;
-/// The weights of a direction that one workgroup can stream every step in about the time that a dispatch takes, and how
-/// much of them each invocation: it waits for what it loads.
+/// The weights of a direction that one workgroup can stream every step in about the time that a
+/// dispatch takes, and how much of them each invocation: it waits for what it loads.
 const STREAMED_BYTES: usize = 384 << 10;
 const STREAMED_BY_ONE: usize = 1536;
-/// How often the sums of a step are split, and up to how many invocations: an H100 has room for 270,000 at a time, and is
-/// slower where more share a sum than it takes to keep it busy.
+/// How often the sums of a step are split, and up to how many invocations: an H100 has room for
+/// 270,000 at a time, and is slower where more share a sum than it takes to keep it busy.
 const SPLITS: [(usize, usize); 3] = [(16, 24 << 10), (8, 28 << 10), (4, 128 << 10)];
 /// The same of a sequence; twice whatever their number.
 const SEQUENCE_BUSY: usize = 64 << 10;
@@ -47,7 +49,9 @@ impl Choice {
             (Cell::Lstm, true) => &[Kernel::LstmSequence],
             (Cell::Gru { reset_after: true }, false) => &[Kernel::GruStep],
             (Cell::Gru { reset_after: true }, true) => &[Kernel::GruSequence],
-            (Cell::Gru { reset_after: false }, false) => &[Kernel::GruResetStep, Kernel::GruCandidateStep],
+            (Cell::Gru { reset_after: false }, false) => {
+                &[Kernel::GruResetStep, Kernel::GruCandidateStep]
+            }
             (Cell::Gru { reset_after: false }, true) => &[Kernel::GruResetSequence],
             (Cell::SimpleRnn, false) => &[Kernel::SimpleRnnStep],
             (Cell::SimpleRnn, true) => &[Kernel::SimpleRnnSequence],
@@ -81,7 +85,8 @@ pub(super) fn choose(group: &Group, rows: usize, limits: &Limits) -> Choice {
     };
     let few = Tiling { workgroup: FEW_UNITS as u32, units: units as u32, pairs: true, ..shared };
     if units <= FEW_UNITS && sequence_fits(&few, units, FEW_UNITS, limits) {
-        // Pairs take so many registers, and multiply so much for what they load, that more rows are no help.
+        // Pairs take so many registers, and multiply so much for what they load, that more rows are
+        // no help.
         let projection = Tiling { pairs: true, tiles: 1, ..projection(units, shared, limits) };
         let reason = "few units, in pairs of floats: a dispatch a chunk";
         return Choice { sequence: true, recurrent: few, projection, reason };
@@ -116,16 +121,27 @@ fn projection(units: usize, shared: Tiling, limits: &Limits) -> Tiling {
     }
 }
 
-fn on_gpu(gates: usize, units: usize, pairs: usize, shared: Tiling, groups: usize, limits: &Limits) -> Choice {
+fn on_gpu(
+    gates: usize,
+    units: usize,
+    pairs: usize,
+    shared: Tiling,
+    groups: usize,
+    limits: &Limits,
+) -> Choice {
     let projection = projection(units, shared, limits);
     let weights = if shared.half_weights { 2 } else { 4 } * gates * units * units;
-    let streams = |tiling: &Tiling| weights <= STREAMED_BYTES.min(STREAMED_BY_ONE * tiling.workgroup as usize);
+    let streams = |tiling: &Tiling| {
+        weights <= STREAMED_BYTES.min(STREAMED_BY_ONE * tiling.workgroup as usize)
+    };
     if let Some(recurrent) = streamed(units, pairs, shared, limits).filter(streams) {
         let reason = "few weights, streamed from the caches: a dispatch a chunk";
         return Choice { sequence: true, recurrent, projection, reason };
     }
     let most = (units / 4).min(shared.workgroup as usize / 4);
-    let busy = |&(split, invocations): &(usize, usize)| split <= most && pairs * units * split <= invocations;
+    let busy = |&(split, invocations): &(usize, usize)| {
+        split <= most && pairs * units * split <= invocations
+    };
     let split = SPLITS.into_iter().find(busy).map(|(split, _)| split);
     if let Some(split) = split {
         let recurrent = split_step(split as u32, shared, limits);
@@ -137,20 +153,32 @@ fn on_gpu(gates: usize, units: usize, pairs: usize, shared: Tiling, groups: usiz
     Choice { sequence: false, recurrent, projection, reason }
 }
 
-/// A step kernel whose sums are split. It loads many states at a time: its invocations wait for each load, and multiply little.
+/// A step kernel whose sums are split. It loads many states at a time: its invocations wait for
+/// each load, and multiply little.
 pub(super) fn split_step(split: u32, shared: Tiling, limits: &Limits) -> Tiling {
     // Fewer parts: more units for what is loaded.
     let workgroup = if split == 4 { 2 * LANES } else { LANES }.min(limits.invocations) as u32;
     Tiling { split, workgroup, block: 128, ..shared }
 }
 
-/// A sequence kernel that streams its weights, where it fits: its sums are split as long as each part has some to add,
-/// for a workgroup waits for its loads.
-pub(super) fn streamed(units: usize, pairs: usize, shared: Tiling, limits: &Limits) -> Option<Tiling> {
+/// A sequence kernel that streams its weights, where it fits: its sums are split as long as each
+/// part has some to add, for a workgroup waits for its loads.
+pub(super) fn streamed(
+    units: usize,
+    pairs: usize,
+    shared: Tiling,
+    limits: &Limits,
+) -> Option<Tiling> {
     let lanes = units.next_multiple_of(32);
-    let cut =
-        |split: usize| Tiling { workgroup: (lanes * split) as u32, units: units as u32, split: split as u32, ..shared };
-    let busy = |split: usize| (split == 2 || pairs * lanes * split <= SEQUENCE_BUSY) && 4 * 4 * split <= units;
+    let cut = |split: usize| Tiling {
+        workgroup: (lanes * split) as u32,
+        units: units as u32,
+        split: split as u32,
+        ..shared
+    };
+    let busy = |split: usize| {
+        (split == 2 || pairs * lanes * split <= SEQUENCE_BUSY) && 4 * 4 * split <= units
+    };
     [8, 4, 2]
         .into_iter()
         .filter(|&split| busy(split))
@@ -159,11 +187,13 @@ pub(super) fn streamed(units: usize, pairs: usize, shared: Tiling, limits: &Limi
         .find(|tiling| sequence_fits(tiling, units, tiling.workgroup as usize, limits))
 }
 
-/// Whether the invocations and the workgroup memory are enough: for two sides of states, and the parts of sums.
+/// Whether the invocations and the workgroup memory are enough: for two sides of states, and the
+/// parts of sums.
 fn sequence_fits(tiling: &Tiling, units: usize, lanes: usize, limits: &Limits) -> bool {
     let side = Tiling { units: units as u32, ..*tiling }.side() as usize;
     let parts = if tiling.split > 1 { tiling.gates as usize * lanes } else { 0 };
-    lanes <= limits.invocations && 4 * (2 * side + parts) * tiling.group_rows as usize <= limits.workgroup_bytes
+    lanes <= limits.invocations
+        && 4 * (2 * side + parts) * tiling.group_rows as usize <= limits.workgroup_bytes
 }
 
 /// The tiles for so many groups of rows: not more than there are, 1, 2 or 4.

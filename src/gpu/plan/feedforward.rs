@@ -20,18 +20,25 @@ pub(super) fn flat_grid(invocations: usize) -> [u32; 3] {
 }
 
 /// How many rows of the batch the launches of a layer allow at a time.
-pub(super) fn rows_at_once(layer: &Layer, inputs: &[usize], shapes: &[Vec<usize>], limits: &Limits) -> usize {
+pub(super) fn rows_at_once(
+    layer: &Layer,
+    inputs: &[usize],
+    shapes: &[Vec<usize>],
+    limits: &Limits,
+) -> usize {
     let Layer::Feedforward(layer) = layer else { return usize::MAX };
     let scratch: usize = match &layer.kind {
         Kind::MultiHeadAttention(attention) => {
             let (queries, keys) = (shapes[inputs[0]][0], shapes[inputs[1]][0]);
-            let size = attention.num_heads * attention.key_dim.max(attention.value_size()).next_multiple_of(4);
+            let size = attention.num_heads
+                * attention.key_dim.max(attention.value_size()).next_multiple_of(4);
             (attention.num_heads * queries * keys.next_multiple_of(4)).max(queries.max(keys) * size)
         }
         Kind::Attention(_) | Kind::AdditiveAttention(_) => {
             shapes[inputs[0]][0] * shapes[inputs[1]][0].next_multiple_of(4)
         }
-        // At most one array of the input's shape, its axes in another order, or one of sums that glu halves.
+        // At most one array of the input's shape, its axes in another order, or one of sums that
+        // glu halves.
         kind => {
             let (features, others) = shapes[inputs[0]].split_last().unwrap_or((&1, &[]));
             4 * others.iter().product::<usize>() * (*features).max(halved(kind))
@@ -72,7 +79,12 @@ impl Planner<'_> {
         BufferId::Parameter { layer: self.model.nodes[node].layer, index }
     }
 
-    pub(super) fn feedforward(&mut self, node: usize, layer: &Feedforward, groups: &[Group]) -> Result<()> {
+    pub(super) fn feedforward(
+        &mut self,
+        node: usize,
+        layer: &Feedforward,
+        groups: &[Group],
+    ) -> Result<()> {
         let result = self.model.nodes[node].results[0];
         if !self.used[result] {
             return Ok(());
@@ -85,15 +97,24 @@ impl Planner<'_> {
         if let (Kind::TimeDistributed(each), false) = (&layer.kind, groups.is_empty()) {
             return self.recurrent_inside(node, &each.layer, groups, 1);
         }
-        let sources: Vec<_> = self.model.nodes[node].inputs.iter().map(|&t| self.tensor(t)).collect();
+        let sources: Vec<_> =
+            self.model.nodes[node].inputs.iter().map(|&t| self.tensor(t)).collect();
         let target = self.tensor(result);
         self.apply(node, &layer.kind, &sources, &target)
     }
 
-    fn recurrent_inside(&mut self, node: usize, layer: &Layer, groups: &[Group], depth: usize) -> Result<()> {
+    fn recurrent_inside(
+        &mut self,
+        node: usize,
+        layer: &Layer,
+        groups: &[Group],
+        depth: usize,
+    ) -> Result<()> {
         match layer {
             Layer::Feedforward(inside) => match &inside.kind {
-                Kind::TimeDistributed(each) => self.recurrent_inside(node, &each.layer, groups, depth + 1),
+                Kind::TimeDistributed(each) => {
+                    self.recurrent_inside(node, &each.layer, groups, depth + 1)
+                }
                 _ => Ok(()),
             },
             layer => {
@@ -104,8 +125,8 @@ impl Planner<'_> {
         }
     }
 
-    /// Forgets the masks that only have the outer timesteps of a TimeDistributed: they say nothing about what the layer
-    /// in it reads.
+    /// Forgets the masks that only have the outer timesteps of a TimeDistributed: they say nothing
+    /// about what the layer in it reads.
     fn keep_inner_masks(&mut self, node: usize, depth: usize) {
         for slot in 0..self.masks.of_node[node].len() {
             let axes = |mask| self.masks.shape(self.model, &self.call.shapes, mask).len();
@@ -123,7 +144,12 @@ impl Planner<'_> {
             Kind::Activation(layer) => self.activation(node, layer.activation, source, target)?,
             Kind::Relu(layer) => {
                 let lowest = if layer.max_value.is_some() { 0.0 } else { f32::MIN };
-                let numbers = [layer.negative_slope, layer.max_value.unwrap_or(f32::MAX), layer.threshold, lowest];
+                let numbers = [
+                    layer.negative_slope,
+                    layer.max_value.unwrap_or(f32::MAX),
+                    layer.threshold,
+                    lowest,
+                ];
                 self.elementwise(Activation::Linear, Some(numbers), source, target);
             }
             Kind::PRelu(layer) => {
@@ -132,10 +158,13 @@ impl Planner<'_> {
             }
             Kind::BatchNormalization(layer) => {
                 let axis = axis_of(layer.axis, source.shape.len() - 1).map_err(Error::Graph)?;
-                let strides: Vec<_> = (0..source.shape.len() - 1).map(|i| usize::from(i == axis)).collect();
+                let strides: Vec<_> =
+                    (0..source.shape.len() - 1).map(|i| usize::from(i == axis)).collect();
                 self.affine(node, source, target, &strides, false)?;
             }
-            Kind::Softmax(layer) => self.normalize(node, source, target, &[layer.axis], Normalization::softmax())?,
+            Kind::Softmax(layer) => {
+                self.normalize(node, source, target, &[layer.axis], Normalization::softmax())?
+            }
             Kind::LayerNormalization(layer) => {
                 let normalization = Normalization {
                     mode: 2,
@@ -147,16 +176,25 @@ impl Planner<'_> {
             }
             Kind::RmsNormalization(layer) => {
                 let gamma = Some(self.parameter(node, 0));
-                let normalization = Normalization { mode: 3, epsilon: layer.epsilon as f32, gamma, beta: None };
+                let normalization =
+                    Normalization { mode: 3, epsilon: layer.epsilon as f32, gamma, beta: None };
                 self.normalize(node, source, target, &layer.axis, normalization)?;
             }
             Kind::UnitNormalization(layer) => {
-                let normalization = Normalization { mode: 4, epsilon: 1e-24, gamma: None, beta: None };
+                let normalization =
+                    Normalization { mode: 4, epsilon: 1e-24, gamma: None, beta: None };
                 self.normalize(node, source, target, &layer.axis, normalization)?;
             }
             Kind::Dense(layer) => {
                 let parameters = [self.parameter(node, 0), self.parameter(node, 1)];
-                self.activated(node, parameters, source, target, Windows::vectors(source), layer.activation)?;
+                self.activated(
+                    node,
+                    parameters,
+                    source,
+                    target,
+                    Windows::vectors(source),
+                    layer.activation,
+                )?;
             }
             Kind::Conv1d(layer) => {
                 let parameters = [self.parameter(node, 0), self.parameter(node, 1)];
@@ -202,7 +240,8 @@ impl Planner<'_> {
             Kind::Embedding(layer) => self.embedding(node, layer, source, target),
             Kind::Masking(layer) => {
                 let vectors = source.vectors();
-                let mut numbers = parameters([vectors, source.features(), source.features_padded()]);
+                let mut numbers =
+                    parameters([vectors, source.features(), source.features_padded()]);
                 numbers[3] = layer.mask_value.to_bits();
                 self.flat(Kernel::Masking, vec![source.buffer, target.buffer], numbers, vectors);
             }
@@ -222,7 +261,14 @@ impl Planner<'_> {
             }
             Kind::RepeatVector(_) => {
                 let strides = vec![source.features(), 0, 1];
-                self.walk(source, target, target.shape.clone(), strides, target.strides(), Combine::Store)?;
+                self.walk(
+                    source,
+                    target,
+                    target.shape.clone(),
+                    strides,
+                    target.strides(),
+                    Combine::Store,
+                )?;
             }
             Kind::Cropping1d(layer) => {
                 let offset = layer.cropping.0 * source.features();
@@ -236,13 +282,18 @@ impl Planner<'_> {
             Kind::UpSampling1d(layer) => {
                 let [batch, timesteps, features] = source.shape[..] else { return Ok(()) };
                 let source_strides = vec![timesteps * features, features, 0, 1];
-                let target_strides = vec![timesteps * layer.size * features, layer.size * features, features, 1];
+                let target_strides =
+                    vec![timesteps * layer.size * features, layer.size * features, features, 1];
                 let axes = vec![batch, timesteps, layer.size, features];
                 self.walk(source, target, axes, source_strides, target_strides, Combine::Store)?;
             }
             Kind::Attention(layer) => self.attention(node, layer, sources, target)?,
-            Kind::AdditiveAttention(layer) => self.additive_attention(node, layer, sources, target)?,
-            Kind::MultiHeadAttention(layer) => self.multi_head_attention(node, layer, sources, target)?,
+            Kind::AdditiveAttention(layer) => {
+                self.additive_attention(node, layer, sources, target)?
+            }
+            Kind::MultiHeadAttention(layer) => {
+                self.multi_head_attention(node, layer, sources, target)?
+            }
             Kind::TimeDistributed(each) => {
                 let Layer::Feedforward(inside) = &*each.layer else { return Ok(()) };
                 self.keep_inner_masks(node, 1);
@@ -267,13 +318,24 @@ impl Planner<'_> {
     ) {
         let constants = Constants::default();
         let workgroups = flat_grid(invocations);
-        self.launch(vec![Stage { kernel, constants, buffers, parameters, workgroups, flops: 0 }], None);
+        self.launch(
+            vec![Stage { kernel, constants, buffers, parameters, workgroups, flops: 0 }],
+            None,
+        );
     }
 
-    fn activation(&mut self, node: usize, activation: Activation, source: &Array, target: &Array) -> Result<()> {
+    fn activation(
+        &mut self,
+        node: usize,
+        activation: Activation,
+        source: &Array,
+        target: &Array,
+    ) -> Result<()> {
         match activation {
             Activation::Glu => self.glu(node, source, target)?,
-            activation if activation.is_elementwise() => self.elementwise(activation, None, source, target),
+            activation if activation.is_elementwise() => {
+                self.elementwise(activation, None, source, target)
+            }
             activation => {
                 self.copy(source, target, Combine::Store);
                 self.normalize_vectors(target, Normalization::of_activation(activation));
@@ -291,10 +353,22 @@ impl Planner<'_> {
         Ok(())
     }
 
-    /// An activation, or the ReLU layer with its negative_slope, max_value, threshold and least value above that.
-    fn elementwise(&mut self, activation: Activation, relu: Option<[f32; 4]>, source: &Array, target: &Array) {
+    /// An activation, or the ReLU layer with its negative_slope, max_value, threshold and least
+    /// value above that.
+    fn elementwise(
+        &mut self,
+        activation: Activation,
+        relu: Option<[f32; 4]>,
+        source: &Array,
+        target: &Array,
+    ) {
         let features4 = source.features_padded() / 4;
-        let mut numbers = parameters([source.vectors(), source.features(), features4, usize::from(relu.is_some())]);
+        let mut numbers = parameters([
+            source.vectors(),
+            source.features(),
+            features4,
+            usize::from(relu.is_some()),
+        ]);
         for (number, value) in numbers[4..].iter_mut().zip(relu.unwrap_or_default()) {
             *number = value.to_bits();
         }
@@ -310,7 +384,14 @@ impl Planner<'_> {
     }
 
     /// `strides`: of the weights, along each axis but the batch.
-    fn affine(&mut self, node: usize, source: &Array, target: &Array, strides: &[usize], prelu: bool) -> Result<()> {
+    fn affine(
+        &mut self,
+        node: usize,
+        source: &Array,
+        target: &Array,
+        strides: &[usize],
+        prelu: bool,
+    ) -> Result<()> {
         four_axes(source.shape.len())?;
         let mut axes = [1; 3];
         axes[4 - source.shape.len()..].copy_from_slice(&source.shape[1..]);
@@ -333,7 +414,8 @@ impl Planner<'_> {
         Ok(())
     }
 
-    /// Normalizes over axes: where they aren't the last, the array is turned so that they are, and back.
+    /// Normalizes over axes: where they aren't the last, the array is turned so that they are, and
+    /// back.
     fn normalize(
         &mut self,
         node: usize,
@@ -344,13 +426,15 @@ impl Planner<'_> {
     ) -> Result<()> {
         let rank = source.shape.len();
         let dims = vec![None; rank - 1];
-        let axes: Vec<_> = axes_of(axes, &dims).map_err(Error::Graph)?.into_iter().map(|axis| axis + 1).collect();
+        let axes: Vec<_> =
+            axes_of(axes, &dims).map_err(Error::Graph)?.into_iter().map(|axis| axis + 1).collect();
         if axes == [rank - 1] {
             self.copy(source, target, Combine::Store);
             self.normalize_vectors(target, normalization);
             return Ok(());
         }
-        let order: Vec<_> = (0..rank).filter(|axis| !axes.contains(axis)).chain(axes.iter().copied()).collect();
+        let order: Vec<_> =
+            (0..rank).filter(|axis| !axes.contains(axis)).chain(axes.iter().copied()).collect();
         let turned_shape: Vec<_> = order.iter().map(|&axis| source.shape[axis]).collect();
         let (outer, inner) = turned_shape.split_at(rank - axes.len());
         let vectors = vec![outer.iter().product(), inner.iter().product()];
@@ -435,8 +519,14 @@ impl Planner<'_> {
                 lanes,
                 0,
             ]),
-            workgroups: grid([columns4.div_ceil(lanes), groups.min(GRID_ROW), groups.div_ceil(GRID_ROW)]),
-            flops: 2 * (vectors * windows.taps * source.features()) as u64 * target.features() as u64,
+            workgroups: grid([
+                columns4.div_ceil(lanes),
+                groups.min(GRID_ROW),
+                groups.div_ceil(GRID_ROW),
+            ]),
+            flops: 2
+                * (vectors * windows.taps * source.features()) as u64
+                * target.features() as u64,
         };
         self.launch(vec![stage], None);
         if !elementwise {
@@ -473,13 +563,24 @@ impl Planner<'_> {
             timesteps.next_multiple_of(4),
         ]);
         let mask = mask.map_or(BufferId::Nothing, BufferId::Mask);
-        self.flat(Kernel::Pool, vec![source.buffer, mask, target.buffer], numbers, vectors * features4);
+        self.flat(
+            Kernel::Pool,
+            vec![source.buffer, mask, target.buffer],
+            numbers,
+            vectors * features4,
+        );
     }
 
     fn embedding(&mut self, node: usize, layer: &Embedding, source: &Array, target: &Array) {
         let features4 = target.features_padded() / 4;
         let places = source.values();
-        let numbers = parameters([places, source.features(), source.features_padded(), features4, layer.input_dim]);
+        let numbers = parameters([
+            places,
+            source.features(),
+            source.features_padded(),
+            features4,
+            layer.input_dim,
+        ]);
         let buffers = vec![source.buffer, self.parameter(node, 0), target.buffer];
         self.flat(Kernel::Embedding, buffers, numbers, places * features4);
     }
@@ -499,7 +600,14 @@ impl Windows {
     /// Each vector by itself.
     pub fn vectors(source: &Array) -> Windows {
         let vectors = source.vectors();
-        Windows { outputs: vectors, timesteps: vectors, taps: 1, strides: 1, dilation_rate: 1, before: 0 }
+        Windows {
+            outputs: vectors,
+            timesteps: vectors,
+            taps: 1,
+            strides: 1,
+            dilation_rate: 1,
+            before: 0,
+        }
     }
 }
 

@@ -13,7 +13,10 @@ impl Planner<'_> {
             return Ok(());
         }
         let shape = self.masks.shape(self.model, &self.call.shapes, mask);
-        let target = Array { buffer: BufferId::Mask(mask), shape: [self.call.rows].into_iter().chain(shape).collect() };
+        let target = Array {
+            buffer: BufferId::Mask(mask),
+            shape: [self.call.rows].into_iter().chain(shape).collect(),
+        };
         self.need(target.buffer, target.bytes())?;
         match self.masks.sources[mask].clone() {
             MaskSource::Given(input) => self.plan.given_masks[input] = Some(mask),
@@ -21,7 +24,9 @@ impl Planner<'_> {
                 let source = self.tensor(tensor);
                 self.copy(&source, &target, Combine::NotZero);
             }
-            MaskSource::Values { tensor, value } => self.mask_values(self.tensor(tensor), &target, value),
+            MaskSource::Values { tensor, value } => {
+                self.mask_values(self.tensor(tensor), &target, value)
+            }
             MaskSource::AnyInLastAxis(long) => {
                 self.mask(long)?;
                 let shape = self.masks.shape(self.model, &self.call.shapes, long);

@@ -1,9 +1,11 @@
-//! From a shape and the device's limits to a list of kernel launches. Pure: nothing here needs a device.
+//! From a shape and the device's limits to a list of kernel launches. Pure: nothing here needs a
+//! device.
 //!
-//! A recurrent layer runs in chunks of timesteps ([`recurrent`]); the others are a launch or a few each
-//! ([`feedforward`], [`attention`]). Arrays between layers are `[batch][timesteps][features]`, the features filled up to
-//! a multiple of four. Where all layers are recurrent they are cut along time into segments that fit a binding, and a
-//! chunk ends where a segment does. A batch too large for the memory budget runs in parts.
+//! A recurrent layer runs in chunks of timesteps ([`recurrent`]); the others are a launch or a few
+//! each ([`feedforward`], [`attention`]). Arrays between layers are `[batch][timesteps][features]`,
+//! the features filled up to a multiple of four. Where all layers are recurrent they are cut along
+//! time into segments that fit a binding, and a chunk ends where a segment does. A batch too large
+//! for the memory budget runs in parts.
 
 mod attention;
 mod choice;
@@ -58,17 +60,22 @@ pub(super) struct Limits {
 }
 
 impl Limits {
-    /// Those of a GPU without subgroups, with the default budget, and no buffer above `largest` bytes but for weights.
+    /// Those of a GPU without subgroups, with the default budget, and no buffer above `largest`
+    /// bytes but for weights.
     pub fn new(limits: &wgpu::Limits, largest: u64) -> Limits {
         // Kernels count elements of 4 bytes in u32, and a binding is whole vectors of 16.
-        let binding = limits.max_storage_buffer_binding_size.min(limits.max_buffer_size).min(1 << 31) / 16 * 16;
+        let binding =
+            limits.max_storage_buffer_binding_size.min(limits.max_buffer_size).min(1 << 31) / 16
+                * 16;
         Limits {
             weight: binding,
             binding: binding.min(largest / 16 * 16),
             workgroups: limits.max_compute_workgroups_per_dimension as usize,
             budget: 1 << 30,
             storage_buffers: limits.max_storage_buffers_per_shader_stage as usize,
-            invocations: limits.max_compute_invocations_per_workgroup.min(limits.max_compute_workgroup_size_x) as usize,
+            invocations: limits
+                .max_compute_invocations_per_workgroup
+                .min(limits.max_compute_workgroup_size_x) as usize,
             workgroup_bytes: limits.max_compute_workgroup_storage_size as usize,
             software: false,
             cores: 1,
@@ -234,18 +241,24 @@ pub(super) fn rows_at_once(
     for node in running(model, &originals) {
         let inside = inner_rows(&model.layers[node.layer].layer, &shapes[node.inputs[0]]);
         for group in &groups[node.layer] {
-            // Of one step, padded to four rows: the projection; or the ring of two slots, what the cell keeps (two
-            // arrays at most) and the mask. And the grid of a sequence.
+            // Of one step, padded to four rows: the projection; or the ring of two slots, what the
+            // cell keeps (two arrays at most) and the mask. And the grid of a sequence.
             let a_row = group.columns_padded().max(4 * group.layer.units() + 1);
             let bytes = 4 * (group.directions.len() * a_row) as u64;
             let rows = ((limits.binding / bytes) as usize / 4 * 4).min(limits.workgroups * 4);
             most = most.min(rows / inside);
         }
-        most = most.min(feedforward::rows_at_once(&model.layers[node.layer].layer, &node.inputs, shapes, limits));
+        most = most.min(feedforward::rows_at_once(
+            &model.layers[node.layer].layer,
+            &node.inputs,
+            shapes,
+            limits,
+        ));
     }
     let cut = is_cut(model, &originals);
     for layout in layouts {
-        let bytes = if cut { 4 * layout.features_padded as u64 } else { layout.segment_bytes(0, 1) };
+        let bytes =
+            if cut { 4 * layout.features_padded as u64 } else { layout.segment_bytes(0, 1) };
         most = most.min((limits.binding / bytes.max(1)) as usize);
     }
     let parts = batch.div_ceil(most.max(1));
@@ -263,7 +276,8 @@ fn running<'m>(model: &'m Model, originals: &'m [usize]) -> impl Iterator<Item =
     model.nodes.iter().filter(|node| originals[node.results[0]] == node.results[0])
 }
 
-/// How many rows a recurrent layer has for each row of the batch: more than one inside a TimeDistributed.
+/// How many rows a recurrent layer has for each row of the batch: more than one inside a
+/// TimeDistributed.
 fn inner_rows(layer: &Layer, input: &[usize]) -> usize {
     match layer {
         Layer::Feedforward(layer) => match &layer.kind {
@@ -279,7 +293,8 @@ fn layout(shape: &[usize], rows: usize, binding: u64) -> TensorLayout {
     let features = shape.last().copied().unwrap_or(1);
     let timesteps = shape[..shape.len().saturating_sub(1)].iter().product();
     let features_padded = features.next_multiple_of(4);
-    let fits = (binding / (4 * rows as u64 * features_padded as u64)).clamp(1, timesteps as u64) as usize;
+    let fits =
+        (binding / (4 * rows as u64 * features_padded as u64)).clamp(1, timesteps as u64) as usize;
     TensorLayout { features, features_padded, timesteps, segment: fits }
 }
 
@@ -293,7 +308,8 @@ pub(super) fn plan(
 ) -> Result<Plan> {
     let originals = originals(model);
     let binding = if is_cut(model, &originals) { limits.binding } else { u64::MAX };
-    let tensors: Vec<_> = call.shapes.iter().map(|shape| layout(shape, call.rows, binding)).collect();
+    let tensors: Vec<_> =
+        call.shapes.iter().map(|shape| layout(shape, call.rows, binding)).collect();
     let masks = model.masks(|input| call.masks[input]);
     let mut planner = Planner {
         model,
@@ -324,7 +340,10 @@ pub(super) fn plan(
         let needed = planner.used[tensor] && planner.originals[tensor] == tensor;
         let segments = if needed { layout.segments() } else { 0 };
         for segment in 0..segments {
-            planner.need(BufferId::Tensor { tensor, segment }, layout.segment_bytes(segment, call.rows))?;
+            planner.need(
+                BufferId::Tensor { tensor, segment },
+                layout.segment_bytes(segment, call.rows),
+            )?;
         }
     }
     check_bindings(&planner.plan, limits)?;
@@ -349,7 +368,8 @@ fn check_bindings(plan: &Plan, limits: &Limits) -> Result<()> {
 fn used_tensors(model: &Model, masks: &Masks, originals: &[usize]) -> Vec<bool> {
     let mut used = vec![false; model.tensors.len()];
     let inputs = model.inputs.iter().map(|input| input.tensor);
-    let read = model.nodes.iter().flat_map(|node| node.initial_state.iter().chain(&node.inputs).copied());
+    let read =
+        model.nodes.iter().flat_map(|node| node.initial_state.iter().chain(&node.inputs).copied());
     let masked = masks.sources.iter().flat_map(|source| source.tensors());
     for tensor in inputs.chain(read).chain(masked).chain(model.outputs.iter().copied()) {
         used[tensor] = true;
@@ -401,7 +421,9 @@ impl Planner<'_> {
 
     fn original(&self, buffer: BufferId) -> BufferId {
         match buffer {
-            BufferId::Tensor { tensor, segment } => BufferId::Tensor { tensor: self.originals[tensor], segment },
+            BufferId::Tensor { tensor, segment } => {
+                BufferId::Tensor { tensor: self.originals[tensor], segment }
+            }
             other => other,
         }
     }
@@ -422,7 +444,8 @@ impl Planner<'_> {
     }
 }
 
-/// Kernel parameters; all are below 2^32, since they count elements of a binding of less than 2^32 bytes.
+/// Kernel parameters; all are below 2^32, since they count elements of a binding of less than 2^32
+/// bytes.
 fn parameters(values: impl IntoIterator<Item = usize>) -> [u32; PARAMETERS] {
     let mut parameters = [0; PARAMETERS];
     for (parameter, value) in parameters.iter_mut().zip(values) {

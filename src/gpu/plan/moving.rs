@@ -1,11 +1,13 @@
-//! Arrays, and the launches that move and join their values: reshape, permute, repeat, concatenate, add, …
+//! Arrays, and the launches that move and join their values: reshape, permute, repeat, concatenate,
+//! add, …
 
 use super::{BufferId, Planner, parameters};
 use crate::error::{Error, Result};
 use crate::gpu::kernels::Kernel;
 use crate::layer::MergeOperation;
 
-/// An array that a launch reads or writes: `[…][features]`, the features filled up to a multiple of four.
+/// An array that a launch reads or writes: `[…][features]`, the features filled up to a multiple of
+/// four.
 #[derive(Clone, Debug)]
 pub(super) struct Array {
     pub buffer: BufferId,
@@ -24,7 +26,9 @@ impl Array {
 
     /// The vectors of features.
     pub fn vectors(&self) -> usize {
-        self.shape[..self.shape.len().saturating_sub(1)].iter().fold(1, |n, &axis| n.saturating_mul(axis))
+        self.shape[..self.shape.len().saturating_sub(1)]
+            .iter()
+            .fold(1, |n, &axis| n.saturating_mul(axis))
     }
 
     pub fn values(&self) -> usize {
@@ -98,7 +102,14 @@ impl Planner<'_> {
     }
 
     /// All values to a part of the target that starts at `first` along `axis`.
-    pub(super) fn copy_into(&mut self, source: &Array, target: &Array, axis: usize, first: usize, combine: Combine) {
+    pub(super) fn copy_into(
+        &mut self,
+        source: &Array,
+        target: &Array,
+        axis: usize,
+        first: usize,
+        combine: Combine,
+    ) {
         // All axes before it as one, and all from it on.
         let outer = source.shape[..axis].iter().product();
         let inner: usize = source.shape[axis..].iter().product();
@@ -115,7 +126,13 @@ impl Planner<'_> {
     }
 
     /// The features of each vector from `first` on, as many as the target has.
-    pub(super) fn take_features(&mut self, source: &Array, target: &Array, first: usize, combine: Combine) {
+    pub(super) fn take_features(
+        &mut self,
+        source: &Array,
+        target: &Array,
+        first: usize,
+        combine: Combine,
+    ) {
         let walk = Walk {
             axes: vec![target.vectors(), target.features()],
             source_strides: vec![source.features(), 1],
@@ -126,10 +143,22 @@ impl Planner<'_> {
         self.combine(source, target, walk, combine, 1);
     }
 
-    pub(super) fn permute(&mut self, source: &Array, target: &Array, order: &[usize]) -> Result<()> {
+    pub(super) fn permute(
+        &mut self,
+        source: &Array,
+        target: &Array,
+        order: &[usize],
+    ) -> Result<()> {
         let strides = source.strides();
         let source_strides = order.iter().map(|&axis| strides[axis]).collect();
-        self.walk(source, target, target.shape.clone(), source_strides, target.strides(), Combine::Store)
+        self.walk(
+            source,
+            target,
+            target.shape.clone(),
+            source_strides,
+            target.strides(),
+            Combine::Store,
+        )
     }
 
     pub(super) fn shift(
@@ -161,12 +190,20 @@ impl Planner<'_> {
         combine: Combine,
     ) -> Result<()> {
         four_axes(axes.len())?;
-        let walk = Walk { axes, source_strides, target_strides, source_offset: 0, target_offset: 0 };
+        let walk =
+            Walk { axes, source_strides, target_strides, source_offset: 0, target_offset: 0 };
         self.combine(source, target, walk, combine, 1);
         Ok(())
     }
 
-    fn combine(&mut self, source: &Array, target: &Array, walk: Walk, combine: Combine, count: usize) {
+    fn combine(
+        &mut self,
+        source: &Array,
+        target: &Array,
+        walk: Walk,
+        combine: Combine,
+        count: usize,
+    ) {
         let four = |values: &[usize], fill: usize| {
             let mut four = [fill; 4];
             four[4 - values.len()..].copy_from_slice(values);
@@ -201,7 +238,12 @@ impl Planner<'_> {
         ]);
         let reads = !matches!(combine, Combine::Zero | Combine::One);
         let source = if reads { source.buffer } else { BufferId::Nothing };
-        self.flat(Kernel::Combine, vec![source, target.buffer], numbers, walk.axes.iter().product());
+        self.flat(
+            Kernel::Combine,
+            vec![source, target.buffer],
+            numbers,
+            walk.axes.iter().product(),
+        );
     }
 
     pub(super) fn merge_arrays(
@@ -241,8 +283,8 @@ impl Planner<'_> {
         Ok(())
     }
 
-    /// A product in which masked values count as one, and is zero where all are masked; or the largest or smallest,
-    /// where of a masked value and one that is not the latter is taken.
+    /// A product in which masked values count as one, and is zero where all are masked; or the
+    /// largest or smallest, where of a masked value and one that is not the latter is taken.
     fn merge_masked(
         &mut self,
         node: usize,
@@ -258,7 +300,8 @@ impl Planner<'_> {
             let mask = masks.get(index).copied().flatten().map(BufferId::Mask);
             let mask = match mask {
                 Some(buffer) => {
-                    let mask = Array { buffer, shape: source.shape[..source.shape.len() - 1].to_vec() };
+                    let mask =
+                        Array { buffer, shape: source.shape[..source.shape.len() - 1].to_vec() };
                     Some(self.repeated(node, &mask, &joined.shape)?.buffer)
                 }
                 None => None,
@@ -274,14 +317,19 @@ impl Planner<'_> {
                 MergeOperation::Minimum if index > 0 => Combine::Minimum,
                 _ => Combine::Store,
             };
-            let joined_mask = (known && operation != MergeOperation::Multiply).then_some(joined.buffer);
+            let joined_mask =
+                (known && operation != MergeOperation::Multiply).then_some(joined.buffer);
             // The first of a maximum is taken as it is; of a product a masked one is one, too.
             let source_mask = mask.filter(|_| index > 0 || operation == MergeOperation::Multiply);
             self.combine_masked(source, target, [source_mask, joined_mask], combine);
             known = mask.is_some() && (known || index == 0);
             if let (Some(buffer), true) = (mask, known) {
                 let mask = Array { buffer, ..joined.clone() };
-                self.copy(&mask, &joined, if index == 0 { Combine::Store } else { Combine::Maximum });
+                self.copy(
+                    &mask,
+                    &joined,
+                    if index == 0 { Combine::Store } else { Combine::Maximum },
+                );
             }
         }
         if known && operation == MergeOperation::Multiply {
@@ -302,7 +350,13 @@ impl Planner<'_> {
     }
 
     /// `masks`: of the source and of the target, each of the target's shape without features.
-    fn combine_masked(&mut self, source: &Array, target: &Array, masks: [Option<BufferId>; 2], combine: Combine) {
+    fn combine_masked(
+        &mut self,
+        source: &Array,
+        target: &Array,
+        masks: [Option<BufferId>; 2],
+        combine: Combine,
+    ) {
         let timesteps = target.shape.iter().rev().nth(1).copied().unwrap_or(1);
         let numbers = parameters([
             target.values(),
@@ -329,12 +383,19 @@ impl Planner<'_> {
 
 /// The strides of an array whose axes of length one are repeated.
 fn repeating_strides(array: &Array) -> Vec<usize> {
-    array.strides().into_iter().zip(&array.shape).map(|(stride, &n)| if n == 1 { 0 } else { stride }).collect()
+    array
+        .strides()
+        .into_iter()
+        .zip(&array.shape)
+        .map(|(stride, &n)| if n == 1 { 0 } else { stride })
+        .collect()
 }
 
 pub(super) fn four_axes(axes: usize) -> Result<()> {
     match axes {
         0..=4 => Ok(()),
-        _ => Err(Error::Graph(format!("an array of {axes} axes: the GPU path takes 4; use Device::cpu()"))),
+        _ => Err(Error::Graph(format!(
+            "an array of {axes} axes: the GPU path takes 4; use Device::cpu()"
+        ))),
     }
 }

@@ -13,7 +13,8 @@ use std::fmt;
 pub enum PlanAdapter {
     /// A GPU, within WebGPU's default limits.
     Gpu,
-    /// A GPU, within the limits that wgpu calls downlevel: four storage buffers a kernel, for instance.
+    /// A GPU, within the limits that wgpu calls downlevel: four storage buffers a kernel, for
+    /// instance.
     DownlevelGpu,
     /// An adapter that computes on the CPU, as Mesa's lavapipe with AVX: subgroups of eight.
     Software,
@@ -49,22 +50,26 @@ impl PlanAdapter {
 
 /// What a call does on a GPU: the dispatches, and why they are cut as they are. Needs no GPU.
 ///
-/// A recurrent layer's input is projected for a chunk of timesteps and both directions in one dispatch. Its recurrence
-/// runs in one of these ways, chosen by cell, units, rows of the batch and adapter, never by the timesteps:
+/// A recurrent layer's input is projected for a chunk of timesteps and both directions in one
+/// dispatch. Its recurrence runs in one of these ways, chosen by cell, units, rows of the batch and
+/// adapter, never by the timesteps:
 ///
-/// * *A sequence*, all steps of a chunk in one dispatch, a workgroup for each direction and group of four rows (or the one
-///   row of a batch of one), the states kept on chip. On a GPU where a direction's recurrent kernel is at most 384 KiB,
-///   and 1.5 KiB for each invocation of the workgroup, which streams it from the caches every step; up to 8 invocations
-///   share a sum. On a software adapter up to 256 units: each invocation holds its weights in private memory. The
-///   dispatch writes the layer's output and final states itself where directions are not added up or multiplied and
-///   the device binds enough storage buffers to a kernel: 8 for an LSTM, 7 for a GRU, 6 for others.
-/// * *A dispatch a step* (two of a GRU with `reset_after=False`). On a GPU 16, 8 or 4 invocations share a sum, until
-///   some 130,000 invocations have work; with more rows, an invocation computes a tile of 8 rows. On a software
-///   adapter tiles of 4, 8 or 16 rows, which the invocations of a subgroup load together, in words of 64 bits where
-///   the driver has them.
+/// * *A sequence*, all steps of a chunk in one dispatch, a workgroup for each direction and group
+///   of four rows (or the one row of a batch of one), the states kept on chip. On a GPU where a
+///   direction's recurrent kernel is at most 384 KiB, and 1.5 KiB for each invocation of the
+///   workgroup, which streams it from the caches every step; up to 8 invocations share a sum. On a
+///   software adapter up to 256 units: each invocation holds its weights in private memory. The
+///   dispatch writes the layer's output and final states itself where directions are not added up
+///   or multiplied and the device binds enough storage buffers to a kernel: 8 for an LSTM, 7 for a
+///   GRU, 6 for others.
+/// * *A dispatch a step* (two of a GRU with `reset_after=False`). On a GPU 16, 8 or 4 invocations
+///   share a sum, until some 130,000 invocations have work; with more rows, an invocation computes
+///   a tile of 8 rows. On a software adapter tiles of 4, 8 or 16 rows, which the invocations of a
+///   subgroup load together, in words of 64 bits where the driver has them.
 ///
-/// Layers in one direction, alike and each on the sequence of the one below, share these dispatches where that is expected
-/// to pay, each a chunk of timesteps behind the one below; how long a chunk is depends on the timesteps, no result does.
+/// Layers in one direction, alike and each on the sequence of the one below, share these dispatches
+/// where that is expected to pay, each a chunk of timesteps behind the one below; how long a chunk
+/// is depends on the timesteps, no result does.
 ///
 /// ```
 /// use birnn::{Bidirectional, Lstm, Model, PlanAdapter, PlanReport};
@@ -79,9 +84,11 @@ impl PlanAdapter {
 pub struct PlanReport {
     /// The kind of adapter.
     pub adapter: PlanAdapter,
-    /// For each recurrent layer, and each of its groups of directions that run together: how it runs, and why.
+    /// For each recurrent layer, and each of its groups of directions that run together: how it
+    /// runs, and why.
     pub choices: Vec<String>,
-    /// The dispatches of one part of the batch, equal ones as one entry, in the order of the first of each.
+    /// The dispatches of one part of the batch, equal ones as one entry, in the order of the first
+    /// of each.
     pub dispatches: Vec<PlannedDispatch>,
     /// Parts that the batch is cut into.
     pub parts: usize,
@@ -122,12 +129,14 @@ impl PlannedDispatch {
 }
 
 impl PlanReport {
-    /// The plan of a call of so many rows and timesteps, of each 1 to 10,000,000; `half_weights` as in
-    /// [`DeviceOptions::half_weights`](crate::DeviceOptions::half_weights). The model needs no weights.
+    /// The plan of a call of so many rows and timesteps, of each 1 to 10,000,000; `half_weights` as
+    /// in [`DeviceOptions::half_weights`](crate::DeviceOptions::half_weights). The model needs no
+    /// weights.
     ///
     /// # Errors
-    /// [`Error::InputShape`](crate::Error::InputShape) where the model takes another number of timesteps or ids, or rows or
-    /// timesteps are none or more than that, [`Error::Limit`](crate::Error::Limit) where a layer is too large for such an adapter.
+    /// [`Error::InputShape`](crate::Error::InputShape) where the model takes another number of
+    /// timesteps or ids, or rows or timesteps are none or more than that,
+    /// [`Error::Limit`](crate::Error::Limit) where a layer is too large for such an adapter.
     pub fn new(
         model: &Model,
         batch: usize,
@@ -141,7 +150,13 @@ impl PlanReport {
         let shapes = shapes(model, timesteps)?;
         let rows = rows_at_once(model, &groups, batch, &shapes, &limits);
         let given = model.nodes.iter().map(|_| Vec::new()).collect();
-        let call = CallShape { rows, shapes, given, masks: vec![false; model.inputs.len()], carried: false };
+        let call = CallShape {
+            rows,
+            shapes,
+            given,
+            masks: vec![false; model.inputs.len()],
+            carried: false,
+        };
         let plan = plan(model, &groups, &call, &limits, &Tuned::new())?;
         let all = || groups.iter().flatten();
         Ok(PlanReport {
@@ -182,13 +197,14 @@ impl PlanReport {
         self.flops() as f64 / self.bytes().max(1) as f64
     }
 
-    /// The least time that the dispatches could take on such an adapter, in seconds: each is bound by arithmetic,
-    /// memory, or its own launch. The adapter is taken for one of 5 TFLOP/s, 250 GB/s and 3 µs a dispatch, a software
-    /// adapter for one of 100 GFLOP/s, 20 GB/s and 20 µs.
+    /// The least time that the dispatches could take on such an adapter, in seconds: each is bound
+    /// by arithmetic, memory, or its own launch. The adapter is taken for one of 5 TFLOP/s, 250
+    /// GB/s and 3 µs a dispatch, a software adapter for one of 100 GFLOP/s, 20 GB/s and 20 µs.
     pub fn bound_seconds(&self) -> f64 {
         let machine = self.adapter.machine();
-        let time =
-            |d: &PlannedDispatch| d.count as f64 * machine.times(d.flops, d.bytes).into_iter().fold(0.0, f64::max);
+        let time = |d: &PlannedDispatch| {
+            d.count as f64 * machine.times(d.flops, d.bytes).into_iter().fold(0.0, f64::max)
+        };
         self.parts as f64 * self.dispatches.iter().map(time).sum::<f64>()
     }
 }
@@ -217,7 +233,8 @@ fn check_call(model: &Model, batch: usize, timesteps: usize) -> Result<()> {
         return Ok(());
     }
     let input = model.inputs.first();
-    let features = input.and_then(|input| model.tensors[input.tensor].shape.last().copied().flatten());
+    let features =
+        input.and_then(|input| model.tensors[input.tensor].shape.last().copied().flatten());
     Err(Error::InputShape {
         input: "the input of the planned call".into(),
         found: [batch, timesteps].into_iter().chain(features).collect(),
@@ -226,7 +243,9 @@ fn check_call(model: &Model, batch: usize, timesteps: usize) -> Result<()> {
 }
 
 fn shapes(model: &Model, timesteps: usize) -> Result<Vec<Vec<usize>>> {
-    let axes = |tensor: usize| model.tensors[tensor].shape.iter().map(|axis| axis.unwrap_or(timesteps)).collect();
+    let axes = |tensor: usize| {
+        model.tensors[tensor].shape.iter().map(|axis| axis.unwrap_or(timesteps)).collect()
+    };
     let inputs: Vec<Vec<usize>> = model.inputs.iter().map(|input| axes(input.tensor)).collect();
     model.shapes(&inputs.iter().map(Vec::as_slice).collect::<Vec<_>>())
 }
@@ -269,8 +288,9 @@ fn dispatches(plan: &Plan, machine: Machine) -> Vec<PlannedDispatch> {
                 bytes,
                 bound: machine.bound(stage.flops, bytes),
             };
-            let equal =
-                |other: &&mut PlannedDispatch| PlannedDispatch { count: other.count, ..dispatch.clone() } == **other;
+            let equal = |other: &&mut PlannedDispatch| {
+                PlannedDispatch { count: other.count, ..dispatch.clone() } == **other
+            };
             match list.iter_mut().find(equal) {
                 Some(other) => other.count += dispatch.count,
                 None => list.push(dispatch),
@@ -292,13 +312,19 @@ fn cut(stage: &Stage) -> String {
         (false, Sharing::Subgroup(_)) => "rows by subgroups".to_string(),
         (false, Sharing::Workgroup) => format!("rows by blocks of {}", tiling.block),
     };
-    let rows = if stage.kernel == Kernel::InputProjection { 4 } else { tiling.group_rows } * tiling.tiles;
-    let split = if tiling.split > 1 { format!(", sums of {}", tiling.split) } else { String::new() };
+    let rows =
+        if stage.kernel == Kernel::InputProjection { 4 } else { tiling.group_rows } * tiling.tiles;
+    let split =
+        if tiling.split > 1 { format!(", sums of {}", tiling.split) } else { String::new() };
     let target = if tiling.writes_outputs { ", outputs written" } else { "" };
-    format!("{rows} row{} an invocation{split}, {sharing}{target}", if rows == 1 { "" } else { "s" })
+    format!(
+        "{rows} row{} an invocation{split}, {sharing}{target}",
+        if rows == 1 { "" } else { "s" }
+    )
 }
 
-/// The bytes that a dispatch has to move at least, of the kernels of a recurrent layer: each array once.
+/// The bytes that a dispatch has to move at least, of the kernels of a recurrent layer: each array
+/// once.
 fn bytes(stage: &Stage) -> u64 {
     let p = |index: usize| u64::from(stage.parameters[index]);
     let tiling = stage.constants.tiling;
@@ -315,7 +341,8 @@ fn bytes(stage: &Stage) -> u64 {
             let directions = u64::from(stage.directions());
             let k = units.next_multiple_of(4);
             let steps = if kernel.is_sequence() { p(4) } else { 1 };
-            // The gates computed of the kernel; what is read of each unit and row in each step, and by a step kernel written.
+            // The gates computed of the kernel; what is read of each unit and row in each step, and
+            // by a step kernel written.
             let (computed, each) = match kernel {
                 Kernel::LstmStep => (4, 4 + 4),
                 Kernel::LstmSequence => (4, 4),
@@ -329,9 +356,12 @@ fn bytes(stage: &Stage) -> u64 {
             let states = match (kernel.is_sequence(), tiling.writes_outputs) {
                 (false, _) => 0,
                 (true, false) => directions * steps * groups * rows,
-                (true, true) => p(16) * (directions * (steps - p(12)) + u64::from(p(21).count_ones())),
+                (true, true) => {
+                    p(16) * (directions * (steps - p(12)) + u64::from(p(21).count_ones()))
+                }
             };
-            directions * (weight * k * computed * units + 4 * steps * groups * rows * units * each) + 4 * states * units
+            directions * (weight * k * computed * units + 4 * steps * groups * rows * units * each)
+                + 4 * states * units
         }
         // Read and written, or written.
         Kernel::Merge | Kernel::MergeLast => {
@@ -339,7 +369,9 @@ fn bytes(stage: &Stage) -> u64 {
             8 * p(0) * p(2) * (steps * directions + u64::from(stage.workgroups[1]) - steps)
         }
         Kernel::FinalStates => 8 * p(0) * p(2) * u64::from(stage.workgroups[1]),
-        Kernel::LoadState => 4 * p(0) * p(2) * u64::from(stage.workgroups[2]) * if p(6) == 1 { 1 } else { 2 },
+        Kernel::LoadState => {
+            4 * p(0) * p(2) * u64::from(stage.workgroups[2]) * if p(6) == 1 { 1 } else { 2 }
+        }
         _ => 0,
     }
 }

@@ -27,8 +27,12 @@ fn model(cell: u8, features: usize, units: usize, sequences: bool) -> Model {
     let layer = match cell {
         0 => Bidirectional::new(Lstm::new(units).return_sequences(sequences).return_state(true)),
         1 => Bidirectional::new(Gru::new(units).return_sequences(sequences).return_state(true)),
-        2 => Bidirectional::new(Gru::new(units).reset_after(false).return_sequences(sequences).return_state(true)),
-        _ => Bidirectional::new(SimpleRnn::new(units).return_sequences(sequences).return_state(true)),
+        2 => Bidirectional::new(
+            Gru::new(units).reset_after(false).return_sequences(sequences).return_state(true),
+        ),
+        _ => {
+            Bidirectional::new(SimpleRnn::new(units).return_sequences(sequences).return_state(true))
+        }
     };
     Model::sequential(features, [layer]).expect("the layer fits")
 }
@@ -40,7 +44,8 @@ fn plans(model: &Model, batch: usize, timesteps: usize, limits: &Limits) -> Vec<
     let shapes = model.shapes(&[&[timesteps, features]]).expect("the shape fits");
     let rows = rows_at_once(model, &groups, batch, &shapes, limits);
     let states = model.layers[0].layer.directions().iter().map(|(_, l)| l.cell().states()).sum();
-    let parts: HashSet<usize> = (0..batch).step_by(rows).map(|first| rows.min(batch - first)).collect();
+    let parts: HashSet<usize> =
+        (0..batch).step_by(rows).map(|first| rows.min(batch - first)).collect();
     let call = |rows| CallShape {
         rows,
         shapes: shapes.clone(),
@@ -48,12 +53,16 @@ fn plans(model: &Model, batch: usize, timesteps: usize, limits: &Limits) -> Vec<
         masks: vec![false],
         carried: false,
     };
-    parts.into_iter().map(|rows| plan(model, &groups, &call(rows), limits, &Tuned::new()).expect("it fits")).collect()
+    parts
+        .into_iter()
+        .map(|rows| plan(model, &groups, &call(rows), limits, &Tuned::new()).expect("it fits"))
+        .collect()
 }
 
 /// The steps that a launch runs: each its own dispatch, or all of a sequence.
 fn steps(launch: &Launch) -> usize {
-    let sequence = |stage: &Stage| stage.kernel.is_sequence().then_some(stage.parameters[4] as usize);
+    let sequence =
+        |stage: &Stage| stage.kernel.is_sequence().then_some(stage.parameters[4] as usize);
     launch.steps.or_else(|| sequence(&launch.stages[0])).unwrap_or(0)
 }
 
@@ -66,8 +75,13 @@ fn check(plan: &Plan, timesteps: usize, limits: &Limits) {
         run += steps(launch);
         assert!(launch.steps.unwrap_or(1) <= STEP_TABLE);
         for stage in &launch.stages {
-            assert!(stage.workgroups.iter().all(|&n| n >= 1 && n as usize <= limits.workgroups), "{stage:?}");
-            let known = |id: &BufferId| matches!(id, BufferId::Weight { .. }) || plan.buffers.contains_key(id);
+            assert!(
+                stage.workgroups.iter().all(|&n| n >= 1 && n as usize <= limits.workgroups),
+                "{stage:?}"
+            );
+            let known = |id: &BufferId| {
+                matches!(id, BufferId::Weight { .. }) || plan.buffers.contains_key(id)
+            };
             assert!(stage.buffers.iter().all(known), "{stage:?}");
         }
     }
@@ -106,14 +120,19 @@ fn stack(cell: u8, features: usize, units: usize, layers: usize) -> Model {
     Model::sequential(features, all.collect::<Vec<_>>()).expect("the layers fit")
 }
 
-/// A tensor and the steps of the segment that a launch binds of it: those that it reads or writes have to be among them.
+/// A tensor and the steps of the segment that a launch binds of it: those that it reads or writes
+/// have to be among them.
 fn tensor_at(buffer: BufferId, steps: Range<usize>, segment: Range<usize>) -> usize {
     let BufferId::Tensor { tensor, .. } = buffer else { panic!("{buffer:?}") };
-    assert!(segment.start <= steps.start && steps.end <= segment.end, "{buffer:?} has {segment:?}, not {steps:?}");
+    assert!(
+        segment.start <= steps.start && steps.end <= segment.end,
+        "{buffer:?} has {segment:?}, not {steps:?}"
+    );
     tensor
 }
 
-/// Every layer runs each of its steps once and in order, and reads what the layer below has written.
+/// Every layer runs each of its steps once and in order, and reads what the layer below has
+/// written.
 fn check_order(plan: &Plan, model: &Model, timesteps: usize, layers: usize) {
     let input = model.inputs[0].tensor;
     // Steps by tensor, over all its segments.
@@ -145,8 +164,16 @@ fn check_order(plan: &Plan, model: &Model, timesteps: usize, layers: usize) {
     assert_eq!(steps_run, layers * timesteps);
 }
 
-/// Plans a stack of layers, checks its order, and says into how many segments the longest of its arrays is cut.
-fn check_stack(model: &Model, layers: usize, rows: usize, timesteps: usize, masked: bool, limits: &Limits) -> usize {
+/// Plans a stack of layers, checks its order, and says into how many segments the longest of its
+/// arrays is cut.
+fn check_stack(
+    model: &Model,
+    layers: usize,
+    rows: usize,
+    timesteps: usize,
+    masked: bool,
+    limits: &Limits,
+) -> usize {
     let features = model.tensors[0].shape[1].expect("fixed");
     let groups = lower(model, limits).expect("the weights fit");
     let shapes = model.shapes(&[&[timesteps, features]]).expect("the shape fits");
@@ -193,7 +220,9 @@ fn layers_of_a_stack_share_dispatches_where_it_pays() {
         let given = vec![vec![false; 2]; model.nodes.len()];
         let call = CallShape { rows, shapes, given, masks: vec![false], carried: false };
         let plan = plan(&model, &groups, &call, limits, &Tuned::new()).expect("it fits");
-        let recurrence = |launch: &Launch| launch.stages[0].kernel.is_sequence() || launch.stages[0].kernel.steps();
+        let recurrence = |launch: &Launch| {
+            launch.stages[0].kernel.is_sequence() || launch.stages[0].kernel.steps()
+        };
         let recurrences = plan.launches.iter().filter(|launch| recurrence(launch));
         (!plan.waves.is_empty(), recurrences.map(|launch| launch.steps.unwrap_or(1)).sum::<usize>())
     };
@@ -213,10 +242,18 @@ fn layers_of_a_stack_share_dispatches_where_it_pays() {
 fn a_normal_call_is_one_launch_a_step_and_a_few_around_them() {
     let plans = plans(&model(0, 128, 128, true), 32, 100, &DEFAULT);
     assert_eq!(plans.len(), 1);
-    let stages: usize = plans[0].launches.iter().map(|launch| launch.stages.len() * launch.steps.unwrap_or(1)).sum();
-    // One for both halves of a chunk's output, to which the last adds the final states; the first step makes its zeros.
-    let flops: u64 =
-        plans[0].launches.iter().flat_map(|l| l.stages.iter().map(|s| s.flops * l.steps.unwrap_or(1) as u64)).sum();
+    let stages: usize = plans[0]
+        .launches
+        .iter()
+        .map(|launch| launch.stages.len() * launch.steps.unwrap_or(1))
+        .sum();
+    // One for both halves of a chunk's output, to which the last adds the final states; the first
+    // step makes its zeros.
+    let flops: u64 = plans[0]
+        .launches
+        .iter()
+        .flat_map(|l| l.stages.iter().map(|s| s.flops * l.steps.unwrap_or(1) as u64))
+        .sum();
     assert_eq!(flops, 4 * 32 * 100 * 4 * 128 * (128 + 128));
     let chunks = plans[0].launches.iter().filter(|launch| launch.steps.is_some()).count();
     assert_eq!(stages, chunks + 100 + chunks);
@@ -243,10 +280,16 @@ const SHAPES: [[usize; 4]; 8] = [
     [16, 50, 512, 512],
     [4, 50, 1536, 1536],
 ];
-const ADAPTERS: [PlanAdapter; 3] = [PlanAdapter::Software, PlanAdapter::Gpu, PlanAdapter::DownlevelGpu];
+const ADAPTERS: [PlanAdapter; 3] =
+    [PlanAdapter::Software, PlanAdapter::Gpu, PlanAdapter::DownlevelGpu];
 
-fn report(cell: u8, [batch, timesteps, features, units]: [usize; 4], adapter: PlanAdapter) -> PlanReport {
-    PlanReport::new(&model(cell, features, units, true), batch, timesteps, adapter, false).expect("a plan")
+fn report(
+    cell: u8,
+    [batch, timesteps, features, units]: [usize; 4],
+    adapter: PlanAdapter,
+) -> PlanReport {
+    PlanReport::new(&model(cell, features, units, true), batch, timesteps, adapter, false)
+        .expect("a plan")
 }
 
 /// The tables of `docs/PLANS.md`.
@@ -271,7 +314,8 @@ row has work for few of a GPU's multiprocessors, and takes longer.
                      recurrence's | at least |\n|---|---|---|---|---|---|---|\n";
             for shape in SHAPES {
                 let report = report(cell, shape, adapter);
-                let of = |kernel: &str| report.dispatches.iter().find(|d| d.kernel.contains(kernel));
+                let of =
+                    |kernel: &str| report.dispatches.iter().find(|d| d.kernel.contains(kernel));
                 let Some(recurrence) = of("_sequence").or(of("_step")) else { continue };
                 let [b, t, d, u] = shape;
                 text += &format!(
@@ -279,7 +323,8 @@ row has work for few of a GPU's multiprocessors, and takes longer.
                     recurrence.kernel,
                     recurrence.cut,
                     match recurrence.workgroups {
-                        [x, y, z] => format!("{x} x {y} x {z} workgroups of {}", recurrence.invocations),
+                        [x, y, z] =>
+                            format!("{x} x {y} x {z} workgroups of {}", recurrence.invocations),
                     },
                     report.dispatch_count(),
                     report.intensity(),
@@ -312,11 +357,22 @@ fn the_documented_plans_are_those_made() {
 fn every_recurrent_plan_keeps_to_four_storage_buffers_and_the_workgroup() {
     for adapter in ADAPTERS {
         for cell in 0..4 {
-            for (batch, units) in [(1, 1), (1, 64), (1, 2_800), (3, 100), (64, 128), (64, 256), (7, 257), (500, 2_000)]
-            {
+            for (batch, units) in [
+                (1, 1),
+                (1, 64),
+                (1, 2_800),
+                (3, 100),
+                (64, 128),
+                (64, 256),
+                (7, 257),
+                (500, 2_000),
+            ] {
                 let made = report(cell, [batch, 3, 5, units], adapter);
                 for d in &made.dispatches {
-                    assert!(d.invocations <= 256 && d.workgroups.iter().all(|&n| n <= 65_535), "{d:?}");
+                    assert!(
+                        d.invocations <= 256 && d.workgroups.iter().all(|&n| n <= 65_535),
+                        "{d:?}"
+                    );
                 }
             }
         }
@@ -337,7 +393,8 @@ fn every_recurrent_plan_keeps_to_four_storage_buffers_and_the_workgroup() {
 fn a_sequence_of_few_units_is_one_dispatch_and_of_many_one_a_step() {
     let dispatches = |shape, adapter| report(0, shape, adapter).dispatch_count();
     for adapter in ADAPTERS {
-        // Four states go with the output's two halves, or three at a time where a kernel binds four buffers.
+        // Four states go with the output's two halves, or three at a time where a kernel binds four
+        // buffers.
         let four_buffers = adapter == PlanAdapter::DownlevelGpu;
         let states = if four_buffers { 2 } else { 0 };
         // The projection, and the sequence, which writes the outputs where it binds eight buffers.
@@ -351,8 +408,11 @@ fn a_sequence_of_few_units_is_one_dispatch_and_of_many_one_a_step() {
 #[test]
 fn a_report_refuses_no_rows_or_timesteps_and_absurd_numbers() {
     let model = model(0, 3, 4, true);
-    let report = |batch, timesteps| PlanReport::new(&model, batch, timesteps, PlanAdapter::Gpu, false);
-    for (batch, timesteps) in [(0, 5), (5, 0), (10_000_001, 5), (1, 10_000_001), (usize::MAX, 1), (1, usize::MAX)] {
+    let report =
+        |batch, timesteps| PlanReport::new(&model, batch, timesteps, PlanAdapter::Gpu, false);
+    for (batch, timesteps) in
+        [(0, 5), (5, 0), (10_000_001, 5), (1, 10_000_001), (usize::MAX, 1), (1, usize::MAX)]
+    {
         let error = report(batch, timesteps).expect_err("no such call").to_string();
         assert!(error.contains(&format!("[{batch}, {timesteps}, ")), "{error}");
         assert!(error.contains("1 to 10000000"), "{error}");

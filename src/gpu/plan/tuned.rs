@@ -24,18 +24,26 @@ pub(in crate::gpu) struct Chosen {
 }
 
 impl Planner<'_> {
-    /// What was found to be the fastest for so many rows of the batch, or else what the planner thinks is.
+    /// What was found to be the fastest for so many rows of the batch, or else what the planner
+    /// thinks is.
     pub(super) fn choice(&self, group: &Group, rows: usize) -> Choice {
         let own = choose(group, rows, self.limits);
         match self.tuned.get(&class(group, rows, self.limits)) {
-            Some(name) => candidates(group, rows, self.limits).into_iter().find(|c| c.name() == *name).unwrap_or(own),
+            Some(name) => candidates(group, rows, self.limits)
+                .into_iter()
+                .find(|c| c.name() == *name)
+                .unwrap_or(own),
             None => own,
         }
     }
 
     pub(super) fn note_choice(&mut self, group: &Group, rows: usize, choice: &Choice) {
         let names = candidates(group, rows, self.limits).iter().map(Choice::name).collect();
-        let chosen = Chosen { class: class(group, rows, self.limits), name: choice.name(), candidates: names };
+        let chosen = Chosen {
+            class: class(group, rows, self.limits),
+            name: choice.name(),
+            candidates: names,
+        };
         if !self.plan.choices.contains(&chosen) {
             self.plan.choices.push(chosen);
         }
@@ -52,8 +60,11 @@ fn class(group: &Group, rows: usize, limits: &Limits) -> String {
     };
     let Group { features, directions, .. } = group;
     let weights = if limits.half_weights { ", 16-bit weights" } else { "" };
-    let (units, directions, rows) = (group.layer.units(), directions.len(), rows.next_power_of_two());
-    format!("{cell}, {units} units, {features} features, {directions} directions, up to {rows} rows{weights}")
+    let (units, directions, rows) =
+        (group.layer.units(), directions.len(), rows.next_power_of_two());
+    format!(
+        "{cell}, {units} units, {features} features, {directions} directions, up to {rows} rows{weights}"
+    )
 }
 
 impl Choice {
@@ -77,8 +88,20 @@ fn candidates(group: &Group, rows: usize, limits: &Limits) -> Vec<Choice> {
     let units = group.layer.units();
     let pairs = groups * group.directions.len();
     let workgroup = Tiling::default().workgroup.min(limits.invocations as u32);
-    let plain = Tiling { workgroup, units: 0, tiles: 1, split: 1, block: Tiling::default().block, ..own.recurrent };
-    let timed = |sequence: bool, recurrent: Tiling| Choice { sequence, recurrent, reason: "it was timed", ..own };
+    let plain = Tiling {
+        workgroup,
+        units: 0,
+        tiles: 1,
+        split: 1,
+        block: Tiling::default().block,
+        ..own.recurrent
+    };
+    let timed = |sequence: bool, recurrent: Tiling| Choice {
+        sequence,
+        recurrent,
+        reason: "it was timed",
+        ..own
+    };
     let mut all = vec![own];
     if !limits.software {
         all.extend(streamed(units, pairs, plain, limits).map(|recurrent| timed(true, recurrent)));

@@ -41,14 +41,20 @@ impl Arguments<'_> {
     fn unknown_activation<T>(&self, name: &str, value: &Value) -> Result<T> {
         let mut names: Vec<_> = Activation::ALL.iter().map(|a| a.keras_name()).collect();
         names.dedup();
-        let reason = format!("use one of Keras's own: {}, or a layer LeakyReLU, ELU or ReLU", names.join(", "));
+        let reason = format!(
+            "use one of Keras's own: {}, or a layer LeakyReLU, ELU or ReLU",
+            names.join(", ")
+        );
         self.unsupported(name, value, &reason)
     }
 
     /// `Dense(3, activation=LeakyReLU(0.1))`.
     fn activation_layer(&self, name: &str, value: &Value) -> Result<Activation> {
         let class = class::of(value);
-        if !matches!(class, Ok(Class::Stateless("LeakyReLU" | "ELU" | "Softmax" | "Activation" | "ReLU"))) {
+        if !matches!(
+            class,
+            Ok(Class::Stateless("LeakyReLU" | "ELU" | "Softmax" | "Activation" | "ReLU"))
+        ) {
             return self.unknown_activation(name, value);
         }
         let layer = self.of(name, value)?;
@@ -73,7 +79,11 @@ impl Arguments<'_> {
     /// The slope of a LeakyReLU; Keras 2 calls it alpha.
     pub(super) fn leaky_relu(&self) -> Result<Activation> {
         self.check_others(&["alpha", "negative_slope"])?;
-        let slope = if self.has("alpha") { self.number("alpha", 0.3)? } else { self.number("negative_slope", 0.3)? };
+        let slope = if self.has("alpha") {
+            self.number("alpha", 0.3)?
+        } else {
+            self.number("negative_slope", 0.3)?
+        };
         Ok(Activation::LeakyRelu(slope.into()))
     }
 

@@ -1,4 +1,5 @@
-//! The weights of a `.keras` archive and of a `.weights.h5`: groups named after classes, arrays with numbers.
+//! The weights of a `.keras` archive and of a `.weights.h5`: groups named after classes, arrays
+//! with numbers.
 
 use super::class::Class;
 use super::entry::Entry;
@@ -9,8 +10,8 @@ use crate::error::Result;
 use crate::model::snake_case;
 use std::collections::HashMap;
 
-/// The groups, by layer name. They are named after the classes, with a counter in the order of the layers; newer files
-/// also note the layer's name in them, which then decides.
+/// The groups, by layer name. They are named after the classes, with a counter in the order of the
+/// layers; newer files also note the layer's name in them, which then decides.
 pub(super) fn groups(weights: &Hdf5, entries: &[Entry]) -> Result<HashMap<String, String>> {
     let mut counters = HashMap::new();
     let mut noted = HashMap::new();
@@ -18,7 +19,11 @@ pub(super) fn groups(weights: &Hdf5, entries: &[Entry]) -> Result<HashMap<String
     for entry in entries.iter().filter(|entry| !matches!(entry.class, Class::MaskOperation(_))) {
         let class = snake_case(entry.class.name());
         let counter = counters.entry(class.clone()).or_insert(0usize);
-        let path = if *counter == 0 { format!("layers/{class}") } else { format!("layers/{class}_{counter}") };
+        let path = if *counter == 0 {
+            format!("layers/{class}")
+        } else {
+            format!("layers/{class}_{counter}")
+        };
         *counter += 1;
         match weights.text(&format!("{path}/vars"), "name")? {
             Some(name) => {
@@ -37,7 +42,12 @@ pub(super) fn groups(weights: &Hdf5, entries: &[Entry]) -> Result<HashMap<String
 }
 
 /// The path of each array.
-pub(super) fn paths(weights: &Hdf5, group: &str, layer: &str, slots: &[Slot]) -> Result<Vec<String>> {
+pub(super) fn paths(
+    weights: &Hdf5,
+    group: &str,
+    layer: &str,
+    slots: &[Slot],
+) -> Result<Vec<String>> {
     let mut counts: HashMap<&[String], (usize, String)> = HashMap::new();
     for slot in slots {
         let found = slot.place.folders.iter().map(|folder| vars(group, folder));
@@ -56,7 +66,9 @@ pub(super) fn paths(weights: &Hdf5, group: &str, layer: &str, slots: &[Slot]) ->
         // A missing one is reported by its name when it is read.
         let extra = |name: &&String| (0..*count).all(|index| **name != index.to_string());
         if let Some(extra) = weights.arrays(folder)?.iter().find(extra) {
-            let reason = format!("{folder}/{extra} is a weight that the layer's arguments leave no place for");
+            let reason = format!(
+                "{folder}/{extra} is a weight that the layer's arguments leave no place for"
+            );
             return malformed(weights.label(), format!("layer {layer:?}: {reason}"));
         }
     }

@@ -5,7 +5,8 @@ use super::shown;
 use crate::error::{Error, Result};
 use serde_json::{Map, Value};
 
-/// Arguments that don't change what a trained layer computes, or that are read elsewhere (the shapes).
+/// Arguments that don't change what a trained layer computes, or that are read elsewhere (the
+/// shapes).
 const NO_EFFECT: [&str; 17] = [
     "name",
     "trainable",
@@ -32,7 +33,10 @@ const ONLY_FALSE: [(&str, &str); 8] = [
     ("time_major", "save the model with time_major=False and give [batch, timesteps, features]"),
     ("return_runtime", "save the model with return_runtime=False"),
     ("sparse", "save the model with a dense input"),
-    ("ragged", "save the model with a dense input; run sequences of different lengths one by one, or with a mask"),
+    (
+        "ragged",
+        "save the model with a dense input; run sequences of different lengths one by one, or with a mask",
+    ),
     ("optional", "save the model with optional=False and always give the input"),
     ("renorm", "save the model with renorm=False"),
     ("rms_scaling", "use the layer RMSNormalization, or rms_scaling=False"),
@@ -52,7 +56,11 @@ pub(super) struct Arguments<'a> {
 }
 
 impl<'a> Arguments<'a> {
-    pub(super) fn new(layer: &'a str, version: Version, values: &'a Map<String, Value>) -> Arguments<'a> {
+    pub(super) fn new(
+        layer: &'a str,
+        version: Version,
+        values: &'a Map<String, Value>,
+    ) -> Arguments<'a> {
         Arguments { layer, version, prefix: String::new(), values }
     }
 
@@ -121,7 +129,10 @@ impl<'a> Arguments<'a> {
     fn size_of(&self, name: &str, value: &Value) -> Result<usize> {
         match natural(value).filter(|size| (1..MAX_SIZE).contains(size)) {
             Some(size) => Ok(size),
-            None => self.wrong(name, format!("{} is not a whole number from 1 to below 2^24", shown(value))),
+            None => self.wrong(
+                name,
+                format!("{} is not a whole number from 1 to below 2^24", shown(value)),
+            ),
         }
     }
 
@@ -153,7 +164,10 @@ impl<'a> Arguments<'a> {
         };
         match ends.filter(|(start, end)| start.max(end) < &MAX_SIZE) {
             Some(ends) => Ok(ends),
-            None => self.wrong(name, format!("{} is not one or two whole numbers below 2^24", shown(value))),
+            None => self.wrong(
+                name,
+                format!("{} is not one or two whole numbers below 2^24", shown(value)),
+            ),
         }
     }
 
@@ -169,7 +183,9 @@ impl<'a> Arguments<'a> {
     pub(super) fn exact_number(&self, name: &str, default: f64) -> Result<f64> {
         match self.values.get(name) {
             None => Ok(default),
-            Some(value) => self.number_of(name, value).map(|number| value.as_f64().unwrap_or(f64::from(number))),
+            Some(value) => self
+                .number_of(name, value)
+                .map(|number| value.as_f64().unwrap_or(f64::from(number))),
         }
     }
 
@@ -190,7 +206,9 @@ impl<'a> Arguments<'a> {
         let axis = |value: &Value| value.as_i64().and_then(|axis| isize::try_from(axis).ok());
         let axes: Option<Vec<_>> = match value {
             Value::Null => Some(vec![-1]),
-            Value::Array(items) if !items.is_empty() && items.len() <= 16 => items.iter().map(axis).collect(),
+            Value::Array(items) if !items.is_empty() && items.len() <= 16 => {
+                items.iter().map(axis).collect()
+            }
             value => axis(value).map(|axis| vec![axis]),
         };
         match axes.filter(|axes| axes.iter().all(|axis| axis.unsigned_abs() < 256)) {
@@ -222,24 +240,35 @@ impl<'a> Arguments<'a> {
 
     /// Refuses every argument that is not in `read`, unless it has no effect.
     pub(super) fn check_others(&self, read: &[&str]) -> Result<()> {
-        self.values.iter().filter(|(name, _)| !read.contains(&name.as_str())).try_for_each(|(n, v)| self.check(n, v))
+        self.values
+            .iter()
+            .filter(|(name, _)| !read.contains(&name.as_str()))
+            .try_for_each(|(n, v)| self.check(n, v))
     }
 
     fn check(&self, name: &str, value: &Value) -> Result<()> {
-        if NO_EFFECT.contains(&name) || NO_EFFECT_ENDINGS.iter().any(|ending| name.ends_with(ending)) || value.is_null()
+        if NO_EFFECT.contains(&name)
+            || NO_EFFECT_ENDINGS.iter().any(|ending| name.ends_with(ending))
+            || value.is_null()
         {
             return Ok(());
         }
         if let Some((_, reason)) = ONLY_FALSE.iter().find(|(only, _)| *only == name) {
-            return if value == &Value::Bool(false) { Ok(()) } else { self.unsupported(name, value, reason) };
+            return if value == &Value::Bool(false) {
+                Ok(())
+            } else {
+                self.unsupported(name, value, reason)
+            };
         }
         match name {
             "dtype" => self.check_dtype(value),
             "num_constants" if value.as_u64() == Some(0) => Ok(()),
             "data_format" if value == "channels_last" => Ok(()),
-            "data_format" => {
-                self.unsupported(name, value, "save the model with channels_last: [batch, timesteps, features]")
-            }
+            "data_format" => self.unsupported(
+                name,
+                value,
+                "save the model with channels_last: [batch, timesteps, features]",
+            ),
             _ => self.unsupported(
                 name,
                 value,
@@ -252,21 +281,26 @@ impl<'a> Arguments<'a> {
         let policy = match value {
             Value::String(name) => Some(name.as_str()),
             value => match value.get("class_name").and_then(Value::as_str) {
-                Some("DTypePolicy" | "Policy") => value.pointer("/config/name").and_then(Value::as_str),
+                Some("DTypePolicy" | "Policy") => {
+                    value.pointer("/config/name").and_then(Value::as_str)
+                }
                 _ => None,
             },
         };
         match policy.and_then(|policy| POLICIES.iter().find(|known| **known == policy)) {
             Some(_) => Ok(()),
-            None => {
-                self.unsupported("dtype", value, "birnn computes in float32: save the model with a policy of floats")
-            }
+            None => self.unsupported(
+                "dtype",
+                value,
+                "birnn computes in float32: save the model with a policy of floats",
+            ),
         }
     }
 }
 
 /// The dtype policies of floats. Whatever a file says, the model computes in f32.
-const POLICIES: [&str; 6] = ["float32", "float16", "bfloat16", "float64", "mixed_float16", "mixed_bfloat16"];
+const POLICIES: [&str; 6] =
+    ["float32", "float16", "bfloat16", "float64", "mixed_float16", "mixed_bfloat16"];
 
 /// Whether a dtype is one of floats.
 pub(super) fn is_float(dtype: &Value) -> bool {

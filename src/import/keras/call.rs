@@ -41,15 +41,25 @@ pub(super) fn calls<'a>(
 ) -> Result<Vec<Call<'a>>> {
     let nodes = match inbound_nodes {
         Some(Value::Array(nodes)) if !nodes.is_empty() => nodes,
-        _ => return malformed(file, format!("layer {layer:?} is never called: it has no inbound_nodes")),
+        _ => {
+            return malformed(
+                file,
+                format!("layer {layer:?} is never called: it has no inbound_nodes"),
+            );
+        }
     };
-    nodes.iter().map(|node| Reader { file, layer, class, call: Call::default() }.read(node)).collect()
+    nodes
+        .iter()
+        .map(|node| Reader { file, layer, class, call: Call::default() }.read(node))
+        .collect()
 }
 
 /// What the positional arguments of a class's call are named in Keras 3.
 fn positions(class: Class) -> &'static [&'static str] {
     match class {
-        Class::Recurrent(_) | Class::Rnn | Class::Bidirectional => &["inputs", "initial_state", "mask", "training"],
+        Class::Recurrent(_) | Class::Rnn | Class::Bidirectional => {
+            &["inputs", "initial_state", "mask", "training"]
+        }
         Class::Stateless("MultiHeadAttention") => &[
             "query",
             "value",
@@ -84,7 +94,11 @@ impl<'a> Reader<'_, 'a> {
         match node {
             // Keras 3: {"args": […], "kwargs": {…}}
             Value::Object(node) => {
-                let arguments = node.get("args").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+                let arguments = node
+                    .get("args")
+                    .and_then(Value::as_array)
+                    .map(Vec::as_slice)
+                    .unwrap_or_default();
                 for (position, value) in arguments.iter().enumerate() {
                     let name = positions(self.class).get(position).unwrap_or(&"(positional)");
                     self.argument(name, value)?;
@@ -116,7 +130,11 @@ impl<'a> Reader<'_, 'a> {
 
     fn finish(mut self) -> Result<Call<'a>> {
         if self.call.inputs.is_empty() {
-            let what = if self.call.initial_state.is_empty() { "nothing" } else { "an initial_state and no input" };
+            let what = if self.call.initial_state.is_empty() {
+                "nothing"
+            } else {
+                "an initial_state and no input"
+            };
             return malformed(self.file, format!("layer {:?} is called on {what}", self.layer));
         }
         // Keras 2, and a list in the place of the input, have the states behind the input.
@@ -135,7 +153,8 @@ impl<'a> Reader<'_, 'a> {
             Some(other) => return self.odd(other),
         };
         // The inputs first and in their order, whatever the order of the names.
-        const INPUTS: [&str; 9] = ["sequences", "sequence", "inputs", "x", "x1", "x2", "query", "value", "key"];
+        const INPUTS: [&str; 9] =
+            ["sequences", "sequence", "inputs", "x", "x1", "x2", "query", "value", "key"];
         for name in INPUTS {
             if let Some(value) = kwargs.get(name) {
                 let name = if ["query", "value", "key"].contains(&name) { name } else { "inputs" };
@@ -150,7 +169,10 @@ impl<'a> Reader<'_, 'a> {
 
     /// Takes an argument of a call; refuses one that would change the result.
     fn argument(&mut self, name: &str, value: &'a Value) -> Result<()> {
-        let attends = matches!(self.class, Class::Stateless("Attention" | "AdditiveAttention" | "MultiHeadAttention"));
+        let attends = matches!(
+            self.class,
+            Class::Stateless("Attention" | "AdditiveAttention" | "MultiHeadAttention")
+        );
         let reason = match name {
             "inputs" | "query" | "value" | "key" => return self.inputs(name, value),
             "number" if matches!(self.class, Class::MaskOperation(_)) => return self.number(value),
@@ -169,7 +191,9 @@ impl<'a> Reader<'_, 'a> {
             }
             "training" => "save the model without training=True in the call",
             "return_attention_scores" => "only the output is computed; save the model without it",
-            "query_mask" | "attention_mask" => "mask the query or the value before the layer, or use use_causal_mask",
+            "query_mask" | "attention_mask" => {
+                "mask the query or the value before the layer, or use use_causal_mask"
+            }
             _ => "save the model without it in the call",
         };
         Err(Error::UnsupportedArgument {
@@ -181,7 +205,10 @@ impl<'a> Reader<'_, 'a> {
     }
 
     fn wrong<T>(&self, name: &str, value: &Value) -> Result<T> {
-        malformed(self.file, format!("layer {:?} is called with {name} {}", self.layer, shown(value)))
+        malformed(
+            self.file,
+            format!("layer {:?} is called with {name} {}", self.layer, shown(value)),
+        )
     }
 
     fn inputs(&mut self, name: &str, value: &'a Value) -> Result<()> {
@@ -214,9 +241,15 @@ impl<'a> Reader<'_, 'a> {
             self.call.masks = vec![Some(reference)];
             return Ok(());
         }
-        let masks = value.as_array().map(|items| items.iter().map(|item| tensor(item).ok_or(item.is_null())));
+        let masks = value
+            .as_array()
+            .map(|items| items.iter().map(|item| tensor(item).ok_or(item.is_null())));
         let masks: Option<Vec<_>> = masks.and_then(|masks| {
-            masks.map(|mask| mask.map(Some).or_else(|is_null| if is_null { Ok(None) } else { Err(()) }).ok()).collect()
+            masks
+                .map(|mask| {
+                    mask.map(Some).or_else(|is_null| if is_null { Ok(None) } else { Err(()) }).ok()
+                })
+                .collect()
         });
         match masks {
             Some(masks) => self.call.masks = masks,
@@ -235,8 +268,8 @@ impl<'a> Reader<'_, 'a> {
     }
 }
 
-/// Adds every tensor in a value, in order (of dicts: by key, as Keras flattens them); false where there
-/// is something else.
+/// Adds every tensor in a value, in order (of dicts: by key, as Keras flattens them); false where
+/// there is something else.
 pub(super) fn references<'a>(value: &'a Value, found: &mut Vec<Reference<'a>>) -> bool {
     match value {
         Value::Null => true,

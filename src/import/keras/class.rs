@@ -70,7 +70,9 @@ pub(super) fn of(value: &Value) -> Result<Class, String> {
     // An operation can have the name of a layer: `a + b` is an Add.
     if is_operation(value) {
         let known = mask_operation::NAMES.iter().find(|operation| **operation == plain);
-        return known.map(|operation| Class::MaskOperation(operation)).ok_or_else(|| full_name(value, name));
+        return known
+            .map(|operation| Class::MaskOperation(operation))
+            .ok_or_else(|| full_name(value, name));
     }
     let known = match plain {
         "InputLayer" => Class::Input,
@@ -85,7 +87,8 @@ pub(super) fn of(value: &Value) -> Result<Class, String> {
             None => return Err(full_name(value, name)),
         },
     };
-    // A user's own class can have the name of one of Keras's: then its module or registration gives it away.
+    // A user's own class can have the name of one of Keras's: then its module or registration gives
+    // it away.
     if is_kerass_own(value, name) { Ok(known) } else { Err(full_name(value, name)) }
 }
 
@@ -104,9 +107,11 @@ fn is_operation(value: &Value) -> bool {
     let text = |key: &str| value.get(key).and_then(Value::as_str);
     match text("module") {
         Some(module) => module.starts_with("keras.src.ops.") || module.starts_with("keras.ops"),
-        // The HDF5 files of Keras 3 name no modules; of a layer there is always said whether it is trainable.
+        // The HDF5 files of Keras 3 name no modules; of a layer there is always said whether it is
+        // trainable.
         None => {
-            let of_masks = text("class_name").is_some_and(|name| mask_operation::NAMES.contains(&name));
+            let of_masks =
+                text("class_name").is_some_and(|name| mask_operation::NAMES.contains(&name));
             of_masks && value.get("config").is_some_and(|config| config.get("trainable").is_none())
         }
     }
@@ -117,9 +122,8 @@ pub(super) fn is_kerass_own(value: &Value, name: &str) -> bool {
     let plain = |name: &str| name.strip_prefix("Keras>").unwrap_or(name).to_string();
     let module = match value.get("module") {
         None | Some(Value::Null) => true,
-        Some(Value::String(module)) => {
-            ["keras", "tf_keras", "tensorflow"].contains(&module.split('.').next().unwrap_or_default())
-        }
+        Some(Value::String(module)) => ["keras", "tf_keras", "tensorflow"]
+            .contains(&module.split('.').next().unwrap_or_default()),
         Some(_) => false,
     };
     let registered = match value.get("registered_name") {
@@ -131,7 +135,10 @@ pub(super) fn is_kerass_own(value: &Value, name: &str) -> bool {
 }
 
 fn full_name(value: &Value, name: &str) -> String {
-    match (value.get("registered_name").and_then(Value::as_str), value.get("module").and_then(Value::as_str)) {
+    match (
+        value.get("registered_name").and_then(Value::as_str),
+        value.get("module").and_then(Value::as_str),
+    ) {
         (Some(registered), _) if registered.contains('>') => registered.to_string(),
         (_, Some(module)) if !module.starts_with("keras.layers") => format!("{module}.{name}"),
         _ => name.to_string(),
@@ -147,7 +154,11 @@ pub(super) fn root(file: &str, config: &Value) -> Result<Root> {
         "Sequential" if is_kerass_own(config, name) => Ok(Root::Sequential),
         "Functional" | "Model" if is_kerass_own(config, name) => Ok(Root::Functional),
         _ => Err(Error::UnsupportedLayer {
-            layer: config.pointer("/config/name").and_then(Value::as_str).unwrap_or("model").to_string(),
+            layer: config
+                .pointer("/config/name")
+                .and_then(Value::as_str)
+                .unwrap_or("model")
+                .to_string(),
             class_name: full_name(config, name),
             supported: SUPPORTED,
         }),

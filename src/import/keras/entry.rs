@@ -31,7 +31,10 @@ pub(super) fn listed<'a>(file: &str, model: &'a Value, limit: usize) -> Result<&
         None => return malformed(file, "the model has no config"),
     };
     match layers.len() > limit {
-        true => malformed(file, format!("has {} layers; at most {limit} are read (KerasLimits::layers)", layers.len())),
+        true => malformed(
+            file,
+            format!("has {} layers; at most {limit} are read (KerasLimits::layers)", layers.len()),
+        ),
         false => Ok(layers),
     }
 }
@@ -40,8 +43,11 @@ pub(super) fn listed<'a>(file: &str, model: &'a Value, limit: usize) -> Result<&
 pub(super) fn entries<'a>(file: &str, model: &'a Value, limit: usize) -> Result<Vec<Entry<'a>>> {
     class::root(file, model)?;
     let layers = listed(file, model, limit)?;
-    let entries: Vec<Entry> =
-        layers.iter().enumerate().map(|(index, value)| entry(file, index, value)).collect::<Result<_>>()?;
+    let entries: Vec<Entry> = layers
+        .iter()
+        .enumerate()
+        .map(|(index, value)| entry(file, index, value))
+        .collect::<Result<_>>()?;
     let mut names = HashSet::new();
     match entries.iter().find(|entry| !names.insert(entry.name)) {
         Some(entry) => malformed(file, format!("two layers are named {:?}", entry.name)),

@@ -65,7 +65,10 @@ fn format(name: &str, bytes: &[u8]) -> Result<Format> {
         Ok(Format::Zip)
     } else {
         let found = if bytes.is_empty() { "it is empty" } else { "its first bytes are of neither" };
-        malformed(name, format!("is no .keras archive (zip) and no Keras model or weights in HDF5: {found}"))
+        malformed(
+            name,
+            format!("is no .keras archive (zip) and no Keras model or weights in HDF5: {found}"),
+        )
     }
 }
 
@@ -82,7 +85,10 @@ impl KerasFile {
 
 fn check_size(label: &str, bytes: usize, limit: &str, most: u64) -> Result<()> {
     match bytes as u64 > most {
-        true => malformed(label, format!("is larger than {most} bytes, the most that is read (KerasLimits::{limit})")),
+        true => malformed(
+            label,
+            format!("is larger than {most} bytes, the most that is read (KerasLimits::{limit})"),
+        ),
         false => Ok(()),
     }
 }
@@ -101,7 +107,12 @@ fn open_archive(name: &str, bytes: Vec<u8>, limits: &KerasLimits) -> Result<Kera
     let weights = member(name, &mut archive, "model.weights.h5", "unpacked_bytes", unpacked)?;
     drop(archive);
     let hdf5 = Hdf5::open(format!("{name}: model.weights.h5"), weights, unpacked)?;
-    Ok(KerasFile { config_label, config, version, weights: WeightFile { hdf5, layout: Layout::Archive } })
+    Ok(KerasFile {
+        config_label,
+        config,
+        version,
+        weights: WeightFile { hdf5, layout: Layout::Archive },
+    })
 }
 
 fn zip(name: &str, bytes: Vec<u8>) -> Result<ZipArchive<Cursor<Vec<u8>>>> {
@@ -121,7 +132,10 @@ fn member(
     let found = match archive.by_name(member) {
         Ok(found) => found,
         Err(zip::result::ZipError::FileNotFound) => {
-            return malformed(&label, "is missing: is this a model saved by model.save(\"….keras\")?");
+            return malformed(
+                &label,
+                "is missing: is this a model saved by model.save(\"….keras\")?",
+            );
         }
         Err(e) => return malformed(&label, format!("can't be read: {e}")),
     };
@@ -153,7 +167,8 @@ pub(super) fn open_weights(name: &str, bytes: Vec<u8>, limits: &KerasLimits) -> 
     check_size(name, bytes.len(), "file_bytes", limits.file_bytes)?;
     let unpacked = limits.unpacked(bytes.len());
     if format(name, &bytes)? == Format::Zip {
-        let weights = member(name, &mut zip(name, bytes)?, "model.weights.h5", "unpacked_bytes", unpacked)?;
+        let weights =
+            member(name, &mut zip(name, bytes)?, "model.weights.h5", "unpacked_bytes", unpacked)?;
         let hdf5 = Hdf5::open(format!("{name}: model.weights.h5"), weights, unpacked)?;
         return Ok(WeightFile { hdf5, layout: Layout::Archive });
     }
@@ -162,7 +177,10 @@ pub(super) fn open_weights(name: &str, bytes: Vec<u8>, limits: &KerasLimits) -> 
     let layout = match hdf5.has_group("model_weights")? {
         true => Layout::Legacy("model_weights/"),
         // Keras 2 lists the layers, in several attributes where there are many.
-        false if is_list(hdf5.texts("", "layer_names")?) || is_list(hdf5.texts("", "layer_names0")?) => {
+        false
+            if is_list(hdf5.texts("", "layer_names")?)
+                || is_list(hdf5.texts("", "layer_names0")?) =>
+        {
             Layout::Legacy("")
         }
         false => Layout::Archive,
@@ -211,7 +229,9 @@ fn version(label: &str, text: Option<&str>) -> Result<Version> {
         Some(3) => Ok(Version::Keras3),
         _ => malformed(
             label,
-            format!("was saved by Keras {text:?}; load it in Keras 2 or 3 and save it again, or update this crate"),
+            format!(
+                "was saved by Keras {text:?}; load it in Keras 2 or 3 and save it again, or update this crate"
+            ),
         ),
     }
 }

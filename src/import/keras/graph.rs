@@ -52,8 +52,10 @@ pub(super) fn build(
     for &index in &order {
         builder.call(&nodes[index], &mut layers)?;
     }
-    let outputs =
-        outputs.iter().map(|reference| builder.tensor("a model output", reference)).collect::<Result<Vec<_>>>()?;
+    let outputs = outputs
+        .iter()
+        .map(|reference| builder.tensor("a model output", reference))
+        .collect::<Result<Vec<_>>>()?;
     let model = builder.graph.build(outputs)?;
     check_unmasked(&model, builder.unmasked)?;
     check_spelled_out(&model, builder.masks, builder.spelled_out)?;
@@ -71,11 +73,20 @@ pub(super) fn graph(version: Version) -> Graph {
 
 fn nodes<'a>(label: &str, entries: &[Entry<'a>], max_calls: usize) -> Result<Vec<Node<'a>>> {
     let mut nodes = Vec::new();
-    for (index, entry) in entries.iter().enumerate().filter(|(_, entry)| entry.class != Class::Input) {
+    for (index, entry) in
+        entries.iter().enumerate().filter(|(_, entry)| entry.class != Class::Input)
+    {
         let calls = calls(label, entry.name, entry.class, entry.inbound_nodes)?;
-        nodes.extend(calls.into_iter().enumerate().map(|(number, call)| Node { entry: index, number, call }));
+        nodes.extend(calls.into_iter().enumerate().map(|(number, call)| Node {
+            entry: index,
+            number,
+            call,
+        }));
         if nodes.len() > max_calls {
-            return malformed(label, format!("calls its layers more than {max_calls} times (KerasLimits::calls)"));
+            return malformed(
+                label,
+                format!("calls its layers more than {max_calls} times (KerasLimits::calls)"),
+            );
         }
     }
     Ok(nodes)
@@ -120,7 +131,8 @@ struct Builder<'a> {
 impl<'a> Builder<'a> {
     /// The order in which Keras runs the calls.
     fn order(&self, nodes: &[Node], outputs: &[Reference]) -> Result<Vec<usize>> {
-        let numbers: HashMap<_, _> = nodes.iter().enumerate().map(|(i, node)| ((node.entry, node.number), i)).collect();
+        let numbers: HashMap<_, _> =
+            nodes.iter().enumerate().map(|(i, node)| ((node.entry, node.number), i)).collect();
         let call = |reader: &str, reference: &Reference| {
             let entry = self.entry(reader, reference)?;
             if self.entries[entry].class == Class::Input {
@@ -134,15 +146,20 @@ impl<'a> Builder<'a> {
         let mut parents = Vec::new();
         for node in nodes {
             let reader = self.reader(node);
-            let read: Vec<_> = node.call.references().map(|r| call(&reader, r)).collect::<Result<_>>()?;
+            let read: Vec<_> =
+                node.call.references().map(|r| call(&reader, r)).collect::<Result<_>>()?;
             parents.push(read.into_iter().flatten().collect());
         }
-        let outputs: Vec<_> = outputs.iter().map(|r| call("a model output", r)).collect::<Result<_>>()?;
+        let outputs: Vec<_> =
+            outputs.iter().map(|r| call("a model output", r)).collect::<Result<_>>()?;
         let outputs: Vec<usize> = outputs.into_iter().flatten().collect();
         let layers: Vec<usize> = nodes.iter().map(|node| node.entry).collect();
         order(&parents, &layers, &outputs).or_else(|stuck| {
             let name = self.entries[nodes[stuck].entry].name;
-            malformed(self.label, format!("layer {name:?}: its input depends on its own output, or on such a cycle"))
+            malformed(
+                self.label,
+                format!("layer {name:?}: its input depends on its own output, or on such a cycle"),
+            )
         })
     }
 
@@ -153,9 +170,10 @@ impl<'a> Builder<'a> {
     fn entry(&self, reader: &str, reference: &Reference) -> Result<usize> {
         match self.by_name.get(reference.layer) {
             Some(&entry) => Ok(entry),
-            None => {
-                malformed(self.label, format!("{reader} is layer {:?}, which the model doesn't have", reference.layer))
-            }
+            None => malformed(
+                self.label,
+                format!("{reader} is layer {:?}, which the model doesn't have", reference.layer),
+            ),
         }
     }
 
@@ -163,13 +181,19 @@ impl<'a> Builder<'a> {
         let Reference { layer, call, tensor } = reference;
         malformed(
             self.label,
-            format!("{reader} is output {tensor} of call {call} of layer {layer:?}, which there isn't"),
+            format!(
+                "{reader} is output {tensor} of call {call} of layer {layer:?}, which there isn't"
+            ),
         )
     }
 
     fn piece(&self, reader: &str, reference: &Reference) -> Result<&Piece> {
         let entry = self.entry(reader, reference)?;
-        match self.results.get(&(entry, reference.call)).and_then(|results| results.get(reference.tensor)) {
+        match self
+            .results
+            .get(&(entry, reference.call))
+            .and_then(|results| results.get(reference.tensor))
+        {
             Some(piece) => Ok(piece),
             None => self.dangling(reader, reference),
         }
@@ -190,7 +214,11 @@ impl<'a> Builder<'a> {
     fn listed<'v>(&self, config: &'v Value, list: &str) -> Result<Vec<Reference<'v>>> {
         let mut found = Vec::new();
         match config.get("config").and_then(|config| config.get(list)) {
-            Some(value) if references(value, &mut found) && !found.is_empty() && found.len() <= self.max_calls => {
+            Some(value)
+                if references(value, &mut found)
+                    && !found.is_empty()
+                    && found.len() <= self.max_calls =>
+            {
                 Ok(found)
             }
             _ => malformed(self.label, format!("the model's {list} are missing or unreadable")),
@@ -202,18 +230,24 @@ impl<'a> Builder<'a> {
         let mut causal = vec![None; self.entries.len()];
         for node in nodes {
             let use_causal_mask = node.call.use_causal_mask;
-            if causal[node.entry].replace(use_causal_mask).is_some_and(|before| before != use_causal_mask) {
+            if causal[node.entry]
+                .replace(use_causal_mask)
+                .is_some_and(|before| before != use_causal_mask)
+            {
                 return Err(Error::UnsupportedArgument {
                     layer: self.entries[node.entry].name.to_string(),
                     argument: "use_causal_mask".into(),
                     value: use_causal_mask.to_string(),
-                    reason: "another call of the layer has it otherwise; use the same in every call".into(),
+                    reason:
+                        "another call of the layer has it otherwise; use the same in every call"
+                            .into(),
                 });
             }
         }
         let step = |(entry, causal): (&Entry, Option<bool>)| match entry.class {
             Class::Input | Class::MaskOperation(_) => Ok(Step::None),
-            _ => layer::build(self.label, entry, self.version, causal.unwrap_or(false)).map(Step::New),
+            _ => layer::build(self.label, entry, self.version, causal.unwrap_or(false))
+                .map(Step::New),
         };
         self.entries.iter().zip(causal).map(step).collect()
     }
@@ -236,7 +270,11 @@ impl<'a> Builder<'a> {
         let entry = &self.entries[node.entry];
         let results = match entry.class {
             Class::MaskOperation(_) => vec![self.operation(node)?],
-            _ => self.layer_call(node, &mut layers[node.entry])?.into_iter().map(Piece::Array).collect(),
+            _ => self
+                .layer_call(node, &mut layers[node.entry])?
+                .into_iter()
+                .map(Piece::Array)
+                .collect(),
         };
         self.results.insert((node.entry, node.number), results);
         Ok(())
@@ -244,8 +282,12 @@ impl<'a> Builder<'a> {
 
     fn operation(&mut self, node: &Node) -> Result<Piece> {
         let reader = self.reader(node);
-        let operands: Vec<Piece> =
-            node.call.inputs.iter().map(|r| self.piece(&reader, r).cloned()).collect::<Result<_>>()?;
+        let operands: Vec<Piece> = node
+            .call
+            .inputs
+            .iter()
+            .map(|r| self.piece(&reader, r).cloned())
+            .collect::<Result<_>>()?;
         self.masks.run(&self.graph, &self.entries[node.entry], &operands, node.call.number)
     }
 
@@ -268,11 +310,14 @@ impl<'a> Builder<'a> {
         let mut calls = Calls { graph: &mut self.graph, count: &mut self.calls };
         match (wiring, &ids[..]) {
             (Wiring::Row, [id]) => calls.call(*id, call.initial_state(&states)),
-            (wiring, ids) => calls.cells(self.entries[node.entry].name, wiring, ids, call, &masks, &states),
+            (wiring, ids) => {
+                calls.cells(self.entries[node.entry].name, wiring, ids, call, &masks, &states)
+            }
         }
     }
 
-    /// Gives the inputs of a layer that joins them as many axes: as Keras does, by axes of length one after the batch.
+    /// Gives the inputs of a layer that joins them as many axes: as Keras does, by axes of length
+    /// one after the batch.
     fn of_one_rank(&mut self, node: &Node, mut inputs: Vec<Tensor>) -> Result<Vec<Tensor>> {
         let entry = &self.entries[node.entry];
         let joins = ["Add", "Subtract", "Multiply", "Average", "Maximum", "Minimum"];
@@ -294,7 +339,8 @@ impl<'a> Builder<'a> {
     }
 
     fn add(&mut self, built: Built) -> Result<Vec<LayerId>> {
-        self.unmasked.extend(built.unmasked.map(|error| (built.layers[0].name().to_string(), error)));
+        self.unmasked
+            .extend(built.unmasked.map(|error| (built.layers[0].name().to_string(), error)));
         built.layers.into_iter().map(|layer| self.graph.layer(layer)).collect()
     }
 
@@ -308,18 +354,27 @@ impl<'a> Builder<'a> {
                 None => None,
             });
         }
-        let array = |mask: &Option<(Option<Tensor>, _)>| mask.as_ref().and_then(|(array, _)| *array);
+        let array =
+            |mask: &Option<(Option<Tensor>, _)>| mask.as_ref().and_then(|(array, _)| *array);
         let arrays: Vec<_> = masks.iter().map(array).collect();
-        // Attention takes a list of masks as a whole: where it doesn't consist of arrays, its inputs have to carry it.
-        let listed = matches!(self.entries[node.entry].class, Class::Stateless("Attention" | "AdditiveAttention"));
-        let as_carried = listed && masks.iter().zip(&arrays).any(|(mask, array)| mask.is_some() && array.is_none());
+        // Attention takes a list of masks as a whole: where it doesn't consist of arrays, its
+        // inputs have to carry it.
+        let listed = matches!(
+            self.entries[node.entry].class,
+            Class::Stateless("Attention" | "AdditiveAttention")
+        );
+        let as_carried = listed
+            && masks.iter().zip(&arrays).any(|(mask, array)| mask.is_some() && array.is_none());
         for (input, (mask, array)) in masks.iter().zip(&arrays).enumerate() {
             let mask = match mask {
                 Some((_, mask)) if as_carried || array.is_none() => *mask,
                 None if as_carried => None,
                 _ => continue,
             };
-            let reference = node.call.masks[input].as_ref().map_or("None", |reference| reference.layer).to_string();
+            let reference = node.call.masks[input]
+                .as_ref()
+                .map_or("None", |reference| reference.layer)
+                .to_string();
             let layer = self.entries[node.entry].name.to_string();
             self.spelled_out.push(SpelledOut { layer, node: self.calls, input, mask, reference });
         }
@@ -334,7 +389,9 @@ impl<'a> Builder<'a> {
             (_, Some(None)) => Ok((None, None)),
             // Whether it can be a mask is for the graph to say.
             (Piece::Array(array), None) => Ok((Some(*array), None)),
-            (_, None) => Err(mask_operation::refused(&self.entries[self.entry(reader, reference)?])),
+            (_, None) => {
+                Err(mask_operation::refused(&self.entries[self.entry(reader, reference)?]))
+            }
         }
     }
 }
@@ -351,7 +408,8 @@ impl Calls<'_> {
         self.graph.call(id, call)
     }
 
-    /// Calls the layers that stand for one of several cells. Returns the outputs and then every cell's states.
+    /// Calls the layers that stand for one of several cells. Returns the outputs and then every
+    /// cell's states.
     pub(super) fn cells(
         &mut self,
         name: &str,
@@ -373,12 +431,17 @@ impl Calls<'_> {
             (_, [backward @ .., merge]) => (backward, Some(*merge)),
             (_, []) => (others, None),
         };
-        let counts: Vec<usize> = forward.iter().chain(backward).map(|&id| self.graph.cell_states(id)).collect();
+        let counts: Vec<usize> =
+            forward.iter().chain(backward).map(|&id| self.graph.cell_states(id)).collect();
         let wanted: usize = counts.iter().sum();
         if !states.is_empty() && states.len() != wanted {
-            return Err(Error::Graph(format!("layer {name:?} takes {wanted} initial states, got {}", states.len())));
+            return Err(Error::Graph(format!(
+                "layer {name:?} takes {wanted} initial states, got {}",
+                states.len()
+            )));
         }
-        let (own, rest) = states.split_at(counts[..forward.len()].iter().sum::<usize>().min(states.len()));
+        let (own, rest) =
+            states.split_at(counts[..forward.len()].iter().sum::<usize>().min(states.len()));
         let (mut outputs, mut returned) = self.row(forward, first.clone(), masks, own)?;
         if !backward.is_empty() {
             let (output, more) = self.row(backward, first, masks, rest)?;
@@ -392,7 +455,8 @@ impl Calls<'_> {
         Ok(outputs)
     }
 
-    /// Calls layers one on the other's output, with the same masks. Returns the last one's output, and the states.
+    /// Calls layers one on the other's output, with the same masks. Returns the last one's output,
+    /// and the states.
     fn row(
         &mut self,
         ids: &[LayerId],
@@ -426,7 +490,9 @@ pub(super) fn check_unmasked(model: &Model, unmasked: Vec<(String, Error)>) -> R
     let masks = model.masks(|_| false);
     for (name, error) in unmasked {
         let mut calls = model.nodes.iter().zip(&masks.of_node);
-        if calls.any(|(node, of)| model.layers[node.layer].layer.name() == name && of.iter().any(Option::is_some)) {
+        if calls.any(|(node, of)| {
+            model.layers[node.layer].layer.name() == name && of.iter().any(Option::is_some)
+        }) {
             return Err(error);
         }
     }
@@ -434,11 +500,16 @@ pub(super) fn check_unmasked(model: &Model, unmasked: Vec<(String, Error)>) -> R
 }
 
 /// That every mask that the file spells out is the one that the model computes.
-fn check_spelled_out(model: &Model, mut expressions: MaskExpressions, spelled_out: Vec<SpelledOut>) -> Result<()> {
+fn check_spelled_out(
+    model: &Model,
+    mut expressions: MaskExpressions,
+    spelled_out: Vec<SpelledOut>,
+) -> Result<()> {
     let masks = model.masks(|_| false);
     let found = expressions.of_model(&masks);
     for SpelledOut { layer, node, input, mask, reference } in spelled_out {
-        let carried = masks.of_node[node].get(input).copied().flatten().and_then(|mask| found[mask]);
+        let carried =
+            masks.of_node[node].get(input).copied().flatten().and_then(|mask| found[mask]);
         if carried != mask {
             return Err(Error::UnsupportedArgument {
                 layer,

@@ -29,8 +29,10 @@ impl Hdf5 {
     /// `budget`: how many bytes its arrays may take.
     pub(super) fn open(label: String, bytes: Vec<u8>, budget: u64) -> Result<Hdf5> {
         let most = usize::try_from(budget).unwrap_or(usize::MAX);
-        let options =
-            OpenOptions::default().with_max_read_bytes(most).with_max_chunk_bytes(most).with_chunk_cache_bytes(0);
+        let options = OpenOptions::default()
+            .with_max_read_bytes(most)
+            .with_max_chunk_bytes(most)
+            .with_chunk_cache_bytes(0);
         match Hdf5File::from_vec_with_options(bytes, options) {
             Ok(file) => Ok(Hdf5 { label, file, budget }),
             Err(e) => malformed(&label, format!("is no whole HDF5 file: {e}")),
@@ -75,7 +77,10 @@ impl Hdf5 {
                 Ok([text]) => Ok(Some(text)),
                 Err(texts) => malformed(
                     &self.label,
-                    format!("attribute {attribute} of {path:?} holds {} texts instead of one", texts.len()),
+                    format!(
+                        "attribute {attribute} of {path:?} holds {} texts instead of one",
+                        texts.len()
+                    ),
                 ),
             },
         }
@@ -97,16 +102,23 @@ impl Hdf5 {
         if found.shape.contains(&0) {
             return Ok(Some(Vec::new()));
         }
-        let texts =
-            if found.shape.is_empty() { found.read_string().map(|text| vec![text]) } else { found.read_strings() };
-        texts.map(Some).or_else(|e| malformed(&self.label, format!("attribute {attribute} of {path:?}: {e}")))
+        let texts = if found.shape.is_empty() {
+            found.read_string().map(|text| vec![text])
+        } else {
+            found.read_strings()
+        };
+        texts
+            .map(Some)
+            .or_else(|e| malformed(&self.label, format!("attribute {attribute} of {path:?}: {e}")))
     }
 
-    /// Reads an array of numbers, after its shape and type are known to be those that the layer needs.
+    /// Reads an array of numbers, after its shape and type are known to be those that the layer
+    /// needs.
     pub(super) fn read(&mut self, path: &str, wanted: &Wanted) -> Result<ArrayD<f32>> {
         let Wanted { layer, weight, shape } = wanted;
         let label = self.label.clone();
-        let fail = move |reason: String| malformed(&label, format!("layer {layer:?}: {weight} {reason}"));
+        let fail =
+            move |reason: String| malformed(&label, format!("layer {layer:?}: {weight} {reason}"));
         let dataset = match self.file.dataset(path) {
             Ok(dataset) => dataset,
             Err(e) if is_absence(&e) => return fail(format!("is missing: there is no {path:?}")),
@@ -116,20 +128,27 @@ impl Hdf5 {
             return Err(Error::WeightShape {
                 layer: layer.clone(),
                 weight: weight.clone(),
-                found: dataset.shape().iter().map(|&n| usize::try_from(n).unwrap_or(usize::MAX)).collect(),
+                found: dataset
+                    .shape()
+                    .iter()
+                    .map(|&n| usize::try_from(n).unwrap_or(usize::MAX))
+                    .collect(),
                 expected: shape.clone(),
             });
         }
         let size = match float_size(&dataset) {
             Ok(size) => size,
-            Err(found) => return fail(format!("holds {found} instead of float16, float32 or float64 numbers")),
+            Err(found) => {
+                return fail(format!(
+                    "holds {found} instead of float16, float32 or float64 numbers"
+                ));
+            }
         };
         let bytes = shape.iter().try_fold(size as u64, |bytes, &n| bytes.checked_mul(n as u64));
         match bytes.and_then(|bytes| self.budget.checked_sub(bytes)) {
             Some(rest) => self.budget = rest,
             None => {
-                let reason =
-                    "with the arrays before it more than this file may unpack to (KerasLimits::unpacked_bytes)";
+                let reason = "with the arrays before it more than this file may unpack to (KerasLimits::unpacked_bytes)";
                 return fail(format!("is {shape:?}, {reason}"));
             }
         }
@@ -137,13 +156,16 @@ impl Hdf5 {
             Ok(bytes) => decode(size, &bytes),
             Err(e) => return fail(format!("can't be read: {e}")),
         };
-        ArrayD::from_shape_vec(IxDyn(shape), values).or_else(|e| fail(format!("can't be read: {e}")))
+        ArrayD::from_shape_vec(IxDyn(shape), values)
+            .or_else(|e| fail(format!("can't be read: {e}")))
     }
 }
 
 fn is_absence(error: &H5Error) -> bool {
     match error {
-        H5Error::GroupNotFound(_) | H5Error::DatasetNotFound(_) | H5Error::AttributeNotFound(_) => true,
+        H5Error::GroupNotFound(_) | H5Error::DatasetNotFound(_) | H5Error::AttributeNotFound(_) => {
+            true
+        }
         H5Error::Context { source, .. } => is_absence(source),
         _ => false,
     }

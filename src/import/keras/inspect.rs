@@ -30,8 +30,8 @@ pub struct KerasLayerReport {
     pub problem: Option<Error>,
 }
 
-/// Lists the layers of a file that [`Model::from_keras`] reads, each with whether it is supported: all problems at once,
-/// where loading stops at the first.
+/// Lists the layers of a file that [`Model::from_keras`] reads, each with whether it is supported:
+/// all problems at once, where loading stops at the first.
 ///
 /// ```
 /// let report = birnn::inspect_keras("tests/fixtures/keras/unsupported/lambda.keras")?;
@@ -51,12 +51,19 @@ pub(super) fn report(file: KerasFile, limits: &KerasLimits) -> Result<KerasFileR
     let (label, version) = (file.config_label.clone(), file.version);
     let is_functional = matches!(class::root(&label, &file.config), Ok(class::Root::Functional));
     let layers = entry::listed(&label, &file.config, limits.layers)?;
-    let report = |(index, value): (usize, &Value)| one(&label, version, is_functional, index, value);
+    let report =
+        |(index, value): (usize, &Value)| one(&label, version, is_functional, index, value);
     let layers = layers.iter().enumerate().map(report).collect();
     Ok(KerasFileReport { layers, model: build(file, limits) })
 }
 
-fn one(label: &str, version: Version, is_functional: bool, index: usize, value: &Value) -> KerasLayerReport {
+fn one(
+    label: &str,
+    version: Version,
+    is_functional: bool,
+    index: usize,
+    value: &Value,
+) -> KerasLayerReport {
     let text = |pointer: &str| value.pointer(pointer).and_then(Value::as_str);
     let name = text("/name").or(text("/config/name")).unwrap_or_default();
     KerasLayerReport {
@@ -67,7 +74,13 @@ fn one(label: &str, version: Version, is_functional: bool, index: usize, value: 
 }
 
 /// That a layer can be built, and called as it is called.
-fn check(label: &str, version: Version, is_functional: bool, index: usize, value: &Value) -> Result<()> {
+fn check(
+    label: &str,
+    version: Version,
+    is_functional: bool,
+    index: usize,
+    value: &Value,
+) -> Result<()> {
     let entry = entry::entry(label, index, value)?;
     match entry.class {
         Class::Input => layer::input(&entry, version).map(|_| ()),

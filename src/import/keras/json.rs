@@ -1,10 +1,12 @@
-//! JSON with a limit on how many values it holds: parsed, an empty list of two bytes takes thirty-two.
+//! JSON with a limit on how many values it holds: parsed, an empty list of two bytes takes
+//! thirty-two.
 
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
 use std::fmt;
 
-/// Parses a text that holds at most so many values. How deep they are nested is serde_json's own limit, 128.
+/// Parses a text that holds at most so many values. How deep they are nested is serde_json's own
+/// limit, 128.
 pub(super) fn parse(json: &[u8], values: usize) -> Result<Value, serde_json::Error> {
     let mut left = values;
     let mut deserializer = serde_json::Deserializer::from_slice(json);
@@ -88,8 +90,14 @@ mod tests {
     #[test]
     fn parses_what_serde_json_parses() {
         let text = r#"{"a": [1, -2, 2.5e3, 18446744073709551615, true, null, "ü\n"], "b": {"c": []}, "a2": {}}"#;
-        assert_eq!(parse(text.as_bytes(), 100).unwrap(), serde_json::from_str::<Value>(text).unwrap());
-        assert_eq!(parse(text.as_bytes(), 12).unwrap(), serde_json::from_str::<Value>(text).unwrap());
+        assert_eq!(
+            parse(text.as_bytes(), 100).unwrap(),
+            serde_json::from_str::<Value>(text).unwrap()
+        );
+        assert_eq!(
+            parse(text.as_bytes(), 12).unwrap(),
+            serde_json::from_str::<Value>(text).unwrap()
+        );
         assert!(parse(text.as_bytes(), 11).unwrap_err().to_string().contains("more values"));
         assert!(parse(b"[1, 2] 3", 100).is_err());
         assert!(parse(&[b'['; 1000], 2000).unwrap_err().to_string().contains("recursion"));

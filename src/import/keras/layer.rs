@@ -11,17 +11,24 @@ use crate::layer::{Layer, Recurrent};
 use serde_json::{Map, Value};
 
 /// The types of numbers that an input can have: what Keras computes with them is what `f32` gives.
-const INPUT_TYPES: [&str; 11] =
-    ["float32", "float64", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "bool"];
+const INPUT_TYPES: [&str; 11] = [
+    "float32", "float64", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64",
+    "bool",
+];
 
 /// The shape that an `InputLayer` takes: the axes after the batch.
 pub(super) fn input(entry: &Entry, version: Version) -> Result<Vec<Option<usize>>> {
     let arguments = Arguments::new(entry.name, version, entry.config);
     arguments.check_others(&["dtype"])?;
-    if let Some(value) =
-        arguments.get("dtype").filter(|value| !value.as_str().is_some_and(|d| INPUT_TYPES.contains(&d)))
+    if let Some(value) = arguments
+        .get("dtype")
+        .filter(|value| !value.as_str().is_some_and(|d| INPUT_TYPES.contains(&d)))
     {
-        return arguments.unsupported("dtype", value, "give the input as float32, an integer type or bool");
+        return arguments.unsupported(
+            "dtype",
+            value,
+            "give the input as float32, an integer type or bool",
+        );
     }
     match arguments.get("batch_shape").or(arguments.get("batch_input_shape")) {
         Some(shape) => input_shape(&arguments, shape),
@@ -33,7 +40,11 @@ pub(super) fn input(entry: &Entry, version: Version) -> Result<Vec<Option<usize>
 pub(super) fn input_shape(arguments: &Arguments, shape: &Value) -> Result<Vec<Option<usize>>> {
     let axis = |value: &Value| match value {
         Value::Null => Ok(None),
-        value => match value.as_u64().and_then(|n| usize::try_from(n).ok()).filter(|n| (1..1 << 31).contains(n)) {
+        value => match value
+            .as_u64()
+            .and_then(|n| usize::try_from(n).ok())
+            .filter(|n| (1..1 << 31).contains(n))
+        {
             Some(n) => Ok(Some(n)),
             None => arguments.wrong("batch_shape", format!("{} is no shape", shown(shape))),
         },
@@ -43,7 +54,11 @@ pub(super) fn input_shape(arguments: &Arguments, shape: &Value) -> Result<Vec<Op
             axis(batch)?;
             axes.iter().map(axis).collect()
         }
-        _ => arguments.unsupported("batch_shape", shape, "an input needs the batch and one to 16 axes after it"),
+        _ => arguments.unsupported(
+            "batch_shape",
+            shape,
+            "an input needs the batch and one to 16 axes after it",
+        ),
     }
 }
 
@@ -52,7 +67,10 @@ pub(super) fn build(label: &str, entry: &Entry, version: Version, causal: bool) 
     let arguments = Arguments::new(entry.name, version, entry.config);
     let mut built = match entry.class {
         Class::Input | Class::MaskOperation(_) => {
-            return malformed(label, format!("{:?} is an {} behind a layer", entry.name, entry.class.name()));
+            return malformed(
+                label,
+                format!("{:?} is an {} behind a layer", entry.name, entry.class.name()),
+            );
         }
         Class::Recurrent(kind) => Layer::from(recurrent::recurrent(&arguments, kind)?).into(),
         Class::Rnn => cells(&arguments, recurrent::rnn(&arguments)?),
@@ -73,7 +91,8 @@ fn cells(arguments: &Arguments, cells: Vec<Recurrent>) -> Built {
         && cells.len() > 1
         && cells[0].go_backwards()
     {
-        // As masks stay in the order of time, so do the arrays up to the last cell: see `recurrent::aligned`.
+        // As masks stay in the order of time, so do the arrays up to the last cell: see
+        // `recurrent::aligned`.
         let last = last.clone().with_flags(true, last.zero_output_for_mask());
         let before = cells[..cells.len() - 1].iter().cloned().map(recurrent::aligned);
         return row(arguments, before.chain([last.into()]).collect());
@@ -97,7 +116,8 @@ fn time_distributed(arguments: &Arguments) -> Result<Built> {
 fn row<L: Into<Layer>>(arguments: &Arguments, layers: Vec<L>) -> Built {
     let mut layers: Vec<Layer> = layers.into_iter().map(Into::into).collect();
     if layers.len() > 1 {
-        let named = |(index, layer): (usize, Layer)| layer.named(cell_name(arguments.layer(), index));
+        let named =
+            |(index, layer): (usize, Layer)| layer.named(cell_name(arguments.layer(), index));
         layers = layers.into_iter().enumerate().map(named).collect();
     }
     Built { layers, wiring: Wiring::Row, unmasked: None }
@@ -120,10 +140,13 @@ fn argument(arguments: &Arguments, name: &str, reason: &str) -> Error {
 /// Why a layer can't be called with a mask: where Keras does something that isn't done here.
 fn unmasked(arguments: &Arguments, layer: &Layer) -> Option<Error> {
     let set = |arguments: &Map<String, Value>| arguments.get("unroll") == Some(&Value::Bool(true));
-    let wrapped = ["layer", "backward_layer"].map(|name| arguments.get(name)?.get("config")?.as_object());
-    let unrolled = arguments.get("unroll") == Some(&Value::Bool(true)) || wrapped.into_iter().flatten().any(set);
-    let zeroed =
-        |(_, layer): &(_, &Recurrent)| layer.go_backwards() && layer.zero_output_for_mask() && layer.return_sequences();
+    let wrapped =
+        ["layer", "backward_layer"].map(|name| arguments.get(name)?.get("config")?.as_object());
+    let unrolled = arguments.get("unroll") == Some(&Value::Bool(true))
+        || wrapped.into_iter().flatten().any(set);
+    let zeroed = |(_, layer): &(_, &Recurrent)| {
+        layer.go_backwards() && layer.zero_output_for_mask() && layer.return_sequences()
+    };
     let reason = "unrolled and backwards Keras zeroes the outputs by the mask in the other order; save the model with unroll=False";
     let differs = unrolled && layer.directions().iter().any(zeroed);
     differs.then(|| argument(arguments, "unroll", reason))

@@ -7,9 +7,9 @@ use std::path::Path;
 
 const MIB: u64 = 1 << 20;
 
-/// How much a file of Keras's may ask for while it is read: a file from elsewhere can say anything about itself, and a
-/// small one can unpack to a large one. What is beyond a limit is [`Error::MalformedFile`], which names the limit.
-/// [`Model::from_keras`] reads with the defaults.
+/// How much a file of Keras's may ask for while it is read: a file from elsewhere can say anything
+/// about itself, and a small one can unpack to a large one. What is beyond a limit is
+/// [`Error::MalformedFile`], which names the limit. [`Model::from_keras`] reads with the defaults.
 ///
 /// ```no_run
 /// use birnn::KerasLimits;
@@ -52,8 +52,8 @@ impl KerasLimits {
         self
     }
 
-    /// The most that the weights may take unpacked, in the archive's HDF5 file and again as arrays (default 64 MiB and
-    /// eight times the file's size).
+    /// The most that the weights may take unpacked, in the archive's HDF5 file and again as arrays
+    /// (default 64 MiB and eight times the file's size).
     pub fn unpacked_bytes(mut self, bytes: u64) -> KerasLimits {
         self.unpacked_bytes = Some(bytes);
         self
@@ -65,8 +65,8 @@ impl KerasLimits {
         self
     }
 
-    /// The most values (numbers, texts, lists, …) in a configuration, each of which takes up to some hundred bytes when it
-    /// is parsed (default 1,048,576; a layer has about a hundred).
+    /// The most values (numbers, texts, lists, …) in a configuration, each of which takes up to
+    /// some hundred bytes when it is parsed (default 1,048,576; a layer has about a hundred).
     pub fn config_values(mut self, values: usize) -> KerasLimits {
         self.config_values = values;
         self
@@ -141,7 +141,10 @@ impl KerasLimits {
     /// As [`inspect_keras`](crate::inspect_keras).
     pub fn inspect(&self, path: impl AsRef<Path>) -> Result<inspect::KerasFileReport> {
         let path = path.as_ref();
-        inspect::report(KerasFile::open(&path.display().to_string(), file::read(path, self)?, self)?, self)
+        inspect::report(
+            KerasFile::open(&path.display().to_string(), file::read(path, self)?, self)?,
+            self,
+        )
     }
 
     /// What a file of this size may unpack to.

@@ -1,8 +1,9 @@
 //! Masks that a file of Keras 3 spells out.
 //!
-//! Where a layer is called with a mask, Keras 3 writes the operations that compute it into the model: `NotEqual` and
-//! `Any` for a `Masking`, `NotEqual` for an `Embedding`, more where masked arrays are joined. A model here computes the
-//! masks that arrays carry by itself, so these operations only say which mask is meant.
+//! Where a layer is called with a mask, Keras 3 writes the operations that compute it into the
+//! model: `NotEqual` and `Any` for a `Masking`, `NotEqual` for an `Embedding`, more where masked
+//! arrays are joined. A model here computes the masks that arrays carry by itself, so these
+//! operations only say which mask is meant.
 
 use super::arguments::is_float;
 use super::entry::Entry;
@@ -10,9 +11,19 @@ use crate::error::{Error, Result};
 use crate::model::{Graph, MaskSource, Masks, Tensor};
 use serde_json::Value;
 
-/// The operations that masks are made of, and `Cast`, which a dtype policy of another precision puts before them.
-pub(super) const NAMES: [&str; 9] =
-    ["NotEqual", "Any", "ConvertToTensor", "LogicalOr", "ExpandDims", "ZerosLike", "OnesLike", "Concatenate", "Cast"];
+/// The operations that masks are made of, and `Cast`, which a dtype policy of another precision
+/// puts before them.
+pub(super) const NAMES: [&str; 9] = [
+    "NotEqual",
+    "Any",
+    "ConvertToTensor",
+    "LogicalOr",
+    "ExpandDims",
+    "ZerosLike",
+    "OnesLike",
+    "Concatenate",
+    "Cast",
+];
 /// More masks than any real model joins.
 const MAX_JOINED: usize = 256;
 
@@ -68,21 +79,28 @@ impl MaskExpressions {
         number: Option<f32>,
     ) -> Result<Piece> {
         let axis = entry.config.get("axis").and_then(Value::as_i64).unwrap_or(-1) as isize;
-        let keepdims = entry.config.get("keepdims").is_some_and(|value| value != &Value::Bool(false));
+        let keepdims =
+            entry.config.get("keepdims").is_some_and(|value| value != &Value::Bool(false));
         let piece = match (entry.class.name(), operands, number) {
             ("NotEqual", &[Piece::Array(array)], Some(value)) => match graph.axes(array).len() {
-                1 if value == 0.0 => Some(Piece::Mask(Some(self.add(MaskSource::Tensor(array.index()))))),
+                1 if value == 0.0 => {
+                    Some(Piece::Mask(Some(self.add(MaskSource::Tensor(array.index())))))
+                }
                 2.. => Some(Piece::NotEqual(array, value)),
                 _ => None,
             },
             ("Any", [piece], None) if !keepdims && axis == -1 => self.any(graph, piece),
-            ("Cast", [piece], None) if entry.config.get("dtype").is_some_and(is_float) => Some(piece.clone()),
+            ("Cast", [piece], None) if entry.config.get("dtype").is_some_and(is_float) => {
+                Some(piece.clone())
+            }
             ("ConvertToTensor", [piece], None) => self.mask(graph, piece).map(Piece::Mask),
             ("LogicalOr", [Piece::Expanded(mask), Piece::Filled(array, false)], None) => {
                 Some(Piece::Spread(*array, *mask))
             }
             ("LogicalOr", [a, b], None) => self.either(graph, a, b).map(Piece::Mask),
-            ("ExpandDims", [piece], None) if axis == -1 => self.mask(graph, piece).map(Piece::Expanded),
+            ("ExpandDims", [piece], None) if axis == -1 => {
+                self.mask(graph, piece).map(Piece::Expanded)
+            }
             ("ZerosLike", [Piece::Array(array)], None) => Some(Piece::Filled(*array, false)),
             ("OnesLike", [Piece::Array(array)], None) => Some(Piece::Filled(*array, true)),
             ("Concatenate", parts, None) => joined(parts).map(|parts| Piece::Joined(parts, axis)),
@@ -107,9 +125,12 @@ impl MaskExpressions {
         self.any_of(&[a, b])
     }
 
-    /// True where any of the masks is; masks joined before are taken apart, so that the order doesn't matter.
+    /// True where any of the masks is; masks joined before are taken apart, so that the order
+    /// doesn't matter.
     fn any_of(&mut self, masks: &[Mask]) -> Option<Mask> {
-        let Some(masks) = masks.iter().copied().collect::<Option<Vec<usize>>>() else { return Some(None) };
+        let Some(masks) = masks.iter().copied().collect::<Option<Vec<usize>>>() else {
+            return Some(None);
+        };
         let parts = |mask: &usize| match &self.sources[*mask] {
             MaskSource::Any(of) => of.clone(),
             _ => vec![*mask],
@@ -133,7 +154,8 @@ impl MaskExpressions {
                 let last = graph.axes(parts.first()?.0).len() as isize;
                 match *along {
                     1 if last == 2 => {
-                        let parts = parts.iter().map(|(array, mask)| (array.index(), *mask)).collect();
+                        let parts =
+                            parts.iter().map(|(array, mask)| (array.index(), *mask)).collect();
                         Some(self.add(MaskSource::Concatenate(parts)))
                     }
                     axis if axis == -1 || axis == last => {
@@ -152,14 +174,21 @@ impl MaskExpressions {
         let mut found: Vec<Mask> = Vec::new();
         for source in &masks.sources {
             let translated = match source {
-                MaskSource::Any(of) => self.any_of(&of.iter().map(|&mask| found[mask]).collect::<Vec<_>>()).flatten(),
+                MaskSource::Any(of) => {
+                    self.any_of(&of.iter().map(|&mask| found[mask]).collect::<Vec<_>>()).flatten()
+                }
                 MaskSource::All(of) => {
                     let of = of.iter().map(|&mask| found[mask]).collect::<Option<_>>();
                     of.map(|of| self.add(MaskSource::All(of)))
                 }
-                MaskSource::AnyInLastAxis(mask) => found[*mask].map(|mask| self.add(MaskSource::AnyInLastAxis(mask))),
+                MaskSource::AnyInLastAxis(mask) => {
+                    found[*mask].map(|mask| self.add(MaskSource::AnyInLastAxis(mask)))
+                }
                 MaskSource::Concatenate(parts) => {
-                    let parts = parts.iter().map(|(array, mask)| (*array, mask.and_then(|mask| found[mask]))).collect();
+                    let parts = parts
+                        .iter()
+                        .map(|(array, mask)| (*array, mask.and_then(|mask| found[mask])))
+                        .collect();
                     Some(self.add(MaskSource::Concatenate(parts)))
                 }
                 source => Some(self.add(source.clone())),

@@ -1,9 +1,9 @@
 //! Models that Keras saved: `.keras` archives and legacy HDF5 files, of Keras 2 and Keras 3.
 //!
-//! The way of a file: [`file`] takes it apart into the configuration (JSON) and the weights ([`hdf5`]),
-//! [`entry`] lists the layers, [`layer`], [`recurrent`] and [`stateless`] build them, [`graph`] and [`call`] connect
-//! them, [`weights`] finds each layer's arrays in an [`archive`] or a [`legacy`] file. Everything in a file is
-//! untrusted.
+//! The way of a file: [`file`] takes it apart into the configuration (JSON) and the weights
+//! ([`hdf5`]), [`entry`] lists the layers, [`layer`], [`recurrent`] and [`stateless`] build them,
+//! [`graph`] and [`call`] connect them, [`weights`] finds each layer's arrays in an [`archive`] or
+//! a [`legacy`] file. Everything in a file is untrusted.
 
 mod activation;
 mod archive;
@@ -43,29 +43,32 @@ pub use limits::KerasLimits;
 
 impl Model {
     /// Reads a model that Keras saved with its weights: `model.save("model.keras")`, or the legacy
-    /// `model.save("model.h5")`, of Keras 3 or Keras 2 (`tf.keras`). The content says which of the two
-    /// formats it is, not the file's name.
+    /// `model.save("model.h5")`, of Keras 3 or Keras 2 (`tf.keras`). The content says which of the
+    /// two formats it is, not the file's name.
     ///
-    /// Sequential and functional models are read, with shared layers, several inputs and outputs, masks, and initial
-    /// states that are tensors. Of which layers: LSTM, GRU, SimpleRNN, RNN of their cells (of several cells as one
-    /// layer for each, named `<layer>/cell_0` and so on), Bidirectional, TimeDistributed, and those of
-    /// [`layer`](crate::layer) that keep no state, such as Dense, Embedding, Masking, Conv1D, BatchNormalization and
-    /// MultiHeadAttention; see [`Error::UnsupportedLayer`] of a file with another one for the full list.
+    /// Sequential and functional models are read, with shared layers, several inputs and outputs,
+    /// masks, and initial states that are tensors. Of which layers: LSTM, GRU, SimpleRNN, RNN of
+    /// their cells (of several cells as one layer for each, named `<layer>/cell_0` and so on),
+    /// Bidirectional, TimeDistributed, and those of [`layer`](crate::layer) that keep no state,
+    /// such as Dense, Embedding, Masking, Conv1D, BatchNormalization and MultiHeadAttention; see
+    /// [`Error::UnsupportedLayer`] of a file with another one for the full list.
     ///
-    /// Inputs keep the names of the `InputLayer`s, in the order of the Keras model's inputs; ids and masks are given
-    /// as numbers of the model's type. The outputs come in the order of Keras's flattened list. What only matters in
-    /// training (dropout, regularizers, initializers, the optimizer) is passed over. A number of timesteps that the
-    /// file fixes stays fixed. Masks follow the rules of the Keras that wrote the file.
+    /// Inputs keep the names of the `InputLayer`s, in the order of the Keras model's inputs; ids
+    /// and masks are given as numbers of the model's type. The outputs come in the order of Keras's
+    /// flattened list. What only matters in training (dropout, regularizers, initializers, the
+    /// optimizer) is passed over. A number of timesteps that the file fixes stays fixed. Masks
+    /// follow the rules of the Keras that wrote the file.
     ///
-    /// Whatever dtype policy a file has (float16, bfloat16, float64, mixed), the model computes in f32.
+    /// Whatever dtype policy a file has (float16, bfloat16, float64, mixed), the model computes in
+    /// f32.
     ///
     /// # Errors
     /// * [`Error::Io`] where the file can't be read.
     /// * [`Error::MalformedFile`] where it is no Keras model, is damaged, or lacks weights.
-    /// * [`Error::UnsupportedLayer`], [`Error::UnsupportedArgument`] where the model would compute something
-    ///   that this crate doesn't; nothing that changes a result is passed over.
-    /// * [`Error::Argument`], [`Error::Graph`], [`Error::WeightShape`], [`Error::NonFiniteWeight`] where what the
-    ///   file says doesn't fit together.
+    /// * [`Error::UnsupportedLayer`], [`Error::UnsupportedArgument`] where the model would compute
+    ///   something that this crate doesn't; nothing that changes a result is passed over.
+    /// * [`Error::Argument`], [`Error::Graph`], [`Error::WeightShape`], [`Error::NonFiniteWeight`]
+    ///   where what the file says doesn't fit together.
     ///
     /// ```
     /// use birnn::Model;
@@ -84,8 +87,8 @@ impl Model {
         KerasLimits::new().load(path)
     }
 
-    /// [`Model::from_keras`] on a file's content, for example one that was downloaded or compiled in;
-    /// `name` stands for the file in messages.
+    /// [`Model::from_keras`] on a file's content, for example one that was downloaded or compiled
+    /// in; `name` stands for the file in messages.
     ///
     /// # Errors
     /// As [`Model::from_keras`], without [`Error::Io`].
@@ -119,12 +122,14 @@ impl Model {
         KerasLimits::new().load_config(json)
     }
 
-    /// Reads the weights of a file into the model, which has to come from the configuration of the same Keras model:
-    /// from [`Model::from_keras_config`] or [`Model::from_keras`]. The file is Keras's `model.save_weights(...)`
-    /// (`.weights.h5`, or the legacy `.h5` of Keras 2) or a whole saved model.
+    /// Reads the weights of a file into the model, which has to come from the configuration of the
+    /// same Keras model: from [`Model::from_keras_config`] or [`Model::from_keras`]. The file is
+    /// Keras's `model.save_weights(...)` (`.weights.h5`, or the legacy `.h5` of Keras 2) or a whole
+    /// saved model.
     ///
     /// # Errors
-    /// As [`Model::from_keras`]; [`Error::Graph`] where the model wasn't built from a configuration of Keras's.
+    /// As [`Model::from_keras`]; [`Error::Graph`] where the model wasn't built from a configuration
+    /// of Keras's.
     ///
     /// ```
     /// use birnn::Model;
@@ -175,7 +180,12 @@ fn build(mut file: KerasFile, limits: &KerasLimits) -> Result<Model> {
 }
 
 /// The model of a configuration, without weights.
-fn from_config(label: &str, version: Version, config: Value, limits: &KerasLimits) -> Result<Model> {
+fn from_config(
+    label: &str,
+    version: Version,
+    config: Value,
+    limits: &KerasLimits,
+) -> Result<Model> {
     let entries = entry::entries(label, &config, limits.layers)?;
     let mut model = network(label, version, &config, &entries, limits)?;
     drop(entries);
@@ -184,7 +194,13 @@ fn from_config(label: &str, version: Version, config: Value, limits: &KerasLimit
 }
 
 /// The model that a configuration describes, without weights.
-fn network(label: &str, version: Version, config: &Value, entries: &[Entry], limits: &KerasLimits) -> Result<Model> {
+fn network(
+    label: &str,
+    version: Version,
+    config: &Value,
+    entries: &[Entry],
+    limits: &KerasLimits,
+) -> Result<Model> {
     match class::root(label, config)? {
         class::Root::Sequential => sequential::build(label, version, config, entries),
         class::Root::Functional => graph::build(label, version, config, entries, limits.calls),

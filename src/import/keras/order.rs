@@ -1,13 +1,18 @@
 //! The order in which Keras runs the calls of a functional model.
 //!
-//! It matters for masks: a `MultiHeadAttention` takes them away from its inputs, for whoever reads those later.
+//! It matters for masks: a `MultiHeadAttention` takes them away from its inputs, for whoever reads
+//! those later.
 
-/// The calls in order, or one that needs its own result. `parents` are the calls that each call reads, `layers` the
-/// layer that each one calls, `outputs` the calls that the model returns.
+/// The calls in order, or one that needs its own result. `parents` are the calls that each call
+/// reads, `layers` the layer that each one calls, `outputs` the calls that the model returns.
 ///
-/// Source: `map_graph` in `keras/src/ops/function.py`: by decreasing distance from the outputs, within one distance in
-/// the order in which a walk over the calls first meets them.
-pub(super) fn order(parents: &[Vec<usize>], layers: &[usize], outputs: &[usize]) -> Result<Vec<usize>, usize> {
+/// Source: `map_graph` in `keras/src/ops/function.py`: by decreasing distance from the outputs,
+/// within one distance in the order in which a walk over the calls first meets them.
+pub(super) fn order(
+    parents: &[Vec<usize>],
+    layers: &[usize],
+    outputs: &[usize],
+) -> Result<Vec<usize>, usize> {
     let mut walk = Walk { parents, state: vec![State::New; parents.len()], done: Vec::new() };
     outputs.iter().try_for_each(|&call| walk.visit(call))?;
     let mut order = by_depth(&walk.done, parents, layers);
@@ -41,7 +46,13 @@ impl Walk<'_> {
                 match self.state[call] {
                     State::Done => continue,
                     // The first of the file that waits for itself or for such a one.
-                    State::Open => return Err(self.state.iter().position(|&s| s == State::Open).unwrap_or(call)),
+                    State::Open => {
+                        return Err(self
+                            .state
+                            .iter()
+                            .position(|&s| s == State::Open)
+                            .unwrap_or(call));
+                    }
                     State::New => self.state[call] = State::Open,
                 }
             }
@@ -65,7 +76,8 @@ fn by_depth(needed: &[usize], parents: &[Vec<usize>], layers: &[usize]) -> Vec<u
         if depths[call].is_none() {
             met.push(call);
         }
-        // A layer that is called several times has its largest distance at every call that comes later in the walk.
+        // A layer that is called several times has its largest distance at every call that comes
+        // later in the walk.
         let depth = depths[call].unwrap_or(0).max(of_layer[layers[call]]);
         of_layer[layers[call]] = depth;
         depths[call] = Some(depth);

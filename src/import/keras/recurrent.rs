@@ -1,4 +1,5 @@
-//! From arguments to recurrent layers: alone, from cells, in `Bidirectional` and in `TimeDistributed`.
+//! From arguments to recurrent layers: alone, from cells, in `Bidirectional` and in
+//! `TimeDistributed`.
 
 use super::arguments::Arguments;
 use super::class::{self, Class, Kind, SUPPORTED};
@@ -6,8 +7,8 @@ use super::file::Version;
 use super::stateless;
 use crate::error::{Error, Result};
 use crate::layer::{
-    Activation, Bidirectional, Concatenate, Gru, Layer, Lstm, Merge, MergeMode, Recurrent, RecurrentBuilder, SimpleRnn,
-    TimeDistributed,
+    Activation, Bidirectional, Concatenate, Gru, Layer, Lstm, Merge, MergeMode, Recurrent,
+    RecurrentBuilder, SimpleRnn, TimeDistributed,
 };
 use serde_json::Value;
 
@@ -31,7 +32,8 @@ pub(super) struct Built {
 pub(super) enum Wiring {
     /// Each reads the output of the one before.
     Row,
-    /// So many that read forward in a row; the others, in a row of their own, read backward; the last one may merge.
+    /// So many that read forward in a row; the others, in a row of their own, read backward; the
+    /// last one may merge.
     Both { forward: usize, merge_mode: MergeMode },
 }
 
@@ -64,8 +66,8 @@ impl<'a> Flags<'a> {
         })
     }
 
-    /// Those of cell number `index` of several: each reads every step's output of the one before, only the first
-    /// turns time round, and only the last one's outputs are the layer's.
+    /// Those of cell number `index` of several: each reads every step's output of the one before,
+    /// only the first turns time round, and only the last one's outputs are the layer's.
     fn of_cell(self, index: usize, last: usize) -> Flags<'a> {
         Flags {
             go_backwards: self.go_backwards && index == 0,
@@ -117,12 +119,20 @@ fn elementwise(cell: &Arguments, name: &str) -> Result<Activation> {
     }
 }
 
-fn gated<C>(layer: RecurrentBuilder<C>, cell: &Arguments, flags: Flags) -> Result<RecurrentBuilder<C>> {
+fn gated<C>(
+    layer: RecurrentBuilder<C>,
+    cell: &Arguments,
+    flags: Flags,
+) -> Result<RecurrentBuilder<C>> {
     let recurrent_activation = elementwise(cell, "recurrent_activation")?;
     Ok(common(layer, cell, flags)?.recurrent_activation(recurrent_activation))
 }
 
-fn common<C>(layer: RecurrentBuilder<C>, cell: &Arguments, flags: Flags) -> Result<RecurrentBuilder<C>> {
+fn common<C>(
+    layer: RecurrentBuilder<C>,
+    cell: &Arguments,
+    flags: Flags,
+) -> Result<RecurrentBuilder<C>> {
     Ok(layer
         .activation(elementwise(cell, "activation")?)
         .use_bias(cell.flag("use_bias", true)?)
@@ -142,7 +152,8 @@ pub(super) fn rnn(arguments: &Arguments) -> Result<Vec<Recurrent>> {
     };
     let (holder, cells) = cells(arguments, cell)?;
     if cells.is_empty() || cells.len() > MAX_CELLS {
-        return arguments.wrong("cell", format!("{} cells; an RNN has 1 to {MAX_CELLS}", cells.len()));
+        return arguments
+            .wrong("cell", format!("{} cells; an RNN has 1 to {MAX_CELLS}", cells.len()));
     }
     let (flags, last) = (Flags::of(arguments)?, cells.len() - 1);
     let of_cell = |(index, cell)| of_cell(arguments, &holder, cell, flags.of_cell(index, last));
@@ -150,12 +161,17 @@ pub(super) fn rnn(arguments: &Arguments) -> Result<Vec<Recurrent>> {
 }
 
 /// The cells, and the arguments that they stand in.
-fn cells<'a>(arguments: &Arguments<'a>, cell: &'a Value) -> Result<(Option<Arguments<'a>>, Vec<&'a Value>)> {
+fn cells<'a>(
+    arguments: &Arguments<'a>,
+    cell: &'a Value,
+) -> Result<(Option<Arguments<'a>>, Vec<&'a Value>)> {
     if let Some(list) = cell.as_array() {
         return Ok((None, list.iter().collect()));
     }
     let name = cell.get("class_name").and_then(Value::as_str).unwrap_or_default();
-    if name.strip_prefix("Keras>").unwrap_or(name) != "StackedRNNCells" || !class::is_kerass_own(cell, name) {
+    if name.strip_prefix("Keras>").unwrap_or(name) != "StackedRNNCells"
+        || !class::is_kerass_own(cell, name)
+    {
         return Ok((None, vec![cell]));
     }
     let stacked = arguments.of("cell", cell)?;
@@ -170,7 +186,12 @@ fn cells<'a>(arguments: &Arguments<'a>, cell: &'a Value) -> Result<(Option<Argum
     }
 }
 
-fn of_cell(arguments: &Arguments, holder: &Option<Arguments>, value: &Value, flags: Flags) -> Result<Recurrent> {
+fn of_cell(
+    arguments: &Arguments,
+    holder: &Option<Arguments>,
+    value: &Value,
+    flags: Flags,
+) -> Result<Recurrent> {
     let kind = class::cell(value).map_err(|class_name| Error::UnsupportedLayer {
         layer: arguments.layer().to_string(),
         class_name: format!("RNN({class_name})"),
@@ -226,16 +247,27 @@ pub(super) fn bidirectional(arguments: &Arguments) -> Result<Built> {
 }
 
 /// `Bidirectional` of an `RNN` of several cells.
-fn both_of_cells(arguments: &Arguments, forward: Vec<Recurrent>, backward: Option<Vec<Recurrent>>) -> Result<Built> {
-    let backwards = forward[0].go_backwards() || backward.as_ref().is_some_and(|cells| !cells[0].go_backwards());
+fn both_of_cells(
+    arguments: &Arguments,
+    forward: Vec<Recurrent>,
+    backward: Option<Vec<Recurrent>>,
+) -> Result<Built> {
+    let backwards = forward[0].go_backwards()
+        || backward.as_ref().is_some_and(|cells| !cells[0].go_backwards());
     if backwards {
         let reason = "with several cells the forward layer has to read forward and the backward layer backward";
-        return arguments.unsupported("layer.go_backwards", &Value::Bool(forward[0].go_backwards()), reason);
+        return arguments.unsupported(
+            "layer.go_backwards",
+            &Value::Bool(forward[0].go_backwards()),
+            reason,
+        );
     }
-    let (merge_mode, sequences) = (merge_mode(arguments)?, forward[forward.len() - 1].return_sequences());
+    let (merge_mode, sequences) =
+        (merge_mode(arguments)?, forward[forward.len() - 1].return_sequences());
     let backward = backward.unwrap_or_else(|| forward.clone());
     let (count, last) = (forward.len(), backward.len() - 1);
-    let name = |direction: &str, index: usize| format!("{}/{direction}_cell_{index}", arguments.layer());
+    let name =
+        |direction: &str, index: usize| format!("{}/{direction}_cell_{index}", arguments.layer());
     let forward = forward.into_iter().enumerate().map(|(index, cell)| {
         let zeros = sequences && index + 1 == count; // Bidirectional's rule
         Layer::from(cell.with_flags(false, zeros)).named(name("forward", index))
@@ -259,8 +291,9 @@ fn both_of_cells(arguments: &Arguments, forward: Vec<Recurrent>, backward: Optio
     Ok(Built { layers, wiring: Wiring::Both { forward: count, merge_mode }, unmasked: None })
 }
 
-/// A cell that reads time from the end, with its outputs in the order of time, as the next one needs them and the mask
-/// is: one direction of a Bidirectional. The other is the same cell once more, whose output nobody reads.
+/// A cell that reads time from the end, with its outputs in the order of time, as the next one
+/// needs them and the mask is: one direction of a Bidirectional. The other is the same cell once
+/// more, whose output nobody reads.
 pub(super) fn aligned(cell: Recurrent) -> Layer {
     Bidirectional::new(cell.with_flags(false, true)).merge_mode(MergeMode::None).into()
 }
@@ -271,12 +304,17 @@ fn merge_mode(arguments: &Arguments) -> Result<MergeMode> {
     };
     match value.as_str().and_then(|name| MergeMode::from_keras_name(Some(name))) {
         Some(mode) => Ok(mode),
-        None => arguments.unsupported("merge_mode", value, "use \"concat\", \"sum\", \"mul\", \"ave\" or None"),
+        None => arguments.unsupported(
+            "merge_mode",
+            value,
+            "use \"concat\", \"sum\", \"mul\", \"ave\" or None",
+        ),
     }
 }
 
-/// Keras 3 takes both directions to have as many states: with an LSTM on one side only it saves a model
-/// that it can't run, so there is no result to reproduce. Keras 2 returns each direction's own.
+/// Keras 3 takes both directions to have as many states: with an LSTM on one side only it saves a
+/// model that it can't run, so there is no result to reproduce. Keras 2 returns each direction's
+/// own.
 fn check_states(arguments: &Arguments, forward: &Recurrent, backward: &Recurrent) -> Result<()> {
     let differ = forward.cell().states() != backward.cell().states();
     if differ && forward.return_state() && arguments.version() != Version::Keras2 {
@@ -305,12 +343,22 @@ pub(super) fn time_distributed(arguments: &Arguments) -> Result<Vec<TimeDistribu
         Ok(Class::Stateless(class_name)) => stateless::layer(class_name, &inner, false)?,
         Ok(Class::Bidirectional) => match <[Layer; 1]>::try_from(bidirectional(&inner)?.layers) {
             Ok([layer]) => layer,
-            Err(_) => return Err(unsupported("Bidirectional of an RNN of several cells; use one layer for each cell")),
+            Err(_) => {
+                return Err(unsupported(
+                    "Bidirectional of an RNN of several cells; use one layer for each cell",
+                ));
+            }
         },
-        Ok(Class::TimeDistributed) => match <[TimeDistributed; 1]>::try_from(time_distributed(&inner)?) {
-            Ok([layer]) => layer.into(),
-            Err(_) => return Err(unsupported("TimeDistributed of an RNN of several cells; use one layer for each")),
-        },
+        Ok(Class::TimeDistributed) => {
+            match <[TimeDistributed; 1]>::try_from(time_distributed(&inner)?) {
+                Ok([layer]) => layer.into(),
+                Err(_) => {
+                    return Err(unsupported(
+                        "TimeDistributed of an RNN of several cells; use one layer for each",
+                    ));
+                }
+            }
+        }
         _ => {
             let cells = wrapped(arguments, "layer", "TimeDistributed")?.unwrap_or_default();
             let each = |cell| TimeDistributed::new(Layer::from(cell).named(name));

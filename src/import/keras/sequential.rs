@@ -12,14 +12,23 @@ use crate::model::{Call, Model};
 use serde_json::Value;
 
 /// The model of a row of layers.
-pub(super) fn build(label: &str, version: Version, config: &Value, entries: &[Entry]) -> Result<Model> {
+pub(super) fn build(
+    label: &str,
+    version: Version,
+    config: &Value,
+    entries: &[Entry],
+) -> Result<Model> {
     let (first, rest) = match entries {
         [first, rest @ ..] if first.class == Class::Input => (first, rest),
         [first, ..] => (first, entries),
         [] => return malformed(label, "the model has no layers"),
     };
-    // Built before the input is looked at: a layer that isn't supported says more than its shape does.
-    let layers: Vec<_> = rest.iter().map(|entry| layer::build(label, entry, version, false)).collect::<Result<_>>()?;
+    // Built before the input is looked at: a layer that isn't supported says more than its shape
+    // does.
+    let layers: Vec<_> = rest
+        .iter()
+        .map(|entry| layer::build(label, entry, version, false))
+        .collect::<Result<_>>()?;
     let mut graph = graph(version);
     let (name, axes) = input(label, version, config, first)?;
     let mut outputs = vec![graph.input(&name, &axes)?];
@@ -33,7 +42,8 @@ pub(super) fn build(label: &str, version: Version, config: &Value, entries: &[En
             )));
         }
         unmasked.extend(built.unmasked.map(|error| (built.layers[0].name().to_string(), error)));
-        let ids = built.layers.into_iter().map(|layer| graph.layer(layer)).collect::<Result<Vec<_>>>()?;
+        let ids =
+            built.layers.into_iter().map(|layer| graph.layer(layer)).collect::<Result<Vec<_>>>()?;
         let call = Call::from(&outputs[..]);
         let mut calls = Calls { graph: &mut graph, count: &mut count };
         outputs = match (built.wiring, &ids[..]) {
@@ -47,7 +57,12 @@ pub(super) fn build(label: &str, version: Version, config: &Value, entries: &[En
 }
 
 /// The input's name and axes: of the `InputLayer`, otherwise from wherever Keras wrote the shape.
-fn input(label: &str, version: Version, config: &Value, first: &Entry) -> Result<(String, Vec<Option<usize>>)> {
+fn input(
+    label: &str,
+    version: Version,
+    config: &Value,
+    first: &Entry,
+) -> Result<(String, Vec<Option<usize>>)> {
     if first.class == Class::Input {
         return Ok((first.name.to_string(), layer::input(first, version)?));
     }
@@ -58,17 +73,22 @@ fn input(label: &str, version: Version, config: &Value, first: &Entry) -> Result
         .find_map(|name| arguments.get(name).or_else(|| wrapped?.get(name)))
         .filter(|shape| shape.is_array());
     let without_batch = arguments.get("input_shape").or_else(|| wrapped?.get("input_shape"));
-    let without_batch = without_batch
-        .and_then(Value::as_array)
-        .map(|axes| Value::Array(std::iter::once(Value::Null).chain(axes.iter().cloned()).collect()));
-    let built =
-        [config.pointer("/config/build_input_shape"), config.pointer("/build_config/input_shape"), first.built_shape]
-            .into_iter()
-            .flatten()
-            .find(|shape| shape.is_array());
+    let without_batch = without_batch.and_then(Value::as_array).map(|axes| {
+        Value::Array(std::iter::once(Value::Null).chain(axes.iter().cloned()).collect())
+    });
+    let built = [
+        config.pointer("/config/build_input_shape"),
+        config.pointer("/build_config/input_shape"),
+        first.built_shape,
+    ]
+    .into_iter()
+    .flatten()
+    .find(|shape| shape.is_array());
     match own.or(without_batch.as_ref()).or(built) {
         // The name that Keras 2 gives to such an input.
-        Some(shape) => Ok((format!("{}_input", first.name), layer::input_shape(&arguments, shape)?)),
+        Some(shape) => {
+            Ok((format!("{}_input", first.name), layer::input_shape(&arguments, shape)?))
+        }
         None => malformed(
             label,
             format!(

@@ -4,10 +4,11 @@ use super::arguments::Arguments;
 use super::class;
 use crate::error::{Error, Result};
 use crate::layer::{
-    AdditiveAttention, Attention, AveragePooling1d, BatchNormalization, Concatenate, Conv1d, Cropping1d, Dense,
-    Embedding, Flatten, GlobalAveragePooling1d, GlobalMaxPooling1d, Identity, Layer, LayerNormalization, Masking,
-    MaxPooling1d, Merge, MultiHeadAttention, PRelu, Padding, Permute, ReluLayer, RepeatVector, Reshape,
-    RmsNormalization, ScoreMode, SoftmaxLayer, UnitNormalization, UpSampling1d, ZeroPadding1d,
+    AdditiveAttention, Attention, AveragePooling1d, BatchNormalization, Concatenate, Conv1d,
+    Cropping1d, Dense, Embedding, Flatten, GlobalAveragePooling1d, GlobalMaxPooling1d, Identity,
+    Layer, LayerNormalization, Masking, MaxPooling1d, Merge, MultiHeadAttention, PRelu, Padding,
+    Permute, ReluLayer, RepeatVector, Reshape, RmsNormalization, ScoreMode, SoftmaxLayer,
+    UnitNormalization, UpSampling1d, ZeroPadding1d,
 };
 use serde_json::Value;
 
@@ -78,9 +79,10 @@ pub(super) fn layer(class_name: &str, arguments: &Arguments, causal: bool) -> Re
         "Softmax" => softmax(arguments),
         "LayerNormalization" => layer_normalization(arguments),
         "RMSNormalization" => rms_normalization(arguments),
-        "BatchNormalization" | "BatchNormalizationV1" | "BatchNormalizationV2" | "SyncBatchNormalization" => {
-            batch_normalization(arguments)
-        }
+        "BatchNormalization"
+        | "BatchNormalizationV1"
+        | "BatchNormalizationV2"
+        | "SyncBatchNormalization" => batch_normalization(arguments),
         "UnitNormalization" => unit_normalization(arguments),
         "Conv1D" => conv1d(arguments),
         "MaxPooling1D" => {
@@ -92,7 +94,9 @@ pub(super) fn layer(class_name: &str, arguments: &Arguments, causal: bool) -> Re
             Ok(AveragePooling1d::new().pool_size(size).strides(strides).padding(padding).into())
         }
         "GlobalMaxPooling1D" => Ok(GlobalMaxPooling1d::new().keepdims(keepdims(arguments)?).into()),
-        "GlobalAveragePooling1D" => Ok(GlobalAveragePooling1d::new().keepdims(keepdims(arguments)?).into()),
+        "GlobalAveragePooling1D" => {
+            Ok(GlobalAveragePooling1d::new().keepdims(keepdims(arguments)?).into())
+        }
         "Concatenate" => concatenate(arguments),
         "Add" => merge(Merge::add(), arguments),
         "Subtract" => merge(Merge::subtract(), arguments),
@@ -120,7 +124,8 @@ pub(super) fn layer(class_name: &str, arguments: &Arguments, causal: bool) -> Re
 
 fn dense(arguments: &Arguments) -> Result<Layer> {
     arguments.check_others(&["units", "activation", "use_bias"])?;
-    let dense = Dense::new(arguments.size("units")?).activation(arguments.activation("activation")?);
+    let dense =
+        Dense::new(arguments.size("units")?).activation(arguments.activation("activation")?);
     Ok(dense.use_bias(arguments.flag("use_bias", true)?).into())
 }
 
@@ -157,8 +162,9 @@ fn softmax(arguments: &Arguments) -> Result<Layer> {
 
 fn layer_normalization(arguments: &Arguments) -> Result<Layer> {
     arguments.check_others(&["axis", "epsilon", "center", "scale"])?;
-    let layer =
-        LayerNormalization::new().axis(arguments.axes("axis")?).epsilon(arguments.exact_number("epsilon", 1e-3)?);
+    let layer = LayerNormalization::new()
+        .axis(arguments.axes("axis")?)
+        .epsilon(arguments.exact_number("epsilon", 1e-3)?);
     Ok(layer.center(arguments.flag("center", true)?).scale(arguments.flag("scale", true)?).into())
 }
 
@@ -169,11 +175,19 @@ fn rms_normalization(arguments: &Arguments) -> Result<Layer> {
 }
 
 fn batch_normalization(arguments: &Arguments) -> Result<Layer> {
-    let training = ["momentum", "synchronized", "renorm_clipping", "renorm_momentum", "fused", "virtual_batch_size"];
+    let training = [
+        "momentum",
+        "synchronized",
+        "renorm_clipping",
+        "renorm_momentum",
+        "fused",
+        "virtual_batch_size",
+    ];
     let read = ["axis", "epsilon", "center", "scale"];
     arguments.check_others(&[&read[..], &training[..]].concat())?;
-    let layer =
-        BatchNormalization::new().axis(arguments.axis("axis")?).epsilon(arguments.exact_number("epsilon", 1e-3)?);
+    let layer = BatchNormalization::new()
+        .axis(arguments.axis("axis")?)
+        .epsilon(arguments.exact_number("epsilon", 1e-3)?);
     Ok(layer.center(arguments.flag("center", true)?).scale(arguments.flag("scale", true)?).into())
 }
 
@@ -201,7 +215,10 @@ fn conv1d(arguments: &Arguments) -> Result<Layer> {
         .dilation_rate(arguments.time_size("dilation_rate")?.unwrap_or(1))
         .groups(arguments.optional_size("groups")?.unwrap_or(1))
         .padding(padding(arguments)?);
-    Ok(layer.activation(arguments.activation("activation")?).use_bias(arguments.flag("use_bias", true)?).into())
+    Ok(layer
+        .activation(arguments.activation("activation")?)
+        .use_bias(arguments.flag("use_bias", true)?)
+        .into())
 }
 
 fn pooling(arguments: &Arguments) -> Result<(usize, Option<usize>, Padding)> {
@@ -230,7 +247,8 @@ fn reshape(arguments: &Arguments) -> Result<Layer> {
     let value = arguments.get("target_shape").unwrap_or(&Value::Null);
     let axis = |value: &Value| match value.as_i64() {
         Some(-1) => Some(None),
-        // None where there is no axis of that length; how many -1 there can be is the layer's own check.
+        // None where there is no axis of that length; how many -1 there can be is the layer's own
+        // check.
         Some(n) => usize::try_from(n).ok().map(Some),
         None => None,
     };
@@ -272,7 +290,9 @@ fn attention(arguments: &Arguments, causal: bool) -> Result<Layer> {
     let mode = match (arguments.text("score_mode"), arguments.get("score_mode")) {
         (_, None) | (Some("dot"), _) => ScoreMode::Dot,
         (Some("concat"), _) => ScoreMode::Concat,
-        (_, Some(value)) => return arguments.unsupported("score_mode", value, "use \"dot\" or \"concat\""),
+        (_, Some(value)) => {
+            return arguments.unsupported("score_mode", value, "use \"dot\" or \"concat\"");
+        }
     };
     let use_scale = arguments.flag("use_scale", false)?;
     Ok(Attention::new().use_scale(use_scale).score_mode(mode).use_causal_mask(causal).into())
@@ -291,13 +311,25 @@ fn multi_head_attention(arguments: &Arguments, causal: bool) -> Result<Layer> {
     let sizes = ["num_heads", "key_dim", "value_dim", "use_bias", "output_shape", "attention_axes"];
     let others = ["dropout", "sliding_window"];
     arguments.check_others(&[&sizes[..], &shapes, &others].concat())?;
-    if let Some(axes) = arguments.get("attention_axes").filter(|axes| axes.as_array() != Some(&vec![1.into()])) {
-        return arguments.unsupported("attention_axes", axes, "only attention over time is supported: leave it None");
+    if let Some(axes) =
+        arguments.get("attention_axes").filter(|axes| axes.as_array() != Some(&vec![1.into()]))
+    {
+        return arguments.unsupported(
+            "attention_axes",
+            axes,
+            "only attention over time is supported: leave it None",
+        );
     }
     if let Some(window) = arguments.get("sliding_window") {
-        return arguments.unsupported("sliding_window", window, "every query sees all values here: leave it None");
+        return arguments.unsupported(
+            "sliding_window",
+            window,
+            "every query sees all values here: leave it None",
+        );
     }
-    if let Some(shape) = arguments.get("output_shape").filter(|shape| shape.as_array().is_some_and(|s| s.len() != 1)) {
+    if let Some(shape) =
+        arguments.get("output_shape").filter(|shape| shape.as_array().is_some_and(|s| s.len() != 1))
+    {
         return arguments.unsupported(
             "output_shape",
             shape,

@@ -20,7 +20,8 @@ pub(super) struct WeightFile {
 /// Where in its layer of the file an array stands.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Place<'a> {
-    /// Below the layer's group in an archive: `forward_layer/cell`, or one of several names that versions give it.
+    /// Below the layer's group in an archive: `forward_layer/cell`, or one of several names that
+    /// versions give it.
     pub folders: Vec<String>,
     /// The direction of a bidirectional layer, with that layer's arguments.
     pub direction: Option<(Direction, &'a Map<String, Value>)>,
@@ -51,11 +52,17 @@ pub(super) fn load(file: &mut WeightFile, model: &mut Model, entries: &[Entry]) 
             continue;
         }
         let Some(&(entry, part)) = by_name.get(&name) else {
-            return malformed(file.hdf5.label(), format!("layer {name:?}: it isn't one of the configuration's"));
+            return malformed(
+                file.hdf5.label(),
+                format!("layer {name:?}: it isn't one of the configuration's"),
+            );
         };
         let slots = slots(built, entry, part);
         let Some(group) = groups.get(entry.name) else {
-            return malformed(file.hdf5.label(), format!("layer {name:?}: it has no group of weights"));
+            return malformed(
+                file.hdf5.label(),
+                format!("layer {name:?}: it has no group of weights"),
+            );
         };
         let paths = match file.layout {
             Layout::Archive => archive::paths(&file.hdf5, group, &name, &slots)?,
@@ -81,24 +88,34 @@ struct Part {
 
 /// The model's layers of an entry, by their names.
 fn names<'e, 'a>(entry: &'e Entry<'a>) -> Vec<(String, (&'e Entry<'a>, Part))> {
-    let count = |config: Option<&Map<String, Value>>| config.map_or(1, |config| cells(config).len().max(1));
+    let count =
+        |config: Option<&Map<String, Value>>| config.map_or(1, |config| cells(config).len().max(1));
     let forward = wrapped(entry.config, "layer");
     let mut parts = Vec::new();
     match entry.class {
         Class::Bidirectional => {
             let backward = wrapped(entry.config, "backward_layer").or(forward);
             if count(forward).max(count(backward)) > 1 {
-                let both = [(Direction::Forward, count(forward)), (Direction::Backward, count(backward))];
-                for (direction, cell) in both.into_iter().flat_map(|(d, count)| (0..count).map(move |cell| (d, cell))) {
+                let both =
+                    [(Direction::Forward, count(forward)), (Direction::Backward, count(backward))];
+                for (direction, cell) in
+                    both.into_iter().flat_map(|(d, count)| (0..count).map(move |cell| (d, cell)))
+                {
                     let name = format!("{}/{direction}_cell_{cell}", entry.name);
                     parts.push((name, (entry, Part { cell, direction: Some(direction) })));
                 }
             }
         }
         Class::Rnn | Class::TimeDistributed => {
-            let count = if entry.class == Class::Rnn { count(Some(entry.config)) } else { count(forward) };
+            let count =
+                if entry.class == Class::Rnn { count(Some(entry.config)) } else { count(forward) };
             if count > 1 {
-                let part = |cell| (super::layer::cell_name(entry.name, cell), (entry, Part { cell, direction: None }));
+                let part = |cell| {
+                    (
+                        super::layer::cell_name(entry.name, cell),
+                        (entry, Part { cell, direction: None }),
+                    )
+                };
                 parts.extend((0..count).map(part));
             }
         }
@@ -116,7 +133,8 @@ fn cells(config: &Map<String, Value>) -> &[Value] {
 
 /// Whether a layer is one cell in both directions.
 fn is_twin(layer: &Layer, entry: &Entry, part: Part) -> bool {
-    matches!(layer, Layer::Bidirectional(_)) && (part.direction.is_some() || entry.class == Class::Rnn)
+    matches!(layer, Layer::Bidirectional(_))
+        && (part.direction.is_some() || entry.class == Class::Rnn)
 }
 
 fn slots<'a>(built: &BuiltLayer, entry: &Entry<'a>, part: Part) -> Vec<Slot<'a>> {
@@ -154,7 +172,8 @@ fn places<'a>(
     folder: &str,
     count: usize,
 ) -> Vec<Place<'a>> {
-    let inside = |part: &str| if folder.is_empty() { part.to_string() } else { format!("{folder}/{part}") };
+    let inside =
+        |part: &str| if folder.is_empty() { part.to_string() } else { format!("{folder}/{part}") };
     match layer {
         Layer::Recurrent(_) => vec![of_cell(class, config, cell, folder); count],
         Layer::Bidirectional(_) => {
@@ -165,14 +184,17 @@ fn places<'a>(
         }
         Layer::Feedforward(layer) => match &layer.kind {
             Kind::TimeDistributed(each) => match wrapped(config, "layer") {
-                Some(wrapped) => places(&each.layer, Class::Rnn, wrapped, cell, &inside("layer"), count),
+                Some(wrapped) => {
+                    places(&each.layer, Class::Rnn, wrapped, cell, &inside("layer"), count)
+                }
                 None => vec![Place::default(); count],
             },
             Kind::MultiHeadAttention(_) => {
                 let projection = |index: usize| {
                     let name = ["query", "key", "value", "output"][index * 4 / count.max(1)];
                     // Some versions of Keras name the attribute with an underscore.
-                    let folders = vec![inside(&format!("{name}_dense")), inside(&format!("_{name}_dense"))];
+                    let folders =
+                        vec![inside(&format!("{name}_dense")), inside(&format!("_{name}_dense"))];
                     Place { folders, ..Place::default() }
                 };
                 (0..count).map(projection).collect()
@@ -187,7 +209,12 @@ fn wrapped<'a>(config: &'a Map<String, Value>, argument: &str) -> Option<&'a Map
 }
 
 /// The place of a cell's arrays in one direction of a bidirectional layer.
-fn of_direction<'a>(config: &'a Map<String, Value>, direction: Direction, cell: usize, folder: &str) -> Place<'a> {
+fn of_direction<'a>(
+    config: &'a Map<String, Value>,
+    direction: Direction,
+    cell: usize,
+    folder: &str,
+) -> Place<'a> {
     let (argument, part) = match direction {
         Direction::Forward => ("layer", "forward_layer"),
         Direction::Backward => ("backward_layer", "backward_layer"),
@@ -198,8 +225,14 @@ fn of_direction<'a>(config: &'a Map<String, Value>, direction: Direction, cell: 
 }
 
 /// The place of a cell's arrays, in a recurrent layer or in an `RNN` of several.
-fn of_cell<'a>(class: Class, config: &'a Map<String, Value>, cell: usize, folder: &str) -> Place<'a> {
-    let inside = |part: &str| if folder.is_empty() { part.to_string() } else { format!("{folder}/{part}") };
+fn of_cell<'a>(
+    class: Class,
+    config: &'a Map<String, Value>,
+    cell: usize,
+    folder: &str,
+) -> Place<'a> {
+    let inside =
+        |part: &str| if folder.is_empty() { part.to_string() } else { format!("{folder}/{part}") };
     let cells = cells(config);
     let (true, Some(own)) = (class == Class::Rnn && cells.len() > 1, cells.get(cell)) else {
         // A list of one cell is one in the archive, too.

@@ -1,9 +1,12 @@
 use super::super::activation::softmax_lane;
 use super::{Call, Computed, Real, rows};
 use crate::layer::{AdditiveAttention, Attention, MultiHeadAttention, ScoreMode};
-use ndarray::{Array1, Array2, Array3, ArrayD, ArrayView2, ArrayView3, Axis, Ix2, Ix3, ShapeError, s};
+use ndarray::{
+    Array1, Array2, Array3, ArrayD, ArrayView2, ArrayView3, Axis, Ix2, Ix3, ShapeError, s,
+};
 
-/// Query, value and key, each `[batch, timesteps, features]`; without a key the value is the key, too.
+/// Query, value and key, each `[batch, timesteps, features]`; without a key the value is the key,
+/// too.
 fn query_value_key<'a, F: Real>(call: &'a Call<F>) -> Result<[ArrayView3<'a, F>; 3], ShapeError> {
     let array = |index: usize| call.inputs[index].view().into_dimensionality::<Ix3>();
     Ok([array(0)?, array(1)?, array(if call.inputs.len() > 2 { 2 } else { 1 })?])
@@ -16,14 +19,18 @@ pub(super) fn attention<F: Real>(layer: &Attention, call: &Call<F>) -> Computed<
     let concat_weight = number(usize::from(layer.use_scale)).unwrap_or_else(F::one);
     attend(call, layer.use_causal_mask, |query, key| match layer.score_mode {
         ScoreMode::Dot => query.dot(&key.t()) * scale,
-        ScoreMode::Concat => pairs(query, key, |q, k| (scale * (q + k)).tanh(), None) * concat_weight,
+        ScoreMode::Concat => {
+            pairs(query, key, |q, k| (scale * (q + k)).tanh(), None) * concat_weight
+        }
     })
 }
 
 /// `Σ scale · tanh(query + key)`
 pub(super) fn additive<F: Real>(layer: &AdditiveAttention, call: &Call<F>) -> Computed<F> {
     let scale = call.weights.first().map(|scale| scale.iter().copied().collect());
-    attend(call, layer.use_causal_mask, |query, key| pairs(query, key, |q, k| (q + k).tanh(), scale.as_ref()))
+    attend(call, layer.use_causal_mask, |query, key| {
+        pairs(query, key, |q, k| (q + k).tanh(), scale.as_ref())
+    })
 }
 
 /// `Σ scale · f(query, key)` of each query with each key.
@@ -34,8 +41,10 @@ fn pairs<F: Real>(
     scale: Option<&Array1<F>>,
 ) -> Array2<F> {
     Array2::from_shape_fn((query.nrows(), key.nrows()), |(t, s)| {
-        let features = query.row(t).to_owned().into_iter().zip(key.row(s)).map(|(q, &k)| f(q, k)).enumerate();
-        features.fold(F::zero(), |sum, (feature, x)| sum + scale.map_or(x, |scale| scale[feature] * x))
+        let features =
+            query.row(t).to_owned().into_iter().zip(key.row(s)).map(|(q, &k)| f(q, k)).enumerate();
+        features
+            .fold(F::zero(), |sum, (feature, x)| sum + scale.map_or(x, |scale| scale[feature] * x))
     })
 }
 
@@ -48,7 +57,8 @@ fn attend<F: Real>(
     let [query, value, key] = query_value_key(call)?;
     let mut output = ArrayD::zeros(call.shape.clone()).into_dimensionality::<Ix3>()?;
     for (example, mut output) in output.outer_iter_mut().enumerate() {
-        let mut weights = scores(query.index_axis(Axis(0), example), key.index_axis(Axis(0), example));
+        let mut weights =
+            scores(query.index_axis(Axis(0), example), key.index_axis(Axis(0), example));
         for ((t, s), score) in weights.indexed_iter_mut() {
             let seen = kept(call, 1, example, s) && (!causal || s <= t);
             if !seen {
@@ -68,47 +78,61 @@ fn attend<F: Real>(
 
 /// Whether the mask of an input, where it has one, is true.
 fn kept<F: Real>(call: &Call<F>, input: usize, example: usize, timestep: usize) -> bool {
-    call.mask(input).and_then(|mask| mask.get([example, timestep].as_slice())).is_none_or(|&kept| kept)
+    call.mask(input)
+        .and_then(|mask| mask.get([example, timestep].as_slice()))
+        .is_none_or(|&kept| kept)
 }
 
 fn softmax<F: Real>(scores: &mut Array2<F>) {
     scores.rows_mut().into_iter().for_each(|mut row| softmax_lane(&mut row, false));
 }
 
-/// The score less 1e9, in f32 also where `F` is f64: there masked scores nearly always are the same, so that a query
-/// that sees no value gets the mean of all.
+/// The score less 1e9, in f32 also where `F` is f64: there masked scores nearly always are the
+/// same, so that a query that sees no value gets the mean of all.
 fn masked_score<F: Real>(score: F) -> F {
     F::nearest((score.to_f32().unwrap_or(f32::NAN) - 1e9).into())
 }
 
-/// Of each head `softmax(query · key / √key_dim) · value`, of projected queries, keys and values; then projected back.
+/// Of each head `softmax(query · key / √key_dim) · value`, of projected queries, keys and values;
+/// then projected back.
 pub(super) fn multi_head<F: Real>(layer: &MultiHeadAttention, call: &Call<F>) -> Computed<F> {
     let mut weights = call.weights.iter();
     let mut projection = || (weights.next(), if layer.use_bias { weights.next() } else { None });
-    let (to_query, to_key, to_value, to_output) = (projection(), projection(), projection(), projection());
+    let (to_query, to_key, to_value, to_output) =
+        (projection(), projection(), projection(), projection());
     let key_input = if call.inputs.len() > 2 { 2 } else { 1 };
     let query = projected(call.inputs[0], to_query, 1)?;
     let key = projected(call.inputs[key_input], to_key, 1)?;
     let value = projected(call.inputs[1], to_value, 1)?;
     // TensorFlow holds it in f32 even where it computes in f64.
     let scale = F::nearest(((1.0 / (layer.key_dim as f64).sqrt()) as f32).into());
-    // Keras's masked score, which outweighs any other; with dropout it takes another path, that of its Softmax layer.
+    // Keras's masked score, which outweighs any other; with dropout it takes another path, that of
+    // its Softmax layer.
     let lowest = F::nearest(if layer.dropout > 0.0 { -1e9 } else { -0.7 * 3.38953e38 });
     let (batch, timesteps, _) = query.dim();
     let mut heads = Array3::zeros((batch, timesteps, layer.num_heads * layer.value_size()));
     for example in 0..batch {
         for head in 0..layer.num_heads {
             let keys = s![example, .., head * layer.key_dim..(head + 1) * layer.key_dim];
-            let values = s![example, .., head * layer.value_size()..(head + 1) * layer.value_size()];
+            let values =
+                s![example, .., head * layer.value_size()..(head + 1) * layer.value_size()];
             let mut weights = query.slice(keys).dot(&key.slice(keys).t()) * scale;
             let seen = |(t, s): (usize, usize)| {
-                let kept = kept(call, 0, example, t) && kept(call, 1, example, s) && kept(call, 2, example, s);
+                let kept = kept(call, 0, example, t)
+                    && kept(call, 1, example, s)
+                    && kept(call, 2, example, s);
                 kept && (!layer.use_causal_mask || s <= t)
             };
-            weights.indexed_iter_mut().filter(|(place, _)| !seen(*place)).for_each(|(_, score)| *score = lowest);
+            weights
+                .indexed_iter_mut()
+                .filter(|(place, _)| !seen(*place))
+                .for_each(|(_, score)| *score = lowest);
             softmax(&mut weights);
             if layer.dropout > 0.0 {
-                weights.indexed_iter_mut().filter(|(place, _)| !seen(*place)).for_each(|(_, w)| *w = F::zero());
+                weights
+                    .indexed_iter_mut()
+                    .filter(|(place, _)| !seen(*place))
+                    .for_each(|(_, w)| *w = F::zero());
             }
             heads.slice_mut(values).assign(&weights.dot(&value.slice(values)));
         }

@@ -2,7 +2,8 @@ use super::{Call, Computed, Real, reshaped, whole};
 use crate::layer::{AveragePooling1d, Conv1d, MaxPooling1d, Padding};
 use ndarray::{Array3, ArrayD, ArrayView1, ArrayView2, Axis, Ix2, Ix3, s};
 
-/// The timesteps that a window reads: the first, how many, and how far apart; those outside the sequence are no part.
+/// The timesteps that a window reads: the first, how many, and how far apart; those outside the
+/// sequence are no part.
 #[derive(Clone, Copy)]
 struct Windows {
     padding: Padding,
@@ -16,17 +17,22 @@ struct Windows {
 }
 
 impl Windows {
-    /// The elements of the window for an output timestep that lie in the sequence, with their timesteps.
+    /// The elements of the window for an output timestep that lie in the sequence, with their
+    /// timesteps.
     fn elements(self, output: usize) -> impl Iterator<Item = (usize, usize)> {
         let span = (self.size - 1) * self.dilation + 1;
         let before = self.padding.before(self.timesteps, span, self.strides);
-        let timestep = move |element: usize| (output * self.strides + element * self.dilation).checked_sub(before);
-        let elements = (0..self.size).filter_map(move |element| Some((element, timestep(element)?)));
+        let timestep = move |element: usize| {
+            (output * self.strides + element * self.dilation).checked_sub(before)
+        };
+        let elements =
+            (0..self.size).filter_map(move |element| Some((element, timestep(element)?)));
         elements.filter(move |&(_, timestep)| timestep < self.timesteps)
     }
 }
 
-/// `activation(Σ x[window] · kernel + bias)`; with groups each part of the features reaches its part of the filters.
+/// `activation(Σ x[window] · kernel + bias)`; with groups each part of the features reaches its
+/// part of the filters.
 pub(super) fn convolution<F: Real>(layer: &Conv1d, call: &Call<F>) -> Computed<F> {
     let x = call.input().view().into_dimensionality::<Ix3>()?;
     let kernel = call.weights[0].view().into_dimensionality::<Ix3>()?;
@@ -69,7 +75,9 @@ pub(super) fn max_pooling<F: Real>(layer: &MaxPooling1d, call: &Call<F>) -> Comp
 
 /// The mean of each window, of the timesteps that there are.
 pub(super) fn average_pooling<F: Real>(layer: &AveragePooling1d, call: &Call<F>) -> Computed<F> {
-    pooling(layer.pool_size, layer.strides, layer.padding, call, |window| window.sum() / whole(window.len()))
+    pooling(layer.pool_size, layer.strides, layer.padding, call, |window| {
+        window.sum() / whole(window.len())
+    })
 }
 
 fn pooling<F: Real>(
@@ -93,7 +101,9 @@ fn pooling<F: Real>(
 
 /// The largest value over time.
 pub(super) fn global_max_pooling<F: Real>(call: &Call<F>) -> Computed<F> {
-    let max = |lane: ArrayView1<F>| lane.fold(F::neg_infinity(), |max, &x| if x > max || x.is_nan() { x } else { max });
+    let max = |lane: ArrayView1<F>| {
+        lane.fold(F::neg_infinity(), |max, &x| if x > max || x.is_nan() { x } else { max })
+    };
     reshaped(call.input().map_axis(Axis(1), max), &call.shape)
 }
 

@@ -19,8 +19,11 @@ pub(super) fn embedding<F: Real>(call: &Call<F>) -> Computed<F> {
     let table = call.weights[0].view().into_dimensionality::<Ix2>()?;
     let last = table.nrows().saturating_sub(1);
     // Ids that a layer computed can be anything: the nearest that there is.
-    let ids: Vec<usize> =
-        call.input().iter().map(|id| id.max(F::zero()).to_usize().unwrap_or(last).min(last)).collect();
+    let ids: Vec<usize> = call
+        .input()
+        .iter()
+        .map(|id| id.max(F::zero()).to_usize().unwrap_or(last).min(last))
+        .collect();
     reshaped(table.select(Axis(0), &ids).into_dyn(), &call.shape)
 }
 
@@ -43,9 +46,11 @@ pub(super) fn activation<F: Real>(activation: Activation, call: &Call<F>) -> Arr
     output
 }
 
-/// `x` above the threshold (at most `max_value`), `negative_slope (x - threshold)` below; NaN stays NaN.
+/// `x` above the threshold (at most `max_value`), `negative_slope (x - threshold)` below; NaN stays
+/// NaN.
 pub(super) fn relu<F: Real>(layer: &ReluLayer, call: &Call<F>) -> ArrayD<F> {
-    let [slope, threshold] = [layer.negative_slope, layer.threshold].map(|value| F::nearest(value.into()));
+    let [slope, threshold] =
+        [layer.negative_slope, layer.threshold].map(|value| F::nearest(value.into()));
     let max_value = layer.max_value.map(|value| F::nearest(value.into()));
     call.input().mapv(|x| match max_value {
         _ if x <= threshold && slope == F::zero() => F::zero(),

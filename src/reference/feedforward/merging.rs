@@ -29,7 +29,10 @@ fn choose<F: Real>(mask: &ArrayD<bool>, a: &ArrayD<F>, b: &ArrayD<F>) -> ArrayD<
     let mut chosen = a.broadcast(shape.clone()).map_or_else(|| a.clone(), |a| a.to_owned());
     let (mask, b) = (mask.broadcast(shape.clone()), b.broadcast(shape));
     if let (Some(mask), Some(b)) = (mask, b) {
-        Zip::from(&mut chosen).and(mask).and(b).for_each(|a, &kept, &b| *a = if kept { *a } else { b });
+        Zip::from(&mut chosen)
+            .and(mask)
+            .and(b)
+            .for_each(|a, &kept, &b| *a = if kept { *a } else { b });
     }
     chosen
 }
@@ -44,7 +47,10 @@ fn product<F: Real>(call: &Call<F>) -> ArrayD<F> {
     let product = (1..call.inputs.len()).fold(factor(0), |product, index| product * factor(index));
     let masks: Option<Vec<_>> = (0..call.inputs.len()).map(|index| call.mask(index)).collect();
     let any = masks.and_then(|masks| masks.into_iter().cloned().reduce(|a, b| a | &b));
-    any.map_or_else(|| product.clone(), |any| choose(&spread(&any), &product, &ArrayD::zeros(one.raw_dim())))
+    any.map_or_else(
+        || product.clone(),
+        |any| choose(&spread(&any), &product, &ArrayD::zeros(one.raw_dim())),
+    )
 }
 
 /// The largest or smallest, where of a masked value and one that is not the latter is taken.
@@ -53,14 +59,16 @@ fn extreme<F: Real>(call: &Call<F>, better: impl Fn(F, F) -> F) -> ArrayD<F> {
     let mut output_mask = call.mask(0).map(spread);
     for (index, &input) in call.inputs.iter().enumerate().skip(1) {
         let mask = call.mask(index).map(spread);
-        let input = mask.as_ref().map_or_else(|| input.clone(), |mask| choose(mask, input, &output));
+        let input =
+            mask.as_ref().map_or_else(|| input.clone(), |mask| choose(mask, input, &output));
         if let Some(mask) = &output_mask {
             output = choose(mask, &output, &input);
         }
         output_mask = output_mask.zip(mask).map(|(a, b)| a | &b);
         let shape = (&output + &input).raw_dim();
         if let (Some(a), Some(b)) = (output.broadcast(shape.clone()), input.broadcast(shape)) {
-            output = Zip::from(a).and(b).map_collect(|&a, &b| if a.is_nan() { a } else { better(a, b) });
+            output =
+                Zip::from(a).and(b).map_collect(|&a, &b| if a.is_nan() { a } else { better(a, b) });
         }
     }
     output

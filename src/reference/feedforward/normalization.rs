@@ -1,10 +1,13 @@
 use super::{Call, Computed, Real, reshaped, whole};
-use crate::layer::{BatchNormalization, LayerNormalization, RmsNormalization, UnitNormalization, axes_of, axis_of};
+use crate::layer::{
+    BatchNormalization, LayerNormalization, RmsNormalization, UnitNormalization, axes_of, axis_of,
+};
 use ndarray::{ArrayD, Axis};
 
 /// `(x - mean) / √(variance + epsilon) · gamma + beta`
 ///
-/// In Keras's order: `x · inverse + (beta - mean · inverse)` with `inverse = gamma / √(variance + epsilon)`.
+/// In Keras's order: `x · inverse + (beta - mean · inverse)` with `inverse = gamma / √(variance +
+/// epsilon)`.
 pub(super) fn layer<F: Real>(layer: &LayerNormalization, call: &Call<F>) -> Computed<F> {
     let x = call.input();
     let axes = normalized(&layer.axis, call);
@@ -26,7 +29,8 @@ pub(super) fn layer<F: Real>(layer: &LayerNormalization, call: &Call<F>) -> Comp
 pub(super) fn root_mean_square<F: Real>(layer: &RmsNormalization, call: &Call<F>) -> Computed<F> {
     let x = call.input();
     let axes = normalized(&layer.axis, call);
-    let inverse = mean_of_squares(x, &axes).mapv(|v| (v + F::nearest(layer.epsilon)).sqrt().recip());
+    let inverse =
+        mean_of_squares(x, &axes).mapv(|v| (v + F::nearest(layer.epsilon)).sqrt().recip());
     Ok(x * inverse * along(&call.weights[0], &axes, x)?)
 }
 
@@ -37,7 +41,9 @@ pub(super) fn batch<F: Real>(layer: &BatchNormalization, call: &Call<F>) -> Comp
     let mut weights = call.weights.iter();
     let gamma = if layer.scale { weights.next() } else { None };
     let beta = if layer.center { weights.next() } else { None };
-    let (Some(mean), Some(variance)) = (weights.next(), weights.next()) else { return Ok(x.clone()) };
+    let (Some(mean), Some(variance)) = (weights.next(), weights.next()) else {
+        return Ok(x.clone());
+    };
     let mut inverse = variance.mapv(|v| (v + F::nearest(layer.epsilon)).sqrt().recip());
     if let Some(gamma) = gamma {
         inverse *= gamma;
@@ -81,6 +87,7 @@ fn mean_of_squares<F: Real>(x: &ArrayD<F>, axes: &[usize]) -> ArrayD<F> {
 /// A weight that goes along these axes of `x`, with length one along the others.
 fn along<F: Real>(weight: &ArrayD<F>, axes: &[usize], x: &ArrayD<F>) -> Computed<F> {
     let lengths = x.shape().iter().enumerate();
-    let shape: Vec<usize> = lengths.map(|(axis, &length)| if axes.contains(&axis) { length } else { 1 }).collect();
+    let shape: Vec<usize> =
+        lengths.map(|(axis, &length)| if axes.contains(&axis) { length } else { 1 }).collect();
     reshaped(weight.clone(), &shape)
 }

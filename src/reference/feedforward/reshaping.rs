@@ -33,6 +33,8 @@ fn repeated<F: Real>(input: &ArrayD<F>, axis: usize, shape: &[usize], times: usi
     let input = input.view().insert_axis(Axis(axis));
     let mut repeated = input.shape().to_vec();
     repeated[axis] = times;
-    let view = input.broadcast(repeated).ok_or_else(|| ShapeError::from_kind(ErrorKind::IncompatibleShape))?;
+    let view = input
+        .broadcast(repeated)
+        .ok_or_else(|| ShapeError::from_kind(ErrorKind::IncompatibleShape))?;
     reshaped(view.to_owned(), shape)
 }

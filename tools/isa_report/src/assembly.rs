@@ -35,14 +35,16 @@ impl Mix {
         }
         if is(&["global_load", "buffer_load", "flat_load", "scratch_load"]) {
             self.loads += 1;
-            self.wide_loads += u32::from(instruction.contains("b128") || instruction.contains("dwordx4"));
+            self.wide_loads +=
+                u32::from(instruction.contains("b128") || instruction.contains("dwordx4"));
         }
         self.scalar_loads += u32::from(is(&["s_load", "s_buffer_load"]));
         self.workgroup += u32::from(is(&["ds_"]));
     }
 }
 
-/// The loop with the most multiply-adds that holds no other loop; of a kernel without loops, all of it.
+/// The loop with the most multiply-adds that holds no other loop; of a kernel without loops, all of
+/// it.
 pub fn inner_loop(assembly: &str) -> Mix {
     let lines: Vec<&str> = assembly.lines().map(str::trim).collect();
     let label = |line: &str| line.strip_suffix(':').map(str::to_string);
@@ -51,13 +53,17 @@ pub fn inner_loop(assembly: &str) -> Mix {
     // A branch back to a label closes a loop.
     let back = lines.iter().enumerate().filter_map(|(at, line)| {
         let mut words = line.split_whitespace();
-        let branch = words.next().filter(|word| word.starts_with("s_branch") || word.starts_with("s_cbranch"));
+        let branch = words
+            .next()
+            .filter(|word| word.starts_with("s_branch") || word.starts_with("s_cbranch"));
         let target = branch.and_then(|_| words.next()).and_then(|target| labels.get(target));
         target.filter(|&&target| target <= at).map(|&target| (target, at))
     });
     let loops: Vec<(usize, usize)> = back.collect();
     let innermost = loops.iter().filter(|(from, to)| {
-        !loops.iter().any(|(a, b)| (a, b) != (from, to) && a >= from && b <= to && b - a < to - from)
+        !loops
+            .iter()
+            .any(|(a, b)| (a, b) != (from, to) && a >= from && b <= to && b - a < to - from)
     });
     let mixes = innermost.map(|&(from, to)| mix(&lines[from..=to]));
     let busiest = mixes.max_by_key(|mix| (mix.multiply_add, mix.all));
@@ -71,7 +77,8 @@ fn mix(lines: &[&str]) -> Mix {
         let known = ["v_", "s_", "global_", "buffer_", "flat_", "scratch_", "ds_"];
         if known.iter().any(|prefix| instruction.starts_with(prefix)) {
             mix.add(instruction);
-            // RDNA 3 issues two vector instructions as one line: v_dual_fmac_f32 ... :: v_dual_fmac_f32 ...
+            // RDNA 3 issues two vector instructions as one line: v_dual_fmac_f32 ... ::
+            // v_dual_fmac_f32 ...
             if let Some((_, second)) = line.split_once("::") {
                 mix.add(second.trim());
             }
@@ -100,7 +107,15 @@ mod tests {
             s_cbranch_scc1 BB1
             s_endpgm";
         let mix = inner_loop(assembly);
-        let expected = Mix { valu: 4, multiply_add: 3, loads: 1, wide_loads: 1, scalar_loads: 0, workgroup: 1, all: 7 };
+        let expected = Mix {
+            valu: 4,
+            multiply_add: 3,
+            loads: 1,
+            wide_loads: 1,
+            scalar_loads: 0,
+            workgroup: 1,
+            all: 7,
+        };
         assert_eq!(mix, expected);
         assert_eq!(mix.multiply_add_percent(), Some(75));
     }

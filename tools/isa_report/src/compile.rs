@@ -1,5 +1,5 @@
-//! Compiling one kernel: WGSL to SPIR-V by naga, SPIR-V to machine code by the Vulkan driver, and what the driver says
-//! of the machine code.
+//! Compiling one kernel: WGSL to SPIR-V by naga, SPIR-V to machine code by the Vulkan driver, and
+//! what the driver says of the machine code.
 
 use anyhow::{Context, Result, anyhow};
 use ash::{ext, khr, vk};
@@ -50,8 +50,10 @@ impl Compiler {
         // SAFETY: `physical` comes from this instance, here and below.
         let name = unsafe { instance.get_physical_device_properties(physical) };
         let name = name.device_name_as_c_str()?.to_string_lossy().into_owned();
-        let queues = [vk::DeviceQueueCreateInfo::default().queue_family_index(0).queue_priorities(&[1.0])];
-        let extensions = [khr::pipeline_executable_properties::NAME.as_ptr(), ext::robustness2::NAME.as_ptr()];
+        let queues =
+            [vk::DeviceQueueCreateInfo::default().queue_family_index(0).queue_priorities(&[1.0])];
+        let extensions =
+            [khr::pipeline_executable_properties::NAME.as_ptr(), ext::robustness2::NAME.as_ptr()];
         let mut executable = vk::PhysicalDevicePipelineExecutablePropertiesFeaturesKHR::default();
         let mut robustness = vk::PhysicalDeviceRobustness2FeaturesEXT::default();
         let mut v11 = vk::PhysicalDeviceVulkan11Features::default();
@@ -77,9 +79,11 @@ impl Compiler {
     }
 
     pub fn compile(&self, source: Source) -> Result<Compiled> {
-        let module = naga::front::wgsl::parse_str(source.wgsl).map_err(|e| anyhow!(e.emit_to_string(source.wgsl)))?;
+        let module = naga::front::wgsl::parse_str(source.wgsl)
+            .map_err(|e| anyhow!(e.emit_to_string(source.wgsl)))?;
         let mut validator = Validator::new(ValidationFlags::all(), Capabilities::all());
-        let info = validator.validate(&module).map_err(|e| anyhow!(e.emit_to_string(source.wgsl)))?;
+        let info =
+            validator.validate(&module).map_err(|e| anyhow!(e.emit_to_string(source.wgsl)))?;
         let point = (naga::ShaderStage::Compute, source.entry);
         let constants = source.constants.iter().cloned().collect();
         let (module, info) = process_overrides(&module, &info, Some(point), &constants)?;
@@ -87,12 +91,16 @@ impl Compiler {
         let options = spv::Options {
             lang_version: (1, 6),
             flags: spv::WriterFlags::empty(),
-            bounds_check_policies: BoundsCheckPolicies { index: BoundsCheckPolicy::Restrict, ..Default::default() },
+            bounds_check_policies: BoundsCheckPolicies {
+                index: BoundsCheckPolicy::Restrict,
+                ..Default::default()
+            },
             zero_initialize_workgroup_memory: spv::ZeroInitializeWorkgroupMemoryMode::None,
             force_loop_bounding: true,
             ..Default::default()
         };
-        let choice = spv::PipelineOptions { shader_stage: point.0, entry_point: source.entry.to_string() };
+        let choice =
+            spv::PipelineOptions { shader_stage: point.0, entry_point: source.entry.to_string() };
         let words = spv::write_vec(&module, &info, &options, Some(&choice))?;
         self.pipeline(&module, &words, source.entry)
     }
@@ -100,8 +108,11 @@ impl Compiler {
     fn pipeline(&self, module: &naga::Module, words: &[u32], entry: &str) -> Result<Compiled> {
         let device = &self.device;
         let layout = self.layout(module)?;
-        // SAFETY: naga wrote valid SPIR-V; the handles below are alive until they are destroyed at the end.
-        let shader = unsafe { device.create_shader_module(&vk::ShaderModuleCreateInfo::default().code(words), None) }?;
+        // SAFETY: naga wrote valid SPIR-V; the handles below are alive until they are destroyed at
+        // the end.
+        let shader = unsafe {
+            device.create_shader_module(&vk::ShaderModuleCreateInfo::default().code(words), None)
+        }?;
         let entry = CString::new(entry)?;
         let stage = vk::PipelineShaderStageCreateInfo::default()
             .stage(vk::ShaderStageFlags::COMPUTE)
@@ -109,9 +120,11 @@ impl Compiler {
             .name(&entry);
         let flags = vk::PipelineCreateFlags::CAPTURE_STATISTICS_KHR
             | vk::PipelineCreateFlags::CAPTURE_INTERNAL_REPRESENTATIONS_KHR;
-        let create = [vk::ComputePipelineCreateInfo::default().stage(stage).layout(layout).flags(flags)];
+        let create =
+            [vk::ComputePipelineCreateInfo::default().stage(stage).layout(layout).flags(flags)];
         // SAFETY: as above.
-        let pipelines = unsafe { device.create_compute_pipelines(vk::PipelineCache::null(), &create, None) };
+        let pipelines =
+            unsafe { device.create_compute_pipelines(vk::PipelineCache::null(), &create, None) };
         let pipeline = pipelines.map_err(|(_, error)| error)?[0];
         let compiled = self.read(pipeline);
         // SAFETY: nothing uses them any more.
@@ -160,17 +173,24 @@ impl Compiler {
         let info = vk::PipelineExecutableInfoKHR::default().pipeline(pipeline).executable_index(0);
         // SAFETY: as above.
         let statistics = unsafe { self.properties.get_pipeline_executable_statistics(&info) }?;
-        let statistics = statistics.iter().map(|statistic| (text(&statistic.name), value(statistic))).collect();
-        Ok(Compiled { subgroup_size: executable.subgroup_size, statistics, assembly: self.assembly(&info)? })
+        let statistics =
+            statistics.iter().map(|statistic| (text(&statistic.name), value(statistic))).collect();
+        Ok(Compiled {
+            subgroup_size: executable.subgroup_size,
+            statistics,
+            assembly: self.assembly(&info)?,
+        })
     }
 
     fn assembly(&self, info: &vk::PipelineExecutableInfoKHR) -> Result<String> {
         let get = self.properties.fp().get_pipeline_executable_internal_representations_khr;
         let device = self.device.handle();
         let mut count = 0;
-        // SAFETY: the pipeline is alive and has captured its representations; a null array asks for their number.
+        // SAFETY: the pipeline is alive and has captured its representations; a null array asks for
+        // their number.
         unsafe { get(device, info, &mut count, std::ptr::null_mut()) }.result()?;
-        let mut list = vec![vk::PipelineExecutableInternalRepresentationKHR::default(); count as usize];
+        let mut list =
+            vec![vk::PipelineExecutableInternalRepresentationKHR::default(); count as usize];
         // SAFETY: the array has `count` elements; where data is null, the driver writes its size.
         unsafe { get(device, info, &mut count, list.as_mut_ptr()) }.result()?;
         let mut texts: Vec<Vec<u8>> = list.iter().map(|each| vec![0; each.data_size]).collect();
@@ -179,14 +199,18 @@ impl Compiler {
         }
         // SAFETY: every `p_data` points to `data_size` bytes.
         unsafe { get(device, info, &mut count, list.as_mut_ptr()) }.result()?;
-        let assembly = list.iter().zip(&texts).find(|(each, _)| text(&each.name).contains("Assembly"));
-        Ok(assembly.map_or(String::new(), |(_, text)| String::from_utf8_lossy(text).trim_end_matches('\0').to_string()))
+        let assembly =
+            list.iter().zip(&texts).find(|(each, _)| text(&each.name).contains("Assembly"));
+        Ok(assembly.map_or(String::new(), |(_, text)| {
+            String::from_utf8_lossy(text).trim_end_matches('\0').to_string()
+        }))
     }
 }
 
 fn text(name: &[c_char]) -> String {
     let bytes: Vec<u8> = name.iter().map(|&c| c.to_ne_bytes()[0]).collect();
-    CStr::from_bytes_until_nul(&bytes).map_or(String::new(), |text| text.to_string_lossy().into_owned())
+    CStr::from_bytes_until_nul(&bytes)
+        .map_or(String::new(), |text| text.to_string_lossy().into_owned())
 }
 
 fn value(statistic: &vk::PipelineExecutableStatisticKHR) -> f64 {

@@ -1,14 +1,15 @@
-//! Compiles birnn's kernels, in every setting that its planner uses, with Mesa's RADV driver for AMD GPUs that are not
-//! there, and prints what the driver says of the machine code: registers, spills, workgroup memory, occupancy, its own cost
-//! model, and what the innermost busy loop consists of.
+//! Compiles birnn's kernels, in every setting that its planner uses, with Mesa's RADV driver for
+//! AMD GPUs that are not there, and prints what the driver says of the machine code: registers,
+//! spills, workgroup memory, occupancy, its own cost model, and what the innermost busy loop
+//! consists of.
 //!
-//!     cargo run -p isa_report > docs/KERNELS.md                a table of all kernels
-//!     cargo run -p isa_report -- --kernel lstm --assembly      the machine code of some
-//!     cargo run -p isa_report -- --wgsl FILE [NAME=VALUE...]   any kernel
-//!     cargo run -p isa_report -- --check                       fails where a kernel spills or uses scratch memory
+//!     cargo run -p isa_report > docs/KERNELS.md                a table of all kernels cargo run -p
+//!     isa_report -- --kernel lstm --assembly      the machine code of some cargo run -p isa_report
+//!     -- --wgsl FILE [NAME=VALUE...]   any kernel cargo run -p isa_report -- --check
+//!     fails where a kernel spills or uses scratch memory
 //!
-//! RADV's null device compiles and can't run: nothing is computed. Each GPU is a process of its own, since the driver
-//! reads which one it stands for from the environment when it is loaded.
+//! RADV's null device compiles and can't run: nothing is computed. Each GPU is a process of its
+//! own, since the driver reads which one it stands for from the environment when it is loaded.
 
 mod assembly;
 mod compile;
@@ -109,7 +110,10 @@ fn main() -> Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     if !arguments.icd.exists() {
-        eprintln!("NOT RUN: {} is missing: install Mesa's RADV driver (mesa-vulkan-drivers)", arguments.icd.display());
+        eprintln!(
+            "NOT RUN: {} is missing: install Mesa's RADV driver (mesa-vulkan-drivers)",
+            arguments.icd.display()
+        );
         return Ok(ExitCode::from(NO_DRIVER));
     }
     println!("{HEAD}");
@@ -120,7 +124,10 @@ fn main() -> Result<ExitCode> {
         println!("\n## {family}\n\n{}", table(&shown));
         shown.into_iter().for_each(|row| details(row, &arguments));
         for row in rows.iter().filter(|row| arguments.check && !row.is_clean()) {
-            eprintln!("{family}: {} ({}) spills registers or uses scratch memory", row.kernel, row.setting);
+            eprintln!(
+                "{family}: {} ({}) spills registers or uses scratch memory",
+                row.kernel, row.setting
+            );
             bad += 1;
         }
     }
@@ -145,23 +152,31 @@ fn run_child(arguments: &Arguments, family: &str) -> Result<Vec<Row>> {
 
 fn jobs(arguments: &Arguments) -> Result<Vec<Job>> {
     let Some(path) = &arguments.wgsl else {
-        let all = birnn::kernel_list().into_iter().filter(|entry| entry.kernel.contains(&arguments.kernel));
+        let all = birnn::kernel_list()
+            .into_iter()
+            .filter(|entry| entry.kernel.contains(&arguments.kernel));
         let job = |entry: birnn::KernelEntry| Job {
             kernel: entry.kernel.to_string(),
             setting: entry.setting,
             wgsl: entry.wgsl,
             variant: entry.variant,
-            constants: entry.constants.into_iter().map(|(name, value)| (name.to_string(), value)).collect(),
+            constants: entry
+                .constants
+                .into_iter()
+                .map(|(name, value)| (name.to_string(), value))
+                .collect(),
         };
         return Ok(all.map(job).collect());
     };
     let wgsl = std::fs::read_to_string(path).with_context(|| path.display().to_string())?;
     let constant = |text: &String| {
-        let (name, value) = text.split_once('=').with_context(|| format!("{text}: not NAME=VALUE"))?;
+        let (name, value) =
+            text.split_once('=').with_context(|| format!("{text}: not NAME=VALUE"))?;
         Ok((name.to_string(), value.parse().with_context(|| text.clone())?))
     };
     let constants: Vec<_> = arguments.constants.iter().map(constant).collect::<Result<_>>()?;
-    let module = naga::front::wgsl::parse_str(&wgsl).map_err(|e| anyhow::anyhow!(e.emit_to_string(&wgsl)))?;
+    let module = naga::front::wgsl::parse_str(&wgsl)
+        .map_err(|e| anyhow::anyhow!(e.emit_to_string(&wgsl)))?;
     let setting = arguments.constants.join(" ");
     let job = |point: &naga::EntryPoint| Job {
         kernel: point.name.clone(),
@@ -199,7 +214,10 @@ impl Row {
 
     /// Registers spilled, and bytes of scratch memory.
     fn is_clean(&self) -> bool {
-        let found = self.statistics.iter().filter(|(name, _)| name.contains("pill") || name.contains("cratch"));
+        let found = self
+            .statistics
+            .iter()
+            .filter(|(name, _)| name.contains("pill") || name.contains("cratch"));
         self.failed.is_none() && found.map(|(_, value)| *value).sum::<f64>() == 0.0
     }
 
@@ -210,14 +228,20 @@ impl Row {
             return cells;
         }
         cells.push(self.subgroup_size.to_string());
-        let names = ["VGPRs", "SGPRs", "Spilled VGPRs", "Spilled SGPRs", "Scratch size", "LDS size"];
+        let names =
+            ["VGPRs", "SGPRs", "Spilled VGPRs", "Spilled SGPRs", "Scratch size", "LDS size"];
         let more = ["Subgroups per SIMD", "Instructions", "Latency", "Inverse Throughput"];
         for name in names.iter().chain(&more) {
             cells.push(self.statistic(name).map_or("".into(), |value| value.to_string()));
         }
         let Mix { all, loads, wide_loads, scalar_loads, workgroup, .. } = self.mix;
-        cells.push(self.mix.multiply_add_percent().map_or("".into(), |percent| format!("{percent} %")));
-        cells.push(format!("{}, {loads} ({wide_loads}), {scalar_loads}, {workgroup} of {all}", self.mix.multiply_add));
+        cells.push(
+            self.mix.multiply_add_percent().map_or("".into(), |percent| format!("{percent} %")),
+        );
+        cells.push(format!(
+            "{}, {loads} ({wide_loads}), {scalar_loads}, {workgroup} of {all}",
+            self.mix.multiply_add
+        ));
         cells
     }
 }

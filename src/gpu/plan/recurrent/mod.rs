@@ -1,6 +1,7 @@
-//! The launches of a recurrent layer: one projects a chunk's input, one a timestep or one alone ([`choice`](super::choice))
-//! runs the recurrence of all directions of a group, one moves the chunk's hidden states to their places in the output,
-//! where the recurrence doesn't write them there.
+//! The launches of a recurrent layer: one projects a chunk's input, one a timestep or one alone
+//! ([`choice`](super::choice)) runs the recurrence of all directions of a group, one moves the
+//! chunk's hidden states to their places in the output, where the recurrence doesn't write them
+//! there.
 
 mod outputs;
 mod stack;
@@ -9,7 +10,10 @@ mod states;
 use outputs::{Destination, Other};
 
 use super::choice::{Choice, kept};
-use super::{BufferId, CallShape, Planner, STEP_TABLE, Stage, TensorLayout, WORKGROUP, grid, layout, parameters};
+use super::{
+    BufferId, CallShape, Planner, STEP_TABLE, Stage, TensorLayout, WORKGROUP, grid, layout,
+    parameters,
+};
 use crate::error::Result;
 use crate::gpu::kernels::{Constants, Kernel, Tiling};
 use crate::gpu::network::{Group, WeightPart};
@@ -18,7 +22,8 @@ use crate::layer::{Cell, Layer, MergeMode};
 /// The projection of a chunk is kept near this size, to stay in cache.
 const PROJECTION_BYTES: u64 = 32 << 20;
 
-/// What a recurrent layer reads and writes: `[rows][timesteps][features]` and the same of its results.
+/// What a recurrent layer reads and writes: `[rows][timesteps][features]` and the same of its
+/// results.
 #[derive(Clone, Debug)]
 pub(super) struct View {
     pub rows: usize,
@@ -38,11 +43,13 @@ impl View {
         }
     }
 
-    /// Of a layer inside a TimeDistributed: every timestep of the outer sequence is a row of its own.
+    /// Of a layer inside a TimeDistributed: every timestep of the outer sequence is a row of its
+    /// own.
     pub fn inside(planner: &Planner, node: usize, outer: usize) -> View {
         let CallShape { rows, shapes, .. } = planner.call;
         let node = &planner.model.nodes[node];
-        let inner = |tensor: usize, outer_axes: usize| layout(&shapes[tensor][outer_axes..], 1, u64::MAX);
+        let inner =
+            |tensor: usize, outer_axes: usize| layout(&shapes[tensor][outer_axes..], 1, u64::MAX);
         View {
             rows: rows * shapes[node.inputs[0]][..outer].iter().product::<usize>(),
             input: inner(node.inputs[0], outer),
@@ -123,7 +130,13 @@ struct Chunk {
 }
 
 impl Planner<'_> {
-    pub(super) fn recurrent(&mut self, node: usize, layer: &Layer, groups: &[Group], view: View) -> Result<()> {
+    pub(super) fn recurrent(
+        &mut self,
+        node: usize,
+        layer: &Layer,
+        groups: &[Group],
+        view: View,
+    ) -> Result<()> {
         let mask = self.masks.of_node[node][0];
         if let Some(mask) = mask {
             self.mask(mask)?;
@@ -161,8 +174,11 @@ impl Planner<'_> {
             of: group.directions.len(),
             weights_before: group.stacked.map_or(0, |stacked| stacked.place),
         };
-        let outputs: Vec<_> =
-            group.directions.iter().map(|&direction| self.destination(node, layer, direction, group, &view)).collect();
+        let outputs: Vec<_> = group
+            .directions
+            .iter()
+            .map(|&direction| self.destination(node, layer, direction, group, &view))
+            .collect();
         let choice = self.choice(group, view.rows);
         let groups = view.rows.div_ceil(choice.group_rows());
         let a_step = 4 * (group.directions.len() * groups * choice.group_rows()) as u64;
@@ -201,7 +217,14 @@ impl Planner<'_> {
     }
 
     /// Where the output of a layer's direction goes.
-    fn destination(&self, node: usize, layer: &Layer, direction: usize, group: &Group, view: &View) -> Destination {
+    fn destination(
+        &self,
+        node: usize,
+        layer: &Layer,
+        direction: usize,
+        group: &Group,
+        view: &View,
+    ) -> Destination {
         let results = &self.model.nodes[node].results;
         let single = |result: usize| Destination {
             tensor: results[result],
@@ -234,7 +257,10 @@ impl Planner<'_> {
     fn buffers_of(&mut self, call: &GroupCall) -> Result<()> {
         let rows = (call.rows() * call.place.of) as u64;
         let mask = if call.mask.is_some() { rows * call.chunk as u64 } else { 0 };
-        self.need(BufferId::Projection, 4 * rows * (call.chunk * projected_columns(call.group, &call.choice)) as u64)?;
+        self.need(
+            BufferId::Projection,
+            4 * rows * (call.chunk * projected_columns(call.group, &call.choice)) as u64,
+        )?;
         self.need(BufferId::States, 4 * (call.mask_start() as u64 + mask))?;
         match call.mask {
             Some(_) => self.need(BufferId::MaskSeen, 4 * rows),
@@ -242,7 +268,8 @@ impl Planner<'_> {
         }
     }
 
-    /// Cuts the steps into chunks that fit the scratch buffers and stay within a segment of every array touched.
+    /// Cuts the steps into chunks that fit the scratch buffers and stay within a segment of every
+    /// array touched.
     fn chunks(&self, call: &GroupCall) -> Vec<Chunk> {
         let timesteps = call.timesteps;
         let mut cuts: Vec<(usize, bool)> = Vec::new(); // segment length, whether time runs against the steps
@@ -294,7 +321,8 @@ impl Planner<'_> {
         self.launch(vec![stage], None);
     }
 
-    /// The input projection of a chunk: one launch where the directions read the same segment, otherwise one each.
+    /// The input projection of a chunk: one launch where the directions read the same segment,
+    /// otherwise one each.
     fn project(&mut self, call: &GroupCall, chunk: Chunk) {
         let group = call.group;
         let tensor = self.model.nodes[call.node].inputs[0];
@@ -309,7 +337,11 @@ impl Planner<'_> {
             let directions = if together { 2 } else { 1 };
             let segment = segment_of(first_direction);
             let rows = chunk.steps * call.view.rows;
-            let quads = if call.choice.group_rows() == 1 { rows.div_ceil(4) } else { chunk.steps * call.groups };
+            let quads = if call.choice.group_rows() == 1 {
+                rows.div_ceil(4)
+            } else {
+                chunk.steps * call.groups
+            };
             let tiling = call.choice.projection;
             let weight = |part| self.weight(call, part);
             let stage = Stage {
@@ -356,16 +388,22 @@ impl Planner<'_> {
         BufferId::Weight { layer, group: call.index, part }
     }
 
-    /// The recurrence: one launch a step, or one of all steps; all directions of the group at once. Of several calls, the
-    /// directions of each stand where those of the one before end, and all run the same number of steps from the same slot
-    /// of the ring on. `loaded`: whether the states of before the chunk were written.
+    /// The recurrence: one launch a step, or one of all steps; all directions of the group at once.
+    /// Of several calls, the directions of each stand where those of the one before end, and all
+    /// run the same number of steps from the same slot of the ring on. `loaded`: whether the states
+    /// of before the chunk were written.
     fn steps(&mut self, calls: &[&GroupCall], chunk: Chunk, loaded: bool) -> Result<()> {
         let call = calls[0];
         let directions = calls.iter().map(|call| call.directions()).sum();
         let (group, choice) = (call.group, call.choice);
-        let (layer, tiling) = (&group.layer, Tiling { writes_outputs: call.writes_outputs, ..choice.recurrent });
+        let (layer, tiling) =
+            (&group.layer, Tiling { writes_outputs: call.writes_outputs, ..choice.recurrent });
         let (units, group_rows) = (layer.units(), choice.group_rows());
-        let mut buffers = vec![self.weight(call, WeightPart::RecurrentKernel), BufferId::Projection, BufferId::States];
+        let mut buffers = vec![
+            self.weight(call, WeightPart::RecurrentKernel),
+            BufferId::Projection,
+            BufferId::States,
+        ];
         if layer.cell() == (Cell::Gru { reset_after: true }) {
             buffers.push(self.weight(call, WeightPart::RecurrentBias));
         }
@@ -398,7 +436,8 @@ impl Planner<'_> {
         };
         let kernels = choice.kernels(layer.cell());
         let runs = if choice.sequence { chunk.steps } else { 1 };
-        let flops = 2 * (directions * call.view.rows * units * runs) as u64 * group.columns() as u64;
+        let flops =
+            2 * (directions * call.view.rows * units * runs) as u64 * group.columns() as u64;
         let stages = kernels.iter().map(|&kernel| Stage {
             kernel,
             constants: Constants {

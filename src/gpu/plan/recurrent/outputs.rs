@@ -8,7 +8,8 @@ use crate::layer::Cell;
 
 /// The parameter of merge that says that there is no mask.
 const NO_MASK: usize = u32::MAX as usize;
-/// The states that a launch of final_states moves at most: with what it reads as many storage buffers as any device binds.
+/// The states that a launch of final_states moves at most: with what it reads as many storage
+/// buffers as any device binds.
 const FINAL_STATES: usize = 3;
 /// Those that go with a sequence's last output, and the storage buffers that this takes.
 const LAST_STATES: usize = 4;
@@ -46,7 +47,8 @@ struct Move {
     written_below: usize,
 }
 
-/// A final state of a direction of a group, 0 the hidden state and 1 the cell state, and where it goes.
+/// A final state of a direction of a group, 0 the hidden state and 1 the cell state, and where it
+/// goes.
 #[derive(Clone, Copy)]
 struct FinalState {
     direction: usize,
@@ -69,8 +71,8 @@ struct Steps {
 }
 
 impl Planner<'_> {
-    /// Moves what a chunk computed to its places: its hidden states, or the last of them, to the outputs, and after the last
-    /// chunk the final states to where they are returned.
+    /// Moves what a chunk computed to its places: its hidden states, or the last of them, to the
+    /// outputs, and after the last chunk the final states to where they are returned.
     pub(super) fn outputs(&mut self, call: &GroupCall, chunk: Chunk) -> Result<()> {
         if call.writes_outputs {
             return Ok(());
@@ -83,8 +85,8 @@ impl Planner<'_> {
         };
         let states = if last { self.final_states(call)? } else { Vec::new() };
         let merges = self.cut(call, &moves, steps);
-        let fit =
-            self.limits.storage_buffers >= LAST_BUFFERS && steps.chunk.steps + LAST_STATES <= self.limits.workgroups;
+        let fit = self.limits.storage_buffers >= LAST_BUFFERS
+            && steps.chunk.steps + LAST_STATES <= self.limits.workgroups;
         let with_last = if fit && !merges.is_empty() { states.len().min(LAST_STATES) } else { 0 };
         let (with_last, alone) = states.split_at(with_last);
         for (index, moves) in merges.iter().enumerate() {
@@ -97,18 +99,21 @@ impl Planner<'_> {
         Ok(())
     }
 
-    /// Whether the recurrent kernel can write what the layer returns by itself: one that runs all steps, into one array that
-    /// no other direction's values are added to, and each final state to one place. Not in a stack, whose layers may run
-    /// the same dispatch.
+    /// Whether the recurrent kernel can write what the layer returns by itself: one that runs all
+    /// steps, into one array that no other direction's values are added to, and each final state to
+    /// one place. Not in a stack, whose layers may run the same dispatch.
     pub(super) fn can_write_outputs(&self, call: &GroupCall) -> bool {
         let recurrent_bias = call.group.layer.cell() == (Cell::Gru { reset_after: true });
         let buffers = 4 + usize::from(recurrent_bias) + 2 * call.group.layer.cell().states();
         let layers = call.layer.directions();
-        let twice = |&member: &usize| layers[member].1.return_state() && layers[member].1.stateful();
+        let twice =
+            |&member: &usize| layers[member].1.return_state() && layers[member].1.stateful();
         let together = match &call.outputs[..] {
             [only] => only.mode == 0,
             [forward, backward] => {
-                forward.mode == 0 && forward.tensor == backward.tensor && forward.layout.segments() == 1
+                forward.mode == 0
+                    && forward.tensor == backward.tensor
+                    && forward.layout.segments() == 1
             }
             _ => false,
         };
@@ -138,7 +143,8 @@ impl Planner<'_> {
         let count = call.group.layer.cell().states();
         let mut targets = vec![used.then(|| steps.target(&first))];
         targets.extend((0..count).flat_map(|state| [of(state, 0), of(state, 1)]));
-        let is_final = |(bit, target): (usize, &Option<BufferId>)| usize::from(target.is_some()) << bit;
+        let is_final =
+            |(bit, target): (usize, &Option<BufferId>)| usize::from(target.is_some()) << bit;
         let numbers = [
             if used { first_written } else { chunk.steps },
             steps.first_timestep(&first),
@@ -158,13 +164,16 @@ impl Planner<'_> {
     /// What a kernel binds for what it may write: buffers of their own for what it doesn't.
     fn bound(&mut self, targets: Vec<Option<BufferId>>) -> Result<Vec<BufferId>> {
         let bind = |(place, target): (usize, Option<BufferId>)| {
-            target.map_or_else(|| self.need(BufferId::Unwritten(place), 16).map(|()| BufferId::Unwritten(place)), Ok)
+            target.map_or_else(
+                || self.need(BufferId::Unwritten(place), 16).map(|()| BufferId::Unwritten(place)),
+                Ok,
+            )
         };
         targets.into_iter().enumerate().map(bind).collect()
     }
 
-    /// What is moved by a launch each: both directions by one where each writes features of its own to the same array.
-    /// Nothing where nobody reads it.
+    /// What is moved by a launch each: both directions by one where each writes features of its own
+    /// to the same array. Nothing where nobody reads it.
     fn cut<'m>(&self, call: &GroupCall, moves: &'m [Move], steps: Steps) -> Vec<&'m [Move]> {
         let together = match moves {
             [forward, backward] => {
@@ -179,7 +188,13 @@ impl Planner<'_> {
     }
 
     /// Moves hidden states to an output; `states`: final states that go with them.
-    fn merge(&mut self, call: &GroupCall, moves: &[Move], steps: Steps, states: &[FinalState]) -> Result<()> {
+    fn merge(
+        &mut self,
+        call: &GroupCall,
+        moves: &[Move],
+        steps: Steps,
+        states: &[FinalState],
+    ) -> Result<()> {
         let units = call.group.layer.units();
         let Steps { chunk, slot, timesteps } = steps;
         let (first, second) = (moves[0], moves[moves.len() - 1]);
@@ -223,7 +238,11 @@ impl Planner<'_> {
                 start(2),
                 start(3),
             ]),
-            workgroups: grid([units.div_ceil(WORKGROUP), chunk.steps + states.len(), call.groups * moves.len()]),
+            workgroups: grid([
+                units.div_ceil(WORKGROUP),
+                chunk.steps + states.len(),
+                call.groups * moves.len(),
+            ]),
             flops: 0,
         };
         self.launch(vec![stage], None);
@@ -246,9 +265,16 @@ impl Planner<'_> {
             let first = member * directions[0].1.cell().states();
             for state in 0..call.group.layer.cell().states() {
                 let index = first + state;
-                let tensor = results.len().checked_sub(states).map(|before| results[before + index]);
-                if let Some(tensor) = tensor.filter(|&t| directions[member].1.return_state() && self.used[t]) {
-                    moves.push(FinalState { direction, state, target: BufferId::Tensor { tensor, segment: 0 } });
+                let tensor =
+                    results.len().checked_sub(states).map(|before| results[before + index]);
+                if let Some(tensor) =
+                    tensor.filter(|&t| directions[member].1.return_state() && self.used[t])
+                {
+                    moves.push(FinalState {
+                        direction,
+                        state,
+                        target: BufferId::Tensor { tensor, segment: 0 },
+                    });
                 }
                 if directions[member].1.stateful() {
                     let carried = BufferId::Carried { node: self.state_holder(call.node), index };
@@ -351,7 +377,9 @@ fn final_start(call: &GroupCall, state: &FinalState) -> usize {
 /// Where the mask has a step of the chunk.
 fn mask_start(call: &GroupCall, direction: usize, chunk: Chunk, step: usize) -> usize {
     match call.mask {
-        Some(_) => call.mask_start() + ((call.place.first + direction) * chunk.steps + step) * call.rows(),
+        Some(_) => {
+            call.mask_start() + ((call.place.first + direction) * chunk.steps + step) * call.rows()
+        }
         None => NO_MASK,
     }
 }

@@ -1,6 +1,7 @@
-//! The layers of a stack at the same time, where that pays: in waves. While the lowest layer is at a chunk of timesteps, the
-//! one above it is at the chunk before, of which it has the whole input, and so on; a launch runs the recurrence of all
-//! layers at work, each as one of its directions, and all the same number of steps.
+//! The layers of a stack at the same time, where that pays: in waves. While the lowest layer is at
+//! a chunk of timesteps, the one above it is at the chunk before, of which it has the whole input,
+//! and so on; a launch runs the recurrence of all layers at work, each as one of its directions,
+//! and all the same number of steps.
 
 use super::{Chunk, GroupCall, PROJECTION_BYTES, Place, View, projected_columns};
 use crate::error::Result;
@@ -14,8 +15,8 @@ use std::ops::Range;
 const MOST_CHUNKS: usize = 64;
 /// Waves have to be expected to take at most this part of the time of layers one after the other.
 const WORTH: f64 = 0.9;
-/// What a GPU of the middle is taken to run at the same time, and to multiply in the time that a step takes at least:
-/// 5 TFLOP/s for 4 µs.
+/// What a GPU of the middle is taken to run at the same time, and to multiply in the time that a
+/// step takes at least: 5 TFLOP/s for 4 µs.
 const GPU_INVOCATIONS: usize = 32 << 10;
 const GPU_STEP_FLOPS: f64 = 20e6;
 /// What a dispatch takes on a GPU, in steps of a sequence: measured on an H100, 5 of 3.5 µs.
@@ -27,10 +28,16 @@ const HELD_WEIGHT_FLOPS: f64 = 200.0;
 
 impl Planner<'_> {
     /// All layers of a stack.
-    pub(in crate::gpu::plan) fn stack(&mut self, stacked: Stacked, groups: &[Vec<Group>]) -> Result<()> {
+    pub(in crate::gpu::plan) fn stack(
+        &mut self,
+        stacked: Stacked,
+        groups: &[Vec<Group>],
+    ) -> Result<()> {
         let of_stack = |&node: &usize| {
             let group = groups[self.model.nodes[node].layer].first();
-            group.and_then(|group| group.stacked).is_some_and(|other| other.lowest == stacked.lowest)
+            group
+                .and_then(|group| group.stacked)
+                .is_some_and(|other| other.lowest == stacked.lowest)
         };
         let nodes: Vec<usize> = (0..self.model.nodes.len()).filter(of_stack).collect();
         let mut calls: Vec<_> = nodes.iter().map(|&node| self.layer_call(node, groups)).collect();
@@ -71,7 +78,10 @@ impl Planner<'_> {
         }
         self.load_states(&calls.iter().collect::<Vec<_>>(), true)?;
         for wave in 0..schedule.waves() {
-            let at: Vec<_> = schedule.at_work(wave).map(|layer| (&calls[layer], schedule.chunk(layer, wave))).collect();
+            let at: Vec<_> = schedule
+                .at_work(wave)
+                .map(|layer| (&calls[layer], schedule.chunk(layer, wave)))
+                .collect();
             self.wave(&at)?;
         }
         Ok(())
@@ -107,7 +117,8 @@ impl Planner<'_> {
         }
         let most = self.most_steps(lowest, layers)?;
         let timesteps = lowest.timesteps;
-        let (at_once, dispatch, start) = (self.at_once(lowest), self.dispatch(lowest), start(lowest));
+        let (at_once, dispatch, start) =
+            (self.at_once(lowest), self.dispatch(lowest), start(lowest));
         let time = |schedule: &Schedule| schedule.time(at_once, dispatch, start);
         let fewest = timesteps.div_ceil(most).max(2);
         let schedules = (fewest..=MOST_CHUNKS.max(fewest))
@@ -137,7 +148,10 @@ impl Planner<'_> {
         let lanes = (tiling.workgroup / tiling.split) as usize;
         let workgroups = match call.choice.sequence {
             true => call.groups,
-            false => call.groups.div_ceil(tiling.tiles as usize) * call.group.layer.units().div_ceil(lanes),
+            false => {
+                call.groups.div_ceil(tiling.tiles as usize)
+                    * call.group.layer.units().div_ceil(lanes)
+            }
         };
         let at_once = match self.limits.software {
             true => self.limits.cores as f64 / workgroups as f64,
@@ -163,7 +177,8 @@ impl Planner<'_> {
 
 /// What the recurrence of a chunk takes before its first step, in the time of a step of one layer.
 fn start(call: &GroupCall) -> f64 {
-    let holds = call.choice.sequence && matches!(call.choice.recurrent.sharing, Sharing::Subgroup(_));
+    let holds =
+        call.choice.sequence && matches!(call.choice.recurrent.sharing, Sharing::Subgroup(_));
     let weights = (call.group.layer.units() * call.group.columns()) as f64;
     if holds { HELD_WEIGHT_FLOPS * weights / step_flops(call) } else { 0.0 }
 }
@@ -196,8 +211,9 @@ impl Schedule {
         if shorter { self.timesteps - wave * self.steps } else { self.steps }
     }
 
-    /// Whether no layer overtakes the one below, and all at work are at the same slot of a ring of so many: where the
-    /// shorter wave, if there is one, comes after each layer has begun. And whether a step finds its slot unlike the next.
+    /// Whether no layer overtakes the one below, and all at work are at the same slot of a ring of
+    /// so many: where the shorter wave, if there is one, comes after each layer has begun. And
+    /// whether a step finds its slot unlike the next.
     fn keeps_order(&self) -> bool {
         let equal = self.timesteps.is_multiple_of(self.steps);
         self.steps >= 2 && self.chunks() >= 2 && (equal || self.chunks() >= self.layers)
@@ -208,14 +224,19 @@ impl Schedule {
     }
 
     fn chunk(&self, layer: usize, wave: usize) -> Chunk {
-        Chunk { first: (layer..wave).map(|before| self.wave_steps(before)).sum(), steps: self.wave_steps(wave) }
+        Chunk {
+            first: (layer..wave).map(|before| self.wave_steps(before)).sum(),
+            steps: self.wave_steps(wave),
+        }
     }
 
-    /// How long it takes, in steps of one layer; with one chunk, one layer after the other. `at_once`: the layers that run
-    /// in the time of one; `start`: what the recurrence of a chunk takes before its first step.
+    /// How long it takes, in steps of one layer; with one chunk, one layer after the other.
+    /// `at_once`: the layers that run in the time of one; `start`: what the recurrence of a chunk
+    /// takes before its first step.
     fn time(&self, at_once: f64, dispatch: f64, start: f64) -> f64 {
         let [layers, timesteps, steps, chunks, waves] =
-            [self.layers, self.timesteps, self.steps, self.chunks(), self.waves()].map(|n| n as f64);
+            [self.layers, self.timesteps, self.steps, self.chunks(), self.waves()]
+                .map(|n| n as f64);
         let longest = timesteps + (layers - 1.0) * steps + waves * start;
         let work = layers * (timesteps + chunks * start);
         // A projection and a merge of each layer, and the recurrence of all.

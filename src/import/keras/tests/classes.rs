@@ -12,7 +12,8 @@ fn row(shape: Value, layers: Vec<Value>) -> Value {
         before = layer["config"]["name"].as_str().unwrap().to_string();
         all.push(layer);
     }
-    let config = json!({"layers": all, "input_layers": [["x", 0, 0]], "output_layers": [[before, 0, 0]]});
+    let config =
+        json!({"layers": all, "input_layers": [["x", 0, 0]], "output_layers": [[before, 0, 0]]});
     json!({"class_name": "Functional", "config": config})
 }
 
@@ -50,17 +51,31 @@ fn every_class_is_built() {
     for class in stateless::CLASSES.into_iter().chain(["TimeDistributed"]) {
         let (shape, arguments) = least(class);
         let mut config = row(shape, vec![named(class, arguments)]);
-        if ["Attention", "AdditiveAttention", "Add", "Subtract", "Multiply", "Average", "Maximum", "Minimum"]
-            .contains(&class)
+        if [
+            "Attention",
+            "AdditiveAttention",
+            "Add",
+            "Subtract",
+            "Multiply",
+            "Average",
+            "Maximum",
+            "Minimum",
+        ]
+        .contains(&class)
         {
-            config["config"]["layers"][1]["inbound_nodes"] = json!([[["x", 0, 0, {}], ["x", 0, 0, {}]]]);
+            config["config"]["layers"][1]["inbound_nodes"] =
+                json!([[["x", 0, 0, {}], ["x", 0, 0, {}]]]);
         }
         if class == "MultiHeadAttention" {
-            config["config"]["layers"][1]["inbound_nodes"] = json!([[["x", 0, 0, {"value": ["x", 0, 0]}]]]);
+            config["config"]["layers"][1]["inbound_nodes"] =
+                json!([[["x", 0, 0, {"value": ["x", 0, 0]}]]]);
         }
         let model = keras3(config).unwrap_or_else(|e| panic!("{class}: {e}"));
         assert_eq!(model.layer_names(), ["it"], "{class}");
-        assert!(class::SUPPORTED.contains(class) || class.contains("BatchNormalization"), "{class}");
+        assert!(
+            class::SUPPORTED.contains(class) || class.contains("BatchNormalization"),
+            "{class}"
+        );
     }
 }
 
@@ -92,7 +107,11 @@ fn arguments_of_layers_without_state_are_looked_at() {
         ("Dense", json!({"units": 0, "activation": null}), "units"),
         ("Dense", json!({"units": 2}), "activation"),
         ("Conv1D", json!({"filters": 2, "kernel_size": [2, 2], "activation": null}), "kernel_size"),
-        ("Conv1D", json!({"filters": 2, "kernel_size": 2, "activation": null, "padding": "full"}), "padding"),
+        (
+            "Conv1D",
+            json!({"filters": 2, "kernel_size": 2, "activation": null, "padding": "full"}),
+            "padding",
+        ),
         ("Flatten", json!({"data_format": "channels_first"}), "data_format"),
         ("LayerNormalization", json!({"rms_scaling": true}), "rms_scaling"),
         ("LayerNormalization", json!({"axis": "last"}), "axis"),
@@ -106,10 +125,22 @@ fn arguments_of_layers_without_state_are_looked_at() {
         ("UpSampling1D", json!({"size": 0}), "size"),
         ("Softmax", json!({"axis": [1, 2]}), "axis"),
         ("ReLU", json!({"max_value": "six"}), "max_value"),
-        ("MultiHeadAttention", json!({"num_heads": 2, "key_dim": 3, "attention_axes": [1, 2]}), "attention_axes"),
-        ("MultiHeadAttention", json!({"num_heads": 2, "key_dim": 3, "sliding_window": 2}), "sliding_window"),
+        (
+            "MultiHeadAttention",
+            json!({"num_heads": 2, "key_dim": 3, "attention_axes": [1, 2]}),
+            "attention_axes",
+        ),
+        (
+            "MultiHeadAttention",
+            json!({"num_heads": 2, "key_dim": 3, "sliding_window": 2}),
+            "sliding_window",
+        ),
         ("MultiHeadAttention", json!({"num_heads": 2, "key_dim": 3, "use_gate": true}), "use_gate"),
-        ("TimeDistributed", json!({"layer": {"class_name": "Dense", "config": {"units": -1}}}), "layer.units"),
+        (
+            "TimeDistributed",
+            json!({"layer": {"class_name": "Dense", "config": {"units": -1}}}),
+            "layer.units",
+        ),
         ("TimeDistributed", json!({"layer": {"class_name": "Dense"}}), "layer"),
         ("RNN", json!({"cell": {"class_name": "GRUCell", "config": {"units": 1.5}}}), "cell.units"),
         ("RNN", json!({"cell": []}), "cell"),
@@ -117,7 +148,10 @@ fn arguments_of_layers_without_state_are_looked_at() {
     ];
     for (class, arguments, wanted) in wrong {
         match keras3(row(json!([null, 4, 3]), vec![named(class, arguments.clone())])) {
-            Err(Error::Argument { layer, argument, .. } | Error::UnsupportedArgument { layer, argument, .. }) => {
+            Err(
+                Error::Argument { layer, argument, .. }
+                | Error::UnsupportedArgument { layer, argument, .. },
+            ) => {
                 assert_eq!((&*layer, &*argument), ("it", wanted), "{class} {arguments}");
             }
             other => panic!("{class} {arguments}: {other:?}"),
@@ -150,7 +184,11 @@ fn activations_can_be_layers() {
         (layer("Activation", json!({"activation": "tanh"})), Activation::Tanh),
     ];
     for (value, activation) in expected {
-        assert_eq!(of(value.clone()).unwrap_or_else(|e: Error| panic!("{value}: {e}")), activation, "{value}");
+        assert_eq!(
+            of(value.clone()).unwrap_or_else(|e: Error| panic!("{value}: {e}")),
+            activation,
+            "{value}"
+        );
     }
     for value in [
         layer("ReLU", json!({"max_value": 3.0})),
@@ -177,11 +215,14 @@ fn cells() -> Value {
 
 #[test]
 fn several_cells_are_several_layers() {
-    let stacked = json!({"class_name": "StackedRNNCells", "config": {"name": "s", "cells": cells()}});
+    let stacked =
+        json!({"class_name": "StackedRNNCells", "config": {"name": "s", "cells": cells()}});
     for cell in [stacked, cells()] {
-        let flags = json!({"name": "rnn", "cell": cell, "return_state": true, "go_backwards": true});
+        let flags =
+            json!({"name": "rnn", "cell": cell, "return_state": true, "go_backwards": true});
         let rnn = json!({"class_name": "RNN", "config": flags});
-        let outputs = json!([["rnn", 0, 0], [["rnn", 0, 1], ["rnn", 0, 2]], ["rnn", 0, 3], ["rnn", 0, 4]]);
+        let outputs =
+            json!([["rnn", 0, 0], [["rnn", 0, 1], ["rnn", 0, 2]], ["rnn", 0, 3], ["rnn", 0, 4]]);
         let model = keras3(functional(rnn, plain_nodes(), outputs)).unwrap();
         assert_eq!(model.layer_names(), ["rnn/cell_0", "rnn/cell_1", "rnn/cell_2"]);
         let expected = [
@@ -208,8 +249,11 @@ fn several_cells_take_their_states_in_order() {
     let states = |names: &[&str]| json!([[[ "x", 0, 0, {"initial_state": names.iter().map(|n| json!([n, 0, 0])).collect::<Vec<_>>()}]]]);
     let mut config = functional(rnn, states(&["h", "c", "g", "s"]), json!([["rnn", 0, 0]]));
     let layers = config["config"]["layers"].as_array_mut().unwrap();
-    layers.extend([("c", 2), ("g", 3), ("s", 4)].map(|(name, units)| input(name, json!([null, units]))));
-    config["config"]["input_layers"] = json!(["x", "h", "c", "g", "s"].map(|name| json!([name, 0, 0])));
+    layers.extend(
+        [("c", 2), ("g", 3), ("s", 4)].map(|(name, units)| input(name, json!([null, units]))),
+    );
+    config["config"]["input_layers"] =
+        json!(["x", "h", "c", "g", "s"].map(|name| json!([name, 0, 0])));
     let model = keras3(config.clone()).unwrap();
     let given: Vec<_> = model.nodes.iter().map(|node| node.initial_state.clone()).collect();
     assert_eq!(given, [vec![1, 2], vec![3], vec![4]]);
@@ -235,7 +279,12 @@ fn spelled_out(compared_with: f64, axis: i64, classes: [&str; 2]) -> Value {
     config["config"]["layers"].as_array_mut().unwrap().extend([
         masking,
         operation(classes[0], "not_equal", json!([tensor("x"), compared_with]), json!({})),
-        operation(classes[1], "any", json!([tensor("not_equal")]), json!({"axis": axis, "keepdims": false})),
+        operation(
+            classes[1],
+            "any",
+            json!([tensor("not_equal")]),
+            json!({"axis": axis, "keepdims": false}),
+        ),
     ]);
     config
 }
@@ -247,11 +296,17 @@ fn masks_of_operations_are_those_that_arrays_carry() {
     assert_eq!(model.masks(|_| false).of_node[1], [Some(0)]);
     let other = reason_of(keras3(spelled_out(0.25, -1, ["NotEqual", "Any"])));
     assert!(other.contains("\"rnn\"") && other.contains("mask=any"), "{other}");
-    for (axis, classes) in [(1, ["NotEqual", "Any"]), (-1, ["NotEqual", "Exp"]), (-1, ["LogicalOr", "Any"])] {
-        assert!(matches!(keras3(spelled_out(0.5, axis, classes)), Err(Error::UnsupportedLayer { .. })), "{classes:?}");
+    for (axis, classes) in
+        [(1, ["NotEqual", "Any"]), (-1, ["NotEqual", "Exp"]), (-1, ["LogicalOr", "Any"])]
+    {
+        assert!(
+            matches!(keras3(spelled_out(0.5, axis, classes)), Err(Error::UnsupportedLayer { .. })),
+            "{classes:?}"
+        );
     }
     let mut used = spelled_out(0.5, -1, ["NotEqual", "Any"]);
-    used["config"]["layers"][2]["inbound_nodes"] = json!([{"args": [tensor("not_equal")], "kwargs": {}}]);
+    used["config"]["layers"][2]["inbound_nodes"] =
+        json!([{"args": [tensor("not_equal")], "kwargs": {}}]);
     assert!(reason_of(keras3(used)).contains("keras.ops"));
 }
 
@@ -259,7 +314,10 @@ fn masks_of_operations_are_those_that_arrays_carry() {
 #[test]
 fn masks_follow_the_version() {
     let config = row(json!([null, 4, 3]), vec![named("Masking", json!({})), rnn(json!({}))]);
-    assert_eq!(build(Version::Keras2, &config).unwrap().mask_rules, crate::model::MaskRules::Keras2);
+    assert_eq!(
+        build(Version::Keras2, &config).unwrap().mask_rules,
+        crate::model::MaskRules::Keras2
+    );
     assert_eq!(keras3(config).unwrap().mask_rules, crate::model::MaskRules::Keras3);
 }
 
@@ -275,9 +333,9 @@ fn arrays_of_different_ranks_are_joined_as_in_keras() {
 
 #[test]
 fn a_causal_mask_belongs_to_the_call() {
-    let call =
-        |causal: bool| json!([["x", 0, 0, {"use_causal_mask": causal}], ["x", 0, 0, {"use_causal_mask": causal}]]);
-    let attention = |nodes: Value| functional(named("Attention", json!({})), nodes, json!([["it", 0, 0]]));
+    let call = |causal: bool| json!([["x", 0, 0, {"use_causal_mask": causal}], ["x", 0, 0, {"use_causal_mask": causal}]]);
+    let attention =
+        |nodes: Value| functional(named("Attention", json!({})), nodes, json!([["it", 0, 0]]));
     let is_causal = |model: Model| {
         let Layer::Feedforward(layer) = &model.layers[0].layer else { panic!("{model:?}") };
         let crate::layer::Kind::Attention(attention) = &layer.kind else { panic!("{layer:?}") };
@@ -285,26 +343,44 @@ fn a_causal_mask_belongs_to_the_call() {
     };
     assert!(is_causal(keras3(attention(json!([call(true)]))).unwrap()));
     assert!(!is_causal(keras3(attention(json!([call(false)]))).unwrap()));
-    assert!(reason_of(keras3(attention(json!([call(true), call(false)])))).contains("use_causal_mask"));
+    assert!(
+        reason_of(keras3(attention(json!([call(true), call(false)])))).contains("use_causal_mask")
+    );
 }
 
 #[test]
 fn a_configuration_alone_is_a_model() {
-    let model = Model::from_keras_config(&row(json!([null, 4, 3]), vec![rnn(json!({}))]).to_string()).unwrap();
+    let model =
+        Model::from_keras_config(&row(json!([null, 4, 3]), vec![rnn(json!({}))]).to_string())
+            .unwrap();
     assert_eq!(model.summary().parameters, 3 * 2 + 2 * 2 + 2);
     assert!(model.weights("rnn").is_err());
-    for json in ["", "[]", "{}", "{\"class_name\": \"Sequential\"}", "{\"keras_version\": 5, \"class_name\": 1}"] {
-        assert!(matches!(Model::from_keras_config(json), Err(Error::MalformedFile { .. })), "{json}");
+    for json in [
+        "",
+        "[]",
+        "{}",
+        "{\"class_name\": \"Sequential\"}",
+        "{\"keras_version\": 5, \"class_name\": 1}",
+    ] {
+        assert!(
+            matches!(Model::from_keras_config(json), Err(Error::MalformedFile { .. })),
+            "{json}"
+        );
     }
 }
 
 /// Lengths that no array has don't overflow.
 #[test]
 fn absurd_lengths_are_no_panic() {
-    let long = |index: usize| named("UpSampling1D", json!({"name": format!("up{index}"), "size": 16_777_215}));
+    let long = |index: usize| {
+        named("UpSampling1D", json!({"name": format!("up{index}"), "size": 16_777_215}))
+    };
     let mut layers: Vec<Value> = (0..4).map(long).collect();
     layers.push(named("ZeroPadding1D", json!({"name": "pad", "padding": 3})));
-    layers.push(named("Conv1D", json!({"name": "conv", "filters": 2, "kernel_size": 3, "activation": null})));
+    layers.push(named(
+        "Conv1D",
+        json!({"name": "conv", "filters": 2, "kernel_size": 3, "activation": null}),
+    ));
     layers.push(named("Flatten", json!({"name": "flatten"})));
     layers.push(named("Dense", json!({"name": "dense", "units": 5, "activation": null})));
     let model = keras3(row(json!([null, 1 << 30, 3]), layers)).unwrap();

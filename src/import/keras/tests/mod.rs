@@ -21,7 +21,8 @@ fn keras3(config: Value) -> Result<Model> {
 
 /// A layer with `extra` arguments over the least that Keras writes.
 fn layer(class: &str, name: &str, extra: Value) -> Value {
-    let mut config = json!({"name": name, "units": 2, "activation": "tanh", "recurrent_activation": "sigmoid"});
+    let mut config =
+        json!({"name": name, "units": 2, "activation": "tanh", "recurrent_activation": "sigmoid"});
     if class == "SimpleRNN" || class == "Bidirectional" || class == "InputLayer" {
         config = json!({"name": name, "units": 2, "activation": "tanh"});
     }
@@ -42,7 +43,8 @@ fn sequential(layers: Value) -> Value {
     json!({"class_name": "Sequential", "config": {"name": "s", "layers": layers}})
 }
 
-/// A functional model of inputs `x` (sequence), `h` (state) and of one layer, called as `nodes` says.
+/// A functional model of inputs `x` (sequence), `h` (state) and of one layer, called as `nodes`
+/// says.
 fn functional(layer: Value, nodes: Value, outputs: Value) -> Value {
     let mut layer = layer;
     layer["inbound_nodes"] = nodes;
@@ -74,10 +76,14 @@ fn reason_of(result: Result<Model>) -> String {
 
 #[test]
 fn a_sequential_can_be_a_bare_list() {
-    let layers = json!([layer("GRU", "g", json!({"batch_input_shape": [null, 5, 3], "reset_after": true}))]);
+    let layers =
+        json!([layer("GRU", "g", json!({"batch_input_shape": [null, 5, 3], "reset_after": true}))]);
     let config = json!({"class_name": "Sequential", "config": layers});
     let model = build(Version::Keras2, &config).unwrap();
-    assert_eq!((model.input_names(), model.layer_names()), (vec!["g_input".into()], vec!["g".to_string()]));
+    assert_eq!(
+        (model.input_names(), model.layer_names()),
+        (vec!["g_input".into()], vec!["g".to_string()])
+    );
     assert_eq!(read(&model), [Some(5), Some(3)]);
 }
 
@@ -85,7 +91,10 @@ fn a_sequential_can_be_a_bare_list() {
 fn a_sequential_finds_its_shape() {
     let mut built = sequential(json!([layer("LSTM", "l", json!({}))]));
     let message = reason_of(keras3(built.clone()));
-    assert!(message.contains("\"l\"") && message.contains("build the model before saving"), "{message}");
+    assert!(
+        message.contains("\"l\"") && message.contains("build the model before saving"),
+        "{message}"
+    );
     built["config"]["build_input_shape"] = json!([null, null, 4]);
     assert_eq!(read(&keras3(built.clone()).unwrap())[1], Some(4));
     built["config"]["build_input_shape"] = Value::Null;
@@ -101,13 +110,18 @@ fn a_sequential_finds_its_shape() {
 #[test]
 fn states_in_the_middle_of_a_sequential_are_refused() {
     let states = layer("GRU", "first", json!({"return_state": true, "return_sequences": true}));
-    let config = sequential(json!([input("x", json!([null, 5, 3])), states, layer("GRU", "second", json!({}))]));
+    let config = sequential(json!([
+        input("x", json!([null, 5, 3])),
+        states,
+        layer("GRU", "second", json!({}))
+    ]));
     assert!(reason_of(keras3(config)).contains("\"second\""));
 }
 
 #[test]
 fn every_form_of_a_call_is_read() {
-    let state = json!({"kwargs": {"initial_state": tensor("h"), "training": false}, "args": [tensor("x")]});
+    let state =
+        json!({"kwargs": {"initial_state": tensor("h"), "training": false}, "args": [tensor("x")]});
     let forms = [
         json!([state]),
         json!([{"args": [tensor("x"), tensor("h")], "kwargs": {}}]),
@@ -120,8 +134,13 @@ fn every_form_of_a_call_is_read() {
         json!([[["x", 0, 0, {"mask": null, "constants": null}], ["h", 0, 0, {"mask": null, "constants": null}]]]),
     ];
     for nodes in forms {
-        let model = keras3(functional(rnn(json!({})), nodes.clone(), json!(["rnn", 0, 0]))).unwrap();
-        assert_eq!((&model.nodes[0].inputs[..], &model.nodes[0].initial_state[..]), (&[0][..], &[1][..]), "{nodes}");
+        let model =
+            keras3(functional(rnn(json!({})), nodes.clone(), json!(["rnn", 0, 0]))).unwrap();
+        assert_eq!(
+            (&model.nodes[0].inputs[..], &model.nodes[0].initial_state[..]),
+            (&[0][..], &[1][..]),
+            "{nodes}"
+        );
     }
 }
 
@@ -145,11 +164,15 @@ fn odd_calls_are_refused() {
         (json!([[["x", 0, 0, {}], ["h", 0, 0, {}], ["h", 0, 0, {}]]]), "1 initial states"),
         (json!([[["h", 0, 0, {}]]]), "reads [batch, timesteps, features]"),
         (json!([{"args": [tensor("x")], "kwargs": {"mask": 5}}]), "mask 5"),
-        (json!([{"args": [tensor("x")], "kwargs": {"mask": [tensor("h"), tensor("h")]}}]), "2 masks"),
+        (
+            json!([{"args": [tensor("x")], "kwargs": {"mask": [tensor("h"), tensor("h")]}}]),
+            "2 masks",
+        ),
         (json!([{"args": [tensor("x")], "kwargs": {"use_causal_mask": true}}]), "use_causal_mask"),
     ];
     for (nodes, expected) in forms {
-        let message = reason_of(keras3(functional(rnn(json!({})), nodes.clone(), json!(["rnn", 0, 0]))));
+        let message =
+            reason_of(keras3(functional(rnn(json!({})), nodes.clone(), json!(["rnn", 0, 0]))));
         assert!(message.contains(expected) && message.contains("\"rnn\""), "{nodes}: {message}");
     }
 }
@@ -159,15 +182,26 @@ fn outputs_come_flattened() {
     let states = rnn(json!({"return_state": true}));
     let forms = [
         (json!(["rnn", 0, 1]), vec!["forward hidden state of rnn"]),
-        (json!([["rnn", 0, 1], ["rnn", 0, 0]]), vec!["forward hidden state of rnn", "output of rnn"]),
-        (json!([[["rnn", 0, 0]], ["rnn", 0, 1]]), vec!["output of rnn", "forward hidden state of rnn"]),
-        (json!({"b": ["rnn", 0, 0], "a": [["rnn", 0, 1]]}), vec!["forward hidden state of rnn", "output of rnn"]),
+        (
+            json!([["rnn", 0, 1], ["rnn", 0, 0]]),
+            vec!["forward hidden state of rnn", "output of rnn"],
+        ),
+        (
+            json!([[["rnn", 0, 0]], ["rnn", 0, 1]]),
+            vec!["output of rnn", "forward hidden state of rnn"],
+        ),
+        (
+            json!({"b": ["rnn", 0, 0], "a": [["rnn", 0, 1]]}),
+            vec!["forward hidden state of rnn", "output of rnn"],
+        ),
     ];
     for (outputs, expected) in forms {
         let model = keras3(functional(states.clone(), plain_nodes(), outputs)).unwrap();
         assert_eq!(model.output_names(), expected);
     }
-    for outputs in [json!([]), Value::Null, json!("rnn"), json!(["rnn", 0]), json!([["nowhere", 0, 0]])] {
+    for outputs in
+        [json!([]), Value::Null, json!("rnn"), json!(["rnn", 0]), json!([["nowhere", 0, 0]])]
+    {
         assert!(keras3(functional(states.clone(), plain_nodes(), outputs)).is_err());
     }
 }
@@ -203,13 +237,19 @@ fn arguments_with_an_effect_are_refused() {
         (json!({"time_major": true}), "time_major"),
         (json!({"something_new": 1}), "something_new"),
         (json!({"dtype": "int8"}), "dtype"),
-        (json!({"dtype": {"class_name": "DTypePolicyMap", "config": {"name": "float32"}}}), "dtype"),
+        (
+            json!({"dtype": {"class_name": "DTypePolicyMap", "config": {"name": "float32"}}}),
+            "dtype",
+        ),
         (json!({"activation": "sparsemax"}), "activation"),
         (json!({"activation": "softmax"}), "activation"),
         (json!({"activation": "glu"}), "activation"),
         (json!({"activation": "threshold"}), "activation"),
         (json!({"activation": "no_such"}), "activation"),
-        (json!({"activation": {"class_name": "function", "config": "tanh", "module": "builtins"}}), "activation"),
+        (
+            json!({"activation": {"class_name": "function", "config": "tanh", "module": "builtins"}}),
+            "activation",
+        ),
         (json!({"reset_after": true}), "reset_after"),
     ];
     for (extra, wanted) in extras {
@@ -220,8 +260,12 @@ fn arguments_with_an_effect_are_refused() {
             other => panic!("{wanted}: {other:?}"),
         }
     }
-    for extra in [json!({"use_bias": 1}), json!({"units": 2.0}), json!({"return_state": "yes"}), json!({"units": null})]
-    {
+    for extra in [
+        json!({"use_bias": 1}),
+        json!({"units": 2.0}),
+        json!({"return_state": "yes"}),
+        json!({"units": null}),
+    ] {
         let result = keras3(functional(rnn(extra.clone()), plain_nodes(), json!(["rnn", 0, 0])));
         assert!(matches!(result, Err(Error::Argument { .. })), "{extra}: {result:?}");
     }
@@ -238,21 +282,32 @@ fn inputs_have_to_be_dense_and_exact_in_f32() {
     };
     ok(json!([4, null, 3]), json!({"sparse": false})).unwrap();
     ok(json!([4, null, 3]), json!({"dtype": "int32"})).unwrap();
-    for shape in [json!([null, 5, null]), json!([null, 5, 5, 1]), json!([null]), json!([null, 5, 0]), json!("text")] {
+    for shape in [
+        json!([null, 5, null]),
+        json!([null, 5, 5, 1]),
+        json!([null]),
+        json!([null, 5, 0]),
+        json!("text"),
+    ] {
         assert!(ok(shape.clone(), json!({})).is_err(), "{shape}");
     }
-    for extra in
-        [json!({"dtype": "float16"}), json!({"ragged": true}), json!({"sparse": true}), json!({"optional": true})]
-    {
+    for extra in [
+        json!({"dtype": "float16"}),
+        json!({"ragged": true}),
+        json!({"sparse": true}),
+        json!({"optional": true}),
+    ] {
         assert!(matches!(ok(json!([null, 5, 3]), extra), Err(Error::UnsupportedArgument { .. })));
     }
 }
 
 #[test]
 fn hard_sigmoid_depends_on_the_version() {
-    let config = functional(rnn(json!({"activation": "hard_sigmoid"})), plain_nodes(), json!(["rnn", 0, 0]));
-    let activation =
-        |version| build(version, &config).map(|model| model.layers[0].layer.directions()[0].1.activation());
+    let config =
+        functional(rnn(json!({"activation": "hard_sigmoid"})), plain_nodes(), json!(["rnn", 0, 0]));
+    let activation = |version| {
+        build(version, &config).map(|model| model.layers[0].layer.directions()[0].1.activation())
+    };
     assert_eq!(activation(Version::Keras2).unwrap(), Activation::HardSigmoidKeras2);
     assert_eq!(activation(Version::Keras3).unwrap(), Activation::HardSigmoid);
     assert!(matches!(activation(Version::Unknown), Err(Error::UnsupportedArgument { .. })));
@@ -277,26 +332,43 @@ fn only_keras_own_classes_are_built() {
         ("mine>LSTM", "keras.layers", Value::Null),
         ("CuDNNLSTM", "keras.layers", Value::Null),
     ] {
-        assert!(matches!(build(class, module.into(), registered), Err(Error::UnsupportedLayer { .. })), "{class}");
+        assert!(
+            matches!(build(class, module.into(), registered), Err(Error::UnsupportedLayer { .. })),
+            "{class}"
+        );
     }
 }
 
 #[test]
 fn mixed_directions_follow_the_version() {
-    let gru = layer("GRU", "g", json!({"go_backwards": true, "return_state": true, "reset_after": true}));
-    let both = json!({"layer": layer("LSTM", "l", json!({"return_state": true})), "backward_layer": gru});
-    let config = functional(layer("Bidirectional", "b", both), plain_nodes(), json!([["b", 0, 0], ["b", 0, 3]]));
-    assert_eq!(build(Version::Keras2, &config).unwrap().output_names()[1], "backward hidden state of b");
+    let gru =
+        layer("GRU", "g", json!({"go_backwards": true, "return_state": true, "reset_after": true}));
+    let both =
+        json!({"layer": layer("LSTM", "l", json!({"return_state": true})), "backward_layer": gru});
+    let config = functional(
+        layer("Bidirectional", "b", both),
+        plain_nodes(),
+        json!([["b", 0, 0], ["b", 0, 3]]),
+    );
+    assert_eq!(
+        build(Version::Keras2, &config).unwrap().output_names()[1],
+        "backward hidden state of b"
+    );
     assert!(reason_of(build(Version::Keras3, &config)).contains("return_state"));
 }
 
 #[test]
 fn a_missing_backward_layer_runs_the_other_way() {
-    let both =
-        json!({"layer": layer("GRU", "g", json!({"go_backwards": true, "reset_after": false})), "merge_mode": null});
-    let config = functional(layer("Bidirectional", "b", both), plain_nodes(), json!([["b", 0, 0], ["b", 0, 1]]));
+    let both = json!({"layer": layer("GRU", "g", json!({"go_backwards": true, "reset_after": false})), "merge_mode": null});
+    let config = functional(
+        layer("Bidirectional", "b", both),
+        plain_nodes(),
+        json!([["b", 0, 0], ["b", 0, 1]]),
+    );
     let model = build(Version::Keras2, &config).unwrap();
-    let Layer::Bidirectional(both) = &model.layers[0].layer else { panic!("{:?}", model.layers[0].layer) };
+    let Layer::Bidirectional(both) = &model.layers[0].layer else {
+        panic!("{:?}", model.layers[0].layer)
+    };
     assert_eq!((both.forward().go_backwards(), both.backward().go_backwards()), (true, false));
 }
 
@@ -309,9 +381,13 @@ fn too_many_layers_are_refused() {
 /// Normal, subnormal and special values of binary16.
 #[test]
 fn half_precision_is_converted_exactly() {
-    for (bits, value) in
-        [(0x3c00, 1.0), (0xc000, -2.0), (0x7bff, 65504.0), (1, 2f32.powi(-24)), (0x0400, 2f32.powi(-14))]
-    {
+    for (bits, value) in [
+        (0x3c00, 1.0),
+        (0xc000, -2.0),
+        (0x7bff, 65504.0),
+        (1, 2f32.powi(-24)),
+        (0x0400, 2f32.powi(-14)),
+    ] {
         assert_eq!(hdf5::half_to_f32(bits), value);
     }
     assert_eq!(hdf5::half_to_f32(0x3555), 0.333_251_95);
