@@ -7,21 +7,21 @@ use crate::session::Session;
 use std::fmt;
 use std::sync::Arc;
 
-/// What kind of device it is.
+/// The kind of a device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum DeviceKind {
     /// A GPU with memory of its own.
     DiscreteGpu,
     /// A GPU that shares the CPU's memory.
     IntegratedGpu,
-    /// A GPU of a virtual machine.
+    /// A GPU that a virtual machine is given by its host.
     VirtualGpu,
     /// A GPU whose driver doesn't say which kind it is.
     OtherGpu,
-    /// A GPU driver that computes on the CPU: Mesa's lavapipe, Windows' WARP. Only used when asked
-    /// for.
+    /// A software adapter: a GPU driver that computes on the CPU, such as Mesa's lavapipe or
+    /// Windows' WARP. It is used only when it is asked for.
     SoftwareGpu,
-    /// The CPU path, without any driver.
+    /// The CPU path, which needs no driver.
     Cpu,
 }
 
@@ -38,19 +38,19 @@ impl fmt::Display for DeviceKind {
     }
 }
 
-/// Which device was chosen, and why.
+/// Describes a device, and says why it was chosen.
 #[derive(Clone, Debug)]
 pub struct DeviceInfo {
-    /// What kind it is.
+    /// Its kind.
     pub kind: DeviceKind,
-    /// The adapter's name, or `cpu`.
+    /// The adapter's name; `cpu` for the CPU path.
     pub name: String,
-    /// `Vulkan`, `Metal`, `Dx12`, or `CPU path` and how many floats its vectors have: 16 with
-    /// AVX-512, 8 with AVX2.
+    /// The graphics API: `Vulkan`, `Metal` or `Dx12`. For the CPU path `CPU path, vectors of n`,
+    /// where n is how many floats one instruction computes: 16 with AVX-512, 8 with AVX2.
     pub backend: String,
     /// The driver's name and version; empty for the CPU path.
     pub driver: String,
-    /// Why this one was chosen.
+    /// Why this device was chosen; empty in an [`AdapterReport`].
     pub reason: String,
 }
 
@@ -64,24 +64,25 @@ impl fmt::Display for DeviceInfo {
     }
 }
 
-/// An adapter that wgpu found, as `birnn devices` lists it.
+/// An adapter (a GPU or a software adapter) that wgpu found, with its limits;
+/// [`Device::adapters`] and `birnn devices` list them.
 #[derive(Clone, Debug)]
 pub struct AdapterReport {
-    /// The adapter.
+    /// The adapter's kind, name, graphics API and driver.
     pub info: DeviceInfo,
-    /// The largest buffer, in bytes.
+    /// The size of the largest buffer, in bytes.
     pub max_buffer_size: u64,
-    /// The largest part of a buffer that a kernel can see, in bytes.
+    /// The largest part of a buffer that a kernel can be given at once, in bytes.
     pub max_storage_buffer_binding_size: u64,
-    /// The most invocations a workgroup can have.
+    /// The most invocations that a workgroup can have.
     pub max_compute_invocations_per_workgroup: u32,
-    /// Bytes of workgroup memory.
+    /// The most memory that the invocations of a workgroup can share, in bytes.
     pub max_compute_workgroup_storage_size: u32,
-    /// Why it can't be used, where it can't.
+    /// Why this crate can't use the adapter; `None` if it can.
     pub unusable: Option<String>,
 }
 
-/// Which device to open.
+/// Which device to open, and how to use it. [`DeviceOptions::open`] opens it.
 ///
 /// ```
 /// use birnn::{DeviceKind, DeviceOptions};
@@ -127,8 +128,11 @@ impl Default for DeviceOptions {
 }
 
 impl DeviceOptions {
-    /// The best device: [`Device::best`]. Software adapters are allowed where the environment
-    /// variable `BIRNN_ALLOW_SOFTWARE` is `1`.
+    /// Asks for the best device, in the order that [`Device::best`] gives, with the defaults of all
+    /// other options.
+    ///
+    /// The environment variables that set defaults are named at the options. `BIRNN_DEVICE` is not
+    /// read: give its value to [`DeviceOptions::parse`] where it should count.
     pub fn new() -> DeviceOptions {
         DeviceOptions {
             wanted: Wanted::Best,
@@ -150,26 +154,27 @@ impl DeviceOptions {
         }
     }
 
-    /// A GPU, or an error.
+    /// Asks for the best GPU; without one, [`DeviceOptions::open`] returns an error.
     pub fn gpu(mut self) -> DeviceOptions {
         self.wanted = Wanted::Gpu;
         self
     }
 
-    /// The CPU path.
+    /// Asks for the CPU path, which needs no driver.
     pub fn cpu(mut self) -> DeviceOptions {
         self.wanted = Wanted::Cpu;
         self
     }
 
-    /// The first adapter whose name contains `name` (upper and lower case alike), a software one
-    /// too. `lavapipe` and `warp` stand for the names that those drivers report.
+    /// Asks for the best adapter whose name contains `name`, ignoring upper and lower case. It may
+    /// be a software adapter. `lavapipe` and `warp` stand for the names that those drivers report.
     pub fn named(mut self, name: impl Into<String>) -> DeviceOptions {
         self.wanted = Wanted::Named(name.into());
         self
     }
 
-    /// `best`, `gpu`, `cpu`, or part of an adapter's name: what `--device` and `BIRNN_DEVICE` take.
+    /// Asks for the device that a text names, as in `--device` and `BIRNN_DEVICE`: `best` (also
+    /// `auto` or an empty text), `gpu`, `cpu`, or part of an adapter's name.
     pub fn parse(self, wanted: &str) -> DeviceOptions {
         match wanted.trim().to_lowercase().as_str() {
             "" | "best" | "auto" => DeviceOptions { wanted: Wanted::Best, ..self },
@@ -179,84 +184,105 @@ impl DeviceOptions {
         }
     }
 
-    /// Whether an adapter that computes on the CPU (lavapipe, WARP) may be chosen (default: no).
+    /// Whether a software adapter (lavapipe, WARP) may be chosen (default: false, or true where the
+    /// environment variable `BIRNN_ALLOW_SOFTWARE` is `1`).
     pub fn allow_software(mut self, yes: bool) -> DeviceOptions {
         self.allow_software = yes;
         self
     }
 
-    /// Keep within WebGPU's default limits, though the adapter allows more (default: no).
+    /// Whether to keep within WebGPU's default limits where the adapter allows larger buffers and
+    /// workgroups (default: false).
     pub fn default_limits(mut self, yes: bool) -> DeviceOptions {
         self.default_limits = yes;
         self
     }
 
-    /// No buffer larger than this many bytes, but for weights: longer sequences and larger batches
-    /// are split (default: the adapter's limit).
+    /// The size of the largest buffer, in bytes; weights don't count (default: the adapter's
+    /// limit). Larger batches run in parts, and sequences are cut along time where all layers of
+    /// the model are recurrent. A call that can't be cut small enough is an
+    /// [`Error::Limit`](crate::Error::Limit).
     pub fn max_buffer_bytes(mut self, bytes: u64) -> DeviceOptions {
         self.max_buffer_bytes = bytes;
         self
     }
 
-    /// About how many bytes of GPU memory the arrays between layers may take; a larger batch runs
-    /// in parts (default 1 GiB).
+    /// About how many bytes of GPU memory the arrays between layers may take (default: 1 GiB). A
+    /// larger batch runs in parts. The batch of a stateful model can't, and is an
+    /// [`Error::Limit`](crate::Error::Limit).
     pub fn memory_budget(mut self, bytes: u64) -> DeviceOptions {
         self.memory_budget = bytes;
         self
     }
 
-    /// Have the GPU note when a call begins and ends, where the adapter has timestamps (default:
-    /// no): [`Session::gpu_time`].
+    /// Whether the GPU records when a call begins and ends, where the adapter has timestamps
+    /// (default: false). [`Session::gpu_time`] returns the time between the two.
     pub fn gpu_time(mut self, yes: bool) -> DeviceOptions {
         self.gpu_time = yes;
         self
     }
 
-    /// On the first call with a kind of recurrent layer and a size of the batch that are new to the
-    /// adapter, time a few ways of running it, and go on with the fastest (default: no, or where
-    /// the environment variable `BIRNN_AUTOTUNE` is `1`). That first call takes a few times as
-    /// long.
+    /// Whether the GPU finds out by timing how to run recurrent layers (default: false, or true
+    /// where the environment variable `BIRNN_AUTOTUNE` is `1`).
     ///
-    /// What was found is kept in a file, [`autotune_file`](DeviceOptions::autotune_file), for the
-    /// adapter and the version of its driver. All ways give the same results to a few units in the
-    /// last place.
+    /// The first call with a kind of layer (cell, units, features, directions) and a size of the
+    /// batch (up to the same power of two) that are new to the adapter then times up to five ways
+    /// of running the layer, and this and later calls use the fastest. That first call takes a few
+    /// times as long. The results of all ways are the same to within a few units in the last place.
+    ///
+    /// The choice is kept in a file, [`autotune_file`](DeviceOptions::autotune_file), for this
+    /// adapter and this version of its driver.
     #[cfg(feature = "autotune")]
     pub fn autotune(mut self, yes: bool) -> DeviceOptions {
         self.autotune = yes;
         self
     }
 
-    /// The file that keeps what [`autotune`](DeviceOptions::autotune) found (default:
-    /// `birnn/autotune.json` in the user's cache folder, or the environment variable
-    /// `BIRNN_AUTOTUNE_FILE`). A damaged file is replaced.
+    /// The file that keeps the choices of [`autotune`](DeviceOptions::autotune) (default: the one
+    /// that the environment variable `BIRNN_AUTOTUNE_FILE` names, or else `birnn/autotune.json` in
+    /// the user's cache folder). A damaged file is replaced.
     #[cfg(feature = "autotune")]
     pub fn autotune_file(mut self, path: impl Into<std::path::PathBuf>) -> DeviceOptions {
         self.autotune_file = Some(path.into());
         self
     }
 
-    /// Stores the kernels of recurrent layers as 16-bit floats, which halves what a step has to
-    /// read; they are computed with in f32 (default: no). It changes results: each weight is
-    /// rounded to 11 bits, a relative error of at most 4.9e-4; on the GPU, outputs of LSTMs of 5 to
-    /// 300 units are off by up to 4.3e-4 (`tests/gpu_session.rs`). The CPU path stores the
-    /// recurrent kernels of more than 8 units so, and the input's as they are: with the seeded
-    /// weights of the benchmarks, outputs of LSTMs and GRUs of 128 to 2048 units are off by up to
-    /// 4.4e-5. Where a call waits for weights, of a small batch and 1024 units or more, it takes
-    /// down to 0.41 of the time (README, On the CPU).
+    /// Whether the weights of recurrent layers are stored as 16-bit floats, so that every timestep
+    /// reads half as many bytes (default: false). Biases and the arithmetic stay in `f32`.
+    ///
+    /// This changes the results: each weight is rounded to 11 significant bits, which is a relative
+    /// error of at most 4.9e-4.
+    ///
+    /// * A GPU stores both `kernel` and `recurrent_kernel` so, as IEEE half floats: weights below
+    ///   6.1e-5 lose more than that, and weights from 65520 on become infinite. Outputs of LSTMs of
+    ///   5 to 300 units are off by up to 4.3e-4 (`tests/gpu_session.rs`). Where a GPU can't unpack
+    ///   half floats, [`DeviceOptions::open`] returns
+    ///   [`Error::DeviceRequest`](crate::Error::DeviceRequest).
+    /// * The CPU path stores only the `recurrent_kernel` so, and only of layers of more than 8
+    ///   units. With the seeded weights of the benchmarks, outputs of LSTMs and GRUs of 128 to 2048
+    ///   units are off by up to 4.4e-5. A small batch through a layer of 1024 units or more, which
+    ///   spends most of its time on reading weights, takes down to 0.41 of the time (README, On the
+    ///   CPU); other calls gain little, and large batches take up to a tenth longer.
     pub fn half_weights(mut self, yes: bool) -> DeviceOptions {
         self.half_weights = yes;
         self
     }
 
-    /// How many threads the CPU path computes on; 0, the default: those of the rayon pool that the
-    /// call is made from, which is the global one (as many as cores; `RAYON_NUM_THREADS`) unless
-    /// the caller has one of its own. With 1 the calling thread does all. The results are the same
-    /// to the bit. More than 1024 are an error of [`DeviceOptions::open`]. The last of this and
-    /// [`thread_pool`](DeviceOptions::thread_pool) counts; a GPU is computed on with neither.
+    /// How many threads the CPU path computes on (default: 0). A GPU ignores it.
     ///
-    /// The directions of a layer and parts of the batch run on different threads; where there are
-    /// more threads than those, or directions so large that a cache has only one of them at a time,
-    /// the units of a layer do.
+    /// * 0: the threads of the rayon pool that the call is made from. This is the global pool (as
+    ///   many threads as cores, or `RAYON_NUM_THREADS`) unless the caller runs in another one.
+    /// * 1: the calling thread alone.
+    /// * 2 to 1024: so many threads of the device's own. [`DeviceOptions::open`] starts them, and
+    ///   returns [`Error::Limit`](crate::Error::Limit) for more.
+    ///
+    /// The results are equal to the bit, whatever the number. Of this option and
+    /// [`thread_pool`](DeviceOptions::thread_pool) the one that was set last counts.
+    ///
+    /// The directions of a layer and parts of the batch run on different threads. Where there are
+    /// more threads than those, threads also share the units of a layer; the same where the
+    /// directions are so large that a cache holds only one of them, which then run one after the
+    /// other.
     ///
     /// ```
     /// use birnn::DeviceOptions;
@@ -268,8 +294,9 @@ impl DeviceOptions {
         self
     }
 
-    /// The pool of threads that the CPU path computes on, of any size, which others can share. The
-    /// last of this and [`threads`](DeviceOptions::threads) counts.
+    /// The rayon pool that the CPU path computes on. It can have any size, and others can use it,
+    /// too. Of this option and [`threads`](DeviceOptions::threads) the one that was set last
+    /// counts.
     ///
     /// ```
     /// use birnn::DeviceOptions;
@@ -283,10 +310,12 @@ impl DeviceOptions {
         self
     }
 
-    /// Chooses kernels as for such an adapter, whatever kind it is (default: what it is): to
-    /// compare, and to test the kernels of one kind on another. Those of a software adapter need
-    /// subgroups of one size; chosen here, they are without words of 64 bits, which not all such
-    /// adapters have.
+    /// Chooses the GPU kernels as if the adapter were of this kind (default: its own kind), to
+    /// compare kernels, and to test the kernels for one kind of adapter on another.
+    ///
+    /// The kernels for a software adapter need subgroups that all have the same size; on an adapter
+    /// without them, those for a GPU are chosen. Kernels chosen by this option don't use 64-bit
+    /// words, since not every adapter of the kind has them.
     #[cfg(feature = "gpu")]
     pub fn plan_for(mut self, adapter: crate::PlanAdapter) -> DeviceOptions {
         self.plan_for = Some(adapter);
@@ -297,8 +326,10 @@ impl DeviceOptions {
     ///
     /// # Errors
     /// [`Error::NoAdapter`](crate::Error::NoAdapter) where a GPU was asked for and none fits,
-    /// [`Error::DeviceRequest`](crate::Error::DeviceRequest) where it won't open,
-    /// [`Error::Limit`](crate::Error::Limit) for more than 1024 threads.
+    /// [`Error::DeviceRequest`](crate::Error::DeviceRequest) where one fits and can't be opened;
+    /// where the best device was asked for, the CPU path is opened instead. Of the CPU path
+    /// [`Error::Limit`](crate::Error::Limit) for more than 1024 threads, and
+    /// [`Error::OutOfMemory`](crate::Error::OutOfMemory) where the threads can't be started.
     pub fn open(self) -> Result<Device> {
         match self.wanted.clone() {
             Wanted::Cpu => self.open_cpu("it was asked for".into()),
@@ -342,7 +373,8 @@ fn environment_says(name: &str) -> bool {
     }
 }
 
-/// A device that models can be compiled for. Cloning it is cheap and gives the same device.
+/// A device that models can be compiled for: a GPU or the CPU path. Cloning it is cheap and gives
+/// the same device.
 #[derive(Clone, Debug)]
 pub struct Device {
     info: DeviceInfo,
@@ -360,17 +392,18 @@ pub(crate) enum Backend {
 }
 
 impl Device {
-    /// The best device there is: a discrete GPU, then an integrated one, then any other, then the
-    /// CPU path. The environment variable `BIRNN_DEVICE` (`gpu`, `cpu`, or part of an adapter's
-    /// name) overrides it.
+    /// Opens the best device that there is: a discrete GPU, or else an integrated GPU, or else any
+    /// other GPU, or else the CPU path. The environment variable `BIRNN_DEVICE` (`gpu`, `cpu`, or
+    /// part of an adapter's name) asks for another one.
     ///
-    /// A software adapter (lavapipe, WARP) is slower than the CPU path and is passed over unless
-    /// the environment variable `BIRNN_ALLOW_SOFTWARE` is `1`, or [`DeviceOptions::allow_software`]
-    /// or its name asks for it.
+    /// A software adapter (lavapipe, WARP) is slower than the CPU path. It is passed over unless
+    /// `BIRNN_DEVICE` names it or the environment variable `BIRNN_ALLOW_SOFTWARE` is `1`; see also
+    /// [`DeviceOptions::allow_software`].
     ///
     /// # Errors
-    /// Only where `BIRNN_DEVICE` asks for an adapter that isn't there:
-    /// [`Error::NoAdapter`](crate::Error::NoAdapter).
+    /// Only where `BIRNN_DEVICE` asks for a GPU: [`Error::NoAdapter`](crate::Error::NoAdapter)
+    /// where there is none that fits, [`Error::DeviceRequest`](crate::Error::DeviceRequest) where
+    /// it can't be opened.
     ///
     /// ```
     /// let device = birnn::Device::best()?;
@@ -382,24 +415,28 @@ impl Device {
         DeviceOptions::new().parse(&wanted).open()
     }
 
-    /// The best GPU.
+    /// Opens the best GPU.
     ///
     /// # Errors
-    /// [`Error::NoAdapter`](crate::Error::NoAdapter) where there is none; it lists what was found
-    /// and why it was passed over.
+    /// [`Error::NoAdapter`](crate::Error::NoAdapter) where there is none; it lists the adapters
+    /// that were found and why each was passed over.
+    /// [`Error::DeviceRequest`](crate::Error::DeviceRequest) where one fits and can't be opened.
     pub fn gpu() -> Result<Device> {
         DeviceOptions::new().gpu().open()
     }
 
-    /// The CPU path, which needs no driver.
+    /// The CPU path, which needs no driver and is always there. For other threads than rayon's
+    /// global pool see [`DeviceOptions::threads`].
     pub fn cpu() -> Device {
         Device::cpu_because("it was asked for".into(), Threads::default(), false)
     }
 
-    /// The first adapter whose name contains `name`.
+    /// Opens the best adapter whose name contains `name`, as [`DeviceOptions::named`].
     ///
     /// # Errors
-    /// [`Error::NoAdapter`](crate::Error::NoAdapter) where there is none; it lists the adapters.
+    /// [`Error::NoAdapter`](crate::Error::NoAdapter) where there is none; it lists the adapters
+    /// that were found. [`Error::DeviceRequest`](crate::Error::DeviceRequest) where it can't be
+    /// opened.
     pub fn named(name: &str) -> Result<Device> {
         DeviceOptions::new().named(name).open()
     }
@@ -415,7 +452,7 @@ impl Device {
         Device { info, backend: Backend::Cpu { threads, half_weights } }
     }
 
-    /// The adapters that wgpu finds, best first; without the feature `gpu` none.
+    /// The adapters that wgpu finds, best first; none without the crate's feature `gpu`.
     pub fn adapters() -> Vec<AdapterReport> {
         #[cfg(feature = "gpu")]
         return crate::gpu::adapters();
@@ -423,25 +460,27 @@ impl Device {
         Vec::new()
     }
 
-    /// Which device it is, and why it was chosen.
+    /// Describes the device, and says why it was chosen.
     pub fn info(&self) -> &DeviceInfo {
         &self.info
     }
 
-    /// Makes the model ready to run: uploads its weights and builds its kernels, once.
+    /// Makes the model ready to run: uploads its weights and builds the kernels for its layers, so
+    /// that calls don't have to. The session has a copy of the model, whose later changes don't
+    /// reach it.
     ///
     /// # Errors
-    /// [`Error::MissingWeights`](crate::Error::MissingWeights),
+    /// [`Error::MissingWeights`](crate::Error::MissingWeights) where a layer has no weights,
     /// [`Error::Limit`](crate::Error::Limit) where a layer is too large for the device,
     /// [`Error::OutOfMemory`](crate::Error::OutOfMemory),
-    /// [`Error::DeviceLost`](crate::Error::DeviceLost).
+    /// [`Error::DeviceLost`](crate::Error::DeviceLost), or [`Error::Gpu`](crate::Error::Gpu).
     pub fn compile(&self, model: &Model) -> Result<Session> {
         Session::new(model.clone(), self)
     }
 
-    /// Gives the device back to the system at once. Every session on it then returns
-    /// [`Error::DeviceLost`](crate::Error::DeviceLost), as if the GPU had been unplugged. The CPU
-    /// path can't be lost.
+    /// Gives a GPU back to the system at once. Every session on it then returns
+    /// [`Error::DeviceLost`](crate::Error::DeviceLost), as if the GPU had been unplugged. On the
+    /// CPU path it does nothing.
     pub fn destroy(&self) {
         #[cfg(feature = "gpu")]
         if let Backend::Gpu(gpu) = &self.backend {

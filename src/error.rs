@@ -1,37 +1,40 @@
 use std::path::PathBuf;
 
-/// What went wrong, with the value at fault.
+/// What went wrong, with the values that are at fault. [`Display`](std::fmt::Display) says in a
+/// sentence what is wrong and, where there is a remedy, what to do.
 ///
-/// Nothing in this crate panics on what a user, a file or a driver does: every fallible function
-/// returns this type. After an error a [`Session`](crate::Session) can be used again; after
-/// [`Error::DeviceLost`] it has to be built again on a new [`Device`](crate::Device),
-/// [`Session::rebuild`](crate::Session::rebuild), unless
-/// [`Session::recover_with`](crate::Session::recover_with) does so.
+/// Every fallible function of this crate returns this type: the crate doesn't panic because of
+/// what a user, a file or a driver does. After an error a [`Session`](crate::Session) can be used
+/// again. The exception is [`Error::DeviceLost`]: then the session has to be built again on a newly
+/// opened [`Device`](crate::Device) with [`Session::rebuild`](crate::Session::rebuild), unless
+/// [`Session::recover_with`](crate::Session::recover_with) was called, which does so by itself.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// A layer was built with an argument that it can't have.
+    /// A layer has an argument whose value it can't have, or a call gives a layer initial states
+    /// that it can't have.
     #[error("layer {layer:?}: {argument}: {reason}")]
     Argument {
         /// The layer's name.
         layer: String,
-        /// The argument, by Keras's name.
+        /// The argument's name in Keras.
         argument: String,
-        /// What is wrong with it, and what to do instead.
+        /// What is wrong with the value and, where there is a remedy, what to do instead.
         reason: String,
     },
-    /// Layers don't fit together, or the graph has no inputs or outputs.
+    /// Layers, arrays or masks don't fit together, or a graph has no layer or no output. The text
+    /// says what is wrong.
     #[error("model: {0}")]
     Graph(String),
-    /// No layer has this name.
+    /// No layer of the model, or no layer whose arrays it returns, has this name.
     #[error("no layer is named {name:?}; the model has {known:?}")]
     UnknownLayer {
         /// The name that was asked for.
         name: String,
-        /// The names of the layers that there are.
+        /// The names that there are.
         known: Vec<String>,
     },
-    /// A layer has no weights yet.
+    /// A layer has weights, but they were neither set, nor initialized, nor read from a file.
     #[error(
         "layer {layer:?} has no weights: call Model::initialize, Model::set_weights, or load the model from a file"
     )]
@@ -44,209 +47,219 @@ pub enum Error {
     WeightCount {
         /// The layer's name.
         layer: String,
-        /// How many it takes.
+        /// How many arrays the layer has.
         expected: usize,
-        /// Their names, in order.
+        /// Their names, in order, with commas between them.
         names: String,
-        /// How many came.
+        /// How many arrays were given.
         found: usize,
     },
-    /// A weight has the wrong shape.
+    /// A weight array has the wrong shape.
     #[error("layer {layer:?}: {weight} has shape {found:?}, expected {expected:?}")]
     WeightShape {
         /// The layer's name.
         layer: String,
-        /// `kernel`, `recurrent_kernel` or `bias`.
+        /// The array's name, such as `kernel`, `recurrent_kernel` or `bias`; for a `Bidirectional`
+        /// with `forward` or `backward` before it.
         weight: String,
         /// The shape that was given.
         found: Vec<usize>,
-        /// The shape that the layer's arguments ask for.
+        /// The shape that follows from the layer's arguments and its input.
         expected: Vec<usize>,
     },
-    /// A weight is NaN or infinite.
+    /// A weight array holds a value that is NaN or infinite. Only the `moving_variance` of a
+    /// [`BatchNormalization`](crate::layer::BatchNormalization) may be infinite.
     #[error("layer {layer:?}: {weight} holds {value} at index {index:?}")]
     NonFiniteWeight {
         /// The layer's name.
         layer: String,
-        /// `kernel`, `recurrent_kernel` or `bias`.
+        /// The array's name, as in [`Error::WeightShape`].
         weight: String,
-        /// The value.
+        /// The first such value.
         value: f32,
-        /// Where it stands.
+        /// The index of this value along each axis of the array.
         index: Vec<usize>,
     },
-    /// The model takes more or fewer inputs than were given.
+    /// A call gives more or fewer input arrays than the model takes.
     #[error("the model takes {expected} input{} ({names:?}), got {found}", if *expected == 1 { "" } else { "s" })]
     InputCount {
-        /// How many it takes.
+        /// How many inputs the model takes.
         expected: usize,
         /// Their names, in order.
         names: Vec<String>,
-        /// How many came.
+        /// How many arrays were given.
         found: usize,
     },
-    /// Inputs given by name aren't those of the model.
+    /// A call gives inputs by name, and a name is unknown, given twice, or missing from one of the
+    /// arrays.
     #[error("input {name:?} {reason}; the model takes {known:?}")]
     InputName {
-        /// The name that was given, or the place of an input without one.
+        /// The name that was given; for an array without a name, `number` and its index from 0.
         name: String,
         /// What is wrong with it.
         reason: String,
         /// The names of the model's inputs, in order.
         known: Vec<String>,
     },
-    /// An input or an initial state has the wrong shape.
+    /// An input, a mask, a list of lengths or an initial state has the wrong shape.
     #[error("{input} has shape {found:?}, expected {expected}")]
     InputShape {
-        /// Which array.
+        /// Which array it is, in words.
         input: String,
         /// Its shape.
         found: Vec<usize>,
-        /// The shape that fits.
+        /// The shape that fits, such as `[batch, timesteps, 2]`.
         expected: String,
     },
-    /// A row's length is beyond the array's timesteps.
+    /// The length that a call gives for a row is larger than the number of timesteps of the array.
     #[error(
         "the length of row {row} of input {input:?} is {length}, and the input has {timesteps} timesteps"
     )]
     Length {
         /// The input's name.
         input: String,
-        /// The row.
+        /// The index of the row in the batch.
         row: usize,
-        /// Its length.
+        /// The length that was given for it.
         length: usize,
-        /// The timesteps that there are.
+        /// The number of timesteps of the array.
         timesteps: usize,
     },
     /// An input has an axis of length zero.
     #[error("{input} has shape {shape:?}: its {axis} axis is empty")]
     EmptyAxis {
-        /// Which array.
+        /// Which array it is, in words.
         input: String,
-        /// `batch`, `timesteps` or `features`.
+        /// `batch` or `timesteps`.
         axis: &'static str,
         /// The array's shape.
         shape: Vec<usize>,
     },
-    /// An input holds a number that is no id of the embedding that reads it.
+    /// An input holds a value that is not an id of the
+    /// [`Embedding`](crate::layer::Embedding) that reads it: ids are whole numbers from 0 to
+    /// `ids - 1`.
     #[error(
         "input {input:?} holds {value} at {index:?}; layer {layer:?} reads whole numbers from 0 to below {ids}"
     )]
     IdRange {
         /// The input's name.
         input: String,
-        /// The embedding's name.
+        /// The name of the `Embedding`.
         layer: String,
-        /// The number.
+        /// The first such value.
         value: f64,
-        /// Where it stands.
+        /// The index of this value along each axis of the array.
         index: Vec<usize>,
-        /// How many ids the embedding has.
+        /// The `input_dim` of the `Embedding`.
         ids: usize,
     },
-    /// A stateful model was called on another batch than the one whose states it holds.
+    /// A call of a stateful model has another batch size than the calls before, whose states it
+    /// would start from.
     #[error(
         "the model is stateful and holds the states of {expected} rows, got {found}; call Session::reset_states first"
     )]
     StatefulBatch {
-        /// The batch of the call.
+        /// The batch size of the call.
         found: usize,
-        /// The batch of the calls before.
+        /// The batch size of the calls before.
         expected: usize,
     },
-    /// A state was asked for that the model doesn't return.
+    /// An output or a state was asked for that the model doesn't return.
     #[error("the model returns no {wanted}; it returns {available:?}")]
     NoSuchOutput {
-        /// What was asked for.
+        /// What was asked for, in words.
         wanted: String,
-        /// What there is.
+        /// The arrays that the model returns, each as its role and layer.
         available: Vec<String>,
     },
     /// A file could not be read or written.
     #[error("{}: {source}", path.display())]
     Io {
-        /// The file.
+        /// The path of the file.
         path: PathBuf,
-        /// The system's reason.
+        /// The reason that the operating system gives.
         #[source]
         source: std::io::Error,
     },
-    /// A file is not what it says it is: truncated, corrupted, or of another format.
+    /// A file is truncated or corrupted, or has another format than it should have.
     #[error("{file}: {reason}")]
     MalformedFile {
-        /// The file, and the part of it.
+        /// The file, and the part of it that is wrong.
         file: String,
         /// What is wrong.
         reason: String,
     },
-    /// A file holds a layer that this crate doesn't run.
+    /// A file holds a layer of a class that this crate doesn't run.
     #[error("layer {layer:?} of class {class_name} is not supported; supported are {supported}")]
     UnsupportedLayer {
         /// The layer's name.
         layer: String,
-        /// Its Keras class.
+        /// The layer's class in Keras.
         class_name: String,
-        /// The classes that are supported.
+        /// The classes that are supported, with commas between them.
         supported: &'static str,
     },
-    /// A layer of a file has an argument value that this crate doesn't run.
+    /// A layer of a file has an argument with a value that this crate doesn't run.
     #[error("layer {layer:?}: {argument}={value} is not supported: {reason}")]
     UnsupportedArgument {
         /// The layer's name.
         layer: String,
-        /// The argument, by Keras's name.
+        /// The argument's name in Keras.
         argument: String,
-        /// Its value in the file.
+        /// The argument's value in the file.
         value: String,
-        /// What to do instead.
+        /// Why it isn't supported, or what to do instead.
         reason: String,
     },
-    /// No adapter fits what was asked for.
+    /// No GPU adapter fits what was asked for.
     #[error("no usable {wanted}; found: {}", if found.is_empty() { "none (is a Vulkan, Metal or DX12 driver installed?)".to_string() } else { found.join(", ") })]
     NoAdapter {
-        /// What was asked for.
+        /// What was asked for, in words.
         wanted: String,
         /// The adapters that there are, and why each was passed over.
         found: Vec<String>,
     },
-    /// An adapter was found but would not open.
+    /// An adapter fits, but the driver doesn't open it, or it can't do what the
+    /// [`DeviceOptions`](crate::DeviceOptions) ask for.
     #[error("adapter {adapter:?} can't be opened: {reason}")]
     DeviceRequest {
         /// The adapter's name.
         adapter: String,
-        /// The driver's reason.
+        /// Why it can't be opened.
         reason: String,
     },
-    /// The GPU went away: driver reset, unplugged, or destroyed. Open a new device and compile
-    /// again.
+    /// The GPU is gone: its driver was reset, it was unplugged, or
+    /// [`Device::destroy`](crate::Device::destroy) was called. Open a new device and compile the
+    /// model again.
     #[error("the GPU device was lost: {reason}; open a new device and compile the model again")]
     DeviceLost {
-        /// The driver's reason.
+        /// The reason that the driver gives.
         reason: String,
     },
     /// The GPU or the host has not enough memory.
     #[error("out of memory: {what}")]
     OutOfMemory {
-        /// What was being allocated.
+        /// What the memory is for.
         what: String,
     },
-    /// The model doesn't fit the device's limits at any chunking.
+    /// Something exceeds a limit of the device, and splitting the work into smaller parts doesn't
+    /// help.
     #[error("{what} needs {needed} {limit}, and the device allows {allowed}; {instead}")]
     Limit {
         /// What is too large.
         what: String,
-        /// What it needs.
+        /// How much of the limited quantity it needs.
         needed: u64,
-        /// The limit's name in WebGPU.
+        /// What is limited: the name of a limit of WebGPU, such as
+        /// `max_storage_buffers_per_shader_stage`, or words such as `threads`.
         limit: &'static str,
-        /// The limit's value.
+        /// How much of it there is.
         allowed: u64,
         /// What to do instead.
         instead: &'static str,
     },
-    /// The driver or wgpu refused a command: a bug in this crate or in the driver. Please report
-    /// it.
+    /// The driver or wgpu refused a command, which is a bug in this crate or in the driver. Please
+    /// report it.
     #[error("GPU error: {0}")]
     Gpu(String),
 }

@@ -12,6 +12,7 @@ mod gpu;
 mod import;
 pub mod layer;
 mod model;
+mod order;
 mod recovery;
 pub mod reference;
 mod session;

@@ -22,16 +22,16 @@ impl Recovery {
 }
 
 impl Session {
-    /// Makes the session go on when its device is lost (a driver that resets, a GPU that is
-    /// unplugged): the first of these devices that opens takes over, the model goes there from
-    /// memory, and the call is made again. Default: none, and [`Error::DeviceLost`] is the caller's
-    /// to deal with.
+    /// Makes the session carry on when its device is lost, for instance because the driver was
+    /// reset or the GPU unplugged: the session is built again on the first of `devices` that opens,
+    /// and the call is made again. `devices` replaces what was set before; by default there is
+    /// none, and a call on a lost device returns [`Error::DeviceLost`].
     ///
-    /// It is for [`Session::run`] and [`Session::run_async`]; calls that are in flight by
-    /// [`Session::submit`] when the device is lost fail, and the next `run` recovers. The states of
-    /// stateful layers are lost with the device: where there were any, the session is built again
-    /// and starts from zeros, but the call returns [`Error::DeviceLost`], as its result would be
-    /// another one.
+    /// This works for [`Session::run`] and [`Session::run_async`]. Calls of [`Session::submit`]
+    /// that are in flight when the device is lost fail, and the next `run` recovers. The states of
+    /// stateful layers are lost with the device. If the call would have started from such states,
+    /// the session is built again and starts from zeros, but the call still returns
+    /// [`Error::DeviceLost`], since its result would be another one.
     ///
     /// ```
     /// use birnn::{Device, DeviceOptions, Gru, Model};
@@ -45,11 +45,11 @@ impl Session {
         self.recovery.options = devices.into_iter().collect();
     }
 
-    /// Builds the session again, on this device: after [`Error::DeviceLost`], or to move it.
-    /// Stateful layers start from zeros.
+    /// Builds the session again on `device`, after [`Error::DeviceLost`] or to move it to another
+    /// device. Stateful layers then start from zeros.
     ///
     /// # Errors
-    /// As [`Device::compile`]; the session is then as it was.
+    /// Those of [`Device::compile`]; the session then stays as it was.
     ///
     /// ```
     /// use birnn::{Device, Gru, Model};

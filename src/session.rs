@@ -10,28 +10,33 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// What the last submitted call of a [`Session`] asks of the GPU. All zero on the CPU path.
+/// What the last submitted call of a [`Session`] asked of the GPU. All zero on the CPU path.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Counters {
-    /// Kernel launches.
+    /// Dispatches, that is, launches of kernels.
     pub dispatches: u64,
     /// Command buffers handed to the GPU.
     pub submits: u64,
-    /// Bytes sent to the GPU.
+    /// Bytes sent to the GPU: inputs, and of a new shape the parameters of its dispatches.
     pub bytes_uploaded: u64,
-    /// Bytes read back.
+    /// Bytes of outputs read back from the GPU.
     pub bytes_read: u64,
-    /// Buffers allocated; none when a shape runs again with no more calls in flight than before.
+    /// Buffers created; 0 where a shape that is kept runs again with no more calls in flight than
+    /// before.
     pub buffers_created: u64,
-    /// Bind groups made; none when a shape runs again.
+    /// Bind groups created; 0 where a shape that is kept runs again.
     pub bind_groups_created: u64,
-    /// Kernels compiled; none when a shape runs again.
+    /// Compute pipelines built, which compiles a kernel; 0 where a shape runs again.
     pub pipelines_created: u64,
 }
 
-/// A model whose weights are on the device and whose kernels are built. Runs any batch and any
-/// number of timesteps; buffers are kept from call to call.
+/// A [`Model`] made ready for a [`Device`] by [`Device::compile`]: its weights are on the device
+/// and its kernels are built.
+///
+/// A session runs any batch size and any number of timesteps that the model takes. Buffers are kept
+/// from call to call. On a GPU the preparations for up to 16 shapes of calls are kept, too; a
+/// further shape drops them, and they are made again when needed.
 #[derive(Debug)]
 pub struct Session {
     model: Model,
@@ -64,16 +69,31 @@ impl Session {
         Ok(Session { model, info, carried_batch: None, runner, recovery: Recovery::default() })
     }
 
-    /// Runs the model and waits for the result.
+    /// Runs the model and waits for its outputs.
     ///
-    /// `inputs` is the input alone (`x.view()`, `[batch, timesteps, features]`) or [`Inputs`].
-    /// Values that are not finite pass through, as in Keras.
+    /// `inputs` is the array of the only input (`x.view()`, `[batch, timesteps, features]`) or
+    /// [`Inputs`], which also holds further inputs, masks and initial states. Inputs may hold NaN
+    /// and infinities, which do what they do in Keras.
     ///
     /// # Errors
-    /// Where the inputs don't fit the model, the GPU is lost or memory runs out. After
-    /// [`Error::DeviceLost`](crate::Error::DeviceLost) the session has to be built again,
-    /// [`Session::rebuild`], unless [`Session::recover_with`] does it; after any other error it can
-    /// be used again as it is.
+    /// * The inputs don't fit the model: [`Error::InputCount`], [`Error::InputName`],
+    ///   [`Error::InputShape`], [`Error::EmptyAxis`], [`Error::Length`], [`Error::IdRange`],
+    ///   [`Error::StatefulBatch`], for masks [`Error::Graph`], and for initial states
+    ///   [`Error::Argument`] or [`Error::UnknownLayer`].
+    /// * The call is too large: [`Error::Limit`] or [`Error::OutOfMemory`].
+    /// * The GPU fails: [`Error::DeviceLost`] or [`Error::Gpu`]. After `DeviceLost` the session has
+    ///   to be built again with [`Session::rebuild`], unless [`Session::recover_with`] was called;
+    ///   after any other error it can be used as it is.
+    ///
+    /// ```
+    /// use birnn::{Device, Lstm, Model};
+    /// let model = Model::sequential(2, [Lstm::new(3).return_sequences(true)])?.initialize(1)?;
+    /// let mut session = Device::best()?.compile(&model)?;
+    /// let x = ndarray::Array3::<f32>::zeros((4, 8, 2)); // [batch, timesteps, features]
+    /// let outputs = session.run(x.view())?;
+    /// assert_eq!(outputs.output().shape(), [4, 8, 3]); // [batch, timesteps, units]
+    /// # Ok::<(), birnn::Error>(())
+    /// ```
     pub fn run<'a>(&mut self, inputs: impl Into<Inputs<'a, f32>>) -> Result<Outputs> {
         let inputs = inputs.into();
         let (again, had_states) = (self.recovery.keeps(&inputs), self.recovery.has_states);
@@ -88,20 +108,24 @@ impl Session {
         result
     }
 
-    /// Sends the inputs to the GPU and returns, with the promise of the outputs, while it computes.
+    /// Starts a call and returns while the GPU computes. The outputs are taken from the [`Pending`]
+    /// that it returns. `inputs` are those of [`Session::run`]; they are copied before `submit`
+    /// returns.
     ///
-    /// Several calls can be in flight: while the GPU works on one, the inputs of the next go up,
-    /// and the outputs of the last come down. The GPU takes them in the order of `submit`; they can
-    /// be waited for in any order and from any thread. The inputs are copied before it returns.
+    /// Several calls can be in flight, so that the inputs of the next call are uploaded and the
+    /// outputs of the last one are read back while the GPU works on another. The GPU runs them in
+    /// the order in which they were submitted; their outputs can be waited for in any order and
+    /// from any thread.
     ///
-    /// At most [`Session::IN_FLIGHT`] calls (or parts of a call whose batch is too large for one)
-    /// have their buffers at a time: beyond that, `submit` first waits for the oldest and keeps its
-    /// outputs for whoever waits for them. A [`Pending`] that is dropped was computed all the same,
-    /// and stateful layers go on from its states. The CPU path computes before it returns.
+    /// At most [`Session::IN_FLIGHT`] calls have buffers at a time (of a call whose batch runs in
+    /// parts, each part counts). Where all are in use, `submit` first waits for the oldest call and
+    /// keeps its outputs for its `Pending`. A call whose `Pending` is dropped is computed all the
+    /// same, and stateful layers go on from its final states. On the CPU path `submit` itself
+    /// computes.
     ///
     /// # Errors
-    /// As [`Session::run`]. What goes wrong on the GPU after `submit` is an error of
-    /// [`Pending::wait`].
+    /// Those of [`Session::run`]. What goes wrong on the GPU after `submit` has returned is an
+    /// error of [`Pending::wait`].
     ///
     /// ```
     /// use birnn::{Device, Gru, Model};
@@ -133,21 +157,24 @@ impl Session {
         Ok(Pending { work, timesteps })
     }
 
-    /// The most calls whose inputs and outputs have buffers at a time; see [`Session::submit`].
+    /// How many calls of a session can have buffers for their inputs and outputs at a time; see
+    /// [`Session::submit`].
     #[cfg(feature = "gpu")]
     pub const IN_FLIGHT: usize = crate::gpu::IN_FLIGHT;
-    /// The most calls whose inputs and outputs have buffers at a time; see [`Session::submit`].
+    /// How many calls of a session can have buffers for their inputs and outputs at a time; see
+    /// [`Session::submit`].
     #[cfg(not(feature = "gpu"))]
     pub const IN_FLIGHT: usize = 1;
 
-    /// Runs the model without blocking the thread while the GPU computes. Needs no particular
-    /// executor.
+    /// Runs the model as [`Session::run`], without blocking the thread while the GPU computes. It
+    /// works with any executor.
     ///
-    /// Dropping the future leaves the session usable; once polled, the call counts for the states
-    /// of stateful layers. On the CPU path it computes when first polled.
+    /// A future that is dropped leaves the session usable. If it was polled before, its call may
+    /// have run, and stateful layers then go on from its final states. On the CPU path the first
+    /// poll computes everything.
     ///
     /// # Errors
-    /// As [`Session::run`].
+    /// Those of [`Session::run`].
     ///
     /// ```
     /// use birnn::{Device, Gru, Model};
@@ -184,10 +211,11 @@ impl Session {
         Pending { work, timesteps }.await
     }
 
-    /// Takes back outputs that are done with: later calls whose outputs have the same shapes write
-    /// into these arrays, in place of new ones. It pays from some megabytes on, as new memory comes
-    /// page by page: with a fast GPU that can take longer than the call. Where outputs are of other
-    /// shapes, and on the CPU path, it only drops them.
+    /// Takes back outputs that are no longer needed, so that later calls write into their arrays
+    /// instead of new ones. An array is used again for an output with as many values.
+    ///
+    /// It pays for outputs of some megabytes: the system hands out new memory page by page, which
+    /// can take longer than a fast GPU takes to compute. On the CPU path it only drops the outputs.
     ///
     /// ```
     /// use birnn::{Device, Gru, Model};
@@ -209,8 +237,9 @@ impl Session {
         }
     }
 
-    /// Makes stateful layers start from zeros again, as Keras's `reset_states()`. Otherwise they
-    /// start from the states that the last call ended with.
+    /// Makes stateful layers start from zero states in the next call, as Keras's `reset_states()`.
+    /// Without it they start from the states that the last call ended with. The next call may also
+    /// have another batch size.
     ///
     /// ```
     /// use birnn::{Device, Lstm, Model};
@@ -249,7 +278,7 @@ impl Session {
         Ok((bound, timesteps))
     }
 
-    /// What the call that was submitted last asks of the GPU.
+    /// What the call that was submitted last asked of the GPU.
     pub fn counters(&self) -> Counters {
         match &self.runner {
             Runner::Cpu(_) => Counters::default(),
@@ -258,9 +287,10 @@ impl Session {
         }
     }
 
-    /// How long the GPU worked on the call whose outputs were taken last, from the beginning of its
-    /// first kernel to the end of its last. `None` unless the device was opened with
-    /// [`DeviceOptions::gpu_time`](crate::DeviceOptions::gpu_time) and has timestamps.
+    /// How long the GPU worked on the call whose outputs were taken last: from the beginning of its
+    /// first kernel to the end of its last one, summed over the parts of its batch. `None` on the
+    /// CPU path, and unless the device has timestamps and was opened with
+    /// [`DeviceOptions::gpu_time`](crate::DeviceOptions::gpu_time).
     pub fn gpu_time(&self) -> Option<Duration> {
         match &self.runner {
             Runner::Cpu(_) => None,
@@ -269,21 +299,21 @@ impl Session {
         }
     }
 
-    /// The device that it runs on, and why that was chosen.
+    /// Describes the device that the session runs on, and says why it was chosen.
     pub fn device_info(&self) -> &DeviceInfo {
         &self.info
     }
 
-    /// The model that it runs.
+    /// The model that the session runs.
     pub fn model(&self) -> &Model {
         &self.model
     }
 }
 
-/// The outputs of a call in flight: [`wait`](Pending::wait) for them, or `.await` them on any
-/// executor.
+/// A call in flight, which [`Session::submit`] returned. [`wait`](Pending::wait) blocks until its
+/// outputs are there; `.await` waits for them on any executor.
 ///
-/// It doesn't borrow the session, can go to another thread, and outlive the session.
+/// It doesn't borrow the session, can be sent to another thread, and can outlive the session.
 #[derive(Debug)]
 #[must_use = "the outputs are brought home by wait() or .await"]
 pub struct Pending {
@@ -301,10 +331,11 @@ enum Work {
 
 #[cfg_attr(not(feature = "gpu"), allow(clippy::infallible_destructuring_match))]
 impl Pending {
-    /// Blocks the thread until the outputs are there.
+    /// Blocks the thread until the outputs are there, and returns them.
     ///
     /// # Errors
-    /// [`Error::DeviceLost`](crate::Error::DeviceLost), or another failure of the driver.
+    /// [`Error::DeviceLost`] where the GPU was lost meanwhile, or another failure of the driver, such
+    /// as [`Error::Gpu`].
     pub fn wait(self) -> Result<Outputs> {
         let outputs = match self.work {
             Work::Done(outputs) => outputs,
@@ -322,7 +353,8 @@ impl IntoFuture for Pending {
     type Output = Result<Outputs>;
     type IntoFuture = Pin<Box<dyn Future<Output = Result<Outputs>> + Send>>;
 
-    /// Waits without blocking the thread.
+    /// Waits for the outputs without blocking the thread; the errors are those of
+    /// [`Pending::wait`].
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(async move {
             let outputs = match self.work {

@@ -142,7 +142,10 @@ impl Case {
                     .bias_initializer(Initializer::RandomUniform { min: -0.5, max: 0.5 })
                     // Small enough that unbounded activations don't run away within the steps
                     // tested.
-                    .recurrent_initializer(Initializer::RandomNormal { mean: 0.0, stddev: 0.3 / (units as f32).sqrt() })
+                    .recurrent_initializer(Initializer::RandomNormal {
+                        mean: 0.0,
+                        stddev: 0.3 / (units as f32).sqrt(),
+                    })
                     .into()
             };
         }

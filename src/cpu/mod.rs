@@ -140,7 +140,9 @@ impl Recurrence<f32> for Engine {
         let plan = self.plan(index, layer, batch, timesteps, features);
         let mut arrays = Arrays::new(layer, batch, timesteps, &units);
         let mut jobs = Vec::new();
-        let flat = x.as_slice().unwrap_or_default();
+        let flat = x.as_slice().ok_or_else(|| {
+            Error::Graph(format!("layer {:?}: its input isn't in C order", layer.name()))
+        })?;
         for (direction, (output, state)) in
             arrays.views(&units).into_iter().zip(&mut states).enumerate()
         {

@@ -9,7 +9,7 @@ use super::step::{
     SimpleRnnStates, States, Step, goes_back, sums_kept,
 };
 use crate::layer::{Cell, Recurrent};
-use ndarray::{ArrayView2, ArrayViewMut2, ArrayViewMut3, Axis};
+use ndarray::{ArrayView2, ArrayViewMut1, ArrayViewMut2, ArrayViewMut3, Axis};
 use pulp::Arch;
 use std::ops::Range;
 
@@ -156,19 +156,12 @@ impl<'a> Sequence<'a> {
 
     fn end(&mut self, scratch: &Scratch) {
         let (rows, lanes) = (self.rows, self.packed.lanes);
-        for (row, mut state) in self.hidden.outer_iter_mut().enumerate() {
-            state
-                .as_slice_mut()
-                .into_iter()
-                .for_each(|state| from_blocks(&scratch.hidden, rows, lanes, row, state));
+        for (row, state) in self.hidden.outer_iter_mut().enumerate() {
+            from_blocks(&scratch.hidden, rows, lanes, row, state);
         }
-        for (row, mut state) in
-            self.cell.iter_mut().flat_map(|cell| cell.outer_iter_mut()).enumerate()
+        for (row, state) in self.cell.iter_mut().flat_map(|cell| cell.outer_iter_mut()).enumerate()
         {
-            state
-                .as_slice_mut()
-                .into_iter()
-                .for_each(|state| from_blocks(&scratch.cell, rows, lanes, row, state));
+            from_blocks(&scratch.cell, rows, lanes, row, state);
         }
     }
 
@@ -365,7 +358,6 @@ impl<'a> Sequence<'a> {
         };
         let zero_output = self.layer.zero_output_for_mask();
         for (row, mut output) in output.outer_iter_mut().enumerate() {
-            let Some(output) = output.as_slice_mut() else { continue };
             let zero = self.mask.is_some()
                 && if zero_output { !scratch.counts[row] } else { !scratch.seen[row] };
             match zero {
@@ -489,16 +481,22 @@ fn to_blocks(states: ArrayView2<f32>, blocks: &mut [f32], lanes: usize) {
     }
 }
 
-/// A row of `[block][row][lane]`.
-fn from_blocks(blocks: &[f32], rows: usize, lanes: usize, row: usize, state: &mut [f32]) {
-    // Of a length that the compiler knows: a call to copy one vector takes as long as many.
-    match lanes {
-        16 => from_vectors::<16>(blocks, rows, row, state),
-        8 => from_vectors::<8>(blocks, rows, row, state),
-        4 => from_vectors::<4>(blocks, rows, row, state),
+/// Copies a row of `[block][row][lane]` to `state`, `[units]`, wherever its values stand in memory.
+fn from_blocks(
+    blocks: &[f32],
+    rows: usize,
+    lanes: usize,
+    row: usize,
+    mut state: ArrayViewMut1<f32>,
+) {
+    // Vectors of a length that the compiler knows: a call to copy one takes as long as many.
+    match (state.as_slice_mut(), lanes) {
+        (Some(state), 16) => from_vectors::<16>(blocks, rows, row, state),
+        (Some(state), 8) => from_vectors::<8>(blocks, rows, row, state),
+        (Some(state), 4) => from_vectors::<4>(blocks, rows, row, state),
         _ => {
-            for (block, state) in state.chunks_mut(lanes).enumerate() {
-                state.copy_from_slice(&blocks[(block * rows + row) * lanes..][..state.len()]);
+            for (unit, value) in state.iter_mut().enumerate() {
+                *value = blocks[(unit / lanes * rows + row) * lanes + unit % lanes];
             }
         }
     }
@@ -516,7 +514,7 @@ fn from_vectors<const LANES: usize>(blocks: &[f32], rows: usize, row: usize, sta
 #[cfg(test)]
 mod tests {
     use super::*;
-    use ndarray::Array2;
+    use ndarray::{Array1, Array2};
 
     #[test]
     fn chunks_have_every_timestep_once() {
@@ -568,13 +566,15 @@ mod tests {
                     (units / 2) as f32
                 );
                 for (row, state) in states.outer_iter().enumerate() {
-                    let mut back = vec![-2.0; units];
-                    from_blocks(&blocks, rows, lanes, row, &mut back);
-                    assert_eq!(
-                        back,
-                        state.to_vec(),
-                        "row {row} of {rows}, {units} units, {lanes} lanes"
-                    );
+                    let what = format!("row {row} of {rows}, {units} units, {lanes} lanes");
+                    let mut back = Array1::from_elem(units, -2.0);
+                    from_blocks(&blocks, rows, lanes, row, back.view_mut());
+                    assert_eq!(back, state, "{what}");
+                    // And where the values of a row stand apart.
+                    let mut apart = Array2::from_elem((units, 2), -2.0);
+                    from_blocks(&blocks, rows, lanes, row, apart.column_mut(1));
+                    assert_eq!(apart.column(1), state, "{what}");
+                    assert!(apart.column(0).iter().all(|&other| other == -2.0), "{what}");
                 }
             }
         }

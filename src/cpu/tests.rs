@@ -3,6 +3,8 @@
 use super::*;
 use crate::layer::{Activation, Bidirectional, Gru, Lstm, SimpleRnn};
 use crate::model::Inputs;
+use crate::order::orders;
+use crate::reference::State;
 use ndarray::{Array2, Array3};
 use proptest::prelude::*;
 use rand::{RngExt, SeedableRng};
@@ -383,6 +385,77 @@ fn extreme_inputs_pass_as_in_the_formulas() {
                     let alike = near || found == plain || found.is_nan() && plain.is_nan();
                     assert!(alike, "{arch:?} cell {cell}: {found}, not {plain}");
                 }
+            }
+        }
+    }
+}
+
+/// An engine that is handed arrays in another memory order, and hands on its own in it.
+struct Reordering<'a> {
+    engine: &'a Engine,
+    numbers: orders::Reorder<f32>,
+    mask: orders::Reorder<bool>,
+}
+
+impl Reordering<'_> {
+    fn state(&self, state: &Array2<f32>) -> Array2<f32> {
+        (self.numbers)(&state.clone().into_dyn()).into_dimensionality().unwrap()
+    }
+
+    fn states(&self, states: Vec<State<f32>>) -> Vec<State<f32>> {
+        let reordered = |state: State<f32>| State {
+            hidden: self.state(&state.hidden),
+            cell: state.cell.map(|cell| self.state(&cell)),
+        };
+        states.into_iter().map(reordered).collect()
+    }
+}
+
+impl Recurrence<f32> for Reordering<'_> {
+    fn run(&self, index: usize, layer: &Layer, sequences: Sequences<'_, f32>) -> Result<Ran<f32>> {
+        let x = (self.numbers)(&sequences.x.into_owned().into_dyn());
+        let mask = sequences.mask.map(|mask| (self.mask)(&mask.into_owned().into_dyn()));
+        let sequences = Sequences {
+            x: x.view().into_dimensionality().unwrap(),
+            mask: mask.as_ref().map(|mask| mask.view().into_dimensionality().unwrap()),
+            states: self.states(sequences.states),
+        };
+        let Ran { outputs, states } = self.engine.run(index, layer, sequences)?;
+        let outputs = outputs.iter().map(self.numbers).collect();
+        Ok(Ran { outputs, states: self.states(states) })
+    }
+}
+
+/// What layers hand to one another, in every memory order, on every instruction set.
+#[test]
+fn no_memory_order_changes_a_bit() {
+    for (cell, units, batch) in [(0, 5, 3), (0, 20, 3), (1, 33, 2), (2, 17, 9), (3, 40, 130)] {
+        let case = Case { cell, units, batch, masked: true, ..Case::bidirectional_lstm() };
+        let above = Layer::from(Bidirectional::new(Gru::new(12).return_state(true)));
+        let layers = case.model().layers().cloned().next().into_iter();
+        let mut graph = crate::Graph::new();
+        let mut x = graph.sequence_input("x", None, case.features).unwrap();
+        let mut outputs = Vec::new();
+        for layer in layers.chain([above.named("above")]) {
+            let results = graph.add(layer, x).unwrap();
+            x = results[0];
+            outputs.extend(results);
+        }
+        let model = graph.build(outputs).unwrap().initialize(4).unwrap();
+        let (x, mask, states) = (case.input(), case.mask(), case.states());
+        let inputs = Inputs::new(x.view()).initial_state(states.iter().map(|state| state.view()));
+        let bound = model.bind(inputs.mask(mask.view())).unwrap();
+        for arch in each_arch() {
+            let mut session = session(&model, arch, 2);
+            let expected = session.run(&model, &bound).unwrap();
+            for ((name, numbers), (_, mask)) in orders::all().into_iter().zip(orders::all()) {
+                let reordering = Reordering { engine: &session.engine, numbers, mask };
+                let mut carried = Carried::default();
+                let found =
+                    reference::run_bound(&model, &bound, &mut carried, &reordering).unwrap();
+                assert_eq!(found, expected, "{name}, {arch:?}, {case:?}");
+                let in_c_order = |output: &crate::Output| output.array.is_standard_layout();
+                assert!(found.list().iter().all(in_c_order), "{name}");
             }
         }
     }

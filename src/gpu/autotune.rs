@@ -121,7 +121,7 @@ impl GpuSession {
         let device = self.device.clone();
         device.checked("autotune", || {
             self.grow_buffers(&plan);
-            let prepared = self.bind(model, plan);
+            let prepared = self.bind(model, plan)?;
             let mut least = Duration::MAX;
             for run in 0..=RUNS {
                 let began = Instant::now();

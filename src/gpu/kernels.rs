@@ -202,7 +202,12 @@ impl Kernel {
         let parts: &[&str] = match self {
             Kernel::InputProjection => return projection_source(tiling),
             Kernel::LstmStep => {
-                return recurrent_source(self, tiling, 4, wgsl!["masked", "lstm_cell", "lstm_step"]);
+                return recurrent_source(
+                    self,
+                    tiling,
+                    4,
+                    wgsl!["masked", "lstm_cell", "lstm_step"],
+                );
             }
             Kernel::GruStep => {
                 return recurrent_source(self, tiling, 3, wgsl!["masked", "gru_cell", "gru_step"]);

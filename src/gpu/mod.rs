@@ -1,8 +1,12 @@
-//! The GPU path. The way of a call: [`network`] lowers the layers to groups of directions that
-//! share kernel launches and packs their weights, [`parameters`] packs the others'; [`plan`] turns
-//! a shape into a list of launches (pure, no device); [`session`] uploads the inputs and has the
-//! kernels built ([`kernels`], [`pipelines`]), [`encode`] submits the launches; [`readback`] waits
-//! and brings the outputs home, by the buffers of [`staging`].
+//! The GPU path.
+//!
+//! When a model is compiled, [`network`] turns its recurrent layers into groups of directions that
+//! share kernel launches and packs their weights, [`parameters`] packs the weights of the other
+//! layers, and [`session`] uploads them and has the kernels built ([`kernels`], [`pipelines`]).
+//!
+//! In a call [`plan`] turns the shapes into a list of launches, without a device; [`session`]
+//! uploads the inputs; [`encode`] submits the launches; and [`readback`] waits for them and reads
+//! the outputs back. Inputs and outputs go through the buffers of [`staging`].
 
 #[cfg(feature = "autotune")]
 mod autotune;

@@ -45,7 +45,7 @@ fn pack_kind(kind: &Kind, weights: &[ndarray::ArrayD<f32>]) -> Vec<Vec<f32>> {
             let bias = |index: usize| if layer.use_bias { flat(index) } else { Vec::new() };
             let mut packed = Vec::new();
             for projection in 0..4 {
-                let Some(kernel) = weights.get(projection * step) else { continue };
+                let kernel = &weights[projection * step];
                 let shape = kernel.shape();
                 let rows: usize = if projection < 3 { shape[0] } else { shape[0] * shape[1] };
                 let columns = kernel.len() / rows.max(1);
@@ -126,7 +126,7 @@ fn pack_batch_normalization(
     let mut rest = weights.iter();
     let gamma = if layer.scale { rest.next() } else { None };
     let beta = if layer.center { rest.next() } else { None };
-    let (Some(mean), Some(variance)) = (rest.next(), rest.next()) else { return Vec::new() };
+    let [mean, variance] = [0, 1].map(|index| &weights[weights.len() - 2 + index]);
     let (mut scales, mut shifts) = (Vec::new(), Vec::new());
     for (index, (&mean, &variance)) in mean.iter().zip(variance).enumerate() {
         let of = |weight: Option<&ndarray::ArrayD<f32>>, default: f64| {

@@ -272,7 +272,7 @@ impl GpuSession {
         }
         let plan = plan(model, &self.groups, &key, &self.device.limits, &self.device.tuned())?;
         self.grow_buffers(&plan);
-        let prepared = Arc::new(self.bind(model, plan));
+        let prepared = Arc::new(self.bind(model, plan)?);
         if self.prepared.len() >= PREPARED_SHAPES {
             self.prepared.clear();
         }
@@ -292,7 +292,7 @@ impl GpuSession {
         }
     }
 
-    pub(super) fn bind(&mut self, model: &Model, plan: Plan) -> Prepared {
+    pub(super) fn bind(&mut self, model: &Model, plan: Plan) -> Result<Prepared> {
         let stride = self.device.uniform_stride;
         let count = plan.launches.iter().map(|launch| launch.stages.len()).sum::<usize>() as u64;
         let parameters = create_buffer(&self.device, count * stride, wgpu::BufferUsages::UNIFORM);
@@ -305,7 +305,7 @@ impl GpuSession {
             for stage in &launch.stages {
                 bytes[offset..offset + 4 * PARAMETERS]
                     .copy_from_slice(bytemuck::cast_slice(&stage.parameters));
-                stages.push(self.bind_stage(stage, &parameters, offset as u32));
+                stages.push(self.bind_stage(stage, &parameters, offset as u32)?);
                 offset += stride as usize;
             }
             launches.push(stages);
@@ -314,30 +314,32 @@ impl GpuSession {
         self.counters.bytes_uploaded += bytes.len() as u64;
         let timer = self.timer.as_ref().map(|timer| timer.resolved.clone());
         let readback =
-            Readback::new(self.segments(model, &plan), timer, self.device.limits.binding);
+            Readback::new(self.segments(model, &plan)?, timer, self.device.limits.binding);
         let pace = Arc::new(Pace::of(self.device.info.kind));
-        Prepared { plan, launches, readback: Arc::new(readback), pace }
+        Ok(Prepared { plan, launches, readback: Arc::new(readback), pace })
     }
 
     /// The segments of the outputs.
-    fn segments(&self, model: &Model, plan: &Plan) -> Vec<Segment> {
+    fn segments(&self, model: &Model, plan: &Plan) -> Result<Vec<Segment>> {
         let mut segments = Vec::new();
         for (output, &tensor) in model.outputs.iter().enumerate() {
             let layout = plan.tensors[tensor];
             for segment in 0..layout.segments() {
-                let Some(buffer) = self.buffers.get(&BufferId::Tensor { tensor, segment }) else {
-                    continue;
-                };
                 segments.push(Segment {
                     output,
-                    buffer: buffer.clone(),
+                    buffer: self.buffer(&BufferId::Tensor { tensor, segment })?.clone(),
                     bytes: layout.segment_bytes(segment, plan.rows),
                     times: segment_times(&layout, segment),
                     features_padded: layout.features_padded,
                 });
             }
         }
-        segments
+        Ok(segments)
+    }
+
+    /// A buffer that a plan asked for.
+    fn buffer(&self, id: &BufferId) -> Result<&wgpu::Buffer> {
+        self.buffers.get(id).ok_or_else(|| Error::Gpu(format!("there is no buffer for {id:?}")))
     }
 
     fn bind_stage(
@@ -345,7 +347,7 @@ impl GpuSession {
         stage: &Stage,
         parameters: &wgpu::Buffer,
         offset: u32,
-    ) -> PreparedStage {
+    ) -> Result<PreparedStage> {
         let pipeline = self.pipeline(stage);
         let uniform = wgpu::BufferBinding {
             buffer: parameters,
@@ -358,13 +360,12 @@ impl GpuSession {
         }];
         let mut weights = 0;
         for (index, id) in stage.buffers.iter().enumerate() {
-            if let Some(buffer) = self.buffers.get(id) {
-                weights += self.weights_read(stage, id, buffer.size());
-                entries.push(wgpu::BindGroupEntry {
-                    binding: index as u32 + 1,
-                    resource: buffer.as_entire_binding(),
-                });
-            }
+            let buffer = self.buffer(id)?;
+            weights += self.weights_read(stage, id, buffer.size());
+            entries.push(wgpu::BindGroupEntry {
+                binding: index as u32 + 1,
+                resource: buffer.as_entire_binding(),
+            });
         }
         let bind_group = self.device.device.create_bind_group(&wgpu::BindGroupDescriptor {
             label: Some(stage.kernel.name()),
@@ -372,7 +373,7 @@ impl GpuSession {
             entries: &entries,
         });
         self.counters.bind_groups_created += 1;
-        PreparedStage::new(stage, weights, pipeline, bind_group, offset)
+        Ok(PreparedStage::new(stage, weights, pipeline, bind_group, offset))
     }
 
     /// The bytes of weights that a stage reads of a buffer: of a stack's, those of the layers at
@@ -400,6 +401,7 @@ impl GpuSession {
     ) -> Vec<(wgpu::Buffer, CowArray<'a, f32, IxDyn>)> {
         let rows = Slice::from(rows);
         let mut arrays = Vec::new();
+        // An array that nothing on the GPU reads has no buffer and stays here.
         let mut push = |id: BufferId, array: CowArray<'a, f32, IxDyn>| {
             if let Some(buffer) = self.buffers.get(&id) {
                 arrays.push((buffer.clone(), array));

@@ -1,8 +1,10 @@
 use std::fmt;
 
-/// An activation function, for a layer's `activation` or `recurrent_activation` (gates).
+/// An activation function: the `activation` or `recurrent_activation` of a layer, or a layer of its
+/// own.
 ///
-/// The formulas stand in [`crate::reference::activate`]; they are those of `keras.activations`.
+/// The formulas are those of `keras.activations`, with x for the value that the function is applied
+/// to; [`reference::activate`](crate::reference::activate) computes them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Activation {
@@ -10,22 +12,23 @@ pub enum Activation {
     Linear,
     /// `tanh(x)`: a recurrent layer's default `activation`.
     Tanh,
-    /// `1 / (1 + exp(-x))`: the default `recurrent_activation`.
+    /// `1 / (1 + exp(-x))`: a recurrent layer's default `recurrent_activation`.
     Sigmoid,
     /// `max(x, 0)`
     Relu,
     /// `clip(x / 6 + 0.5, 0, 1)`: Keras 3's definition.
     HardSigmoid,
-    /// `clip(0.2 x + 0.5, 0, 1)`: Keras 2's definition, what files saved by Keras 2 mean by
+    /// `clip(0.2 x + 0.5, 0, 1)`: Keras 2's definition, which files saved by Keras 2 mean by
     /// `hard_sigmoid`.
     HardSigmoidKeras2,
     /// `x / (1 + |x|)`
     Softsign,
     /// `ln(1 + exp(x))`
     Softplus,
-    /// `x` above zero, `alpha (exp(x) - 1)` below; Keras's default alpha is 1.
+    /// `x` above zero, `alpha (exp(x) - 1)` below, with alpha as parameter. Keras's default is 1:
+    /// [`Activation::ELU`].
     Elu(Parameter),
-    /// The scaled ELU of Klambauer et al. 2017.
+    /// The scaled ELU of Klambauer et al. 2017: `1.0507 x` above zero, `1.7581 (exp(x) - 1)` below.
     Selu,
     /// `exp(x)`
     Exponential,
@@ -35,8 +38,9 @@ pub enum Activation {
     HardSilu,
     /// `clip(x, 0, 6)`
     Relu6,
-    /// `x` above zero, `negative_slope · x` below; the slope of `keras.activations.leaky_relu` is
-    /// 0.2, that of the layer `LeakyReLU` 0.3.
+    /// `x` above zero, `negative_slope · x` below, with the slope as parameter. Keras's function
+    /// `leaky_relu` has 0.2, which is [`Activation::LEAKY_RELU`]; Keras's layer `LeakyReLU` has
+    /// 0.3.
     LeakyRelu(Parameter),
     /// `clip(x, -1, 1)`
     HardTanh,
@@ -60,20 +64,23 @@ pub enum Activation {
     Gelu,
     /// `x (1 + tanh(√(2/π) (x + 0.044715 x³))) / 2`: Keras's `gelu(approximate=True)`.
     GeluApproximate,
-    /// `exp(x) / Σ exp(x)` over the last axis. Not for recurrent layers.
+    /// `exp(x) / Σ exp(x)` over the last axis. Recurrent layers can't have it.
     Softmax,
-    /// `x - ln Σ exp(x)` over the last axis. Not for recurrent layers.
+    /// `x - ln Σ exp(x)` over the last axis. Recurrent layers can't have it.
     LogSoftmax,
-    /// `max(x - τ, 0)` over the last axis, with Keras's τ: of the k largest values that are kept,
-    /// the sum of their cumulative sums less 1, divided by k. (Martins & Astudillo 2016, where
-    /// results sum to one, has the last of the cumulative sums alone.) Not for recurrent layers.
+    /// `max(x - τ, 0)` over the last axis. Recurrent layers can't have it.
+    ///
+    /// The threshold τ is Keras's. With c₁, c₂, … the cumulative sums of the values in descending
+    /// order, and k the number of values that are kept, Keras has τ = (c₁ + … + c_k - 1) / k. In
+    /// Martins & Astudillo 2016 it is τ = (c_k - 1) / k, with which the results sum to one.
     Sparsemax,
-    /// `a · sigmoid(b)`, where a is the first half of the last axis and b the second: half as many
-    /// features. Not for recurrent layers.
+    /// `a · sigmoid(b)`, where a is the first half of the last axis and b the second half, so that
+    /// the output has half as many features. Recurrent layers can't have it.
     Glu,
 }
 
-/// A number that an [`Activation`] carries; made by `.into()` from an `f32`.
+/// The parameter of an [`Activation`], made from an `f32` by `into()`. Two parameters are equal
+/// where their bits are.
 ///
 /// ```
 /// use birnn::{Activation, layer::Parameter};
@@ -106,7 +113,7 @@ impl Activation {
     /// `elu` with Keras's alpha of 1.
     pub const ELU: Activation = Activation::Elu(Parameter(1f32.to_bits()));
 
-    /// Every activation, those with a parameter at Keras's default.
+    /// Every activation; those with a parameter have Keras's default.
     pub const ALL: [Activation; 30] = [
         Activation::Linear,
         Activation::Tanh,
@@ -140,8 +147,9 @@ impl Activation {
         Activation::Glu,
     ];
 
-    /// Whether each value is computed from one value alone: all but softmax, log_softmax, sparsemax
-    /// and glu. A recurrent layer takes only these.
+    /// Whether each value of the output depends on one value of the input alone. All activations
+    /// are element-wise but softmax, log_softmax, sparsemax and glu. A recurrent layer takes only
+    /// element-wise ones.
     pub fn is_elementwise(self) -> bool {
         use Activation::{Glu, LogSoftmax, Softmax, Sparsemax};
         !matches!(self, Softmax | LogSoftmax | Sparsemax | Glu)
@@ -159,7 +167,8 @@ impl Activation {
         }
     }
 
-    /// The activation that Keras calls by this name (Keras 3's meaning), or `None`.
+    /// The activation that Keras 3 calls by this name, or `None` where there is none; one with a
+    /// parameter has Keras's default.
     ///
     /// ```
     /// use birnn::Activation;
@@ -178,7 +187,8 @@ impl Activation {
         }
     }
 
-    /// Keras's name for it.
+    /// Keras's name for it. `HardSigmoidKeras2` shares its name with `HardSigmoid`, and
+    /// `GeluApproximate` with `Gelu`.
     pub fn keras_name(self) -> &'static str {
         match self {
             Activation::Linear => "linear",

@@ -5,13 +5,14 @@ use super::core::size;
 use super::feedforward::{Definition, Dims, WeightSpec, Wrong, arguments, features, shown};
 use std::ops::RangeInclusive;
 
-/// How [`Attention`] scores a query with a key.
+/// How [`Attention`] computes the score of a query and a key, which are vectors of features.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum ScoreMode {
-    /// `scale · (query · key)`
+    /// `scale · (query · key)`, with the dot product of the two. This is the default.
     #[default]
     Dot,
-    /// `concat_score_weight · Σ tanh(scale · (query + key))`
+    /// `concat_score_weight · Σ tanh(scale · (query + key))`, with a sum over the features and a
+    /// trained `concat_score_weight`.
     Concat,
 }
 
@@ -46,15 +47,30 @@ fn same_timesteps(value: &Dims, key: &Dims) -> Result<(), String> {
 }
 
 arguments! {
-    /// Keras's `Attention`, called on query, value and perhaps key (default the value), each
-    /// `[batch, timesteps, features]`: `softmax(scores) · value` (Luong et al. 2015). Masked values
-    /// get no weight, and at masked queries the output is zero.
+    /// Keras's `Attention`: `softmax(scores) · value` (Luong et al. 2015).
+    ///
+    /// It is called on query, value and optionally key (default: the value). The query is
+    /// `[batch, query timesteps, features]`, the key `[batch, value timesteps, features]`, and the
+    /// value `[batch, value timesteps, value features]`. The output is
+    /// `[batch, query timesteps, value features]`. Masked values get no weight, and at masked
+    /// queries the output is zero.
+    ///
+    /// ```
+    /// use birnn::{Graph, Gru, layer::Attention};
+    /// let mut graph = Graph::new();
+    /// let x = graph.sequence_input("x", None, 4)?;
+    /// let h = graph.add(Gru::new(6).return_sequences(true), x)?[0];
+    /// let attended = graph.add(Attention::new(), [h, h])?; // query and value
+    /// let model = graph.build(attended)?;
+    /// # Ok::<(), birnn::Error>(())
+    /// ```
     Attention() {
-        /// Multiply by a trained scale (default false).
+        /// Whether scores are multiplied by a trained scale, one number (default: false).
         use_scale: bool = false,
-        /// How a query is scored with a key (default dot).
+        /// How the score of a query and a key is computed (default: [`ScoreMode::Dot`]).
         score_mode: ScoreMode = ScoreMode::Dot,
-        /// A query sees no later values (Keras's argument of the call; default false).
+        /// Whether a query gives no weight to values at later timesteps (default: false). In Keras
+        /// this is an argument of the call.
         use_causal_mask: bool = false,
     }
 }
@@ -81,12 +97,13 @@ impl Definition for Attention {
 }
 
 arguments! {
-    /// Keras's `AdditiveAttention`: [`Attention`] with scores `Σ scale · tanh(query + key)`
-    /// (Bahdanau et al. 2014).
+    /// Keras's `AdditiveAttention`: as [`Attention`], with the same arrays, but with the scores
+    /// `Σ scale · tanh(query + key)`, a sum over the features (Bahdanau et al. 2014).
     AdditiveAttention() {
-        /// Multiply each feature by a trained scale (default true).
+        /// Whether each feature is multiplied by a trained scale, `[features]` (default: true).
         use_scale: bool = true,
-        /// A query sees no later values (Keras's argument of the call; default false).
+        /// Whether a query gives no weight to values at later timesteps (default: false). In Keras
+        /// this is an argument of the call.
         use_causal_mask: bool = false,
     }
 }
@@ -113,19 +130,41 @@ impl Definition for AdditiveAttention {
 }
 
 arguments! {
-    /// Keras's `MultiHeadAttention`, called on query, value and perhaps key (default the value),
-    /// each `[batch, timesteps, features]` (Vaswani et al. 2017).
+    /// Keras's `MultiHeadAttention` (Vaswani et al. 2017): `num_heads` attentions on projections of
+    /// query, key and value to `key_dim` features (values to `value_dim`), whose results are
+    /// projected to the features of the output.
+    ///
+    /// It is called on query, value and optionally key (default: the value). The query is
+    /// `[batch, query timesteps, features]`; value and key are
+    /// `[batch, value timesteps, features]`, each with a number of features of its own. The output
+    /// is `[batch, query timesteps, output features]`. Masked values get no weight, and a masked
+    /// query sees no value.
+    ///
+    /// ```
+    /// use birnn::{Device, Graph, layer::MultiHeadAttention};
+    /// let mut graph = Graph::new();
+    /// let x = graph.sequence_input("x", None, 6)?;
+    /// let attended = graph.add(MultiHeadAttention::new(2, 3), [x, x])?; // query and value
+    /// let model = graph.build(attended)?.initialize(1)?;
+    /// let x = ndarray::Array3::<f32>::ones((1, 4, 6));
+    /// let outputs = Device::cpu().compile(&model)?.run(x.view())?;
+    /// assert_eq!(outputs.output().shape(), [1, 4, 6]);
+    /// # Ok::<(), birnn::Error>(())
+    /// ```
     MultiHeadAttention(num_heads: usize, key_dim: usize) {
-        /// The size of a value in a head (default `key_dim`).
+        /// The number of features of a value in a head (default: `None`, which is `key_dim`).
         value_dim: Option<usize> = None,
-        /// Add biases to the projections (default true).
+        /// Whether the projections have biases (default: true).
         use_bias: bool = true,
-        /// The features of the output (default the query's).
+        /// The number of features of the output (default: `None`, those of the query). Keras calls
+        /// it `output_shape`.
         output_features: Option<usize> = None,
-        /// The share of weights dropped in training (default 0). At inference it only decides what
-        /// a query that sees no value gets: nothing, and without dropout the mean of all values.
+        /// The share of attention weights that is dropped in training (default: 0). Here it only
+        /// decides what the heads give for a query that sees no value: zeros if it is above 0,
+        /// otherwise the mean of all values.
         dropout: f32 = 0.0,
-        /// A query sees no later values (Keras's argument of the call; default false).
+        /// Whether a query gives no weight to values at later timesteps (default: false). In Keras
+        /// this is an argument of the call.
         use_causal_mask: bool = false,
     }
 }

@@ -1,24 +1,28 @@
 use super::Recurrent;
 use crate::error::{Error, Result};
 
-/// How a [`Bidirectional`] joins the outputs of its two directions.
+/// How a [`Bidirectional`] joins the outputs of its two directions, which are each
+/// `[batch, timesteps, units]` or `[batch, units]`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum MergeMode {
-    /// Side by side along the last axis, forward first: the default.
+    /// Side by side along the last axis, forward first, so that the output has the units of both.
+    /// This is the default.
     #[default]
     Concat,
-    /// Their sum.
+    /// Their sum; both directions need the same number of units.
     Sum,
-    /// Their product.
+    /// Their product, value by value; both directions need the same number of units.
     Mul,
-    /// Their mean.
+    /// Their mean; both directions need the same number of units.
     Ave,
-    /// Not at all: two outputs, forward's then backward's.
+    /// Not at all: the layer returns two outputs, first that of the forward direction, then that
+    /// of the backward one.
     None,
 }
 
 impl MergeMode {
-    /// The merge mode that Keras calls by this name; `None` in Python is [`MergeMode::None`].
+    /// The merge mode that Keras calls by this name, or `None` where there is none. A name of
+    /// `None`, as in Python, is [`MergeMode::None`].
     pub fn from_keras_name(name: Option<&str>) -> Option<MergeMode> {
         Some(match name {
             Some("concat") => MergeMode::Concat,
@@ -31,13 +35,19 @@ impl MergeMode {
     }
 }
 
-/// Keras's `Bidirectional`: one layer reads time forward, one backward, and their outputs are
-/// merged.
+/// Keras's `Bidirectional`: one recurrent layer reads time forward, one backward, and their outputs
+/// are merged. It reads `[batch, timesteps, features]` and returns `[batch, timesteps, merged]`
+/// with `return_sequences`, otherwise `[batch, merged]`, where `merged` is `2 · units` for
+/// [`MergeMode::Concat`] (the default) and `units` for the other modes.
 ///
 /// With `return_sequences` the backward layer's output is put back into the order of time before
-/// the merge, so with [`MergeMode::Concat`] `output[.., -1, ..units]` is the forward hidden state
-/// and `output[.., 0, units..]` the backward one. With `return_state` the forward states follow the
-/// output, then the backward ones.
+/// the merge. So with [`MergeMode::Concat`], where nothing is masked, the forward direction's final
+/// hidden state is at the last timestep of the output, in the first `units` features, and the
+/// backward direction's at the first timestep, in the other features. At masked timesteps the
+/// output of both is zero.
+///
+/// With `return_state` the final states follow the output, each `[batch, units]`: the hidden state
+/// and for an LSTM the cell state, first forward, then backward.
 ///
 /// ```
 /// use birnn::{Bidirectional, Gru, MergeMode};
@@ -52,7 +62,8 @@ pub struct Bidirectional {
 }
 
 impl Bidirectional {
-    /// Both directions with the arguments of `layer`; the backward one reads time the other way.
+    /// A layer whose directions both have the arguments of `layer`, but that the backward one
+    /// reads time the other way round.
     pub fn new(layer: impl Into<Recurrent>) -> Bidirectional {
         let forward = layer.into();
         let mut backward = forward.clone();
@@ -75,8 +86,9 @@ impl Bidirectional {
         self
     }
 
-    /// A backward layer with arguments of its own. As in Keras it must have `go_backwards` set
-    /// opposite to the forward layer's, and the same `return_sequences` and `return_state`.
+    /// Gives the backward direction a layer with arguments of its own. As in Keras its
+    /// `go_backwards` has to be the opposite of the forward layer's, and its `return_sequences` and
+    /// `return_state` have to be the same.
     ///
     /// ```
     /// use birnn::{Bidirectional, Lstm};
@@ -87,34 +99,34 @@ impl Bidirectional {
         self.zero_outputs()
     }
 
-    /// How the outputs are joined (default [`MergeMode::Concat`]).
+    /// Sets how the outputs of the two directions are joined (default: [`MergeMode::Concat`]).
     pub fn merge_mode(mut self, merge_mode: MergeMode) -> Bidirectional {
         self.merge_mode = merge_mode;
         self
     }
 
-    /// The layer's name (default `bidirectional`, with a counter).
+    /// Gives the layer a name (default: `bidirectional`, with a counter from the second one on).
     pub fn named(mut self, name: impl Into<String>) -> Bidirectional {
         self.name = name.into();
         self
     }
 
-    /// The layer's name; empty until a model gives it one.
+    /// The layer's name; empty where none was set and no model has given it one.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// The forward layer.
+    /// The layer of the forward direction.
     pub fn forward(&self) -> &Recurrent {
         &self.forward
     }
 
-    /// The backward layer.
+    /// The layer of the backward direction.
     pub fn backward(&self) -> &Recurrent {
         &self.backward
     }
 
-    /// How the outputs are joined.
+    /// How the outputs of the two directions are joined.
     pub fn mode(&self) -> MergeMode {
         self.merge_mode
     }

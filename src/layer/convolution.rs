@@ -4,20 +4,26 @@ use super::core::size;
 use super::feedforward::{Definition, Dims, MaskRule, WeightSpec, Wrong, arguments, sequence};
 use super::{Activation, Initializer};
 
-/// What stands before the first and after the last timestep for a window that reaches over it.
+/// What a window of a convolution or pooling reads where it reaches beyond the first or the last
+/// timestep.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Padding {
-    /// Nothing: only whole windows are taken.
+    /// Windows don't reach beyond the sequence: the output has `(timesteps - window + 1) / strides`
+    /// timesteps, rounded up, where `window` is how many timesteps a window spans. This is the
+    /// default.
     #[default]
     Valid,
-    /// As much as gives `timesteps / strides` outputs, half of it (rounded down) before.
+    /// The sequence is padded so that the output has `timesteps / strides` timesteps, rounded up.
+    /// Half of the padding, rounded down, is before the first timestep, the rest after the last.
     Same,
-    /// All of it before, so that no output reads a later timestep.
+    /// The sequence is padded before the first timestep only, so that no output depends on a later
+    /// timestep. The output has `timesteps / strides` timesteps, rounded up. Only [`Conv1d`] can
+    /// have it.
     Causal,
 }
 
 impl Padding {
-    /// The padding that Keras calls by this name.
+    /// The padding that Keras calls by this name, or `None` where there is none.
     pub fn from_keras_name(name: &str) -> Option<Padding> {
         match name {
             "valid" => Some(Padding::Valid),
@@ -62,20 +68,37 @@ impl Padding {
 }
 
 arguments! {
-    /// Keras's `Conv1D`: a matmul with each window of timesteps.
+    /// Keras's `Conv1D`: the product of each window of `kernel_size` timesteps with `filters`
+    /// filters. It reads `[batch, timesteps, features]` and returns
+    /// `[batch, output timesteps, filters]`; [`Padding`] says how many timesteps that are. It
+    /// doesn't hand a mask on.
+    ///
+    /// Its weights are `kernel`, `[kernel_size, features / groups, filters]`, and `bias`,
+    /// `[filters]`.
+    ///
+    /// ```
+    /// use birnn::layer::{Conv1d, Padding};
+    /// use birnn::{Gru, Layer, Model};
+    /// let convolution = Conv1d::new(8, 3).padding(Padding::Same); // 8 filters of 3 timesteps
+    /// let layers: [Layer; 2] = [convolution.into(), Gru::new(4).into()];
+    /// let model = Model::sequential(2, layers)?;
+    /// # Ok::<(), birnn::Error>(())
+    /// ```
     Conv1d(filters: usize, kernel_size: usize) {
-        /// Timesteps from one window to the next (default 1).
+        /// The number of timesteps from one window to the next (default: 1).
         strides: usize = 1,
-        /// What stands around the sequence (default valid).
+        /// How the sequence is padded (default: [`Padding::Valid`]). Padding is zeros.
         padding: Padding = Padding::Valid,
-        /// Timesteps from one element of the window to the next (default 1).
+        /// The number of timesteps from one element of a window to the next (default: 1). It can't
+        /// be above 1 together with `strides`.
         dilation_rate: usize = 1,
-        /// Groups of features that only reach groups of filters (default 1).
+        /// Into how many groups features and filters are split, each filter reading only the
+        /// features of its group (default: 1).
         groups: usize = 1,
-        /// Applied to the sums (default linear); softmax goes over the filters, and glu halves
-        /// them.
+        /// The activation of the sums (default: linear). Softmax and its kin go over the filters,
+        /// and glu halves their number.
         activation: Activation = Activation::Linear,
-        /// Add a bias (default true).
+        /// Whether it has a bias (default: true).
         use_bias: bool = true,
     }
 }
@@ -147,12 +170,13 @@ macro_rules! pooling {
         arguments! {
             $(#[$doc])*
             $layer() {
-                /// Timesteps of a window (default 2).
+                /// The number of timesteps of a window (default: 2).
                 pool_size: usize = 2,
-                /// Timesteps from one window to the next (default `pool_size`).
+                /// The number of timesteps from one window to the next (default: `None`, which is
+                /// `pool_size`).
                 strides: Option<usize> = None,
-                /// What stands around the sequence (default valid); it counts neither for the
-                /// maximum nor the mean.
+                /// How the sequence is padded (default: [`Padding::Valid`]; `Causal` is an error).
+                /// Padding is no part of the maximum or the mean.
                 padding: Padding = Padding::Valid,
             }
         }
@@ -184,11 +208,15 @@ macro_rules! pooling {
     };
 }
 pooling! {
-    /// Keras's `MaxPooling1D`: the largest value of each window.
+    /// Keras's `MaxPooling1D`: the largest value of each feature in each window of timesteps. It
+    /// reads `[batch, timesteps, features]` and returns `[batch, output timesteps, features]`;
+    /// [`Padding`] says how many timesteps that are. It doesn't hand a mask on.
     MaxPooling1d, "MaxPooling1D"
 }
 pooling! {
-    /// Keras's `AveragePooling1D`: the mean of each window.
+    /// Keras's `AveragePooling1D`: the mean of each feature in each window of timesteps. It reads
+    /// `[batch, timesteps, features]` and returns `[batch, output timesteps, features]`;
+    /// [`Padding`] says how many timesteps that are. It doesn't hand a mask on.
     AveragePooling1d, "AveragePooling1D"
 }
 
@@ -197,7 +225,8 @@ macro_rules! global_pooling {
         arguments! {
             $(#[$doc])*
             $layer() {
-                /// Keep the axis of time, with length one (default false).
+                /// Whether the output keeps the axis of time with length one, so that it is
+                /// `[batch, 1, features]` (default: false).
                 keepdims: bool = false,
             }
         }
@@ -219,10 +248,13 @@ macro_rules! global_pooling {
     };
 }
 global_pooling! {
-    /// Keras's `GlobalMaxPooling1D`: the largest value over time. It doesn't look at the mask.
+    /// Keras's `GlobalMaxPooling1D`: the largest value of each feature over all timesteps, masked
+    /// ones included. It reads `[batch, timesteps, features]` and returns `[batch, features]`.
     GlobalMaxPooling1d, "GlobalMaxPooling1D"
 }
 global_pooling! {
-    /// Keras's `GlobalAveragePooling1D`: the mean over time, of the timesteps that are not masked.
+    /// Keras's `GlobalAveragePooling1D`: the mean of each feature over the timesteps that are not
+    /// masked. It reads `[batch, timesteps, features]` and returns `[batch, features]`, with NaN
+    /// where all timesteps of a row are masked.
     GlobalAveragePooling1d, "GlobalAveragePooling1D"
 }

@@ -6,7 +6,9 @@ use super::feedforward::{
 use super::{Activation, Initializer, Layer};
 
 arguments! {
-    /// Keras's `Dense`: `activation(x·kernel + bias)` over the last axis of an array of any rank.
+    /// Keras's `Dense`: `activation(x·kernel + bias)` over the last axis. It reads an array of any
+    /// rank, `[batch, …, features]`, and returns `[batch, …, units]`. Its weights are `kernel`,
+    /// `[features, units]`, and `bias`, `[units]`.
     ///
     /// ```
     /// use birnn::{Activation, Dense, Gru, Layer, Model};
@@ -15,9 +17,10 @@ arguments! {
     /// # Ok::<(), birnn::Error>(())
     /// ```
     Dense(units: usize) {
-        /// Applied to the sums (default linear); softmax goes over the units, and glu halves them.
+        /// The activation of the sums (default: linear). Softmax and its kin go over the units, and
+        /// glu halves their number.
         activation: Activation = Activation::Linear,
-        /// Add a bias (default true).
+        /// Whether it has a bias (default: true).
         use_bias: bool = true,
     }
 }
@@ -63,15 +66,32 @@ impl Definition for Dense {
 }
 
 arguments! {
-    /// Keras's `Embedding`: a row of its table for each id; `[batch, timesteps]` to `[batch,
-    /// timesteps, output_dim]`. Ids are given as numbers of the model's type; what is no whole
-    /// number from 0 to below `input_dim` is an error.
+    /// Keras's `Embedding`: for each id the row of its weight `embeddings`,
+    /// `[input_dim, output_dim]`. It reads `[batch, timesteps]` and returns
+    /// `[batch, timesteps, output_dim]`.
+    ///
+    /// Ids are whole numbers from 0 to `input_dim - 1`, given as floats like all inputs. Other
+    /// values in an input of the model are an [`Error::IdRange`](crate::Error::IdRange); those that
+    /// another layer computed are cut to whole numbers and limited to this range.
+    ///
+    /// ```
+    /// use birnn::{Device, Embedding, Graph, Gru};
+    /// let mut graph = Graph::new();
+    /// let ids = graph.input("ids", &[None])?; // [batch, timesteps]
+    /// let embedded = graph.add(Embedding::new(10, 4).mask_zero(true), ids)?[0];
+    /// let outputs = graph.add(Gru::new(3), embedded)?;
+    /// let model = graph.build(outputs)?.initialize(1)?;
+    /// let ids = ndarray::arr2(&[[3.0f32, 7.0, 0.0], [1.0, 2.0, 9.0]]).into_dyn();
+    /// let outputs = Device::cpu().compile(&model)?.run(ids.view())?;
+    /// assert_eq!(outputs.output().shape(), [2, 3]);
+    /// # Ok::<(), birnn::Error>(())
+    /// ```
     Embedding(
         /// How many ids there are.
         input_dim: usize,
         output_dim: usize
     ) {
-        /// The id 0 is padding: the output is masked there (default false).
+        /// Whether the id 0 is padding, at which the output is masked (default: false).
         mask_zero: bool = false,
     }
 }
@@ -103,10 +123,18 @@ impl Definition for Embedding {
 }
 
 arguments! {
-    /// Keras's `Masking`: masks the timesteps whose features all equal `mask_value`, and sets them
-    /// to zero.
+    /// Keras's `Masking`: masks the timesteps whose features all equal `mask_value`, and sets their
+    /// features to zero. It reads `[batch, timesteps, features]` and returns the same shape; the
+    /// mask goes along with the output to the layers after it.
+    ///
+    /// ```
+    /// use birnn::{Gru, Layer, Masking, Model};
+    /// let layers: [Layer; 2] = [Masking::new().mask_value(-1.0).into(), Gru::new(4).into()];
+    /// let model = Model::sequential(2, layers)?;
+    /// # Ok::<(), birnn::Error>(())
+    /// ```
     Masking() {
-        /// The value that marks padding (default 0).
+        /// The value that marks padding (default: 0).
         mask_value: f32 = 0.0,
     }
 }
@@ -128,7 +156,17 @@ impl Definition for Masking {
     }
 }
 
-/// Keras's `Activation` layer, and `LeakyReLU` and `ELU`; made from an [`Activation`].
+/// An [`Activation`] as a layer of its own: Keras's `Activation`, `LeakyReLU` and `ELU`. It reads
+/// an array of any shape and returns the same shape, but for glu, which halves the last axis.
+///
+/// An [`Activation`] converts to a [`Layer`] by `into()`.
+///
+/// ```
+/// use birnn::{Activation, Dense, Layer, Model};
+/// let layers: [Layer; 2] = [Dense::new(8).into(), Activation::Relu.into()];
+/// let model = Model::sequential(2, layers)?;
+/// # Ok::<(), birnn::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct ActivationLayer {
     pub(crate) activation: Activation,
@@ -155,14 +193,15 @@ impl Definition for ActivationLayer {
 }
 
 arguments! {
-    /// Keras's `ReLU` layer: `x` from `threshold` on, at most `max_value`; below it `negative_slope
-    /// (x - threshold)`.
+    /// Keras's `ReLU` layer: `min(x, max_value)` above `threshold`, and
+    /// `negative_slope · (x - threshold)` elsewhere. It reads an array of any shape and returns the
+    /// same shape. No argument can be below zero.
     ReluLayer() {
-        /// The largest output (default none).
+        /// The largest output (default: `None`, no limit).
         max_value: Option<f32> = None,
-        /// The slope below the threshold (default 0).
+        /// The slope at and below the threshold (default: 0).
         negative_slope: f32 = 0.0,
-        /// Where it starts (default 0).
+        /// The value above which `x` is returned (default: 0).
         threshold: f32 = 0.0,
     }
 }
@@ -190,10 +229,13 @@ impl Definition for ReluLayer {
 }
 
 arguments! {
-    /// Keras's `PReLU`: `x` above zero, `alpha · x` below, with a trained alpha for each place.
+    /// Keras's `PReLU`: `x` above zero, `alpha · x` below. It reads an array of any shape and
+    /// returns the same shape. The weight `alpha` has the shape of the input without the batch, but
+    /// length one along `shared_axes`.
     PRelu() {
-        /// Axes along which alpha is the same (default none), in Keras's count: 1 is the first
-        /// after the batch.
+        /// The axes along which `alpha` is the same (default: none), counted from 1 for the first
+        /// axis after the batch. Axes without a fixed length, such as any number of timesteps, have
+        /// to be among them.
         shared_axes: Vec<usize> = Vec::new(),
     }
 }
@@ -233,9 +275,10 @@ impl Definition for PRelu {
 }
 
 arguments! {
-    /// Keras's `Softmax` layer.
+    /// Keras's `Softmax` layer: `exp(x) / Σ exp(x)` along an axis. It reads an array of any shape
+    /// and returns the same shape. It can't be called on an array that carries a mask.
     SoftmaxLayer() {
-        /// The axis that sums to one (default -1, the last).
+        /// The axis along which the output sums to one (default: -1, the last).
         axis: isize = -1,
     }
 }
@@ -251,15 +294,16 @@ impl Definition for SoftmaxLayer {
     }
 }
 
-/// A layer that changes nothing at inference: `Dropout`, `SpatialDropout1D`, `GaussianNoise`,
-/// `GaussianDropout`, `AlphaDropout`, `ActivityRegularization`, `Identity`.
+/// A layer that returns its input as it is: Keras's `Identity`, and the layers that do something in
+/// training only, `Dropout`, `SpatialDropout1D`, `GaussianNoise`, `GaussianDropout`, `AlphaDropout`
+/// and `ActivityRegularization`. It reads an array of any shape.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Identity {
     pub(crate) class_name: &'static str,
 }
 
 impl Identity {
-    /// The classes that it stands for.
+    /// The classes of Keras that it stands for.
     pub const CLASSES: [&'static str; 7] = [
         "Dropout",
         "SpatialDropout1D",
@@ -270,7 +314,7 @@ impl Identity {
         "Identity",
     ];
 
-    /// Keras's `Dropout`: it only drops in training.
+    /// Keras's `Dropout`, which drops values in training only.
     pub fn dropout() -> Identity {
         Identity { class_name: "Dropout" }
     }

@@ -26,7 +26,8 @@ use std::sync::Arc;
 /// An array's shape without the batch; `None` is any length.
 pub(crate) type Dims = Vec<Option<usize>>;
 
-/// A layer without a state of its own, such as [`Dense`] or [`Conv1d`].
+/// A layer that isn't recurrent, such as [`Dense`] or [`Conv1d`], or a [`TimeDistributed`]. The
+/// types of these layers convert to a [`Layer`] by `into()`, which holds it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Feedforward {
     pub(super) name: String,
@@ -58,7 +59,8 @@ macro_rules! kinds {
             }
 
             impl $layer {
-                /// The layer under a name (default: the class in snake case, with a counter).
+                /// Gives the layer a name (default: its class in snake case, with a counter from
+                /// the second layer of the class on), and makes it a [`Layer`].
                 pub fn named(self, name: impl Into<String>) -> Layer {
                     Layer::from(self).named(name)
                 }
@@ -179,7 +181,7 @@ macro_rules! arguments {
         }
 
         impl $layer {
-            /// The layer with Keras's defaults.
+            /// A layer with these arguments, and Keras's defaults for those that have one.
             #[allow(clippy::new_without_default)]
             pub fn new($($required: $required_type),*) -> $layer {
                 $layer { $($required,)* $($name: $default,)* }
@@ -273,12 +275,12 @@ impl WeightSpec {
 }
 
 impl Feedforward {
-    /// The layer's name; empty until a model gives it one.
+    /// The layer's name; empty where none was set and no model has given it one.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// The Keras class.
+    /// The layer's class in Keras, such as `Dense`.
     pub fn class_name(&self) -> &'static str {
         self.kind.definition().class_name()
     }

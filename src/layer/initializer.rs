@@ -3,38 +3,42 @@ use ndarray::{Array2, ArrayViewMut1, ArrayViewMut2, Axis, s};
 use rand_chacha::ChaCha12Rng;
 use rand_distr::{Distribution, StandardNormal, Uniform};
 
-/// How a weight starts out, by Keras's names. Random ones draw from the seed given
-/// to [`Model::initialize`](crate::Model::initialize); the distributions are Keras's, the drawn
-/// numbers are not (Keras's own depend on its backend).
+/// How [`Model::initialize`](crate::Model::initialize) draws a weight, by Keras's names. The random
+/// numbers follow from the seed that it is given; they aren't those that Keras would draw from this
+/// seed, which depend on Keras's backend.
+///
+/// `rows` and `columns` are those of a weight with two axes. Of any other weight, `columns` is the
+/// length of its last axis and `rows` the product of all other axes.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Initializer {
-    /// All zeros: Keras's default for `bias`.
+    /// All values are 0: Keras's default for `bias`.
     Zeros,
-    /// All ones.
+    /// All values are 1.
     Ones,
-    /// One number everywhere.
+    /// All values are this number.
     Constant(f32),
-    /// Uniform in ±√(6 / (rows + columns)): Keras's default for `kernel` (Glorot & Bengio 2010).
+    /// A uniform distribution from -l to l, with l = √(6 / (rows + columns)): Keras's default for
+    /// `kernel` (Glorot & Bengio 2010).
     GlorotUniform,
-    /// Uniform in ±√(6 / rows) (He et al. 2015).
+    /// A uniform distribution from -l to l, with l = √(6 / rows) (He et al. 2015).
     HeUniform,
-    /// Uniform in the given range.
+    /// A uniform distribution from `min` to `max`.
     RandomUniform {
-        /// Lower end.
+        /// The lower end of the range.
         min: f32,
-        /// Upper end.
+        /// The upper end of the range.
         max: f32,
     },
-    /// Normal with the given mean and standard deviation.
+    /// A normal distribution.
     RandomNormal {
-        /// Mean.
+        /// The mean.
         mean: f32,
-        /// Standard deviation.
+        /// The standard deviation.
         stddev: f32,
     },
-    /// A random matrix with orthonormal rows or columns, whichever are fewer:
-    /// Keras's default for `recurrent_kernel` (Saxe et al. 2013).
+    /// A random matrix whose rows are orthonormal, or its columns where these are fewer: Keras's
+    /// default for `recurrent_kernel` (Saxe et al. 2013).
     Orthogonal,
 }
 

@@ -14,8 +14,25 @@ pub(crate) enum MergeOperation {
     Minimum,
 }
 
-/// Keras's `Add`, `Subtract`, `Multiply`, `Average`, `Maximum` and `Minimum`: value by value, of
-/// two or more arrays (`subtract`: two). An axis of length one is repeated along the other's.
+/// Keras's `Add`, `Subtract`, `Multiply`, `Average`, `Maximum` and `Minimum`, which join arrays of
+/// the same shape value by value. They are called on two or more arrays, `Subtract` on two.
+///
+/// The arrays have the same rank and the same lengths, but for axes of length one: such an array is
+/// repeated along that axis. The output has the longest length of each axis.
+///
+/// ```
+/// use birnn::{Device, Graph, Inputs, layer::Merge};
+/// let mut graph = Graph::new();
+/// let a = graph.sequence_input("a", None, 2)?;
+/// let b = graph.sequence_input("b", None, 2)?;
+/// let larger = graph.add(Merge::maximum(), [a, b])?;
+/// let mut session = Device::cpu().compile(&graph.build(larger)?)?;
+/// let a = ndarray::Array3::<f32>::ones((1, 4, 2));
+/// let b = ndarray::Array3::<f32>::zeros((1, 4, 2));
+/// let outputs = session.run(Inputs::new(a.view()).input(b.view()))?;
+/// assert_eq!(outputs.output(), &a.into_dyn());
+/// # Ok::<(), birnn::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct Merge {
     pub(crate) operation: MergeOperation,
@@ -31,17 +48,17 @@ macro_rules! merges {
     };
 }
 merges! {
-    /// The sum.
+    /// Keras's `Add`: the sum of the arrays.
     add Add,
-    /// The first less the second.
+    /// Keras's `Subtract`: the first array minus the second.
     subtract Subtract,
-    /// The product.
+    /// Keras's `Multiply`: the product of the arrays.
     multiply Multiply,
-    /// The mean.
+    /// Keras's `Average`: the mean of the arrays.
     average Average,
-    /// The largest.
+    /// Keras's `Maximum`: the largest value of the arrays in each place.
     maximum Maximum,
-    /// The smallest.
+    /// Keras's `Minimum`: the smallest value of the arrays in each place.
     minimum Minimum
 }
 
@@ -91,9 +108,11 @@ impl Definition for Merge {
 }
 
 arguments! {
-    /// Keras's `Concatenate`: arrays one after another along an axis.
+    /// Keras's `Concatenate`: puts arrays one after another along an axis. They have the same rank,
+    /// and the same lengths along all other axes; so `[batch, timesteps, 2]` and
+    /// `[batch, timesteps, 3]` give `[batch, timesteps, 5]`.
     Concatenate() {
-        /// The axis (default -1, the last), in Keras's count.
+        /// The axis (default: -1, the last), counted as in Keras: 1 is the first after the batch.
         axis: isize = -1,
     }
 }

@@ -1,4 +1,11 @@
-//! What a network is made of: layers, their arguments, weights and initialisers. No device code.
+//! The layers of a network, with their arguments, weights and initializers. No device code.
+//!
+//! Arguments have Keras's names and defaults. Shapes are written with the batch as the first axis,
+//! as in `[batch, timesteps, features]`. Arguments that are axes count them as Keras does: 0 is the
+//! batch, 1 the axis after it, and -1 the last.
+//!
+//! An argument is set without a check; a value that a layer can't have is an [`Error::Argument`]
+//! when the layer is added to a model.
 
 mod activation;
 mod attention;
@@ -43,14 +50,16 @@ pub use weights::Weights;
 
 use crate::error::{Error, Result};
 use crate::model::Role;
+use crate::order::standard;
 use ndarray::ArrayD;
 use rand_chacha::ChaCha12Rng;
 use std::fmt;
 
-/// Which way a layer reads time.
+/// One of the two directions of a [`Bidirectional`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Direction {
-    /// The forward layer of a [`Bidirectional`], and any layer that stands alone.
+    /// The forward layer of a [`Bidirectional`]; also a recurrent layer that is in none, whichever
+    /// way it reads time.
     Forward,
     /// The backward layer of a [`Bidirectional`].
     Backward,
@@ -65,20 +74,20 @@ impl fmt::Display for Direction {
     }
 }
 
-/// A layer of a [`Model`](crate::Model).
+/// A layer of a [`Model`](crate::Model). The type of every layer converts to it by `into()`.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Layer {
-    /// An [`Lstm`], [`Gru`] or [`SimpleRnn`] that stands alone.
+    /// An [`Lstm`], [`Gru`] or [`SimpleRnn`].
     Recurrent(Recurrent),
-    /// Two of them, reading time in opposite directions.
+    /// Two of these, which read time in opposite directions.
     Bidirectional(Box<Bidirectional>),
     /// A layer that keeps no state, such as [`Dense`].
     Feedforward(Feedforward),
 }
 
 impl Layer {
-    /// The layer's name; empty until a model gives it one.
+    /// The layer's name; empty where none was set and no model has given it one.
     pub fn name(&self) -> &str {
         match self {
             Layer::Recurrent(layer) => layer.name(),
@@ -87,7 +96,7 @@ impl Layer {
         }
     }
 
-    /// The same layer under another name.
+    /// Gives the layer this name.
     pub fn named(mut self, name: impl Into<String>) -> Layer {
         match &mut self {
             Layer::Recurrent(layer) => layer.name = name.into(),
@@ -97,7 +106,7 @@ impl Layer {
         self
     }
 
-    /// The Keras class, such as `LSTM` or `Dense`.
+    /// The layer's class in Keras, such as `LSTM` or `Dense`.
     pub fn class_name(&self) -> &'static str {
         match self {
             Layer::Recurrent(layer) => layer.cell().class_name(),
@@ -106,7 +115,9 @@ impl Layer {
         }
     }
 
-    /// The recurrent layers in it: one, or forward's then backward's, or none.
+    /// The recurrent layers that it consists of: itself, or of a [`Bidirectional`] the forward and
+    /// then the backward layer, or none of a layer that isn't recurrent (a [`TimeDistributed`]
+    /// included).
     pub fn directions(&self) -> Vec<(Direction, &Recurrent)> {
         match self {
             Layer::Recurrent(layer) => vec![(Direction::Forward, layer)],
@@ -266,7 +277,7 @@ impl Layer {
         checked.try_for_each(|((spec, array), label)| {
             weights::check(&name, &label, &spec.shape, array)
         })?;
-        let mut arrays = arrays.into_iter();
+        let mut arrays = arrays.into_iter().map(standard);
         for layer in self.directions_mut() {
             let count = layer.weight_names().len();
             let arrays: Vec<_> = arrays.by_ref().take(count).collect();

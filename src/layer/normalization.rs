@@ -4,16 +4,18 @@ use super::Initializer;
 use super::feedforward::{Definition, Dims, MaskRule, WeightSpec, arguments, axis_of};
 
 arguments! {
-    /// Keras's `LayerNormalization`: `(x - mean) / √(variance + epsilon) · gamma + beta`, mean and
-    /// variance over `axis` (Ba et al. 2016).
+    /// Keras's `LayerNormalization`: `(x - mean) / √(variance + epsilon) · gamma + beta`, with mean
+    /// and variance over `axis` (Ba et al. 2016). It reads an array of any shape and returns the
+    /// same shape. Its weights `gamma` and `beta` have the axes over which it normalizes.
     LayerNormalization() {
-        /// The axes that are normalized together (default the last), in Keras's count.
+        /// The axes over which it normalizes (default: `[-1]`, the last), counted as in Keras: 1 is
+        /// the first after the batch.
         axis: Vec<isize> = vec![-1],
-        /// Added to the variance (default 0.001).
+        /// What is added to the variance (default: 0.001).
         epsilon: f64 = 1e-3,
-        /// Add beta (default true).
+        /// Whether `beta` is added (default: true).
         center: bool = true,
-        /// Multiply by gamma (default true).
+        /// Whether the values are multiplied by `gamma` (default: true).
         scale: bool = true,
     }
 }
@@ -62,11 +64,14 @@ impl Definition for LayerNormalization {
 }
 
 arguments! {
-    /// Keras's `RMSNormalization`: `x / √(mean(x²) + epsilon) · scale` (Zhang & Sennrich 2019).
+    /// Keras's `RMSNormalization`: `x / √(mean(x²) + epsilon) · scale`, with the mean over `axis`
+    /// (Zhang & Sennrich 2019). It reads an array of any shape and returns the same shape. Its
+    /// weight `scale` has the axes over which it normalizes. It doesn't hand a mask on.
     RmsNormalization() {
-        /// The axes that are normalized together (default the last), in Keras's count.
+        /// The axes over which it normalizes (default: `[-1]`, the last), counted as in Keras: 1 is
+        /// the first after the batch. They have to be the last axes of the array.
         axis: Vec<isize> = vec![-1],
-        /// Added to the mean square (default 1e-6).
+        /// What is added to the mean square (default: 1e-6).
         epsilon: f64 = 1e-6,
     }
 }
@@ -97,16 +102,19 @@ impl Definition for RmsNormalization {
 }
 
 arguments! {
-    /// Keras's `BatchNormalization` at inference: `(x - moving_mean) / √(moving_variance + epsilon)
-    /// · gamma + beta` (Ioffe & Szegedy 2015).
+    /// Keras's `BatchNormalization` at inference, with the mean and variance that training left:
+    /// `(x - moving_mean) / √(moving_variance + epsilon) · gamma + beta` (Ioffe & Szegedy 2015). It
+    /// reads an array of any shape and returns the same shape. Its weights are `gamma` and `beta`
+    /// (where used), `moving_mean` and `moving_variance`, each with the length of `axis`.
     BatchNormalization() {
-        /// The axis that the weights go along (default -1, the last), in Keras's count.
+        /// The axis along which the weights lie (default: -1, the last), counted as in Keras: 1 is
+        /// the first after the batch.
         axis: isize = -1,
-        /// Added to the variance (default 0.001).
+        /// What is added to the variance (default: 0.001).
         epsilon: f64 = 1e-3,
-        /// Add beta (default true).
+        /// Whether `beta` is added (default: true).
         center: bool = true,
-        /// Multiply by gamma (default true).
+        /// Whether the values are multiplied by `gamma` (default: true).
         scale: bool = true,
     }
 }
@@ -132,9 +140,11 @@ impl Definition for BatchNormalization {
 }
 
 arguments! {
-    /// Keras's `UnitNormalization`: `x / max(‖x‖, 1e-12)`, the norm over `axis`.
+    /// Keras's `UnitNormalization`: `x / max(‖x‖, 1e-12)`, with the L2 norm over `axis`, which then
+    /// is 1. It reads an array of any shape and returns the same shape.
     UnitNormalization() {
-        /// The axes that get length one (default the last), in Keras's count.
+        /// The axes over which the norm is taken (default: `[-1]`, the last), counted as in Keras:
+        /// 1 is the first after the batch.
         axis: Vec<isize> = vec![-1],
     }
 }

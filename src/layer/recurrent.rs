@@ -3,16 +3,17 @@ use crate::error::{Error, Result};
 use rand_chacha::ChaCha12Rng;
 use std::{marker::PhantomData, sync::Arc};
 
-/// The recurrence that a layer runs.
+/// The recurrence that a recurrent layer runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Cell {
     /// Long short-term memory (Hochreiter & Schmidhuber 1997; forget gate: Gers et al. 2000).
     Lstm,
-    /// Gated recurrent unit: `reset_after` true is cuDNN's and Keras's default form,
-    /// false that of Cho et al. 2014.
+    /// Gated recurrent unit. With `reset_after` true it has cuDNN's form, which is Keras's default;
+    /// with false that of Cho et al. 2014.
     Gru {
-        /// Apply the reset gate after the recurrent matmul (true) or before (false).
+        /// Whether the reset gate is applied after the product of hidden state and
+        /// `recurrent_kernel` (true) or before (false).
         reset_after: bool,
     },
     /// Fully connected recurrence (Elman 1990).
@@ -20,7 +21,8 @@ pub enum Cell {
 }
 
 impl Cell {
-    /// How many gates stand side by side in the kernels: 4, 3 or 1.
+    /// The number of gates, whose columns are side by side in `kernel` and `recurrent_kernel`: 4
+    /// for an LSTM, 3 for a GRU, 1 for a SimpleRNN. The candidate counts as a gate, too.
     pub fn gates(self) -> usize {
         match self {
             Cell::Lstm => 4,
@@ -29,17 +31,17 @@ impl Cell {
         }
     }
 
-    /// Whether it has a cell state beside the hidden state.
+    /// Whether it has a cell state besides the hidden state: only an LSTM has.
     pub fn has_cell_state(self) -> bool {
         self == Cell::Lstm
     }
 
-    /// How many states a direction has: 2 for LSTM (hidden, cell), otherwise 1.
+    /// The number of states of a direction: 2 for an LSTM (hidden and cell state), otherwise 1.
     pub fn states(self) -> usize {
         1 + usize::from(self.has_cell_state())
     }
 
-    /// The Keras class of the layer that runs it.
+    /// The class of the Keras layer that runs it, such as `LSTM`.
     pub fn class_name(self) -> &'static str {
         match self {
             Cell::Lstm => "LSTM",
@@ -54,8 +56,8 @@ impl Cell {
     }
 }
 
-/// A recurrent layer of one direction: the arguments of Keras's `LSTM`, `GRU` and `SimpleRNN`,
-/// and its weights. Built by [`Lstm`], [`Gru`] and [`SimpleRnn`].
+/// A recurrent layer of one direction: the arguments of Keras's `LSTM`, `GRU` or `SimpleRNN`, and
+/// its weights. [`Lstm`], [`Gru`] and [`SimpleRnn`] build it, and convert to it by `into()`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Recurrent {
     pub(crate) name: String,
@@ -98,62 +100,63 @@ impl Recurrent {
         }
     }
 
-    /// The layer's name; empty until a model gives it one.
+    /// The layer's name; empty where none was set and no model has given it one.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// The recurrence.
+    /// The recurrence that it runs.
     pub fn cell(&self) -> Cell {
         self.cell
     }
 
-    /// The length of the hidden state.
+    /// The number of units: the length of the hidden state of a row.
     pub fn units(&self) -> usize {
         self.units
     }
 
-    /// The activation of states and candidates.
+    /// The activation of candidates and states.
     pub fn activation(&self) -> Activation {
         self.activation
     }
 
-    /// The activation of the gates; SimpleRNN has none and ignores it.
+    /// The activation of the gates; a SimpleRNN doesn't use it.
     pub fn recurrent_activation(&self) -> Activation {
         self.recurrent_activation
     }
 
-    /// Whether a bias is added.
+    /// Whether it has a bias.
     pub fn use_bias(&self) -> bool {
         self.use_bias
     }
 
-    /// Whether time is read from the end.
+    /// Whether it reads time from the last timestep to the first.
     pub fn go_backwards(&self) -> bool {
         self.go_backwards
     }
 
-    /// Whether the output is the hidden state at every timestep (true) or at the last one only.
+    /// Whether the output is the hidden state of every timestep, `[batch, timesteps, units]`, or
+    /// that of the last one only, `[batch, units]`.
     pub fn return_sequences(&self) -> bool {
         self.return_sequences
     }
 
-    /// Whether the final states are returned after the output.
+    /// Whether it returns its final states, each `[batch, units]`, after the output.
     pub fn return_state(&self) -> bool {
         self.return_state
     }
 
-    /// Whether the output is zero at masked timesteps (true) or repeats the one before.
+    /// Whether the output at a masked timestep is zero (true) or that of the timestep before it.
     pub fn zero_output_for_mask(&self) -> bool {
         self.zero_output_for_mask
     }
 
-    /// Whether a call starts from the states that the last one ended with.
+    /// Whether a call starts from the states that the last call ended with.
     pub fn stateful(&self) -> bool {
         self.stateful
     }
 
-    /// The weights, once they are set.
+    /// The weights, or `None` where they aren't set.
     pub fn weights(&self) -> Option<&Weights> {
         self.weights.as_deref()
     }
@@ -254,18 +257,22 @@ impl Recurrent {
     }
 }
 
-/// Marks an LSTM in [`RecurrentBuilder`].
+/// The type parameter that makes a [`RecurrentBuilder`] an [`Lstm`].
 #[derive(Clone, Copy, Debug)]
 pub struct LstmCell;
-/// Marks a GRU in [`RecurrentBuilder`].
+/// The type parameter that makes a [`RecurrentBuilder`] a [`Gru`].
 #[derive(Clone, Copy, Debug)]
 pub struct GruCell;
-/// Marks a SimpleRNN in [`RecurrentBuilder`].
+/// The type parameter that makes a [`RecurrentBuilder`] a [`SimpleRnn`].
 #[derive(Clone, Copy, Debug)]
 pub struct SimpleRnnCell;
 
-/// Keras's `LSTM` layer: `[batch, timesteps, features]` to `[batch, timesteps, units]` with
-/// `return_sequences`, otherwise to `[batch, units]`.
+/// Keras's `LSTM` layer. It reads `[batch, timesteps, features]` and returns
+/// `[batch, timesteps, units]` with `return_sequences`, otherwise `[batch, units]`.
+///
+/// At each timestep it computes from the input x, the hidden state h and the cell state c the next
+/// states h' and c'. W is `kernel`, U `recurrent_kernel` and b `bias`, of which each gate has its
+/// own columns (W_c those of the candidate); ⊙ multiplies value by value.
 ///
 /// ```text
 /// i, f, o = recurrent_activation(x·W + h·U + b)        gates side by side in W, U, b: i f c o
@@ -281,8 +288,14 @@ pub struct SimpleRnnCell;
 /// ```
 pub type Lstm = RecurrentBuilder<LstmCell>;
 
-/// Keras's `GRU` layer: `[batch, timesteps, features]` to `[batch, timesteps, units]` with
-/// `return_sequences`, otherwise to `[batch, units]`.
+/// Keras's `GRU` layer. It reads `[batch, timesteps, features]` and returns
+/// `[batch, timesteps, units]` with `return_sequences`, otherwise `[batch, units]`.
+///
+/// At each timestep it computes from the input x and the hidden state h the update gate z, the
+/// reset gate r, the candidate ĥ and the next hidden state h'. W is `kernel`, U `recurrent_kernel`
+/// and b `bias`, of which each gate has its own columns (W_h those of the candidate); ⊙ multiplies
+/// value by value. With `reset_after` there is a recurrent bias, too: b_rh is the candidate's, and
+/// that of z and r is added to their b.
 ///
 /// ```text
 /// z, r = recurrent_activation(x·W + h·U + b)           gates side by side in W, U, b: z r h
@@ -298,8 +311,11 @@ pub type Lstm = RecurrentBuilder<LstmCell>;
 /// ```
 pub type Gru = RecurrentBuilder<GruCell>;
 
-/// Keras's `SimpleRNN` layer, `h' = activation(x·W + h·U + b)`: `[batch, timesteps, features]` to
-/// `[batch, timesteps, units]` with `return_sequences`, otherwise to `[batch, units]`.
+/// Keras's `SimpleRNN` layer. It reads `[batch, timesteps, features]` and returns
+/// `[batch, timesteps, units]` with `return_sequences`, otherwise `[batch, units]`.
+///
+/// At each timestep it computes from the input x and the hidden state h the next hidden state
+/// `h' = activation(x·W + h·U + b)`, where W is `kernel`, U `recurrent_kernel` and b `bias`.
 ///
 /// ```
 /// use birnn::{Activation, SimpleRnn};
@@ -307,7 +323,10 @@ pub type Gru = RecurrentBuilder<GruCell>;
 /// ```
 pub type SimpleRnn = RecurrentBuilder<SimpleRnnCell>;
 
-/// Sets the arguments of an [`Lstm`], [`Gru`] or [`SimpleRnn`], with Keras's names and defaults.
+/// Builds an [`Lstm`], [`Gru`] or [`SimpleRnn`]: `new` makes a layer with Keras's default
+/// arguments, and a method for each argument changes it. It converts by `into()` to a
+/// [`Layer`](super::Layer), and to the [`Recurrent`] that a
+/// [`Bidirectional`](super::Bidirectional) takes.
 #[derive(Clone, Debug)]
 pub struct RecurrentBuilder<C> {
     layer: Recurrent,
@@ -321,12 +340,13 @@ impl<C> From<RecurrentBuilder<C>> for Recurrent {
 }
 
 impl RecurrentBuilder<LstmCell> {
-    /// An LSTM with a hidden and a cell state of `units` each.
+    /// An LSTM of `units` units: its hidden and cell states are `[batch, units]`.
     pub fn new(units: usize) -> Self {
         Self { layer: Recurrent::new(Cell::Lstm, units), cell: PhantomData }
     }
 
-    /// Start the forget gate's bias at one (default true; Jozefowicz et al. 2015).
+    /// Whether [`Model::initialize`](crate::Model::initialize) sets the forget gate's bias to one
+    /// (default: true; Jozefowicz et al. 2015).
     pub fn unit_forget_bias(mut self, yes: bool) -> Self {
         self.layer.unit_forget_bias = yes;
         self
@@ -334,12 +354,14 @@ impl RecurrentBuilder<LstmCell> {
 }
 
 impl RecurrentBuilder<GruCell> {
-    /// A GRU with a hidden state of `units`.
+    /// A GRU of `units` units: its hidden state is `[batch, units]`.
     pub fn new(units: usize) -> Self {
         Self { layer: Recurrent::new(Cell::Gru { reset_after: true }, units), cell: PhantomData }
     }
 
-    /// Apply the reset gate after the recurrent matmul (default true) or before.
+    /// Whether the reset gate is applied after the product of hidden state and `recurrent_kernel`
+    /// (true, the default) or before (false). With true the layer has a recurrent bias, and its
+    /// `bias` is `[2, 3 · units]` instead of `[3 · units]`.
     pub fn reset_after(mut self, yes: bool) -> Self {
         self.layer.cell = Cell::Gru { reset_after: yes };
         self
@@ -347,7 +369,7 @@ impl RecurrentBuilder<GruCell> {
 }
 
 impl RecurrentBuilder<SimpleRnnCell> {
-    /// A SimpleRNN with a hidden state of `units`.
+    /// A SimpleRNN of `units` units: its hidden state is `[batch, units]`.
     pub fn new(units: usize) -> Self {
         Self { layer: Recurrent::new(Cell::SimpleRnn, units), cell: PhantomData }
     }
@@ -364,35 +386,44 @@ macro_rules! arguments {
     };
 }
 arguments! {
-    /// The activation of states and candidates (default tanh).
+    /// The activation of candidates and states (default: tanh). It has to be element-wise.
     activation: Activation,
-    /// The activation of the gates (default sigmoid). SimpleRNN has no gates and ignores it.
+    /// The activation of the gates (default: sigmoid). It has to be element-wise. A SimpleRNN has
+    /// no gates and doesn't use it.
     recurrent_activation: Activation,
-    /// Add a bias (default true).
+    /// Whether the layer has a bias (default: true).
     use_bias: bool,
-    /// Read time from the end (default false). The output stays in the order of reading, as in
-    /// Keras.
+    /// Whether the layer reads time from the last timestep to the first (default: false). A
+    /// sequence that it returns is in the order of reading, as in Keras: its first timestep is that
+    /// of the input's last.
     go_backwards: bool,
-    /// Return the hidden state of every timestep (default false: only of the last).
+    /// Whether the output is the hidden state of every timestep, `[batch, timesteps, units]`, or
+    /// that of the last one only, `[batch, units]` (default: false, the last one).
     return_sequences: bool,
-    /// Return the final states after the output (default false).
+    /// Whether the layer returns, after the output, its final states, each `[batch, units]`: the
+    /// hidden state and for an LSTM the cell state (default: false).
     return_state: bool,
-    /// At masked timesteps return zeros (default false: the output of the timestep before). A
-    /// [`Bidirectional`](super::Bidirectional) with `return_sequences` always does.
+    /// Whether the output at a masked timestep is zero (true) or that of the timestep before it
+    /// (default: false). A [`Bidirectional`](super::Bidirectional) sets it itself: to true with
+    /// `return_sequences`, otherwise to false.
     zero_output_for_mask: bool,
-    /// Start each call of a session from the states that the last one ended with (default false);
-    /// see [`Session::reset_states`](crate::Session::reset_states).
+    /// Whether each call of a session starts from the states that the last call ended with
+    /// (default: false); see [`Session::reset_states`](crate::Session::reset_states).
     stateful: bool,
-    /// How `kernel` starts (default glorot_uniform).
+    /// How [`Model::initialize`](crate::Model::initialize) draws `kernel` (default:
+    /// `GlorotUniform`).
     kernel_initializer: Initializer,
-    /// How `recurrent_kernel` starts (default orthogonal).
+    /// How [`Model::initialize`](crate::Model::initialize) draws `recurrent_kernel` (default:
+    /// `Orthogonal`).
     recurrent_initializer: Initializer,
-    /// How `bias` starts (default zeros; see [`Lstm::unit_forget_bias`]).
+    /// How [`Model::initialize`](crate::Model::initialize) draws `bias` (default: `Zeros`; see
+    /// also [`Lstm::unit_forget_bias`]).
     bias_initializer: Initializer,
 }
 
 impl<C> RecurrentBuilder<C> {
-    /// The layer's name (default: the class in snake case, with a counter).
+    /// Gives the layer a name (default: its class in snake case, with a counter from the second
+    /// layer of the class on: `lstm`, `lstm_1`).
     pub fn named(mut self, name: impl Into<String>) -> Self {
         self.layer.name = name.into();
         self

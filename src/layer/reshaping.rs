@@ -9,7 +9,9 @@ fn count(dims: &Dims) -> Option<usize> {
 }
 
 arguments! {
-    /// Keras's `Flatten`: all axes but the batch into one.
+    /// Keras's `Flatten`: joins all axes but the batch into one, so that
+    /// `[batch, timesteps, features]` becomes `[batch, timesteps · features]`. It doesn't hand a
+    /// mask on.
     Flatten() {}
 }
 
@@ -28,7 +30,15 @@ impl Definition for Flatten {
 }
 
 arguments! {
-    /// Keras's `Reshape`: the same values in order, in other axes.
+    /// Keras's `Reshape`: the same values in the same order, in another shape. It reads an array of
+    /// any shape and returns `[batch, target_shape…]`.
+    ///
+    /// `target_shape` holds the lengths of the axes after the batch. At most one of them is `None`,
+    /// Keras's -1: its length follows from the number of values. It doesn't hand a mask on.
+    ///
+    /// ```
+    /// let layer = birnn::layer::Reshape::new(vec![None, Some(4)]); // [batch, 8] to [batch, 2, 4]
+    /// ```
     Reshape(
         /// The axes but the batch; `None` (Keras's -1, at most one) is what the others leave.
         target_shape: Vec<Option<usize>>
@@ -71,7 +81,14 @@ impl Definition for Reshape {
 }
 
 arguments! {
-    /// Keras's `Permute`: the axes in another order.
+    /// Keras's `Permute`: puts the axes after the batch in another order. `dims` names, for each
+    /// axis of the output, the axis of the input that it is, counted from 1 for the first after the
+    /// batch. It doesn't hand a mask on.
+    ///
+    /// ```
+    /// // [batch, timesteps, features] to [batch, features, timesteps]
+    /// let layer = birnn::layer::Permute::new(vec![2, 1]);
+    /// ```
     Permute(
         /// The axes in their new order, in Keras's count: 1 is the first after the batch.
         dims: Vec<usize>
@@ -111,7 +128,8 @@ impl Definition for Permute {
 }
 
 arguments! {
-    /// Keras's `RepeatVector`: `[batch, features]` to `[batch, n, features]`.
+    /// Keras's `RepeatVector`: repeats a vector for `n` timesteps. It reads `[batch, features]` and
+    /// returns `[batch, n, features]`.
     RepeatVector(n: usize) {}
 }
 
@@ -137,7 +155,9 @@ impl Definition for RepeatVector {
 }
 
 arguments! {
-    /// Keras's `Cropping1D`: without the first and the last timesteps.
+    /// Keras's `Cropping1D`: leaves out the first `cropping.0` and the last `cropping.1` timesteps.
+    /// It reads `[batch, timesteps, features]` and returns
+    /// `[batch, timesteps - cropping.0 - cropping.1, features]`. It doesn't hand a mask on.
     Cropping1d(
         /// How many at the start and at the end.
         cropping: (usize, usize)
@@ -166,7 +186,9 @@ impl Definition for Cropping1d {
 }
 
 arguments! {
-    /// Keras's `ZeroPadding1D`: zeros before the first and after the last timestep.
+    /// Keras's `ZeroPadding1D`: adds `padding.0` timesteps of zeros before the first one and
+    /// `padding.1` after the last. It reads `[batch, timesteps, features]` and returns
+    /// `[batch, timesteps + padding.0 + padding.1, features]`. It doesn't hand a mask on.
     ZeroPadding1d(
         /// How many at the start and at the end.
         padding: (usize, usize)
@@ -196,9 +218,11 @@ impl Definition for ZeroPadding1d {
 }
 
 arguments! {
-    /// Keras's `UpSampling1D`: every timestep several times.
+    /// Keras's `UpSampling1D`: repeats every timestep `size` times in a row. It reads
+    /// `[batch, timesteps, features]` and returns `[batch, size · timesteps, features]`. It doesn't
+    /// hand a mask on.
     UpSampling1d() {
-        /// How often (default 2).
+        /// How often each timestep is repeated (default: 2).
         size: usize = 2,
     }
 }

@@ -3,10 +3,12 @@
 use super::Layer;
 use super::feedforward::{Definition, Dims, WeightSpec, Wrong};
 
-/// Keras's `TimeDistributed`: a layer applied to every timestep as if it were a batch of its own.
+/// Keras's `TimeDistributed`: calls a layer, with the same weights, on every timestep by itself. It
+/// reads `[batch, timesteps, …]`, where `[batch, …]` is what the layer reads, and returns
+/// `[batch, timesteps, …]` with what the layer returns.
 ///
-/// The layer is one without a state, or a recurrent one (then the input is `[batch, timesteps,
-/// steps, features]`).
+/// The layer is any that reads and returns one array. A recurrent layer reads sequences, so that
+/// the input is `[batch, timesteps, steps, features]`; it starts from zeros at every timestep.
 ///
 /// ```
 /// use birnn::{Activation, Dense, Gru, Layer, Model, TimeDistributed};
@@ -21,7 +23,7 @@ pub struct TimeDistributed {
 }
 
 impl TimeDistributed {
-    /// `layer` at every timestep.
+    /// Calls `layer` on every timestep.
     pub fn new(layer: impl Into<Layer>) -> TimeDistributed {
         TimeDistributed { layer: Box::new(layer.into()) }
     }

@@ -2,8 +2,9 @@ use super::Recurrent;
 use crate::error::{Error, Result};
 use ndarray::{Array1, Array2, ArrayD, Axis, stack};
 
-/// The weights of one direction of a recurrent layer, laid out as in Keras:
-/// gates side by side along the columns, `i f c o` for LSTM and `z r h` for GRU.
+/// The weights of one direction of a recurrent layer, laid out as in Keras. The gates are side by
+/// side along the columns, `units` columns each: `i f c o` for an LSTM (input gate, forget gate,
+/// candidate, output gate), `z r h` for a GRU (update gate, reset gate, candidate).
 #[derive(Clone, Debug, PartialEq)]
 pub struct Weights {
     pub(crate) kernel: Array2<f32>,
@@ -15,12 +16,12 @@ pub struct Weights {
 }
 
 impl Weights {
-    /// `kernel`: `[features, gates · units]`.
+    /// The `kernel`, `[features, gates · units]`, which multiplies the input.
     pub fn kernel(&self) -> &Array2<f32> {
         &self.kernel
     }
 
-    /// `recurrent_kernel`: `[units, gates · units]`.
+    /// The `recurrent_kernel`, `[units, gates · units]`, which multiplies the hidden state.
     pub fn recurrent_kernel(&self) -> &Array2<f32> {
         &self.recurrent_kernel
     }
@@ -61,7 +62,9 @@ impl Weights {
     }
 }
 
-/// That an array is what the layer's arguments ask for, and finite.
+/// That an array is what the layer's arguments ask for, and finite. A moving variance may be
+/// infinite, as training on a diverged batch leaves it: the layer then returns its beta, in Keras
+/// and here.
 pub(super) fn check(
     layer: &str,
     weight: &str,
@@ -73,7 +76,8 @@ pub(super) fn check(
         let (found, expected) = (array.shape().to_vec(), expected.to_vec());
         return Err(Error::WeightShape { layer, weight, found, expected });
     }
-    match array.indexed_iter().find(|(_, v)| !v.is_finite()) {
+    let infinite_variance = |v: f32| weight == "moving_variance" && v == f32::INFINITY;
+    match array.indexed_iter().find(|&(_, &v)| !v.is_finite() && !infinite_variance(v)) {
         None => Ok(()),
         Some((index, &value)) => {
             let index = ndarray::Dimension::slice(&index).to_vec();

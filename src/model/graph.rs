@@ -3,8 +3,10 @@ use crate::error::{Error, Result};
 use crate::layer::{Dims, Layer, shown};
 use std::collections::HashMap;
 
-/// Builds a [`Model`] whose layers are not just in a row: several inputs and outputs, branches,
-/// shared layers, states handed from one layer to another. Keras's functional API.
+/// Builds a [`Model`] whose layers are not just in a row: with several inputs and outputs,
+/// branches, shared layers, or states that one layer hands to another. It corresponds to Keras's
+/// functional API: [`Graph::sequence_input`] and its kin add inputs, [`Graph::add`] adds a layer
+/// and calls it, and [`Graph::build`] makes the model.
 ///
 /// ```
 /// use birnn::{Call, Device, Graph, Inputs, Lstm};
@@ -36,7 +38,8 @@ pub struct Graph {
     pub(crate) mask_rules: MaskRules,
 }
 
-/// An array in a [`Graph`]: an input, or what a layer returned.
+/// Stands for an array in a [`Graph`]: an input, or what a call of a layer returns. It is valid in
+/// that graph only.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Tensor(usize);
 
@@ -48,12 +51,25 @@ impl Tensor {
     }
 }
 
-/// A layer in a [`Graph`] that can be called several times, with the same weights.
+/// Stands for a layer in a [`Graph`], to call it several times with the same weights. It is valid
+/// in that graph only.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LayerId(usize);
 
-/// What a layer is called on: one or more arrays, initial states, masks. A [`Tensor`] or a list of
-/// them converts to it.
+/// What a layer is called on: one or more arrays, and where needed initial states and masks. A
+/// [`Tensor`], an array of them or a slice of them converts to a call without states and masks.
+///
+/// ```
+/// use birnn::{Call, Graph, Lstm};
+/// let mut graph = Graph::new();
+/// let x = graph.sequence_input("x", None, 2)?; // [batch, timesteps, features]
+/// let mask = graph.input("mask", &[None])?; // [batch, timesteps]
+/// let h = graph.state_input("h", 3)?; // [batch, units]
+/// let c = graph.state_input("c", 3)?;
+/// let outputs = graph.add(Lstm::new(3), Call::on(x).initial_state(&[h, c]).mask(mask))?;
+/// let model = graph.build(outputs)?;
+/// # Ok::<(), birnn::Error>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct Call {
     inputs: Vec<Tensor>,
@@ -62,26 +78,36 @@ pub struct Call {
 }
 
 impl Call {
-    /// A call on these arrays, in the layer's order (`[query, value, key]` for attention).
+    /// A call on these arrays, in the layer's order: `[query, value, key]` for attention.
     pub fn on(inputs: impl Into<Call>) -> Call {
         inputs.into()
     }
 
-    /// The initial states of a recurrent layer: hidden and cell state of forward, then of backward,
-    /// each `[batch, units]`.
+    /// Sets the states that a recurrent layer starts from, each `[batch, units]`: the hidden state
+    /// and for an LSTM the cell state; for a bidirectional layer those of the forward direction,
+    /// then those of the backward one. The default is zeros, or for a stateful layer the states
+    /// that the last call ended with.
+    ///
+    /// As in Keras 3, such a call doesn't use the mask that its input carries: give it with
+    /// [`Call::mask`].
     pub fn initial_state(mut self, states: &[Tensor]) -> Call {
         self.initial_state = states.to_vec();
         self
     }
 
-    /// The first array's mask, `[batch, timesteps]`: not zero where the timestep counts. It takes
-    /// the place of the mask that the array carries.
+    /// Sets the mask of the first array, `[batch, timesteps]`: nonzero where the timestep counts.
+    /// It takes the place of the mask that the array carries.
     pub fn mask(self, mask: Tensor) -> Call {
         self.masks(&[Some(mask)])
     }
 
-    /// A mask for each array; `None` leaves the one that the array carries, except for
-    /// [`Attention`](crate::layer::Attention), where it is none.
+    /// Sets the mask of each array, `[batch, timesteps]`: nonzero where the timestep counts. For
+    /// arrays with `None`, or beyond the end of the list, the mask that the array carries stays.
+    ///
+    /// Two kinds of layers differ, as in Keras. [`Attention`](crate::layer::Attention) and
+    /// [`AdditiveAttention`](crate::layer::AdditiveAttention) take `None` for no mask.
+    /// [`MultiHeadAttention`](crate::layer::MultiHeadAttention) always uses the mask that its query
+    /// carries.
     pub fn masks(mut self, masks: &[Option<Tensor>]) -> Call {
         self.masks = masks.to_vec();
         self
@@ -112,11 +138,12 @@ impl Graph {
         Graph::default()
     }
 
-    /// An input of `[batch, timesteps, features]`; with `timesteps` given it takes no other number
-    /// of them.
+    /// Adds an input of shape `[batch, timesteps, features]`. With `timesteps` `None` it takes any
+    /// number of timesteps, otherwise only this one.
     ///
     /// # Errors
-    /// [`Error::Graph`] where `features` or `timesteps` is zero or the name is taken.
+    /// [`Error::Graph`] where `features` or `timesteps` isn't from 1 to 2^31 - 1, or an input has
+    /// this name already.
     pub fn sequence_input(
         &mut self,
         name: &str,
@@ -126,19 +153,23 @@ impl Graph {
         self.input(name, &[timesteps, Some(features)])
     }
 
-    /// An input of `[batch, features]`, such as an initial state of a layer with as many units.
+    /// Adds an input of shape `[batch, features]`, for example the initial state of a layer with
+    /// `features` units.
     ///
     /// # Errors
-    /// [`Error::Graph`] where `features` is zero or the name is taken.
+    /// [`Error::Graph`] where `features` isn't from 1 to 2^31 - 1, or an input has this name
+    /// already.
     pub fn state_input(&mut self, name: &str, features: usize) -> Result<Tensor> {
         self.input(name, &[Some(features)])
     }
 
-    /// An input of any shape: the axes after the batch, `None` for any length. `[None]` is a
-    /// sequence of ids for an [`Embedding`](crate::layer::Embedding), or a mask.
+    /// Adds an input of any shape. `axes` are the lengths of the axes after the batch; `None` is
+    /// any length. So `&[None]` is `[batch, timesteps]`: the ids for an
+    /// [`Embedding`](crate::layer::Embedding), or a mask.
     ///
     /// # Errors
-    /// [`Error::Graph`] where there is no axis, one is zero, or the name is taken.
+    /// [`Error::Graph`] where `axes` is empty, a length isn't from 1 to 2^31 - 1, or an input has
+    /// this name already.
     pub fn input(&mut self, name: &str, axes: &[Option<usize>]) -> Result<Tensor> {
         if axes.is_empty() || axes.iter().flatten().any(|axis| !(1..1 << 31).contains(axis)) {
             return Err(Error::Graph(format!(
@@ -159,11 +190,12 @@ impl Graph {
         Tensor(self.tensors.len() - 1)
     }
 
-    /// Adds a layer without calling it yet, so that it can be called several times.
+    /// Adds a layer without calling it, so that [`Graph::call`] can call it several times with the
+    /// same weights.
     ///
     /// # Errors
-    /// [`Error::Argument`] where its arguments don't fit together, [`Error::Graph`] where its name
-    /// is taken.
+    /// [`Error::Argument`] where an argument has a value that it can't have, [`Error::Graph`] where
+    /// a layer has this name already.
     pub fn layer(&mut self, layer: impl Into<Layer>) -> Result<LayerId> {
         let mut layer = layer.into();
         if layer.name().is_empty() {
@@ -186,12 +218,11 @@ impl Graph {
         if *counter == 1 { base } else { format!("{base}_{}", *counter - 1) }
     }
 
-    /// Adds a layer and calls it; returns its outputs in Keras's order: the output (two with
-    /// `merge_mode` none), then with `return_state` forward's hidden and cell state, then
-    /// backward's.
+    /// Adds a layer, calls it once, and returns the arrays that it returns, as [`Graph::call`]
+    /// does.
     ///
     /// # Errors
-    /// As [`Graph::layer`] and [`Graph::call`].
+    /// Those of [`Graph::layer`] and [`Graph::call`].
     ///
     /// ```
     /// use birnn::{Graph, Lstm, layer::Merge};
@@ -210,11 +241,17 @@ impl Graph {
         results
     }
 
-    /// Calls a layer.
+    /// Calls a layer and returns the arrays that it returns, in Keras's order.
+    ///
+    /// First comes the output: for a recurrent layer `[batch, timesteps, features]` with
+    /// `return_sequences`, otherwise `[batch, features]`, where the features are its units or what
+    /// `merge_mode` makes of them; with [`MergeMode::None`](crate::MergeMode::None) two outputs,
+    /// forward and backward. With `return_state` the final states follow, each `[batch, units]`:
+    /// the hidden state and for an LSTM the cell state, first forward, then backward.
     ///
     /// # Errors
-    /// [`Error::Graph`] where the layer can't be called on arrays of such shapes, has other weights
-    /// than at an earlier call, or the states are not as many and as long as it needs.
+    /// [`Error::Graph`] where the layer can't be called on arrays of such shapes, was called before
+    /// on arrays for which its weights have other shapes, or the initial states or masks don't fit.
     pub fn call(&mut self, layer: LayerId, call: impl Into<Call>) -> Result<Vec<Tensor>> {
         let call = call.into();
         let Some((built, before)) = self.layers.get(layer.0).cloned() else {
@@ -341,11 +378,12 @@ impl Graph {
         Ok(())
     }
 
-    /// The model that returns `outputs`, in this order.
+    /// Builds the model that returns `outputs`, in this order. Its layers have no weights yet; see
+    /// [`Model::initialize`] and [`Model::set_weights`].
     ///
     /// # Errors
-    /// [`Error::Graph`] where there is no output, an added layer was never called, or a layer can't
-    /// use the mask that its input carries.
+    /// [`Error::Graph`] where there is no layer or no output, an added layer was never called, or a
+    /// layer can't use the mask that its input carries.
     pub fn build(self, outputs: impl IntoIterator<Item = Tensor>) -> Result<Model> {
         let outputs: Vec<usize> = outputs.into_iter().map(|t| t.0).collect();
         if outputs.is_empty() || self.nodes.is_empty() {

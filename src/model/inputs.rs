@@ -4,10 +4,12 @@ use crate::layer::{Direction, Kind, Layer};
 use crate::reference::Real;
 use ndarray::{Array2, ArrayView, ArrayView2, ArrayView3, ArrayViewD, Axis, Dimension, Slice};
 
-/// What a call of a model reads: its inputs, and the initial states of its layers (zeros where not
-/// given).
+/// What a call of a model reads: an array for each input, and where needed masks and the initial
+/// states of recurrent layers.
 ///
-/// An `ArrayView3` alone converts to it, so `session.run(x.view())` works.
+/// An initial state that isn't given is zeros, or for a stateful layer the state that the last call
+/// ended with. An `ArrayView3` or `ArrayViewD` alone converts to `Inputs`, so
+/// `session.run(x.view())` works for a model with one input.
 ///
 /// ```
 /// use birnn::{Bidirectional, Device, Direction, Gru, Inputs, Model};
@@ -52,8 +54,9 @@ enum Place {
 }
 
 impl<'a, F> Inputs<'a, F> {
-    /// The model's first input, `[batch, timesteps, features]` (of an embedding `[batch,
-    /// timesteps]`).
+    /// Starts with the array of the model's first input: `[batch, timesteps, features]`, or what
+    /// the model was built for, such as the ids of an embedding, `[batch, timesteps]`.
+    /// [`Inputs::input`] adds the others.
     pub fn new<D: Dimension>(x: ArrayView<'a, F, D>) -> Inputs<'a, F> {
         Inputs {
             arrays: vec![x.into_dyn()],
@@ -63,8 +66,8 @@ impl<'a, F> Inputs<'a, F> {
         }
     }
 
-    /// The array of the input with this name; the others follow by [`Inputs::input_named`], in any
-    /// order.
+    /// Starts with the array of the input with this name, in the shape that the model was built
+    /// for. [`Inputs::input_named`] adds the others, in any order.
     ///
     /// ```
     /// use birnn::{Call, Device, Graph, Inputs, layer::Merge};
@@ -84,7 +87,8 @@ impl<'a, F> Inputs<'a, F> {
         Inputs { names: vec![Some(name.to_string())], ..Inputs::new(x) }
     }
 
-    /// The array of another input, by its name.
+    /// Adds the array of the input with this name, in the shape that the model was built for.
+    /// Either all inputs are given by name, or none.
     pub fn input_named<D: Dimension>(
         mut self,
         name: &str,
@@ -95,16 +99,19 @@ impl<'a, F> Inputs<'a, F> {
         self
     }
 
-    /// The model's next input, in the order of [`Model::input_names`].
+    /// Adds the array of the model's next input, in the order of [`Model::input_names`] and in the
+    /// shape that the model was built for.
     pub fn input<D: Dimension>(mut self, x: ArrayView<'a, F, D>) -> Inputs<'a, F> {
         self.arrays.push(x.into_dyn());
         self.names.push(None);
         self
     }
 
-    /// The mask of the input given last, `[batch, timesteps]`: true where the timestep counts.
+    /// Gives the input that was added last a mask, `[batch, timesteps]`: true where the timestep
+    /// counts. The input has to be `[batch, timesteps, features]`, or have more axes.
+    ///
     /// Layers treat it as Keras treats the mask that an array carries: recurrent layers keep their
-    /// state at masked timesteps.
+    /// states at masked timesteps, and layers hand the mask on.
     ///
     /// ```
     /// use birnn::{Device, Inputs, Lstm, Model};
@@ -120,8 +127,12 @@ impl<'a, F> Inputs<'a, F> {
         self.masked(MaskInput::Mask(mask.to_owned()))
     }
 
-    /// [`Inputs::mask`] of sequences filled up at the end: how many timesteps of each row count. In
-    /// a model of recurrent layers only, the work follows the longest row.
+    /// Gives the input that was added last a mask (see [`Inputs::mask`]) by the number of timesteps
+    /// that count in each row, `[batch]`: row `i` has its first `lengths[i]` timesteps, and the
+    /// rest is padding.
+    ///
+    /// In a model with one such input and recurrent layers only, none of them with `go_backwards`,
+    /// the timesteps that are padding in every row are left out of the work, all but the first.
     pub fn lengths(self, lengths: &[usize]) -> Inputs<'a, F> {
         self.masked(MaskInput::Lengths(lengths.to_vec()))
     }
@@ -131,18 +142,22 @@ impl<'a, F> Inputs<'a, F> {
         self
     }
 
-    /// The hidden state that the first layer's direction starts from, `[batch, units]`.
+    /// Sets the hidden state, `[batch, units]`, that a direction of the model's first recurrent
+    /// layer starts from. A layer that isn't bidirectional has the direction
+    /// [`Direction::Forward`].
     pub fn hidden_state(self, direction: Direction, state: ArrayView2<'a, F>) -> Inputs<'a, F> {
         self.state(None, Place::Named(direction, false), state)
     }
 
-    /// The cell state that the first layer's direction starts from, `[batch, units]`.
+    /// Sets the cell state, `[batch, units]`, that a direction of the model's first recurrent
+    /// layer, an LSTM, starts from.
     pub fn cell_state(self, direction: Direction, state: ArrayView2<'a, F>) -> Inputs<'a, F> {
         self.state(None, Place::Named(direction, true), state)
     }
 
-    /// Keras's `initial_state` list of the first layer: hidden and (LSTM) cell state of forward,
-    /// then of backward, each `[batch, units]`.
+    /// Sets all states that the model's first recurrent layer starts from, in the order of Keras's
+    /// `initial_state`: the hidden state and for an LSTM the cell state, each `[batch, units]`; for
+    /// a bidirectional layer those of the forward direction, then those of the backward one.
     pub fn initial_state(
         self,
         states: impl IntoIterator<Item = ArrayView2<'a, F>>,
@@ -150,7 +165,8 @@ impl<'a, F> Inputs<'a, F> {
         self.listed(None, states)
     }
 
-    /// [`Inputs::initial_state`] of the layer with this name.
+    /// Sets all states that the recurrent layer with this name starts from, as
+    /// [`Inputs::initial_state`] does for the first one.
     pub fn initial_state_of(
         self,
         layer: &str,

@@ -21,10 +21,10 @@ use ndarray::ArrayD;
 use rand::SeedableRng;
 use rand_chacha::ChaCha12Rng;
 
-/// A network: layers, how they are connected, and their weights.
+/// A network: its layers, how they are connected, and their weights.
 ///
 /// A model is built from layers ([`Model::sequential`], [`Graph`]) or read from a file
-/// (`Model::from_keras`, feature `keras`), then compiled for a device:
+/// (`Model::from_keras`, with the crate's feature `keras`). To run it, compile it for a device:
 ///
 /// ```
 /// use birnn::{Bidirectional, Device, Lstm, Model};
@@ -90,14 +90,17 @@ pub(crate) struct TensorSpec {
 }
 
 impl Model {
-    /// Layers in a row, on an input of `[batch, timesteps, features]`; Keras's `Sequential`.
+    /// Builds a model of layers in a row on one input, `[batch, timesteps, features]`, with any
+    /// number of timesteps; Keras's `Sequential`. The model returns what the last layer returns.
     ///
-    /// Every recurrent layer before another one needs `return_sequences`. Layers without a name get
-    /// Keras's: the class in snake case, with a counter.
+    /// A recurrent layer before another one needs `return_sequences`. A layer without a name gets
+    /// the one that Keras would give it: its class in snake case, with a counter from the second
+    /// layer of the class on (`lstm`, `lstm_1`).
     ///
     /// # Errors
-    /// [`Error::Argument`] or [`Error::Graph`] where a layer can't be built or doesn't fit the one
-    /// before.
+    /// [`Error::Argument`] where a layer has an argument value that it can't have,
+    /// [`Error::Graph`] where `features` is zero, there is no layer, or a layer doesn't fit the one
+    /// before it.
     ///
     /// ```
     /// use birnn::{Bidirectional, Gru, Layer, Lstm, Model};
@@ -118,10 +121,11 @@ impl Model {
         graph.build(outputs)
     }
 
-    /// Gives every layer the weights that its initialisers draw from `seed`.
+    /// Gives every layer new weights, drawn by its initializers from `seed`. The same model and
+    /// seed get the same weights.
     ///
     /// # Errors
-    /// [`Error::OutOfMemory`] where the weights of the model would not fit in memory.
+    /// [`Error::OutOfMemory`] where the weights of a layer don't fit in memory.
     pub fn initialize(mut self, seed: u64) -> Result<Model> {
         let mut rng = ChaCha12Rng::seed_from_u64(seed);
         for built in &mut self.layers {
@@ -131,13 +135,24 @@ impl Model {
         Ok(self)
     }
 
-    /// Sets a layer's weights from arrays in Keras's order, that of `layer.get_weights()`:
-    /// `kernel`, `recurrent_kernel`, `bias` (where used); of a bidirectional layer forward's, then
-    /// backward's.
+    /// Sets the weights of the layer with this name, from the arrays of Keras's
+    /// `layer.get_weights()` in the same order.
+    ///
+    /// A recurrent layer has these, where `gates` is 4 for an LSTM, 3 for a GRU and 1 for a
+    /// SimpleRNN; [`Weights`](crate::layer::Weights) gives the order of the gates:
+    ///
+    /// * `kernel`, `[features, gates · units]`
+    /// * `recurrent_kernel`, `[units, gates · units]`
+    /// * with `use_bias` the `bias`, `[gates · units]`; for a GRU with `reset_after` it is
+    ///   `[2, gates · units]`, the bias and the recurrent bias
+    ///
+    /// A bidirectional layer has those of its forward layer, then those of its backward layer.
     ///
     /// # Errors
-    /// [`Error::UnknownLayer`], [`Error::WeightCount`], [`Error::WeightShape`],
-    /// [`Error::NonFiniteWeight`].
+    /// [`Error::UnknownLayer`] where no layer has this name, [`Error::WeightCount`] and
+    /// [`Error::WeightShape`] where the arrays aren't those of the layer, and
+    /// [`Error::NonFiniteWeight`] where one holds NaN or an infinity (which only a
+    /// `moving_variance` may). The weights then stay as they were.
     ///
     /// ```
     /// use birnn::{Model, SimpleRnn};
@@ -159,10 +174,12 @@ impl Model {
         }
     }
 
-    /// A layer's weights, in the order of [`Model::set_weights`].
+    /// Copies the weights of the layer with this name: the arrays of [`Model::set_weights`], in the
+    /// same order and shapes. Empty for a layer that has none.
     ///
     /// # Errors
-    /// [`Error::UnknownLayer`], [`Error::MissingWeights`].
+    /// [`Error::UnknownLayer`] where no layer has this name, [`Error::MissingWeights`] where its
+    /// weights aren't set.
     pub fn weights(&self, layer: &str) -> Result<Vec<ArrayD<f32>>> {
         let built = self.layers.iter().find(|built| built.layer.name() == layer);
         let built = built.ok_or_else(|| Error::UnknownLayer {
@@ -175,22 +192,23 @@ impl Model {
             .ok_or_else(|| Error::MissingWeights { layer: layer.to_string() })
     }
 
-    /// The names of the layers, in the order in which they run first.
+    /// The names of the layers, in the order in which they were added to the model.
     pub fn layer_names(&self) -> Vec<String> {
         self.layers.iter().map(|built| built.layer.name().to_string()).collect()
     }
 
-    /// The layers, in the order in which they run first.
+    /// The layers, in the order in which they were added to the model.
     pub fn layers(&self) -> impl Iterator<Item = &Layer> {
         self.layers.iter().map(|built| &built.layer)
     }
 
-    /// The names of the inputs, in the order in which [`Inputs`] gives them.
+    /// The names of the model's inputs, in the order in which [`Inputs`] takes their arrays.
     pub fn input_names(&self) -> Vec<String> {
         self.inputs.iter().map(|input| input.name.clone()).collect()
     }
 
-    /// The layer and role of each output, in the order in which [`Outputs`] gives them.
+    /// Names each array that the model returns by its role and layer, such as `output of lstm` or
+    /// `forward hidden state of lstm`, in the order of [`Outputs::list`].
     pub fn output_names(&self) -> Vec<String> {
         self.outputs.iter().map(|&o| self.tensors[o].describe()).collect()
     }
@@ -230,7 +248,7 @@ impl Model {
 }
 
 impl TensorSpec {
-    fn describe(&self) -> String {
+    pub(crate) fn describe(&self) -> String {
         format!("{} of {}", self.role, self.source)
     }
 }

@@ -3,19 +3,21 @@ use crate::layer::Direction;
 use ndarray::{Array3, ArrayD, ArrayView2, Ix2};
 use std::fmt;
 
-/// What an array of a model is.
+/// The role of an array in a model.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Role {
     /// An input of the model.
     Input,
-    /// A layer's output.
+    /// The output of a layer.
     Output,
-    /// The output of one direction of a bidirectional layer with `merge_mode` none.
+    /// The output of one direction of a bidirectional layer with
+    /// [`MergeMode::None`](crate::MergeMode::None).
     DirectionOutput(Direction),
-    /// The hidden state after the last step.
+    /// The final hidden state of a direction, `[batch, units]`: that after the last timestep which
+    /// the direction reads.
     HiddenState(Direction),
-    /// The cell state after the last step.
+    /// The final cell state of a direction of an LSTM, `[batch, units]`.
     CellState(Direction),
 }
 
@@ -41,19 +43,21 @@ impl fmt::Display for Role {
 /// One array that a model returned.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Output<F = f32> {
-    /// The layer that it comes from.
+    /// The name of the layer that it comes from; the input's where the model returns an input.
     pub layer: String,
-    /// What it is.
+    /// Its role, such as output or final state.
     pub role: Role,
-    /// Its values: `[batch, timesteps, features]` or `[batch, features]`.
+    /// Its values. An output has the layer's shape, such as `[batch, timesteps, features]` or
+    /// `[batch, features]`; a state is `[batch, units]`.
     pub array: ArrayD<F>,
 }
 
-/// The arrays that a model returned, in Keras's list order and by name.
+/// The arrays that a model returned, in Keras's order and by name.
 ///
-/// The notebook's `o, h1, c1, h2, c2 = model(x)` is [`output()`](Outputs::output),
-/// [`forward().hidden()`](DirectionOutputs::hidden), [`forward().cell()`](DirectionOutputs::cell),
-/// [`backward().hidden()`](DirectionOutputs::hidden),
+/// Keras's `o, h1, c1, h2, c2 = model(x)` of a bidirectional LSTM with `return_state` becomes
+/// [`output()`](Outputs::output), [`forward().hidden()`](DirectionOutputs::hidden),
+/// [`forward().cell()`](DirectionOutputs::cell),
+/// [`backward().hidden()`](DirectionOutputs::hidden) and
 /// [`backward().cell()`](DirectionOutputs::cell).
 #[derive(Clone, Debug, PartialEq)]
 pub struct Outputs<F = f32> {
@@ -83,23 +87,24 @@ impl<F> Outputs<F> {
         Outputs { list: self.list.into_iter().map(padded).collect() }
     }
 
-    /// Every array, in Keras's list order.
+    /// All arrays, in the order in which Keras's model returns them.
     pub fn list(&self) -> &[Output<F>] {
         &self.list
     }
 
-    /// Every array, in Keras's list order, without a copy.
+    /// All arrays, in the order of [`Outputs::list`], without copying them.
     pub fn into_list(self) -> Vec<Output<F>> {
         self.list
     }
 
-    /// The model's first output: `[batch, timesteps, features]` where the last layer has
-    /// `return_sequences`, otherwise `[batch, features]`.
+    /// The first array that the model returned. Where that is the output of a recurrent layer, it
+    /// is `[batch, timesteps, features]` with `return_sequences`, otherwise `[batch, features]`.
     pub fn output(&self) -> &ArrayD<F> {
         &self.list[0].array
     }
 
-    /// The output of the layer with this name: in a model with several outputs, one of them.
+    /// The output of the layer with this name, in the shape that the layer gives it. For models
+    /// with several outputs.
     ///
     /// ```
     /// use birnn::{Dense, Device, Graph, Gru};
@@ -115,7 +120,7 @@ impl<F> Outputs<F> {
     /// ```
     ///
     /// # Errors
-    /// [`Error::NoSuchOutput`] where the model doesn't return it.
+    /// [`Error::NoSuchOutput`] where the model returns no output of such a layer.
     pub fn named(&self, layer: &str) -> Result<&ArrayD<F>> {
         let found =
             self.list.iter().find(|output| output.layer == layer && output.role == Role::Output);
@@ -129,21 +134,22 @@ impl<F> Outputs<F> {
         })
     }
 
-    /// Forward's arrays, of the first layer that returns them. A layer that stands alone is
-    /// forward.
+    /// The states and outputs of the forward direction: each is that of the first layer in the list
+    /// that returns one. A recurrent layer that isn't bidirectional counts as forward.
     pub fn forward(&self) -> DirectionOutputs<'_, F> {
         DirectionOutputs { list: self.list.iter().collect(), direction: Direction::Forward }
     }
 
-    /// Backward's arrays, of the first layer that returns them.
+    /// The states and outputs of the backward direction: each is that of the first layer in the
+    /// list that returns one.
     pub fn backward(&self) -> DirectionOutputs<'_, F> {
         DirectionOutputs { list: self.list.iter().collect(), direction: Direction::Backward }
     }
 
-    /// One direction's arrays of the layer with this name.
+    /// The states and outputs of one direction of the layer with this name.
     ///
     /// # Errors
-    /// [`Error::UnknownLayer`] where the model returns nothing of such a layer.
+    /// [`Error::UnknownLayer`] where the model returns no array of such a layer.
     pub fn of_layer(&self, layer: &str, direction: Direction) -> Result<DirectionOutputs<'_, F>> {
         let list: Vec<_> = self.list.iter().filter(|o| o.layer == layer).collect();
         if list.is_empty() {
@@ -155,7 +161,8 @@ impl<F> Outputs<F> {
     }
 }
 
-/// The arrays of one direction of a layer.
+/// The final states and the output of one direction of a layer, as far as the model returns them;
+/// see [`Outputs::forward`].
 #[derive(Clone, Debug)]
 pub struct DirectionOutputs<'a, F = f32> {
     list: Vec<&'a Output<F>>,
@@ -176,27 +183,31 @@ impl<'a, F> DirectionOutputs<'a, F> {
         array.view().into_dimensionality::<Ix2>().map_err(|e| Error::Gpu(format!("{role}: {e}")))
     }
 
-    /// This direction's own output: with `merge_mode` none.
+    /// The direction's own output, of a bidirectional layer with
+    /// [`MergeMode::None`](crate::MergeMode::None): `[batch, timesteps, units]` with
+    /// `return_sequences`, otherwise `[batch, units]`.
     ///
     /// # Errors
-    /// [`Error::NoSuchOutput`] with any other merge mode.
+    /// [`Error::NoSuchOutput`] with any other `merge_mode`.
     pub fn output(&self) -> Result<&'a ArrayD<F>> {
         self.find(Role::DirectionOutput(self.direction))
     }
 
-    /// The hidden state after the last step this direction took, `[batch, units]`.
+    /// The final hidden state, `[batch, units]`: that after the last timestep which the direction
+    /// reads.
     ///
     /// # Errors
-    /// [`Error::NoSuchOutput`] where the model doesn't return it: set `return_state`.
+    /// [`Error::NoSuchOutput`] where the model doesn't return it; the layer needs `return_state`.
     pub fn hidden(&self) -> Result<ArrayView2<'a, F>> {
         self.state(Role::HiddenState(self.direction))
     }
 
-    /// The cell state of an LSTM after the last step this direction took, `[batch, units]`.
+    /// The final cell state of an LSTM, `[batch, units]`: that after the last timestep which the
+    /// direction reads.
     ///
     /// # Errors
-    /// [`Error::NoSuchOutput`] where the model doesn't return it: set `return_state`; a GRU has
-    /// none.
+    /// [`Error::NoSuchOutput`] where the model doesn't return it; the layer needs `return_state`,
+    /// and only an LSTM has a cell state.
     pub fn cell(&self) -> Result<ArrayView2<'a, F>> {
         self.state(Role::CellState(self.direction))
     }

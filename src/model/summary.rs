@@ -4,8 +4,8 @@ use super::Model;
 use crate::layer::{Feedforward, Kind, Layer};
 use std::fmt;
 
-/// A model's inputs and layers, in the order in which they run, as Keras's `model.summary()`; it
-/// prints as a table.
+/// A table of a model's inputs and layers, like Keras's `model.summary()`.
+/// [`Model::summary`] makes it, and [`Display`](std::fmt::Display) prints it.
 ///
 /// ```
 /// use birnn::{Dense, Gru, Layer, Model};
@@ -21,34 +21,35 @@ use std::fmt;
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Summary {
-    /// A row for each input, then for each layer.
+    /// A row for each input, then one for each layer in the order of [`Model::layers`].
     pub rows: Vec<SummaryRow>,
-    /// How many numbers all weights are.
+    /// The number of values in all weights together.
     pub parameters: usize,
 }
 
-/// An input or a layer of a model.
+/// An input or a layer of a model, as a row of a [`Summary`].
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct SummaryRow {
-    /// Its name.
+    /// The name of the input or layer.
     pub name: String,
-    /// Its Keras class; `InputLayer` for an input.
+    /// The layer's class in Keras; `InputLayer` for an input.
     pub class_name: &'static str,
-    /// The shape of each array that it returns, at its first call; `None` is any length. The first
-    /// axis is the batch.
+    /// The shape of each array that the layer's first call returns. The first axis is the batch;
+    /// `None` is any length.
     pub output_shapes: Vec<Vec<Option<usize>>>,
-    /// How many numbers its weights are.
+    /// The number of values in the layer's weights; 0 for an input.
     pub parameters: usize,
-    /// The names of the inputs and layers that it reads, at its first call: its arrays, initial
-    /// states and masks.
+    /// The names of the inputs and layers whose arrays the layer's first call reads, as inputs,
+    /// initial states or masks.
     pub connected_to: Vec<String>,
-    /// Of an input that isn't plain values what it is given as: `ids`, `mask` or `initial state`.
+    /// What an input is read as, where not as plain values: `ids`, `mask` or `initial state`.
     pub given_as: Option<&'static str>,
 }
 
 impl Model {
-    /// The model's inputs and layers with their shapes and numbers of weights: see [`Summary`].
+    /// Lists the model's inputs and layers with their shapes and numbers of weights; see
+    /// [`Summary`].
     pub fn summary(&self) -> Summary {
         let inputs = self.inputs.iter().map(|input| SummaryRow {
             name: input.name.clone(),
@@ -117,7 +118,7 @@ impl Model {
 }
 
 impl SummaryRow {
-    /// The shapes as Keras prints them: `(None, 8)`.
+    /// The output shapes as Keras prints them, such as `(None, 8)`, with commas between them.
     pub fn shapes(&self) -> String {
         let axis = |axis: &Option<usize>| axis.map_or("None".to_string(), |n| n.to_string());
         let shape = |axes: &Vec<Option<usize>>| {

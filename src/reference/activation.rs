@@ -2,7 +2,10 @@ use super::Real;
 use crate::layer::Activation;
 use ndarray::{Array1, ArrayD, ArrayViewMut1, Axis, Zip};
 
-/// An activation's value, as `keras.activations` defines it. NaN stays NaN.
+/// The value of an activation at `x`, as `keras.activations` defines it. NaN gives NaN.
+///
+/// Those activations that aren't element-wise are computed for an axis of this one value (softmax
+/// then gives 1), glu for an axis of two values that both are `x`.
 ///
 /// ```
 /// use birnn::{Activation, reference::activate};

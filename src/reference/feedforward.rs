@@ -111,7 +111,7 @@ fn compute<F: Real>(kind: &Kind, call: &Call<F>) -> Computed<F> {
         Kind::AveragePooling1d(layer) => convolution::average_pooling(layer, call),
         Kind::GlobalMaxPooling1d(_) => convolution::global_max_pooling(call),
         Kind::GlobalAveragePooling1d(_) => convolution::global_average_pooling(call),
-        Kind::Merge(layer) => Ok(merging::merge(layer.operation, call)),
+        Kind::Merge(layer) => merging::merge(layer.operation, call),
         Kind::Concatenate(layer) => merging::concatenated(layer, call),
         Kind::Flatten(_) | Kind::Reshape(_) => reshaped(call.input().clone(), &call.shape),
         Kind::Permute(layer) => Ok(reshaping::permute(layer, call)),

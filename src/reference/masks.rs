@@ -1,4 +1,5 @@
-use super::Real;
+use super::{Arrays, Real};
+use crate::error::{Error, Result};
 use crate::model::{Bound, MaskSource, Masks, Model};
 use ndarray::{Array2, ArrayD, Axis, IxDyn, concatenate};
 
@@ -15,72 +16,78 @@ impl<'a> Evaluated<'a> {
         Evaluated { known: vec![None; masks.sources.len()], masks, given: &inputs.masks }
     }
 
-    /// The masks of a node's inputs.
+    /// The masks of a node's inputs; `None` for an input that has none, or that the node's layer
+    /// doesn't ask for.
     pub fn of_node<F: Real>(
         &mut self,
         model: &Model,
         node: usize,
-        arrays: &[Option<ArrayD<F>>],
-    ) -> Vec<Option<ArrayD<bool>>> {
+        arrays: &Arrays<'_, F>,
+    ) -> Result<Vec<Option<ArrayD<bool>>>> {
         let read = model.layers[model.nodes[node].layer].layer.computes_with_masks();
         let masks = self.masks.of_node[node].clone();
         masks
             .into_iter()
-            .map(|mask| mask.filter(|_| read).and_then(|mask| self.mask(mask, arrays)))
+            .map(|mask| mask.filter(|_| read).map(|mask| self.mask(mask, arrays)).transpose())
             .collect()
     }
 
-    fn mask<F: Real>(
-        &mut self,
-        index: usize,
-        arrays: &[Option<ArrayD<F>>],
-    ) -> Option<ArrayD<bool>> {
-        if self.known[index].is_none() {
-            self.known[index] = self.compute(&self.masks.sources[index].clone(), arrays);
+    fn mask<F: Real>(&mut self, index: usize, arrays: &Arrays<'_, F>) -> Result<ArrayD<bool>> {
+        if let Some(known) = &self.known[index] {
+            return Ok(known.clone());
         }
-        self.known[index].clone()
+        let mask = self.compute(&self.masks.sources[index].clone(), arrays)?;
+        Ok(self.known[index].insert(mask).clone())
     }
 
     fn compute<F: Real>(
         &mut self,
         source: &MaskSource,
-        arrays: &[Option<ArrayD<F>>],
-    ) -> Option<ArrayD<bool>> {
+        arrays: &Arrays<'_, F>,
+    ) -> Result<ArrayD<bool>> {
         match source {
-            MaskSource::Given(input) => self.given[*input].clone().map(|mask| mask.into_dyn()),
-            MaskSource::Tensor(tensor) => {
-                Some(arrays[*tensor].as_ref()?.mapv(|value| value != F::zero()))
-            }
+            MaskSource::Given(input) => match &self.given[*input] {
+                Some(mask) => Ok(mask.clone().into_dyn()),
+                None => Err(Error::Graph(format!("input number {input} has no mask"))),
+            },
+            MaskSource::Tensor(tensor) => Ok(arrays.get(*tensor)?.mapv(|value| value != F::zero())),
             MaskSource::Values { tensor, value } => {
                 let value = F::nearest(f32::from_bits(*value).into());
-                let array = arrays[*tensor].as_ref()?;
+                let array = arrays.get(*tensor)?;
                 let last = Axis(array.ndim() - 1);
-                Some(array.map_axis(last, |features| features.iter().any(|&x| x != value)))
+                Ok(array.map_axis(last, |features| features.iter().any(|&x| x != value)))
             }
             MaskSource::AnyInLastAxis(mask) => {
                 let mask = self.mask(*mask, arrays)?;
-                Some(mask.map_axis(Axis(mask.ndim() - 1), |of| of.iter().any(|&counts| counts)))
+                Ok(mask.map_axis(Axis(mask.ndim() - 1), |of| of.iter().any(|&counts| counts)))
             }
-            MaskSource::Any(masks) => {
-                let masks: Vec<_> =
-                    masks.iter().filter_map(|&mask| self.mask(mask, arrays)).collect();
-                masks.into_iter().reduce(|a, b| a | &b)
-            }
-            MaskSource::All(masks) => {
-                let masks: Vec<_> =
-                    masks.iter().filter_map(|&mask| self.mask(mask, arrays)).collect();
-                masks.into_iter().reduce(|a, b| a & &b)
-            }
+            MaskSource::Any(masks) => self.joined(masks, arrays, |a, b| a | b),
+            MaskSource::All(masks) => self.joined(masks, arrays, |a, b| a & b),
             MaskSource::Concatenate(parts) => {
                 let mut masks = Vec::new();
                 for (tensor, mask) in parts {
-                    let shape = arrays[*tensor].as_ref()?.shape();
-                    let all = ArrayD::from_elem(IxDyn(&shape[..shape.len() - 1]), true);
-                    masks.push(mask.and_then(|mask| self.mask(mask, arrays)).unwrap_or(all));
+                    masks.push(match mask {
+                        Some(mask) => self.mask(*mask, arrays)?,
+                        None => {
+                            let shape = arrays.get(*tensor)?.shape();
+                            ArrayD::from_elem(IxDyn(&shape[..shape.len() - 1]), true)
+                        }
+                    });
                 }
                 let views: Vec<_> = masks.iter().map(|mask| mask.view()).collect();
-                concatenate(Axis(1), &views).ok()
+                concatenate(Axis(1), &views).map_err(|e| Error::Graph(format!("masks: {e}")))
             }
         }
+    }
+
+    fn joined<F: Real>(
+        &mut self,
+        masks: &[usize],
+        arrays: &Arrays<'_, F>,
+        join: impl Fn(ArrayD<bool>, &ArrayD<bool>) -> ArrayD<bool>,
+    ) -> Result<ArrayD<bool>> {
+        let masks = masks.iter().map(|&mask| self.mask(mask, arrays));
+        let joined = masks.reduce(|joined, mask| Ok(join(joined?, &mask?)));
+        joined.unwrap_or_else(|| Err(Error::Graph("no mask was joined of none".into())))
     }
 }

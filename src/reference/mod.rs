@@ -1,6 +1,9 @@
-//! The oracle: every layer in plain ndarray, generic over `f32` and `f64`, written to read like the
-//! formulas. Tests compare every other backend with it in `f64`. The CPU path takes from it, in
-//! `f32`, everything but the recurrent layers.
+//! The reference: every layer computed in plain `ndarray`, in `f32` or `f64`, by code that reads
+//! like the formulas.
+//!
+//! The tests compare the GPU and the CPU path with it in `f64`. It is slow; to run a model, use
+//! [`Device::compile`](crate::Device::compile). The CPU path takes from here, in `f32`, all layers
+//! but the recurrent ones.
 
 mod activation;
 mod cell;
@@ -9,20 +12,23 @@ mod masks;
 mod recurrent;
 
 pub use activation::activate;
+#[cfg(test)]
+pub(crate) use cell::State;
 pub(crate) use recurrent::{Plain, Ran, Recurrence, Sequences, recurrent_of};
 
 use crate::error::{Error, Result};
 use crate::layer::Layer;
 use crate::model::{Bound, Inputs, Model, Output, Outputs};
+use crate::order::{standard, to_standard};
 use ndarray::{Array2, ArrayD, ArrayViewD, LinalgScalar, NdFloat};
 
-/// `f32` or `f64`.
+/// The number types that the reference computes in: `f32` and `f64`.
 pub trait Real: NdFloat + LinalgScalar + Default {
-    /// The nearest value.
+    /// The number of this type that is nearest to `value`.
     fn nearest(value: f64) -> Self;
-    /// The same value in f64.
+    /// The same number in `f64`.
     fn widened(self) -> f64;
-    /// `erfc(x) = 1 - erf(x) = 2/√π ∫ₓ^∞ exp(-t²) dt`
+    /// The complementary error function: `erfc(x) = 1 - erf(x) = 2/√π ∫ₓ^∞ exp(-t²) dt`.
     fn complementary_error_function(self) -> Self;
 }
 
@@ -50,10 +56,17 @@ impl Real for f64 {
     }
 }
 
-/// Runs the model in the precision of `F`, on the CPU.
+/// Runs the model on the CPU, in `f32` or `f64` as the inputs have it, on the calling thread.
+///
+/// The inputs are those of [`Session::run`](crate::Session::run), such as an array
+/// `[batch, timesteps, features]`. Stateful layers start from zeros in every call. Where the inputs
+/// are `f32`, layers of at most 4096 weights that aren't recurrent still compute in `f64` and then
+/// round their output.
 ///
 /// # Errors
-/// Where the inputs don't fit the model, or a layer has no weights.
+/// [`Error::MissingWeights`] where a layer has no weights, [`Error::OutOfMemory`] where the arrays
+/// of the call don't fit in memory, and the errors of [`Session::run`](crate::Session::run) where
+/// the inputs don't fit the model.
 ///
 /// ```
 /// use birnn::{Lstm, Model, reference};
@@ -80,54 +93,88 @@ pub(crate) fn run_bound<F: Real>(
     recurrence: &impl Recurrence<F>,
 ) -> Result<Outputs<F>> {
     check_memory(model, inputs)?;
-    let mut arrays: Vec<Option<ArrayD<F>>> = vec![None; model.tensors.len()];
-    let mut sequences: Vec<Option<ArrayViewD<F>>> = vec![None; model.tensors.len()];
-    for (input, array) in model.inputs.iter().zip(&inputs.arrays) {
-        match only_recurrent_layers_read(model, input.tensor) {
-            true => sequences[input.tensor] = Some(array.view()),
-            false => arrays[input.tensor] = Some(array.to_owned()),
-        }
-    }
+    let mut arrays = Arrays::new(model, inputs);
     carried.resize(model.layers.len(), Vec::new());
     let mut masks = masks::Evaluated::new(model, inputs);
     for (index, node) in model.nodes.iter().enumerate() {
         let layer = &model.layers[node.layer].layer;
-        let node_masks = masks.of_node(model, index, &arrays);
+        let node_masks = masks.of_node(model, index, &arrays)?;
         let of_layer = recurrent::OfLayer { recurrence, index: node.layer };
         let results = match layer {
             Layer::Feedforward(layer) => {
-                let read =
-                    node.inputs.iter().filter_map(|&t| arrays[t].as_ref()).collect::<Vec<_>>();
-                feedforward::run(layer, &read, &node_masks, of_layer)?
+                let read = node.inputs.iter().map(|&tensor| arrays.get(tensor));
+                feedforward::run(layer, &read.collect::<Result<Vec<_>>>()?, &node_masks, of_layer)?
             }
             layer => {
-                let from_graph = node.initial_state.iter().map(|&t| arrays[t].clone());
-                let given =
-                    inputs.states[index].iter().map(|state| state.map(|s| s.to_owned().into_dyn()));
-                let states = if node.initial_state.is_empty() {
-                    given.collect()
-                } else {
-                    from_graph.collect()
+                let given = inputs.states[index].iter().cloned();
+                let states = match &node.initial_state[..] {
+                    [] => given.map(|state| state.map(|state| state.into_dyn())).collect(),
+                    from_graph => {
+                        let state = |&tensor: &usize| arrays.get(tensor).map(|s| Some(s.view()));
+                        from_graph.iter().map(state).collect::<Result<Vec<_>>>()?
+                    }
                 };
                 let mask = node_masks.first().cloned().flatten();
-                let computed = arrays[node.inputs[0]].as_ref().map(|array| array.view());
-                let x = computed.or(sequences[node.inputs[0]].clone());
+                let x = arrays.sequence(node.inputs[0])?;
                 recurrent::run(layer, x, mask, states, &mut carried[node.layer], of_layer)?
             }
         };
         for (&tensor, result) in node.results.iter().zip(results) {
-            arrays[tensor] = Some(result);
+            arrays.computed[tensor] = Some(standard(result));
         }
     }
     let mut list = Vec::with_capacity(model.outputs.len());
     for (index, &tensor) in model.outputs.iter().enumerate() {
         let spec = &model.tensors[tensor];
         let again = model.outputs[index + 1..].contains(&tensor);
-        let array = if again { arrays[tensor].clone() } else { arrays[tensor].take() };
-        let Some(array) = array else { continue };
+        let array = if again { arrays.get(tensor)?.clone() } else { arrays.take(tensor)? };
         list.push(Output { layer: spec.source.clone(), role: spec.role, array });
     }
     Ok(Outputs::new(list))
+}
+
+/// The arrays of a call, by tensor, in C order.
+struct Arrays<'a, F> {
+    model: &'a Model,
+    computed: Vec<Option<ArrayD<F>>>,
+    /// The caller's, in any memory order, where only recurrent layers read them: these need no copy.
+    sequences: Vec<Option<ArrayViewD<'a, F>>>,
+}
+
+impl<'a, F: Real> Arrays<'a, F> {
+    fn new(model: &'a Model, inputs: &'a Bound<'_, F>) -> Arrays<'a, F> {
+        let (mut computed, mut sequences) =
+            (vec![None; model.tensors.len()], vec![None; model.tensors.len()]);
+        for (input, array) in model.inputs.iter().zip(&inputs.arrays) {
+            match only_recurrent_layers_read(model, input.tensor) {
+                true => sequences[input.tensor] = Some(array.view()),
+                false => computed[input.tensor] = Some(to_standard(array)),
+            }
+        }
+        Arrays { model, computed, sequences }
+    }
+
+    /// An array that was computed before.
+    fn get(&self, tensor: usize) -> Result<&ArrayD<F>> {
+        self.computed[tensor].as_ref().ok_or_else(|| self.missing(tensor))
+    }
+
+    fn take(&mut self, tensor: usize) -> Result<ArrayD<F>> {
+        self.computed[tensor].take().ok_or_else(|| self.missing(tensor))
+    }
+
+    /// What a recurrent layer reads.
+    fn sequence(&self, tensor: usize) -> Result<ArrayViewD<'_, F>> {
+        match &self.sequences[tensor] {
+            Some(view) => Ok(view.view()),
+            None => self.get(tensor).map(|array| array.view()),
+        }
+    }
+
+    fn missing(&self, tensor: usize) -> Error {
+        let what = self.model.tensors[tensor].describe();
+        Error::Graph(format!("{what} is read before it is computed"))
+    }
 }
 
 /// Whether an input needs no copy.

@@ -2,6 +2,7 @@ use super::Real;
 use super::cell::{CellWeights, State, step};
 use crate::error::{Error, Result};
 use crate::layer::{Feedforward, Kind, Layer, MergeMode, Recurrent};
+use crate::order::to_standard;
 use ndarray::{
     Array2, Array3, ArrayD, ArrayView1, ArrayView2, ArrayView3, ArrayViewD, Axis, Ix2, Ix3,
     concatenate,
@@ -53,15 +54,14 @@ pub(crate) fn recurrent_of(layer: &Layer) -> &Layer {
 /// Returns its results in Keras's order.
 pub(super) fn run<F: Real>(
     layer: &Layer,
-    x: Option<ArrayViewD<F>>,
+    x: ArrayViewD<F>,
     mask: Option<ArrayD<bool>>,
-    states: Vec<Option<ArrayD<F>>>,
+    states: Vec<Option<ArrayViewD<F>>>,
     carried: &mut Vec<Option<Array2<F>>>,
     of_layer: OfLayer<'_, impl Recurrence<F>>,
 ) -> Result<Vec<ArrayD<F>>> {
     let graph_error =
         |e: &dyn std::fmt::Display| Error::Graph(format!("layer {:?}: {e}", layer.name()));
-    let x = x.ok_or_else(|| graph_error(&"its input is computed after it"))?;
     let x = x.into_dimensionality::<Ix3>().map_err(|e| graph_error(&e))?;
     let batch = x.len_of(Axis(0));
     if let Some(states) =
@@ -80,11 +80,15 @@ pub(super) fn run<F: Real>(
     let mut states = Vec::new();
     for (_, direction) in layer.directions() {
         let mut next = || -> Result<Array2<F>> {
-            let (given, carried) = given.next().unwrap_or_default();
-            let given = given
-                .map(|s| s.into_dimensionality::<Ix2>().map_err(|e| graph_error(&e)))
-                .transpose()?;
-            Ok(given.or(carried).unwrap_or_else(|| Array2::zeros((batch, direction.units()))))
+            match given.next() {
+                Some((Some(state), _)) => {
+                    let state = state.into_dimensionality::<Ix2>().map_err(|e| graph_error(&e))?;
+                    Ok(to_standard(&state))
+                }
+                Some((None, Some(carried))) => Ok(carried),
+                Some((None, None)) => Ok(Array2::zeros((batch, direction.units()))),
+                None => Err(graph_error(&"it has more initial states than were counted")),
+            }
         };
         let hidden = next()?;
         let cell = if direction.cell().has_cell_state() { Some(next()?) } else { None };
@@ -97,7 +101,7 @@ pub(super) fn run<F: Real>(
     let mut index = 0;
     for ((_, direction), state) in layer.directions().into_iter().zip(&states) {
         for state in [Some(&state.hidden), state.cell.as_ref()].into_iter().flatten() {
-            carried[index] = direction.stateful().then(|| state.clone());
+            carried[index] = direction.stateful().then(|| to_standard(&state.view()));
             index += 1;
         }
     }

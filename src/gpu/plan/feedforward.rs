@@ -280,7 +280,12 @@ impl Planner<'_> {
                 self.shift(source, target, source.shape.clone(), 0, offset)?;
             }
             Kind::UpSampling1d(layer) => {
-                let [batch, timesteps, features] = source.shape[..] else { return Ok(()) };
+                let [batch, timesteps, features] = source.shape[..] else {
+                    return Err(Error::Graph(format!(
+                        "UpSampling1D of an array of shape {:?}",
+                        source.shape
+                    )));
+                };
                 let source_strides = vec![timesteps * features, features, 0, 1];
                 let target_strides =
                     vec![timesteps * layer.size * features, layer.size * features, features, 1];
@@ -295,7 +300,12 @@ impl Planner<'_> {
                 self.multi_head_attention(node, layer, sources, target)?
             }
             Kind::TimeDistributed(each) => {
-                let Layer::Feedforward(inside) = &*each.layer else { return Ok(()) };
+                let Layer::Feedforward(inside) = &*each.layer else {
+                    return Err(Error::Graph(format!(
+                        "the recurrent layer {:?} in a TimeDistributed is planned with its groups",
+                        each.layer.name()
+                    )));
+                };
                 self.keep_inner_masks(node, 1);
                 let sources: Vec<_> = sources.iter().map(Array::folded).collect();
                 let target = match target.shape.len() {

@@ -11,12 +11,12 @@ use std::fmt;
 /// The kind of adapter that a [`PlanReport`] is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PlanAdapter {
-    /// A GPU, within WebGPU's default limits.
+    /// A GPU with WebGPU's default limits.
     Gpu,
-    /// A GPU, within the limits that wgpu calls downlevel: four storage buffers a kernel, for
-    /// instance.
+    /// A GPU with the limits that wgpu calls downlevel, such as four storage buffers for a kernel.
     DownlevelGpu,
-    /// An adapter that computes on the CPU, as Mesa's lavapipe with AVX: subgroups of eight.
+    /// A software adapter, which computes on the CPU, with WebGPU's default limits: Mesa's lavapipe
+    /// on a processor with AVX, whose subgroups have eight invocations.
     Software,
 }
 
@@ -48,28 +48,41 @@ impl PlanAdapter {
     }
 }
 
-/// What a call does on a GPU: the dispatches, and why they are cut as they are. Needs no GPU.
+/// What a call of a model does on a GPU: which dispatches it makes, how their work is split, and
+/// why. Making a report needs no GPU.
 ///
-/// A recurrent layer's input is projected for a chunk of timesteps and both directions in one
-/// dispatch. Its recurrence runs in one of these ways, chosen by cell, units, rows of the batch and
-/// adapter, never by the timesteps:
+/// A dispatch is one launch of a kernel on a grid of workgroups, each of so many invocations. A
+/// recurrent layer runs in chunks of timesteps. For each chunk, a dispatch multiplies the input by
+/// the layer's `kernel` (the projection, in most cases for both directions at once), and then the
+/// recurrence runs in one of two ways. The choice depends on cell, units, rows of the batch and
+/// adapter, never on the number of timesteps:
 ///
-/// * *A sequence*, all steps of a chunk in one dispatch, a workgroup for each direction and group
-///   of four rows (or the one row of a batch of one), the states kept on chip. On a GPU where a
-///   direction's recurrent kernel is at most 384 KiB, and 1.5 KiB for each invocation of the
-///   workgroup, which streams it from the caches every step; up to 8 invocations share a sum. On a
-///   software adapter up to 256 units: each invocation holds its weights in private memory. The
-///   dispatch writes the layer's output and final states itself where directions are not added up
-///   or multiplied and the device binds enough storage buffers to a kernel: 8 for an LSTM, 7 for a
-///   GRU, 6 for others.
-/// * *A dispatch a step* (two of a GRU with `reset_after=False`). On a GPU 16, 8 or 4 invocations
-///   share a sum, until some 130,000 invocations have work; with more rows, an invocation computes
-///   a tile of 8 rows. On a software adapter tiles of 4, 8 or 16 rows, which the invocations of a
-///   subgroup load together, in words of 64 bits where the driver has them.
+/// * *One dispatch for all timesteps of the chunk*, by a kernel named `…_sequence`. Each direction
+///   and each group of four rows (or the one row of a batch of one) has a workgroup, which keeps
+///   the hidden states in its shared memory. This is chosen
+///   * on every adapter for layers of up to 8 units, which are computed in about twice the
+///     precision of `f32`;
+///   * on a GPU where a direction's `recurrent_kernel` has at most 384 KiB in all and 1.5 KiB for
+///     each invocation of the workgroup, which reads it from the caches at every timestep; up to 8
+///     invocations share a sum;
+///   * on a software adapter for layers of up to 256 units, each invocation holding its weights in
+///     private memory.
 ///
-/// Layers in one direction, alike and each on the sequence of the one below, share these dispatches
-/// where that is expected to pay, each a chunk of timesteps behind the one below; how long a chunk
-/// is depends on the timesteps, no result does.
+///   Where it can, this dispatch also writes the layer's output and final states to their places.
+///   It can't with a `merge_mode` other than concat, for a stateful layer that returns its states,
+///   for the layers of a stack (see below), and where the device binds fewer storage buffers to a
+///   kernel than this takes: 8 for an LSTM, 7 for a GRU with `reset_after`, 6 for others.
+/// * *One dispatch for each timestep*, by a kernel named `…_step`; two for a GRU with
+///   `reset_after=False`. On a GPU 16, 8 or 4 invocations share a sum, as long as the dispatch then
+///   has no more than some 130,000 invocations; with more rows, each invocation computes up to 8
+///   rows. On a software adapter each invocation computes 4, 8 or 16 rows, which the invocations of
+///   a subgroup load together, in 64-bit words where the driver has them.
+///
+/// Consecutive layers in one direction that are alike (cell, units and activations), each reading
+/// the sequence of the one below, are a stack. They share the dispatches of the recurrence, each
+/// layer one chunk of timesteps behind the one below, where this is expected to save at least a
+/// tenth of the time. The length of a chunk depends on the number of timesteps; no result depends
+/// on it.
 ///
 /// ```
 /// use birnn::{Bidirectional, Lstm, Model, PlanAdapter, PlanReport};
@@ -82,61 +95,70 @@ impl PlanAdapter {
 /// ```
 #[derive(Clone, Debug)]
 pub struct PlanReport {
-    /// The kind of adapter.
+    /// The kind of adapter that the plan is for.
     pub adapter: PlanAdapter,
-    /// For each recurrent layer, and each of its groups of directions that run together: how it
-    /// runs, and why.
+    /// How each recurrent layer runs, and why: a text for each layer, or two where its directions
+    /// run in dispatches of their own.
     pub choices: Vec<String>,
-    /// The dispatches of one part of the batch, equal ones as one entry, in the order of the first
-    /// of each.
+    /// The dispatches of one part of the batch. Equal ones are one entry, in the place of the
+    /// first.
     pub dispatches: Vec<PlannedDispatch>,
-    /// Parts that the batch is cut into.
+    /// The number of parts in which the batch runs, so that its arrays fit the GPU's memory (1 GiB
+    /// of arrays between layers) and the adapter's limits.
     pub parts: usize,
-    /// Submits, where none has to be cut for its time.
+    /// The least number of submits (command buffers handed to the GPU) of a call. There are more
+    /// where a call is cut so that no submit takes too long.
     pub submits_at_least: usize,
-    /// Bytes of the buffers, weights not counted.
+    /// The size of all buffers that a part of the batch needs, in bytes, without weights.
     pub buffer_bytes: u64,
-    /// Bytes of the recurrent layers' weights.
+    /// The size of the recurrent layers' weights, in bytes.
     pub weight_bytes: u64,
 }
 
-/// Equal dispatches of a plan.
+/// A dispatch of a plan, and how many equal ones the plan has.
 #[derive(Clone, Debug, PartialEq)]
 pub struct PlannedDispatch {
-    /// The kernel, named as its file in `shaders/`.
+    /// The name of the kernel, which is also that of its file in `shaders/`.
     pub kernel: &'static str,
-    /// How often it is dispatched.
+    /// How often the plan makes this dispatch.
     pub count: usize,
-    /// Workgroups along each axis.
+    /// The number of workgroups along each axis of the grid.
     pub workgroups: [u32; 3],
-    /// Invocations of a workgroup.
+    /// The number of invocations of a workgroup.
     pub invocations: u32,
-    /// How it is cut: tiles of rows, splits of the sum, blocks.
+    /// How the work of a recurrent layer's matmuls is split, in words: how many rows an invocation
+    /// computes, how many invocations share a sum, and how rows or weights reach the invocations.
+    /// Empty for other kernels.
     pub cut: String,
-    /// Floating-point operations of the matmuls of one dispatch.
+    /// The number of floating-point operations of the matmuls of one dispatch.
     pub flops: u64,
-    /// Bytes of memory that one dispatch has to move at least: each array once.
+    /// The number of bytes that one dispatch has to read and write at least: each of its arrays
+    /// once. It is counted for the kernels of recurrent layers, but for that of their masks, and is
+    /// 0 for all others.
     pub bytes: u64,
-    /// What bounds it: `arithmetic`, `memory` or `dispatching`.
+    /// What takes the longest on the adapter that [`PlanReport::bound_seconds`] assumes:
+    /// `arithmetic`, `memory` or `dispatching`, which is the launch itself.
     pub bound: &'static str,
 }
 
 impl PlannedDispatch {
-    /// The arithmetic intensity: flops for each byte.
+    /// The arithmetic intensity: floating-point operations for each byte.
     pub fn intensity(&self) -> f64 {
         self.flops as f64 / self.bytes.max(1) as f64
     }
 }
 
 impl PlanReport {
-    /// The plan of a call of so many rows and timesteps, of each 1 to 10,000,000; `half_weights` as
-    /// in [`DeviceOptions::half_weights`](crate::DeviceOptions::half_weights). The model needs no
-    /// weights.
+    /// Plans a call on inputs of `batch` rows and `timesteps` timesteps, each from 1 to 10,000,000,
+    /// without masks and initial states. Where the model has a fixed number of timesteps, that
+    /// number counts instead. The model needs no weights.
+    ///
+    /// `half_weights` is [`DeviceOptions::half_weights`](crate::DeviceOptions::half_weights).
     ///
     /// # Errors
-    /// [`Error::InputShape`](crate::Error::InputShape) where the model takes another number of
-    /// timesteps or ids, or rows or timesteps are none or more than that,
-    /// [`Error::Limit`](crate::Error::Limit) where a layer is too large for such an adapter.
+    /// [`Error::InputShape`] where `batch` or `timesteps` isn't in that range, [`Error::Graph`] where
+    /// a layer can't be called on so many timesteps, [`Error::Limit`] where a layer or an array is
+    /// too large for the adapter.
     pub fn new(
         model: &Model,
         batch: usize,
@@ -171,17 +193,18 @@ impl PlanReport {
         })
     }
 
-    /// All dispatches of a call.
+    /// The number of dispatches of a call, over all parts of the batch.
     pub fn dispatch_count(&self) -> usize {
         self.parts * self.dispatches.iter().map(|d| d.count).sum::<usize>()
     }
 
-    /// The matmuls' floating-point operations of a call.
+    /// The number of floating-point operations of a call's matmuls; see [`PlannedDispatch::flops`].
     pub fn flops(&self) -> u64 {
         self.sum(|d| d.flops)
     }
 
-    /// The bytes that a call's dispatches move at least.
+    /// The number of bytes that a call's dispatches read and write at least; see
+    /// [`PlannedDispatch::bytes`].
     pub fn bytes(&self) -> u64 {
         self.sum(|d| d.bytes)
     }
@@ -192,14 +215,16 @@ impl PlanReport {
         all.fold(0u64, u64::saturating_add).saturating_mul(self.parts as u64)
     }
 
-    /// Flops for each byte, over all dispatches.
+    /// The arithmetic intensity of a call: [`PlanReport::flops`] for each of
+    /// [`PlanReport::bytes`].
     pub fn intensity(&self) -> f64 {
         self.flops() as f64 / self.bytes().max(1) as f64
     }
 
-    /// The least time that the dispatches could take on such an adapter, in seconds: each is bound
-    /// by arithmetic, memory, or its own launch. The adapter is taken for one of 5 TFLOP/s, 250
-    /// GB/s and 3 µs a dispatch, a software adapter for one of 100 GFLOP/s, 20 GB/s and 20 µs.
+    /// The least time, in seconds, that the dispatches of a call could take one after the other,
+    /// each as long as its arithmetic, its memory traffic or its launch, whichever takes longest. A
+    /// GPU is assumed to have 5 TFLOP/s, 250 GB/s and 3 µs for a launch; a software adapter 100
+    /// GFLOP/s, 20 GB/s and 20 µs.
     pub fn bound_seconds(&self) -> f64 {
         let machine = self.adapter.machine();
         let time = |d: &PlannedDispatch| {

@@ -78,9 +78,7 @@ fn attend<F: Real>(
 
 /// Whether the mask of an input, where it has one, is true.
 fn kept<F: Real>(call: &Call<F>, input: usize, example: usize, timestep: usize) -> bool {
-    call.mask(input)
-        .and_then(|mask| mask.get([example, timestep].as_slice()))
-        .is_none_or(|&kept| kept)
+    call.mask(input).is_none_or(|mask| mask[[example, timestep]])
 }
 
 fn softmax<F: Real>(scores: &mut Array2<F>) {
@@ -96,10 +94,12 @@ fn masked_score<F: Real>(score: F) -> F {
 /// Of each head `softmax(query · key / √key_dim) · value`, of projected queries, keys and values;
 /// then projected back.
 pub(super) fn multi_head<F: Real>(layer: &MultiHeadAttention, call: &Call<F>) -> Computed<F> {
-    let mut weights = call.weights.iter();
-    let mut projection = || (weights.next(), if layer.use_bias { weights.next() } else { None });
-    let (to_query, to_key, to_value, to_output) =
-        (projection(), projection(), projection(), projection());
+    let each = if layer.use_bias { 2 } else { 1 };
+    let projection = |index: usize| {
+        let kernel = index * each;
+        (&call.weights[kernel], layer.use_bias.then(|| &call.weights[kernel + 1]))
+    };
+    let [to_query, to_key, to_value, to_output] = [0, 1, 2, 3].map(projection);
     let key_input = if call.inputs.len() > 2 { 2 } else { 1 };
     let query = projected(call.inputs[0], to_query, 1)?;
     let key = projected(call.inputs[key_input], to_key, 1)?;
@@ -143,11 +143,10 @@ pub(super) fn multi_head<F: Real>(layer: &MultiHeadAttention, call: &Call<F>) ->
 /// `x · kernel + bias`, where the kernel's first axes are those that `x` has as its last.
 fn projected<F: Real>(
     x: &ArrayD<F>,
-    (kernel, bias): (Option<&ArrayD<F>>, Option<&ArrayD<F>>),
+    (kernel, bias): (&ArrayD<F>, Option<&ArrayD<F>>),
     axes: usize,
 ) -> Result<Array3<F>, ShapeError> {
     let x_rows = rows(x)?;
-    let Some(kernel) = kernel else { return x.clone().into_dimensionality() };
     let inner: usize = kernel.shape()[..axes].iter().product();
     let outer = kernel.len() / inner.max(1);
     let kernel = kernel.to_shape((inner, outer))?.into_dimensionality::<Ix2>()?;

@@ -1,13 +1,13 @@
 use super::{Call, Computed, Real, whole};
 use crate::layer::{Concatenate, MergeOperation, axis_of};
-use ndarray::{ArrayD, Axis, Zip, concatenate};
+use ndarray::{ArrayD, ArrayViewD, Axis, ErrorKind, IxDyn, ShapeError, Zip, concatenate};
 
 /// Value by value; an axis of length one is repeated.
-pub(super) fn merge<F: Real>(operation: MergeOperation, call: &Call<F>) -> ArrayD<F> {
+pub(super) fn merge<F: Real>(operation: MergeOperation, call: &Call<F>) -> Computed<F> {
     match operation {
-        MergeOperation::Add => fold(call, |a, b| a + b),
-        MergeOperation::Subtract => fold(call, |a, b| a - b),
-        MergeOperation::Average => fold(call, |a, b| a + b) / whole::<F>(call.inputs.len()),
+        MergeOperation::Add => Ok(fold(call, |a, b| a + b)),
+        MergeOperation::Subtract => Ok(fold(call, |a, b| a - b)),
+        MergeOperation::Average => Ok(fold(call, |a, b| a + b) / whole::<F>(call.inputs.len())),
         MergeOperation::Multiply => product(call),
         MergeOperation::Maximum => extreme(call, |a, b| if b > a || b.is_nan() { b } else { a }),
         MergeOperation::Minimum => extreme(call, |a, b| if b < a || b.is_nan() { b } else { a }),
@@ -24,54 +24,59 @@ fn spread(mask: &ArrayD<bool>) -> ArrayD<bool> {
 }
 
 /// `a` where the mask is true, otherwise `b`; each as long as the longest.
-fn choose<F: Real>(mask: &ArrayD<bool>, a: &ArrayD<F>, b: &ArrayD<F>) -> ArrayD<F> {
+fn choose<F: Real>(mask: &ArrayD<bool>, a: &ArrayD<F>, b: &ArrayD<F>) -> Computed<F> {
     let shape = (a + b).raw_dim(); // of both together
-    let mut chosen = a.broadcast(shape.clone()).map_or_else(|| a.clone(), |a| a.to_owned());
-    let (mask, b) = (mask.broadcast(shape.clone()), b.broadcast(shape));
-    if let (Some(mask), Some(b)) = (mask, b) {
-        Zip::from(&mut chosen)
-            .and(mask)
-            .and(b)
-            .for_each(|a, &kept, &b| *a = if kept { *a } else { b });
-    }
-    chosen
+    let mut chosen = spread_to(a, &shape)?.to_owned();
+    Zip::from(&mut chosen)
+        .and(spread_to(mask, &shape)?)
+        .and(spread_to(b, &shape)?)
+        .for_each(|a, &kept, &b| *a = if kept { *a } else { b });
+    Ok(chosen)
+}
+
+/// The array with its axes of length one repeated.
+fn spread_to<'a, T>(array: &'a ArrayD<T>, shape: &IxDyn) -> Result<ArrayViewD<'a, T>, ShapeError> {
+    array
+        .broadcast(shape.clone())
+        .ok_or_else(|| ShapeError::from_kind(ErrorKind::IncompatibleShape))
 }
 
 /// The product, in which masked values count as one; zero where all are masked.
-fn product<F: Real>(call: &Call<F>) -> ArrayD<F> {
+fn product<F: Real>(call: &Call<F>) -> Computed<F> {
     let one = ArrayD::from_elem(vec![1; call.input().ndim()], F::one());
     let factor = |index: usize| match call.mask(index) {
         Some(mask) => choose(&spread(mask), call.inputs[index], &one),
-        None => call.inputs[index].clone(),
+        None => Ok(call.inputs[index].clone()),
     };
-    let product = (1..call.inputs.len()).fold(factor(0), |product, index| product * factor(index));
+    let product = (1..call.inputs.len())
+        .try_fold(factor(0)?, |product, index| Ok::<_, ShapeError>(product * factor(index)?))?;
     let masks: Option<Vec<_>> = (0..call.inputs.len()).map(|index| call.mask(index)).collect();
-    let any = masks.and_then(|masks| masks.into_iter().cloned().reduce(|a, b| a | &b));
-    any.map_or_else(
-        || product.clone(),
-        |any| choose(&spread(&any), &product, &ArrayD::zeros(one.raw_dim())),
-    )
+    match masks.and_then(|masks| masks.into_iter().cloned().reduce(|a, b| a | &b)) {
+        Some(any) => choose(&spread(&any), &product, &ArrayD::zeros(one.raw_dim())),
+        None => Ok(product),
+    }
 }
 
 /// The largest or smallest, where of a masked value and one that is not the latter is taken.
-fn extreme<F: Real>(call: &Call<F>, better: impl Fn(F, F) -> F) -> ArrayD<F> {
+fn extreme<F: Real>(call: &Call<F>, better: impl Fn(F, F) -> F) -> Computed<F> {
     let mut output = call.inputs[0].clone();
     let mut output_mask = call.mask(0).map(spread);
     for (index, &input) in call.inputs.iter().enumerate().skip(1) {
         let mask = call.mask(index).map(spread);
-        let input =
-            mask.as_ref().map_or_else(|| input.clone(), |mask| choose(mask, input, &output));
+        let input = match &mask {
+            Some(mask) => choose(mask, input, &output)?,
+            None => input.clone(),
+        };
         if let Some(mask) = &output_mask {
-            output = choose(mask, &output, &input);
+            output = choose(mask, &output, &input)?;
         }
         output_mask = output_mask.zip(mask).map(|(a, b)| a | &b);
         let shape = (&output + &input).raw_dim();
-        if let (Some(a), Some(b)) = (output.broadcast(shape.clone()), input.broadcast(shape)) {
-            output =
-                Zip::from(a).and(b).map_collect(|&a, &b| if a.is_nan() { a } else { better(a, b) });
-        }
+        output = Zip::from(spread_to(&output, &shape)?)
+            .and(spread_to(&input, &shape)?)
+            .map_collect(|&a, &b| if a.is_nan() { a } else { better(a, b) });
     }
-    output
+    Ok(output)
 }
 
 /// One after another along an axis.

@@ -41,9 +41,7 @@ pub(super) fn batch<F: Real>(layer: &BatchNormalization, call: &Call<F>) -> Comp
     let mut weights = call.weights.iter();
     let gamma = if layer.scale { weights.next() } else { None };
     let beta = if layer.center { weights.next() } else { None };
-    let (Some(mean), Some(variance)) = (weights.next(), weights.next()) else {
-        return Ok(x.clone());
-    };
+    let [mean, variance] = [0, 1].map(|index| &call.weights[call.weights.len() - 2 + index]);
     let mut inverse = variance.mapv(|v| (v + F::nearest(layer.epsilon)).sqrt().recip());
     if let Some(gamma) = gamma {
         inverse *= gamma;

@@ -29,14 +29,7 @@ pub(super) fn run<F: Real>(
         layer => {
             let states =
                 layer.directions().iter().map(|(_, direction)| direction.cell().states()).sum();
-            recurrent::run(
-                layer,
-                Some(read.view()),
-                mask,
-                vec![None; states],
-                &mut Vec::new(),
-                of_layer,
-            )?
+            recurrent::run(layer, read.view(), mask, vec![None; states], &mut Vec::new(), of_layer)?
         }
     };
     let unfolded = |result: ArrayD<F>| {

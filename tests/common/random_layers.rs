@@ -1,0 +1,160 @@
+//! Models of random layers with random arguments, some of which don't fit together. The same ones in
+//! every run.
+
+use birnn::layer::{Activation, AdditiveAttention, Attention, Dense, Layer, ScoreMode};
+use birnn::layer::{
+    AveragePooling1d, BatchNormalization, Bidirectional, Concatenate, Conv1d, Cropping1d,
+    Embedding, Flatten, GlobalAveragePooling1d, GlobalMaxPooling1d, Gru, LayerNormalization, Lstm,
+    Masking, MaxPooling1d, Merge, MultiHeadAttention, PRelu, Padding, Permute, ReluLayer,
+    RepeatVector, Reshape, RmsNormalization, SimpleRnn, SoftmaxLayer, TimeDistributed,
+    UnitNormalization, UpSampling1d, ZeroPadding1d,
+};
+use birnn::{Graph, Model, Result, Tensor};
+
+/// A small generator of numbers, so that a failure can be run again.
+pub struct Random(pub u64);
+
+impl Random {
+    pub fn below(&mut self, n: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0 % n as u64) as usize
+    }
+
+    fn from(&mut self, low: usize, high: usize) -> usize {
+        low + self.below(high - low)
+    }
+
+    pub fn coin(&mut self) -> bool {
+        self.below(2) == 0
+    }
+
+    fn axis(&mut self) -> isize {
+        self.below(6) as isize - 3
+    }
+
+    fn activation(&mut self) -> Activation {
+        Activation::ALL[self.below(Activation::ALL.len())]
+    }
+
+    fn padding(&mut self) -> Padding {
+        [Padding::Valid, Padding::Same, Padding::Causal][self.below(3)]
+    }
+}
+
+/// A layer that reads one array; its arguments may be wrong.
+fn layer(random: &mut Random) -> Layer {
+    let n = random.from(1, 5);
+    match random.below(28) {
+        0 => Dense::new(n).activation(random.activation()).use_bias(random.coin()).into(),
+        1 => Masking::new().mask_value(random.below(2) as f32).into(),
+        2 => random.activation().into(),
+        3 => ReluLayer::new()
+            .max_value(random.coin().then_some(1.0))
+            .threshold(random.below(2) as f32)
+            .into(),
+        4 => PRelu::new()
+            .shared_axes((0..random.below(3)).map(|_| random.from(1, 4)).collect())
+            .into(),
+        5 => SoftmaxLayer::new().axis(random.axis()).into(),
+        6 => LayerNormalization::new()
+            .axis((0..random.from(1, 3)).map(|_| random.axis()).collect())
+            .into(),
+        7 => RmsNormalization::new()
+            .axis((0..random.from(1, 3)).map(|_| random.axis()).collect())
+            .into(),
+        8 => BatchNormalization::new()
+            .axis(random.axis())
+            .scale(random.coin())
+            .center(random.coin())
+            .into(),
+        9 => UnitNormalization::new()
+            .axis((0..random.from(1, 3)).map(|_| random.axis()).collect())
+            .into(),
+        10 | 11 => Conv1d::new(random.from(1, 7), n)
+            .strides(random.from(1, 4))
+            .padding(random.padding())
+            .dilation_rate(random.from(1, 4))
+            .groups(random.from(1, 4))
+            .into(),
+        12 => MaxPooling1d::new()
+            .pool_size(n)
+            .strides(random.coin().then_some(2))
+            .padding(random.padding())
+            .into(),
+        13 => AveragePooling1d::new()
+            .pool_size(n)
+            .strides(random.coin().then_some(3))
+            .padding(random.padding())
+            .into(),
+        14 => GlobalMaxPooling1d::new().keepdims(random.coin()).into(),
+        15 => GlobalAveragePooling1d::new().keepdims(random.coin()).into(),
+        16 => Flatten::new().into(),
+        17 => Reshape::new(
+            (0..random.from(1, 4)).map(|_| random.coin().then(|| random.from(1, 4))).collect(),
+        )
+        .into(),
+        18 => {
+            Permute::new([vec![1], vec![2, 1], vec![3, 1, 2], vec![1, 2]][random.below(4)].clone())
+                .into()
+        }
+        19 => RepeatVector::new(n).into(),
+        20 => Cropping1d::new((random.below(3), random.below(3))).into(),
+        21 => ZeroPadding1d::new((random.below(3), random.below(3))).into(),
+        22 => UpSampling1d::new().size(n).into(),
+        23 => Embedding::new(n, random.from(1, 4)).mask_zero(random.coin()).into(),
+        24 => Lstm::new(n).return_sequences(random.coin()).into(),
+        25 => Bidirectional::new(Gru::new(n).return_sequences(random.coin())).into(),
+        26 => SimpleRnn::new(n).return_sequences(random.coin()).go_backwards(random.coin()).into(),
+        _ => TimeDistributed::new(layer(random)).into(),
+    }
+}
+
+/// A layer that reads two or three arrays.
+fn joining(random: &mut Random) -> Layer {
+    match random.below(9) {
+        0 => Merge::add().into(),
+        1 => Merge::multiply().into(),
+        2 => Merge::maximum().into(),
+        3 => Merge::minimum().into(),
+        4 => Merge::average().into(),
+        5 => Concatenate::new().axis(random.axis()).into(),
+        6 => Attention::new()
+            .use_scale(random.coin())
+            .score_mode([ScoreMode::Dot, ScoreMode::Concat][random.below(2)])
+            .use_causal_mask(random.coin())
+            .into(),
+        7 => AdditiveAttention::new().use_scale(random.coin()).into(),
+        _ => MultiHeadAttention::new(random.from(1, 3), random.from(1, 4))
+            .dropout(random.below(2) as f32)
+            .use_causal_mask(random.coin())
+            .into(),
+    }
+}
+
+/// A graph of a few layers, each called on arrays that came before; calls that don't fit are left
+/// out.
+pub fn model(random: &mut Random) -> Result<Model> {
+    let mut graph = Graph::new();
+    let axes = [
+        vec![Some(3)],
+        vec![None, Some(2)],
+        vec![Some(4), Some(3)],
+        vec![Some(2), Some(3), Some(2)],
+    ];
+    let mut arrays = vec![graph.input("x", &axes[random.below(4)])?];
+    for _ in 0..random.from(2, 8) {
+        let pick = |random: &mut Random, arrays: &[Tensor]| arrays[random.below(arrays.len())];
+        let results = match random.below(4) {
+            0 => {
+                let read: Vec<Tensor> =
+                    (0..random.from(2, 4)).map(|_| pick(random, &arrays)).collect();
+                graph.add(joining(random), &read[..])
+            }
+            _ => graph.add(layer(random), pick(random, &arrays)),
+        };
+        arrays.extend(results.into_iter().flatten());
+    }
+    graph.build(arrays[1..].to_vec())?.initialize(1)
+}
