@@ -12,7 +12,7 @@ use std::process::{Command, Output, Stdio};
 /// float32 on 8 timesteps and values up to 1: a handful of roundings of 6e-8 each.
 const TOLERANCE: f32 = 2e-6;
 
-const MODEL: &str = "tests/fixtures/keras/notebook_lstm1.keras";
+const MODEL: &str = "tests/fixtures/keras/notebook_lstm2.keras";
 const X: &str = "tests/fixtures/keras/notebook_x.npy";
 
 fn birnn(args: &[&str]) -> Command {
@@ -154,7 +154,7 @@ fn run_prints_and_writes_what_keras_returned() {
         "backward_hidden_state",
         "backward_cell_state",
     ];
-    let file = std::fs::File::open("tests/fixtures/keras/notebook_lstm1.npz").expect("the fixture");
+    let file = std::fs::File::open("tests/fixtures/keras/notebook_lstm2.npz").expect("the fixture");
     let mut keras = NpzReader::new(file).expect("the fixture");
     for (index, name) in names.iter().enumerate() {
         let path = dir.join(format!("{index}_{name}.npy"));
@@ -248,7 +248,7 @@ fn an_array_that_is_no_float_is_named() {
     write_npy(&bytes, &Array3::<u8>::zeros((1, 8, 2))).expect("written");
     let line = failure(birnn(&["run", MODEL, utf8(&bytes), "--device", "cpu"]), 1);
     assert!(line.contains("bytes.npy") && line.contains("|u1"), "{line}");
-    for archive in [MODEL, "tests/fixtures/keras/notebook_lstm1.npz"] {
+    for archive in [MODEL, "tests/fixtures/keras/notebook_lstm2.npz"] {
         let line = failure(birnn(&["run", MODEL, archive, "--device", "cpu"]), 1);
         assert!(line.contains("zip archive") && line.contains("numpy.save"), "{line}");
     }

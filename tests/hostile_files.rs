@@ -38,9 +38,9 @@ fn bytes(file: &str) -> Vec<u8> {
 
 /// Good files of every format, and of many kinds of layers.
 const SEEDS: [&str; 16] = [
-    "keras/notebook_lstm1.keras",
-    "keras/notebook_gru1_keras2.h5",
-    "keras/notebook_lstm1_keras3.h5",
+    "keras/notebook_lstm2.keras",
+    "keras/notebook_gru2_keras2.h5",
+    "keras/notebook_lstm2_keras3.h5",
     "keras/names_odd_keras3.h5",
     "keras/names_swapped_keras2.h5",
     "keras/shared_chain.keras",
@@ -296,7 +296,7 @@ fn changed_configurations(report: &mut Report, seeds: &[(&str, Vec<u8>)], random
 
 /// Small files that unpack to large ones, and headers that say what isn't true.
 fn bombs(report: &mut Report, random: &mut Random) {
-    let good = bytes("keras/notebook_lstm1.keras");
+    let good = bytes("keras/notebook_lstm2.keras");
     let zeros = vec![0u8; 160 << 20];
     let spaces = vec![b' '; 64 << 20];
     let lists = [vec![b'['], b"[],".repeat(5 << 20), b"[]]".to_vec()].concat();
@@ -539,7 +539,7 @@ fn names(report: &mut Report) {
         "😀",
         &long,
     ];
-    for seed in ["keras/notebook_lstm1.keras", "layers/trained_tagger.keras"] {
+    for seed in ["keras/notebook_lstm2.keras", "layers/trained_tagger.keras"] {
         let good = bytes(seed);
         let config = unzip(&good).into_iter().find(|(name, _)| name == "config.json").unwrap().1;
         let config = String::from_utf8(config).unwrap();
@@ -658,7 +658,7 @@ fn says(result: Result<Model, Error>, words: &str) {
 /// Each limit is named by the error, and can be raised.
 #[test]
 fn limits_are_named_and_adjustable() {
-    let path = fixtures().join("keras/notebook_lstm1.keras");
+    let path = fixtures().join("keras/notebook_lstm2.keras");
     let limits = KerasLimits::new;
     assert!(limits().load(&path).is_ok());
     says(limits().file_bytes(1000).load(&path), "KerasLimits::file_bytes");

@@ -218,7 +218,7 @@ fn a_file_that_cannot_be_read_is_an_io_error() {
 
 #[test]
 fn the_content_decides_the_format() {
-    for file in ["notebook_lstm1.keras", "notebook_lstm1_keras3.h5", "notebook_lstm1_keras2.h5"] {
+    for file in ["notebook_lstm2.keras", "notebook_lstm2_keras3.h5", "notebook_lstm2_keras2.h5"] {
         let bytes = std::fs::read(fixtures().join(file)).unwrap();
         assert_eq!(
             Model::from_keras_bytes("anything", bytes).unwrap().layer_names(),
@@ -251,8 +251,8 @@ fn changed_bytes_never_panic() {
     ];
     let layers = layers.map(|name| format!("../layers/{name}.keras"));
     let files = [
-        "notebook_lstm1.keras",
-        "notebook_lstm1_keras2.h5",
+        "notebook_lstm2.keras",
+        "notebook_lstm2_keras2.h5",
         "names_odd_keras3.h5",
         "shared_chain.keras",
     ];

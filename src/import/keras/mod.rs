@@ -74,7 +74,7 @@ impl Model {
     /// use birnn::Model;
     /// use ndarray::Array3;
     ///
-    /// let model = Model::from_keras("tests/fixtures/keras/notebook_lstm1.keras")?;
+    /// let model = Model::from_keras("tests/fixtures/keras/notebook_lstm2.keras")?;
     /// assert_eq!(model.input_names(), ["input_layer"]);
     /// assert_eq!(model.layer_names(), ["bidirectional"]);
     /// let x = Array3::<f32>::ones((1, 8, 2)); // [batch, timesteps, features]
@@ -133,8 +133,8 @@ impl Model {
     ///
     /// ```
     /// use birnn::Model;
-    /// let mut model = Model::from_keras("tests/fixtures/keras/notebook_lstm1.keras")?;
-    /// model.load_keras_weights("tests/fixtures/keras/notebook_lstm1_keras3.h5")?;
+    /// let mut model = Model::from_keras("tests/fixtures/keras/notebook_lstm2.keras")?;
+    /// model.load_keras_weights("tests/fixtures/keras/notebook_lstm2_keras3.h5")?;
     /// # Ok::<(), birnn::Error>(())
     /// ```
     pub fn load_keras_weights(&mut self, path: impl AsRef<Path>) -> Result<()> {
@@ -148,7 +148,7 @@ impl Model {
     ///
     /// ```
     /// use birnn::Model;
-    /// let mut model = Model::from_keras("tests/fixtures/keras/notebook_lstm1.keras")?;
+    /// let mut model = Model::from_keras("tests/fixtures/keras/notebook_lstm2.keras")?;
     /// assert!(model.load_keras_weights_bytes("notes.txt", b"plain text".to_vec()).is_err());
     /// # Ok::<(), birnn::Error>(())
     /// ```
