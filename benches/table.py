@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Prints the table of the README's section Speed from what `cargo bench --bench shapes` left in target/criterion.
+"""Prints a table of times and throughput from what `cargo bench --bench shapes` left in target/criterion.
 
 usage: python3 benches/table.py [target/criterion]
 """

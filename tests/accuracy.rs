@@ -1,7 +1,7 @@
 //! How exact the results are, beside Keras's own in f32: each compared with Keras in f64, over
 //! every fixture. Writes the table by layer to `target/accuracy.md` and that by fixture to
-//! `target/accuracy.csv`, and with `BIRNN_WRITE_DOCS=1` to `docs/ACCURACY.md` and
-//! `docs/accuracy.csv`.
+//! `target/accuracy.csv`, and with `BIRNN_WRITE_DOCS=1` to
+//! `docs/generated/accuracy_by_layer.md` and `docs/generated/accuracy.csv`.
 #![cfg(feature = "keras")]
 
 mod common;
@@ -227,9 +227,10 @@ fn no_result_is_less_exact_than_twice_kerass() {
     std::fs::write(root.join("target/accuracy.md"), &table).unwrap();
     std::fs::write(root.join("target/accuracy.csv"), &csv).unwrap();
     if std::env::var_os("BIRNN_WRITE_DOCS").is_some() {
-        std::fs::create_dir_all(root.join("docs")).unwrap();
-        std::fs::write(root.join("docs/ACCURACY.md"), HEAD.to_string() + &table).unwrap();
-        std::fs::write(root.join("docs/accuracy.csv"), &csv).unwrap();
+        std::fs::create_dir_all(root.join("docs/generated")).unwrap();
+        std::fs::write(root.join("docs/generated/accuracy_by_layer.md"), HEAD.to_string() + &table)
+            .unwrap();
+        std::fs::write(root.join("docs/generated/accuracy.csv"), &csv).unwrap();
     }
     assert!(failures.is_empty(), "{} failures\n{}", failures.len(), failures.join("\n"));
 }

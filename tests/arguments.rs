@@ -1,4 +1,4 @@
-//! `docs/ARGUMENTS.md` says what is true: each of its examples is loaded, and changes the result or
+//! `docs/arguments.md` says what is true: each of its examples is loaded, and changes the result or
 //! doesn't, as it says; and it leaves out nothing that Keras declares.
 #![cfg(feature = "keras")]
 
@@ -15,7 +15,7 @@ struct Row {
 }
 
 fn rows() -> Vec<Row> {
-    let text = include_str!("../docs/ARGUMENTS.md");
+    let text = include_str!("../docs/arguments.md");
     let constructor =
         text.split("## Constructor").nth(1).and_then(|rest| rest.split("## Call").next()).unwrap();
     let table =
@@ -144,7 +144,7 @@ fn every_example_is_what_the_table_says() {
 #[test]
 fn every_argument_of_keras_is_in_the_table() {
     let (rows, declared) = (rows(), declared());
-    let call = include_str!("../docs/ARGUMENTS.md")
+    let call = include_str!("../docs/arguments.md")
         .split("## Call")
         .nth(1)
         .unwrap()
@@ -194,7 +194,7 @@ fn every_argument_of_keras_is_in_the_table() {
 /// load there is a model that real Keras computed.
 #[test]
 fn every_activation_of_keras_is_in_the_table() {
-    let text = include_str!("../docs/ARGUMENTS.md").split("## Activations").nth(1).unwrap();
+    let text = include_str!("../docs/arguments.md").split("## Activations").nth(1).unwrap();
     let lines = text.lines().filter(|line| line.starts_with("| ") && !line.starts_with("| Name"));
     let rows: Vec<Vec<&str>> =
         lines.map(|line| line.trim_matches('|').splitn(4, '|').map(str::trim).collect()).collect();

@@ -237,8 +237,8 @@ fn shown(errors: [f64; 4]) -> String {
 
 const STEPS: [usize; 4] = [10, 100, 1000, 10_000];
 
-/// Layers as Keras initialises them forget: an error doesn't grow with the timesteps. The README
-/// states the bound.
+/// Layers as Keras initialises them forget: an error doesn't grow with the timesteps.
+/// docs/accuracy.md states the bound.
 #[test]
 fn ten_thousand_timesteps_are_as_exact_as_ten() {
     let models = scaled_by_keras();

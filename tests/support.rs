@@ -1,5 +1,5 @@
 //! What is supported, as the fixtures show it: writes `target/support.md`, and compares it with
-//! `docs/SUPPORT.md`, so that the documentation claims no more than was tested.
+//! `docs/generated/support.md`, so that the documentation claims no more than was tested.
 //! `BIRNN_WRITE_DOCS=1` writes the latter.
 //!
 //! Without a GPU the column of the GPU is that of the committed file.
@@ -138,19 +138,19 @@ fn the_documentation_claims_what_was_tested() {
     let gpu = device::open(device::options());
     #[cfg(not(feature = "gpu"))]
     let gpu: Option<Device> = None;
-    let committed = std::fs::read_to_string(path("docs/SUPPORT.md")).unwrap_or_default();
+    let committed = std::fs::read_to_string(path("docs/generated/support.md")).unwrap_or_default();
     let found = document(&table(gpu.as_ref()), gpu.is_some(), &committed);
     std::fs::write(path("target/support.md"), &found).unwrap();
     if std::env::var_os("BIRNN_WRITE_DOCS").is_some() {
-        std::fs::create_dir_all(path("docs")).unwrap();
-        std::fs::write(path("docs/SUPPORT.md"), &found).unwrap();
+        std::fs::create_dir_all(path("docs/generated")).unwrap();
+        std::fs::write(path("docs/generated/support.md"), &found).unwrap();
     } else {
         let differing =
             found.lines().zip(committed.lines()).find(|(found, committed)| found != committed);
-        let hint = "BIRNN_WRITE_DOCS=1 cargo test --test support writes docs/SUPPORT.md";
+        let hint = "BIRNN_WRITE_DOCS=1 cargo test --test support writes docs/generated/support.md";
         assert!(
             found == committed,
-            "docs/SUPPORT.md differs from what was tested: {differing:?}; {hint}"
+            "docs/generated/support.md differs from what was tested: {differing:?}; {hint}"
         );
     }
 }

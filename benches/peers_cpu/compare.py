@@ -329,7 +329,7 @@ def above_zero(text):
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("shapes", nargs="*", type=shape_of, metavar="B,T,D,U",
-                        help="batch, timesteps, features, units (default: the eight shapes of the README)")
+                        help="batch, timesteps, features, units (default: the eight shapes of docs/performance.md)")
     parser.add_argument("--threads", type=at_least_one, default=2, help="of each runtime (default: %(default)s)")
     parser.add_argument("--rounds", type=at_least_one, default=3,
                         help="the runtimes take turns so often; a time is the median of their medians (default: %(default)s)")

@@ -1,12 +1,11 @@
 #!/usr/bin/env bash
 # birnn's CPU path beside onnxruntime, OpenVINO and PyTorch: one bidirectional layer, the same
-# weights and input, the same number of threads, in turn. Prints the table of README's section
-# Speed.
+# weights and input, the same number of threads, in turn. Prints the table of docs/performance.md.
 #
-#     benches/peers_cpu/run.sh [--threads 2] [--rounds 3] [--seconds 1.5] [--disturb 30] [--csv
-#     FILE] [B,T,D,U ...]
+#     benches/peers_cpu/run.sh [--threads 2] [--rounds 3] [--seconds 1.5] [--disturb 30]
+#         [--csv FILE] [B,T,D,U ...]
 #
-#     benches/peers_cpu/run.sh --cost docs/cpu_cost.svg [--threads 2]
+#     benches/peers_cpu/run.sh --cost target/cpu_cost.svg [--threads 2]
 #
 # draws how birnn's time and memory grow with timesteps, batch and units instead.
 #

@@ -1,11 +1,12 @@
 //! birnn's GPU path beside burn's wgpu backend, in one process, on the same adapter, weights and
 //! input.
 //!
-//!     cargo run --release                          the table of the README's section Speed cargo
-//!     run --release -- --shape 1,8,2,3 --cell lstm cargo run --release -- --plot
-//!     ../../docs/SPEED.svg    throughput against batch, timesteps and units cargo run --release --
-//!     --without-burn --plot ...      birnn's alone: on software adapters burn tunes for minutes a
-//!     shape
+//!     cargo run --release                                    a table of eight shapes
+//!     cargo run --release -- --shape 1,8,2,3 --cell lstm     one row of it
+//!     cargo run --release -- --plot ../../target/gpu.svg     throughput against batch, timesteps
+//!                                                            and units
+//!     cargo run --release -- --without-burn --plot FILE      birnn's alone: on software adapters
+//!                                                            burn tunes for minutes a shape
 //!
 //! Both get their input from host memory and bring all outputs back to it within the time that is
 //! measured; both run some calls first (burn tunes its kernels in them), and the outputs are

@@ -292,7 +292,7 @@ fn report(
         .expect("a plan")
 }
 
-/// The tables of `docs/PLANS.md`.
+/// The tables of `docs/generated/plans.md`.
 fn document() -> String {
     let mut text = "# Plans
 
@@ -341,16 +341,19 @@ row has work for few of a GPU's multiprocessors, and takes longer.
 
 #[test]
 fn the_documented_plans_are_those_made() {
-    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/PLANS.md");
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/generated/plans.md");
     let made = document();
     if std::env::var_os("BIRNN_WRITE_DOCS").is_some() {
-        std::fs::write(path, &made).expect("docs/PLANS.md is writable");
+        std::fs::write(path, &made).expect("docs/generated/plans.md is writable");
         return;
     }
     let committed = std::fs::read_to_string(path).unwrap_or_default();
     let differing = made.lines().zip(committed.lines()).find(|(made, committed)| made != committed);
-    let hint = "BIRNN_WRITE_DOCS=1 cargo test --lib plan writes docs/PLANS.md";
-    assert!(made == committed, "docs/PLANS.md differs from the plans made: {differing:?}; {hint}");
+    let hint = "BIRNN_WRITE_DOCS=1 cargo test --lib plan writes docs/generated/plans.md";
+    assert!(
+        made == committed,
+        "docs/generated/plans.md differs from the plans made: {differing:?}; {hint}"
+    );
 }
 
 #[test]

@@ -97,6 +97,10 @@ impl Arguments<'_> {
         self.check_others(&["max_value", "negative_slope", "threshold"])?;
         let slope = self.optional_number("negative_slope")?.unwrap_or(0.0);
         let threshold = self.optional_number("threshold")?.unwrap_or(0.0);
-        Ok((self.optional_number("max_value")?, slope, threshold))
+        Ok((
+            self.any_number("max_value")?.filter(|value| *value != f32::INFINITY),
+            slope,
+            threshold,
+        ))
     }
 }

@@ -10,35 +10,91 @@ use crate::error::Result;
 use crate::model::snake_case;
 use std::collections::HashMap;
 
-/// The groups, by layer name. They are named after the classes, with a counter in the order of the
-/// layers; newer files also note the layer's name in them, which then decides.
+/// Where the groups of layers stand: Keras 2.12 to 2.14 found the layers under another name first.
+const FOLDERS: [&str; 2] = ["layers", "_layer_checkpoint_dependencies"];
+/// What Keras 2 puts between the parts of a group's name on Windows: there `layers\lstm\cell` is the
+/// name of one group.
+const WINDOWS: char = '\\';
+
+/// The groups, by layer name. They are named after the classes and stand in the order of the
+/// layers: `lstm`, `lstm_1`; newer files also note the layer's name in them, which then decides.
 pub(super) fn groups(weights: &Hdf5, entries: &[Entry]) -> Result<HashMap<String, String>> {
-    let mut counters = HashMap::new();
+    let found = Found::new(weights)?;
+    let mut of_class: HashMap<String, Vec<&str>> = HashMap::new();
+    for entry in entries.iter().filter(|entry| !matches!(entry.class, Class::MaskOperation(_))) {
+        of_class.entry(snake_case(entry.class.name())).or_default().push(entry.name);
+    }
     let mut noted = HashMap::new();
     let mut counted = HashMap::new();
-    for entry in entries.iter().filter(|entry| !matches!(entry.class, Class::MaskOperation(_))) {
-        let class = snake_case(entry.class.name());
-        let counter = counters.entry(class.clone()).or_insert(0usize);
-        let path = if *counter == 0 {
-            format!("layers/{class}")
-        } else {
-            format!("layers/{class}_{counter}")
-        };
-        *counter += 1;
-        match weights.text(&format!("{path}/vars"), "name")? {
-            Some(name) => {
-                if let Some(other) = noted.insert(name.clone(), path.clone()) {
-                    let reason = format!("layer {name:?} has two groups: {other:?} and {path:?}");
-                    return malformed(weights.label(), reason);
+    for (class, layers) in of_class {
+        for (layer, path) in layers.iter().zip(found.paths(&class, layers.len())) {
+            match weights.text(&format!("{path}/vars"), "name")? {
+                Some(name) => {
+                    if let Some(other) = noted.insert(name.clone(), path.clone()) {
+                        let reason =
+                            format!("layer {name:?} has two groups: {other:?} and {path:?}");
+                        return malformed(weights.label(), reason);
+                    }
                 }
-            }
-            None => {
-                counted.insert(entry.name.to_string(), path);
+                None => {
+                    counted.insert(layer.to_string(), path);
+                }
             }
         }
     }
     counted.extend(noted);
     Ok(counted)
+}
+
+/// The groups of layers that a file has.
+struct Found {
+    /// What stands before a layer's group: `layers/`.
+    before: String,
+    /// `lstm`, `lstm_1`, …
+    names: Vec<String>,
+}
+
+impl Found {
+    fn new(weights: &Hdf5) -> Result<Found> {
+        let top = weights.groups("")?;
+        for folder in FOLDERS {
+            if top.iter().any(|name| name == folder) {
+                let names = weights.groups(folder)?;
+                return Ok(Found { before: format!("{folder}/"), names });
+            }
+            let before = format!("{folder}{WINDOWS}");
+            let names: Vec<String> = top
+                .iter()
+                .filter_map(|name| name.strip_prefix(&before))
+                .filter(|name| !name.contains(WINDOWS))
+                .map(str::to_string)
+                .collect();
+            if !names.is_empty() {
+                return Ok(Found { before, names });
+            }
+        }
+        Ok(Found { before: format!("{}/", FOLDERS[0]), names: Vec::new() })
+    }
+
+    /// The groups of a class's layers, in their order. Keras 2.12 and 2.13 count a layer with weights
+    /// twice, so the numbers are those that there are, unless there are more or fewer groups than
+    /// layers.
+    fn paths(&self, class: &str, layers: usize) -> Vec<String> {
+        let number = |name: &String| match name.strip_prefix(class)? {
+            "" => Some(0),
+            rest => rest.strip_prefix('_')?.parse::<usize>().ok(),
+        };
+        let mut numbers: Vec<usize> = self.names.iter().filter_map(number).collect();
+        numbers.sort_unstable();
+        if numbers.len() != layers {
+            numbers = (0..layers).collect();
+        }
+        let path = |number| match number {
+            0 => format!("{}{class}", self.before),
+            number => format!("{}{class}_{number}", self.before),
+        };
+        numbers.into_iter().map(path).collect()
+    }
 }
 
 /// The path of each array.
@@ -77,5 +133,11 @@ pub(super) fn paths(
 }
 
 fn vars(group: &str, folder: &str) -> String {
-    if folder.is_empty() { format!("{group}/vars") } else { format!("{group}/{folder}/vars") }
+    match (folder.is_empty(), group.contains(WINDOWS)) {
+        (true, _) => format!("{group}/vars"),
+        (false, false) => format!("{group}/{folder}/vars"),
+        (false, true) => {
+            format!("{group}{WINDOWS}{}/vars", folder.replace('/', &WINDOWS.to_string()))
+        }
+    }
 }

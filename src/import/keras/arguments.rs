@@ -1,22 +1,29 @@
 //! Reads a layer's arguments; each one in the file is looked at.
 
 use super::file::Version;
-use super::shown;
+use super::{json, shown};
 use crate::error::{Error, Result};
 use serde_json::{Map, Value};
 
 /// Arguments that don't change what a trained layer computes, or that are read elsewhere (the
-/// shapes).
-const NO_EFFECT: [&str; 17] = [
+/// shapes). `softmax_robust_masking` and `robust_masking` set a masked score in place of lowering
+/// it, which is what birnn always does.
+const NO_EFFECT: [&str; 23] = [
     "name",
     "trainable",
+    "autocast",
+    "dynamic",
     "dropout",
     "recurrent_dropout",
     "implementation",
     "unroll",
     "seed",
     "use_cudnn",
+    "flash_attention",
+    "softmax_robust_masking",
+    "robust_masking",
     "unit_forget_bias",
+    "shared_object_id",
     "build_config",
     "batch_input_shape",
     "batch_shape",
@@ -28,8 +35,9 @@ const NO_EFFECT: [&str; 17] = [
 ];
 const NO_EFFECT_ENDINGS: [&str; 3] = ["_initializer", "_regularizer", "_constraint"];
 
-/// Arguments that only one value is supported of, and what to do about the others.
-const ONLY_FALSE: [(&str, &str); 8] = [
+/// Arguments of which only the default is supported, which Keras writes as false or None, and what
+/// to do about other values.
+const ONLY_THE_DEFAULT: [(&str, &str); 11] = [
     ("time_major", "save the model with time_major=False and give [batch, timesteps, features]"),
     ("return_runtime", "save the model with return_runtime=False"),
     ("sparse", "save the model with a dense input"),
@@ -41,6 +49,9 @@ const ONLY_FALSE: [(&str, &str); 8] = [
     ("renorm", "save the model with renorm=False"),
     ("rms_scaling", "use the layer RMSNormalization, or rms_scaling=False"),
     ("use_gate", "save the model with use_gate=False"),
+    ("lora_rank", "merge the LoRA weights into the kernel and save the model without them"),
+    ("quantization_mode", "save the model before it is quantized"),
+    ("quantization_config", "save the model before it is quantized"),
 ];
 
 /// A size in a file is at least one and less than this.
@@ -193,6 +204,16 @@ impl<'a> Arguments<'a> {
         self.get(name).map(|value| self.number_of(name, value)).transpose()
     }
 
+    /// A number that may be infinite or NaN, and may be missing or None.
+    pub(super) fn any_number(&self, name: &str) -> Result<Option<f32>> {
+        self.get(name)
+            .map(|value| match json::number(value) {
+                Some(number) => Ok(number as f32),
+                None => self.wrong(name, format!("{} is no number", shown(value))),
+            })
+            .transpose()
+    }
+
     fn number_of(&self, name: &str, value: &Value) -> Result<f32> {
         match value.as_f64().map(|number| number as f32).filter(|number| number.is_finite()) {
             Some(number) => Ok(number),
@@ -238,7 +259,8 @@ impl<'a> Arguments<'a> {
         }
     }
 
-    /// Refuses every argument that is not in `read`, unless it has no effect.
+    /// Refuses every argument that is not in `read`, unless it has no effect or, as far as is known,
+    /// its default.
     pub(super) fn check_others(&self, read: &[&str]) -> Result<()> {
         self.values
             .iter()
@@ -253,12 +275,9 @@ impl<'a> Arguments<'a> {
         {
             return Ok(());
         }
-        if let Some((_, reason)) = ONLY_FALSE.iter().find(|(only, _)| *only == name) {
-            return if value == &Value::Bool(false) {
-                Ok(())
-            } else {
-                self.unsupported(name, value, reason)
-            };
+        let is_false = value == &Value::Bool(false);
+        if let Some((_, reason)) = ONLY_THE_DEFAULT.iter().find(|(only, _)| *only == name) {
+            return if is_false { Ok(()) } else { self.unsupported(name, value, reason) };
         }
         match name {
             "dtype" => self.check_dtype(value),
@@ -269,6 +288,16 @@ impl<'a> Arguments<'a> {
                 value,
                 "save the model with channels_last: [batch, timesteps, features]",
             ),
+            // A newer Keras adds an argument so that older models go on as they did: by None, which
+            // passed above, or by false.
+            _ if is_false => {
+                let argument = format!("{}{name}", self.prefix);
+                tracing::warn!(
+                    "layer {:?}: {argument}=false isn't known; as a default of a newer Keras it is taken to have no effect",
+                    self.layer
+                );
+                Ok(())
+            }
             _ => self.unsupported(
                 name,
                 value,

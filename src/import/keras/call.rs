@@ -1,7 +1,7 @@
 //! The calls of layers in a functional model, in the forms of Keras 2 and Keras 3.
 
 use super::class::Class;
-use super::{malformed, shown};
+use super::{json, malformed, shown};
 use crate::error::{Error, Result};
 use serde_json::Value;
 
@@ -227,7 +227,7 @@ impl<'a> Reader<'_, 'a> {
 
     /// The second argument of a mask operation: a number, or another array.
     fn number(&mut self, value: &'a Value) -> Result<()> {
-        match value.as_f64() {
+        match json::number(value) {
             Some(number) => self.call.number = Some(number as f32),
             None if value.is_boolean() => {}
             None => return self.inputs("inputs", value),

@@ -5,7 +5,7 @@ use crate::error::{Error, Result};
 use serde_json::Value;
 
 /// For [`Error::UnsupportedLayer`].
-pub(super) const SUPPORTED: &str = "InputLayer, LSTM, GRU, SimpleRNN, RNN of LSTMCell, GRUCell, SimpleRNNCell and lists of \
+pub(super) const SUPPORTED: &str = "InputLayer, LSTM, GRU, SimpleRNN, CuDNNLSTM, CuDNNGRU, RNN of LSTMCell, GRUCell, SimpleRNNCell and lists of \
      these, Bidirectional, TimeDistributed, Dense, Embedding, Masking, Activation, ReLU, LeakyReLU, ELU, PReLU, Softmax, \
      LayerNormalization, RMSNormalization, BatchNormalization, UnitNormalization, Conv1D, MaxPooling1D, \
      AveragePooling1D, GlobalMaxPooling1D, GlobalAveragePooling1D, Concatenate, Add, Subtract, Multiply, Average, \
@@ -25,6 +25,10 @@ pub(super) enum Kind {
     Lstm,
     Gru,
     SimpleRnn,
+    /// An LSTM whose weights are laid out as cuDNN reads them.
+    CudnnLstm,
+    /// A GRU with reset_after, the same way.
+    CudnnGru,
 }
 
 /// A supported layer class.
@@ -50,6 +54,8 @@ impl Class {
             Class::Recurrent(Kind::Lstm) => "LSTM",
             Class::Recurrent(Kind::Gru) => "GRU",
             Class::Recurrent(Kind::SimpleRnn) => "SimpleRNN",
+            Class::Recurrent(Kind::CudnnLstm) => "CuDNNLSTM",
+            Class::Recurrent(Kind::CudnnGru) => "CuDNNGRU",
             Class::Rnn => "RNN",
             Class::Bidirectional => "Bidirectional",
             Class::TimeDistributed => "TimeDistributed",
@@ -79,6 +85,8 @@ pub(super) fn of(value: &Value) -> Result<Class, String> {
         "LSTM" => Class::Recurrent(Kind::Lstm),
         "GRU" => Class::Recurrent(Kind::Gru),
         "SimpleRNN" => Class::Recurrent(Kind::SimpleRnn),
+        "CuDNNLSTM" => Class::Recurrent(Kind::CudnnLstm),
+        "CuDNNGRU" => Class::Recurrent(Kind::CudnnGru),
         "RNN" => Class::Rnn,
         "Bidirectional" => Class::Bidirectional,
         "TimeDistributed" => Class::TimeDistributed,

@@ -199,7 +199,7 @@ pub(super) fn config_version(config: &Value, json: &str) -> Result<Version> {
     match config.get("keras_version") {
         Some(found) => version(CONFIG, found.as_str()),
         // Keras 3 doesn't write its version here, but its dtypes are objects.
-        None if json.contains("\"DTypePolicy\"") => Ok(Version::Keras3),
+        None if json.contains("DTypePolicy") => Ok(Version::Keras3),
         None => Ok(Version::Unknown),
     }
 }
@@ -214,6 +214,10 @@ fn hdf5_version(name: &str, hdf5: &Hdf5, group: &str) -> Result<Version> {
 
 fn parse(label: &str, json: &[u8], limits: &KerasLimits) -> Result<Value> {
     match json::parse(json, limits.config_values) {
+        // `json.dump(model.to_json(), file)` encodes the configuration twice.
+        Ok(Value::String(text)) if text.trim_start().starts_with(['{', '"']) => {
+            parse(label, text.as_bytes(), limits)
+        }
         Ok(value) => Ok(value),
         Err(e) if e.is_data() => malformed(label, format!("{e} (KerasLimits::config_values)")),
         Err(e) => malformed(label, format!("is not valid JSON: {e}")),

@@ -62,11 +62,28 @@ impl Hdf5 {
 
     /// The names of the arrays in a group; none where there is no such group.
     pub(super) fn arrays(&self, path: &str) -> Result<Vec<String>> {
-        let names = match self.group(path)? {
+        Ok(self.members(path)?.1)
+    }
+
+    /// The names of the groups in a group (`""`: in the file); none where there is no such group.
+    pub(super) fn groups(&self, path: &str) -> Result<Vec<String>> {
+        Ok(self.members(path)?.0)
+    }
+
+    fn members(&self, path: &str) -> Result<(Vec<String>, Vec<String>)> {
+        let names = match self.group_or_root(path)? {
             Some(group) => self.found(path, group.member_names())?,
             None => None,
         };
-        Ok(names.map(|(_, arrays)| arrays).unwrap_or_default())
+        Ok(names.unwrap_or_default())
+    }
+
+    /// A group; `""` is the file's root.
+    fn group_or_root(&self, path: &str) -> Result<Option<Group>> {
+        match path {
+            "" => self.found(path, self.file.root_group()),
+            path => self.group(path),
+        }
     }
 
     /// An attribute that is a text.
@@ -88,10 +105,7 @@ impl Hdf5 {
 
     /// An attribute that is a list of texts.
     pub(super) fn texts(&self, path: &str, attribute: &str) -> Result<Option<Vec<String>>> {
-        let group = match path {
-            "" => self.found(path, self.file.root_group())?,
-            path => self.group(path)?,
-        };
+        let group = self.group_or_root(path)?;
         let Some(group) = group else {
             return Ok(None);
         };
@@ -112,6 +126,12 @@ impl Hdf5 {
             .or_else(|e| malformed(&self.label, format!("attribute {attribute} of {path:?}: {e}")))
     }
 
+    /// The shape of an array; `None` where there is none of this path.
+    pub(super) fn shape(&self, path: &str) -> Result<Option<Vec<usize>>> {
+        let dataset = self.found(path, self.file.dataset(path))?;
+        Ok(dataset.map(|dataset| dataset.shape().iter().map(|&n| as_usize(n)).collect()))
+    }
+
     /// Reads an array of numbers, after its shape and type are known to be those that the layer
     /// needs.
     pub(super) fn read(&mut self, path: &str, wanted: &Wanted) -> Result<ArrayD<f32>> {
@@ -128,11 +148,7 @@ impl Hdf5 {
             return Err(Error::WeightShape {
                 layer: layer.clone(),
                 weight: weight.clone(),
-                found: dataset
-                    .shape()
-                    .iter()
-                    .map(|&n| usize::try_from(n).unwrap_or(usize::MAX))
-                    .collect(),
+                found: dataset.shape().iter().map(|&n| as_usize(n)).collect(),
                 expected: shape.clone(),
             });
         }
@@ -159,6 +175,10 @@ impl Hdf5 {
         ArrayD::from_shape_vec(IxDyn(shape), values)
             .or_else(|e| fail(format!("can't be read: {e}")))
     }
+}
+
+fn as_usize(n: u64) -> usize {
+    usize::try_from(n).unwrap_or(usize::MAX)
 }
 
 fn is_absence(error: &H5Error) -> bool {

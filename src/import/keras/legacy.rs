@@ -3,7 +3,7 @@
 use super::entry::Entry;
 use super::hdf5::Hdf5;
 use super::malformed;
-use super::weights::Slot;
+use super::weights::{CellName, Slot};
 use crate::error::Result;
 use crate::layer::Direction;
 use serde_json::{Map, Value};
@@ -53,7 +53,7 @@ pub(super) fn paths(
     let place = &slots[0].place;
     let several = place.cell.is_some();
     let is_own = |name: &&String| {
-        place.cell.is_none_or(|cell| has_part(name, cell))
+        place.cell.is_none_or(|cell| is_of_cell(name, cell))
             && place
                 .direction
                 .is_none_or(|(d, config)| !several || direction_of(config, name) == Some(d))
@@ -86,7 +86,7 @@ fn weight_names(weights: &Hdf5, group: &str) -> Result<Vec<String>> {
 fn fits(slot: &Slot, name: &str) -> bool {
     let place = &slot.place;
     is_named(name, slot.name)
-        && place.cell.is_none_or(|cell| has_part(name, cell))
+        && place.cell.is_none_or(|cell| is_of_cell(name, cell))
         && place
             .direction
             .is_none_or(|(direction, config)| direction_of(config, name) == Some(direction))
@@ -100,33 +100,97 @@ fn is_named(path: &str, name: &str) -> bool {
     name.rsplit(' ').all(|part| parts.next() == Some(part))
 }
 
-fn has_part(path: &str, part: &str) -> bool {
-    path.rsplit('/').nth(1) == Some(part)
+/// Whether an array stands right in the group of this cell. Names may hold slashes, so one cell's
+/// name can be the end of another's: the longest counts.
+fn is_of_cell(array: &str, cell: CellName) -> bool {
+    let Some((folder, _)) = array.rsplit_once('/') else { return false };
+    let names = cell.cells.iter().filter_map(|other| other.pointer("/config/name")?.as_str());
+    let ends = names.filter(|name| {
+        folder.strip_suffix(name).is_some_and(|rest| rest.is_empty() || rest.ends_with('/'))
+    });
+    ends.max_by_key(|name| name.len()) == Some(cell.name)
 }
 
-/// The direction that an array's name tells, by the name of the wrapped layer in it.
-fn direction_of(config: &Map<String, Value>, name: &str) -> Option<Direction> {
+/// The direction that an array's name tells, by the name of the wrapped layer in it, which may hold
+/// slashes itself.
+fn direction_of(config: &Map<String, Value>, array: &str) -> Option<Direction> {
     let name_of =
         |argument: &str| config.get(argument)?.pointer("/config/name").and_then(Value::as_str);
     let forward = name_of("layer")?;
     let backward = name_of("backward_layer");
-    // The wrapped layer stands before the cell, or in old files right before the array.
-    let mut places = name.rsplit('/').skip(1).take(3);
-    let is = |place: &str, prefix: &str, layer: Option<&str>| {
-        layer.is_some_and(|layer| place == layer || place.strip_prefix(prefix) == Some(layer))
+    let mut names = vec![
+        (format!("forward_{forward}"), Direction::Forward),
+        (format!("backward_{}", backward.unwrap_or(forward)), Direction::Backward),
+    ];
+    // A backward_layer of its own keeps its name, and so does the forward layer beside it.
+    if let Some(backward) = backward {
+        names.push((forward.to_string(), Direction::Forward));
+        names.push((backward.to_string(), Direction::Backward));
+    }
+    let (folder, _) = array.rsplit_once('/')?;
+    // The name that ends last, as it stands before the cell, or in old files right before the
+    // array; of several that end there the longest.
+    let places = names
+        .iter()
+        .filter_map(|(name, direction)| Some(((end_of(folder, name)?, name.len()), *direction)));
+    let last = places.clone().map(|(place, _)| place).max()?;
+    let mut directions = places.filter(|(place, _)| *place == last).map(|(_, direction)| direction);
+    match (directions.next(), directions.next()) {
+        (direction, None) => direction,
+        _ => None,
+    }
+}
+
+/// Where the last occurrence of a name among the parts of a path ends.
+fn end_of(path: &str, name: &str) -> Option<usize> {
+    let is_whole = |&(start, _): &(usize, &str)| {
+        let end = start + name.len();
+        (start == 0 || path.as_bytes()[start - 1] == b'/')
+            && (end == path.len() || path.as_bytes()[end] == b'/')
     };
-    places.find_map(|place| {
-        let (is_forward, is_backward) = match backward {
-            Some(_) => (is(place, "forward_", Some(forward)), is(place, "backward_", backward)),
-            None => (
-                place.strip_prefix("forward_") == Some(forward),
-                place.strip_prefix("backward_") == Some(forward),
-            ),
-        };
-        match (is_forward, is_backward) {
-            (true, false) => Some(Direction::Forward),
-            (false, true) => Some(Direction::Backward),
-            _ => None,
+    path.rmatch_indices(name).find(is_whole).map(|(start, _)| start + name.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{CellName, direction_of, is_of_cell};
+    use crate::layer::Direction;
+    use serde_json::{Value, json};
+
+    #[test]
+    fn the_direction_is_that_of_the_name_that_ends_last() {
+        let one = json!({"layer": {"config": {"name": "gru/a"}}});
+        let two = json!({"layer": {"config": {"name": "one"}},
+                         "backward_layer": {"config": {"name": "up/one"}}});
+        let cases = [
+            (&one, "b/bi/forward_gru/a/gru_cell/kernel:0", Some(Direction::Forward)),
+            (&one, "b/bi/backward_gru/a/gru_cell/kernel:0", Some(Direction::Backward)),
+            (&one, "bi/backward_gru/a/kernel:0", Some(Direction::Backward)),
+            (&one, "backward_gru/a/bi/forward_gru/a/kernel:0", Some(Direction::Forward)),
+            (&one, "bi/forward_gru/b/kernel:0", None),
+            (&two, "bi/one/lstm_cell/bias:0", Some(Direction::Forward)),
+            (&two, "bi/up/one/lstm_cell/bias:0", Some(Direction::Backward)),
+            (&two, "bi/forward_one/lstm_cell/bias:0", Some(Direction::Forward)),
+            (&two, "bi/backward_up/one/lstm_cell/bias:0", Some(Direction::Backward)),
+        ];
+        for (config, array, direction) in cases {
+            let config = config.as_object().unwrap();
+            assert_eq!(direction_of(config, array), direction, "{array}");
         }
-    })
+    }
+
+    #[test]
+    fn a_cell_is_that_of_the_longest_name() {
+        let cells: Vec<Value> = ["a", "b/a", "c"].map(|n| json!({"config": {"name": n}})).into();
+        let of = |array: &str| {
+            let found = ["a", "b/a", "c"];
+            let found = found.map(|name| is_of_cell(array, CellName { name, cells: &cells }));
+            found.iter().position(|found| *found)
+        };
+        assert_eq!(of("rnn/a/kernel:0"), Some(0));
+        assert_eq!(of("rnn/b/a/kernel:0"), Some(1));
+        assert_eq!(of("c/kernel:0"), Some(2));
+        assert_eq!(of("rnn/xa/kernel:0"), None);
+        assert_eq!(of("kernel:0"), None);
+    }
 }

@@ -10,6 +10,7 @@ mod archive;
 mod arguments;
 mod call;
 mod class;
+mod cudnn;
 mod entry;
 mod file;
 mod graph;

@@ -15,8 +15,6 @@ use serde_json::Value;
 /// The arguments that a layer has and its cell has not.
 const OF_THE_LAYER: [&str; 5] =
     ["go_backwards", "return_sequences", "return_state", "stateful", "zero_output_for_mask"];
-/// Those of the cell; a layer such as `LSTM` has them all.
-const OF_THE_CELL: [&str; 3] = ["units", "activation", "use_bias"];
 const MAX_CELLS: usize = 1024;
 
 /// What a layer of the file becomes.
@@ -78,17 +76,20 @@ impl<'a> Flags<'a> {
     }
 }
 
-/// `LSTM`, `GRU` or `SimpleRNN`.
+/// `LSTM`, `GRU` or `SimpleRNN`, or one of the first two for cuDNN.
 pub(super) fn recurrent(arguments: &Arguments, kind: Kind) -> Result<Recurrent> {
-    arguments.check_others(&[&OF_THE_LAYER[..], &OF_THE_CELL[..], of_the_kind(kind)].concat())?;
+    arguments.check_others(&[&OF_THE_LAYER[..], of_the_kind(kind)].concat())?;
     layer(arguments, kind, Flags::of(arguments)?)
 }
 
+/// The arguments of a cell; a layer such as `LSTM` has them among its own.
 fn of_the_kind(kind: Kind) -> &'static [&'static str] {
     match kind {
-        Kind::Lstm => &["recurrent_activation"],
-        Kind::Gru => &["recurrent_activation", "reset_after"],
-        Kind::SimpleRnn => &[],
+        Kind::Lstm => &["units", "activation", "use_bias", "recurrent_activation"],
+        Kind::Gru => &["units", "activation", "use_bias", "recurrent_activation", "reset_after"],
+        Kind::SimpleRnn => &["units", "activation", "use_bias"],
+        // What cuDNN computes has no choice of activations, and always a bias.
+        Kind::CudnnLstm | Kind::CudnnGru => &["units"],
     }
 }
 
@@ -103,6 +104,8 @@ fn layer(cell: &Arguments, kind: Kind, flags: Flags) -> Result<Recurrent> {
             let reset_after = cell.flag("reset_after", cell.version() == Version::Keras3)?;
             gated(Gru::new(units).reset_after(reset_after), cell, flags)?.into()
         }
+        Kind::CudnnLstm => flagged(Lstm::new(units), flags).into(),
+        Kind::CudnnGru => flagged(Gru::new(units).reset_after(true), flags).into(),
     })
 }
 
@@ -133,15 +136,19 @@ fn common<C>(
     cell: &Arguments,
     flags: Flags,
 ) -> Result<RecurrentBuilder<C>> {
-    Ok(layer
-        .activation(elementwise(cell, "activation")?)
-        .use_bias(cell.flag("use_bias", true)?)
+    let layer =
+        layer.activation(elementwise(cell, "activation")?).use_bias(cell.flag("use_bias", true)?);
+    Ok(flagged(layer, flags))
+}
+
+fn flagged<C>(layer: RecurrentBuilder<C>, flags: Flags) -> RecurrentBuilder<C> {
+    layer
         .go_backwards(flags.go_backwards)
         .return_sequences(flags.return_sequences)
         .return_state(flags.return_state)
         .stateful(flags.stateful)
         .zero_output_for_mask(flags.zero_output_for_mask)
-        .named(flags.name))
+        .named(flags.name)
 }
 
 /// `RNN` of one cell or of several, in the order in which they run.
@@ -201,7 +208,7 @@ fn of_cell(
         Some(stacked) => stacked.of("cells", value)?,
         None => arguments.of("cell", value)?,
     };
-    cell.check_others(&[&OF_THE_CELL[..], of_the_kind(kind)].concat())?;
+    cell.check_others(of_the_kind(kind))?;
     layer(&cell, kind, flags)
 }
 

@@ -137,7 +137,7 @@ fn embedding(arguments: &Arguments) -> Result<Layer> {
 
 fn masking(arguments: &Arguments) -> Result<Layer> {
     arguments.check_others(&["mask_value"])?;
-    Ok(Masking::new().mask_value(arguments.number("mask_value", 0.0)?).into())
+    Ok(Masking::new().mask_value(arguments.any_number("mask_value")?.unwrap_or(0.0)).into())
 }
 
 fn activation(arguments: &Arguments) -> Result<Layer> {

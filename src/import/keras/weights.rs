@@ -4,7 +4,7 @@ use super::class::Class;
 use super::entry::Entry;
 use super::file::Layout;
 use super::hdf5::{Hdf5, Wanted};
-use super::{archive, legacy, malformed};
+use super::{archive, cudnn, legacy, malformed};
 use crate::error::Result;
 use crate::layer::{Direction, Kind, Layer, Recurrent, WeightSpec};
 use crate::model::{BuiltLayer, Model};
@@ -26,7 +26,14 @@ pub(super) struct Place<'a> {
     /// The direction of a bidirectional layer, with that layer's arguments.
     pub direction: Option<(Direction, &'a Map<String, Value>)>,
     /// The cell's name, where there are several.
-    pub cell: Option<&'a str>,
+    pub cell: Option<CellName<'a>>,
+}
+
+/// A cell's name, and those of the cells beside it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct CellName<'a> {
+    pub name: &'a str,
+    pub cells: &'a [Value],
 }
 
 /// An array of a layer.
@@ -57,7 +64,7 @@ pub(super) fn load(file: &mut WeightFile, model: &mut Model, entries: &[Entry]) 
                 format!("layer {name:?}: it isn't one of the configuration's"),
             );
         };
-        let slots = slots(built, entry, part);
+        let mut slots = slots(built, entry, part);
         let Some(group) = groups.get(entry.name) else {
             return malformed(
                 file.hdf5.label(),
@@ -68,8 +75,13 @@ pub(super) fn load(file: &mut WeightFile, model: &mut Model, entries: &[Entry]) 
             Layout::Archive => archive::paths(&file.hdf5, group, &name, &slots)?,
             Layout::Legacy(_) => legacy::paths(&file.hdf5, group, entry, &slots)?,
         };
+        let for_cudnn = cudnn::directions(&file.hdf5, &paths, &mut slots)?;
         let read = |(path, slot): (&String, &Slot)| file.hdf5.read(path, &slot.wanted);
         let mut arrays = paths.iter().zip(&slots).map(read).collect::<Result<Vec<_>>>()?;
+        for direction in for_cudnn {
+            cudnn::convert(&mut arrays[direction])
+                .or_else(|e| malformed(file.hdf5.label(), format!("layer {name:?}: {e}")))?;
+        }
         if is_twin(&built.layer, entry, part) {
             arrays.extend(arrays.clone());
         }
@@ -240,13 +252,15 @@ fn of_cell<'a>(
             [only] => format!("cell/cells/{}", cell_folder(only)),
             _ => "cell".to_string(),
         };
-        return Place { folders: vec![inside(&path)], ..Place::default() };
+        // A layer for cuDNN has no cell: its arrays stand right in its group.
+        return Place { folders: vec![inside(&path), folder.to_string()], ..Place::default() };
     };
     let folder_name = cell_folder(own);
     let before = cells[..cell].iter().filter(|other| cell_folder(other) == folder_name).count();
     let numbered = if before == 0 { folder_name } else { format!("{folder_name}_{before}") };
     let name = own.pointer("/config/name").and_then(Value::as_str);
-    Place { folders: vec![inside(&format!("cell/cells/{numbered}"))], direction: None, cell: name }
+    let cell = name.map(|name| CellName { name, cells });
+    Place { folders: vec![inside(&format!("cell/cells/{numbered}"))], direction: None, cell }
 }
 
 fn cell_folder(cell: &Value) -> String {

@@ -3,10 +3,11 @@
 //! spills, workgroup memory, occupancy, its own cost model, and what the innermost busy loop
 //! consists of.
 //!
-//!     cargo run -p isa_report > docs/KERNELS.md                a table of all kernels cargo run -p
-//!     isa_report -- --kernel lstm --assembly      the machine code of some cargo run -p isa_report
-//!     -- --wgsl FILE [NAME=VALUE...]   any kernel cargo run -p isa_report -- --check
-//!     fails where a kernel spills or uses scratch memory
+//!     cargo run -p isa_report > docs/generated/kernels.md          a table of all kernels
+//!     cargo run -p isa_report -- --kernel lstm --assembly          the machine code of some
+//!     cargo run -p isa_report -- --wgsl FILE [NAME=VALUE...]       any kernel
+//!     cargo run -p isa_report -- --check                           fails where a kernel spills
+//!                                                                  or uses scratch memory
 //!
 //! RADV's null device compiles and can't run: nothing is computed. Each GPU is a process of its
 //! own, since the driver reads which one it stands for from the environment when it is loaded.
@@ -28,7 +29,7 @@ use std::process::{Command, ExitCode};
 const HEAD: &str = "\
 # What a GPU makes of the kernels
 
-Written by `cargo run -p isa_report > docs/KERNELS.md`: Mesa's RADV driver compiles every kernel, in every setting that
+Written by `cargo run -p isa_report > docs/generated/kernels.md`: Mesa's RADV driver compiles every kernel, in every setting that
 the planner uses for the shapes of the benchmarks, for AMD GPUs that need not be there, the way wgpu has it compiled.
 NAVI31 is a Radeon RX 7900 (RDNA 3), POLARIS10 a Radeon RX 480 (GCN 4). Nothing runs: latency and inverse throughput are
 the compiler's estimates, in cycles, for one pass through the code, loops counted as it guesses them. `--all` adds the
