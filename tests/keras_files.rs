@@ -273,10 +273,14 @@ fn changed_bytes_never_panic() {
     }
 }
 
-/// The configuration in a `.keras` archive.
+/// The configuration in a `.keras` archive, with Python's infinity as the text that it is read as.
 fn config(path: &Path) -> Value {
     let mut archive = zip::ZipArchive::new(std::fs::File::open(path).unwrap()).unwrap();
-    serde_json::from_reader(archive.by_name("config.json").unwrap()).unwrap()
+    let json = std::io::read_to_string(archive.by_name("config.json").unwrap()).unwrap();
+    serde_json::from_str(
+        &json.replace(": Infinity", ": \"Infinity\"").replace(", Infinity", ", \"Infinity\""),
+    )
+    .unwrap()
 }
 
 /// Calls `visit` on every value in a configuration.

@@ -1,7 +1,10 @@
 use super::{BuiltLayer, InputSpec, MaskRules, Model, Node, Role, TensorSpec};
 use crate::error::{Error, Result};
 use crate::layer::{Dims, Layer, shown};
+use crate::order::standard;
+use ndarray::ArrayD;
 use std::collections::HashMap;
+use std::sync::Arc;
 
 /// Builds a [`Model`] whose layers are not just in a row: with several inputs and outputs,
 /// branches, shared layers, or states that one layer hands to another. It corresponds to Keras's
@@ -180,9 +183,46 @@ impl Graph {
         if self.inputs.iter().any(|input| input.name == name) {
             return Err(Error::Graph(format!("two inputs are named {name:?}")));
         }
-        let tensor = self.tensor(axes.to_vec(), Role::Input, name);
-        self.inputs.push(InputSpec { name: name.to_string(), tensor: tensor.0 });
-        Ok(tensor)
+        Ok(self.fed(axes.to_vec(), name, None))
+    }
+
+    /// An array that is part of the model, `[batch, …]`, such as an initial state `[batch, units]`
+    /// or a mask `[batch, timesteps]` (not zero where the timestep counts). The model then takes
+    /// that batch alone; one row stands for every row of any batch.
+    ///
+    /// # Errors
+    /// [`Error::Graph`] where it has less than two axes, an empty one, or the name is taken.
+    ///
+    /// ```
+    /// use birnn::{Call, Device, Graph, Gru};
+    /// use ndarray::{Array3, arr2};
+    /// let mut graph = Graph::new();
+    /// let x = graph.sequence_input("x", None, 2)?;
+    /// let start = graph.constant("start", arr2(&[[0.5, -0.5, 1.0]]).into_dyn())?;
+    /// let h = graph.add(Gru::new(3), Call::on(x).initial_state(&[start]))?;
+    /// let model = graph.build(h)?.initialize(1)?;
+    /// let x = Array3::<f32>::zeros((4, 6, 2)); // [batch, timesteps, features]
+    /// assert_eq!(Device::cpu().compile(&model)?.run(x.view())?.output().shape(), [4, 3]);
+    /// # Ok::<(), birnn::Error>(())
+    /// ```
+    pub fn constant(&mut self, name: &str, array: ArrayD<f32>) -> Result<Tensor> {
+        if array.ndim() < 2 || array.is_empty() {
+            return Err(Error::Graph(format!(
+                "the constant {name:?} has shape {:?}; it has to be [batch, …] with no empty axis",
+                array.shape()
+            )));
+        }
+        if self.inputs.iter().any(|input| input.name == name) {
+            return Err(Error::Graph(format!("two inputs are named {name:?}")));
+        }
+        let axes = array.shape()[1..].iter().map(|&length| Some(length)).collect();
+        Ok(self.fed(axes, name, Some(Arc::new(standard(array)))))
+    }
+
+    fn fed(&mut self, axes: Dims, name: &str, constant: Option<Arc<ArrayD<f32>>>) -> Tensor {
+        let tensor = self.tensor(axes, Role::Input, name);
+        self.inputs.push(InputSpec { name: name.to_string(), tensor: tensor.0, constant });
+        tensor
     }
 
     fn tensor(&mut self, shape: Dims, role: Role, source: &str) -> Tensor {
@@ -399,7 +439,8 @@ impl Graph {
             };
             layers.push(BuiltLayer { layer, inputs });
         }
-        let (inputs, nodes, tensors) = (self.inputs, self.nodes, self.tensors);
+        let (mut inputs, nodes, tensors) = (self.inputs, self.nodes, self.tensors);
+        inputs.sort_by_key(|input| input.constant.is_some()); // stable: the rest stays in order
         let model = Model {
             inputs,
             layers,

@@ -1,8 +1,11 @@
-use super::Model;
+use super::{InputSpec, Model};
 use crate::error::{Error, Result};
 use crate::layer::{Direction, Kind, Layer};
 use crate::reference::Real;
-use ndarray::{Array2, ArrayView, ArrayView2, ArrayView3, ArrayViewD, Axis, Dimension, Slice};
+use ndarray::{
+    Array2, ArrayD, ArrayView, ArrayView2, ArrayView3, ArrayViewD, Axis, CowArray, Dimension,
+    IxDyn, Slice,
+};
 
 /// What a call of a model reads: an array for each input, and where needed masks and the initial
 /// states of recurrent layers.
@@ -216,8 +219,8 @@ impl<'a, F> From<ArrayViewD<'a, F>> for Inputs<'a, F> {
 pub(crate) struct Bound<'a, F> {
     #[cfg_attr(not(feature = "gpu"), allow(dead_code))]
     pub batch: usize,
-    /// The model's inputs, in order.
-    pub arrays: Vec<ArrayViewD<'a, F>>,
+    /// The model's inputs, in order, and its constants.
+    pub arrays: Vec<CowArray<'a, F, IxDyn>>,
     /// The shape of every array of the model but the batch.
     #[cfg_attr(not(feature = "gpu"), allow(dead_code))]
     pub shapes: Vec<Vec<usize>>,
@@ -232,9 +235,10 @@ pub(crate) struct Bound<'a, F> {
 impl Model {
     /// Checks the inputs against the model.
     pub(crate) fn bind<'a, F: Real>(&self, mut inputs: Inputs<'a, F>) -> Result<Bound<'a, F>> {
-        if inputs.arrays.len() != self.inputs.len() {
+        let given = self.given_inputs().len();
+        if inputs.arrays.len() != given {
             return Err(Error::InputCount {
-                expected: self.inputs.len(),
+                expected: given,
                 names: self.input_names(),
                 found: inputs.arrays.len(),
             });
@@ -245,18 +249,24 @@ impl Model {
             self.check_input(index, array.shape(), batch)?;
             self.check_ids(index, array)?;
         }
-        let input_shapes: Vec<_> = inputs.arrays.iter().map(|array| &array.shape()[1..]).collect();
-        let shapes = self.shapes(&input_shapes)?;
+        let constants = self.inputs[given..].iter().filter_map(|input| input.constant.as_deref());
+        let constants = constants.map(|array| &array.shape()[1..]);
+        let input_shapes = inputs.arrays.iter().map(|array| &array.shape()[1..]).chain(constants);
+        let shapes = self.shapes(&input_shapes.collect::<Vec<_>>())?;
         self.check_sizes::<F>(batch, &shapes)?;
+        let mut arrays: Vec<_> = inputs.arrays.into_iter().map(CowArray::from).collect();
+        for input in &self.inputs[given..] {
+            arrays.push(bind_constant(input, batch)?.into());
+        }
         let mut longest = vec![None; self.inputs.len()];
         for (index, mask) in &inputs.masks {
             if let MaskInput::Lengths(lengths) = mask {
                 longest[*index] = lengths.iter().copied().max();
             }
         }
-        let masks = self.bind_masks(inputs.masks, &inputs.arrays, &shapes)?;
+        let masks = self.bind_masks(inputs.masks, &arrays, &shapes)?;
         let states = self.bind_states(inputs.states, batch)?;
-        Ok(Bound { batch, arrays: inputs.arrays, shapes, masks, longest, states })
+        Ok(Bound { batch, arrays, shapes, masks, longest, states })
     }
 
     /// Puts arrays that are given by name into the order of the model's inputs.
@@ -264,7 +274,7 @@ impl Model {
         if inputs.names.iter().all(Option::is_none) {
             return Ok(());
         }
-        let mut given = vec![None; self.inputs.len()];
+        let mut given = vec![None; self.given_inputs().len()];
         for (index, name) in inputs.names.iter().enumerate() {
             let wrong = |reason: &str| Error::InputName {
                 name: name.clone().unwrap_or_else(|| format!("number {index}")),
@@ -274,7 +284,8 @@ impl Model {
             let Some(name) = name else {
                 return Err(wrong("is given without a name, and others with one"));
             };
-            let Some(place) = self.inputs.iter().position(|spec| spec.name == *name) else {
+            let place = self.given_inputs().iter().position(|spec| spec.name == *name);
+            let Some(place) = place else {
                 return Err(wrong("isn't one of the model's"));
             };
             if given[place].replace(index).is_some() {
@@ -382,7 +393,7 @@ impl Model {
     fn bind_masks<F>(
         &self,
         given: Vec<(usize, MaskInput)>,
-        arrays: &[ArrayViewD<'_, F>],
+        arrays: &[CowArray<'_, F, IxDyn>],
         shapes: &[Vec<usize>],
     ) -> Result<Vec<Option<Array2<bool>>>> {
         let mut masks = vec![None; self.inputs.len()];
@@ -534,6 +545,21 @@ impl Model {
             }
         }
     }
+}
+
+/// A constant with a row for each of the batch.
+fn bind_constant<F: Real>(input: &InputSpec, batch: usize) -> Result<ArrayD<F>> {
+    let missing = || Error::Graph(format!("the constant {:?} has no value", input.name));
+    let value = input.constant.as_deref().ok_or_else(missing)?;
+    let mut shape = value.shape().to_vec();
+    let found = std::mem::replace(&mut shape[0], batch);
+    let wrong = || Error::InputShape {
+        input: format!("the model's constant {:?}", input.name),
+        found: value.shape().to_vec(),
+        expected: format!("{shape:?}: the model is made for a batch of {found}"),
+    };
+    let rows = value.broadcast(shape.clone()).ok_or_else(wrong)?;
+    Ok(rows.mapv(|value| F::nearest(value.into())))
 }
 
 /// Whether a layer that reads padding at the end of time gives the same output at each timestep of

@@ -20,6 +20,7 @@ use crate::layer::{Dims, Layer};
 use ndarray::ArrayD;
 use rand::SeedableRng;
 use rand_chacha::ChaCha12Rng;
+use std::sync::Arc;
 
 /// A network: its layers, how they are connected, and their weights.
 ///
@@ -50,14 +51,16 @@ pub struct Model {
     pub(crate) mask_rules: MaskRules,
     /// Keras's configuration, where it was built from one.
     #[cfg(feature = "keras")]
-    pub(crate) keras: Option<std::sync::Arc<crate::import::KerasConfig>>,
+    pub(crate) keras: Option<Arc<crate::import::KerasConfig>>,
 }
 
-/// What the model is fed with.
+/// What the model is fed with: first what the caller gives, then the constants.
 #[derive(Clone, Debug)]
 pub(crate) struct InputSpec {
     pub name: String,
     pub tensor: usize,
+    /// The value of one that the caller doesn't give, `[batch, …]`; or with a batch of one, for any.
+    pub constant: Option<Arc<ArrayD<f32>>>,
 }
 
 /// A layer and the shapes of its inputs at its first call, from which its weights' shapes follow.
@@ -204,13 +207,19 @@ impl Model {
 
     /// The names of the model's inputs, in the order in which [`Inputs`] takes their arrays.
     pub fn input_names(&self) -> Vec<String> {
-        self.inputs.iter().map(|input| input.name.clone()).collect()
+        self.given_inputs().iter().map(|input| input.name.clone()).collect()
     }
 
     /// Names each array that the model returns by its role and layer, such as `output of lstm` or
     /// `forward hidden state of lstm`, in the order of [`Outputs::list`].
     pub fn output_names(&self) -> Vec<String> {
         self.outputs.iter().map(|&o| self.tensors[o].describe()).collect()
+    }
+
+    /// The inputs without the constants, which stand behind them.
+    pub(crate) fn given_inputs(&self) -> &[InputSpec] {
+        let given = self.inputs.partition_point(|input| input.constant.is_none());
+        &self.inputs[..given]
     }
 
     /// That every layer has weights.

@@ -51,7 +51,7 @@ impl Model {
     /// Lists the model's inputs and layers with their shapes and numbers of weights; see
     /// [`Summary`].
     pub fn summary(&self) -> Summary {
-        let inputs = self.inputs.iter().map(|input| SummaryRow {
+        let inputs = self.given_inputs().iter().map(|input| SummaryRow {
             name: input.name.clone(),
             class_name: "InputLayer",
             output_shapes: vec![self.shape_of(input.tensor)],

@@ -148,7 +148,7 @@ impl<'a, F: Real> Arrays<'a, F> {
         for (input, array) in model.inputs.iter().zip(&inputs.arrays) {
             match only_recurrent_layers_read(model, input.tensor) {
                 true => sequences[input.tensor] = Some(array.view()),
-                false => computed[input.tensor] = Some(to_standard(array)),
+                false => computed[input.tensor] = Some(to_standard(&array.view())),
             }
         }
         Arrays { model, computed, sequences }

@@ -63,12 +63,11 @@ impl Found {
                 return Ok(Found { before: format!("{folder}/"), names });
             }
             let before = format!("{folder}{WINDOWS}");
-            let names: Vec<String> = top
-                .iter()
-                .filter_map(|name| name.strip_prefix(&before))
-                .filter(|name| !name.contains(WINDOWS))
-                .map(str::to_string)
-                .collect();
+            let below = top.iter().filter_map(|name| name.strip_prefix(&before));
+            let mut names: Vec<String> =
+                below.filter_map(|name| Some(name.split(WINDOWS).next()?.to_string())).collect();
+            names.sort_unstable();
+            names.dedup();
             if !names.is_empty() {
                 return Ok(Found { before, names });
             }

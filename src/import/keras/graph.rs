@@ -42,6 +42,7 @@ pub(super) fn build(
         results: HashMap::new(),
         masks: MaskExpressions::default(),
         calls: 0,
+        constants: 0,
         spelled_out: Vec::new(),
         unmasked: Vec::new(),
     };
@@ -123,6 +124,8 @@ struct Builder<'a> {
     masks: MaskExpressions,
     /// How many calls the graph has.
     calls: usize,
+    /// How many constants it has.
+    constants: usize,
     spelled_out: Vec<SpelledOut>,
     /// Layers that can't be called with masks, and why.
     unmasked: Vec<(String, Error)>,
@@ -134,11 +137,11 @@ impl<'a> Builder<'a> {
         let numbers: HashMap<_, _> =
             nodes.iter().enumerate().map(|(i, node)| ((node.entry, node.number), i)).collect();
         let call = |reader: &str, reference: &Reference| {
-            let entry = self.entry(reader, reference)?;
+            let Some((entry, call, _)) = self.entry(reader, reference)? else { return Ok(None) };
             if self.entries[entry].class == Class::Input {
                 return Ok(None);
             }
-            match numbers.get(&(entry, reference.call)) {
+            match numbers.get(&(entry, call)) {
                 Some(&source) => Ok(Some(source)),
                 None => self.dangling(reader, reference),
             }
@@ -167,47 +170,61 @@ impl<'a> Builder<'a> {
         format!("layer {:?}: its input", self.entries[node.entry].name)
     }
 
-    fn entry(&self, reader: &str, reference: &Reference) -> Result<usize> {
-        match self.by_name.get(reference.layer) {
-            Some(&entry) => Ok(entry),
+    /// The entry, the call and the output that a reference means; `None` for a constant.
+    fn entry(&self, reader: &str, reference: &Reference) -> Result<Option<(usize, usize, usize)>> {
+        let Reference::Output { layer, call, tensor } = reference else { return Ok(None) };
+        match self.by_name.get(layer) {
+            Some(&entry) => Ok(Some((entry, *call, *tensor))),
             None => malformed(
                 self.label,
-                format!("{reader} is layer {:?}, which the model doesn't have", reference.layer),
+                format!("{reader} is layer {layer:?}, which the model doesn't have"),
             ),
         }
     }
 
     fn dangling<T>(&self, reader: &str, reference: &Reference) -> Result<T> {
-        let Reference { layer, call, tensor } = reference;
-        malformed(
-            self.label,
-            format!(
-                "{reader} is output {tensor} of call {call} of layer {layer:?}, which there isn't"
-            ),
-        )
+        let what = match reference {
+            Reference::Output { layer, call, tensor } => {
+                format!("output {tensor} of call {call} of layer {layer:?}")
+            }
+            constant => constant.describe(),
+        };
+        malformed(self.label, format!("{reader} is {what}, which there isn't"))
     }
 
-    fn piece(&self, reader: &str, reference: &Reference) -> Result<&Piece> {
-        let entry = self.entry(reader, reference)?;
-        match self
-            .results
-            .get(&(entry, reference.call))
-            .and_then(|results| results.get(reference.tensor))
-        {
-            Some(piece) => Ok(piece),
+    fn piece(&mut self, reader: &str, reference: &Reference) -> Result<Piece> {
+        if let Reference::Constant(array) = reference {
+            self.constants += 1;
+            let name = format!("constant_{}", self.constants);
+            return self.graph.constant(&name, array.clone()).map(Piece::Array);
+        }
+        let found = self.entry(reader, reference)?;
+        let found = found.and_then(|(entry, call, tensor)| {
+            self.results.get(&(entry, call)).and_then(|results| results.get(tensor))
+        });
+        match found {
+            Some(piece) => Ok(piece.clone()),
             None => self.dangling(reader, reference),
         }
     }
 
     /// An array; what an operation returns is none.
-    fn tensor(&self, reader: &str, reference: &Reference) -> Result<Tensor> {
+    fn tensor(&mut self, reader: &str, reference: &Reference) -> Result<Tensor> {
         match self.piece(reader, reference)? {
-            Piece::Array(tensor) => Ok(*tensor),
-            _ => Err(mask_operation::refused(&self.entries[self.entry(reader, reference)?])),
+            Piece::Array(tensor) => Ok(tensor),
+            _ => self.refused(reader, reference),
         }
     }
 
-    fn tensors(&self, reader: &str, references: &[Reference]) -> Result<Vec<Tensor>> {
+    /// That what the reference means is none of the operations that are known.
+    fn refused<T>(&self, reader: &str, reference: &Reference) -> Result<T> {
+        match self.entry(reader, reference)? {
+            Some((entry, ..)) => Err(mask_operation::refused(&self.entries[entry])),
+            None => self.dangling(reader, reference),
+        }
+    }
+
+    fn tensors(&mut self, reader: &str, references: &[Reference]) -> Result<Vec<Tensor>> {
         references.iter().map(|reference| self.tensor(reader, reference)).collect()
     }
 
@@ -255,9 +272,11 @@ impl<'a> Builder<'a> {
     /// Adds the inputs, in the order of the model's.
     fn inputs(&mut self, config: &Value) -> Result<()> {
         for reference in self.listed(config, "input_layers")? {
-            let index = self.entry("a model input", &reference)?;
+            let Some((index, 0, 0)) = self.entry("a model input", &reference)? else {
+                return self.dangling("a model input", &reference);
+            };
             let entry = &self.entries[index];
-            if entry.class != Class::Input || (reference.call, reference.tensor) != (0, 0) {
+            if entry.class != Class::Input {
                 return self.dangling("a model input", &reference);
             }
             let tensor = self.graph.input(entry.name, &layer::input(entry, self.version)?)?;
@@ -282,12 +301,8 @@ impl<'a> Builder<'a> {
 
     fn operation(&mut self, node: &Node) -> Result<Piece> {
         let reader = self.reader(node);
-        let operands: Vec<Piece> = node
-            .call
-            .inputs
-            .iter()
-            .map(|r| self.piece(&reader, r).cloned())
-            .collect::<Result<_>>()?;
+        let operands = node.call.inputs.iter().map(|reference| self.piece(&reader, reference));
+        let operands: Vec<Piece> = operands.collect::<Result<_>>()?;
         self.masks.run(&self.graph, &self.entries[node.entry], &operands, node.call.number)
     }
 
@@ -371,10 +386,8 @@ impl<'a> Builder<'a> {
                 None if as_carried => None,
                 _ => continue,
             };
-            let reference = node.call.masks[input]
-                .as_ref()
-                .map_or("None", |reference| reference.layer)
-                .to_string();
+            let reference =
+                node.call.masks[input].as_ref().map_or("None".to_string(), Reference::describe);
             let layer = self.entries[node.entry].name.to_string();
             self.spelled_out.push(SpelledOut { layer, node: self.calls, input, mask, reference });
         }
@@ -383,15 +396,13 @@ impl<'a> Builder<'a> {
 
     /// A mask as an array, where it is one, and among the masks that operations compute.
     fn call_mask(&mut self, reader: &str, reference: &Reference) -> Result<(Option<Tensor>, Mask)> {
-        let piece = self.piece(reader, reference)?.clone();
+        let piece = self.piece(reader, reference)?;
         match (&piece, self.masks.mask(&self.graph, &piece)) {
             (_, Some(Some(mask))) => Ok((self.masks.array(&self.graph, mask), Some(mask))),
             (_, Some(None)) => Ok((None, None)),
             // Whether it can be a mask is for the graph to say.
             (Piece::Array(array), None) => Ok((Some(*array), None)),
-            (_, None) => {
-                Err(mask_operation::refused(&self.entries[self.entry(reader, reference)?]))
-            }
+            (_, None) => self.refused(reader, reference),
         }
     }
 }

@@ -9,16 +9,38 @@ use crate::layer::Direction;
 use serde_json::{Map, Value};
 use std::collections::HashMap;
 
-/// The groups, by layer name.
-pub(super) fn groups(folder: &str, entries: &[Entry]) -> HashMap<String, String> {
-    entries
-        .iter()
-        .map(|entry| (entry.name.to_string(), format!("{folder}{}", entry.name)))
-        .collect()
+/// The groups of the layers that have weights, by layer name. Where a layer's name isn't among the
+/// file's, as when the same code built the model once more, the order of the layers tells, as in
+/// Keras.
+pub(super) fn groups(
+    weights: &Hdf5,
+    folder: &str,
+    layers: &[&str],
+) -> Result<HashMap<String, String>> {
+    let by_name = layers.iter().map(|layer| (layer.to_string(), format!("{folder}{layer}")));
+    let by_name: HashMap<_, _> = by_name.collect();
+    let mut all_there = true;
+    for group in by_name.values() {
+        all_there &= weights.has_group(group)?;
+    }
+    if all_there {
+        return Ok(by_name);
+    }
+    let mut in_file = Vec::new();
+    for layer in listed(weights, folder.trim_end_matches('/'), "layer_names")? {
+        let group = format!("{folder}{layer}");
+        if !listed(weights, &group, "weight_names")?.is_empty() {
+            in_file.push(group);
+        }
+    }
+    match in_file.len() == layers.len() {
+        true => Ok(layers.iter().map(|layer| layer.to_string()).zip(in_file).collect()),
+        false => Ok(by_name), // which says what is missing
+    }
 }
 
 /// The path of each array, found by its name: their order changes where a part of the layer isn't
-/// trainable.
+/// trainable. Where names differ, as where an LSTM reads the weights of a CuDNNLSTM, by the order.
 pub(super) fn paths(
     weights: &Hdf5,
     group: &str,
@@ -30,7 +52,12 @@ pub(super) fn paths(
     if !weights.has_group(group)? {
         return fail(format!("its weights are missing: there is no group {group:?}"));
     }
-    let names = weight_names(weights, group)?;
+    let names = listed(weights, group, "weight_names")?;
+    let in_order = names.len() == slots.len()
+        && names.iter().zip(slots).all(|(name, slot)| is_named(name, slot.name));
+    if in_order && slots.iter().any(|slot| !names.iter().any(|name| fits(slot, name))) {
+        return Ok(names.iter().map(|name| format!("{group}/{name}")).collect());
+    }
     let mut paths = Vec::new();
     for slot in slots {
         match names.iter().filter(|name| fits(slot, name)).collect::<Vec<_>>()[..] {
@@ -68,14 +95,14 @@ pub(super) fn paths(
     }
 }
 
-/// The list of names; a long one is split over several attributes.
-fn weight_names(weights: &Hdf5, group: &str) -> Result<Vec<String>> {
-    if let Some(names) = weights.texts(group, "weight_names")? {
+/// A list of names; a long one is split over several attributes.
+fn listed(weights: &Hdf5, group: &str, attribute: &str) -> Result<Vec<String>> {
+    if let Some(names) = weights.texts(group, attribute)? {
         return Ok(names);
     }
     let mut names = Vec::new();
     for part in 0..64 {
-        match weights.texts(group, &format!("weight_names{part}"))? {
+        match weights.texts(group, &format!("{attribute}{part}"))? {
             Some(more) => names.extend(more),
             None => break,
         }

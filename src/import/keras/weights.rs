@@ -9,7 +9,7 @@ use crate::error::Result;
 use crate::layer::{Direction, Kind, Layer, Recurrent, WeightSpec};
 use crate::model::{BuiltLayer, Model};
 use serde_json::{Map, Value};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 /// Weights in HDF5, and how they are laid out.
 pub(super) struct WeightFile {
@@ -48,11 +48,13 @@ pub(super) struct Slot<'a> {
 
 /// Gives every layer of the model its weights.
 pub(super) fn load(file: &mut WeightFile, model: &mut Model, entries: &[Entry]) -> Result<()> {
+    let by_name: HashMap<String, (&Entry, Part)> = entries.iter().flat_map(names).collect();
     let groups = match file.layout {
         Layout::Archive => archive::groups(&file.hdf5, entries)?,
-        Layout::Legacy(folder) => legacy::groups(folder, entries),
+        Layout::Legacy(folder) => {
+            legacy::groups(&file.hdf5, folder, &with_weights(model, entries, &by_name))?
+        }
     };
-    let by_name: HashMap<String, (&Entry, Part)> = entries.iter().flat_map(names).collect();
     for built in &mut model.layers {
         let name = built.layer.name().to_string();
         if built.layer.weight_specs(&built.inputs).is_empty() {
@@ -88,6 +90,21 @@ pub(super) fn load(file: &mut WeightFile, model: &mut Model, entries: &[Entry]) 
         built.layer.set_weights(&built.inputs, arrays)?;
     }
     Ok(())
+}
+
+/// The names of the entries that have weights, in the order of the file.
+fn with_weights<'a>(
+    model: &Model,
+    entries: &[Entry<'a>],
+    by_name: &HashMap<String, (&Entry, Part)>,
+) -> Vec<&'a str> {
+    let have =
+        model.layers.iter().filter(|built| !built.layer.weight_specs(&built.inputs).is_empty());
+    let have: HashSet<&str> = have
+        .filter_map(|built| by_name.get(built.layer.name()))
+        .map(|(entry, _)| entry.name)
+        .collect();
+    entries.iter().map(|entry| entry.name).filter(|name| have.contains(name)).collect()
 }
 
 /// Which part of a layer of the file a layer of the model is.
