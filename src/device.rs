@@ -254,15 +254,16 @@ impl DeviceOptions {
     /// error of at most 4.9e-4.
     ///
     /// * A GPU stores both `kernel` and `recurrent_kernel` so, as IEEE half floats: weights below
-    ///   6.1e-5 lose more than that, and weights from 65520 on become infinite. Outputs of LSTMs of
-    ///   5 to 300 units are off by up to 4.3e-4 (`tests/gpu_session.rs`). Where a GPU can't unpack
-    ///   half floats, [`DeviceOptions::open`] returns
+    ///   6.1e-5 lose more than that, and a model with weights from 65520 on, which would become
+    ///   infinite, is refused by [`Device::compile`] with
+    ///   [`Error::Argument`](crate::Error::Argument). Outputs of LSTMs of 5 to 300 units are off by
+    ///   up to 1e-3 (`tests/gpu_session.rs`). Where a GPU can't unpack half floats,
+    ///   [`DeviceOptions::open`] returns
     ///   [`Error::DeviceRequest`](crate::Error::DeviceRequest).
     /// * The CPU path stores only the `recurrent_kernel` so, and only of layers of more than 8
-    ///   units. With the seeded weights of the benchmarks, outputs of LSTMs and GRUs of 128 to 2048
-    ///   units are off by up to 4.4e-5. A small batch through a layer of 1024 units or more, which
-    ///   spends most of its time on reading weights, takes down to 0.41 of the time (README, On the
-    ///   CPU); other calls gain little, and large batches take up to a tenth longer.
+    ///   units. A small batch through a layer of 1024 units or more, which spends most of its time on
+    ///   reading weights, gains most; other calls gain little, and large batches can take longer
+    ///   (`docs/performance.md`).
     pub fn half_weights(mut self, yes: bool) -> DeviceOptions {
         self.half_weights = yes;
         self

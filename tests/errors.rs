@@ -268,3 +268,50 @@ fn more_threads_than_any_machine_has_are_an_error() {
     let error = DeviceOptions::new().cpu().threads(1_000_000).open().unwrap_err();
     assert!(matches!(error, Error::Limit { needed: 1_000_000, allowed: 1024, .. }), "{error}");
 }
+
+#[test]
+fn constants_fit_the_batch_or_any() {
+    let graph = |rows: usize| {
+        let mut graph = Graph::new();
+        let x = graph.sequence_input("x", None, 2)?;
+        let start = graph.constant("start", Array2::from_elem((rows, 3), 0.5).into_dyn())?;
+        let h = graph.add(Gru::new(3), Call::on(x).initial_state(&[start]))?;
+        Device::cpu().compile(&graph.build(h)?.initialize(1)?)
+    };
+    let x = Array3::<f32>::ones((4, 5, 2));
+    let one = graph(1).unwrap().run(x.view()).unwrap();
+    assert_eq!(one, graph(4).unwrap().run(x.view()).unwrap());
+    says(&graph(3).unwrap().run(x.view()).unwrap_err(), &["\"start\"", "[3, 3]", "a batch of 3"]);
+    assert_eq!(graph(4).unwrap().model().input_names(), ["x"]);
+    let mut graph = Graph::new();
+    for wrong in [vec![], vec![3], vec![0, 3], vec![2, 0]] {
+        let error = graph.constant("start", ArrayD::zeros(wrong.clone())).unwrap_err();
+        says(&error, &["\"start\"", &format!("{wrong:?}")]);
+    }
+}
+
+#[test]
+fn a_stateful_layer_is_not_distributed_over_time() {
+    let layer = TimeDistributed::new(Lstm::new(3).stateful(true));
+    let mut graph = Graph::new();
+    let x = graph.input("x", &[None, Some(4), Some(2)]).unwrap();
+    says(&graph.add(layer, x).unwrap_err(), &["stateful", "stateful=False"]);
+}
+
+#[test]
+fn a_moving_variance_may_be_infinite_and_nothing_else() {
+    let model = || {
+        let layers: [Layer; 2] =
+            [BatchNormalization::new().named("norm").into(), Gru::new(3).into()];
+        Model::sequential(2, layers).unwrap().initialize(1).unwrap()
+    };
+    let ones = || ArrayD::from_elem(vec![2], 1.0);
+    for place in 0..4 {
+        for value in [f32::INFINITY, f32::NEG_INFINITY, f32::NAN] {
+            let mut weights = [ones(), ones(), ones(), ones()];
+            weights[place][[1]] = value;
+            let result = model().set_weights("norm", weights);
+            assert_eq!(result.is_ok(), place == 3 && value == f32::INFINITY, "{place} {value}");
+        }
+    }
+}

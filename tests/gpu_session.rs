@@ -429,3 +429,24 @@ fn half_weights_are_off_by_their_rounding() {
     println!("half weights: largest error {worst:.1e}");
     assert!(worst < 1e-3 && worst > 1e-6, "{worst:e}: neither f32 nor halves");
 }
+
+/// A weight that 16 bits would make infinite is named, and the session isn't made.
+#[test]
+fn weights_that_16_bits_cant_hold_are_refused() {
+    let Some(device) = device::open(device::options().half_weights(true)) else { return };
+    for (value, fits) in [(65519.0, true), (65520.0, false), (-1e6, false)] {
+        let layer = Bidirectional::new(Lstm::new(3)).named("both");
+        let mut model = Model::sequential(2, [layer]).and_then(|m| m.initialize(1)).unwrap();
+        let mut weights = model.weights("both").unwrap();
+        weights[4][[1, 2]] = value; // backward's recurrent kernel
+        model.set_weights("both", weights).unwrap();
+        match device.compile(&model) {
+            Ok(_) => assert!(fits, "{value}"),
+            Err(birnn::Error::Argument { layer, argument, reason }) => {
+                assert!(!fits && layer == "both" && argument == "half_weights", "{value}");
+                assert!(reason.contains(&value.to_string()), "{reason}");
+            }
+            Err(error) => panic!("{value}: {error}"),
+        }
+    }
+}

@@ -62,6 +62,9 @@ impl GpuSession {
     pub fn new(model: &Model, device: Arc<GpuDevice>) -> Result<GpuSession> {
         let groups = lower(model, &device.limits)?;
         model.check_weights()?; // after the limits: a layer that can't run needs no weights first
+        if device.limits.half_weights {
+            check_halves(model)?;
+        }
         let step_table = device.step_table()?;
         let buffers =
             device.checked("the weights", || Ok(upload_weights(model, &groups, &device)))?;
@@ -531,6 +534,29 @@ fn create_buffer(device: &GpuDevice, bytes: u64, usage: wgpu::BufferUsages) -> w
         usage: usage | wgpu::BufferUsages::COPY_DST | wgpu::BufferUsages::COPY_SRC,
         mapped_at_creation: false,
     })
+}
+
+/// The least number that a 16-bit float rounds to infinity.
+const TOO_LARGE_FOR_HALF: f32 = 65520.0;
+
+/// That no kernel holds a weight that 16 bits would make infinite.
+fn check_halves(model: &Model) -> Result<()> {
+    for layer in model.layers().map(crate::reference::recurrent_of) {
+        for (_, direction) in layer.directions() {
+            let Some(weights) = direction.weights() else { continue }; // check_weights has seen them
+            let values = weights.kernel().iter().chain(weights.recurrent_kernel());
+            if let Some(value) = values.copied().find(|value| value.abs() >= TOO_LARGE_FOR_HALF) {
+                return Err(Error::Argument {
+                    layer: layer.name().to_string(),
+                    argument: "half_weights".into(),
+                    reason: format!(
+                        "a kernel holds {value}, and 16-bit floats end at 65504; open the device without half_weights"
+                    ),
+                });
+            }
+        }
+    }
+    Ok(())
 }
 
 fn upload_weights(

@@ -42,6 +42,11 @@ impl Definition for TimeDistributed {
     fn check(&self) -> Result<(), Wrong> {
         match &*self.layer {
             Layer::Feedforward(layer) => layer.kind.definition().check(),
+            layer if layer.directions().iter().any(|(_, direction)| direction.stateful()) => {
+                let reason = "a stateful layer can't be TimeDistributed, where each timestep is a \
+                              sequence of its own; use stateful=False";
+                Err(("layer", reason.to_string()))
+            }
             layer => layer.check().map_err(|e| ("layer", e.to_string())),
         }
     }
