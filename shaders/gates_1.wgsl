@@ -8,7 +8,7 @@ alias QuadSums = vec4<f32>;
 alias RowBits = u32;
 
 alias StoredRowSums = f32;
-alias StoredQuadSums = StoredVector;
+alias StoredQuadSums = vec4<f32>;
 
 fn row_sums(stored: StoredRowSums) -> RowSums {
     return stored;
@@ -19,11 +19,11 @@ fn stored_row_sums(sums: RowSums) -> StoredRowSums {
 }
 
 fn quad_sums(stored: StoredQuadSums) -> QuadSums {
-    return vector(stored);
+    return stored;
 }
 
 fn stored_quad_sums(sums: QuadSums) -> StoredQuadSums {
-    return stored_vector(sums);
+    return sums;
 }
 
 fn weights_at(first: u32, gate: u32) -> Weights {

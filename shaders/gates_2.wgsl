@@ -7,14 +7,14 @@ alias RowSums = vec2<f32>;
 alias QuadSums = mat2x4<f32>;
 
 alias StoredRowSums = vec2<f32>;
-alias StoredQuadSums = array<StoredVector, 2>;
+alias StoredQuadSums = array<vec4<f32>, 2>;
 
 fn row_sums(stored: StoredRowSums) -> RowSums {
     return stored;
 }
 
 fn quad_sums(stored: StoredQuadSums) -> QuadSums {
-    return QuadSums(vector(stored[0]), vector(stored[1]));
+    return QuadSums(stored[0], stored[1]);
 }
 
 fn weights_at(first: u32, gate: u32) -> Weights {

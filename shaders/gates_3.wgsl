@@ -7,23 +7,23 @@ alias RowSums = vec3<f32>;
 alias QuadSums = mat3x4<f32>;
 alias RowBits = vec3<u32>;
 
-alias StoredRowSums = StoredThree;
-alias StoredQuadSums = array<StoredVector, 3>;
+alias StoredRowSums = vec3<f32>;
+alias StoredQuadSums = array<vec4<f32>, 3>;
 
 fn row_sums(stored: StoredRowSums) -> RowSums {
-    return three(stored);
+    return stored;
 }
 
 fn stored_row_sums(sums: RowSums) -> StoredRowSums {
-    return stored_three(sums);
+    return sums;
 }
 
 fn quad_sums(stored: StoredQuadSums) -> QuadSums {
-    return QuadSums(vector(stored[0]), vector(stored[1]), vector(stored[2]));
+    return QuadSums(stored[0], stored[1], stored[2]);
 }
 
 fn stored_quad_sums(sums: QuadSums) -> StoredQuadSums {
-    return StoredQuadSums(stored_vector(sums[0]), stored_vector(sums[1]), stored_vector(sums[2]));
+    return StoredQuadSums(sums[0], sums[1], sums[2]);
 }
 
 fn weights_at(first: u32, gate: u32) -> Weights {

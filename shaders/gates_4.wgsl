@@ -12,28 +12,23 @@ alias QuadSums = mat4x4<f32>;
 alias RowBits = vec4<u32>;
 
 // Both as they stand in a projection.
-alias StoredRowSums = StoredVector;
-alias StoredQuadSums = array<StoredVector, 4>;
+alias StoredRowSums = vec4<f32>;
+alias StoredQuadSums = array<vec4<f32>, 4>;
 
 fn row_sums(stored: StoredRowSums) -> RowSums {
-    return vector(stored);
+    return stored;
 }
 
 fn stored_row_sums(sums: RowSums) -> StoredRowSums {
-    return stored_vector(sums);
+    return sums;
 }
 
 fn quad_sums(stored: StoredQuadSums) -> QuadSums {
-    return QuadSums(vector(stored[0]), vector(stored[1]), vector(stored[2]), vector(stored[3]));
+    return QuadSums(stored[0], stored[1], stored[2], stored[3]);
 }
 
 fn stored_quad_sums(sums: QuadSums) -> StoredQuadSums {
-    return StoredQuadSums(
-        stored_vector(sums[0]),
-        stored_vector(sums[1]),
-        stored_vector(sums[2]),
-        stored_vector(sums[3]),
-    );
+    return StoredQuadSums(sums[0], sums[1], sums[2], sums[3]);
 }
 
 // `first`: where the first gate of the unit stands in the kernel; `gate`: from one gate to the

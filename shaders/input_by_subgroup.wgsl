@@ -32,7 +32,7 @@ fn start_rows(quad: u32, direction: u32) {
 // A vector of a row: zeros past the last.
 fn vector_at(start: u32, k: u32) -> vec4<f32> {
     let last = p.features4 - 1u;
-    return select(vec4(0.0), vector(x[start + min(k, last)]), k <= last);
+    return select(vec4(0.0), x[start + min(k, last)], k <= last);
 }
 
 fn load_quad(tile: u32, k: u32) {

@@ -17,7 +17,7 @@ fn load_block(quad: u32, direction: u32, k: u32, invocation: Invocation) {
     for (var i = invocation.lane; i < BLOCK_ROWS; i += WORKGROUP) {
         let row = i / BLOCK;
         let start = row_start(quad + row / 4u, row % 4u, direction);
-        block_rows[i] = vector(x[start + min(k + i % BLOCK, p.features4 - 1u)]);
+        block_rows[i] = x[start + min(k + i % BLOCK, p.features4 - 1u)];
     }
     workgroupBarrier();
 }

@@ -35,7 +35,7 @@ struct Projection {
 
 @group(0) @binding(0) var<uniform> p: Projection;
 @group(0) @binding(2) var<storage, read> bias: array<RowSums>;
-@group(0) @binding(3) var<storage, read> x: array<StoredVector>;
+@group(0) @binding(3) var<storage, read> x: array<vec4<f32>>;
 
 override WORKGROUP: u32 = 64u;
 // 1, 2 or 4.

@@ -9,7 +9,7 @@ alias ThreeGates = vec3<f32>;
 
 alias StoredRows = f32;
 alias StoredSums = StoredRowSums;
-alias StoredThreeGates = StoredThree;
+alias StoredThreeGates = vec3<f32>;
 
 fn rows(stored: StoredRows) -> Rows {
     return stored;
@@ -28,7 +28,7 @@ fn all_sums(stored: StoredSums) -> Sums {
 }
 
 fn three_gates(stored: StoredThreeGates) -> ThreeGates {
-    return three(stored);
+    return stored;
 }
 
 fn added(sums: Sums, rows: Quad, weights: Weights) -> Sums {

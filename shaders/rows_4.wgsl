@@ -14,16 +14,16 @@ alias Sums = QuadSums;
 alias ThreeGates = mat3x4<f32>;
 
 // The three as they stand in memory.
-alias StoredRows = StoredVector;
+alias StoredRows = vec4<f32>;
 alias StoredSums = StoredQuadSums;
-alias StoredThreeGates = array<StoredVector, 3>;
+alias StoredThreeGates = array<vec4<f32>, 3>;
 
 fn rows(stored: StoredRows) -> Rows {
-    return vector(stored);
+    return stored;
 }
 
 fn stored_rows(value: Rows) -> StoredRows {
-    return stored_vector(value);
+    return value;
 }
 
 // The values of the rows, of which there are ROWS.
@@ -36,7 +36,7 @@ fn all_sums(stored: StoredSums) -> Sums {
 }
 
 fn three_gates(stored: StoredThreeGates) -> ThreeGates {
-    return ThreeGates(vector(stored[0]), vector(stored[1]), vector(stored[2]));
+    return ThreeGates(stored[0], stored[1], stored[2]);
 }
 
 // Adds four k times the weights.

@@ -315,8 +315,7 @@ impl DeviceOptions {
     /// compare kernels, and to test the kernels for one kind of adapter on another.
     ///
     /// The kernels for a software adapter need subgroups that all have the same size; on an adapter
-    /// without them, those for a GPU are chosen. Kernels chosen by this option don't use 64-bit
-    /// words, since not every adapter of the kind has them.
+    /// without them, those for a GPU are chosen.
     #[cfg(feature = "gpu")]
     pub fn plan_for(mut self, adapter: crate::PlanAdapter) -> DeviceOptions {
         self.plan_for = Some(adapter);

@@ -315,8 +315,7 @@ fn random_layers_of_many_units_match_the_reference() {
     run_with(gpu, prop::sample::select(vec![257, 258, 263, 264, 265, 319, 320, 321]), 25, true);
 }
 
-/// The kernels of software adapters that have no words of 64 bits: with few units, with weights
-/// held, with a dispatch a step.
+/// The kernels of software adapters: with few units, with weights held, with a dispatch a step.
 #[test]
 fn random_layers_on_the_kernels_of_any_software_adapter_match_the_reference() {
     let Some(gpu) = device::open(device::options().plan_for(PlanAdapter::Software)) else { return };

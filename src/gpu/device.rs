@@ -205,13 +205,9 @@ impl GpuDevice {
             Some(adapter) => adapter == PlanAdapter::Software,
             None => info.kind == DeviceKind::SoftwareGpu,
         };
-        // A plan for a kind of adapter is for every one of that kind, also for those without such
-        // words.
-        let words = software && options.plan_for.is_none() && int64(adapter);
         let mut features = wgpu::Features::empty();
         features.set(wgpu::Features::TIMESTAMP_QUERY, timestamps);
         features.set(wgpu::Features::SUBGROUP, subgroup.is_some());
-        features.set(wgpu::Features::SHADER_INT64, words);
         let descriptor = wgpu::DeviceDescriptor {
             label: Some("birnn"),
             required_features: features,
@@ -243,7 +239,6 @@ impl GpuDevice {
                 software,
                 cores: std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
                 subgroup,
-                words,
                 half_weights: options.half_weights,
                 budget: options.memory_budget,
                 ..Limits::new(&limits, options.max_buffer_bytes)
@@ -453,12 +448,6 @@ fn start_poller(device: wgpu::Device) -> Result<Poller> {
 /// Whether kernels can read 16-bit floats.
 fn halves(adapter: &wgpu::Adapter) -> bool {
     adapter.get_downlevel_capabilities().flags.contains(wgpu::DownlevelFlags::SHADER_F16_IN_F32)
-}
-
-/// Whether kernels may use words of 64 bits: where the driver has them, and they were tried.
-fn int64(adapter: &wgpu::Adapter) -> bool {
-    adapter.get_info().backend == wgpu::Backend::Vulkan
-        && adapter.features().contains(wgpu::Features::SHADER_INT64)
 }
 
 /// The size of every subgroup, where they all have the same, and kernels may use them.

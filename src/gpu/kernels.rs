@@ -66,8 +66,6 @@ pub(super) struct Tiling {
     pub sharing: Sharing,
     /// Whether weights are stored as halves.
     pub half_weights: bool,
-    /// Whether recurrent kernels read and write memory in words of 64 bits.
-    pub words: bool,
     /// The units whose weights stand side by side, where not all.
     pub panel: Option<u32>,
     /// Invocations of a workgroup.
@@ -95,7 +93,6 @@ impl Default for Tiling {
             group_rows: 4,
             sharing: Sharing::Workgroup,
             half_weights: false,
-            words: false,
             panel: None,
             workgroup: 64,
             tiles: 1,
@@ -406,10 +403,6 @@ impl Tiling {
     }
 }
 
-fn vectors(tiling: Tiling) -> &'static str {
-    if tiling.words { wgsl!["vectors_in_words"][0] } else { wgsl!["vectors_in_floats"][0] }
-}
-
 fn weights(tiling: Tiling) -> &'static str {
     if tiling.half_weights { wgsl!["weights_f16"][0] } else { wgsl!["weights_f32"][0] }
 }
@@ -433,13 +426,7 @@ fn projection_source(tiling: Tiling) -> String {
         true => wgsl!["projected_in_pairs", "digits", "pairs"],
         false => wgsl!["projected_in_floats"],
     };
-    let common = [
-        vectors(tiling),
-        wgsl!["panels"][0],
-        weights(tiling),
-        wgsl!["sums"][0],
-        gates(tiling.gates),
-    ];
+    let common = [wgsl!["panels"][0], weights(tiling), wgsl!["sums"][0], gates(tiling.gates)];
     [&common[..], sharing, rows, sums, wgsl!["input_projection"]].concat().concat()
 }
 
@@ -478,10 +465,16 @@ fn recurrent_source(kernel: Kernel, tiling: Tiling, computed: u32, cell: &[&str]
     // The size of an array in private memory is the one thing that can't be an override.
     let quads = format!("const QUADS: u32 = {}u;\n", tiling.units.div_ceil(4).max(1));
     let common = [weights(tiling), wgsl!["sums"][0], gates(computed), rows[0]];
-    let before = [quads.as_str(), vectors(tiling)];
-    [&before, &wgsl!["activations", "panels"][..], &common, wgsl!["recurrence"], way, cell]
-        .concat()
-        .concat()
+    [
+        &[quads.as_str()],
+        &wgsl!["activations", "panels"][..],
+        &common,
+        wgsl!["recurrence"],
+        way,
+        cell,
+    ]
+    .concat()
+    .concat()
 }
 
 #[cfg(test)]
@@ -530,7 +523,6 @@ mod tests {
     /// A kernel as the shader compiler of each of wgpu's backends gets it.
     fn translate(kernel: Kernel, constants: Constants) {
         let source = kernel.source(constants.tiling);
-        let words = constants.tiling.words;
         let module = naga::front::wgsl::parse_str(&source)
             .unwrap_or_else(|e| panic!("{}", e.emit_to_string(&source)));
         let info = validate(&module);
@@ -568,10 +560,6 @@ mod tests {
         hlsl::Writer::new(&mut String::new(), &options, &pipeline)
             .write(&module, &info, None)
             .expect("HLSL");
-        // OpenGL has no words of 64 bits, and its adapters no such feature.
-        if words {
-            return;
-        }
         // OpenGL ES 3.1 and OpenGL 4.3 are the first with compute shaders.
         for version in [glsl::Version::new_gles(310), glsl::Version::Desktop(430)] {
             write_glsl(kernel, version, &module, &info);

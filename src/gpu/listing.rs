@@ -59,14 +59,11 @@ pub fn kernel_list() -> Vec<KernelEntry> {
     list
 }
 
-/// Every kernel in every setting that it can have, each source with its constants once. Without
-/// those in words of 64 bits, which are not in WebGPU's language.
+/// Every kernel in every setting that it can have, each source with its constants once.
 pub fn kernel_settings() -> Vec<KernelEntry> {
     let mut list: Vec<KernelEntry> = Vec::new();
     let mut seen = HashSet::new();
-    for (kernel, constants) in
-        settings().into_iter().filter(|(_, constants)| !constants.tiling.words)
-    {
+    for (kernel, constants) in settings() {
         let entry = entry(kernel, constants);
         if seen.insert(format!("{}{:?}", entry.wgsl, entry.constants)) {
             list.push(entry);

@@ -60,7 +60,6 @@ pub(super) fn tilings(kernel: Kernel) -> Vec<Tiling> {
                     };
                     let cuts = cuts(kernel, tiling);
                     tilings.extend(&cuts);
-                    tilings.extend(cuts.iter().map(|&cut| Tiling { words: true, ..cut }));
                 }
             }
         }

@@ -78,7 +78,6 @@ pub(super) fn choose(group: &Group, rows: usize, limits: &Limits) -> Choice {
         gates: gates as u32,
         group_rows: group_rows as u32,
         half_weights: limits.half_weights,
-        words: limits.words,
         panel: group.panel,
         workgroup: LANES.min(limits.invocations) as u32,
         ..Tiling::default()

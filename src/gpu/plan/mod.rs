@@ -53,8 +53,6 @@ pub(super) struct Limits {
     pub cores: usize,
     /// The size of every subgroup, where all have the same and kernels may use them.
     pub subgroup: Option<u32>,
-    /// Whether kernels may use words of 64 bits.
-    pub words: bool,
     /// Whether recurrent layers' weights are stored as halves.
     pub half_weights: bool,
 }
@@ -80,7 +78,6 @@ impl Limits {
             software: false,
             cores: 1,
             subgroup: None,
-            words: false,
             half_weights: false,
         }
     }

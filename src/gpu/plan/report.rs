@@ -76,7 +76,7 @@ impl PlanAdapter {
 ///   `reset_after=False`. On a GPU 16, 8 or 4 invocations share a sum, as long as the dispatch then
 ///   has no more than some 130,000 invocations; with more rows, each invocation computes up to 8
 ///   rows. On a software adapter each invocation computes 4, 8 or 16 rows, which the invocations of
-///   a subgroup load together, in 64-bit words where the driver has them.
+///   a subgroup load together.
 ///
 /// Consecutive layers in one direction that are alike (cell, units and activations), each reading
 /// the sequence of the one below, are a stack. They share the dispatches of the recurrence, each

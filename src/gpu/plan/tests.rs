@@ -17,7 +17,6 @@ const DEFAULT: Limits = Limits {
     software: false,
     cores: 2,
     subgroup: None,
-    words: false,
     half_weights: false,
 };
 const DOWNLEVEL: Limits = Limits { storage_buffers: 4, workgroup_bytes: 16_352, ..DEFAULT };
