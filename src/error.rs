@@ -190,14 +190,26 @@ pub enum Error {
         reason: String,
     },
     /// A file holds a layer of a class that this crate doesn't run.
-    #[error("layer {layer:?} of class {class_name} is not supported; supported are {supported}")]
+    #[error("layer {layer:?} of class {class_name} is not supported: {}", instead(class_name))]
     UnsupportedLayer {
         /// The layer's name.
         layer: String,
-        /// The layer's class in Keras.
+        /// The layer's class in Keras; of a wrapper with the class in it, as in
+        /// `TimeDistributed(Conv2D)`.
         class_name: String,
         /// The classes that are supported, with commas between them.
         supported: &'static str,
+    },
+    /// A file's model is of a class of its own, a subclass of Keras's `Model`. What it computes is
+    /// Python code, which no file holds.
+    #[error(
+        "the model is of a class of its own, {class_name}, whose code isn't in the file: rebuild \
+         it as a functional model, keras.Model(inputs, outputs), of the same layers, and save it \
+         again"
+    )]
+    UnsupportedModel {
+        /// The model's class.
+        class_name: String,
     },
     /// A layer of a file has an argument with a value that this crate doesn't run.
     #[error("layer {layer:?}: {argument}={value} is not supported: {reason}")]
@@ -266,3 +278,30 @@ pub enum Error {
 
 /// `Result` with this crate's [`Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// What to do about a class of layers that isn't supported. A wrapper's class is given with the one
+/// in it, and one that isn't Keras's with its package or module.
+fn instead(class_name: &str) -> &'static str {
+    let inner = class_name.rsplit('(').next().unwrap_or_default().trim_end_matches(')');
+    if inner.contains(['>', '.']) && !inner.starts_with("keras") {
+        return "its code isn't in the file; replace it by layers of Keras's (`birnn inspect` lists \
+                those that are supported) and save the model again";
+    }
+    if class_name.starts_with("keras.") && class_name.contains("ops") {
+        return "an operation; put a layer of Keras's in its place, or compute it before or after \
+                the model, and save the model again";
+    }
+    match inner.rsplit('.').next().unwrap_or_default() {
+        "Lambda" | "TFOpLambda" | "SlicingOpLambda" | "TensorFlowOpLayer" => {
+            "its code isn't in the file in a form that birnn runs; put layers of Keras's in its \
+             place, or compute it before or after the model, and save the model again"
+        }
+        "Functional" | "Sequential" | "Model" => {
+            "put the layers of this inner model in its place and save the model again"
+        }
+        _ => {
+            "replace it by layers that are (`birnn inspect` lists them), or compute it before or \
+             after the model, and save the model again"
+        }
+    }
+}

@@ -210,10 +210,14 @@ fn damaged_files_are_refused() {
 
 #[test]
 fn a_file_that_cannot_be_read_is_an_io_error() {
-    for path in [Path::new("no/such/file.keras"), Path::new(env!("CARGO_MANIFEST_DIR"))] {
-        let e = Model::from_keras(path).unwrap_err();
-        assert!(matches!(&e, Error::Io { path: named, .. } if named == path), "{e:?}");
-    }
+    let path = Path::new("no/such/file.keras");
+    let e = Model::from_keras(path).unwrap_err();
+    assert!(matches!(&e, Error::Io { path: named, .. } if named == path), "{e:?}");
+    let e = Model::from_keras(env!("CARGO_MANIFEST_DIR")).unwrap_err();
+    assert!(
+        matches!(&e, Error::MalformedFile { reason, .. } if reason.contains("folder")),
+        "{e:?}"
+    );
 }
 
 #[test]

@@ -8,6 +8,7 @@ import os
 import pathlib
 import platform
 import re
+import shutil
 import subprocess
 import sys
 import time
@@ -179,8 +180,10 @@ def birnn(program, work, layer, threads, seconds):
             sys.exit(f"birnn: {done.stderr.strip()}")
         return float(re.search(r"median ([0-9.]+) ms", done.stdout)[1]) / 1e3
 
+    shutil.rmtree(out, ignore_errors=True)  # of a layer with another name
     once = times(3, "--out", out)
-    return times(min(max(5, int(seconds / max(once, 1e-6))), 20_000)), np.load(out / "0_output.npy")
+    (output,) = out.glob("0_*.npy")  # the number is the output's place, then comes the layer's name
+    return times(min(max(5, int(seconds / max(once, 1e-6))), 20_000)), np.load(output)
 
 
 def peer(name, layer, threads, seconds):

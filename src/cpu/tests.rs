@@ -432,7 +432,7 @@ fn no_memory_order_changes_a_bit() {
     for (cell, units, batch) in [(0, 5, 3), (0, 20, 3), (1, 33, 2), (2, 17, 9), (3, 40, 130)] {
         let case = Case { cell, units, batch, masked: true, ..Case::bidirectional_lstm() };
         let above = Layer::from(Bidirectional::new(Gru::new(12).return_state(true)));
-        let layers = case.model().layers().cloned().next().into_iter();
+        let layers = case.model().layers().next().cloned().into_iter();
         let mut graph = crate::Graph::new();
         let mut x = graph.sequence_input("x", None, case.features).unwrap();
         let mut outputs = Vec::new();

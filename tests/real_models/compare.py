@@ -48,9 +48,10 @@ def main():
         np.save(folder / "x.npy", x)
         expected = np.asarray(model(x))
         for device in devices(birnn):
-            run = [birnn, "run", str(path), str(folder / "x.npy"), "--quiet", "--out", str(folder / "out"), *device]
+            out = folder / "out" / path.stem
+            run = [birnn, "run", str(path), str(folder / "x.npy"), "--quiet", "--out", str(out), *device]
             subprocess.run(run, check=True)
-            found = np.load(folder / "out" / "0_output.npy")
+            (found,) = map(np.load, out.glob("0_*.npy"))  # the output's place, then the layer's name
             assert found.shape == expected.shape, (found.shape, expected.shape)
             difference = float(np.abs(found - expected).max())
             worst = max(worst, difference)

@@ -1,4 +1,5 @@
-//! `birnn demo`: the notebook's four programs on the notebook's input.
+//! `birnn demo`: the notebook's four programs on the notebook's input, printed as the notebook
+//! prints them.
 
 use crate::{DeviceArgs, show};
 use anyhow::{Result, bail};
@@ -11,7 +12,7 @@ use std::process::ExitCode;
 #[derive(Debug, Args)]
 pub struct DemoArgs {
     /// The weights are drawn from this seed.
-    #[arg(long, default_value_t = 42)]
+    #[arg(long, default_value_t = 42, allow_negative_numbers = true)]
     seed: u64,
     #[command(flatten)]
     device: DeviceArgs,
@@ -38,37 +39,69 @@ fn notebook_x() -> Array3<f64> {
     ]])
 }
 
-/// Name, layer as Keras writes it, and layer.
-fn programs() -> [(&'static str, String, Bidirectional); 4] {
-    let text = |class: &str, sequences: &str| {
-        format!("Bidirectional({class}({UNITS}, return_state=True, return_sequences={sequences}))")
-    };
+/// One of the notebook's functions.
+struct Program {
+    /// The function's name in the notebook.
+    name: &'static str,
+    /// The notebook's heading over it.
+    heading: &'static str,
+    /// The layer as Keras writes it.
+    keras: String,
+    layer: Bidirectional,
+}
+
+/// The notebook's functions, in its order.
+fn programs() -> [Program; 4] {
     let lstm = |sequences| {
         Bidirectional::new(Lstm::new(UNITS).return_state(true).return_sequences(sequences))
     };
     let gru = |sequences| {
         Bidirectional::new(Gru::new(UNITS).return_state(true).return_sequences(sequences))
     };
+    let keras = |class: &str| format!("Bidirectional({class}({UNITS}, return_state=True))");
+    let keras_sequences = |class: &str| {
+        format!("Bidirectional({class}({UNITS}, return_state=True, return_sequences=True))")
+    };
     [
-        ("lstm1", text("LSTM", "True"), lstm(true)),
-        ("lstm2", text("LSTM", "False"), lstm(false)),
-        ("gru1", text("GRU", "True"), gru(true)),
-        ("gru2", text("GRU", "False"), gru(false)),
+        Program {
+            name: "lstm1",
+            heading: "With Return States",
+            keras: keras("LSTM"),
+            layer: lstm(false),
+        },
+        Program {
+            name: "lstm2",
+            heading: "With Return States and Return Sequences",
+            keras: keras_sequences("LSTM"),
+            layer: lstm(true),
+        },
+        Program {
+            name: "gru1",
+            heading: "With Return States",
+            keras: keras("GRU"),
+            layer: gru(false),
+        },
+        Program {
+            name: "gru2",
+            heading: "With Return States and Sequences",
+            keras: keras_sequences("GRU"),
+            layer: gru(true),
+        },
     ]
 }
 
 pub fn demo(args: &DemoArgs, out: &mut impl Write) -> Result<ExitCode> {
     let device = args.device.open_for_work()?;
-    show::device(out, device.info())?;
     let x = notebook_x();
-    writeln!(out, "\nX, shape {:?} = [batch, timesteps, features]", x.shape())?;
-    show::array(out, &x.view().into_dyn())?;
+    writeln!(out, "{}\n", show::numpy(&x.view().into_dyn()))?;
+    show::device(out, device.info())?;
     let x = x.mapv(|v| v as f32);
     let mut worst = 0.0;
     let tolerance = if args.device.half_weights { HALF_TOLERANCE } else { TOLERANCE };
-    for (name, text, layer) in programs() {
-        writeln!(out, "\n{name}: {text}, weights from seed {}", args.seed)?;
-        let difference = program(&device, layer, args.seed, &x, out)?;
+    for Program { name, heading, keras, layer } in programs() {
+        writeln!(out, "\n{heading}")?;
+        writeln!(out, "{name}: {keras}, weights from seed {}", args.seed)?;
+        let difference = run(&device, layer, args.seed, &x, out)?;
         if difference.is_nan() || difference > tolerance {
             bail!(
                 "{name} differs by {difference:e} from the f64 reference; {tolerance:e} is allowed"
@@ -83,8 +116,9 @@ pub fn demo(args: &DemoArgs, out: &mut impl Write) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Runs one program and prints its arrays; returns the largest difference from the reference.
-fn program(
+/// Runs one program and prints its arrays as the notebook does; returns the largest difference from
+/// the reference.
+fn run(
     device: &Device,
     layer: Bidirectional,
     seed: u64,
@@ -94,7 +128,10 @@ fn program(
     let model = Model::sequential(x.dim().2, [layer])?.initialize(seed)?;
     let outputs = device.compile(&model)?.run(x.view())?;
     let exact = reference::run(&model, x.mapv(f64::from).view())?;
-    show::outputs(out, &outputs, Some(&exact))?;
+    for output in outputs.list() {
+        let label = show::label(&outputs, output);
+        writeln!(out, "{label} is :  {}", show::numpy(&output.array.view()))?;
+    }
     let differences =
         outputs.list().iter().zip(exact.list()).map(|(o, e)| show::difference(&o.array, &e.array));
     Ok(differences.fold(0.0, |max: f64, d| if d.is_nan() || d > max { d } else { max }))

@@ -1,6 +1,6 @@
 //! `birnn devices`
 
-use crate::{DeviceArgs, one_line, show};
+use crate::{DeviceArgs, one_line, show, terminal};
 use anyhow::Result;
 use birnn::{AdapterReport, Device, DeviceInfo, DeviceKind};
 use clap::Args;
@@ -21,7 +21,7 @@ pub struct DevicesArgs {
 const NO_GPU: u8 = 3;
 
 pub fn devices(args: &DevicesArgs, out: &mut impl Write) -> Result<ExitCode> {
-    let adapters = Device::adapters();
+    let adapters = terminal::without_mesas_line(Device::adapters);
     let chosen = args.device.open();
     if adapters.is_empty() {
         writeln!(out, "No adapter found. Is a Vulkan, Metal or DX12 driver installed?")?;

@@ -1,39 +1,52 @@
 //! `birnn inspect`
 
-use crate::run::in_file;
-use anyhow::{Context, Result};
-use birnn::{Error, KerasFileReport, Summary, inspect_keras};
+use crate::run::ModelArgs;
+use crate::show;
+use anyhow::Result;
+use birnn::{Error, KerasLayerReport, Summary, inspect_keras};
 use clap::Args;
 use comfy_table::{Table, presets::UTF8_FULL_CONDENSED};
 use std::io::Write;
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 #[derive(Debug, Args)]
 pub struct InspectArgs {
-    /// The model: a .keras or legacy .h5 file that Keras saved.
-    model: PathBuf,
+    #[command(flatten)]
+    model: ModelArgs,
 }
 
 pub fn inspect(args: &InspectArgs, out: &mut impl Write) -> Result<ExitCode> {
-    let report = inspect_keras(&args.model).map_err(|error| in_file(&args.model, error))?;
-    match &report.model {
+    let (model, layers) = if args.model.has_config() {
+        (args.model.load(), Vec::new())
+    } else {
+        let report = inspect_keras(args.model.path()).map_err(|error| args.model.named(error))?;
+        (report.model.map_err(|error| args.model.named(error)), report.layers)
+    };
+    let error = match model {
         Ok(model) => {
             let summary = model.summary();
             writeln!(out, "{}\nTotal params: {}", rows(&summary), summary.parameters)?;
             writeln!(out, "Inputs: {}", inputs(&summary))?;
             writeln!(out, "Outputs: {}", model.output_names().join(", "))?;
-            Ok(ExitCode::SUCCESS)
+            return Ok(ExitCode::SUCCESS);
         }
-        Err(_) => {
-            writeln!(out, "{}", problems(&report))?;
-            let problem = report
-                .model
-                .map(|_| ExitCode::SUCCESS)
-                .map_err(|error| in_file(&args.model, error));
-            problem.context("the model can't be run")
-        }
+        Err(error) => error,
+    };
+    if !layers.is_empty() {
+        writeln!(out, "{}", problems(&layers))?;
     }
+    let of_the_model = error.chain().filter_map(|cause| cause.downcast_ref());
+    let supported = |error: &Error| match error {
+        Error::UnsupportedLayer { supported, .. } => Some(*supported),
+        _ => None,
+    };
+    let mut errors = layers.iter().filter_map(|layer| layer.problem.as_ref()).chain(of_the_model);
+    if let Some(classes) = errors.find_map(supported) {
+        let text = format!("Supported are {classes}.");
+        let words = text.split_whitespace().map(str::to_string);
+        writeln!(out, "{}", show::wrapped(words, "  ", 98))?;
+    }
+    Err(error.context("the model can't be run"))
 }
 
 /// Each input with its shape and what it is given as.
@@ -68,10 +81,10 @@ fn rows(summary: &Summary) -> Table {
 }
 
 /// Every layer of a file that can't be loaded, with what is wrong with it.
-fn problems(report: &KerasFileReport) -> Table {
+fn problems(layers: &[KerasLayerReport]) -> Table {
     let mut table = Table::new();
     table.load_style(UTF8_FULL_CONDENSED).set_header(["Layer (type)", "Supported"]);
-    for layer in &report.layers {
+    for layer in layers {
         let supported = match &layer.problem {
             None => "yes".to_string(),
             Some(Error::UnsupportedLayer { class_name, .. }) => {

@@ -8,6 +8,7 @@ mod npy;
 mod plan;
 mod run;
 mod show;
+mod terminal;
 
 use anyhow::{Context, Result};
 use birnn::{Device, DeviceOptions};
@@ -39,9 +40,16 @@ enum Command {
     /// Say what a layer of a shape would do on a GPU, without one: its dispatches, their work, and
     /// what bounds them.
     Plan(plan::PlanArgs),
-    /// Run the notebook's four programs (lstm1, lstm2, gru1, gru2) and compare them with the f64
-    /// reference.
+    /// Run the notebook's four programs (lstm1, lstm2, gru1, gru2), print what it prints, and
+    /// compare them with the f64 reference.
     Demo(demo::DemoArgs),
+}
+
+impl Command {
+    /// Whether warnings are left out.
+    fn is_quiet(&self) -> bool {
+        matches!(self, Command::Run(args) if args.quiet)
+    }
 }
 
 #[derive(Debug, Args)]
@@ -51,7 +59,7 @@ struct DeviceArgs {
     device: String,
     /// Let best and gpu choose an adapter that computes on the CPU, too: lavapipe, WARP.
     /// So does the environment variable BIRNN_ALLOW_SOFTWARE=1.
-    #[arg(long)]
+    #[arg(long, env = "BIRNN_ALLOW_SOFTWARE", hide_env = true, value_parser = yes_or_no)]
     allow_software: bool,
     /// Store recurrent layers' kernels as 16-bit floats, rounded to 11 bits: half as much to read,
     /// which pays for large layers and small batches. On the CPU path of layers of more than 8
@@ -60,29 +68,50 @@ struct DeviceArgs {
     half_weights: bool,
     /// Threads of the CPU path; 0: as many as cores, or RAYON_NUM_THREADS. They change no bit of
     /// the result.
-    #[arg(long, value_name = "THREADS", default_value_t = 0, allow_negative_numbers = true, value_parser = clap::value_parser!(u16).range(..=1024))]
+    #[arg(
+        long,
+        value_name = "THREADS",
+        default_value_t = 0,
+        allow_negative_numbers = true,
+        value_parser = clap::value_parser!(u16).range(..=1024)
+    )]
     threads: u16,
+}
+
+/// The value of BIRNN_ALLOW_SOFTWARE, with the words that the crate takes; the crate itself takes
+/// any other word for 0.
+fn yes_or_no(value: &str) -> Result<bool, String> {
+    match value.to_lowercase().as_str() {
+        "1" | "true" | "yes" | "on" => Ok(true),
+        "" | "0" | "false" | "no" | "off" => Ok(false),
+        _ => Err("the environment variable BIRNN_ALLOW_SOFTWARE is 1 or 0".to_string()),
+    }
 }
 
 impl DeviceArgs {
     fn open(&self) -> birnn::Result<Device> {
         let options = DeviceOptions::new().parse(&self.device);
         let options = options.half_weights(self.half_weights).threads(self.threads.into());
-        // Without the flag DeviceOptions::new has taken the environment's word.
-        if self.allow_software { options.allow_software(true) } else { options }.open()
+        let options = options.allow_software(self.allow_software);
+        terminal::without_mesas_line(|| options.open())
     }
 
     fn open_for_work(&self) -> Result<Device> {
-        self.open()
-            .with_context(|| format!(
-                "device {:?} (--device, or the environment variable BIRNN_DEVICE; best, gpu, cpu or part of an adapter's name)",
+        self.open().with_context(|| {
+            format!(
+                "device {:?} (--device, or the environment variable BIRNN_DEVICE; best, gpu, cpu \
+                 or part of an adapter's name)",
                 self.device
-            ))
+            )
+        })
     }
 }
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
+    if !cli.command.is_quiet() {
+        terminal::print_warnings();
+    }
     let mut out = BufWriter::new(io::stdout().lock());
     let result = dispatch(&cli.command, &mut out);
     let result = result.and_then(|code| out.flush().map(|()| code).map_err(Into::into));

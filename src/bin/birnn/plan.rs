@@ -10,13 +10,29 @@ use std::process::ExitCode;
 #[derive(Debug, Args)]
 pub struct PlanArgs {
     /// Rows of the batch.
-    #[arg(value_name = "BATCH", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    #[arg(
+        value_name = "BATCH",
+        allow_negative_numbers = true,
+        value_parser = clap::value_parser!(u32).range(1..=1_000_000)
+    )]
     batch: u32,
-    #[arg(value_name = "TIMESTEPS", value_parser = clap::value_parser!(u32).range(1..=10_000_000))]
+    #[arg(
+        value_name = "TIMESTEPS",
+        allow_negative_numbers = true,
+        value_parser = clap::value_parser!(u32).range(1..=10_000_000)
+    )]
     timesteps: u32,
-    #[arg(value_name = "FEATURES", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    #[arg(
+        value_name = "FEATURES",
+        allow_negative_numbers = true,
+        value_parser = clap::value_parser!(u32).range(1..=1_000_000)
+    )]
     features: u32,
-    #[arg(value_name = "UNITS", value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    #[arg(
+        value_name = "UNITS",
+        allow_negative_numbers = true,
+        value_parser = clap::value_parser!(u32).range(1..=100_000)
+    )]
     units: u32,
     #[arg(long, value_enum, ignore_case = true, default_value = "lstm")]
     cell: CellArg,
@@ -27,7 +43,12 @@ pub struct PlanArgs {
     #[arg(long)]
     forward_only: bool,
     /// How many such layers, each on the output of the one below.
-    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1_000))]
+    #[arg(
+        long,
+        default_value_t = 1,
+        allow_negative_numbers = true,
+        value_parser = clap::value_parser!(u32).range(1..=1_000)
+    )]
     layers: u32,
     /// The kernels stored as 16-bit floats.
     #[arg(long)]

@@ -161,14 +161,6 @@ pub(super) fn root(file: &str, config: &Value) -> Result<Root> {
     match name.strip_prefix("Keras>").unwrap_or(name) {
         "Sequential" if is_kerass_own(config, name) => Ok(Root::Sequential),
         "Functional" | "Model" if is_kerass_own(config, name) => Ok(Root::Functional),
-        _ => Err(Error::UnsupportedLayer {
-            layer: config
-                .pointer("/config/name")
-                .and_then(Value::as_str)
-                .unwrap_or("model")
-                .to_string(),
-            class_name: full_name(config, name),
-            supported: SUPPORTED,
-        }),
+        _ => Err(Error::UnsupportedModel { class_name: full_name(config, name) }),
     }
 }

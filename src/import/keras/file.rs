@@ -4,14 +4,12 @@ use super::hdf5::Hdf5;
 use super::weights::WeightFile;
 use super::{CONFIG, KerasLimits, json, malformed};
 use crate::error::{Error, Result};
+use crate::import::recognize::{self, Format};
 use serde_json::Value;
 use std::fs::File;
-use std::io::{Cursor, Read};
+use std::io::{BufReader, Cursor, Read, Seek};
 use std::path::Path;
 use zip::ZipArchive;
-
-const HDF5_SIGNATURE: &[u8] = b"\x89HDF\r\n\x1a\n";
-const ZIP_SIGNATURES: [&[u8]; 2] = [b"PK\x03\x04", b"PK\x05\x06"];
 
 /// Which Keras wrote a file: a name can mean different things in each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,36 +38,47 @@ pub(super) struct KerasFile {
     pub weights: WeightFile,
 }
 
-#[derive(Clone, Copy, PartialEq)]
-enum Format {
-    Zip,
-    Hdf5,
-}
-
-/// Reads a file, unless its first bytes already tell that it is none of Keras's.
+/// Reads a file, unless its first bytes or the names in its archive already tell that it is none of
+/// Keras's.
 pub(super) fn read(path: &Path, limits: &KerasLimits) -> Result<Vec<u8>> {
     let name = path.display().to_string();
     let io = |source| Error::Io { path: path.to_path_buf(), source };
+    if path.is_dir() {
+        return malformed(&name, recognize::folder(path));
+    }
     let mut file = File::open(path).map_err(io)?;
     let mut bytes = Vec::new();
-    (&mut file).take(HDF5_SIGNATURE.len() as u64).read_to_end(&mut bytes).map_err(io)?;
-    format(&name, &bytes)?;
+    (&mut file).take(recognize::HEAD as u64).read_to_end(&mut bytes).map_err(io)?;
+    let found = format(&name, &bytes);
+    if let (Err(_), Some(reason)) = (&found, recognize::by_name(path)) {
+        return malformed(&name, reason);
+    }
+    // Of a file of another kind, such as a pipe, there is no end to begin at.
+    let seekable = file.metadata().is_ok_and(|m| m.is_file() && m.len() <= limits.file_bytes);
+    if found? == Format::Zip && seekable {
+        if let Ok(archive) = ZipArchive::new(BufReader::new(&file)) {
+            check_names(&name, &archive)?;
+        }
+        file.seek(std::io::SeekFrom::Start(bytes.len() as u64)).map_err(io)?;
+    }
     (&mut file).take(limits.file_bytes).read_to_end(&mut bytes).map_err(io)?;
     Ok(bytes)
 }
 
 fn format(name: &str, bytes: &[u8]) -> Result<Format> {
-    if bytes.starts_with(HDF5_SIGNATURE) {
-        Ok(Format::Hdf5)
-    } else if ZIP_SIGNATURES.iter().any(|signature| bytes.starts_with(signature)) {
-        Ok(Format::Zip)
-    } else {
-        let found = if bytes.is_empty() { "it is empty" } else { "its first bytes are of neither" };
-        malformed(
-            name,
-            format!("is no .keras archive (zip) and no Keras model or weights in HDF5: {found}"),
-        )
+    recognize::format(&bytes[..bytes.len().min(recognize::HEAD)])
+        .or_else(|reason| malformed(name, reason))
+}
+
+/// That an archive has one of Keras's files at least; which one is missing is said where it is
+/// needed.
+fn check_names<R: Read + Seek>(name: &str, archive: &ZipArchive<R>) -> Result<()> {
+    let has = |member| archive.index_for_name(member).is_some();
+    if has("config.json") || has("model.weights.h5") {
+        return Ok(());
     }
+    let names = archive.file_names().flatten().map(|name| name.into_owned());
+    malformed(name, recognize::archive(&names.collect::<Vec<_>>()))
 }
 
 impl KerasFile {
@@ -116,8 +125,10 @@ fn open_archive(name: &str, bytes: Vec<u8>, limits: &KerasLimits) -> Result<Kera
 }
 
 fn zip(name: &str, bytes: Vec<u8>) -> Result<ZipArchive<Cursor<Vec<u8>>>> {
-    ZipArchive::new(Cursor::new(bytes))
-        .or_else(|e| malformed(name, format!("is no zip archive, or one that is cut off: {e}")))
+    let archive = ZipArchive::new(Cursor::new(bytes))
+        .or_else(|e| malformed(name, format!("is no zip archive, or one that is cut off: {e}")))?;
+    check_names(name, &archive)?;
+    Ok(archive)
 }
 
 /// Reads a member of the archive; what its header says of the size isn't believed.
@@ -150,16 +161,36 @@ fn open_legacy(name: &str, bytes: Vec<u8>, limits: &KerasLimits) -> Result<Keras
     let unpacked = limits.unpacked(bytes.len());
     let hdf5 = Hdf5::open(name.to_string(), bytes, unpacked)?;
     let Some(config) = hdf5.text("", "model_config")? else {
-        return malformed(
-            name,
-            "has no model_config: it may hold weights only; save the whole model with model.save(...), or build it with Model::from_keras_config and read the weights with Model::load_keras_weights",
-        );
+        return malformed(name, without_config(&hdf5)?);
     };
     let config_label = format!("{name}: model_config");
     let config = parse_config(&config_label, config.as_bytes(), limits)?;
     let version = hdf5_version(name, &hdf5, "model_weights")?;
     let weights = WeightFile { hdf5, layout: Layout::Legacy("model_weights/") };
     Ok(KerasFile { config_label, config, version, weights })
+}
+
+/// What an HDF5 file without a configuration is: Keras writes its weights in groups of these names,
+/// or lists them in these attributes.
+fn without_config(hdf5: &Hdf5) -> Result<&'static str> {
+    let mut is_keras = false;
+    for group in ["vars", "layers", "_layer_checkpoint_dependencies", "model_weights"] {
+        is_keras |= hdf5.has_group(group)?;
+    }
+    for list in ["layer_names", "layer_names0"] {
+        is_keras |= hdf5.texts("", list)?.is_some();
+    }
+    Ok(match is_keras {
+        true => {
+            "holds weights only: give the model's configuration, the text that model.to_json() \
+             returns, with --config CONFIG.json (Model::from_keras_config and \
+             Model::load_keras_weights), or save the whole model with model.save(\"model.keras\")"
+        }
+        false => {
+            "is an HDF5 file, but not of Keras: it has neither a model_config nor Keras's weights; \
+             save the model with model.save(\"model.keras\")"
+        }
+    })
 }
 
 /// Weights alone, or those of a whole model.

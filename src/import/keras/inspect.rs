@@ -42,15 +42,19 @@ pub struct KerasLayerReport {
 /// ```
 ///
 /// # Errors
-/// [`Error::Io`] or [`Error::MalformedFile`] where the file has no list of layers.
+/// [`Error::Io`], [`Error::MalformedFile`] or [`Error::UnsupportedModel`] where the file has no list
+/// of layers.
 pub fn inspect_keras(path: impl AsRef<Path>) -> Result<KerasFileReport> {
     KerasLimits::new().inspect(path)
 }
 
 pub(super) fn report(file: KerasFile, limits: &KerasLimits) -> Result<KerasFileReport> {
     let (label, version) = (file.config_label.clone(), file.version);
-    let is_functional = matches!(class::root(&label, &file.config), Ok(class::Root::Functional));
-    let layers = entry::listed(&label, &file.config, limits.layers)?;
+    let root = class::root(&label, &file.config);
+    let is_functional = matches!(root, Ok(class::Root::Functional));
+    // A model of a class of its own may have no list of layers, for which that is the reason.
+    let layers = entry::listed(&label, &file.config, limits.layers)
+        .map_err(|error| root.err().unwrap_or(error))?;
     let report =
         |(index, value): (usize, &Value)| one(&label, version, is_functional, index, value);
     let layers = layers.iter().enumerate().map(report).collect();

@@ -66,8 +66,9 @@ impl Model {
     /// # Errors
     /// * [`Error::Io`] where the file can't be read.
     /// * [`Error::MalformedFile`] where it is no Keras model, is damaged, or lacks weights.
-    /// * [`Error::UnsupportedLayer`], [`Error::UnsupportedArgument`] where the model would compute
-    ///   something that this crate doesn't; nothing that changes a result is passed over.
+    /// * [`Error::UnsupportedLayer`], [`Error::UnsupportedArgument`], [`Error::UnsupportedModel`]
+    ///   where the model would compute something that this crate doesn't; nothing that changes a
+    ///   result is passed over.
     /// * [`Error::Argument`], [`Error::Graph`], [`Error::WeightShape`], [`Error::NonFiniteWeight`]
     ///   where what the file says doesn't fit together.
     ///

@@ -1,0 +1,425 @@
+//! What a file is, by its first bytes: the formats that models are read from, and a sentence for
+//! each of the others that people take for one.
+
+use std::path::Path;
+
+/// How many of a file's first bytes [`format`] looks at. A web page may begin with empty lines and
+/// a comment, JSON with a long name; all others tell themselves apart within some 30 bytes.
+pub(crate) const HEAD: usize = 512;
+
+/// The formats that models are read from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Format {
+    Zip,
+    Hdf5,
+}
+
+/// What to do with a model of another framework.
+macro_rules! rebuild {
+    () => {
+        "; birnn reads Keras models: build the model in Keras, give it these weights and save it \
+         with model.save(\"model.keras\")"
+    };
+}
+
+/// First bytes that say what a file is, and what to say of it.
+const SIGNATURES: [(&[u8], &str); 10] = [
+    (
+        b"version https://git-lfs",
+        "is a Git LFS pointer, not the file itself: run `git lfs pull` in its repository",
+    ),
+    (b"\x93NUMPY", "is a NumPy array, not a model: the model comes first, its inputs after it"),
+    (
+        b"model_checkpoint_path:",
+        "is the index of TensorFlow checkpoints, which hold weights without a model: load them in \
+         Keras with model.load_weights(...) and save the model with model.save(\"model.keras\")",
+    ),
+    (
+        // An SSTable whose first entry has no key: a BundleHeaderProto of version 1 or newer.
+        b"\0\0\x06\x08\x01\x1a\x02\x08\x01",
+        "is a TensorFlow checkpoint, which holds weights without a model: load it in Keras with \
+         model.load_weights(...) and save the model with model.save(\"model.keras\")",
+    ),
+    (
+        // The magic number of torch.save before PyTorch 1.6, pickled.
+        b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19.",
+        concat!("is a PyTorch file of the old format (a pickle)", rebuild!()),
+    ),
+    (b"\x1f\x8b", "is compressed with gzip: unpack it with gunzip first"),
+    (b"BZh", "is compressed with bzip2: unpack it with bunzip2 first"),
+    (b"\xfd7zXZ\0", "is compressed with xz: unpack it with unxz first"),
+    (b"7z\xbc\xaf\x27\x1c", "is a 7z archive: unpack it first"),
+    (
+        b"MATLAB ",
+        "is a MATLAB file, not a Keras model: save the model in Keras with \
+         model.save(\"model.keras\")",
+    ),
+];
+
+const HDF5: &[u8] = b"\x89HDF\r\n\x1a\n";
+const ZIP: [&[u8]; 2] = [b"PK\x03\x04", b"PK\x05\x06"];
+
+const SAVED_MODEL: &str = "is a TensorFlow SavedModel: load its folder in Keras 2 with \
+    tf_keras.models.load_model(...) and save the model again with model.save(\"model.h5\")";
+
+/// The format of a file that begins with these bytes, [`HEAD`] of them or all that there are; for
+/// another one a sentence, without its subject, that says what the file is and what to do.
+pub(crate) fn format(head: &[u8]) -> Result<Format, String> {
+    if head.starts_with(HDF5) {
+        return Ok(Format::Hdf5);
+    }
+    if ZIP.iter().any(|signature| head.starts_with(signature)) {
+        return Ok(Format::Zip);
+    }
+    if head.is_empty() {
+        return Err("is empty: was it downloaded or copied as a whole?".into());
+    }
+    if let Some((_, sentence)) = SIGNATURES.iter().find(|(bytes, _)| head.starts_with(bytes)) {
+        return Err((*sentence).into());
+    }
+    let sentence = match head {
+        [_, _, _, _, b'T', b'F', b'L', b'3', ..] => {
+            "is a TensorFlow Lite model: save the Keras model that it was converted from with \
+             model.save(\"model.keras\")"
+        }
+        [0x80, 2..=5, ..] => {
+            "is a Python pickle (pickle, joblib), which only Python can read: load it there and \
+             save the model with model.save(\"model.keras\")"
+        }
+        _ if is_safetensors(head) => {
+            concat!("is a safetensors file, which holds weights without a model", rebuild!())
+        }
+        _ if is_saved_model(head) => SAVED_MODEL,
+        _ if is_onnx(head) => {
+            "is an ONNX model: save the Keras model that it was made from with \
+             model.save(\"model.keras\"), or build it anew in Keras and give it these weights"
+        }
+        _ => return Err(text(head).unwrap_or_else(|| unknown(head))),
+    };
+    Err(sentence.into())
+}
+
+/// Of a text what it is.
+fn text(head: &[u8]) -> Option<String> {
+    let head = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(head); // a byte order mark
+    let start = head.iter().position(|byte| !byte.is_ascii_whitespace())?;
+    let head = head[start..].to_ascii_lowercase();
+    let holds = |word: &[u8]| head.windows(word.len()).any(|window| window == word);
+    let sentence = match head[0] {
+        b'<' if holds(b"<!doctype html") || holds(b"<html") || holds(b"<head") => {
+            "is a web page (HTML), not the file that its address names: download it again by the \
+             direct link, such as .../resolve/... at Hugging Face or .../raw/... at GitHub"
+        }
+        b'<' => {
+            "is an XML text, perhaps a server's answer in place of the file: open it in an editor, \
+             and download the file again"
+        }
+        b'{' if holds(b"\"modeltopology\"") || holds(b"\"layers-model\"") => {
+            "is a TensorFlow.js model: convert it with tensorflowjs_converter \
+             --input_format=tfjs_layers_model --output_format=keras"
+        }
+        b'{' | b'[' | b'"' => {
+            "is JSON, perhaps a model's configuration, and holds no weights: give the file with \
+             the weights as the model, and this one with --config (Model::from_keras_config)"
+        }
+        _ => return None,
+    };
+    Some(sentence.to_string())
+}
+
+/// The length of the JSON that describes the arrays, and that JSON, an object.
+fn is_safetensors(head: &[u8]) -> bool {
+    const LONGEST: u64 = 100_000_000; // safetensors' own limit
+    let Some((length, json)) = head.split_first_chunk::<8>() else { return false };
+    let length = u64::from_le_bytes(*length);
+    matches!(json, [b'{', b'"' | b'}' | b' ' | b'\n', ..]) && (2..=LONGEST).contains(&length)
+}
+
+/// Protobuf's SavedModel: its version, 1, and a graph, whose first field describes it.
+fn is_saved_model(head: &[u8]) -> bool {
+    let Some(rest) = head.strip_prefix(b"\x08\x01\x12") else { return false };
+    let after_length = rest.iter().position(|byte| byte & 0x80 == 0);
+    after_length.is_some_and(|last| rest.get(last + 1) == Some(&b'\n'))
+}
+
+/// Protobuf's ModelProto: its version, then further fields of it in the order of their numbers, as
+/// all libraries write them, up to the graph (7) or the end of what is known.
+fn is_onnx(head: &[u8]) -> bool {
+    const GRAPH: u64 = 7;
+    let mut rest = head;
+    let mut last = 0;
+    let mut fields = 0;
+    while let Some(tag) = varint(&mut rest) {
+        let (field, wire) = (tag >> 3, tag & 7);
+        // Only the imports of operator sets (8), the metadata (14) and what follows are lists.
+        let in_order = field > last || (field == last && field >= 8);
+        let known = match (field, wire) {
+            (1, 0) => varint(&mut rest).is_some_and(|version| (1..100).contains(&version)),
+            (5, 0) => varint(&mut rest).is_some(),
+            (2..=4 | 6, 2) => skip(&mut rest, true),
+            (GRAPH | 8 | 14 | 20 | 25 | 26, 2) => skip(&mut rest, false),
+            _ => false,
+        };
+        if !known || !in_order || (fields == 0 && field != 1) {
+            return false;
+        }
+        last = field;
+        fields += 1;
+    }
+    fields > 1 && last >= GRAPH
+}
+
+/// Takes a number of protobuf's off.
+fn varint(bytes: &mut &[u8]) -> Option<u64> {
+    let mut value = 0;
+    for shift in (0..64).step_by(7) {
+        let (&byte, rest) = bytes.split_first()?;
+        *bytes = rest;
+        value |= u64::from(byte & 0x7f) << shift;
+        if byte & 0x80 == 0 {
+            return Some(value);
+        }
+    }
+    None
+}
+
+/// Takes a field with a length off, or what there is of it; whether it may be one. A text holds no
+/// control characters but newlines and tabs.
+fn skip(bytes: &mut &[u8], is_text: bool) -> bool {
+    let Some(length) = varint(bytes) else { return false };
+    let length = usize::try_from(length).unwrap_or(usize::MAX).min(bytes.len());
+    let (field, rest) = bytes.split_at(length);
+    *bytes = rest;
+    !is_text || field.iter().all(|byte| *byte >= b' ' || matches!(byte, b'\n' | b'\r' | b'\t'))
+}
+
+fn unknown(head: &[u8]) -> String {
+    let what = if head.iter().all(|&byte| byte == 0) {
+        "holds zeros where they begin: was it downloaded or copied as a whole?".to_string()
+    } else {
+        let first: Vec<String> = head.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+        format!("its first bytes are {}", first.join(" "))
+    };
+    format!("is no .keras archive (zip) and no Keras model or weights in HDF5: {what}")
+}
+
+/// The sentence for a zip archive that Keras did not write, by the names in it.
+pub(crate) fn archive(names: &[String]) -> String {
+    let is_or_ends = |name: &str, end: &str| {
+        name == end || name.strip_suffix(end).is_some_and(|folder| folder.ends_with('/'))
+    };
+    let holds = |end: &str| names.iter().any(|name| is_or_ends(name, end));
+    let is_model = |name: &&String| name.ends_with(".keras") || name.ends_with(".h5");
+    if holds("data.pkl") {
+        let script = names.iter().any(|name| name.starts_with("code/") || name.contains("/code/"));
+        return match script {
+            true => concat!("is a TorchScript file (PyTorch)", rebuild!()),
+            false => concat!("is a PyTorch file", rebuild!()),
+        }
+        .into();
+    }
+    if holds("saved_model.pb") {
+        return format!("is a zip archive whose content {SAVED_MODEL}");
+    }
+    if holds("config.json") && holds("model.weights.h5") {
+        return "is a zip archive with the folder of a .keras file: zip what is in that folder, \
+                not the folder itself"
+            .into();
+    }
+    if let Some(model) = names.iter().find(is_model) {
+        return format!("is a zip archive with {:?} in it: unpack it first", short(model));
+    }
+    if names.is_empty() {
+        return "is an empty zip archive: was it made or copied as a whole?".into();
+    }
+    if names.iter().all(|name| name.ends_with(".npy")) {
+        return "is a NumPy archive (.npz) of arrays, not a model: the model comes first, and each \
+                input is a .npy file"
+            .into();
+    }
+    let listed: Vec<String> =
+        names.iter().take(3).map(|name| format!("{:?}", short(name))).collect();
+    let more = if names.len() > listed.len() { ", …" } else { "" };
+    format!(
+        "is a zip archive without config.json, so no .keras file; it holds {}{more}",
+        listed.join(", ")
+    )
+}
+
+/// A name for a message.
+fn short(name: &str) -> String {
+    match name.char_indices().nth(60) {
+        Some((end, _)) => format!("{}…", &name[..end]),
+        None => name.to_string(),
+    }
+}
+
+/// The sentence for a folder.
+pub(crate) fn folder(path: &Path) -> String {
+    let holds = |name: &str| path.join(name).is_file();
+    match () {
+        _ if holds("saved_model.pb") => SAVED_MODEL,
+        _ if holds("config.json") && holds("model.weights.h5") => {
+            "is the folder of an unpacked .keras file: zip what is in it, not the folder itself"
+        }
+        _ if holds("checkpoint") => {
+            "is a folder of TensorFlow checkpoints, which hold weights without a model: load them \
+             in Keras with model.load_weights(...) and save the model with \
+             model.save(\"model.keras\")"
+        }
+        _ => "is a folder: give the model's file, .keras or .h5",
+    }
+    .into()
+}
+
+/// The sentence for a file that only its name gives away: the values of a TensorFlow checkpoint are
+/// bare numbers.
+pub(crate) fn by_name(path: &Path) -> Option<String> {
+    let name = path.file_name()?.to_str()?;
+    let (_, shard) = name.rsplit_once(".data-")?;
+    let (index, count) = shard.split_once("-of-")?;
+    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    (is_number(index) && is_number(count)).then(|| {
+        "is part of a TensorFlow checkpoint, which holds weights without a model: load it in Keras \
+         with model.load_weights(...) and save the model with model.save(\"model.keras\")"
+            .into()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Format, archive, by_name, folder, format};
+    use std::path::Path;
+
+    #[track_caller]
+    fn is(head: &[u8], words: &[&str]) {
+        let sentence = format(head).expect_err("it is recognized as a model's format");
+        for word in words {
+            assert!(sentence.contains(word), "{sentence:?} doesn't say {word:?}");
+        }
+        // A sentence without its end, that goes on from the file's name.
+        assert!(!sentence.ends_with('.') && !sentence.contains('\n'), "{sentence:?}");
+        assert!(sentence.starts_with("is ") || sentence.starts_with("holds "), "{sentence:?}");
+    }
+
+    /// One of protobuf's fields with a length.
+    fn field(tag: u8, content: &[u8]) -> Vec<u8> {
+        [&[tag, u8::try_from(content.len()).unwrap()], content].concat()
+    }
+
+    #[test]
+    fn the_formats_of_models_are_recognized() {
+        assert_eq!(format(b"\x89HDF\r\n\x1a\n\0\0"), Ok(Format::Hdf5));
+        assert_eq!(format(b"PK\x03\x04\x14\0"), Ok(Format::Zip));
+        assert_eq!(format(b"PK\x05\x06\0\0"), Ok(Format::Zip)); // an empty archive
+        assert!(format(b"\x89HDF\r\n").is_err());
+    }
+
+    #[test]
+    fn files_that_are_no_models_are_recognized() {
+        is(b"", &["empty"]);
+        is(b"version https://git-lfs.github.com/spec/v1\noid sha256:4a", &["git lfs pull"]);
+        is(b"\x1f\x8b\x08\0", &["gzip", "gunzip"]);
+        is(b"BZh91AY", &["bzip2"]);
+        is(b"\xfd7zXZ\0\0", &["xz"]);
+        is(b"7z\xbc\xaf\x27\x1c\0", &["7z"]);
+        is(b"MATLAB 7.3 MAT-file, Platform", &["MATLAB"]);
+        is(b"\x93NUMPY\x01\0", &["NumPy array"]);
+        is(b"\x1c\0\0\0TFL3\x14\0", &["TensorFlow Lite", "model.save"]);
+        is(b"\x80\x04\x95\x0b\0", &["pickle"]);
+        is(b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19.\x80\x02", &["PyTorch", "old format"]);
+        is(b"model_checkpoint_path: \"model-1\"\n", &["checkpoint", "load_weights"]);
+        is(b"\0\0\x06\x08\x01\x1a\x02\x08\x01\0\x1c\x0e_CHECK", &["checkpoint", "load_weights"]);
+        is(b"\0\0\0\0\0\0\0\0\0", &["zeros"]);
+        is(b"plain text", &["70 6c 61 69 6e 20 74 65"]);
+        is(b"\x08", &["08"]);
+        is(b"<", &["XML"]);
+    }
+
+    #[test]
+    fn texts_are_recognized() {
+        is(b"<!DOCTYPE html><html lang=\"en\">", &["web page", "direct link"]);
+        is(b"\xef\xbb\xbf\r\n  <!-- x -->\n<HTML>", &["web page"]);
+        is(b"<?xml version=\"1.0\"?><Error><Code>AccessDenied</Code>", &["XML", "server"]);
+        is(b"{\"module\": \"keras\", \"class_name\": \"Sequential\"}", &["JSON", "--config"]);
+        is(b"\"{\\\"class_name\\\": ", &["JSON", "--config"]); // json.dump of to_json()'s text
+        is(b"{\"format\": \"layers-model\", \"generatedBy\": \"keras\"", &["TensorFlow.js"]);
+    }
+
+    #[test]
+    fn safetensors_are_recognized() {
+        is(b"\x40\0\0\0\0\0\0\0{\"weight\":{\"dtype\"", &["safetensors", "Keras"]);
+        is(b"\x02\0\0\0\0\0\0\0{}", &["safetensors"]);
+        is(b"{\0\0\0\0\0\0\0{\"a\"", &["safetensors"]); // a length of 123, which is {
+        is(b"\xff\xff\xff\xff\xff\xff\0\0{\"a\"", &["first bytes"]);
+    }
+
+    #[test]
+    fn onnx_and_saved_models_are_told_apart() {
+        let version = |number: u8| vec![0x08, number];
+        let graph = |rest: &[u8]| [&[0x3a, 0xb0, 0x54][..], rest].concat(); // longer than the head
+        let producer = field(0x12, b"pytorch");
+        is(
+            &[version(8), producer.clone(), field(0x1a, b"2.1.0"), graph(b"\n\x10")].concat(),
+            &["ONNX", "Keras"],
+        );
+        is(&[version(3), graph(b"")].concat(), &["ONNX"]);
+        let opset = field(0x42, &[0x10, 0x11]);
+        let whole = [version(10), field(0x3a, b"\x0a\0"), opset.clone(), opset].concat();
+        is(&whole, &["ONNX"]);
+        is(&[version(1), producer.clone(), graph(b"")].concat(), &["ONNX"]);
+        let meta_graph = [0x12, 0xb2, 0xcb, 0x01, 0x0a, 0x98, 0x14, 0x12];
+        is(&[version(1), meta_graph.to_vec()].concat(), &["SavedModel", "folder"]);
+        // What only begins as one of them.
+        for other in [
+            version(8),
+            [version(8), producer.clone()].concat(),
+            [version(8), graph(b""), producer.clone()].concat().split_off(2),
+            [version(8), field(0x12, b"\x01\x02"), graph(b"")].concat(),
+            [version(8), vec![0xff; 20]].concat(),
+            [version(8), field(0x3a, b""), producer].concat(),
+        ] {
+            is(&other, &["first bytes"]);
+        }
+    }
+
+    #[test]
+    fn archives_are_recognized_by_their_names() {
+        let of = |names: &[&str]| archive(&names.iter().map(|n| n.to_string()).collect::<Vec<_>>());
+        let pytorch = ["archive/data.pkl", "archive/version", "archive/data/0"];
+        assert!(of(&pytorch).contains("a PyTorch file"));
+        let script = ["silero/data.pkl", "silero/code/__torch__.py", "silero/constants.pkl"];
+        assert!(of(&script).contains("TorchScript"));
+        assert!(of(&["code/__torch__.py", "data.pkl"]).contains("TorchScript"));
+        assert!(of(&["x.npy", "y.npy"]).contains(".npz"));
+        assert!(of(&["m/saved_model.pb", "m/variables/variables.index"]).contains("SavedModel"));
+        let folder = ["m/config.json", "m/metadata.json", "m/model.weights.h5"];
+        assert!(of(&folder).contains("not the folder itself"));
+        assert!(of(&["readme.txt", "best.keras"]).contains("\"best.keras\" in it: unpack"));
+        assert!(of(&[]).contains("empty zip"));
+        let other = of(&["a.txt", "b.txt", "c.txt", &"d".repeat(100)]);
+        assert!(other.contains("\"a.txt\", \"b.txt\", \"c.txt\", …"), "{other}");
+        assert!(of(&[&"ü".repeat(100)]).ends_with(&format!("{:?}", "ü".repeat(60) + "…")));
+        assert!(!of(&["notdata.pkl"]).contains("PyTorch"));
+    }
+
+    #[test]
+    fn folders_and_parts_of_checkpoints_are_recognized() {
+        let dir = tempfile::tempdir().unwrap();
+        let is = |words: &str| assert!(folder(dir.path()).contains(words), "{words}");
+        is("is a folder: give the model's file");
+        std::fs::write(dir.path().join("checkpoint"), "").unwrap();
+        is("checkpoints");
+        std::fs::write(dir.path().join("config.json"), "").unwrap();
+        std::fs::write(dir.path().join("model.weights.h5"), "").unwrap();
+        is("an unpacked .keras");
+        std::fs::write(dir.path().join("saved_model.pb"), "").unwrap();
+        is("a TensorFlow SavedModel");
+        assert!(
+            by_name(Path::new("a/model-1.data-00000-of-00001")).unwrap().contains("checkpoint")
+        );
+        for other in ["a/model.h5", "x.data-1", "x.data-a-of-b", "x.data--of-", "/"] {
+            assert_eq!(by_name(Path::new(other)), None);
+        }
+    }
+}
