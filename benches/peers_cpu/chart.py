@@ -1,7 +1,7 @@
 """Draws the README's bar chart, docs/speed.svg, from the CSV file that run.sh --csv wrote.
 
-    benches/peers_cpu/run.sh --csv target/peers_cpu/today.csv
-    target/peers_cpu/venv/bin/python benches/peers_cpu/chart.py target/peers_cpu/today.csv docs/speed.svg
+benches/peers_cpu/run.sh --csv target/peers_cpu/today.csv
+target/peers_cpu/venv/bin/python benches/peers_cpu/chart.py target/peers_cpu/today.csv docs/speed.svg
 """
 
 import csv
@@ -39,7 +39,9 @@ def main():
             y = place + (index - 1.5) * height
             axes.barh(y, ratio, height, color=color, label=engine if place == 0 else None)
             time = f"{times[engine] * 1e3:.3g} ms"
-            axes.annotate(time, (ratio, y), (3, 0), textcoords="offset points", va="center", fontsize=7)
+            axes.annotate(
+                time, (ratio, y), (3, 0), textcoords="offset points", va="center", fontsize=7
+            )
     axes.set_yticks(range(len(ROWS)), [f"{cell.upper()} {shape}" for cell, shape in ROWS])
     axes.invert_yaxis()
     axes.set_xscale("log")
@@ -48,7 +50,10 @@ def main():
     axes.set_xlim(0.6, 64)
     axes.axvline(1, color="#c2410c", linewidth=0.8)
     axes.set_xlabel("time of a call, as a multiple of birnn's (shorter is faster)")
-    axes.set_title("One bidirectional layer on a CPU, two threads: (batch, timesteps, features, units)", fontsize=9)
+    axes.set_title(
+        "One bidirectional layer on a CPU, two threads: (batch, timesteps, features, units)",
+        fontsize=9,
+    )
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(frameon=False, loc="lower right")
     figure.savefig(target, metadata={"Date": None})

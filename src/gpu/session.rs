@@ -543,7 +543,8 @@ const TOO_LARGE_FOR_HALF: f32 = 65520.0;
 fn check_halves(model: &Model) -> Result<()> {
     for layer in model.layers().map(crate::reference::recurrent_of) {
         for (_, direction) in layer.directions() {
-            let Some(weights) = direction.weights() else { continue }; // check_weights has seen them
+            let missing = || Error::MissingWeights { layer: layer.name().to_string() };
+            let weights = direction.weights().ok_or_else(missing)?;
             let values = weights.kernel().iter().chain(weights.recurrent_kernel());
             if let Some(value) = values.copied().find(|value| value.abs() >= TOO_LARGE_FOR_HALF) {
                 return Err(Error::Argument {

@@ -59,8 +59,10 @@ const SIGNATURES: [(&[u8], &str); 10] = [
 const HDF5: &[u8] = b"\x89HDF\r\n\x1a\n";
 const ZIP: [&[u8]; 2] = [b"PK\x03\x04", b"PK\x05\x06"];
 
-const SAVED_MODEL: &str = "is a TensorFlow SavedModel: load its folder in Keras 2 with \
-    tf_keras.models.load_model(...) and save the model again with model.save(\"model.h5\")";
+const SAVED_MODEL: &str = "is a TensorFlow SavedModel: if Keras 2's model.save wrote it, load its \
+    folder with tf_keras.models.load_model(...) and save the model again with \
+    model.save(\"model.h5\"); if model.export did, save the model itself with \
+    model.save(\"model.keras\") where it was made";
 
 /// The format of a file that begins with these bytes, [`HEAD`] of them or all that there are; for
 /// another one a sentence, without its subject, that says what the file is and what to do.

@@ -5,7 +5,7 @@ use crate::show;
 use anyhow::Result;
 use birnn::{Error, KerasLayerReport, Summary, inspect_keras};
 use clap::Args;
-use comfy_table::{Table, presets::UTF8_FULL_CONDENSED};
+use comfy_table::{ContentArrangement, Table, presets::UTF8_FULL_CONDENSED};
 use std::io::Write;
 use std::process::ExitCode;
 
@@ -83,7 +83,11 @@ fn rows(summary: &Summary) -> Table {
 /// Every layer of a file that can't be loaded, with what is wrong with it.
 fn problems(layers: &[KerasLayerReport]) -> Table {
     let mut table = Table::new();
-    table.load_style(UTF8_FULL_CONDENSED).set_header(["Layer (type)", "Supported"]);
+    table
+        .load_style(UTF8_FULL_CONDENSED)
+        .set_content_arrangement(ContentArrangement::Dynamic)
+        .set_width(100)
+        .set_header(["Layer (type)", "Supported"]);
     for layer in layers {
         let supported = match &layer.problem {
             None => "yes".to_string(),

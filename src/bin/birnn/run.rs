@@ -274,7 +274,7 @@ fn write(dir: &Path, outputs: &Outputs) -> Result<Vec<PathBuf>> {
     std::fs::create_dir_all(dir)
         .with_context(|| format!("cannot make the directory {}", dir.display()))?;
     let paths = outputs.list().iter().enumerate().map(|(index, output)| {
-        let path = dir.join(file_name(index, output));
+        let path = dir.join(file_name(index, outputs.list().len(), output));
         npy::write(&path, &output.array).map(|()| path)
     });
     paths.collect()
@@ -282,13 +282,15 @@ fn write(dir: &Path, outputs: &Outputs) -> Result<Vec<PathBuf>> {
 
 /// The place keeps the names apart, and stands before the first underscore. A layer's name can hold
 /// any character and have any length; a file's can't.
-fn file_name(index: usize, output: &Output) -> String {
+fn file_name(index: usize, of: usize, output: &Output) -> String {
     const LONGEST: usize = 64;
     let plain = |c: char| {
         if c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-') { c } else { '_' }
     };
     let layer: String = output.layer.chars().map(plain).take(LONGEST).collect();
-    format!("{index}_{layer}_{}.npy", output.role.to_string().replace(' ', "_"))
+    // As many digits as the last one has, so that the names sort as the outputs do.
+    let digits = (of - 1).to_string().len();
+    format!("{index:0digits$}_{layer}_{}.npy", output.role.to_string().replace(' ', "_"))
 }
 
 fn time(
@@ -326,12 +328,14 @@ mod tests {
 
     #[test]
     fn files_have_short_plain_names() {
-        let name = |layer: &str, role| {
-            file_name(
-                12,
-                &Output { layer: layer.to_string(), role, array: ArrayD::zeros(IxDyn(&[])) },
-            )
+        let output = |layer: &str, role| Output {
+            layer: layer.to_string(),
+            role,
+            array: ArrayD::zeros(IxDyn(&[])),
         };
+        let name = |layer: &str, role| file_name(12, 13, &output(layer, role));
+        assert_eq!(file_name(2, 10, &output("a", Role::Output)), "2_a_output.npy");
+        assert_eq!(file_name(2, 11, &output("a", Role::Output)), "02_a_output.npy");
         let hidden = Role::HiddenState(Direction::Backward);
         assert_eq!(name("lstm_1", hidden), "12_lstm_1_backward_hidden_state.npy");
         assert_eq!(name("../a/b:c d\\é.v-2", Role::Output), "12_.._a_b_c_d__.v-2_output.npy");

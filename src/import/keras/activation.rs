@@ -39,13 +39,17 @@ impl Arguments<'_> {
     }
 
     fn unknown_activation<T>(&self, name: &str, value: &Value) -> Result<T> {
-        let mut names: Vec<_> = Activation::ALL.iter().map(|a| a.keras_name()).collect();
-        names.dedup();
-        let reason = format!(
-            "use one of Keras's own: {}, or a layer LeakyReLU, ELU or ReLU",
-            names.join(", ")
-        );
-        self.unsupported(name, value, &reason)
+        // Of a function of the user's the name says more than its code in base 64.
+        let class = value.get("class_name").and_then(Value::as_str);
+        let of = |class: &str| {
+            let registered = value.get("registered_name").and_then(Value::as_str);
+            let function = value.get("config").and_then(Value::as_str);
+            registered.or(function).unwrap_or(class.trim_matches('_')).to_string()
+        };
+        let found = class.map_or(value.clone(), |class| of(class).into());
+        let reason = "it isn't one of Keras's own; use one of keras.activations, or a layer \
+                      LeakyReLU, ELU or ReLU";
+        self.unsupported(name, &found, reason)
     }
 
     /// `Dense(3, activation=LeakyReLU(0.1))`.

@@ -156,7 +156,10 @@ fn full_name(value: &Value, name: &str) -> String {
 /// The class of the model itself.
 pub(super) fn root(file: &str, config: &Value) -> Result<Root> {
     let Some(name) = config.get("class_name").and_then(Value::as_str) else {
-        return malformed(file, "is no model configuration: it has no class_name");
+        return malformed(
+            file,
+            "is no model configuration: it has no class_name; give what model.to_json() returns",
+        );
     };
     match name.strip_prefix("Keras>").unwrap_or(name) {
         "Sequential" if is_kerass_own(config, name) => Ok(Root::Sequential),

@@ -73,7 +73,11 @@ fn one(
     KerasLayerReport {
         name: name.to_string(),
         class_name: text("/class_name").unwrap_or("(none)").to_string(),
-        problem: check(label, version, is_functional, index, value).err(),
+        // What it warns of, building the model warns of again.
+        problem: tracing::subscriber::with_default(
+            tracing::subscriber::NoSubscriber::new(),
+            || check(label, version, is_functional, index, value).err(),
+        ),
     }
 }
 
