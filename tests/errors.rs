@@ -301,8 +301,7 @@ fn a_stateful_layer_is_not_distributed_over_time() {
 #[test]
 fn a_moving_variance_may_be_infinite_and_nothing_else() {
     let model = || {
-        let layers: [Layer; 2] =
-            [BatchNormalization::new().named("norm").into(), Gru::new(3).into()];
+        let layers: [Layer; 2] = [BatchNormalization::new().named("norm"), Gru::new(3).into()];
         Model::sequential(2, layers).unwrap().initialize(1).unwrap()
     };
     let ones = || ArrayD::from_elem(vec![2], 1.0);
