@@ -53,7 +53,7 @@ fn joined(old: f32, new_value: f32) -> f32 {
         case 6u: { return select(old, new_value, new_value < old || is_nan(new_value)); }
         case 7u: { return 0.0; }
         case 8u: { return 1.0; }
-        case 9u: { return select(0.0, 1.0, new_value != 0.0); }
+        case 9u: { return select(0.0, 1.0, differs(new_value, 0.0)); }
         default: { return new_value; }
     }
 }

@@ -21,6 +21,8 @@ fn mask_values(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invoc
     let vector = flat(workgroup, lane);
     if vector >= p.vectors { return; }
     var counts = false;
-    for (var i = 0u; i < p.features; i++) { counts = counts || x[vector * p.features_padded + i] != p.mask_value; }
+    for (var i = 0u; i < p.features; i++) {
+        counts = counts || differs(x[vector * p.features_padded + i], p.mask_value);
+    }
     mask[vector / p.timesteps * p.mask_padded + vector % p.timesteps] = select(0.0, 1.0, counts);
 }

@@ -19,6 +19,6 @@ fn masking(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocatio
     if vector >= p.vectors { return; }
     let start = vector * p.features_padded;
     var counts = false;
-    for (var i = 0u; i < p.features; i++) { counts = counts || x[start + i] != p.mask_value; }
+    for (var i = 0u; i < p.features; i++) { counts = counts || differs(x[start + i], p.mask_value); }
     for (var i = 0u; i < p.features; i++) { output[start + i] = select(0.0, x[start + i], counts); }
 }

@@ -283,7 +283,8 @@ impl DeviceOptions {
     /// The directions of a layer and parts of the batch run on different threads. Where there are
     /// more threads than those, threads also share the units of a layer; the same where the
     /// directions are so large that a cache holds only one of them, which then run one after the
-    /// other.
+    /// other. Layers other than recurrent ones run on the calling thread, and so do calls with
+    /// little work.
     ///
     /// ```
     /// use birnn::DeviceOptions;

@@ -120,8 +120,8 @@ impl Session {
     /// At most [`Session::IN_FLIGHT`] calls have buffers at a time (of a call whose batch runs in
     /// parts, each part counts). Where all are in use, `submit` first waits for the oldest call and
     /// keeps its outputs for its `Pending`. A call whose `Pending` is dropped is computed all the
-    /// same, and stateful layers go on from its final states. On the CPU path `submit` itself
-    /// computes.
+    /// same, and stateful layers go on from its final states; of such calls a device has at most 16
+    /// under way, and then a new call waits. On the CPU path `submit` itself computes.
     ///
     /// # Errors
     /// Those of [`Session::run`]. What goes wrong on the GPU after `submit` has returned is an

@@ -10,7 +10,7 @@ use birnn::layer::{
 };
 use birnn::{
     Activation, Bidirectional, Call, Dense, Device, Graph, Gru, Initializer, Inputs, Layer, Lstm,
-    MergeMode, Model, Outputs, SimpleRnn, reference,
+    Masking, MergeMode, Model, Outputs, SimpleRnn, reference,
 };
 use ndarray::{Array3, ArrayD, Axis};
 use rand::{RngExt, SeedableRng};
@@ -292,6 +292,55 @@ fn a_sum_of_ten_thousand_terms_is_within_its_bound() {
                 error <= *steps as f64 * f64::from(f32::EPSILON) / 2.0 * largest,
                 "{steps}: {error}"
             );
+        }
+    }
+}
+
+/// Masking compares as Keras does: NaN differs from everything, so that its timestep counts and the
+/// result is NaN; -0 is 0; what is infinite or denormal is itself.
+#[test]
+fn masking_compares_as_keras_does() {
+    let values = [0.0, -0.0, f32::NAN, f32::INFINITY, f32::NEG_INFINITY, 1e-40, 0.5];
+    let x = Array3::from_shape_fn((values.len(), 4, 2), |(row, t, feature)| match (t, feature) {
+        (2, _) => values[row],
+        _ => 0.25 + (row + t + feature) as f32 / 16.0,
+    });
+    for mask_value in values {
+        let layers: [Layer; 2] = [
+            Masking::new().mask_value(mask_value).into(),
+            Gru::new(9).return_sequences(true).into(),
+        ];
+        let model = Model::sequential(2, layers).unwrap().initialize(1).unwrap();
+        let exact = reference::run(&model, x.mapv(f64::from).view()).unwrap();
+        for device in devices() {
+            let found = device.compile(&model).unwrap().run(x.view()).unwrap();
+            for (found, &exact) in found.output().iter().zip(exact.output()) {
+                let found = f64::from(*found);
+                let same = found.is_nan() && exact.is_nan() || (found - exact).abs() < 2e-6;
+                assert!(same, "{mask_value}: {found} is not {exact} on {}", device.info());
+            }
+        }
+    }
+    // A mask that is an array: what isn't zero counts, NaN too.
+    let mut graph = Graph::new();
+    let (input, mask) =
+        (graph.sequence_input("x", None, 2).unwrap(), graph.input("mask", &[None]).unwrap());
+    let h = graph.add(Gru::new(9), Call::on(input).mask(mask)).unwrap();
+    let model = graph.build(h).unwrap().initialize(1).unwrap();
+    let x = x.mapv(|value| if value.is_finite() { value } else { 0.5 });
+    let mask =
+        ndarray::Array2::from_shape_fn(
+            (values.len(), 4),
+            |(row, t)| {
+                if t == 2 { values[row] } else { 1.0 }
+            },
+        );
+    let exact = reference::run(&model, Inputs::new(x.view()).input(mask.view())).unwrap();
+    for device in devices() {
+        let inputs = Inputs::new(x.view()).input(mask.view());
+        let found = device.compile(&model).unwrap().run(inputs).unwrap();
+        for (found, exact) in found.output().iter().zip(exact.output()) {
+            assert!((found - exact).abs() < 2e-6, "{found} is not {exact} on {}", device.info());
         }
     }
 }

@@ -262,15 +262,15 @@ impl Kernel {
             Kernel::Dense => wgsl!["activations", "dense_in_floats", "dense"],
             Kernel::Elementwise => wgsl!["activations", "flat", "elementwise"],
             Kernel::Affine => wgsl!["flat", "affine"],
-            Kernel::Combine => wgsl!["flat", "combine"],
+            Kernel::Combine => wgsl!["flat", "differs", "combine"],
             Kernel::CombineMasked => wgsl!["flat", "combine_masked"],
             Kernel::NormalizeVectors => {
                 wgsl!["activations", "flat", "digits", "pairs", "normalize_vectors"]
             }
             Kernel::Pool => wgsl!["flat", "pool"],
             Kernel::Embedding => wgsl!["flat", "embedding"],
-            Kernel::Masking => wgsl!["flat", "masking"],
-            Kernel::MaskValues => wgsl!["flat", "mask_values"],
+            Kernel::Masking => wgsl!["flat", "differs", "masking"],
+            Kernel::MaskValues => wgsl!["flat", "differs", "mask_values"],
             Kernel::AttentionScores => wgsl!["activations", "flat", "attention_scores"],
             Kernel::AttentionApply => wgsl!["flat", "attention_apply"],
         };

@@ -48,8 +48,8 @@ impl Model {
     /// two formats it is, not the file's name.
     ///
     /// Sequential and functional models are read, with shared layers, several inputs and outputs,
-    /// masks, and initial states that are tensors. Of which layers: LSTM, GRU, SimpleRNN, RNN of
-    /// their cells (of several cells as one layer for each, named `<layer>/cell_0` and so on),
+    /// masks, and initial states that are tensors. Of which layers: LSTM, GRU, SimpleRNN, CuDNNLSTM,
+    /// CuDNNGRU, RNN of cells (of several as one layer for each, named `<layer>/cell_0` and so on),
     /// Bidirectional, TimeDistributed, and those of [`layer`](crate::layer) that keep no state,
     /// such as Dense, Embedding, Masking, Conv1D, BatchNormalization and MultiHeadAttention; see
     /// [`Error::UnsupportedLayer`] of a file with another one for the full list.
@@ -119,6 +119,16 @@ impl Model {
     /// let model = Model::from_keras_config(json)?.initialize(1)?;
     /// assert_eq!(model.layer_names(), ["embedding", "rnn"]);
     /// # Ok::<(), birnn::Error>(())
+    /// ```
+    ///
+    /// With the weights of a file of their own:
+    ///
+    /// ```
+    /// fn load(json: &str) -> birnn::Result<birnn::Model> {
+    ///     let mut model = birnn::Model::from_keras_config(json)?; // what to_json() returned
+    ///     model.load_keras_weights("model.weights.h5")?;
+    ///     Ok(model)
+    /// }
     /// ```
     pub fn from_keras_config(json: &str) -> Result<Model> {
         KerasLimits::new().load_config(json)
