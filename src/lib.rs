@@ -26,6 +26,7 @@ pub use gpu::{KernelEntry, kernel_list, kernel_settings};
 pub use gpu::{PlanAdapter, PlanReport, PlannedDispatch};
 #[cfg(feature = "keras")]
 pub use import::{KerasFileReport, KerasLayerReport, KerasLimits, inspect_keras};
+#[doc(no_inline)]
 pub use layer::{
     Activation, Bidirectional, Cell, Dense, Direction, Embedding, Gru, Initializer, Layer, Lstm,
     Masking, MergeMode, SimpleRnn, TimeDistributed,

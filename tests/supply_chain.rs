@@ -130,7 +130,7 @@ fn the_oldest_rust_is_true() {
 /// allows it inside.)
 #[test]
 fn there_is_no_unsafe_code() {
-    let mut folders = vec![root().join("src")];
+    let mut folders = vec![root().join("src"), root().join("crates")];
     let (mut files, mut wrong) = (0, Vec::new());
     while let Some(folder) = folders.pop() {
         for entry in std::fs::read_dir(folder).unwrap() {
@@ -141,9 +141,7 @@ fn there_is_no_unsafe_code() {
                 files += 1;
                 let text = std::fs::read_to_string(&path).unwrap();
                 let mut lines = text.lines().filter(|line| !line.trim_start().starts_with("//"));
-                if lines
-                    .any(|line| line.contains("unsafe") && line.trim() != "#![deny(unsafe_code)]")
-                {
+                if lines.any(|line| line.contains("unsafe") && !line.contains("(unsafe_code)]")) {
                     wrong.push(path);
                 }
             }

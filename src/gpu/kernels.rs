@@ -1,6 +1,7 @@
 //! The kernels of `shaders/`: their sources, constants and bindings. Pure.
 
 use crate::layer::Activation;
+use std::mem::discriminant;
 
 /// A kernel, named as its file in `shaders/`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -342,14 +343,14 @@ impl Kernel {
         let recurrent = self.steps() || self.is_sequence();
         let tiling = constants.tiling;
         if matches!(self, Kernel::Dense | Kernel::Elementwise) || recurrent {
-            let (code, parameter) = constants.activation.code();
+            let (code, parameter) = activation_code(constants.activation);
             list.extend([
                 ("ACTIVATION", f64::from(code)),
                 ("ACTIVATION_PARAMETER", f64::from(parameter)),
             ]);
         }
         if recurrent {
-            let (code, parameter) = constants.recurrent_activation.code();
+            let (code, parameter) = activation_code(constants.recurrent_activation);
             list.extend([
                 ("RECURRENT_ACTIVATION", f64::from(code)),
                 ("RECURRENT_PARAMETER", f64::from(parameter)),
@@ -400,6 +401,16 @@ impl Tiling {
             Sharing::Workgroup => self.units.next_multiple_of(4),
             Sharing::Subgroup(size) => self.units.next_multiple_of(size.max(4)),
         }
+    }
+}
+
+/// The number that the kernels know an activation by, and its parameter.
+fn activation_code(activation: Activation) -> (u32, f32) {
+    let same = |other: &Activation| discriminant(other) == discriminant(&activation);
+    let code = Activation::ALL.iter().position(same).unwrap_or(0) as u32;
+    match activation {
+        Activation::Elu(parameter) | Activation::LeakyRelu(parameter) => (code, parameter.into()),
+        _ => (code, 0.0),
     }
 }
 

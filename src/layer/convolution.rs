@@ -1,7 +1,9 @@
 //! Convolution and pooling over time.
 
 use super::core::size;
-use super::feedforward::{Definition, Dims, MaskRule, WeightSpec, Wrong, arguments, sequence};
+use super::feedforward::{
+    Definition, Dims, MaskRule, WeightSpec, Wrong, arguments, output_features, sequence,
+};
 use super::{Activation, Initializer};
 
 /// What a window of a convolution or pooling reads where it reaches beyond the first or the last
@@ -124,8 +126,7 @@ impl Definition for Conv1d {
         if self.strides > 1 && self.dilation_rate > 1 {
             return Err(("strides", "Keras takes no strides with a dilation_rate".to_string()));
         }
-        self.activation
-            .output_features(Some(self.filters))
+        output_features(self.activation, Some(self.filters))
             .map_err(|reason| ("activation", reason))?;
         match self.filters % self.groups {
             0 => Ok(()),
@@ -144,7 +145,7 @@ impl Definition for Conv1d {
                 Err(format!("{n} features can't be split into {} groups", self.groups))
             }
             Some(_) => {
-                let filters = self.activation.output_features(Some(self.filters))?;
+                let filters = output_features(self.activation, Some(self.filters))?;
                 Ok(vec![self.padding.output(timesteps, self.window(), self.strides)?, filters])
             }
         }

@@ -1,7 +1,7 @@
 //! Dense, Embedding, Masking, and the layers that are an activation or nothing at inference.
 
 use super::feedforward::{
-    Definition, Dims, MaskRule, WeightSpec, Wrong, arguments, axis_of, features,
+    Definition, Dims, MaskRule, WeightSpec, Wrong, arguments, axis_of, features, output_features,
 };
 use super::{Activation, Initializer, Layer};
 
@@ -40,8 +40,7 @@ impl Definition for Dense {
 
     fn check(&self) -> Result<(), Wrong> {
         size("units", self.units)?;
-        self.activation
-            .output_features(Some(self.units))
+        output_features(self.activation, Some(self.units))
             .map(|_| ())
             .map_err(|reason| ("activation", reason))
     }
@@ -50,7 +49,7 @@ impl Definition for Dense {
         features(&inputs[0])?;
         let mut output = inputs[0].clone();
         output.pop();
-        output.push(self.activation.output_features(Some(self.units))?);
+        output.push(output_features(self.activation, Some(self.units))?);
         Ok(output)
     }
 
@@ -186,7 +185,7 @@ impl Definition for ActivationLayer {
     fn output(&self, inputs: &[Dims]) -> Result<Dims, String> {
         let mut output = inputs[0].clone();
         if let Some(last) = output.last_mut() {
-            *last = self.activation.output_features(*last)?;
+            *last = output_features(self.activation, *last)?;
         }
         Ok(output)
     }

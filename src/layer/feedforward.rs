@@ -334,6 +334,21 @@ pub(super) fn features(dims: &Dims) -> std::result::Result<usize, String> {
         .ok_or_else(|| "the last axis of its input has no fixed length".to_string())
 }
 
+/// The features that an activation makes of `features`, or why it can't.
+pub(super) fn output_features(
+    activation: Activation,
+    features: Option<usize>,
+) -> std::result::Result<Option<usize>, String> {
+    match (activation, features) {
+        (Activation::Glu, Some(n)) if n % 2 == 1 => {
+            Err(format!("glu splits the features into halves, and there are {n}"))
+        }
+        (Activation::Glu, Some(n)) => Ok(Some(n / 2)),
+        (Activation::Glu, None) => Err("glu needs a last axis of fixed length".to_string()),
+        (_, features) => Ok(features),
+    }
+}
+
 /// An axis in Keras's count (0 is the batch, negative from the end) as an index of [`Dims`].
 pub(crate) fn axis_of(axis: isize, dims: usize) -> std::result::Result<usize, String> {
     let rank = dims as isize + 1;

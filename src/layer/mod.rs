@@ -7,7 +7,6 @@
 //! An argument is set without a check; a value that a layer can't have is an [`Error::Argument`]
 //! when the layer is added to a model.
 
-mod activation;
 mod attention;
 mod bidirectional;
 mod convolution;
@@ -21,9 +20,10 @@ mod reshaping;
 mod time_distributed;
 mod weights;
 
-pub use activation::{Activation, Parameter};
 pub use attention::{AdditiveAttention, Attention, MultiHeadAttention, ScoreMode};
 pub use bidirectional::{Bidirectional, MergeMode};
+#[doc(inline)]
+pub use birnn_cell::{Activation, Cell, Parameter};
 pub use convolution::{
     AveragePooling1d, Conv1d, GlobalAveragePooling1d, GlobalMaxPooling1d, MaxPooling1d, Padding,
 };
@@ -40,7 +40,7 @@ pub use normalization::{
     BatchNormalization, LayerNormalization, RmsNormalization, UnitNormalization,
 };
 pub use recurrent::{
-    Cell, Gru, GruCell, Lstm, LstmCell, Recurrent, RecurrentBuilder, SimpleRnn, SimpleRnnCell,
+    Gru, GruCell, Lstm, LstmCell, Recurrent, RecurrentBuilder, SimpleRnn, SimpleRnnCell,
 };
 pub use reshaping::{
     Cropping1d, Flatten, Permute, RepeatVector, Reshape, UpSampling1d, ZeroPadding1d,

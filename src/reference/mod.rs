@@ -28,8 +28,6 @@ pub trait Real: NdFloat + LinalgScalar + Default {
     fn nearest(value: f64) -> Self;
     /// The same number in `f64`.
     fn widened(self) -> f64;
-    /// The complementary error function: `erfc(x) = 1 - erf(x) = 2/√π ∫ₓ^∞ exp(-t²) dt`.
-    fn complementary_error_function(self) -> Self;
 }
 
 impl Real for f32 {
@@ -39,9 +37,6 @@ impl Real for f32 {
     fn widened(self) -> f64 {
         self.into()
     }
-    fn complementary_error_function(self) -> f32 {
-        libm::erfcf(self)
-    }
 }
 
 impl Real for f64 {
@@ -50,9 +45,6 @@ impl Real for f64 {
     }
     fn widened(self) -> f64 {
         self
-    }
-    fn complementary_error_function(self) -> f64 {
-        libm::erfc(self)
     }
 }
 

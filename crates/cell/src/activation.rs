@@ -4,7 +4,7 @@ use std::fmt;
 /// own.
 ///
 /// The formulas are those of `keras.activations`, with x for the value that the function is applied
-/// to; [`reference::activate`](crate::reference::activate) computes them.
+/// to; [`activate`](crate::activate()) computes them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Activation {
@@ -79,11 +79,11 @@ pub enum Activation {
     Glu,
 }
 
-/// The parameter of an [`Activation`], made from an `f32` by `into()`. Two parameters are equal
+/// The parameter of an [`Activation`], made from an `f32` by `into()` and back by `f32::from`. Two parameters are equal
 /// where their bits are.
 ///
 /// ```
-/// use birnn::{Activation, layer::Parameter};
+/// # use birnn_cell::{Activation, Parameter};
 /// assert_eq!(Activation::LeakyRelu(0.1.into()), Activation::LeakyRelu(Parameter::from(0.1)));
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -155,23 +155,11 @@ impl Activation {
         !matches!(self, Softmax | LogSoftmax | Sparsemax | Glu)
     }
 
-    /// The features that it makes of `features`, or why it can't.
-    pub(crate) fn output_features(self, features: Option<usize>) -> Result<Option<usize>, String> {
-        match (self, features) {
-            (Activation::Glu, Some(n)) if n % 2 == 1 => {
-                Err(format!("glu splits the features into halves, and there are {n}"))
-            }
-            (Activation::Glu, Some(n)) => Ok(Some(n / 2)),
-            (Activation::Glu, None) => Err("glu needs a last axis of fixed length".to_string()),
-            (_, features) => Ok(features),
-        }
-    }
-
     /// The activation that Keras 3 calls by this name, or `None` where there is none; one with a
     /// parameter has Keras's default.
     ///
     /// ```
-    /// use birnn::Activation;
+    /// # use birnn_cell::Activation;
     /// assert_eq!(Activation::from_keras_name("swish"), Some(Activation::Silu));
     /// assert_eq!(Activation::from_keras_name("crelu"), None);
     /// ```
@@ -219,19 +207,6 @@ impl Activation {
             Activation::LogSoftmax => "log_softmax",
             Activation::Sparsemax => "sparsemax",
             Activation::Glu => "glu",
-        }
-    }
-
-    /// The number that the kernels know it by, and its parameter.
-    #[cfg_attr(not(feature = "gpu"), allow(dead_code))]
-    pub(crate) fn code(self) -> (u32, f32) {
-        let place = |a: &Activation| std::mem::discriminant(a) == std::mem::discriminant(&self);
-        let code = Activation::ALL.iter().position(place).unwrap_or(0) as u32;
-        match self {
-            Activation::Elu(parameter) | Activation::LeakyRelu(parameter) => {
-                (code, parameter.into())
-            }
-            _ => (code, 0.0),
         }
     }
 }
