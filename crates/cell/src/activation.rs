@@ -79,8 +79,8 @@ pub enum Activation {
     Glu,
 }
 
-/// The parameter of an [`Activation`], made from an `f32` by `into()` and back by `f32::from`. Two parameters are equal
-/// where their bits are.
+/// The parameter of an [`Activation`], made from an `f32` by `into()` and back by `f32::from`.
+/// Two parameters are equal where their bits are.
 ///
 /// ```
 /// # use birnn_cell::{Activation, Parameter};
