@@ -8,10 +8,13 @@ mod device;
 mod error;
 #[cfg(feature = "gpu")]
 mod gpu;
+mod graph;
 #[cfg(feature = "keras")]
 mod import;
 pub mod layer;
 mod model;
+mod number;
+mod operator;
 mod order;
 mod recovery;
 pub mod reference;

@@ -1,8 +1,16 @@
 //! Attention.
 
-use super::Initializer;
-use super::core::size;
-use super::feedforward::{Definition, Dims, WeightSpec, Wrong, arguments, features, shown};
+use super::definition::{
+    Definition, MaskArguments, WeightSpec, Wrong, arguments, size,
+};
+use birnn_cell::Activation;
+use super::initializer::Initializer;
+use super::dims::{Dims, features, shown};
+use super::lowering::Lowering;
+use crate::error::Error;
+use crate::graph::{ArrayId, Constant};
+use crate::operator::{self, MaskedScore, MatMul, Score};
+use ndarray::{ArrayD, arr1};
 use std::ops::RangeInclusive;
 
 /// How [`Attention`] computes the score of a query and a key, which are vectors of features.
@@ -44,6 +52,21 @@ fn same_timesteps(value: &Dims, key: &Dims) -> Result<(), String> {
         (Some(v), Some(k)) if v != k => Err(format!("the value has {v} timesteps and the key {k}")),
         _ => Ok(()),
     }
+}
+
+/// Attention of one head: on query, value and perhaps key.
+fn attend(
+    call: &mut Lowering,
+    score: Score,
+    scale: Option<ArrayId>,
+    causal: bool,
+) -> Result<ArrayId, Error> {
+    let [query, value] = [call.input(0), call.input(1)];
+    let key = call.inputs.get(2).copied().unwrap_or(value);
+    let masked_score = MaskedScore::Lowered;
+    let attention = operator::Attention { heads: 1, score, factor: 1.0, causal, masked_score };
+    let masks = [call.mask(0), call.mask(1)];
+    call.add(attention, [Some(query), Some(key), Some(value), scale, masks[0], masks[1], None])
 }
 
 arguments! {
@@ -94,6 +117,42 @@ impl Definition for Attention {
         let concat = (self.score_mode == ScoreMode::Concat).then(|| scalar("concat_score_weight"));
         scale.into_iter().chain(concat).collect()
     }
+
+    /// Keras's scale and weight, or ones in their place.
+    fn constants<'w>(&self, weights: &'w [ArrayD<f32>], _: &[Dims]) -> Vec<Constant<'w>> {
+        let number = |index: usize| weights.get(index).map_or(1.0, |w| f64::from(w.sum()));
+        let scale = if self.use_scale { number(0) } else { 1.0 };
+        let numbers = match self.score_mode {
+            ScoreMode::Dot => vec![scale],
+            ScoreMode::Concat => vec![scale, number(usize::from(self.use_scale))],
+        };
+        vec![Constant::Derived(arr1(&numbers).into_dyn())]
+    }
+
+    fn lower(&self, call: &mut Lowering) -> Result<ArrayId, Error> {
+        let (score, numbers) = match self.score_mode {
+            ScoreMode::Dot => (Score::Dot, 1),
+            ScoreMode::Concat => (Score::Concat, 2),
+        };
+        let scale = call.constant(0, [numbers]);
+        attend(call, score, Some(scale), self.use_causal_mask)
+    }
+
+    fn computes_with_masks(&self) -> bool {
+        true
+    }
+
+    fn reads_mask(&self, mask_axes: usize, _: usize) -> bool {
+        mask_axes == 1
+    }
+
+    fn mask_arguments(&self) -> MaskArguments {
+        MaskArguments::Listed
+    }
+
+    fn looks_at_arrays_masks(&self) -> bool {
+        true
+    }
 }
 
 arguments! {
@@ -126,6 +185,28 @@ impl Definition for AdditiveAttention {
         let scale =
             self.use_scale.then(|| WeightSpec::new("scale", [length], Initializer::GlorotUniform));
         scale.into_iter().collect()
+    }
+
+    fn lower(&self, call: &mut Lowering) -> Result<ArrayId, Error> {
+        let features = call.features(call.input(0));
+        let scale = self.use_scale.then(|| call.constant(0, [features]));
+        attend(call, Score::Additive, scale, self.use_causal_mask)
+    }
+
+    fn computes_with_masks(&self) -> bool {
+        true
+    }
+
+    fn reads_mask(&self, mask_axes: usize, _: usize) -> bool {
+        mask_axes == 1
+    }
+
+    fn mask_arguments(&self) -> MaskArguments {
+        MaskArguments::Listed
+    }
+
+    fn looks_at_arrays_masks(&self) -> bool {
+        true
     }
 }
 
@@ -173,6 +254,26 @@ impl MultiHeadAttention {
     pub(crate) fn value_size(&self) -> usize {
         self.value_dim.unwrap_or(self.key_dim)
     }
+
+    /// An array times the kernel of this number.
+    fn projected(
+        &self,
+        call: &mut Lowering,
+        kernel: usize,
+        x: ArrayId,
+        columns: usize,
+    ) -> Result<ArrayId, Error> {
+        let index = if self.use_bias { 2 * kernel } else { kernel };
+        let kernel = call.constant(index, [call.features(x), columns]);
+        let bias = self.use_bias.then(|| call.constant(index + 1, [columns]));
+        call.add(MatMul { activation: Activation::Linear }, [Some(x), Some(kernel), bias])
+    }
+}
+
+/// A weight in C order in another shape.
+fn flat<'w>(weight: &'w ArrayD<f32>, shape: &[usize]) -> Constant<'w> {
+    let reshaped = weight.view().into_shape_with_order(shape);
+    Constant::Weight(reshaped.unwrap_or_else(|_| weight.view()))
 }
 
 impl Definition for MultiHeadAttention {
@@ -232,5 +333,64 @@ impl Definition for MultiHeadAttention {
             );
         }
         weights
+    }
+
+    /// The kernels as matrices, and the biases as vectors.
+    fn constants<'w>(&self, weights: &'w [ArrayD<f32>], _: &[Dims]) -> Vec<Constant<'w>> {
+        let kernels = if self.use_bias { 2 } else { 1 };
+        let constant = |(index, weight): (usize, &'w ArrayD<f32>)| {
+            let shape = weight.shape();
+            let inner = match (index / kernels, index % kernels) {
+                (3, 0) => shape[0] * shape[1],
+                (_, 0) => shape[0],
+                _ => return flat(weight, &[weight.len()]),
+            };
+            flat(weight, &[inner, weight.len() / inner.max(1)])
+        };
+        weights.iter().enumerate().map(constant).collect()
+    }
+
+    fn lower(&self, call: &mut Lowering) -> Result<ArrayId, Error> {
+        let [query, value] = [call.input(0), call.input(1)];
+        let key = call.inputs.get(2).copied().unwrap_or(value);
+        let (heads, output) = (self.num_heads, self.output_features);
+        let output = output.unwrap_or(call.features(query));
+        let query = self.projected(call, 0, query, heads * self.key_dim)?;
+        let key = self.projected(call, 1, key, heads * self.key_dim)?;
+        let value = self.projected(call, 2, value, heads * self.value_size())?;
+        let attention = operator::Attention {
+            heads,
+            score: Score::Dot,
+            factor: (1.0 / (self.key_dim as f64).sqrt()) as f32,
+            causal: self.use_causal_mask,
+            masked_score: match self.dropout > 0.0 {
+                true => MaskedScore::Dropped,
+                false => MaskedScore::Lowest,
+            },
+        };
+        let masks = [0, 1, 2].map(|index| call.mask(index));
+        let reads = [Some(query), Some(key), Some(value), None];
+        let attended = call.add(attention, [&reads[..], &masks].concat())?;
+        self.projected(call, 3, attended, output)
+    }
+
+    fn takes_masks_away(&self) -> bool {
+        true
+    }
+
+    fn computes_with_masks(&self) -> bool {
+        true
+    }
+
+    fn reads_mask(&self, mask_axes: usize, _: usize) -> bool {
+        mask_axes == 1
+    }
+
+    fn mask_arguments(&self) -> MaskArguments {
+        MaskArguments::AllButTheQuery
+    }
+
+    fn looks_at_arrays_masks(&self) -> bool {
+        true
     }
 }

@@ -1,39 +1,6 @@
-use super::Recurrent;
+use super::recurrent::Recurrent;
 use crate::error::{Error, Result};
-
-/// How a [`Bidirectional`] joins the outputs of its two directions, which are each
-/// `[batch, timesteps, units]` or `[batch, units]`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub enum MergeMode {
-    /// Side by side along the last axis, forward first, so that the output has the units of both.
-    /// This is the default.
-    #[default]
-    Concat,
-    /// Their sum; both directions need the same number of units.
-    Sum,
-    /// Their product, value by value; both directions need the same number of units.
-    Mul,
-    /// Their mean; both directions need the same number of units.
-    Ave,
-    /// Not at all: the layer returns two outputs, first that of the forward direction, then that
-    /// of the backward one.
-    None,
-}
-
-impl MergeMode {
-    /// The merge mode that Keras calls by this name, or `None` where there is none. A name of
-    /// `None`, as in Python, is [`MergeMode::None`].
-    pub fn from_keras_name(name: Option<&str>) -> Option<MergeMode> {
-        Some(match name {
-            Some("concat") => MergeMode::Concat,
-            Some("sum") => MergeMode::Sum,
-            Some("mul") => MergeMode::Mul,
-            Some("ave") => MergeMode::Ave,
-            None => MergeMode::None,
-            Some(_) => return None,
-        })
-    }
-}
+use crate::operator::MergeMode;
 
 /// Keras's `Bidirectional`: one recurrent layer reads time forward, one backward, and their outputs
 /// are merged. It reads `[batch, timesteps, features]` and returns `[batch, timesteps, merged]`

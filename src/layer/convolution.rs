@@ -1,10 +1,15 @@
 //! Convolution and pooling over time.
 
-use super::core::size;
-use super::feedforward::{
-    Definition, Dims, MaskRule, WeightSpec, Wrong, arguments, output_features, sequence,
+use birnn_cell::Activation;
+use super::definition::{
+    Definition, MaskRule, WeightSpec, Wrong, arguments, size,
 };
-use super::{Activation, Initializer};
+use super::initializer::Initializer;
+use super::dims::{Dims, sequence};
+use super::lowering::Lowering;
+use crate::error::Error;
+use crate::graph::ArrayId;
+use crate::operator::{Convolution, Pool, Reduction, Windows};
 
 /// What a window of a convolution or pooling reads where it reaches beyond the first or the last
 /// timestep.
@@ -54,6 +59,14 @@ impl Padding {
                 ((outputs.max(1) - 1) * strides + window).saturating_sub(timesteps) / 2
             }
         }
+    }
+
+    /// The windows of `size` elements, each `dilation` timesteps after the one before.
+    fn windows(self, timesteps: usize, size: usize, dilation: usize, strides: usize) -> Windows {
+        let window = (size - 1) * dilation + 1;
+        let outputs = self.outputs(timesteps, window, strides);
+        let before = self.before(timesteps, window, strides);
+        Windows { outputs, size, strides, dilation, before }
     }
 
     fn output(
@@ -126,7 +139,8 @@ impl Definition for Conv1d {
         if self.strides > 1 && self.dilation_rate > 1 {
             return Err(("strides", "Keras takes no strides with a dilation_rate".to_string()));
         }
-        output_features(self.activation, Some(self.filters))
+        self.activation
+            .output_features(Some(self.filters))
             .map_err(|reason| ("activation", reason))?;
         match self.filters % self.groups {
             0 => Ok(()),
@@ -145,7 +159,7 @@ impl Definition for Conv1d {
                 Err(format!("{n} features can't be split into {} groups", self.groups))
             }
             Some(_) => {
-                let filters = output_features(self.activation, Some(self.filters))?;
+                let filters = self.activation.output_features(Some(self.filters))?;
                 Ok(vec![self.padding.output(timesteps, self.window(), self.strides)?, filters])
             }
         }
@@ -164,10 +178,21 @@ impl Definition for Conv1d {
     fn masking(&self) -> MaskRule {
         MaskRule::Drop
     }
+
+    fn lower(&self, call: &mut Lowering) -> Result<ArrayId, Error> {
+        let x = call.input(0);
+        let of_group = call.features(x) / self.groups;
+        let kernel = call.constant(0, [self.kernel_size, of_group, self.filters]);
+        let bias = self.use_bias.then(|| call.constant(1, [self.filters]));
+        let (size, timesteps) = (self.kernel_size, call.shape(x)[1]);
+        let windows = self.padding.windows(timesteps, size, self.dilation_rate, self.strides);
+        let &Conv1d { groups, activation, .. } = self;
+        call.add(Convolution { windows, groups, activation }, [Some(x), Some(kernel), bias])
+    }
 }
 
 macro_rules! pooling {
-    ($(#[$doc:meta])* $layer:ident, $class_name:literal) => {
+    ($(#[$doc:meta])* $layer:ident, $class_name:literal, $reduction:ident) => {
         arguments! {
             $(#[$doc])*
             $layer() {
@@ -202,6 +227,14 @@ macro_rules! pooling {
                 Ok(vec![self.padding.output(timesteps, self.pool_size, strides)?, features])
             }
 
+            fn lower(&self, call: &mut Lowering) -> Result<ArrayId, Error> {
+                let x = call.input(0);
+                let (timesteps, size) = (call.shape(x)[1], self.pool_size);
+                let windows =
+                    self.padding.windows(timesteps, size, 1, self.strides.unwrap_or(size));
+                call.apply(Pool { windows, reduction: Reduction::$reduction }, x)
+            }
+
             fn masking(&self) -> MaskRule {
                 MaskRule::Drop
             }
@@ -212,17 +245,17 @@ pooling! {
     /// Keras's `MaxPooling1D`: the largest value of each feature in each window of timesteps. It
     /// reads `[batch, timesteps, features]` and returns `[batch, output timesteps, features]`;
     /// [`Padding`] says how many timesteps that are. It doesn't hand a mask on.
-    MaxPooling1d, "MaxPooling1D"
+    MaxPooling1d, "MaxPooling1D", Maximum
 }
 pooling! {
     /// Keras's `AveragePooling1D`: the mean of each feature in each window of timesteps. It reads
     /// `[batch, timesteps, features]` and returns `[batch, output timesteps, features]`;
     /// [`Padding`] says how many timesteps that are. It doesn't hand a mask on.
-    AveragePooling1d, "AveragePooling1D"
+    AveragePooling1d, "AveragePooling1D", Mean
 }
 
 macro_rules! global_pooling {
-    ($(#[$doc:meta])* $layer:ident, $class_name:literal) => {
+    ($(#[$doc:meta])* $layer:ident, $class_name:literal, $reduction:ident, $masked:literal) => {
         arguments! {
             $(#[$doc])*
             $layer() {
@@ -242,6 +275,31 @@ macro_rules! global_pooling {
                 Ok(if self.keepdims { vec![Some(1), features] } else { vec![features] })
             }
 
+            fn lower(&self, call: &mut Lowering) -> Result<ArrayId, Error> {
+                let (x, mask) = (call.input(0), call.mask(0));
+                let shape = call.shape(x);
+                let windows = Windows::whole(shape[1]);
+                let reads = [Some(x), mask];
+                let pooled =
+                    call.add(Pool { windows, reduction: Reduction::$reduction }, reads)?;
+                match self.keepdims {
+                    true => Ok(pooled),
+                    false => call.reshaped(pooled, vec![shape[0], shape[2]]),
+                }
+            }
+
+            fn computes_with_masks(&self) -> bool {
+                $masked
+            }
+
+            fn reads_mask(&self, mask_axes: usize, _: usize) -> bool {
+                !$masked || mask_axes == 1
+            }
+
+            fn has_mask_argument(&self) -> bool {
+                $masked
+            }
+
             fn masking(&self) -> MaskRule {
                 MaskRule::Drop
             }
@@ -251,11 +309,11 @@ macro_rules! global_pooling {
 global_pooling! {
     /// Keras's `GlobalMaxPooling1D`: the largest value of each feature over all timesteps, masked
     /// ones included. It reads `[batch, timesteps, features]` and returns `[batch, features]`.
-    GlobalMaxPooling1d, "GlobalMaxPooling1D"
+    GlobalMaxPooling1d, "GlobalMaxPooling1D", Maximum, false
 }
 global_pooling! {
     /// Keras's `GlobalAveragePooling1D`: the mean of each feature over the timesteps that are not
     /// masked. It reads `[batch, timesteps, features]` and returns `[batch, features]`, with NaN
     /// where all timesteps of a row are masked.
-    GlobalAveragePooling1d, "GlobalAveragePooling1D"
+    GlobalAveragePooling1d, "GlobalAveragePooling1D", Mean, true
 }

@@ -1,9 +1,15 @@
 //! Dense, Embedding, Masking, and the layers that are an activation or nothing at inference.
 
-use super::feedforward::{
-    Definition, Dims, MaskRule, WeightSpec, Wrong, arguments, axis_of, features, output_features,
+use birnn_cell::Activation;
+use super::definition::{
+    Definition, MaskRule, WeightSpec, Wrong, arguments, size,
 };
-use super::{Activation, Initializer, Layer};
+use super::initializer::Initializer;
+use super::dims::{Dims, axis_of, features};
+use super::lowering::Lowering;
+use crate::error::Error;
+use crate::graph::ArrayId;
+use crate::operator::{self, Activate, Blank, Gather, MatMul, Normalization, Normalize, Relu};
 
 arguments! {
     /// Keras's `Dense`: `activation(x·kernel + bias)` over the last axis. It reads an array of any
@@ -25,14 +31,6 @@ arguments! {
     }
 }
 
-/// That a size argument can't overflow what is computed from it.
-pub(super) fn size(argument: &'static str, value: usize) -> Result<(), Wrong> {
-    match value {
-        1..0x100_0000 => Ok(()),
-        _ => Err((argument, format!("{value} is not from 1 to below 2^24"))),
-    }
-}
-
 impl Definition for Dense {
     fn class_name(&self) -> &'static str {
         "Dense"
@@ -40,7 +38,8 @@ impl Definition for Dense {
 
     fn check(&self) -> Result<(), Wrong> {
         size("units", self.units)?;
-        output_features(self.activation, Some(self.units))
+        self.activation
+            .output_features(Some(self.units))
             .map(|_| ())
             .map_err(|reason| ("activation", reason))
     }
@@ -49,7 +48,7 @@ impl Definition for Dense {
         features(&inputs[0])?;
         let mut output = inputs[0].clone();
         output.pop();
-        output.push(output_features(self.activation, Some(self.units))?);
+        output.push(self.activation.output_features(Some(self.units))?);
         Ok(output)
     }
 
@@ -61,6 +60,13 @@ impl Definition for Dense {
             self.use_bias.then(|| WeightSpec::new("bias", [self.units], Initializer::Zeros)),
         );
         weights
+    }
+
+    fn lower(&self, call: &mut Lowering) -> Result<ArrayId, Error> {
+        let x = call.input(0);
+        let kernel = call.constant(0, [call.features(x), self.units]);
+        let bias = self.use_bias.then(|| call.constant(1, [self.units]));
+        call.add(MatMul { activation: self.activation }, [Some(x), Some(kernel), bias])
     }
 }
 
@@ -119,6 +125,15 @@ impl Definition for Embedding {
     fn masking(&self) -> MaskRule {
         if self.mask_zero { MaskRule::Ids } else { MaskRule::Drop }
     }
+
+    fn lower(&self, call: &mut Lowering) -> Result<ArrayId, Error> {
+        let table = call.constant(0, [self.input_dim, self.output_dim]);
+        call.add(Gather, [Some(call.input(0)), Some(table)])
+    }
+
+    fn ids(&self) -> Option<usize> {
+        Some(self.input_dim)
+    }
 }
 
 arguments! {
@@ -153,12 +168,16 @@ impl Definition for Masking {
     fn masking(&self) -> MaskRule {
         MaskRule::Values(self.mask_value)
     }
+
+    fn lower(&self, call: &mut Lowering) -> Result<ArrayId, Error> {
+        call.apply(Blank { value: self.mask_value }, call.input(0))
+    }
 }
 
 /// An [`Activation`] as a layer of its own: Keras's `Activation`, `LeakyReLU` and `ELU`. It reads
 /// an array of any shape and returns the same shape, but for glu, which halves the last axis.
 ///
-/// An [`Activation`] converts to a [`Layer`] by `into()`.
+/// An [`Activation`] converts to a [`Layer`](super::Layer) by `into()`.
 ///
 /// ```
 /// use birnn::{Activation, Dense, Layer, Model};
@@ -171,12 +190,6 @@ pub struct ActivationLayer {
     pub(crate) activation: Activation,
 }
 
-impl From<Activation> for Layer {
-    fn from(activation: Activation) -> Layer {
-        ActivationLayer { activation }.into()
-    }
-}
-
 impl Definition for ActivationLayer {
     fn class_name(&self) -> &'static str {
         "Activation"
@@ -185,9 +198,20 @@ impl Definition for ActivationLayer {
     fn output(&self, inputs: &[Dims]) -> Result<Dims, String> {
         let mut output = inputs[0].clone();
         if let Some(last) = output.last_mut() {
-            *last = output_features(self.activation, *last)?;
+            *last = self.activation.output_features(*last)?;
         }
         Ok(output)
+    }
+
+    fn lower(&self, call: &mut Lowering) -> Result<ArrayId, Error> {
+        match self.activation {
+            Activation::Linear => Ok(call.input(0)),
+            activation => call.apply(Activate { activation }, call.input(0)),
+        }
+    }
+
+    fn returns_its_input(&self) -> bool {
+        self.activation == Activation::Linear
     }
 }
 
@@ -224,6 +248,11 @@ impl Definition for ReluLayer {
 
     fn output(&self, inputs: &[Dims]) -> Result<Dims, String> {
         Ok(inputs[0].clone())
+    }
+
+    fn lower(&self, call: &mut Lowering) -> Result<ArrayId, Error> {
+        let &ReluLayer { max_value, negative_slope, threshold } = self;
+        call.apply(Relu { max_value, negative_slope, threshold }, call.input(0))
     }
 }
 
@@ -271,6 +300,14 @@ impl Definition for PRelu {
         };
         vec![WeightSpec::new("alpha", axes.map(length).collect::<Vec<_>>(), Initializer::Zeros)]
     }
+
+    fn lower(&self, call: &mut Lowering) -> Result<ArrayId, Error> {
+        let x = call.input(0);
+        let mut slope = call.shape(x)[1..].to_vec();
+        self.shared_axes.iter().for_each(|&axis| slope[axis - 1] = 1);
+        let slope = call.constant(0, slope);
+        call.add(operator::PRelu, [Some(x), Some(slope)])
+    }
 }
 
 arguments! {
@@ -290,6 +327,20 @@ impl Definition for SoftmaxLayer {
     fn output(&self, inputs: &[Dims]) -> Result<Dims, String> {
         axis_of(self.axis, inputs[0].len())?;
         Ok(inputs[0].clone())
+    }
+
+    fn lower(&self, call: &mut Lowering) -> Result<ArrayId, Error> {
+        let axes = vec![call.axis(self.axis)?];
+        let normalization = Normalization::Softmax;
+        call.apply(Normalize { axes, normalization }, call.input(0))
+    }
+
+    fn reads_mask(&self, _: usize, _: usize) -> bool {
+        false
+    }
+
+    fn has_mask_argument(&self) -> bool {
+        true
     }
 }
 
@@ -326,5 +377,13 @@ impl Definition for Identity {
 
     fn output(&self, inputs: &[Dims]) -> Result<Dims, String> {
         Ok(inputs[0].clone())
+    }
+
+    fn lower(&self, call: &mut Lowering) -> Result<ArrayId, Error> {
+        Ok(call.input(0))
+    }
+
+    fn returns_its_input(&self) -> bool {
+        true
     }
 }

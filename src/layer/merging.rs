@@ -1,18 +1,12 @@
 //! Layers that join several arrays.
 
-use super::feedforward::{Definition, Dims, MaskRule, arguments, axis_of, shown};
+use super::definition::{Definition, MaskRule, arguments};
+use super::dims::{Dims, axis_of, shown};
+use super::lowering::Lowering;
+use crate::error::Error;
+use crate::graph::ArrayId;
+use crate::operator::{Combine, Concat, Operation};
 use std::ops::RangeInclusive;
-
-/// How a [`Merge`] joins two values.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum MergeOperation {
-    Add,
-    Subtract,
-    Multiply,
-    Average,
-    Maximum,
-    Minimum,
-}
 
 /// Keras's `Add`, `Subtract`, `Multiply`, `Average`, `Maximum` and `Minimum`, which join arrays of
 /// the same shape value by value. They are called on two or more arrays, `Subtract` on two.
@@ -35,14 +29,14 @@ pub(crate) enum MergeOperation {
 /// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct Merge {
-    pub(crate) operation: MergeOperation,
+    pub(crate) operation: Operation,
 }
 
 macro_rules! merges {
     ($($(#[$doc:meta])* $name:ident $operation:ident),+) => {
         impl Merge {
             $($(#[$doc])* pub fn $name() -> Merge {
-                Merge { operation: MergeOperation::$operation }
+                Merge { operation: Operation::$operation }
             })+
         }
     };
@@ -65,17 +59,17 @@ merges! {
 impl Definition for Merge {
     fn class_name(&self) -> &'static str {
         match self.operation {
-            MergeOperation::Add => "Add",
-            MergeOperation::Subtract => "Subtract",
-            MergeOperation::Multiply => "Multiply",
-            MergeOperation::Average => "Average",
-            MergeOperation::Maximum => "Maximum",
-            MergeOperation::Minimum => "Minimum",
+            Operation::Add => "Add",
+            Operation::Subtract => "Subtract",
+            Operation::Multiply => "Multiply",
+            Operation::Average => "Average",
+            Operation::Maximum => "Maximum",
+            Operation::Minimum => "Minimum",
         }
     }
 
     fn inputs(&self) -> RangeInclusive<usize> {
-        if self.operation == MergeOperation::Subtract { 2..=2 } else { 2..=usize::MAX }
+        if self.operation == Operation::Subtract { 2..=2 } else { 2..=usize::MAX }
     }
 
     fn output(&self, inputs: &[Dims]) -> Result<Dims, String> {
@@ -104,6 +98,26 @@ impl Definition for Merge {
 
     fn masking(&self) -> MaskRule {
         MaskRule::Any
+    }
+
+    fn lower(&self, call: &mut Lowering) -> Result<ArrayId, Error> {
+        let count = call.inputs.len();
+        let counts = matches!(self.operation, Operation::Multiply | Operation::Maximum | Operation::Minimum);
+        let masks = (0..count).map(|index| call.mask(index).filter(|_| counts));
+        let reads: Vec<_> = call.inputs.iter().map(|&input| Some(input)).chain(masks).collect();
+        call.add(Combine { operation: self.operation, count }, reads)
+    }
+
+    fn computes_with_masks(&self) -> bool {
+        true
+    }
+
+    fn reads_mask(&self, mask_axes: usize, axes: usize) -> bool {
+        mask_axes + 1 == axes
+    }
+
+    fn looks_at_arrays_masks(&self) -> bool {
+        true
     }
 }
 
@@ -154,5 +168,16 @@ impl Definition for Concatenate {
 
     fn masking(&self) -> MaskRule {
         MaskRule::Concatenate(self.axis)
+    }
+
+    fn lower(&self, call: &mut Lowering) -> Result<ArrayId, Error> {
+        let axis = call.axis(self.axis)?;
+        let reads: Vec<_> = call.inputs.iter().map(|&input| Some(input)).collect();
+        call.add(Concat { axis }, reads)
+    }
+
+    // Along time or the last axis: as a mask has them.
+    fn reads_mask(&self, mask_axes: usize, axes: usize) -> bool {
+        mask_axes == 1 && axes == 2
     }
 }

@@ -1,7 +1,13 @@
 //! Normalizations.
 
-use super::Initializer;
-use super::feedforward::{Definition, Dims, MaskRule, WeightSpec, arguments, axis_of};
+use super::definition::{Definition, MaskRule, WeightSpec, arguments};
+use super::initializer::Initializer;
+use super::dims::{Dims, axis_of};
+use super::lowering::Lowering;
+use crate::error::Error;
+use crate::graph::{ArrayId, Constant};
+use crate::operator::{Affine, Normalization, Normalize};
+use ndarray::{ArrayD, Axis};
 
 arguments! {
     /// Keras's `LayerNormalization`: `(x - mean) / √(variance + epsilon) · gamma + beta`, with mean
@@ -61,6 +67,15 @@ impl Definition for LayerNormalization {
         let shape = axes_of(&self.axis, &inputs[0]).and_then(|axes| fixed(&axes, &inputs[0]));
         gamma_beta(&shape.unwrap_or_default(), self.scale, self.center)
     }
+
+    fn lower(&self, call: &mut Lowering) -> Result<ArrayId, Error> {
+        let (x, axes) = (call.input(0), call.axes(&self.axis)?);
+        let shape: Vec<_> = axes.iter().map(|&axis| call.shape(x)[axis]).collect();
+        let gamma = self.scale.then(|| call.constant(0, shape.clone()));
+        let beta = self.center.then(|| call.constant(usize::from(self.scale), shape));
+        let normalization = Normalization::Moments { epsilon: self.epsilon };
+        call.add(Normalize { axes, normalization }, [Some(x), gamma, beta])
+    }
 }
 
 arguments! {
@@ -98,6 +113,14 @@ impl Definition for RmsNormalization {
 
     fn masking(&self) -> MaskRule {
         MaskRule::Drop
+    }
+
+    fn lower(&self, call: &mut Lowering) -> Result<ArrayId, Error> {
+        let (x, axes) = (call.input(0), call.axes(&self.axis)?);
+        let shape: Vec<_> = axes.iter().map(|&axis| call.shape(x)[axis]).collect();
+        let gamma = call.constant(0, shape);
+        let normalization = Normalization::RootMeanSquare { epsilon: self.epsilon };
+        call.add(Normalize { axes, normalization }, [Some(x), Some(gamma)])
     }
 }
 
@@ -137,6 +160,53 @@ impl Definition for BatchNormalization {
         weights.push(WeightSpec::new("moving_variance", shape, Initializer::Ones));
         weights
     }
+
+    /// `x · scale + shift`: scale and shift.
+    fn constants<'w>(&self, weights: &'w [ArrayD<f32>], inputs: &[Dims]) -> Vec<Constant<'w>> {
+        let axis = axis_of(self.axis, inputs[0].len()).unwrap_or(0);
+        let mut weights = weights.iter().map(|weight| weight.mapv(f64::from));
+        let gamma = if self.scale { weights.next() } else { None };
+        let beta = if self.center { weights.next() } else { None };
+        let (Some(mean), Some(variance)) = (weights.next(), weights.next()) else {
+            return Vec::new(); // it has no weights
+        };
+        let mut scale = variance.mapv(|variance| (variance + self.epsilon).sqrt().recip());
+        if let Some(gamma) = gamma {
+            scale *= &gamma;
+        }
+        let mut shift = -(mean * &scale);
+        if let Some(beta) = beta {
+            shift += &beta;
+        }
+        // With an axis of length one for every other axis of x.
+        let lies_along = |mut constant: ArrayD<f64>| {
+            for _ in axis + 1..inputs[0].len() {
+                constant.insert_axis_inplace(Axis(constant.ndim()));
+            }
+            for _ in 0..axis {
+                constant.insert_axis_inplace(Axis(0));
+            }
+            Constant::Derived(constant)
+        };
+        vec![lies_along(scale), lies_along(shift)]
+    }
+
+    fn lower(&self, call: &mut Lowering) -> Result<ArrayId, Error> {
+        let (x, axis) = (call.input(0), call.axis(self.axis)?);
+        let lengths = call.shape(x);
+        let shape: Vec<_> =
+            (1..lengths.len()).map(|i| if i == axis { lengths[i] } else { 1 }).collect();
+        let (scale, shift) = (call.constant(0, shape.clone()), call.constant(1, shape));
+        call.add(Affine, [Some(x), Some(scale), Some(shift)])
+    }
+
+    fn reads_mask(&self, mask_axes: usize, axes: usize) -> bool {
+        mask_axes + 1 == axes
+    }
+
+    fn has_mask_argument(&self) -> bool {
+        true
+    }
 }
 
 arguments! {
@@ -157,5 +227,11 @@ impl Definition for UnitNormalization {
     fn output(&self, inputs: &[Dims]) -> Result<Dims, String> {
         axes_of(&self.axis, &inputs[0])?;
         Ok(inputs[0].clone())
+    }
+
+    fn lower(&self, call: &mut Lowering) -> Result<ArrayId, Error> {
+        let axes = call.axes(&self.axis)?;
+        let normalization = Normalization::Unit;
+        call.apply(Normalize { axes, normalization }, call.input(0))
     }
 }

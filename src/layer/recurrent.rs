@@ -1,5 +1,12 @@
-use super::{Activation, Cell, Direction, Initializer, WeightSpec, Weights};
+use birnn_cell::{Activation, Cell};
+use super::definition::WeightSpec;
+use super::initializer::Initializer;
+use super::lowering::Lowering;
+use super::role::Direction;
+use super::weights::Weights;
 use crate::error::{Error, Result};
+use crate::graph::ArrayId;
+use crate::operator::{self, MergeMode, Reader};
 use rand_chacha::ChaCha12Rng;
 use std::{marker::PhantomData, sync::Arc};
 
@@ -202,6 +209,33 @@ impl Recurrent {
         names.extend(self.cell.has_cell_state().then(|| format!("{direction} cell state")));
         names
     }
+}
+
+/// Adds the operator of a recurrent layer of one or two directions, whose outputs and final states
+/// it returns.
+pub(super) fn lower(
+    directions: &[&Recurrent],
+    merge_mode: MergeMode,
+    call: &mut Lowering,
+    states: &[Option<ArrayId>],
+) -> Result<Vec<ArrayId>> {
+    let reader = |(index, layer): (usize, &&Recurrent)| Reader {
+        cell: layer.cell,
+        units: layer.units,
+        activation: layer.activation,
+        recurrent_activation: layer.recurrent_activation,
+        go_backwards: layer.go_backwards,
+        reverse_output: index == 1, // back into the order of time
+        zero_output_for_mask: layer.zero_output_for_mask,
+    };
+    let operator = operator::Recurrent {
+        directions: directions.iter().enumerate().map(reader).collect(),
+        merge_mode,
+        return_sequences: directions[0].return_sequences,
+        weights: call.layer,
+    };
+    let reads = [&[Some(call.input(0)), call.mask(0)], states].concat();
+    call.graph.step(call.name, operator, reads)
 }
 
 /// The type parameter that makes a [`RecurrentBuilder`] an [`Lstm`].

@@ -1,7 +1,11 @@
 //! Layers that only move values.
 
-use super::core::size;
-use super::feedforward::{Definition, Dims, MaskRule, Wrong, arguments, sequence, shown};
+use super::definition::{Definition, MaskRule, Wrong, arguments, size};
+use super::dims::{Dims, sequence, shown};
+use super::lowering::Lowering;
+use crate::error::Error;
+use crate::graph::ArrayId;
+use crate::operator::{Pad, Repeat, Slice, Transpose};
 
 /// The product of the axes, where all are known.
 fn count(dims: &Dims) -> Option<usize> {
@@ -26,6 +30,12 @@ impl Definition for Flatten {
 
     fn masking(&self) -> MaskRule {
         MaskRule::Drop
+    }
+
+    fn lower(&self, call: &mut Lowering) -> Result<ArrayId, Error> {
+        let x = call.input(0);
+        let shape = call.shape(x);
+        call.reshaped(x, vec![shape[0], shape[1..].iter().product()])
     }
 }
 
@@ -78,6 +88,15 @@ impl Definition for Reshape {
     fn masking(&self) -> MaskRule {
         MaskRule::Drop
     }
+
+    fn lower(&self, call: &mut Lowering) -> Result<ArrayId, Error> {
+        let x = call.input(0);
+        let shape = call.shape(x);
+        let known: usize = self.target_shape.iter().flatten().product();
+        let open = shape[1..].iter().product::<usize>() / known;
+        let target = self.target_shape.iter().map(|axis| axis.unwrap_or(open));
+        call.reshaped(x, [shape[0]].into_iter().chain(target).collect())
+    }
 }
 
 arguments! {
@@ -125,6 +144,11 @@ impl Definition for Permute {
     fn masking(&self) -> MaskRule {
         MaskRule::Drop
     }
+
+    fn lower(&self, call: &mut Lowering) -> Result<ArrayId, Error> {
+        let order = [0].into_iter().chain(self.dims.iter().copied()).collect();
+        call.apply(Transpose { order }, call.input(0))
+    }
 }
 
 arguments! {
@@ -151,6 +175,13 @@ impl Definition for RepeatVector {
 
     fn masking(&self) -> MaskRule {
         MaskRule::Drop
+    }
+
+    fn lower(&self, call: &mut Lowering) -> Result<ArrayId, Error> {
+        let x = call.input(0);
+        let shape = call.shape(x);
+        let vector = call.reshaped(x, vec![shape[0], 1, shape[1]])?;
+        call.apply(Repeat { axis: 1, times: self.n }, vector)
     }
 }
 
@@ -182,6 +213,13 @@ impl Definition for Cropping1d {
 
     fn masking(&self) -> MaskRule {
         MaskRule::Drop
+    }
+
+    fn lower(&self, call: &mut Lowering) -> Result<ArrayId, Error> {
+        let x = call.input(0);
+        let (start, end) = self.cropping;
+        let length = call.shape(x)[1] - start - end;
+        call.apply(Slice { axis: 1, start, length }, x)
     }
 }
 
@@ -215,6 +253,11 @@ impl Definition for ZeroPadding1d {
     fn masking(&self) -> MaskRule {
         MaskRule::Drop
     }
+
+    fn lower(&self, call: &mut Lowering) -> Result<ArrayId, Error> {
+        let (before, after) = self.padding;
+        call.apply(Pad { axis: 1, before, after }, call.input(0))
+    }
 }
 
 arguments! {
@@ -243,5 +286,9 @@ impl Definition for UpSampling1d {
 
     fn masking(&self) -> MaskRule {
         MaskRule::Drop
+    }
+
+    fn lower(&self, call: &mut Lowering) -> Result<ArrayId, Error> {
+        call.apply(Repeat { axis: 1, times: self.size }, call.input(0))
     }
 }

@@ -1,6 +1,6 @@
-use super::{BuiltLayer, InputSpec, MaskRules, Model, Node, Role, TensorSpec};
+use super::{BuiltLayer, InputSpec, MaskRules, Model, Node, TensorSpec};
 use crate::error::{Error, Result};
-use crate::layer::{Dims, Layer, shown};
+use crate::layer::{Dims, Layer, Role, shown};
 use crate::order::standard;
 use ndarray::ArrayD;
 use std::collections::HashMap;

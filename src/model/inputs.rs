@@ -1,7 +1,7 @@
 use super::{InputSpec, Model};
 use crate::error::{Error, Result};
-use crate::layer::{Direction, Kind, Layer};
-use crate::reference::Real;
+use crate::layer::{Direction, Layer};
+use crate::number::Real;
 use ndarray::{
     Array2, ArrayD, ArrayView, ArrayView2, ArrayView3, ArrayViewD, Axis, CowArray, Dimension,
     IxDyn, Slice,
@@ -327,7 +327,7 @@ impl Model {
         let [input] = sequences[..] else { return Ok(None) };
         let timesteps = bound.arrays[input].shape()[1];
         let kept = bound.longest[input].map_or(timesteps, |longest| longest + 1);
-        if kept >= timesteps || !self.layers.iter().all(|built| repeats_at_padding(&built.layer)) {
+        if kept >= timesteps || !self.layers().all(Layer::repeats_at_padding) {
             return Ok(None);
         }
         bound.arrays[input].slice_axis_inplace(Axis(1), Slice::from(..kept));
@@ -370,12 +370,10 @@ impl Model {
     fn check_ids<F: Real>(&self, index: usize, array: &ArrayViewD<'_, F>) -> Result<()> {
         let spec = &self.inputs[index];
         for node in self.nodes.iter().filter(|node| node.inputs[0] == spec.tensor) {
-            let Layer::Feedforward(layer) = &self.layers[node.layer].layer else { continue };
-            let Kind::Embedding(embedding) = &layer.kind else { continue };
+            let layer = &self.layers[node.layer].layer;
+            let Some(ids) = layer.definition().and_then(|kind| kind.ids()) else { continue };
             let is_id = |id: F| {
-                id >= F::zero()
-                    && id.fract() == F::zero()
-                    && id < F::nearest(embedding.input_dim as f64)
+                id >= F::zero() && id.fract() == F::zero() && id < F::nearest(ids as f64)
             };
             if let Some((place, &value)) = array.indexed_iter().find(|(_, id)| !is_id(**id)) {
                 return Err(Error::IdRange {
@@ -383,7 +381,7 @@ impl Model {
                     layer: layer.name().to_string(),
                     value: value.to_f64().unwrap_or(f64::NAN),
                     index: ndarray::Dimension::slice(&place).to_vec(),
-                    ids: embedding.input_dim,
+                    ids,
                 });
             }
         }
@@ -560,16 +558,6 @@ fn bind_constant<F: Real>(input: &InputSpec, batch: usize) -> Result<ArrayD<F>> 
     };
     let rows = value.broadcast(shape.clone()).ok_or_else(wrong)?;
     Ok(rows.mapv(|value| F::nearest(value.into())))
-}
-
-/// Whether a layer that reads padding at the end of time gives the same output at each timestep of
-/// it.
-fn repeats_at_padding(layer: &Layer) -> bool {
-    match layer {
-        Layer::Feedforward(_) => false,
-        Layer::Recurrent(layer) => !(layer.go_backwards() && layer.return_sequences()),
-        Layer::Bidirectional(layer) => !layer.forward().go_backwards(),
-    }
 }
 
 /// What a layer's states are called in messages, in Keras's order.

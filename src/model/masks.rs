@@ -4,7 +4,7 @@
 
 use super::{Model, Node};
 use crate::error::{Error, Result};
-use crate::layer::{Kind, Layer, MaskRule, axis_of};
+use crate::layer::{Layer, MaskArguments, MaskRule, axis_of};
 
 /// How a mask is made.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -111,28 +111,28 @@ impl Model {
         let mut same: Vec<usize> = (0..self.tensors.len()).collect();
         for node in &self.nodes {
             let layer = &self.layers[node.layer].layer;
-            let kind = if let Layer::Feedforward(layer) = layer { Some(&layer.kind) } else { None };
-            let along_graph = masks.of_inputs(node, kind, &masks.of_tensor.clone());
-            let with_arrays = masks.of_inputs(node, kind, &attached);
+            let kind = layer.definition();
+            let along_graph = masks.of_inputs(node, layer, &masks.of_tensor.clone());
+            let with_arrays = masks.of_inputs(node, layer, &attached);
             let output = self.output_mask(&mut masks, node, layer, &along_graph);
             let is_argument =
-                kind.is_none_or(Kind::has_mask_argument) && node.initial_state.is_empty();
+                kind.is_none_or(|kind| kind.has_mask_argument()) && node.initial_state.is_empty();
             let passed_on = if is_argument { &along_graph } else { &with_arrays };
             let attached_output = self.output_mask(&mut masks, node, layer, passed_on);
-            if kind.is_some_and(Kind::takes_masks_away) && self.mask_rules == MaskRules::Keras3 {
+            if kind.is_some_and(|kind| kind.takes_masks_away()) && self.mask_rules == MaskRules::Keras3 {
                 let taken: Vec<usize> = node.inputs.iter().map(|&tensor| same[tensor]).collect();
                 let of_arrays =
                     attached.iter_mut().zip(&same).filter(|(_, same)| taken.contains(same));
                 of_arrays.for_each(|(mask, _)| *mask = None);
             }
-            if kind.is_some_and(Kind::returns_its_input) {
+            if kind.is_some_and(|kind| kind.returns_its_input()) {
                 same[node.results[0]] = same[node.inputs[0]];
             }
             for &tensor in node.results.iter().filter(|&&t| !self.tensors[t].role.is_state()) {
                 masks.of_tensor[tensor] = output;
                 attached[tensor] = attached_output;
             }
-            let looks_at_arrays = kind.is_some_and(Kind::looks_at_arrays_masks);
+            let looks_at_arrays = kind.is_some_and(|kind| kind.looks_at_arrays_masks());
             masks.of_node.push(self.read_masks(
                 node,
                 layer,
@@ -317,17 +317,17 @@ impl Masks {
     fn of_inputs(
         &mut self,
         node: &Node,
-        kind: Option<&Kind>,
+        layer: &Layer,
         carried: &[Option<usize>],
     ) -> Vec<Option<usize>> {
-        // A list of masks stands for all of them; as separate arguments they don't, and of a query
-        // Keras only takes the mask that the array carries.
-        let listed = !node.masks.is_empty()
-            && matches!(kind, Some(Kind::Attention(_) | Kind::AdditiveAttention(_)));
-        let separate = matches!(kind, Some(Kind::MultiHeadAttention(_)));
+        let arguments =
+            layer.definition().map_or(MaskArguments::OfEachArray, |kind| kind.mask_arguments());
+        let listed = arguments == MaskArguments::Listed && !node.masks.is_empty();
+        let carries_its_own =
+            |index: usize| arguments == MaskArguments::AllButTheQuery && index == 0;
         let of_input =
             |(index, &tensor): (usize, &usize)| match node.masks.get(index).copied().flatten() {
-                Some(mask) if !(separate && index == 0) => Some(self.add(MaskSource::Tensor(mask))),
+                Some(mask) if !carries_its_own(index) => Some(self.add(MaskSource::Tensor(mask))),
                 _ if listed => None,
                 _ => carried[tensor],
             };

@@ -2,6 +2,7 @@
 
 mod graph;
 mod inputs;
+mod lower;
 mod masks;
 mod outputs;
 mod summary;
@@ -10,12 +11,15 @@ mod summary;
 pub(crate) use graph::snake_case;
 pub use graph::{Call, Graph, LayerId, Tensor};
 pub(crate) use inputs::Bound;
+pub(crate) use lower::CallShape;
 pub use inputs::Inputs;
 pub(crate) use masks::{MaskRules, MaskSource, Masks};
-pub use outputs::{DirectionOutputs, Output, Outputs, Role};
+pub use outputs::{DirectionOutputs, Output, Outputs};
 pub use summary::{Summary, SummaryRow};
 
 use crate::error::{Error, Result};
+pub use crate::layer::Role;
+
 use crate::layer::{Dims, Layer};
 use ndarray::ArrayD;
 use rand::SeedableRng;

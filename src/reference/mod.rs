@@ -11,42 +11,17 @@ mod feedforward;
 mod masks;
 mod recurrent;
 
+pub use crate::number::Real;
 pub use activation::activate;
 #[cfg(test)]
 pub(crate) use cell::State;
 pub(crate) use recurrent::{Plain, Ran, Recurrence, Sequences, recurrent_of};
 
 use crate::error::{Error, Result};
-use crate::layer::Layer;
+use crate::layer::{Kind, Layer};
 use crate::model::{Bound, Inputs, Model, Output, Outputs};
 use crate::order::{standard, to_standard};
-use ndarray::{Array2, ArrayD, ArrayViewD, LinalgScalar, NdFloat};
-
-/// The number types that the reference computes in: `f32` and `f64`.
-pub trait Real: NdFloat + LinalgScalar + Default {
-    /// The number of this type that is nearest to `value`.
-    fn nearest(value: f64) -> Self;
-    /// The same number in `f64`.
-    fn widened(self) -> f64;
-}
-
-impl Real for f32 {
-    fn nearest(value: f64) -> f32 {
-        value as f32
-    }
-    fn widened(self) -> f64 {
-        self.into()
-    }
-}
-
-impl Real for f64 {
-    fn nearest(value: f64) -> f64 {
-        value
-    }
-    fn widened(self) -> f64 {
-        self
-    }
-}
+use ndarray::{Array2, ArrayD, ArrayViewD};
 
 /// Runs the model on the CPU, in `f32` or `f64` as the inputs have it, on the calling thread.
 ///
@@ -190,7 +165,7 @@ fn check_memory<F>(model: &Model, inputs: &Bound<'_, F>) -> Result<()> {
     // Attention holds the scores of one example.
     let scores = model.nodes.iter().filter_map(|node| {
         match (&model.layers[node.layer].layer, &node.inputs[..]) {
-            (Layer::Feedforward(layer), &[query, value, ..]) if layer.kind.has_scores() => {
+            (Layer::Feedforward(layer), &[query, value, ..]) if has_scores(&layer.kind) => {
                 Some(inputs.shapes[query][0].saturating_mul(inputs.shapes[value][0]))
             }
             _ => None,
@@ -200,4 +175,8 @@ fn check_memory<F>(model: &Model, inputs: &Bound<'_, F>) -> Result<()> {
     Vec::<F>::new().try_reserve_exact(values).map_err(|_| Error::OutOfMemory {
         what: format!("the arrays of a call, {values} values of {} bytes", size_of::<F>()),
     })
+}
+
+fn has_scores(kind: &Kind) -> bool {
+    matches!(kind, Kind::Attention(_) | Kind::AdditiveAttention(_) | Kind::MultiHeadAttention(_))
 }

@@ -90,7 +90,7 @@ impl Planner<'_> {
             return Ok(());
         }
         for mask in self.masks.of_node[node].clone().into_iter().flatten() {
-            if layer.kind.computes_with_masks() {
+            if layer.kind.definition().computes_with_masks() {
                 self.mask(mask)?;
             }
         }

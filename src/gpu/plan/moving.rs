@@ -4,7 +4,7 @@
 use super::{BufferId, Planner, parameters};
 use crate::error::{Error, Result};
 use crate::gpu::kernels::Kernel;
-use crate::layer::MergeOperation;
+use crate::operator::Operation;
 
 /// An array that a launch reads or writes: `[…][features]`, the features filled up to a multiple of
 /// four.
@@ -249,11 +249,11 @@ impl Planner<'_> {
     pub(super) fn merge_arrays(
         &mut self,
         node: usize,
-        operation: MergeOperation,
+        operation: Operation,
         sources: &[Array],
         target: &Array,
     ) -> Result<()> {
-        use MergeOperation::{Maximum, Minimum, Multiply};
+        use Operation::{Maximum, Minimum, Multiply};
         let masks = self.masks.of_node[node].clone();
         if matches!(operation, Multiply | Maximum | Minimum) && masks.iter().any(Option::is_some) {
             return self.merge_masked(node, operation, sources, target, &masks);
@@ -262,13 +262,13 @@ impl Planner<'_> {
         for (index, source) in sources.iter().enumerate() {
             let combine = match operation {
                 _ if index == 0 => Combine::Store,
-                MergeOperation::Add => Combine::Add,
-                MergeOperation::Subtract => Combine::Subtract,
-                MergeOperation::Multiply => Combine::Multiply,
-                MergeOperation::Average if index == last => Combine::Mean,
-                MergeOperation::Average => Combine::Add,
-                MergeOperation::Maximum => Combine::Maximum,
-                MergeOperation::Minimum => Combine::Minimum,
+                Operation::Add => Combine::Add,
+                Operation::Subtract => Combine::Subtract,
+                Operation::Multiply => Combine::Multiply,
+                Operation::Average if index == last => Combine::Mean,
+                Operation::Average => Combine::Add,
+                Operation::Maximum => Combine::Maximum,
+                Operation::Minimum => Combine::Minimum,
             };
             four_axes(target.shape.len())?;
             let walk = Walk {
@@ -288,7 +288,7 @@ impl Planner<'_> {
     fn merge_masked(
         &mut self,
         node: usize,
-        operation: MergeOperation,
+        operation: Operation,
         sources: &[Array],
         target: &Array,
         masks: &[Option<usize>],
@@ -311,16 +311,16 @@ impl Planner<'_> {
             shape.push(source.features()); // a single feature is repeated by the kernel
             let source = &self.repeated(node, source, &shape)?;
             let combine = match operation {
-                MergeOperation::Multiply if index > 0 => Combine::Multiply,
-                MergeOperation::Multiply => Combine::Store,
-                MergeOperation::Maximum if index > 0 => Combine::Maximum,
-                MergeOperation::Minimum if index > 0 => Combine::Minimum,
+                Operation::Multiply if index > 0 => Combine::Multiply,
+                Operation::Multiply => Combine::Store,
+                Operation::Maximum if index > 0 => Combine::Maximum,
+                Operation::Minimum if index > 0 => Combine::Minimum,
                 _ => Combine::Store,
             };
             let joined_mask =
-                (known && operation != MergeOperation::Multiply).then_some(joined.buffer);
+                (known && operation != Operation::Multiply).then_some(joined.buffer);
             // The first of a maximum is taken as it is; of a product a masked one is one, too.
-            let source_mask = mask.filter(|_| index > 0 || operation == MergeOperation::Multiply);
+            let source_mask = mask.filter(|_| index > 0 || operation == Operation::Multiply);
             self.combine_masked(source, target, [source_mask, joined_mask], combine);
             known = mask.is_some() && (known || index == 0);
             if let (Some(buffer), true) = (mask, known) {
@@ -332,7 +332,7 @@ impl Planner<'_> {
                 );
             }
         }
-        if known && operation == MergeOperation::Multiply {
+        if known && operation == Operation::Multiply {
             self.combine_masked(target, target, [None, Some(joined.buffer)], Combine::Zero);
         }
         Ok(())

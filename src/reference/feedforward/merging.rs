@@ -1,16 +1,17 @@
 use super::{Call, Computed, Real, whole};
-use crate::layer::{Concatenate, MergeOperation, axis_of};
+use crate::layer::{Concatenate, axis_of};
+use crate::operator::Operation;
 use ndarray::{ArrayD, ArrayViewD, Axis, ErrorKind, IxDyn, ShapeError, Zip, concatenate};
 
 /// Value by value; an axis of length one is repeated.
-pub(super) fn merge<F: Real>(operation: MergeOperation, call: &Call<F>) -> Computed<F> {
+pub(super) fn merge<F: Real>(operation: Operation, call: &Call<F>) -> Computed<F> {
     match operation {
-        MergeOperation::Add => Ok(fold(call, |a, b| a + b)),
-        MergeOperation::Subtract => Ok(fold(call, |a, b| a - b)),
-        MergeOperation::Average => Ok(fold(call, |a, b| a + b) / whole::<F>(call.inputs.len())),
-        MergeOperation::Multiply => product(call),
-        MergeOperation::Maximum => extreme(call, |a, b| if b > a || b.is_nan() { b } else { a }),
-        MergeOperation::Minimum => extreme(call, |a, b| if b < a || b.is_nan() { b } else { a }),
+        Operation::Add => Ok(fold(call, |a, b| a + b)),
+        Operation::Subtract => Ok(fold(call, |a, b| a - b)),
+        Operation::Average => Ok(fold(call, |a, b| a + b) / whole::<F>(call.inputs.len())),
+        Operation::Multiply => product(call),
+        Operation::Maximum => extreme(call, |a, b| if b > a || b.is_nan() { b } else { a }),
+        Operation::Minimum => extreme(call, |a, b| if b < a || b.is_nan() { b } else { a }),
     }
 }
 

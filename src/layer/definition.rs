@@ -1,0 +1,186 @@
+//! What a layer says of itself, and what layers have in common: shapes, arguments, weights, masks.
+//! No layer is named here.
+
+use super::dims::Dims;
+use super::initializer::Initializer;
+use super::lowering::Lowering;
+use crate::error::Error;
+use crate::graph::{ArrayId, Constant};
+use ndarray::{Array1, ArrayD};
+use rand_chacha::ChaCha12Rng;
+use std::ops::RangeInclusive;
+
+/// A struct of arguments with Keras's names and defaults, and a setter for each that has a default.
+macro_rules! arguments {
+    ($(#[$doc:meta])* $layer:ident($($(#[$own:meta])* $required:ident: $required_type:ty),*) {
+        $($(#[$field:meta])* $name:ident: $type:ty = $default:expr),* $(,)?
+    }) => {
+        $(#[$doc])*
+        #[derive(Clone, Debug, PartialEq)]
+        pub struct $layer {
+            $(pub(crate) $required: $required_type,)*
+            $(pub(crate) $name: $type,)*
+        }
+
+        impl $layer {
+            /// A layer with these arguments, and Keras's defaults for those that have one.
+            #[allow(clippy::new_without_default)]
+            pub fn new($($required: $required_type),*) -> $layer {
+                $layer { $($required,)* $($name: $default,)* }
+            }
+
+            $($(#[$field])* pub fn $name(mut self, $name: $type) -> $layer {
+                self.$name = $name;
+                self
+            })*
+        }
+    };
+}
+pub(super) use arguments;
+
+/// What an argument can't be: its name and the reason.
+pub(super) type Wrong = (&'static str, String);
+
+/// A layer's kind: what follows from its arguments.
+pub(crate) trait Definition {
+    /// Keras's name for the class.
+    fn class_name(&self) -> &'static str;
+
+    /// How many arrays it is called on.
+    fn inputs(&self) -> RangeInclusive<usize> {
+        1..=1
+    }
+
+    fn check(&self) -> Result<(), Wrong> {
+        Ok(())
+    }
+
+    /// The output's shape, or why the layer can't be called on such inputs.
+    fn output(&self, inputs: &[Dims]) -> Result<Dims, String>;
+
+    /// The weights, in the order of Keras's `get_weights()`; asked for only where `output`
+    /// succeeded.
+    fn weights(&self, _inputs: &[Dims]) -> Vec<WeightSpec> {
+        Vec::new()
+    }
+
+    /// The constants that its operators read, of its weights (by default these themselves).
+    fn constants<'w>(&self, weights: &'w [ArrayD<f32>], _inputs: &[Dims]) -> Vec<Constant<'w>> {
+        weights.iter().map(|weight| Constant::weight(weight.view())).collect()
+    }
+
+    /// Adds the operators that compute it, and returns what they compute; called only where
+    /// `output` succeeds.
+    fn lower(&self, call: &mut Lowering) -> Result<ArrayId, Error>;
+
+    fn masking(&self) -> MaskRule {
+        MaskRule::Pass
+    }
+
+    /// Whether what it computes depends on its inputs' masks; others only hand them on.
+    fn computes_with_masks(&self) -> bool {
+        false
+    }
+
+    /// Whether it can be called on an array of so many axes with a mask of so many (beside the
+    /// batch).
+    fn reads_mask(&self, _mask_axes: usize, _axes: usize) -> bool {
+        true
+    }
+
+    fn mask_arguments(&self) -> MaskArguments {
+        MaskArguments::OfEachArray
+    }
+
+    /// Whether its call in Keras has an argument `mask`, in which a model's graph keeps the mask.
+    fn has_mask_argument(&self) -> bool {
+        false
+    }
+
+    /// Whether it looks at the masks of the arrays themselves when it runs.
+    fn looks_at_arrays_masks(&self) -> bool {
+        false
+    }
+
+    /// Whether the arrays that it was called on have no masks any more for the layers that look at
+    /// them later.
+    fn takes_masks_away(&self) -> bool {
+        false
+    }
+
+    /// Whether Keras returns the very array that it was called on.
+    fn returns_its_input(&self) -> bool {
+        false
+    }
+
+    /// How many ids there are, where it reads ids: whole numbers from 0 on.
+    fn ids(&self) -> Option<usize> {
+        None
+    }
+}
+
+/// What the masks that a call of a layer is given mean. Of an array without one, the mask that it
+/// carries counts, unless this says otherwise.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum MaskArguments {
+    OfEachArray,
+    /// They are a list, in which none means that there is no mask.
+    Listed,
+    /// They are arguments of their own, and there is none for the query: its own counts.
+    AllButTheQuery,
+}
+
+/// What becomes of the masks of a layer's inputs. Source: `compute_mask` of each layer in Keras.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum MaskRule {
+    /// The output has the first input's mask.
+    Pass,
+    /// The output has none.
+    Drop,
+    /// Those of the inputs joined: see `Masks` in `src/model/masks.rs`.
+    Any,
+    /// As the arrays, along this axis of Keras's.
+    Concatenate(isize),
+    /// Made from the values: false where all features have this value.
+    Values(f32),
+    /// Made from the ids: false where they are zero.
+    Ids,
+}
+
+/// A weight that a layer has.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct WeightSpec {
+    pub name: &'static str,
+    pub shape: Vec<usize>,
+    pub initializer: Initializer,
+}
+
+impl WeightSpec {
+    pub fn new(
+        name: &'static str,
+        shape: impl Into<Vec<usize>>,
+        initializer: Initializer,
+    ) -> WeightSpec {
+        WeightSpec { name, shape: shape.into(), initializer }
+    }
+
+    pub fn sample(&self, rng: &mut ChaCha12Rng) -> ArrayD<f32> {
+        // Keras's fans of a weight of more than two axes: all but the last two are the receptive
+        // field.
+        let columns = self.shape.last().copied().unwrap_or(1);
+        let count: usize = self.shape.iter().product();
+        let rows = count / columns.max(1);
+        let values = self.initializer.sample(rows, columns, rng);
+        let flat: Array1<f32> = values.into_iter().collect();
+        flat.into_shape_with_order(self.shape.clone())
+            .unwrap_or_else(|_| ArrayD::zeros(self.shape.clone()))
+    }
+}
+
+/// That a size argument can't overflow what is computed from it.
+pub(super) fn size(argument: &'static str, value: usize) -> Result<(), Wrong> {
+    match value {
+        1..0x100_0000 => Ok(()),
+        _ => Err((argument, format!("{value} is not from 1 to below 2^24"))),
+    }
+}

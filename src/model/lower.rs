@@ -1,0 +1,224 @@
+//! From layers to operators, for calls of one shape. Every rule of Keras's own ends here: what
+//! masks which array, which states a layer starts from, what is returned.
+
+use super::{Bound, MaskSource, Masks, Model, Node};
+use crate::error::{Error, Result};
+use crate::graph::{ArrayId, Constants, OperatorGraph, Source, StateOfLayer};
+use crate::layer::{Layer, Lowering};
+use crate::number::Real;
+use crate::operator::{Combine, Concat, Differs, Operation};
+use std::collections::HashMap;
+
+/// What the graph of a call depends on, beside the model.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct CallShape {
+    /// Rows of the batch.
+    pub batch: usize,
+    /// The shapes of the model's inputs and constants, without the batch.
+    pub inputs: Vec<Vec<usize>>,
+    /// Of which inputs the mask is given.
+    pub masks: Vec<bool>,
+    /// Which initial states of each node are given.
+    pub states: Vec<Vec<bool>>,
+    /// Whether stateful layers start from the states that the last call ended with.
+    pub carried: bool,
+}
+
+impl<F> Bound<'_, F> {
+    /// The shape of the call, for `batch` rows of it.
+    pub(crate) fn call_shape(&self, batch: usize, carried: bool) -> CallShape {
+        let is_given = |states: &Vec<Option<_>>| states.iter().map(Option::is_some).collect();
+        CallShape {
+            batch,
+            inputs: self.arrays.iter().map(|array| array.shape()[1..].to_vec()).collect(),
+            masks: self.masks.iter().map(Option::is_some).collect(),
+            states: self.states.iter().map(is_given).collect(),
+            carried,
+        }
+    }
+}
+
+impl Model {
+    /// The graph of operators for calls of a shape that the model takes.
+    pub(crate) fn lower(&self, call: &CallShape) -> Result<OperatorGraph> {
+        let masks = self.masks(|input| call.masks[input]);
+        let mut lowered = Lowered {
+            model: self,
+            call,
+            graph: OperatorGraph::default(),
+            tensors: vec![None; self.tensors.len()],
+            of_mask: vec![None; masks.sources.len()],
+            masks,
+            carried: HashMap::new(),
+        };
+        for (index, (input, shape)) in self.inputs.iter().zip(&call.inputs).enumerate() {
+            let shape = [&[call.batch], &shape[..]].concat();
+            lowered.tensors[input.tensor] = Some(lowered.graph.feed(Source::Input(index), shape));
+        }
+        for node in 0..self.nodes.len() {
+            lowered.node(node)?;
+        }
+        for &output in &self.outputs {
+            let array = lowered.tensor(output)?;
+            lowered.graph.outputs.push(array);
+        }
+        lowered.graph.carried = lowered.carried.into_iter().collect();
+        lowered.graph.carried.sort_unstable();
+        Ok(lowered.graph.without_unused_steps())
+    }
+
+    /// The constants that the graphs of all calls read.
+    pub(crate) fn constants<F: Real>(&self) -> Constants<F> {
+        Constants::new(self.layers.iter().map(|built| built.layer.constants(&built.inputs)))
+    }
+}
+
+/// The graph so far.
+struct Lowered<'m> {
+    model: &'m Model,
+    call: &'m CallShape,
+    graph: OperatorGraph,
+    /// Of each array of the model.
+    tensors: Vec<Option<ArrayId>>,
+    masks: Masks,
+    /// Of each mask, once a layer computes with it.
+    of_mask: Vec<Option<ArrayId>>,
+    /// The states that stateful layers ended with so far.
+    carried: HashMap<StateOfLayer, ArrayId>,
+}
+
+impl Lowered<'_> {
+    fn tensor(&self, tensor: usize) -> Result<ArrayId> {
+        let array = self.tensors.get(tensor).copied().flatten();
+        array.ok_or_else(|| {
+            let what = self.model.tensors[tensor].describe();
+            Error::Graph(format!("{what} is read before it is computed"))
+        })
+    }
+
+    /// A call of a layer.
+    fn node(&mut self, index: usize) -> Result<()> {
+        let node = &self.model.nodes[index];
+        let layer = &self.model.layers[node.layer].layer;
+        let inputs = node.inputs.iter().map(|&tensor| self.tensor(tensor)).collect::<Result<_>>()?;
+        let read = layer.computes_with_masks();
+        let masks: Vec<_> = self.masks.of_node[index].iter().map(|mask| mask.filter(|_| read)).collect();
+        let masks = masks
+            .into_iter()
+            .map(|mask| mask.map(|mask| self.mask(mask)).transpose())
+            .collect::<Result<_>>()?;
+        let states = self.initial_states(index, node, layer)?;
+        let (graph, name) = (&mut self.graph, layer.name());
+        let mut call = Lowering { graph, layer: node.layer, name, inputs, masks };
+        let written = layer.lower(&mut call, &states)?;
+        let (outputs, finals) = written.split_at(written.len() - states.len());
+        for (index, &state) in finals.iter().enumerate().filter(|(index, _)| is_carried(layer, *index)) {
+            self.carried.insert(StateOfLayer { layer: node.layer, index }, state);
+        }
+        // Where the layer doesn't return its states, there are no results for them.
+        for (&tensor, &array) in node.results.iter().zip(outputs.iter().chain(finals)) {
+            self.tensors[tensor] = Some(array);
+        }
+        Ok(())
+    }
+
+    /// What a call of a recurrent layer starts from; `None` is zeros.
+    fn initial_states(
+        &mut self,
+        index: usize,
+        node: &Node,
+        layer: &Layer,
+    ) -> Result<Vec<Option<ArrayId>>> {
+        let directions = layer.directions();
+        let units = directions.iter().flat_map(|(_, layer)| {
+            std::iter::repeat_n(layer.units(), layer.cell().states())
+        });
+        units.enumerate().map(|(state, units)| self.initial_state(index, node, state, units)).collect()
+    }
+
+    fn initial_state(
+        &mut self,
+        index: usize,
+        node: &Node,
+        state: usize,
+        units: usize,
+    ) -> Result<Option<ArrayId>> {
+        if let Some(&tensor) = node.initial_state.get(state) {
+            return self.tensor(tensor).map(Some);
+        }
+        let shape = [self.call.batch, units];
+        if self.call.states[index].get(state) == Some(&true) {
+            let source = Source::InitialState { node: index, index: state };
+            return Ok(Some(self.graph.feed(source, shape)));
+        }
+        let of_layer = StateOfLayer { layer: node.layer, index: state };
+        let before = self.carried.get(&of_layer).copied();
+        let from_last_call =
+            self.call.carried && is_carried(&self.model.layers[node.layer].layer, state);
+        Ok(match before {
+            None if from_last_call => Some(self.graph.feed(Source::Carried(of_layer), shape)),
+            before => before, // of an earlier call of a layer that is called twice
+        })
+    }
+
+    /// The array of a mask, made where it isn't yet.
+    fn mask(&mut self, mask: usize) -> Result<ArrayId> {
+        if let Some(known) = self.of_mask[mask] {
+            return Ok(known);
+        }
+        let array = match self.masks.sources[mask].clone() {
+            MaskSource::Given(input) => {
+                let shape = [self.call.batch, self.call.inputs[input][0]];
+                self.graph.feed(Source::Mask(input), shape)
+            }
+            MaskSource::Tensor(tensor) => {
+                let array = self.tensor(tensor)?;
+                self.make_mask(Differs { value: 0.0, any_feature: false }, array)?
+            }
+            MaskSource::Values { tensor, value } => {
+                let array = self.tensor(tensor)?;
+                let differs = Differs { value: f32::from_bits(value), any_feature: true };
+                self.make_mask(differs, array)?
+            }
+            MaskSource::AnyInLastAxis(longer) => {
+                let longer = self.mask(longer)?;
+                self.make_mask(Differs { value: 0.0, any_feature: true }, longer)?
+            }
+            MaskSource::Any(masks) => self.joined(masks, Operation::Maximum)?,
+            MaskSource::All(masks) => self.joined(masks, Operation::Minimum)?,
+            MaskSource::Concatenate(parts) => {
+                let parts = parts.into_iter().map(|(tensor, mask)| match mask {
+                    Some(mask) => self.mask(mask).map(Some),
+                    None => {
+                        let shape = self.graph.shape(self.tensor(tensor)?);
+                        let shape = shape[..shape.len() - 1].to_vec();
+                        Ok(Some(self.graph.feed(Source::Ones, shape)))
+                    }
+                });
+                let parts = parts.collect::<Result<Vec<_>>>()?;
+                self.graph.step("mask", Concat { axis: 1 }, parts)?[0]
+            }
+        };
+        Ok(*self.of_mask[mask].insert(array))
+    }
+
+    fn make_mask(&mut self, differs: Differs, array: ArrayId) -> Result<ArrayId> {
+        Ok(self.graph.step("mask", differs, [Some(array)])?[0])
+    }
+
+    fn joined(&mut self, masks: Vec<usize>, operation: Operation) -> Result<ArrayId> {
+        let masks = masks.into_iter().map(|mask| self.mask(mask).map(Some));
+        let masks = masks.collect::<Result<Vec<_>>>()?;
+        let count = masks.len();
+        Ok(self.graph.step("mask", Combine { operation, count }, masks)?[0])
+    }
+}
+
+/// Whether a state of a layer is carried from call to call.
+fn is_carried(layer: &Layer, state: usize) -> bool {
+    let directions = layer.directions();
+    let mut stateful = directions.iter().flat_map(|(_, layer)| {
+        std::iter::repeat_n(layer.stateful(), layer.cell().states())
+    });
+    stateful.nth(state).unwrap_or(false)
+}

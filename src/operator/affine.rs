@@ -1,0 +1,61 @@
+//! Value by value with weights that lie along some axes.
+
+use super::{Along, Rules, Shapes, shape};
+
+/// `x · scale + shift`.
+///
+/// | operand | shape | |
+/// |---|---|---|
+/// | 0 | `[batch, …]` | x |
+/// | 1, 2 | `[…]` | scale and shift: of x without the batch, but length one along axes that share them |
+///
+/// It writes the shape of x.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Affine;
+
+/// `x` above zero, `slope · x` below. Operand 0 is x, operand 1 the slope, which lies along x as
+/// the scale of an [`Affine`] does. It writes the shape of x.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct PRelu;
+
+/// The shape of x, along which the weights fit.
+fn along_x(reads: &Shapes, weights: usize) -> Result<Vec<Vec<usize>>, String> {
+    let x = shape(reads, 0)?;
+    for weight in 1..=weights {
+        let weight = shape(reads, weight)?;
+        let fits = weight.len() + 1 == x.len()
+            && weight.iter().zip(&x[1..]).all(|(&weight, &x)| weight == 1 || weight == x);
+        if !fits {
+            return Err(format!("a weight of {weight:?} doesn't lie along {x:?}"));
+        }
+    }
+    Ok(vec![x.to_vec()])
+}
+
+impl Rules for Affine {
+    fn name(&self) -> &'static str {
+        "affine"
+    }
+
+    fn writes(&self, reads: &Shapes) -> Result<Vec<Vec<usize>>, String> {
+        along_x(reads, 2)
+    }
+
+    fn along(&self, _: usize, axis: usize, _: &Shapes) -> Along {
+        Along::Independent(axis)
+    }
+}
+
+impl Rules for PRelu {
+    fn name(&self) -> &'static str {
+        "prelu"
+    }
+
+    fn writes(&self, reads: &Shapes) -> Result<Vec<Vec<usize>>, String> {
+        along_x(reads, 1)
+    }
+
+    fn along(&self, _: usize, axis: usize, _: &Shapes) -> Along {
+        Along::Independent(axis)
+    }
+}

@@ -1,0 +1,48 @@
+use super::{Along, Rules, Shapes, expect, shape};
+
+/// A normalization over some axes.
+///
+/// | operand | shape | |
+/// |---|---|---|
+/// | 0 | any | x |
+/// | 1 | the lengths of `axes` | gamma, with which normalized values are multiplied, or none |
+/// | 2 | the lengths of `axes` | beta, which is then added, or none |
+///
+/// It writes the shape of x.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Normalize {
+    /// In ascending order.
+    pub axes: Vec<usize>,
+    pub normalization: Normalization,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Normalization {
+    /// `exp(x) / Σ exp(x)`
+    Softmax,
+    /// `(x - mean) / √(variance + epsilon)`
+    Moments { epsilon: f64 },
+    /// `x / √(mean(x²) + epsilon)`
+    RootMeanSquare { epsilon: f64 },
+    /// `x / max(‖x‖, 1e-12)`
+    Unit,
+}
+
+impl Rules for Normalize {
+    fn name(&self) -> &'static str {
+        "normalize"
+    }
+
+    fn writes(&self, reads: &Shapes) -> Result<Vec<Vec<usize>>, String> {
+        let x = shape(reads, 0)?;
+        let lengths = self.axes.iter().map(|&axis| x.get(axis).copied()).collect::<Option<Vec<_>>>();
+        let lengths = lengths.ok_or_else(|| format!("{x:?} has no axes {:?}", self.axes))?;
+        expect(reads, 1, &lengths)?;
+        expect(reads, 2, &lengths)?;
+        Ok(vec![x.to_vec()])
+    }
+
+    fn along(&self, _: usize, axis: usize, _: &Shapes) -> Along {
+        if self.axes.contains(&axis) { Along::Whole } else { Along::Independent(axis) }
+    }
+}

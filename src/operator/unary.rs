@@ -1,0 +1,55 @@
+//! Functions of each value by itself, or of each vector.
+
+use super::{Along, Rules, Shapes, shape, vector_by_vector};
+use crate::layer::Activation;
+
+/// An activation of operand 0, x. It writes the shape of x, of which glu halves the last axis.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Activate {
+    pub activation: Activation,
+}
+
+impl Rules for Activate {
+    fn name(&self) -> &'static str {
+        "activate"
+    }
+
+    fn writes(&self, reads: &Shapes) -> Result<Vec<Vec<usize>>, String> {
+        let mut output = shape(reads, 0)?.to_vec();
+        if let Some(last) = output.pop() {
+            output.extend(self.activation.output_features(Some(last))?);
+        }
+        Ok(vec![output])
+    }
+
+    fn along(&self, _: usize, axis: usize, reads: &Shapes) -> Along {
+        match self.activation.is_elementwise() {
+            true => Along::Independent(axis),
+            false => vector_by_vector(axis, reads),
+        }
+    }
+}
+
+/// `min(x, max_value)` above `threshold` and `negative_slope · (x - threshold)` elsewhere, of
+/// operand 0, x. It writes the shape of x.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Relu {
+    /// `None`: no limit.
+    pub max_value: Option<f32>,
+    pub negative_slope: f32,
+    pub threshold: f32,
+}
+
+impl Rules for Relu {
+    fn name(&self) -> &'static str {
+        "relu"
+    }
+
+    fn writes(&self, reads: &Shapes) -> Result<Vec<Vec<usize>>, String> {
+        Ok(vec![shape(reads, 0)?.to_vec()])
+    }
+
+    fn along(&self, _: usize, axis: usize, _: &Shapes) -> Along {
+        Along::Independent(axis)
+    }
+}
