@@ -1,4 +1,4 @@
-//! The CPU path: recurrent layers in vectors and on threads, all other layers as
+//! The CPU path: recurrences in vectors and on threads, all other operators as
 //! [`crate::reference`] computes them.
 //!
 //! The way of the data: [`pack`] lays the weights out once; [`CpuSession`] cuts a layer's work into
@@ -25,13 +25,17 @@ mod threads;
 pub(crate) use threads::Threads;
 
 use crate::error::{Error, Result};
-use crate::layer::{Layer, MergeMode, Recurrent};
-use crate::model::{Bound, Model, Outputs};
-use crate::reference::{self, Carried, Ran, Recurrence, Sequences, recurrent_of};
+use crate::graph::{Constants, OperatorGraph};
+use crate::layer::Recurrent;
+use crate::model::{Bound, CallShape, Model, Outputs};
+use crate::operator::{self, MergeMode, Reader};
+use crate::reference::{Carried, Ran, Recurrence, Sequences, Shared, run_graph};
 use ndarray::{Array2, Array3, ArrayD, Axis, Zip};
 use pack::Packed;
 use pulp::{Arch, Simd, WithSimd};
 use sequence::{Machine, Output, Scratch, Sequence};
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::Mutex;
 
 /// Rows of the batch that run together: above it, another pass over the weights costs next to
@@ -55,10 +59,17 @@ const ONE_AFTER_THE_OTHER_BYTES: usize = 18 << 20;
 /// Of more rows, the arithmetic takes longer than the reading.
 const ONE_AFTER_THE_OTHER_ROWS: usize = 8;
 
-/// A model's recurrent layers made ready for the CPU.
+/// How many graphs are kept; above it all are dropped, so that a caller with ever new shapes doesn't
+/// fill memory.
+const KEPT_GRAPHS: usize = 16;
+
+/// A model made ready for the CPU.
 #[derive(Debug)]
 pub(crate) struct CpuSession {
     engine: Engine,
+    constants: Constants<f32>,
+    /// Of the shapes of calls so far.
+    graphs: HashMap<CallShape, OperatorGraph>,
     carried: Carried<f32>,
 }
 
@@ -66,8 +77,8 @@ pub(crate) struct CpuSession {
 struct Engine {
     arch: Arch,
     threads: Threads,
-    /// Of each layer of the model its directions' weights.
-    layers: Vec<Vec<Packed>>,
+    /// Of each layer of the model its directions and their weights.
+    layers: Vec<Vec<(Recurrent, Packed)>>,
     scratch: Mutex<Vec<Scratch>>,
 }
 
@@ -89,24 +100,34 @@ impl CpuSession {
             let weights = layer
                 .weights()
                 .ok_or_else(|| Error::MissingWeights { layer: layer.name().to_string() })?;
-            Ok(Packed::new(layer, weights, lanes, half_weights))
+            Ok((layer.clone(), Packed::new(layer, weights, lanes, half_weights)))
         };
-        let layers = model.layers.iter().map(|built| {
-            recurrent_of(&built.layer)
-                .directions()
-                .into_iter()
-                .map(|(_, layer)| pack(layer))
-                .collect()
+        let layers = model.layers().map(|layer| {
+            layer.innermost().directions().into_iter().map(|(_, layer)| pack(layer)).collect()
         });
         let layers = layers.collect::<Result<_>>()?;
         Ok(CpuSession {
             engine: Engine { arch, threads, layers, scratch: Mutex::default() },
-            carried: Vec::new(),
+            constants: model.constants(),
+            graphs: HashMap::new(),
+            carried: Carried::default(),
         })
     }
 
     pub fn run(&mut self, model: &Model, inputs: &Bound<'_, f32>) -> Result<Outputs> {
-        reference::run_bound(model, inputs, &mut self.carried, &self.engine)
+        let shape = inputs.call_shape(inputs.batch, !self.carried.is_empty());
+        if !self.graphs.contains_key(&shape) && self.graphs.len() >= KEPT_GRAPHS {
+            self.graphs.clear();
+        }
+        let graph = match self.graphs.entry(shape) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(new) => {
+                let graph = model.lower(new.key())?;
+                new.insert(graph)
+            }
+        };
+        let shared = Shared { model, constants: &self.constants, recurrence: &self.engine };
+        run_graph(shared, graph, inputs, &mut self.carried)
     }
 
     /// Stateful layers start from zeros again.
@@ -131,17 +152,21 @@ impl WithSimd for Lanes {
 }
 
 impl Recurrence<f32> for Engine {
-    fn run(&self, index: usize, layer: &Layer, sequences: Sequences<'_, f32>) -> Result<Ran<f32>> {
+    fn run(
+        &self,
+        operator: &operator::Recurrent,
+        sequences: Sequences<'_, f32>,
+    ) -> Result<Ran<f32>> {
         let Sequences { x, mask, mut states } = sequences;
         let (batch, timesteps, features) = x.dim();
         let x = x.as_standard_layout();
-        let directions = layer.directions();
-        let units: Vec<usize> = directions.iter().map(|(_, direction)| direction.units()).collect();
-        let plan = self.plan(index, layer, batch, timesteps, features);
-        let mut arrays = Arrays::new(layer, batch, timesteps, &units);
+        let directions = &self.layers[operator.weights];
+        let units: Vec<usize> = operator.directions.iter().map(|reader| reader.units).collect();
+        let plan = self.plan(operator, batch, timesteps, features);
+        let mut arrays = Arrays::new(operator, batch, timesteps, &units);
         let mut jobs = Vec::new();
         let flat = x.as_slice().ok_or_else(|| {
-            Error::Graph(format!("layer {:?}: its input isn't in C order", layer.name()))
+            Error::Graph("the input of a recurrence isn't in C order".to_string())
         })?;
         for (direction, (output, state)) in
             arrays.views(&units).into_iter().zip(&mut states).enumerate()
@@ -153,8 +178,8 @@ impl Recurrence<f32> for Engine {
             let rows = flat.chunks(plan.rows * timesteps * features);
             for ((x, hidden), output) in rows.zip(hidden).zip(output.groups(plan.rows)) {
                 jobs.push(Sequence {
-                    layer: directions[direction].1,
-                    packed: &self.layers[index][direction],
+                    layer: &directions[direction].0,
+                    packed: &directions[direction].1,
                     x,
                     rows: hidden.nrows(),
                     timesteps,
@@ -166,7 +191,7 @@ impl Recurrence<f32> for Engine {
             }
         }
         self.execute(jobs, plan);
-        Ok(Ran { outputs: arrays.merged(layer), states })
+        Ok(Ran { outputs: arrays.merged(operator.merge_mode), states })
     }
 }
 
@@ -186,18 +211,16 @@ struct Plan {
 impl Engine {
     fn plan(
         &self,
-        index: usize,
-        layer: &Layer,
+        operator: &operator::Recurrent,
         batch: usize,
         timesteps: usize,
         features: usize,
     ) -> Plan {
-        let directions = layer.directions();
+        let directions = &operator.directions;
         let threads = self.threads.count();
-        let columns = |layer: &Recurrent| layer.cell().gates() * layer.units();
-        let a_row = |layer: &Recurrent| columns(layer) * (layer.units() + features);
-        let work: usize =
-            directions.iter().map(|(_, layer)| a_row(layer)).sum::<usize>() * batch * timesteps;
+        let columns = |reader: &Reader| reader.cell.gates() * reader.units;
+        let a_row = |reader: &Reader| columns(reader) * (reader.units + features);
+        let work = directions.iter().map(a_row).sum::<usize>() * batch * timesteps;
         if threads == 1 || work < LEAST_WORK {
             return Plan { rows: batch.min(GROUP_ROWS), together: false, shares: 1, parts: 1 };
         }
@@ -206,11 +229,12 @@ impl Engine {
         let wanted = threads.div_ceil(directions.len());
         let groups = batch.div_ceil(GROUP_ROWS).max(wanted.min(batch / 8)).max(1);
         let rows = batch.div_ceil(groups);
-        let a_step =
-            directions.iter().map(|(_, layer)| columns(layer) * layer.units()).min().unwrap_or(0)
-                * rows;
+        let a_row_of_a_step = directions.iter().map(|reader| columns(reader) * reader.units);
+        let a_step = a_row_of_a_step.min().unwrap_or(0) * rows;
         let most_parts = (a_step / LEAST_PART).max(1);
-        let recurrent_kernels: usize = self.layers[index].iter().map(Packed::recurrent_bytes).sum();
+        let weights = &self.layers[operator.weights];
+        let recurrent_kernels: usize =
+            weights.iter().map(|(_, packed)| packed.recurrent_bytes()).sum();
         let one_after_the_other = directions.len() > 1
             && batch <= ONE_AFTER_THE_OTHER_ROWS
             && recurrent_kernels > ONE_AFTER_THE_OTHER_BYTES
@@ -251,14 +275,17 @@ enum Arrays {
 }
 
 impl Arrays {
-    fn new(layer: &Layer, batch: usize, timesteps: usize, units: &[usize]) -> Arrays {
-        let features = match layer {
-            Layer::Bidirectional(both) if both.mode() == MergeMode::Concat => {
-                vec![units.iter().sum()]
-            }
+    fn new(
+        operator: &operator::Recurrent,
+        batch: usize,
+        timesteps: usize,
+        units: &[usize],
+    ) -> Arrays {
+        let features = match operator.merge_mode {
+            MergeMode::Concat => vec![units.iter().sum()],
             _ => units.to_vec(),
         };
-        match layer.directions()[0].1.return_sequences() {
+        match operator.return_sequences {
             true => Arrays::Every(
                 features.into_iter().map(|n| Array3::zeros((batch, timesteps, n))).collect(),
             ),
@@ -297,13 +324,12 @@ impl Arrays {
         views
     }
 
-    fn merged(self, layer: &Layer) -> Vec<ArrayD<f32>> {
+    fn merged(self, merge_mode: MergeMode) -> Vec<ArrayD<f32>> {
         let mut arrays: Vec<ArrayD<f32>> = match self {
             Arrays::Every(arrays) => arrays.into_iter().map(|array| array.into_dyn()).collect(),
             Arrays::Last(arrays) => arrays.into_iter().map(|array| array.into_dyn()).collect(),
         };
-        let Layer::Bidirectional(both) = layer else { return arrays };
-        let merge: fn(f32, f32) -> f32 = match both.mode() {
+        let merge: fn(f32, f32) -> f32 = match merge_mode {
             MergeMode::Concat | MergeMode::None => return arrays,
             MergeMode::Sum => |forward, backward| forward + backward,
             MergeMode::Mul => |forward, backward| forward * backward,

@@ -1,10 +1,11 @@
 //! The CPU path against the reference in f64, on every instruction set and number of threads.
 
 use super::*;
-use crate::layer::{Activation, Bidirectional, Gru, Lstm, SimpleRnn};
+use crate::layer::{Activation, Bidirectional, Gru, Layer, Lstm, SimpleRnn};
 use crate::model::Inputs;
+use crate::operator::Operator;
 use crate::order::orders;
-use crate::reference::State;
+use crate::reference::{self, State};
 use ndarray::{Array2, Array3};
 use proptest::prelude::*;
 use rand::{RngExt, SeedableRng};
@@ -242,14 +243,11 @@ fn directions_share_the_cache_or_take_it_in_turn() {
     let case = Case { units: 800, ..Case::bidirectional_lstm() };
     let plan = |units, directions, batch, threads| {
         let model = Case { units, directions, ..case.clone() }.model();
-        let layer = &model.layers.last().expect("there is one").layer;
-        session(&model, Arch::new(), threads).engine.plan(
-            model.layers.len() - 1,
-            layer,
-            batch,
-            3,
-            7,
-        )
+        let x = Array3::<f32>::zeros((batch, 3, 7));
+        let bound = model.bind(x.view().into()).unwrap();
+        let graph = model.lower(&bound.call_shape(batch, false)).unwrap();
+        let Operator::Recurrent(operator) = &graph.steps[0].operator else { panic!("{graph:?}") };
+        session(&model, Arch::new(), threads).engine.plan(operator, batch, 3, 7)
     };
     let of = |together| move |shares, parts, rows| Plan { rows, together, shares, parts };
     let (together, one_after_the_other) = (of(true), of(false));
@@ -412,7 +410,11 @@ impl Reordering<'_> {
 }
 
 impl Recurrence<f32> for Reordering<'_> {
-    fn run(&self, index: usize, layer: &Layer, sequences: Sequences<'_, f32>) -> Result<Ran<f32>> {
+    fn run(
+        &self,
+        operator: &operator::Recurrent,
+        sequences: Sequences<'_, f32>,
+    ) -> Result<Ran<f32>> {
         let x = (self.numbers)(&sequences.x.into_owned().into_dyn());
         let mask = sequences.mask.map(|mask| (self.mask)(&mask.into_owned().into_dyn()));
         let sequences = Sequences {
@@ -420,7 +422,7 @@ impl Recurrence<f32> for Reordering<'_> {
             mask: mask.as_ref().map(|mask| mask.view().into_dimensionality().unwrap()),
             states: self.states(sequences.states),
         };
-        let Ran { outputs, states } = self.engine.run(index, layer, sequences)?;
+        let Ran { outputs, states } = self.engine.run(operator, sequences)?;
         let outputs = outputs.iter().map(self.numbers).collect();
         Ok(Ran { outputs, states: self.states(states) })
     }
@@ -450,9 +452,10 @@ fn no_memory_order_changes_a_bit() {
             let expected = session.run(&model, &bound).unwrap();
             for ((name, numbers), (_, mask)) in orders::all().into_iter().zip(orders::all()) {
                 let reordering = Reordering { engine: &session.engine, numbers, mask };
-                let mut carried = Carried::default();
-                let found =
-                    reference::run_bound(&model, &bound, &mut carried, &reordering).unwrap();
+                let graph = model.lower(&bound.call_shape(bound.batch, false)).unwrap();
+                let constants = &session.constants;
+                let shared = Shared { model: &model, constants, recurrence: &reordering };
+                let found = run_graph(shared, &graph, &bound, &mut Carried::default()).unwrap();
                 assert_eq!(found, expected, "{name}, {arch:?}, {case:?}");
                 let in_c_order = |output: &crate::Output| output.array.is_standard_layout();
                 assert!(found.list().iter().all(in_c_order), "{name}");

@@ -541,7 +541,7 @@ const TOO_LARGE_FOR_HALF: f32 = 65520.0;
 
 /// That no kernel holds a weight that 16 bits would make infinite.
 fn check_halves(model: &Model) -> Result<()> {
-    for layer in model.layers().map(crate::reference::recurrent_of) {
+    for layer in model.layers().map(Layer::innermost) {
         for (_, direction) in layer.directions() {
             let missing = || Error::MissingWeights { layer: layer.name().to_string() };
             let weights = direction.weights().ok_or_else(missing)?;

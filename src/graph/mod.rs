@@ -127,6 +127,19 @@ impl OperatorGraph {
         reads.iter().map(|read| read.map(|array| self.shape(array))).collect()
     }
 
+    /// How many numbers its arrays have together, and the most that an operator needs room for
+    /// beside them.
+    pub fn values(&self) -> usize {
+        let product =
+            |shape: &[usize]| shape.iter().fold(1usize, |n, &axis| n.saturating_mul(axis));
+        let room = self.steps.iter().map(|step| match &step.operator {
+            Operator::Attention(attention) => attention.scores(&self.shapes(&step.reads)),
+            _ => 0,
+        });
+        let arrays = self.arrays.iter().map(|array| product(&array.shape));
+        arrays.chain(room.max()).fold(0, usize::saturating_add)
+    }
+
     /// Which arrays something needs: an output, the next call, or a step that is kept.
     pub fn used(&self) -> Vec<bool> {
         let mut used = vec![false; self.arrays.len()];

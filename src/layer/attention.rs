@@ -1,11 +1,9 @@
 //! Attention.
 
-use super::definition::{
-    Definition, MaskArguments, WeightSpec, Wrong, arguments, size,
-};
 use birnn_cell::Activation;
-use super::initializer::Initializer;
+use super::definition::{Definition, MaskArguments, WeightSpec, Wrong, arguments, size};
 use super::dims::{Dims, features, shown};
+use super::initializer::Initializer;
 use super::lowering::Lowering;
 use crate::error::Error;
 use crate::graph::{ArrayId, Constant};

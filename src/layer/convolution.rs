@@ -1,11 +1,9 @@
 //! Convolution and pooling over time.
 
 use birnn_cell::Activation;
-use super::definition::{
-    Definition, MaskRule, WeightSpec, Wrong, arguments, size,
-};
-use super::initializer::Initializer;
+use super::definition::{Definition, MaskRule, WeightSpec, Wrong, arguments, size};
 use super::dims::{Dims, sequence};
+use super::initializer::Initializer;
 use super::lowering::Lowering;
 use crate::error::Error;
 use crate::graph::ArrayId;

@@ -1,11 +1,9 @@
 //! Dense, Embedding, Masking, and the layers that are an activation or nothing at inference.
 
 use birnn_cell::Activation;
-use super::definition::{
-    Definition, MaskRule, WeightSpec, Wrong, arguments, size,
-};
-use super::initializer::Initializer;
+use super::definition::{Definition, MaskRule, WeightSpec, Wrong, arguments, size};
 use super::dims::{Dims, axis_of, features};
+use super::initializer::Initializer;
 use super::lowering::Lowering;
 use crate::error::Error;
 use crate::graph::ArrayId;

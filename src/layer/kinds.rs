@@ -230,6 +230,11 @@ impl Layer {
         }
     }
 
+    /// The layer that a TimeDistributed holds, at any depth; otherwise the layer itself.
+    pub(crate) fn innermost(&self) -> &Layer {
+        self.time_distributed().map_or(self, Layer::innermost)
+    }
+
     /// The weights in Keras's order.
     pub(crate) fn weight_specs(&self, inputs: &[Dims]) -> Vec<WeightSpec> {
         let features = inputs.first().and_then(|dims| dims.last().copied().flatten()).unwrap_or(0);

@@ -38,9 +38,11 @@ impl Lowering<'_> {
     pub fn axes(&self, axes: &[isize]) -> Result<Vec<usize>> {
         let rank = self.graph.shape(self.input(0)).len();
         let axis = |&axis: &isize| axis_of(axis, rank - 1).map(|axis| axis + 1);
-        let mut axes = axes.iter().map(axis).collect::<Result<Vec<_>, _>>().map_err(|reason| {
-            Error::Graph(format!("layer {:?}: {reason}", self.name))
-        })?;
+        let mut axes = axes
+            .iter()
+            .map(axis)
+            .collect::<Result<Vec<_>, _>>()
+            .map_err(|reason| Error::Graph(format!("layer {:?}: {reason}", self.name)))?;
         axes.sort_unstable();
         axes.dedup();
         Ok(axes)

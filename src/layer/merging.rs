@@ -102,7 +102,8 @@ impl Definition for Merge {
 
     fn lower(&self, call: &mut Lowering) -> Result<ArrayId, Error> {
         let count = call.inputs.len();
-        let counts = matches!(self.operation, Operation::Multiply | Operation::Maximum | Operation::Minimum);
+        let counts =
+            matches!(self.operation, Operation::Multiply | Operation::Maximum | Operation::Minimum);
         let masks = (0..count).map(|index| call.mask(index).filter(|_| counts));
         let reads: Vec<_> = call.inputs.iter().map(|&input| Some(input)).chain(masks).collect();
         call.add(Combine { operation: self.operation, count }, reads)

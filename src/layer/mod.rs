@@ -7,7 +7,6 @@
 //! An argument is set without a check; a value that a layer can't have is an [`Error::Argument`]
 //! when the layer is added to a model.
 
-mod activation;
 mod attention;
 mod bidirectional;
 mod convolution;
@@ -24,8 +23,8 @@ mod reshaping;
 mod role;
 mod weights;
 
-pub use attention::{AdditiveAttention, Attention, MultiHeadAttention, ScoreMode};
 pub use crate::operator::MergeMode;
+pub use attention::{AdditiveAttention, Attention, MultiHeadAttention, ScoreMode};
 pub use bidirectional::Bidirectional;
 #[doc(inline)]
 pub use birnn_cell::{Activation, Cell, Parameter};

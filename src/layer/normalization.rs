@@ -1,8 +1,8 @@
 //! Normalizations.
 
 use super::definition::{Definition, MaskRule, WeightSpec, arguments};
-use super::initializer::Initializer;
 use super::dims::{Dims, axis_of};
+use super::initializer::Initializer;
 use super::lowering::Lowering;
 use crate::error::Error;
 use crate::graph::{ArrayId, Constant};

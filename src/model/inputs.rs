@@ -372,9 +372,8 @@ impl Model {
         for node in self.nodes.iter().filter(|node| node.inputs[0] == spec.tensor) {
             let layer = &self.layers[node.layer].layer;
             let Some(ids) = layer.definition().and_then(|kind| kind.ids()) else { continue };
-            let is_id = |id: F| {
-                id >= F::zero() && id.fract() == F::zero() && id < F::nearest(ids as f64)
-            };
+            let is_id =
+                |id: F| id >= F::zero() && id.fract() == F::zero() && id < F::nearest(ids as f64);
             if let Some((place, &value)) = array.indexed_iter().find(|(_, id)| !is_id(**id)) {
                 return Err(Error::IdRange {
                     input: spec.name.clone(),

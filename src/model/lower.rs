@@ -100,9 +100,11 @@ impl Lowered<'_> {
     fn node(&mut self, index: usize) -> Result<()> {
         let node = &self.model.nodes[index];
         let layer = &self.model.layers[node.layer].layer;
-        let inputs = node.inputs.iter().map(|&tensor| self.tensor(tensor)).collect::<Result<_>>()?;
+        let inputs =
+            node.inputs.iter().map(|&tensor| self.tensor(tensor)).collect::<Result<_>>()?;
         let read = layer.computes_with_masks();
-        let masks: Vec<_> = self.masks.of_node[index].iter().map(|mask| mask.filter(|_| read)).collect();
+        let masks: Vec<_> =
+            self.masks.of_node[index].iter().map(|mask| mask.filter(|_| read)).collect();
         let masks = masks
             .into_iter()
             .map(|mask| mask.map(|mask| self.mask(mask)).transpose())
@@ -112,7 +114,9 @@ impl Lowered<'_> {
         let mut call = Lowering { graph, layer: node.layer, name, inputs, masks };
         let written = layer.lower(&mut call, &states)?;
         let (outputs, finals) = written.split_at(written.len() - states.len());
-        for (index, &state) in finals.iter().enumerate().filter(|(index, _)| is_carried(layer, *index)) {
+        for (index, &state) in
+            finals.iter().enumerate().filter(|(index, _)| is_carried(layer, *index))
+        {
             self.carried.insert(StateOfLayer { layer: node.layer, index }, state);
         }
         // Where the layer doesn't return its states, there are no results for them.
@@ -130,10 +134,13 @@ impl Lowered<'_> {
         layer: &Layer,
     ) -> Result<Vec<Option<ArrayId>>> {
         let directions = layer.directions();
-        let units = directions.iter().flat_map(|(_, layer)| {
-            std::iter::repeat_n(layer.units(), layer.cell().states())
-        });
-        units.enumerate().map(|(state, units)| self.initial_state(index, node, state, units)).collect()
+        let units = directions
+            .iter()
+            .flat_map(|(_, layer)| std::iter::repeat_n(layer.units(), layer.cell().states()));
+        units
+            .enumerate()
+            .map(|(state, units)| self.initial_state(index, node, state, units))
+            .collect()
     }
 
     fn initial_state(
@@ -217,8 +224,8 @@ impl Lowered<'_> {
 /// Whether a state of a layer is carried from call to call.
 fn is_carried(layer: &Layer, state: usize) -> bool {
     let directions = layer.directions();
-    let mut stateful = directions.iter().flat_map(|(_, layer)| {
-        std::iter::repeat_n(layer.stateful(), layer.cell().states())
-    });
+    let mut stateful = directions
+        .iter()
+        .flat_map(|(_, layer)| std::iter::repeat_n(layer.stateful(), layer.cell().states()));
     stateful.nth(state).unwrap_or(false)
 }

@@ -119,7 +119,9 @@ impl Model {
                 kind.is_none_or(|kind| kind.has_mask_argument()) && node.initial_state.is_empty();
             let passed_on = if is_argument { &along_graph } else { &with_arrays };
             let attached_output = self.output_mask(&mut masks, node, layer, passed_on);
-            if kind.is_some_and(|kind| kind.takes_masks_away()) && self.mask_rules == MaskRules::Keras3 {
+            if kind.is_some_and(|kind| kind.takes_masks_away())
+                && self.mask_rules == MaskRules::Keras3
+            {
                 let taken: Vec<usize> = node.inputs.iter().map(|&tensor| same[tensor]).collect();
                 let of_arrays =
                     attached.iter_mut().zip(&same).filter(|(_, same)| taken.contains(same));

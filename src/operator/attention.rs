@@ -27,7 +27,7 @@ pub(crate) struct Attention {
 /// The score of a query and a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Score {
-    /// `scale · (query · key)`, with a scale `[1]`.
+    /// `scale · (query · key)`, with a scale `[1]`; none is 1.
     Dot,
     /// `weight · Σ tanh(scale · (query + key))`, with scale and weight as one array, `[2]`.
     Concat,

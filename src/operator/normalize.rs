@@ -35,7 +35,8 @@ impl Rules for Normalize {
 
     fn writes(&self, reads: &Shapes) -> Result<Vec<Vec<usize>>, String> {
         let x = shape(reads, 0)?;
-        let lengths = self.axes.iter().map(|&axis| x.get(axis).copied()).collect::<Option<Vec<_>>>();
+        let lengths =
+            self.axes.iter().map(|&axis| x.get(axis).copied()).collect::<Option<Vec<_>>>();
         let lengths = lengths.ok_or_else(|| format!("{x:?} has no axes {:?}", self.axes))?;
         expect(reads, 1, &lengths)?;
         expect(reads, 2, &lengths)?;

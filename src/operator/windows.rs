@@ -21,15 +21,12 @@ impl Windows {
     }
 
     /// The elements of a window that lie within `timesteps` timesteps, each with its timestep.
-    pub fn elements(
-        self,
-        window: usize,
-        timesteps: usize,
-    ) -> impl Iterator<Item = (usize, usize)> {
+    pub fn elements(self, window: usize, timesteps: usize) -> impl Iterator<Item = (usize, usize)> {
         let timestep = move |element: usize| {
             (window * self.strides + element * self.dilation).checked_sub(self.before)
         };
-        let elements = (0..self.size).filter_map(move |element| Some((element, timestep(element)?)));
+        let elements =
+            (0..self.size).filter_map(move |element| Some((element, timestep(element)?)));
         elements.filter(move |&(_, timestep)| timestep < timesteps)
     }
 }

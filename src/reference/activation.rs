@@ -1,5 +1,7 @@
-use super::Real;
+use super::{Computed, Reads};
 use crate::layer::Activation;
+use crate::number::Real;
+use crate::operator::{Activate, Relu};
 use ndarray::{ArrayD, ArrayViewMut1, Axis, Zip};
 
 /// The value of an activation at `x`, as `keras.activations` defines it; in `f32`, too, it is
@@ -15,6 +17,26 @@ use ndarray::{ArrayD, ArrayViewMut1, Axis, Zip};
 /// ```
 pub fn activate<F: Real>(activation: Activation, x: F) -> F {
     F::nearest(birnn_cell::activate(activation, x.widened()))
+}
+
+pub(super) fn activation<F: Real>(operator: &Activate, reads: &Reads<F>) -> Computed<F> {
+    let mut output = reads.get(0)?.into_owned();
+    activate_rows(operator.activation, &mut output);
+    Ok(output)
+}
+
+/// `x` above the threshold (at most `max_value`), `negative_slope (x - threshold)` below; NaN stays
+/// NaN.
+pub(super) fn relu<F: Real>(operator: &Relu, reads: &Reads<F>) -> Computed<F> {
+    let [slope, threshold] =
+        [operator.negative_slope, operator.threshold].map(|value| F::nearest(value.into()));
+    let max_value = operator.max_value.map(|value| F::nearest(value.into()));
+    Ok(reads.get(0)?.mapv(|x| match max_value {
+        _ if x <= threshold && slope == F::zero() => F::zero(),
+        _ if x <= threshold => slope * (x - threshold),
+        Some(max_value) if x > max_value => max_value,
+        _ => x,
+    }))
 }
 
 /// An activation over the rows of an array: those that aren't element-wise over its last axis,

@@ -1,5 +1,7 @@
-use super::{Real, activate};
-use crate::layer::{Cell, Recurrent, Weights};
+use super::activate;
+use crate::layer::{Cell, Weights};
+use crate::number::Real;
+use crate::operator::Reader;
 use ndarray::{Array1, Array2, ArrayView2, Axis, Zip, s};
 
 /// The states after a step: hidden, and for LSTM cell; each `[batch, units]`.
@@ -9,8 +11,8 @@ pub(crate) struct State<F> {
     pub cell: Option<Array2<F>>,
 }
 
-/// A layer's weights in the precision of `F`.
-pub(super) struct CellWeights<F> {
+/// A direction's weights in the precision of `F`.
+pub(crate) struct CellWeights<F> {
     kernel: Array2<F>,
     recurrent_kernel: Array2<F>,
     bias: Array1<F>,
@@ -34,81 +36,81 @@ impl<F: Real> CellWeights<F> {
 
 /// One timestep: `x` is `[batch, features]`.
 pub(super) fn step<F: Real>(
-    layer: &Recurrent,
+    reader: &Reader,
     weights: &CellWeights<F>,
     x: ArrayView2<F>,
     state: State<F>,
 ) -> State<F> {
-    match layer.cell() {
-        Cell::Lstm => lstm(layer, weights, x, state),
-        Cell::Gru { reset_after: true } => gru_reset_after(layer, weights, x, state),
-        Cell::Gru { reset_after: false } => gru_reset_before(layer, weights, x, state),
-        Cell::SimpleRnn => simple_rnn(layer, weights, x, state),
+    match reader.cell {
+        Cell::Lstm => lstm(reader, weights, x, state),
+        Cell::Gru { reset_after: true } => gru_reset_after(reader, weights, x, state),
+        Cell::Gru { reset_after: false } => gru_reset_before(reader, weights, x, state),
+        Cell::SimpleRnn => simple_rnn(reader, weights, x, state),
     }
 }
 
 fn lstm<F: Real>(
-    layer: &Recurrent,
+    reader: &Reader,
     w: &CellWeights<F>,
     x: ArrayView2<F>,
     state: State<F>,
 ) -> State<F> {
     let z = x.dot(&w.kernel) + state.hidden.dot(&w.recurrent_kernel) + &w.bias;
-    let n = layer.units();
-    let i = gate(layer, z.slice(s![.., ..n]));
-    let f = gate(layer, z.slice(s![.., n..2 * n]));
-    let candidate = activated(layer, z.slice(s![.., 2 * n..3 * n]));
-    let o = gate(layer, z.slice(s![.., 3 * n..]));
+    let n = reader.units;
+    let i = gate(reader, z.slice(s![.., ..n]));
+    let f = gate(reader, z.slice(s![.., n..2 * n]));
+    let candidate = activated(reader, z.slice(s![.., 2 * n..3 * n]));
+    let o = gate(reader, z.slice(s![.., 3 * n..]));
     let cell = match state.cell {
         Some(cell) => f * cell + i * candidate,
         None => i * candidate,
     };
-    State { hidden: o * activated(layer, cell.view()), cell: Some(cell) }
+    State { hidden: o * activated(reader, cell.view()), cell: Some(cell) }
 }
 
 fn gru_reset_after<F: Real>(
-    layer: &Recurrent,
+    reader: &Reader,
     w: &CellWeights<F>,
     x: ArrayView2<F>,
     state: State<F>,
 ) -> State<F> {
-    let n = layer.units();
+    let n = reader.units;
     let from_x = x.dot(&w.kernel) + &w.bias;
     let from_h = state.hidden.dot(&w.recurrent_kernel) + &w.recurrent_bias;
     let sum = &from_x + &from_h;
-    let z = gate(layer, sum.slice(s![.., ..n]));
-    let r = gate(layer, sum.slice(s![.., n..2 * n]));
+    let z = gate(reader, sum.slice(s![.., ..n]));
+    let r = gate(reader, sum.slice(s![.., n..2 * n]));
     let candidate = activated(
-        layer,
+        reader,
         (&from_x.slice(s![.., 2 * n..]) + r * from_h.slice(s![.., 2 * n..])).view(),
     );
     State { hidden: blend(z, state.hidden, candidate), cell: None }
 }
 
 fn gru_reset_before<F: Real>(
-    layer: &Recurrent,
+    reader: &Reader,
     w: &CellWeights<F>,
     x: ArrayView2<F>,
     state: State<F>,
 ) -> State<F> {
-    let n = layer.units();
+    let n = reader.units;
     let from_x = x.dot(&w.kernel) + &w.bias;
     let from_h = state.hidden.dot(&w.recurrent_kernel.slice(s![.., ..2 * n]));
-    let gates = gate(layer, (&from_x.slice(s![.., ..2 * n]) + from_h).view());
+    let gates = gate(reader, (&from_x.slice(s![.., ..2 * n]) + from_h).view());
     let (z, r) = gates.view().split_at(Axis(1), n);
     let from_reset = (&r * &state.hidden).dot(&w.recurrent_kernel.slice(s![.., 2 * n..]));
-    let candidate = activated(layer, (&from_x.slice(s![.., 2 * n..]) + from_reset).view());
+    let candidate = activated(reader, (&from_x.slice(s![.., 2 * n..]) + from_reset).view());
     State { hidden: blend(z.to_owned(), state.hidden, candidate), cell: None }
 }
 
 fn simple_rnn<F: Real>(
-    layer: &Recurrent,
+    reader: &Reader,
     w: &CellWeights<F>,
     x: ArrayView2<F>,
     state: State<F>,
 ) -> State<F> {
     let z = x.dot(&w.kernel) + state.hidden.dot(&w.recurrent_kernel) + &w.bias;
-    State { hidden: activated(layer, z.view()), cell: None }
+    State { hidden: activated(reader, z.view()), cell: None }
 }
 
 /// `z ⊙ h + (1 - z) ⊙ candidate`
@@ -120,10 +122,10 @@ fn blend<F: Real>(mut z: Array2<F>, h: Array2<F>, candidate: Array2<F>) -> Array
     z
 }
 
-fn gate<F: Real>(layer: &Recurrent, z: ArrayView2<F>) -> Array2<F> {
-    z.mapv(|v| activate(layer.recurrent_activation(), v))
+fn gate<F: Real>(reader: &Reader, z: ArrayView2<F>) -> Array2<F> {
+    z.mapv(|v| activate(reader.recurrent_activation, v))
 }
 
-fn activated<F: Real>(layer: &Recurrent, z: ArrayView2<F>) -> Array2<F> {
-    z.mapv(|v| activate(layer.activation(), v))
+fn activated<F: Real>(reader: &Reader, z: ArrayView2<F>) -> Array2<F> {
+    z.mapv(|v| activate(reader.activation, v))
 }

@@ -1,21 +1,21 @@
-use super::Real;
 use super::cell::{CellWeights, State, step};
+use super::{Reads, Real};
 use crate::error::{Error, Result};
-use crate::layer::{Feedforward, Kind, Layer, MergeMode, Recurrent};
+use crate::layer::{self, Layer};
+use crate::model::Model;
+use crate::operator::{MergeMode, Reader, Recurrent};
 use crate::order::to_standard;
 use ndarray::{
-    Array2, Array3, ArrayD, ArrayView1, ArrayView2, ArrayView3, ArrayViewD, Axis, Ix2, Ix3,
+    Array2, Array3, ArrayD, ArrayView1, ArrayView2, ArrayView3, Axis, Ix2, Ix3, ShapeError,
     concatenate,
 };
 
-/// What runs the sequences of a recurrent layer.
+/// What runs recurrences.
 pub(crate) trait Recurrence<F>: Sync {
-    /// Runs all directions of a recurrent layer, which is the layer `index` of the model or what a
-    /// TimeDistributed there holds.
-    fn run(&self, index: usize, layer: &Layer, sequences: Sequences<'_, F>) -> Result<Ran<F>>;
+    fn run(&self, operator: &Recurrent, sequences: Sequences<'_, F>) -> Result<Ran<F>>;
 }
 
-/// What a recurrent layer reads.
+/// What a recurrence reads.
 pub(crate) struct Sequences<'a, F> {
     /// `[batch, timesteps, features]`
     pub x: ArrayView3<'a, F>,
@@ -25,7 +25,7 @@ pub(crate) struct Sequences<'a, F> {
     pub states: Vec<State<F>>,
 }
 
-/// What a recurrent layer computed.
+/// What a recurrence computed.
 pub(crate) struct Ran<F> {
     /// Merged; with `MergeMode::None` one for each direction.
     pub outputs: Vec<ArrayD<F>>,
@@ -33,115 +33,82 @@ pub(crate) struct Ran<F> {
     pub states: Vec<State<F>>,
 }
 
-/// A [`Recurrence`] for one layer of the model.
-pub(super) struct OfLayer<'a, R> {
-    pub recurrence: &'a R,
-    pub index: usize,
-}
-
-/// The recurrent layer that a TimeDistributed holds; otherwise the layer itself.
-pub(crate) fn recurrent_of(layer: &Layer) -> &Layer {
-    match layer {
-        Layer::Feedforward(Feedforward { kind: Kind::TimeDistributed(each), .. }) => {
-            recurrent_of(&each.layer)
-        }
-        layer => layer,
-    }
-}
-
-/// Runs a layer on `[batch, timesteps, features]`; `states` are its initial states in Keras's order
-/// (where there is none: of a stateful layer what the last call `carried`, otherwise zeros).
-/// Returns its results in Keras's order.
-pub(super) fn run<F: Real>(
-    layer: &Layer,
-    x: ArrayViewD<F>,
-    mask: Option<ArrayD<bool>>,
-    states: Vec<Option<ArrayViewD<F>>>,
-    carried: &mut Vec<Option<Array2<F>>>,
-    of_layer: OfLayer<'_, impl Recurrence<F>>,
+/// Runs a recurrence on an operator's operands. Returns what the operator writes.
+pub(super) fn recurrent<F: Real>(
+    operator: &Recurrent,
+    reads: &Reads<F>,
+    recurrence: &impl Recurrence<F>,
 ) -> Result<Vec<ArrayD<F>>> {
-    let graph_error =
-        |e: &dyn std::fmt::Display| Error::Graph(format!("layer {:?}: {e}", layer.name()));
-    let x = x.into_dimensionality::<Ix3>().map_err(|e| graph_error(&e))?;
+    let sequences = |e: ShapeError| Error::Graph(format!("a recurrence: {e}"));
+    let x = reads.get(0).and_then(|x| x.into_dimensionality::<Ix3>()).map_err(sequences)?;
+    let mask = reads.optional(1).map(|mask| mask.mapv(|counts| counts != F::zero()));
+    let mask = mask.map(|mask| mask.into_dimensionality::<Ix2>()).transpose().map_err(sequences)?;
     let batch = x.len_of(Axis(0));
-    if let Some(states) =
-        carried.iter().flatten().map(|state| state.nrows()).find(|&rows| rows != batch)
-    {
-        return Err(graph_error(&format!(
-            "it is stateful and its states are those of {states} sequences, not {batch}"
-        )));
-    }
-    let mask = mask
-        .map(|mask| mask.into_dimensionality::<Ix2>())
-        .transpose()
-        .map_err(|e| graph_error(&e))?;
-    carried.resize(states.len(), None);
-    let mut given = states.into_iter().zip(carried.iter_mut().map(Option::take));
-    let mut states = Vec::new();
-    for (_, direction) in layer.directions() {
-        let mut next = || -> Result<Array2<F>> {
-            match given.next() {
-                Some((Some(state), _)) => {
-                    let state = state.into_dimensionality::<Ix2>().map_err(|e| graph_error(&e))?;
-                    Ok(to_standard(&state))
-                }
-                Some((None, Some(carried))) => Ok(carried),
-                Some((None, None)) => Ok(Array2::zeros((batch, direction.units()))),
-                None => Err(graph_error(&"it has more initial states than were counted")),
-            }
+    let mut states = (Recurrent::STATES..).map(|operand| reads.optional(operand));
+    let mut initial = Vec::new();
+    for reader in &operator.directions {
+        let mut next = || match states.next().flatten() {
+            Some(state) => Ok(to_standard(&state.into_dimensionality::<Ix2>()?)),
+            None => Ok(Array2::zeros((batch, reader.units))),
         };
-        let hidden = next()?;
-        let cell = if direction.cell().has_cell_state() { Some(next()?) } else { None };
-        states.push(State { hidden, cell });
+        let hidden = next().map_err(sequences)?;
+        let cell = reader.cell.has_cell_state().then(next).transpose().map_err(sequences)?;
+        initial.push(State { hidden, cell });
     }
-    drop(given);
-    let sequences = Sequences { x, mask: mask.as_ref().map(|mask| mask.view()), states };
-    let Ran { outputs: mut returned, states } =
-        of_layer.recurrence.run(of_layer.index, layer, sequences)?;
-    let mut index = 0;
-    for ((_, direction), state) in layer.directions().into_iter().zip(&states) {
-        for state in [Some(&state.hidden), state.cell.as_ref()].into_iter().flatten() {
-            carried[index] = direction.stateful().then(|| to_standard(&state.view()));
-            index += 1;
-        }
+    let mask = mask.as_ref().map(|mask| mask.view());
+    let ran = recurrence.run(operator, Sequences { x, mask, states: initial })?;
+    let mut written = ran.outputs;
+    for state in ran.states {
+        written.push(state.hidden.into_dyn());
+        written.extend(state.cell.map(|cell| cell.into_dyn()));
     }
-    if layer.directions()[0].1.return_state() {
-        for state in states {
-            returned.push(state.hidden.into_dyn());
-            returned.extend(state.cell.map(|cell| cell.into_dyn()));
-        }
-    }
-    Ok(returned)
+    Ok(written)
 }
 
 /// By the formulas, one timestep after the other.
-pub(crate) struct Plain;
+pub(crate) struct Plain<F> {
+    /// Of each layer of the model the weights of its directions.
+    weights: Vec<Vec<CellWeights<F>>>,
+}
 
-impl<F: Real> Recurrence<F> for Plain {
-    fn run(&self, _: usize, layer: &Layer, sequences: Sequences<'_, F>) -> Result<Ran<F>> {
-        let Sequences { x, mask, states } = sequences;
-        let (mut outputs, mut finals) = (Vec::new(), Vec::new());
-        for ((_, direction), state) in layer.directions().into_iter().zip(states) {
-            let (output, state) = run_direction(direction, x, mask, state)?;
-            outputs.push(output);
-            finals.push(state);
-        }
-        Ok(Ran { outputs: merged(layer, outputs), states: finals })
+impl<F: Real> Plain<F> {
+    pub fn new(model: &Model) -> Result<Plain<F>> {
+        let of_direction = |layer: &layer::Recurrent| {
+            let missing = || Error::MissingWeights { layer: layer.name().to_string() };
+            layer.weights().map(CellWeights::new).ok_or_else(missing)
+        };
+        let of_layer = |layer: &Layer| {
+            let directions = layer.innermost().directions();
+            directions.into_iter().map(|(_, layer)| of_direction(layer)).collect()
+        };
+        Ok(Plain { weights: model.layers().map(of_layer).collect::<Result<_>>()? })
     }
 }
 
-/// The outputs of the directions as the layer returns them.
-fn merged<F: Real>(layer: &Layer, mut outputs: Vec<ArrayD<F>>) -> Vec<ArrayD<F>> {
-    let Layer::Bidirectional(both) = layer else {
-        return outputs;
-    };
-    let (Some(mut backward), Some(forward)) = (outputs.pop(), outputs.pop()) else {
-        return outputs;
-    };
-    if both.forward().return_sequences() {
-        backward.invert_axis(Axis(1)); // back into the order of time
+impl<F: Real> Recurrence<F> for Plain<F> {
+    fn run(&self, operator: &Recurrent, sequences: Sequences<'_, F>) -> Result<Ran<F>> {
+        let Sequences { x, mask, states } = sequences;
+        let (mut outputs, mut finals) = (Vec::new(), Vec::new());
+        let weights = &self.weights[operator.weights];
+        for ((reader, weights), state) in operator.directions.iter().zip(weights).zip(states) {
+            let sequence = operator.return_sequences;
+            let (output, state) = run_direction(reader, weights, sequence, x, mask, state);
+            outputs.push(output);
+            finals.push(state);
+        }
+        Ok(Ran { outputs: merged(operator.merge_mode, outputs), states: finals })
     }
-    match both.mode() {
+}
+
+/// The outputs of the directions as the operator writes them.
+fn merged<F: Real>(merge_mode: MergeMode, mut outputs: Vec<ArrayD<F>>) -> Vec<ArrayD<F>> {
+    if outputs.len() < 2 {
+        return outputs;
+    }
+    let (Some(backward), Some(forward)) = (outputs.pop(), outputs.pop()) else {
+        return outputs;
+    };
+    match merge_mode {
         MergeMode::Concat => {
             let last = Axis(forward.ndim() - 1);
             concatenate(last, &[forward.view(), backward.view()]).into_iter().collect()
@@ -153,32 +120,29 @@ fn merged<F: Real>(layer: &Layer, mut outputs: Vec<ArrayD<F>>) -> Vec<ArrayD<F>>
     }
 }
 
-/// Returns the output in the order of reading, `[batch, timesteps, units]` or `[batch, units]`, and
-/// the final state.
+/// Returns the output, `[batch, timesteps, units]` or `[batch, units]`, and the final state.
 fn run_direction<F: Real>(
-    layer: &Recurrent,
+    reader: &Reader,
+    weights: &CellWeights<F>,
+    return_sequences: bool,
     x: ArrayView3<F>,
     mask: Option<ArrayView2<bool>>,
     mut state: State<F>,
-) -> Result<(ArrayD<F>, State<F>)> {
-    let weights =
-        layer.weights().ok_or_else(|| Error::MissingWeights { layer: layer.name().to_string() })?;
-    let weights = CellWeights::new(weights);
+) -> (ArrayD<F>, State<F>) {
     let (batch, timesteps, _) = x.dim();
-    let mut sequence =
-        layer.return_sequences().then(|| Array3::zeros((batch, timesteps, layer.units())));
+    let mut sequence = return_sequences.then(|| Array3::zeros((batch, timesteps, reader.units)));
     // What a masked timestep repeats: the output before it, and zeros at first.
-    let mut output = Array2::zeros((batch, layer.units()));
+    let mut output = Array2::zeros((batch, reader.units));
     for index in 0..timesteps {
-        let t = if layer.go_backwards() { timesteps - 1 - index } else { index };
-        let next = step(layer, &weights, x.index_axis(Axis(1), t), state.clone());
+        let t = if reader.go_backwards { timesteps - 1 - index } else { index };
+        let next = step(reader, weights, x.index_axis(Axis(1), t), state.clone());
         match mask.as_ref().map(|mask| mask.column(t)) {
             None => {
                 output.assign(&next.hidden);
                 state = next;
             }
             Some(mask) => {
-                if layer.zero_output_for_mask() {
+                if reader.zero_output_for_mask {
                     output.fill(F::zero());
                 }
                 assign_rows(&mut output, &next.hidden, mask);
@@ -189,11 +153,12 @@ fn run_direction<F: Real>(
             }
         }
         if let Some(sequence) = &mut sequence {
-            sequence.index_axis_mut(Axis(1), index).assign(&output);
+            let place = if reader.reverse_output { timesteps - 1 - index } else { index };
+            sequence.index_axis_mut(Axis(1), place).assign(&output);
         }
     }
     let output = sequence.map_or_else(|| output.into_dyn(), |sequence| sequence.into_dyn());
-    Ok((output, state))
+    (output, state)
 }
 
 /// Takes the rows of `from` where the mask is true.

@@ -317,8 +317,7 @@ impl Planner<'_> {
                 Operation::Minimum if index > 0 => Combine::Minimum,
                 _ => Combine::Store,
             };
-            let joined_mask =
-                (known && operation != Operation::Multiply).then_some(joined.buffer);
+            let joined_mask = (known && operation != Operation::Multiply).then_some(joined.buffer);
             // The first of a maximum is taken as it is; of a product a masked one is one, too.
             let source_mask = mask.filter(|_| index > 0 || operation == Operation::Multiply);
             self.combine_masked(source, target, [source_mask, joined_mask], combine);

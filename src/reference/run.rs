@@ -1,0 +1,150 @@
+//! Running a graph of operators, step by step.
+
+use super::recurrent::{Recurrence, recurrent};
+use super::{
+    Computed, Reads, Real, activation, affine, attention, combine, convolution, differs, gather,
+    matmul, moving, normalize, pool,
+};
+use crate::error::{Error, Result};
+use crate::graph::{ArrayId, Constants, OperatorGraph, Source, StateOfLayer, Step};
+use crate::model::{Bound, Model, Output, Outputs};
+use crate::operator::Operator;
+use crate::order::standard;
+use ndarray::{ArrayD, CowArray, IxDyn};
+use std::collections::HashMap;
+
+/// The states that stateful layers ended with; empty before the first call.
+pub(crate) type Carried<F> = HashMap<StateOfLayer, ArrayD<F>>;
+
+/// What calls of any shape share.
+pub(crate) struct Shared<'a, F, R> {
+    pub model: &'a Model,
+    pub constants: &'a Constants<F>,
+    /// What runs recurrences.
+    pub recurrence: &'a R,
+}
+
+/// Runs a model's graph for calls of the shape of these inputs.
+pub(crate) fn run_graph<F: Real, R: Recurrence<F>>(
+    shared: Shared<'_, F, R>,
+    graph: &OperatorGraph,
+    inputs: &Bound<'_, F>,
+    carried: &mut Carried<F>,
+) -> Result<Outputs<F>> {
+    check_memory::<F>(graph)?;
+    let before = std::mem::take(carried);
+    let mut arrays = Arrays::fed(graph, inputs, shared.constants, &before)?;
+    for step in &graph.steps {
+        let written = arrays.run(step, graph, shared.recurrence)?;
+        for (array, written) in step.writes.iter().zip(written) {
+            arrays.0[array.0] = Some(standard(written).into());
+        }
+    }
+    for &(state, array) in &graph.carried {
+        carried.insert(state, arrays.get(array)?.to_owned());
+    }
+    let mut list = Vec::with_capacity(graph.outputs.len());
+    for (index, (&array, &tensor)) in graph.outputs.iter().zip(&shared.model.outputs).enumerate() {
+        let spec = &shared.model.tensors[tensor];
+        let again = graph.outputs[index + 1..].contains(&array);
+        let array = if again { arrays.get(array)?.to_owned() } else { arrays.take(array)? };
+        list.push(Output { layer: spec.source.clone(), role: spec.role, array });
+    }
+    Ok(Outputs::new(list))
+}
+
+/// The arrays of a graph, in C order, once they are there.
+struct Arrays<'a, F>(Vec<Option<CowArray<'a, F, IxDyn>>>);
+
+impl<'a, F: Real> Arrays<'a, F> {
+    /// Those that no step writes. What the caller gives is only copied where it isn't in C order.
+    fn fed(
+        graph: &OperatorGraph,
+        inputs: &'a Bound<'_, F>,
+        constants: &'a Constants<F>,
+        carried: &'a Carried<F>,
+    ) -> Result<Arrays<'a, F>> {
+        let number = |counts: bool| if counts { F::one() } else { F::zero() };
+        let fed = graph.arrays.iter().map(|array| match array.source {
+            Source::Step => None,
+            Source::Input(input) => Some(inputs.arrays[input].as_standard_layout()),
+            Source::Mask(input) => {
+                let mask = inputs.masks[input].as_ref();
+                mask.map(|mask| standard(mask.mapv(number)).into_dyn().into())
+            }
+            Source::InitialState { node, index } => {
+                let state = inputs.states[node][index].as_ref();
+                state.map(|state| CowArray::from(state.view().into_dyn()))
+            }
+            Source::Carried(state) => carried.get(&state).map(|state| state.view().into()),
+            Source::Constant(id) => constants.get(id).map(|constant| constant.view().into()),
+            Source::Ones => Some(ArrayD::ones(&array.shape[..]).into()),
+        });
+        Ok(Arrays(fed.collect()))
+    }
+
+    fn get(&self, array: ArrayId) -> Result<&CowArray<'a, F, IxDyn>> {
+        self.0[array.0].as_ref().ok_or_else(|| missing(array))
+    }
+
+    fn take(&mut self, array: ArrayId) -> Result<ArrayD<F>> {
+        self.0[array.0].take().map(CowArray::into_owned).ok_or_else(|| missing(array))
+    }
+
+    /// What a step writes.
+    fn run(
+        &self,
+        step: &Step,
+        graph: &OperatorGraph,
+        recurrence: &impl Recurrence<F>,
+    ) -> Result<Vec<ArrayD<F>>> {
+        let read = |read: &Option<ArrayId>| read.map(|array| self.get(array)).transpose();
+        let reads = step.reads.iter().map(read).collect::<Result<Vec<_>>>()?;
+        let reads = Reads(reads.iter().map(|read| read.map(|array| array.view())).collect());
+        if let Operator::Recurrent(operator) = &step.operator {
+            return recurrent(operator, &reads, recurrence);
+        }
+        let written = compute(&step.operator, &reads, graph.shape(step.writes[0]));
+        let written = written.map_err(|e| Error::Graph(format!("layer {:?}: {e}", step.layer)))?;
+        Ok(vec![written])
+    }
+}
+
+fn missing(array: ArrayId) -> Error {
+    Error::Graph(format!("array {} of the graph is read before it is computed", array.0))
+}
+
+/// What an operator writes; `shape` is that of the array.
+fn compute<F: Real>(operator: &Operator, reads: &Reads<F>, shape: &[usize]) -> Computed<F> {
+    match operator {
+        Operator::Recurrent(_) => reads.get(0).map(|x| x.to_owned()), // `recurrent` runs it
+        Operator::MatMul(operator) => matmul::matmul(operator, reads, shape),
+        Operator::Convolution(operator) => convolution::convolution(operator, reads),
+        Operator::Pool(operator) => pool::pool(operator, reads),
+        Operator::Attention(operator) => attention::attention(operator, reads),
+        Operator::Activate(operator) => activation::activation(operator, reads),
+        Operator::Relu(operator) => activation::relu(operator, reads),
+        Operator::PRelu(_) => affine::p_relu(reads),
+        Operator::Affine(_) => affine::affine(reads),
+        Operator::Normalize(operator) => normalize::normalize(operator, reads),
+        Operator::Combine(operator) => combine::combine(operator, reads),
+        Operator::Gather(_) => gather::gather(reads, shape),
+        Operator::Differs(operator) => differs::differs(operator, reads),
+        Operator::Blank(operator) => differs::blank(operator, reads),
+        Operator::Reshape(_) => moving::reshape(reads, shape),
+        Operator::Transpose(operator) => moving::transpose(operator, reads),
+        Operator::Slice(operator) => moving::slice(operator, reads),
+        Operator::Pad(operator) => moving::pad(operator, reads, shape),
+        Operator::Concat(operator) => moving::concat(operator, reads),
+        Operator::Repeat(operator) => moving::repeat(operator, reads, shape),
+    }
+}
+
+/// That there is memory for all arrays of a call: an allocation that fails later would end the
+/// program.
+fn check_memory<F>(graph: &OperatorGraph) -> Result<()> {
+    let values = graph.values();
+    Vec::<F>::new().try_reserve_exact(values).map_err(|_| Error::OutOfMemory {
+        what: format!("the arrays of a call, {values} values of {} bytes", size_of::<F>()),
+    })
+}
