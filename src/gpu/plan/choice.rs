@@ -3,12 +3,10 @@
 //! as a whole.
 
 use super::Limits;
-use crate::gpu::kernels::{Kernel, Sharing, Tiling};
+use crate::gpu::kernel::{Kernel, Sharing, Tiling};
 use crate::gpu::network::Group;
 use crate::layer::Cell;
 
-/// The most units of a layer that is computed in pairs of floats: as few as take no longer for it.
-const FEW_UNITS: usize = 8;
 /// Invocations of a workgroup, where nothing asks for others.
 const LANES: usize = 64;
 /// Above this many units a sequence kernel isn't the choice of a software adapter: weights no
@@ -82,14 +80,6 @@ pub(super) fn choose(group: &Group, rows: usize, limits: &Limits) -> Choice {
         workgroup: LANES.min(limits.invocations) as u32,
         ..Tiling::default()
     };
-    let few = Tiling { workgroup: FEW_UNITS as u32, units: units as u32, pairs: true, ..shared };
-    if units <= FEW_UNITS && sequence_fits(&few, units, FEW_UNITS, limits) {
-        // Pairs take so many registers, and multiply so much for what they load, that more rows are
-        // no help.
-        let projection = Tiling { pairs: true, tiles: 1, ..projection(units, shared, limits) };
-        let reason = "few units, in pairs of floats: a dispatch a chunk";
-        return Choice { sequence: true, recurrent: few, projection, reason };
-    }
     match limits.subgroup {
         Some(size) if limits.software => {
             let shared = Tiling { sharing: Sharing::Subgroup(size), ..shared };

@@ -3,9 +3,9 @@
 //! and so on; a launch runs the recurrence of all layers at work, each as one of its directions,
 //! and all the same number of steps.
 
-use super::{Chunk, GroupCall, PROJECTION_BYTES, Place, View, projected_columns};
+use super::{Chunk, GroupCall, PROJECTION_BYTES, Place, View};
 use crate::error::Result;
-use crate::gpu::kernels::Sharing;
+use crate::gpu::kernel::Sharing;
 use crate::gpu::network::{Group, Stacked};
 use crate::gpu::plan::choice::kept;
 use crate::gpu::plan::{Planner, STEP_TABLE, Waves};
@@ -132,7 +132,7 @@ impl Planner<'_> {
     /// The most steps of a chunk of all layers that fit the buffers.
     fn most_steps(&self, call: &GroupCall, layers: usize) -> Option<usize> {
         let row = 4 * (layers * call.rows()) as u64;
-        let projection = row * projected_columns(call.group, &call.choice) as u64;
+        let projection = row * call.group.columns_padded() as u64;
         let units = call.group.layer.units() as u64;
         let kept = row * units * kept(call.group.layer.cell()) as u64;
         let states = row * (units + u64::from(call.mask.is_some()));
