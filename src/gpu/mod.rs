@@ -21,6 +21,7 @@ mod pipelines;
 mod plan;
 mod readback;
 mod session;
+mod software;
 mod staging;
 
 pub use plan::{PlanAdapter, PlanReport, PlannedDispatch};

@@ -74,7 +74,7 @@ pub(super) struct Tiling {
     pub sharing: Sharing,
     /// Whether weights are stored as halves.
     pub half_weights: bool,
-    /// The units whose weights stand side by side, where not all.
+    /// The width in units of a panel of the weights; `None`: one panel has all units.
     pub panel: Option<u32>,
     /// Invocations of a workgroup.
     pub workgroup: u32,
