@@ -7,8 +7,7 @@
 //   output  [row][output timestep][columns4]
 //
 // An invocation computes four consecutive output timesteps (over the rows) of four columns; `lanes`
-// invocations of a workgroup stand side by side along the columns. Stands after
-// dense_in_floats.wgsl or dense_in_pairs.wgsl.
+// invocations of a workgroup stand side by side along the columns.
 
 struct Dense {
     // Output vectors in all, and of a row.
@@ -24,8 +23,6 @@ struct Dense {
     // Timesteps missing before the first.
     before: u32,
     lanes: u32,
-    // Zero, which no compiler knows.
-    nothing: u32,
 }
 
 @group(0) @binding(0) var<uniform> p: Dense;
@@ -52,9 +49,14 @@ fn window(vector: u32, tap: u32) -> Window {
     return Window((row * p.timesteps + timestep) * p.features4, inside);
 }
 
-fn store(vector: u32, column4: u32, sum: Sum) {
+// Adds four features times their columns.
+fn added(sum: vec4<f32>, x: vec4<f32>, a: vec4<f32>, b: vec4<f32>, c: vec4<f32>, d: vec4<f32>) -> vec4<f32> {
+    return fma(vec4(x.w), d, fma(vec4(x.z), c, fma(vec4(x.y), b, fma(vec4(x.x), a, sum))));
+}
+
+fn store(vector: u32, column4: u32, sum: vec4<f32>) {
     if vector >= p.vectors { return; }
-    let value = finished(sum);
+    let value = activate(ACTIVATION, ACTIVATION_PARAMETER, sum);
     // What fills the columns up stays zero.
     let column = vec4(column4 * 4u) + vec4(0u, 1u, 2u, 3u);
     output[vector * p.columns4 + column4] = select(vec4(0.0), value, column < vec4(p.columns));
@@ -66,7 +68,7 @@ fn dense(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_
     let group = (workgroup.z * GRID_ROW + workgroup.y) * (WORKGROUP / p.lanes) + lane / p.lanes;
     let vector = group * 4u;
     if column4 >= p.columns4 || vector >= p.vectors { return; }
-    var s0 = started(bias[column4]);
+    var s0 = bias[column4];
     var s1 = s0;
     var s2 = s0;
     var s3 = s0;

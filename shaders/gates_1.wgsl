@@ -5,7 +5,6 @@ const GATES: u32 = 1u;
 alias Weights = vec4<f32>;
 alias RowSums = f32;
 alias QuadSums = vec4<f32>;
-alias RowBits = u32;
 
 alias StoredRowSums = f32;
 alias StoredQuadSums = vec4<f32>;
@@ -40,9 +39,4 @@ fn quad_added(sums: QuadSums, rows: mat4x4<f32>, weights: Weights) -> QuadSums {
 
 fn interleaved(a: RowSums, b: RowSums, c: RowSums, d: RowSums) -> QuadSums {
     return vec4(a, b, c, d);
-}
-
-fn weights_of(weights: Weights, k: u32) -> RowSums {
-    var all = weights;
-    return all[k];
 }

@@ -5,7 +5,6 @@ const GATES: u32 = 3u;
 alias Weights = mat3x4<f32>;
 alias RowSums = vec3<f32>;
 alias QuadSums = mat3x4<f32>;
-alias RowBits = vec3<u32>;
 
 alias StoredRowSums = vec3<f32>;
 alias StoredQuadSums = array<vec4<f32>, 3>;
@@ -48,9 +47,4 @@ fn quad_added(sums: QuadSums, rows: mat4x4<f32>, weights: Weights) -> QuadSums {
 
 fn interleaved(a: RowSums, b: RowSums, c: RowSums, d: RowSums) -> QuadSums {
     return transpose(mat4x3<f32>(a, b, c, d));
-}
-
-fn weights_of(weights: Weights, k: u32) -> RowSums {
-    var all = transpose(weights);
-    return all[k];
 }

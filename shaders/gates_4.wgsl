@@ -8,8 +8,6 @@ alias Weights = mat4x4<f32>;
 // The gates of one row; of four rows, a column a gate.
 alias RowSums = vec4<f32>;
 alias QuadSums = mat4x4<f32>;
-// The bits of RowSums.
-alias RowBits = vec4<u32>;
 
 // Both as they stand in a projection.
 alias StoredRowSums = vec4<f32>;
@@ -56,10 +54,4 @@ fn quad_added(sums: QuadSums, rows: mat4x4<f32>, weights: Weights) -> QuadSums {
 
 fn interleaved(a: RowSums, b: RowSums, c: RowSums, d: RowSums) -> QuadSums {
     return transpose(mat4x4<f32>(a, b, c, d));
-}
-
-// The weights of one k of the four.
-fn weights_of(weights: Weights, k: u32) -> RowSums {
-    var all = transpose(weights);
-    return all[k];
 }

@@ -7,10 +7,10 @@
 
 const FIRST_OUTPUT: u32 = 5u;
 
-var<private> sums: Accumulator;
+var<private> sums: Sums;
 
 fn accumulate(rows: Quad, weights: Weights, phase: u32) {
-    sums = accumulated(sums, rows, weights);
+    sums = added(sums, rows, weights);
 }
 
 @compute @workgroup_size(WORKGROUP)
@@ -21,8 +21,8 @@ fn gru_sequence(invocation: Invocation) {
     start(p, invocation, h);
     for (var t = 0u; t < recurrence.steps; t++) {
         let side = (t & 1u) * SIDE;
-        let projected = read_projection(projected_at(p, t));
-        sums = Accumulator();
+        let projected = all_sums(projection[projected_at(p, t)]);
+        sums = Sums();
         multiply(side, 0u, p.direction, p.unit, invocation);
         let all = gathered(sums, invocation);
         if p.finishes {

@@ -5,8 +5,6 @@
 //   bias        [direction][unit]                              the gates of a unit
 //   projection  [direction][step][group][unit]                 as recurrence.wgsl has it
 //
-// Stands after projected_in_floats.wgsl or projected_in_pairs.wgsl, which add up the sums.
-//
 // An invocation computes all gates of a unit for TILES quads of rows.
 
 struct Projection {
@@ -25,10 +23,6 @@ struct Projection {
     reversed: u32,
     segment_start: u32,
     segment_timesteps: u32,
-    // Where what floats miss of the sums starts in the projection.
-    missed_start: u32,
-    // Zero, which no compiler knows.
-    nothing: u32,
     // Where direction 0 stands in the projection.
     first_projected: u32,
 }
@@ -50,6 +44,10 @@ fn row_start(quad: u32, row: u32, direction: u32) -> u32 {
     let from_end = ((p.reversed >> direction) & 1u) == 1u;
     let t = select(step, p.timesteps - 1u - step, from_end);
     return (place.y * p.segment_timesteps + t - p.segment_start) * p.features4;
+}
+
+fn add_row(row: u32, j: u32, weights: Weights) {
+    sums[row] = row_added(sums[row], row_at(row, j), weights);
 }
 
 fn multiply_quad(tile: u32, j: u32, weights: Weights) {
@@ -95,8 +93,7 @@ fn start_sums(first: RowSums) {
 fn store_quad(quad: u32, tile: u32, direction: u32, unit: u32) {
     let first = 4u * tile;
     let place = p.first_projected + direction;
-    store(0u, quad + tile, place, unit, sums[first], sums[first + 1u], sums[first + 2u], sums[first + 3u]);
-    store_missed(quad + tile, first, place, unit);
+    store(quad + tile, place, unit, sums[first], sums[first + 1u], sums[first + 2u], sums[first + 3u]);
 }
 
 @compute @workgroup_size(WORKGROUP)

@@ -10,14 +10,14 @@ fn row_place(quad: u32, row: u32) -> vec2<u32> {
     return vec2(min(quad * 4u + row, p.steps - 1u), 0u);
 }
 
-fn store_step(start: u32, step: u32, direction: u32, unit: u32, sums: RowSums) {
+fn store_step(step: u32, direction: u32, unit: u32, sums: RowSums) {
     if step >= p.steps { return; }
-    projection[start + (direction * p.steps + step) * p.units + unit] = stored_row_sums(sums);
+    projection[(direction * p.steps + step) * p.units + unit] = stored_row_sums(sums);
 }
 
-fn store(start: u32, quad: u32, direction: u32, unit: u32, a: RowSums, b: RowSums, c: RowSums, d: RowSums) {
-    store_step(start, quad * 4u, direction, unit, a);
-    store_step(start, quad * 4u + 1u, direction, unit, b);
-    store_step(start, quad * 4u + 2u, direction, unit, c);
-    store_step(start, quad * 4u + 3u, direction, unit, d);
+fn store(quad: u32, direction: u32, unit: u32, a: RowSums, b: RowSums, c: RowSums, d: RowSums) {
+    store_step(quad * 4u, direction, unit, a);
+    store_step(quad * 4u + 1u, direction, unit, b);
+    store_step(quad * 4u + 2u, direction, unit, c);
+    store_step(quad * 4u + 3u, direction, unit, d);
 }

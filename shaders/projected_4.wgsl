@@ -13,9 +13,8 @@ fn row_place(quad: u32, row: u32) -> vec2<u32> {
     return vec2(clamped / p.groups, min(clamped % p.groups * 4u + row, p.batch - 1u));
 }
 
-// `start`: where the array starts in the buffer.
-fn store(start: u32, quad: u32, direction: u32, unit: u32, a: RowSums, b: RowSums, c: RowSums, d: RowSums) {
+fn store(quad: u32, direction: u32, unit: u32, a: RowSums, b: RowSums, c: RowSums, d: RowSums) {
     if quad < quads() {
-        projection[start + (direction * quads() + quad) * p.units + unit] = stored_quad_sums(interleaved(a, b, c, d));
+        projection[(direction * quads() + quad) * p.units + unit] = stored_quad_sums(interleaved(a, b, c, d));
     }
 }

@@ -23,8 +23,6 @@ struct Recurrence {
     directions: u32,
     // 1: the chunk starts from zeros, and nothing has written its initial states.
     zeros: u32,
-    // Zero, which no compiler knows.
-    nothing: u32,
     // The direction of the first workgroup.
     first_direction: u32,
     // How many directions stand before the first one of all in the recurrent weights.
@@ -80,8 +78,4 @@ fn slot_start(direction: u32, step: u32) -> u32 {
 fn cell_start(direction: u32, array: u32) -> u32 {
     let directions = recurrence.directions;
     return recurrence.cell_start + (array * directions + direction) * recurrence.groups * recurrence.units;
-}
-
-fn nothing() -> u32 {
-    return recurrence.nothing;
 }

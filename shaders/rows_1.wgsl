@@ -2,7 +2,6 @@
 
 const ROWS: u32 = 1u;
 alias Rows = f32;
-alias Bits = u32;
 alias Quad = vec4<f32>;
 alias Sums = RowSums;
 alias ThreeGates = vec3<f32>;

@@ -4,8 +4,6 @@
 const ROWS: u32 = 4u;
 // What an array between the kernels has of a unit: a value for each row.
 alias Rows = vec4<f32>;
-// The bits of that.
-alias Bits = vec4<u32>;
 // The rows of four k.
 alias Quad = mat4x4<f32>;
 // The gates of a unit, each of all rows.

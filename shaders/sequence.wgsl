@@ -17,7 +17,7 @@ override LANES: u32 = WORKGROUP / SPLIT;
 override PARTIAL: u32 = 1u;
 
 var<workgroup> shared_states: array<Rows, STATES>;
-var<workgroup> partial: array<Accumulator, PARTIAL>;
+var<workgroup> partial: array<Sums, PARTIAL>;
 
 struct Place {
     direction: u32,
@@ -61,14 +61,14 @@ fn projected_at(p: Place, step: u32) -> u32 {
 }
 
 // The sum of all parts, for the invocations that finish.
-fn gathered(part: Accumulator, invocation: Invocation) -> Accumulator {
+fn gathered(part: Sums, invocation: Invocation) -> Sums {
     if SPLIT == 1u { return part; }
     partial[invocation.lane] = part;
     workgroupBarrier();
     var sum = part;
     if invocation.lane < LANES {
         for (var other = 1u; other < SPLIT; other++) {
-            sum = total(sum, partial[other * LANES + invocation.lane]);
+            sum += partial[other * LANES + invocation.lane];
         }
     }
     return sum;

@@ -1,9 +1,9 @@
 //! The kernels in every setting that the planner uses, for developers' tools.
 
-use super::kernels::{Constants, Kernel, Sharing};
+use super::kernel::settings;
+use super::kernel::{Constants, Kernel, Sharing};
 use super::network::lower;
 use super::plan::{CallShape, Limits, Tuned, plan};
-use super::settings::settings;
 use crate::layer::{Bidirectional, Gru, Layer, Lstm, SimpleRnn};
 use crate::model::Model;
 use std::collections::HashSet;

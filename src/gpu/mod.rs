@@ -2,7 +2,7 @@
 //!
 //! When a model is compiled, [`network`] turns its recurrent layers into groups of directions that
 //! share kernel launches and packs their weights, [`parameters`] packs the weights of the other
-//! layers, and [`session`] uploads them and has the kernels built ([`kernels`], [`pipelines`]).
+//! layers, and [`session`] uploads them and has the kernels built ([`kernel`], [`pipelines`]).
 //!
 //! In a call [`plan`] turns the shapes into a list of launches, without a device; [`session`]
 //! uploads the inputs; [`encode`] submits the launches; and [`readback`] waits for them and reads
@@ -12,7 +12,7 @@
 mod autotune;
 mod device;
 mod encode;
-mod kernels;
+mod kernel;
 #[cfg(feature = "kernel_list")]
 mod listing;
 mod network;
@@ -21,8 +21,7 @@ mod pipelines;
 mod plan;
 mod readback;
 mod session;
-#[cfg(any(test, feature = "kernel_list"))]
-mod settings;
+mod software;
 mod staging;
 
 pub use plan::{PlanAdapter, PlanReport, PlannedDispatch};

@@ -1,6 +1,6 @@
 //! Kernels built on a device: each once for all its sessions.
 
-use super::kernels::{Access, Constants, Kernel};
+use super::kernel::{Access, Constants, Kernel, Step};
 use super::plan::STEP_TABLE;
 use std::collections::HashMap;
 
@@ -41,7 +41,9 @@ impl Pipelines {
         });
         let mut bytes = vec![0u8; STEP_TABLE * stride];
         for step in 0..STEP_TABLE {
-            bytes[step * stride..step * stride + 4].copy_from_slice(&(step as u32).to_ne_bytes());
+            let step = Step { index: step as u32 };
+            let start = step.index as usize * stride;
+            bytes[start..start + size_of::<Step>()].copy_from_slice(bytemuck::bytes_of(&step));
         }
         // There is nothing to write to where the buffer could not be made, which the scope around
         // this says.

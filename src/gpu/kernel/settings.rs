@@ -1,11 +1,11 @@
 //! Every setting that a kernel can have, for tests and developers' tools.
 
-use super::kernels::{Constants, Kernel, Sharing, Tiling};
+use super::{Constants, Kernel, Sharing, Tiling};
 use crate::layer::Activation;
 
 /// Every kernel in every way in which the planner can cut it, with a mask and without, and with
 /// every activation.
-pub(super) fn settings() -> Vec<(Kernel, Constants)> {
+pub(in crate::gpu) fn settings() -> Vec<(Kernel, Constants)> {
     Kernel::ALL.into_iter().flat_map(|kernel| cut(kernel).chain(activated(kernel))).collect()
 }
 
@@ -36,9 +36,6 @@ pub(super) fn tilings(kernel: Kernel) -> Vec<Tiling> {
         Kernel::LstmStep | Kernel::LstmSequence => &[4],
         Kernel::SimpleRnnStep | Kernel::SimpleRnnSequence => &[1],
         _ if kernel.steps() || kernel.is_sequence() => &[3],
-        Kernel::Dense => {
-            return [false, true].map(|pairs| Tiling { pairs, ..Tiling::default() }).to_vec();
-        }
         _ => return vec![Tiling::default()],
     };
     let mut tilings = Vec::new();
@@ -72,7 +69,6 @@ fn cuts(kernel: Kernel, tiling: Tiling) -> Vec<Tiling> {
         let sized = |units: u32| Tiling { units, workgroup: units.next_multiple_of(32), ..tiling };
         let mut cuts = [1, 3, 8, 130, 256].map(sized).to_vec();
         if tiling.sharing == Sharing::Workgroup {
-            cuts.extend([1, 3, 8].map(|units| Tiling { pairs: true, ..sized(units) }));
             let split = |units: u32, split: u32| Tiling {
                 split,
                 workgroup: split * units.next_multiple_of(32),
@@ -86,7 +82,6 @@ fn cuts(kernel: Kernel, tiling: Tiling) -> Vec<Tiling> {
     }
     let mut cuts = [1, 2, 4].map(|tiles| Tiling { tiles, ..tiling }).to_vec();
     if kernel == Kernel::InputProjection {
-        cuts.push(Tiling { pairs: true, ..tiling });
         if let Sharing::Subgroup(size) = tiling.sharing {
             cuts.push(Tiling { workgroup: size, tiles: 4, ..tiling });
         }

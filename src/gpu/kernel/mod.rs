@@ -1,4 +1,12 @@
-//! The kernels of `shaders/`: their sources, constants and bindings. Pure.
+//! The kernels of `shaders/`: their sources, constants, bindings and uniforms. Pure.
+
+#[cfg(any(test, feature = "kernel_list"))]
+mod settings;
+mod uniforms;
+
+#[cfg(feature = "kernel_list")]
+pub(super) use settings::settings;
+pub(super) use uniforms::*;
 
 use crate::layer::Activation;
 use std::mem::discriminant;
@@ -67,7 +75,7 @@ pub(super) struct Tiling {
     pub sharing: Sharing,
     /// Whether weights are stored as halves.
     pub half_weights: bool,
-    /// The units whose weights stand side by side, where not all.
+    /// The width in units of a panel of the weights; `None`: one panel has all units.
     pub panel: Option<u32>,
     /// Invocations of a workgroup.
     pub workgroup: u32,
@@ -80,8 +88,6 @@ pub(super) struct Tiling {
     pub block: u32,
     /// A sequence kernel's units.
     pub units: u32,
-    /// Whether a sequence kernel, the projection or a dense layer computes in pairs of floats.
-    pub pairs: bool,
     /// Whether a sequence kernel writes what the layer returns, and not only states that others
     /// move.
     pub writes_outputs: bool,
@@ -100,7 +106,6 @@ impl Default for Tiling {
             split: 1,
             block: 64,
             units: 0,
-            pairs: false,
             writes_outputs: false,
         }
     }
@@ -126,7 +131,7 @@ use Access::{Read, Write};
 
 macro_rules! wgsl {
     ($($file:literal),+) => {
-        &[$(include_str!(concat!("../../shaders/", $file, ".wgsl"))),+]
+        &[$(include_str!(concat!("../../../shaders/", $file, ".wgsl"))),+]
     };
 }
 
@@ -220,54 +225,30 @@ impl Kernel {
                 return recurrent_source(self, tiling, 1, wgsl!["masked", "simple_rnn_step"]);
             }
             Kernel::LstmSequence => {
-                let cells = [
-                    wgsl!["lstm_cell", "lstm_sequence"],
-                    wgsl!["lstm_cell_in_pairs", "lstm_sequence"],
-                ];
-                return sequence_source(self, tiling, 4, cells);
+                return sequence_source(self, tiling, 4, wgsl!["lstm_cell", "lstm_sequence"]);
             }
             Kernel::GruSequence => {
-                let cells =
-                    [wgsl!["gru_cell", "gru_sequence"], wgsl!["gru_cell_in_pairs", "gru_sequence"]];
-                return sequence_source(self, tiling, 3, cells);
+                return sequence_source(self, tiling, 3, wgsl!["gru_cell", "gru_sequence"]);
             }
             Kernel::GruResetSequence => {
-                let cells = [
-                    wgsl!["gru_reset_cell", "gru_reset_sequence"],
-                    wgsl!["gru_reset_cell_in_pairs", "gru_reset_sequence"],
-                ];
-                return sequence_source(self, tiling, 3, cells);
+                let cell = wgsl!["gru_reset_cell", "gru_reset_sequence"];
+                return sequence_source(self, tiling, 3, cell);
             }
             Kernel::SimpleRnnSequence => {
-                let cells = [
-                    wgsl!["simple_rnn_cell", "simple_rnn_sequence"],
-                    wgsl!["simple_rnn_cell_in_pairs", "simple_rnn_sequence"],
-                ];
-                return sequence_source(self, tiling, 1, cells);
+                let cell = wgsl!["simple_rnn_cell", "simple_rnn_sequence"];
+                return sequence_source(self, tiling, 1, cell);
             }
             Kernel::LoadState => wgsl!["load_state"],
             Kernel::StepMask => wgsl!["step_mask"],
             Kernel::Merge => wgsl!["merge_unit", "merge"],
             Kernel::MergeLast => wgsl!["merge_unit", "merge_last"],
             Kernel::FinalStates => wgsl!["final_states"],
-            Kernel::Dense if tiling.pairs => {
-                wgsl![
-                    "activations",
-                    "digits",
-                    "pairs",
-                    "pair_activations",
-                    "dense_in_pairs",
-                    "dense"
-                ]
-            }
-            Kernel::Dense => wgsl!["activations", "dense_in_floats", "dense"],
+            Kernel::Dense => wgsl!["activations", "dense"],
             Kernel::Elementwise => wgsl!["activations", "flat", "elementwise"],
             Kernel::Affine => wgsl!["flat", "affine"],
             Kernel::Combine => wgsl!["flat", "differs", "combine"],
             Kernel::CombineMasked => wgsl!["flat", "combine_masked"],
-            Kernel::NormalizeVectors => {
-                wgsl!["activations", "flat", "digits", "pairs", "normalize_vectors"]
-            }
+            Kernel::NormalizeVectors => wgsl!["activations", "flat", "normalize_vectors"],
             Kernel::Pool => wgsl!["flat", "pool"],
             Kernel::Embedding => wgsl!["flat", "embedding"],
             Kernel::Masking => wgsl!["flat", "differs", "masking"],
@@ -312,6 +293,38 @@ impl Kernel {
             Kernel::NormalizeVectors | Kernel::Pool | Kernel::Embedding => &[Read, Read, Write],
             Kernel::AttentionScores => &[Read, Read, Read, Read, Read, Read, Write],
             Kernel::AttentionApply | Kernel::CombineMasked => &[Read, Read, Read, Write],
+        }
+    }
+
+    /// How its uniform is laid out.
+    pub fn uniform(self) -> &'static Layout {
+        match self {
+            Kernel::InputProjection => Projection::LAYOUT,
+            Kernel::LoadState => LoadState::LAYOUT,
+            Kernel::LstmStep
+            | Kernel::GruStep
+            | Kernel::GruResetStep
+            | Kernel::GruCandidateStep
+            | Kernel::SimpleRnnStep
+            | Kernel::LstmSequence
+            | Kernel::GruSequence
+            | Kernel::GruResetSequence
+            | Kernel::SimpleRnnSequence => Recurrence::LAYOUT,
+            Kernel::StepMask => StepMask::LAYOUT,
+            Kernel::Merge | Kernel::MergeLast => Merge::LAYOUT,
+            Kernel::FinalStates => FinalStates::LAYOUT,
+            Kernel::Dense => Dense::LAYOUT,
+            Kernel::Elementwise => Elementwise::LAYOUT,
+            Kernel::Affine => Affine::LAYOUT,
+            Kernel::Combine => Combine::LAYOUT,
+            Kernel::CombineMasked => CombineMasked::LAYOUT,
+            Kernel::NormalizeVectors => Normalize::LAYOUT,
+            Kernel::Pool => Pool::LAYOUT,
+            Kernel::Embedding => Embedding::LAYOUT,
+            Kernel::Masking => Masking::LAYOUT,
+            Kernel::MaskValues => MaskValues::LAYOUT,
+            Kernel::AttentionScores => AttentionScores::LAYOUT,
+            Kernel::AttentionApply => AttentionApply::LAYOUT,
         }
     }
 
@@ -433,35 +446,17 @@ fn projection_source(tiling: Tiling) -> String {
         Sharing::Subgroup(_) => wgsl!["input_by_subgroup"],
     };
     let rows = if tiling.group_rows == 1 { wgsl!["projected_1"] } else { wgsl!["projected_4"] };
-    let sums: &[&str] = match tiling.pairs {
-        true => wgsl!["projected_in_pairs", "digits", "pairs"],
-        false => wgsl!["projected_in_floats"],
-    };
     let common = [wgsl!["panels"][0], weights(tiling), wgsl!["sums"][0], gates(tiling.gates)];
-    [&common[..], sharing, rows, sums, wgsl!["input_projection"]].concat().concat()
+    [&common[..], sharing, rows, wgsl!["input_projection"]].concat().concat()
 }
 
-/// A sequence kernel, of its `cells` the one in floats or the one in pairs.
-fn sequence_source(
-    kernel: Kernel,
-    tiling: Tiling,
-    computed: u32,
-    cells: [&[&str; 2]; 2],
-) -> String {
-    let gates = if computed == 1 { wgsl!["gate_alone"] } else { wgsl!["gates_apart"] };
+fn sequence_source(kernel: Kernel, tiling: Tiling, computed: u32, cell: &[&str]) -> String {
     let target: &[&str] = match (tiling.writes_outputs, kernel) {
         (false, _) => wgsl!["masked", "to_states"],
         (true, Kernel::LstmSequence) => wgsl!["masked", "to_outputs", "cell_to_outputs"],
         (true, _) => wgsl!["masked", "to_outputs"],
     };
-    let parts = match tiling.pairs {
-        false => [&wgsl!["sums_in_floats"][..], target, cells[0]].concat(),
-        true => {
-            let sums = wgsl!["digits", "pairs", "pair_activations", "sums_in_pairs"];
-            [&gates[..], sums, target, cells[1]].concat()
-        }
-    };
-    recurrent_source(kernel, tiling, computed, &parts)
+    recurrent_source(kernel, tiling, computed, &[target, cell].concat())
 }
 
 /// A step or sequence kernel: `computed` gates at a time, after what depends on the tiling.
@@ -490,16 +485,14 @@ fn recurrent_source(kernel: Kernel, tiling: Tiling, computed: u32, cell: &[&str]
 
 #[cfg(test)]
 mod tests {
-    use super::super::settings::{settings, tilings};
+    use super::settings::{settings, tilings};
     use super::*;
     use naga::back::{glsl, hlsl, msl, pipeline_constants::process_overrides, spv, wgsl};
     use naga::proc::BoundsCheckPolicies;
     use naga::valid::{Capabilities, ModuleInfo, ValidationFlags, Validator};
 
     fn validate(module: &naga::Module) -> ModuleInfo {
-        let capabilities = Capabilities::SUBGROUP
-            | Capabilities::SHADER_FLOAT16_IN_FLOAT32
-            | Capabilities::SHADER_INT64;
+        let capabilities = Capabilities::SUBGROUP | Capabilities::SHADER_FLOAT16_IN_FLOAT32;
         Validator::new(ValidationFlags::all(), capabilities)
             .validate(module)
             .expect("the kernel is valid")
@@ -621,5 +614,55 @@ mod tests {
             "{}",
             kernel.name()
         );
+    }
+
+    /// The name of a type, as [`Field::wgsl_type`] has it.
+    fn type_name(module: &naga::Module, ty: naga::Handle<naga::Type>) -> String {
+        match &module.types[ty].inner {
+            naga::TypeInner::Scalar(scalar) => match scalar.kind {
+                naga::ScalarKind::Float => format!("f{}", 8 * scalar.width),
+                _ => format!("u{}", 8 * scalar.width),
+            },
+            _ => module.types[ty].name.clone().unwrap_or_default(),
+        }
+    }
+
+    /// Compares a struct of a kernel, and those in it, with its twin in Rust.
+    fn check_struct(module: &naga::Module, ty: naga::Handle<naga::Type>) {
+        let naga::TypeInner::Struct { members, span } = &module.types[ty].inner else { return };
+        let name = type_name(module, ty);
+        let layout = LAYOUTS.iter().find(|layout| layout.name == name);
+        let layout = layout.unwrap_or_else(|| panic!("{name} has no twin in Rust"));
+        let found: Vec<_> = members
+            .iter()
+            .map(|m| (m.name.clone().unwrap_or_default(), type_name(module, m.ty), m.offset))
+            .collect();
+        let expected = layout
+            .fields
+            .iter()
+            .map(|f| (f.name.to_string(), f.wgsl_type.to_string(), f.offset as u32));
+        assert_eq!(found, expected.collect::<Vec<_>>(), "{name}");
+        assert_eq!(*span as usize, layout.size, "the size of {name}");
+        assert!(layout.size <= UNIFORM_BYTES, "{name}");
+        members.iter().for_each(|member| check_struct(module, member.ty));
+    }
+
+    #[test]
+    fn uniforms_are_those_of_the_source() {
+        for kernel in Kernel::ALL {
+            let source = kernel.source(tilings(kernel)[0]);
+            let module = naga::front::wgsl::parse_str(&source).expect("the kernel parses");
+            let uniforms = module.global_variables.iter().map(|(_, variable)| variable);
+            let uniforms = uniforms.filter(|v| v.space == naga::AddressSpace::Uniform);
+            let mut found: Vec<_> = uniforms
+                .map(|v| (v.binding.as_ref().map(|b| (b.group, b.binding)), v.ty))
+                .collect();
+            found.sort_by_key(|(binding, _)| *binding);
+            found.iter().for_each(|(_, ty)| check_struct(&module, *ty));
+            let named: Vec<_> = found.iter().map(|(b, ty)| (*b, type_name(&module, *ty))).collect();
+            let mut expected = vec![(Some((0, 0)), kernel.uniform().name.to_string())];
+            expected.extend(kernel.steps().then(|| (Some((1, 0)), Step::LAYOUT.name.to_string())));
+            assert_eq!(named, expected, "{}", kernel.name());
+        }
     }
 }
