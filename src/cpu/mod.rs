@@ -27,7 +27,8 @@ pub(crate) use threads::Threads;
 use crate::error::{Error, Result};
 use crate::layer::{Layer, MergeMode, Recurrent};
 use crate::model::{Bound, Model, Outputs};
-use crate::reference::{self, Carried, Ran, Recurrence, Sequences, recurrent_of};
+use crate::reference::{self, Carried, Ran, Recurrence, Sequences, carried_batch, recurrent_of};
+use crate::runner::{Awaited, Runner, Started, Wait};
 use ndarray::{Array2, Array3, ArrayD, Axis, Zip};
 use pack::Packed;
 use pulp::{Arch, Simd, WithSimd};
@@ -105,12 +106,26 @@ impl CpuSession {
         })
     }
 
-    pub fn run(&mut self, model: &Model, inputs: &Bound<'_, f32>) -> Result<Outputs> {
+    fn run(&mut self, model: &Model, inputs: &Bound<'_, f32>) -> Result<Outputs> {
         reference::run_bound(model, inputs, &mut self.carried, &self.engine)
     }
+}
 
-    /// Stateful layers start from zeros again.
-    pub fn reset_states(&mut self) {
+impl Runner for CpuSession {
+    fn submit<'a>(
+        &'a mut self,
+        model: &'a Model,
+        inputs: &'a Bound<'_, f32>,
+        _: Wait,
+    ) -> Awaited<'a, Started> {
+        Box::pin(async { self.run(model, inputs).map(Started::Done) })
+    }
+
+    fn carried_batch(&self) -> Option<usize> {
+        carried_batch(&self.carried)
+    }
+
+    fn reset_states(&mut self) {
         self.carried.clear();
     }
 }

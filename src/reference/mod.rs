@@ -10,11 +10,13 @@ mod cell;
 mod feedforward;
 mod masks;
 mod recurrent;
+mod session;
 
 pub use activation::activate;
 #[cfg(test)]
 pub(crate) use cell::State;
 pub(crate) use recurrent::{Plain, Ran, Recurrence, Sequences, recurrent_of};
+pub(crate) use session::ReferenceSession;
 
 use crate::error::{Error, Result};
 use crate::layer::Layer;
@@ -76,6 +78,11 @@ pub fn run<'a, F: Real>(model: &Model, inputs: impl Into<Inputs<'a, F>>) -> Resu
 /// The states that stateful layers ended with: of each layer in Keras's order; empty before the
 /// first call.
 pub(crate) type Carried<F> = Vec<Vec<Option<Array2<F>>>>;
+
+/// The rows whose states these are; `None`: there are none yet.
+pub(crate) fn carried_batch<F>(carried: &Carried<F>) -> Option<usize> {
+    carried.iter().flatten().flatten().next().map(Array2::nrows)
+}
 
 /// Runs the graph; `recurrence` runs the recurrent layers.
 pub(crate) fn run_bound<F: Real>(
