@@ -151,15 +151,9 @@ impl GpuSession {
             self.make_room(wait).await;
             device.wait_for_abandoned(wait).await?;
             let rows = first..(first + rows).min(inputs.batch);
-            match self.start_part(model, inputs, rows, wait).await {
-                Ok(part) => flight.push(part).await,
-                Err(error) => {
-                    // Nobody knows how far the GPU came.
-                    self.carried = None;
-                    self.workspace.drop_buffers();
-                    return Err(error);
-                }
-            }
+            let prepared = self.prepare(model, inputs, rows.len(), wait).await?;
+            let start = |session: &mut GpuSession| session.start(model, inputs, rows, &prepared);
+            flight.push(self.on_device(start).await?).await;
         }
         Ok(flight)
     }
@@ -217,26 +211,33 @@ impl GpuSession {
         }
     }
 
+    /// Does work of a call on the device. Where it fails, nobody knows how far the GPU came and
+    /// which buffers it had memory for: the states that stateful layers hold, too, are given up.
+    async fn on_device<T>(&mut self, work: impl FnOnce(&mut GpuSession) -> Result<T>) -> Result<T> {
+        let device = self.workspace.device.clone();
+        let result = device.checked("a call", || work(self)).await;
+        if result.is_err() {
+            self.carried = None;
+            self.workspace.drop_buffers();
+        }
+        result
+    }
+
     /// Uploads a part of the batch and submits its work.
-    async fn start_part(
+    fn start(
         &mut self,
         model: &Model,
         inputs: &Bound<'_, f32>,
         rows: Range<usize>,
-        wait: Wait,
+        prepared: &Prepared,
     ) -> Result<Part> {
-        let device = self.workspace.device.clone();
-        let prepared = self.prepare(model, inputs, rows.len(), wait).await?;
-        let start = || {
-            let arrays = self.arrays(model, inputs, &prepared.plan, rows.clone());
-            let (at, before) = (Instant::now(), self.workspace.counters.submits);
-            let (staging, submission) = self.send(&prepared, arrays)?;
-            let submits = self.workspace.counters.submits - before;
-            let submitted = Submitted { at, submits, pace: prepared.pace.clone() };
-            self.carried = model.is_stateful().then_some(inputs.batch);
-            Ok(Part::new(prepared.readback.clone(), rows, staging, submission, submitted))
-        };
-        device.checked("a call", start).await
+        let arrays = self.arrays(model, inputs, &prepared.plan, rows.clone());
+        let (at, before) = (Instant::now(), self.workspace.counters.submits);
+        let (staging, submission) = self.send(prepared, arrays)?;
+        let submits = self.workspace.counters.submits - before;
+        let submitted = Submitted { at, submits, pace: prepared.pace.clone() };
+        self.carried = model.is_stateful().then_some(inputs.batch);
+        Ok(Part::new(prepared.readback.clone(), rows, staging, submission, submitted))
     }
 
     /// The plan for this shape with everything it binds; made once.
@@ -265,9 +266,9 @@ impl GpuSession {
         if !call.carried {
             super::tune::tune(&mut self.workspace, model, &call, wait).await?;
         }
-        let device = self.workspace.device.clone();
-        let plan = plan(model, &self.workspace.groups, &call, &device.limits, &device.tuned())?;
-        device.checked("a call", || self.workspace.prepare(model, call, plan)).await
+        let Workspace { groups, device, .. } = &self.workspace;
+        let plan = plan(model, groups, &call, &device.limits, &device.tuned())?;
+        self.on_device(|session| session.workspace.prepare(model, call, plan)).await
     }
 
     /// What goes up for the rows of a part: the inputs, their masks and the given initial states.
@@ -403,13 +404,15 @@ fn zeros(len: usize) -> Option<Vec<f32>> {
     Vec::<f32>::new().try_reserve_exact(len).is_ok().then(|| vec![0.0; len])
 }
 
-#[cfg(all(test, feature = "autotune"))]
+#[cfg(test)]
 mod tests {
+    #[cfg(feature = "autotune")]
     use super::super::autotune::Cache;
     use super::*;
     use crate::device::{DeviceOptions, GpuOptions};
     use crate::host;
-    use crate::layer::{Bidirectional, Gru, Lstm, SimpleRnn};
+    use crate::layer::Lstm;
+    use ndarray::Array3;
 
     /// A device with these options; `None` where there is no GPU.
     fn device(options: &GpuOptions) -> Option<Arc<GpuDevice>> {
@@ -425,10 +428,13 @@ mod tests {
         }
     }
 
-    fn run(device: &Arc<GpuDevice>, model: &Model, x: &ndarray::Array3<f32>) -> Outputs {
+    fn compile(device: &Arc<GpuDevice>, model: &Model) -> GpuSession {
+        host::block_on(GpuSession::new(model, device.clone())).unwrap()
+    }
+
+    fn run(session: &mut GpuSession, model: &Model, x: &Array3<f32>) -> Outputs {
+        let inputs = model.bind(x.view().into()).unwrap();
         let run = async {
-            let mut session = GpuSession::new(model, device.clone()).await?;
-            let inputs = model.bind(x.view().into())?;
             match session.submit(model, &inputs, Wait::Blocking).await? {
                 Started::InFlight(flight) => flight.outputs(Wait::Blocking).await,
                 Started::Done(outputs) => Ok(outputs),
@@ -437,7 +443,26 @@ mod tests {
         host::block_on(run).unwrap()
     }
 
+    /// A driver without memory for a call's buffers can't be had here: the work says that it failed.
+    #[test]
+    fn a_call_that_fails_on_the_device_takes_the_states_with_it() {
+        let Some(gpu) = device(&GpuOptions::new()) else { return };
+        let layer = Lstm::new(5).stateful(true);
+        let model = Model::sequential(5, [layer]).and_then(|m| m.initialize(3)).unwrap();
+        let x = Array3::from_shape_fn((2, 4, 5), |(b, t, f)| ((b * 31 + t * 7 + f) as f32).sin());
+        let mut session = compile(&gpu, &model);
+        let from_zeros = run(&mut session, &model, &x);
+        assert_eq!(session.carried_batch(), Some(2));
+        let failed = session.on_device(|_| Err::<(), _>(Error::Gpu("no memory".into())));
+        assert!(host::block_on(failed).is_err());
+        assert_eq!(session.carried_batch(), None);
+        assert_eq!(run(&mut session, &model, &x), from_zeros);
+        assert_eq!(session.carried_batch(), Some(2));
+    }
+
+    #[cfg(feature = "autotune")]
     fn models() -> Vec<Model> {
+        use crate::layer::{Bidirectional, Gru, SimpleRnn};
         let layers = [
             Bidirectional::new(Lstm::new(37).return_sequences(true)),
             Bidirectional::new(Gru::new(37).return_sequences(true)),
@@ -450,6 +475,7 @@ mod tests {
             .collect()
     }
 
+    #[cfg(feature = "autotune")]
     #[test]
     fn the_fastest_way_is_remembered_and_every_way_gives_the_same() {
         let folder = tempfile::tempdir().expect("a temporary folder");
@@ -458,10 +484,10 @@ mod tests {
         for model in models() {
             for batch in [1, 3, 17] {
                 let at = |(b, t, f)| ((b * 31 + t * 7 + f) as f32).sin();
-                let x = ndarray::Array3::from_shape_fn((batch, 9, 5), at);
+                let x = Array3::from_shape_fn((batch, 9, 5), at);
                 let exact = crate::reference::run(&model, x.mapv(f64::from).view()).unwrap();
                 let check = || {
-                    let found = run(&gpu, &model, &x);
+                    let found = run(&mut compile(&gpu, &model), &model, &x);
                     let pairs = found.output().iter().zip(exact.output());
                     let worst = pairs.map(|(&f, &e)| (f64::from(f) - e).abs()).fold(0.0, f64::max);
                     assert!(worst < 2e-6, "{worst} with {:?}", gpu.tuned());
