@@ -2,8 +2,9 @@
 
 use super::adapter::{choice, fixed_subgroup, halves, passed_over, ranked, report, wanted_limits};
 use super::kernel::UNIFORM_BYTES;
+use super::limits::Limits;
 use super::pipelines::Pipelines;
-use super::plan::{Limits, PlanAdapter, Tuned};
+use super::plan::{PlanAdapter, Tuned};
 use crate::device::{DeviceInfo, DeviceKind, DeviceOptions};
 use crate::error::{Error, Result};
 use crate::host::{self, Instant, Poller};

@@ -2,10 +2,10 @@
 
 use super::kernel::settings;
 use super::kernel::{Constants, Kernel, Sharing};
-use super::network::lower;
-use super::plan::{CallShape, Limits, Tuned, plan};
+use super::limits::Limits;
+use super::plan::{Tuned, plan};
 use crate::layer::{Bidirectional, Gru, Layer, Lstm, SimpleRnn};
-use crate::model::Model;
+use crate::model::{CallShape, Model};
 use std::collections::HashSet;
 
 /// A kernel in one setting.
@@ -100,18 +100,10 @@ fn stages(
     limits: &Limits,
     found: &mut Vec<(Kernel, Constants)>,
 ) {
-    let features = model
-        .inputs
-        .iter()
-        .map(|input| model.tensors[input.tensor].shape.last().copied().flatten());
-    let shape: Vec<usize> =
-        [timesteps].into_iter().chain(features.map(Option::unwrap_or_default)).collect();
-    let (Ok(shapes), Ok(groups)) = (model.shapes(&[&shape]), lower(model, limits)) else { return };
+    let Ok(call) = model.plain_call(batch, timesteps) else { return };
     for masked in [false, true] {
-        let given = vec![Vec::new(); model.nodes.len()];
-        let masks = vec![masked; model.inputs.len()];
-        let call = CallShape { rows: batch, shapes: shapes.clone(), given, masks, carried: false };
-        let planned = plan(model, &groups, &call, limits, &Tuned::new());
+        let call = CallShape { masks: vec![masked; call.masks.len()], ..call.clone() };
+        let planned = model.lower(&call).and_then(|graph| plan(&graph, limits, &Tuned::new()));
         for stage in
             planned.iter().flat_map(|plan| &plan.launches).flat_map(|launch| &launch.stages)
         {

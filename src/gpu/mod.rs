@@ -1,15 +1,15 @@
 //! The GPU path.
 //!
-//! When a model is compiled, [`network`] turns its recurrent layers into groups of directions that
-//! share kernel launches and packs their weights, [`parameters`] packs the weights of the other
-//! layers, and [`weights`] uploads them; [`session`] has the kernels built ([`kernels`],
-//! [`pipelines`]) on the [`device`], which [`adapter`] chose.
+//! In a call [`plan`] turns the graph of operators into a list of launches, without a device;
+//! [`workspace`] binds buffers to them and keeps all that for the next call of these shapes;
+//! [`session`] uploads the inputs; [`encode`] submits the launches; and [`readback`] waits for them
+//! and reads the outputs back. Inputs and outputs go through the buffers of [`staging`]. [`pace`]
+//! learns how much work a submit should have; `tune` times the planner's choices, and `autotune`
+//! remembers the fastest.
 //!
-//! In a call [`plan`] turns the shapes into a list of launches, without a device; [`workspace`] binds
-//! buffers to them and keeps all that for the next call of these shapes; [`session`] uploads the
-//! inputs; [`encode`] submits the launches; and [`readback`] waits for them and reads the outputs
-//! back. Inputs and outputs go through the buffers of [`staging`]. [`pace`] learns how much work a
-//! submit should have; `tune` times the planner's choices, and `autotune` remembers the fastest.
+//! When a model is compiled, [`session`] makes the plans of small calls: the weights that they read
+//! are packed ([`pack`]) and uploaded, and their kernels built ([`kernel`], [`pipelines`]) on the
+//! [`device`], which [`adapter`] chose. What only other calls need follows when they come.
 
 mod adapter;
 #[cfg(feature = "autotune")]
@@ -17,11 +17,11 @@ mod autotune;
 mod device;
 mod encode;
 mod kernel;
+mod limits;
 #[cfg(feature = "kernel_list")]
 mod listing;
-mod network;
 mod pace;
-mod parameters;
+mod pack;
 mod pipelines;
 mod plan;
 mod readback;

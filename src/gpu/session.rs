@@ -3,25 +3,31 @@
 use super::device::GpuDevice;
 use super::encode::Encoding;
 use super::kernel::{Constants, Kernel};
-use super::network::lower;
-use super::plan::{BufferId, CallShape, Limits, Plan, plan, rows_at_once};
+use super::limits::Limits;
+use super::plan::{Placed, Plan, plan, rows_at_once};
 use super::readback::{Flight, Part, Submitted};
 use super::staging::{Ring, Staging};
-use super::weights::check_halves;
 use super::workspace::{Prepared, Workspace, segment_times};
 use crate::error::{Error, Result};
+use crate::graph::Source;
 use crate::host::Instant;
-use crate::model::{Bound, Model, Output, Outputs};
+use crate::model::{Bound, CallShape, Model, Output, Outputs};
 use crate::runner::{Awaited, Counters, IN_FLIGHT, Runner, Started, Wait};
 use ndarray::{Axis, CowArray, IxDyn, Slice};
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
+/// How many shapes are remembered; above it all are forgotten, so that a caller with ever new shapes
+/// doesn't fill memory.
+const KEPT_SHAPES: usize = 16;
+
 #[derive(Debug)]
 pub(crate) struct GpuSession {
     pub(super) workspace: Workspace,
+    /// Of the shapes that ran before, how many rows of the batch run at a time.
+    rows_at_once: HashMap<CallShape, usize>,
     /// The rows whose states stateful layers hold from the last call.
     carried: Option<usize>,
     /// The calls that were submitted and may still be in flight, oldest first.
@@ -75,13 +81,11 @@ impl Runner for GpuSession {
 
 impl GpuSession {
     pub async fn new(model: &Model, device: Arc<GpuDevice>) -> Result<GpuSession> {
-        let groups = lower(model, &device.limits)?;
+        let plans = small_plans(model, &device)?;
         model.check_weights()?; // after the limits: a layer that can't run needs no weights first
-        if device.limits.half_weights {
-            check_halves(model)?;
-        }
         let mut session = GpuSession {
-            workspace: Workspace::new(model, groups, device).await?,
+            workspace: Workspace::new(device).await?,
+            rows_at_once: HashMap::new(),
             carried: None,
             flights: VecDeque::new(),
             ring: Arc::default(),
@@ -89,16 +93,17 @@ impl GpuSession {
             upload: Vec::new(),
             recycled: Vec::new(),
         };
-        session.build_pipelines(model).await?;
+        session.make_ready(model, &plans).await?;
         Ok(session)
     }
 
-    /// Builds the kernels now, from the plans of batches of all sizes that are cut differently, so
-    /// that no call has to.
-    async fn build_pipelines(&mut self, model: &Model) -> Result<()> {
-        let Some(shapes) = smallest_shapes(model) else { return Ok(()) };
+    /// Uploads the weights and builds the kernels of plans, so that no call has to.
+    async fn make_ready(&mut self, model: &Model, plans: &[Plan]) -> Result<()> {
         let device = self.workspace.device.clone();
-        if self.workspace.groups.iter().any(|groups| !groups.is_empty()) {
+        let workspace = &mut self.workspace;
+        let upload = || plans.iter().try_for_each(|plan| workspace.upload_weights(model, plan));
+        device.checked("the weights", upload).await?;
+        if plans.iter().any(|plan| !plan.choices.is_empty()) {
             // Not in a plan where all states start from zeros, or of one chunk.
             let elsewhere = || {
                 for kernel in [Kernel::LoadState, Kernel::Merge] {
@@ -108,19 +113,7 @@ impl GpuSession {
             };
             device.checked("the kernels", elsewhere).await?;
         }
-        // Only the kernels of these plans are of interest, not whether their buffers would fit.
-        let limits = Limits { binding: u64::MAX, ..device.limits };
-        // The cut changes with the batch, until no way has more rows.
-        for rows in (0..=16).map(|power| 1 << power).filter(|&rows| rows != 2) {
-            let given = model.nodes.iter().map(|node| no_states(model, node.layer)).collect();
-            let call = CallShape {
-                rows,
-                shapes: shapes.clone(),
-                given,
-                masks: vec![false; model.inputs.len()],
-                carried: false,
-            };
-            let plan = plan(model, &self.workspace.groups, &call, &limits, &device.tuned())?;
+        for plan in plans {
             let build = || {
                 for stage in plan.launches.iter().flat_map(|launch| &launch.stages) {
                     self.workspace.pipeline(stage);
@@ -143,7 +136,8 @@ impl GpuSession {
         let device = self.workspace.device.clone();
         self.workspace.counters = Counters::default();
         let outputs = self.outputs(model, inputs)?;
-        let rows = self.rows_at_once(model, inputs)?;
+        let call = inputs.call_shape(inputs.batch, self.carried.is_some());
+        let rows = self.rows_at_once(model, &call)?;
         let flight = Arc::new(Flight::new(device.clone(), outputs, self.gpu_time.clone()));
         self.flights.retain(|flight| flight.strong_count() > 0);
         self.flights.push_back(Arc::downgrade(&flight));
@@ -151,7 +145,8 @@ impl GpuSession {
             self.make_room(wait).await;
             device.wait_for_abandoned(wait).await?;
             let rows = first..(first + rows).min(inputs.batch);
-            let prepared = self.prepare(model, inputs, rows.len(), wait).await?;
+            let part = CallShape { batch: rows.len(), ..call.clone() };
+            let prepared = self.prepare(model, part, wait).await?;
             let start = |session: &mut GpuSession| session.start(model, inputs, rows, &prepared);
             flight.push(self.on_device(start).await?).await;
         }
@@ -160,18 +155,26 @@ impl GpuSession {
 
     /// How many rows of the batch run at a time: of a stateful model all, as their states stay on
     /// the device.
-    fn rows_at_once(&self, model: &Model, inputs: &Bound<'_, f32>) -> Result<usize> {
-        let Workspace { groups, device, .. } = &self.workspace;
-        let rows = rows_at_once(model, groups, inputs.batch, &inputs.shapes, &device.limits);
-        if model.is_stateful() && rows < inputs.batch {
+    fn rows_at_once(&mut self, model: &Model, call: &CallShape) -> Result<usize> {
+        let batch = call.batch;
+        if let Some(&known) = self.rows_at_once.get(call) {
+            return Ok(known);
+        }
+        let graph = model.lower(&CallShape { batch: 1, ..call.clone() })?;
+        let rows = rows_at_once(&graph, batch, &self.workspace.device.limits)?;
+        if model.is_stateful() && rows < batch {
             return Err(Error::Limit {
-                what: format!("the states of {} rows of stateful layers", inputs.batch),
-                needed: inputs.batch as u64,
+                what: format!("the states of {batch} rows of stateful layers"),
+                needed: batch as u64,
                 limit: "rows at a time",
                 allowed: rows as u64,
                 instead: "raise GpuOptions::memory_budget, or use a session for each part of the batch",
             });
         }
+        if self.rows_at_once.len() >= KEPT_SHAPES {
+            self.rows_at_once.clear();
+        }
+        self.rows_at_once.insert(call.clone(), rows);
         Ok(rows)
     }
 
@@ -231,7 +234,7 @@ impl GpuSession {
         rows: Range<usize>,
         prepared: &Prepared,
     ) -> Result<Part> {
-        let arrays = self.arrays(model, inputs, &prepared.plan, rows.clone());
+        let arrays = self.arrays(inputs, &prepared.plan, rows.clone())?;
         let (at, before) = (Instant::now(), self.workspace.counters.submits);
         let (staging, submission) = self.send(prepared, arrays)?;
         let submits = self.workspace.counters.submits - before;
@@ -244,21 +247,9 @@ impl GpuSession {
     async fn prepare(
         &mut self,
         model: &Model,
-        inputs: &Bound<'_, f32>,
-        rows: usize,
-        wait: Wait,
+        call: CallShape,
+        #[cfg_attr(not(feature = "autotune"), allow(unused_variables))] wait: Wait,
     ) -> Result<Arc<Prepared>> {
-        let call = CallShape {
-            rows,
-            shapes: inputs.shapes.clone(),
-            given: inputs
-                .states
-                .iter()
-                .map(|states| states.iter().map(Option::is_some).collect())
-                .collect(),
-            masks: inputs.masks.iter().map(Option::is_some).collect(),
-            carried: self.carried.is_some(),
-        };
         if let Some(prepared) = self.workspace.prepared(&call) {
             return Ok(prepared);
         }
@@ -266,53 +257,32 @@ impl GpuSession {
         if !call.carried {
             super::tune::tune(&mut self.workspace, model, &call, wait).await?;
         }
-        let Workspace { groups, device, .. } = &self.workspace;
-        let plan = plan(model, groups, &call, &device.limits, &device.tuned())?;
+        let device = &self.workspace.device;
+        let plan = plan(&model.lower(&call)?, &device.limits, &device.tuned())?;
         self.on_device(|session| session.workspace.prepare(model, call, plan)).await
     }
 
-    /// What goes up for the rows of a part: the inputs, their masks and the given initial states.
+    /// What goes up for the rows of a part: the inputs, their masks and the given initial states,
+    /// as far as anything on the GPU reads them.
     fn arrays<'a>(
         &self,
-        model: &Model,
         inputs: &'a Bound<'_, f32>,
         plan: &Plan,
         rows: Range<usize>,
-    ) -> Vec<(wgpu::Buffer, CowArray<'a, f32, IxDyn>)> {
+    ) -> Result<Vec<(wgpu::Buffer, CowArray<'a, f32, IxDyn>)>> {
         let rows = Slice::from(rows);
         let mut arrays = Vec::new();
-        // An array that nothing on the GPU reads has no buffer and stays here.
-        let mut push = |id: BufferId, array: CowArray<'a, f32, IxDyn>| {
-            if let Some(buffer) = self.workspace.buffer_of_input(id) {
-                arrays.push((buffer.clone(), array));
-            }
-        };
-        for (input, array) in model.inputs.iter().zip(&inputs.arrays) {
-            let layout = plan.tensors[input.tensor];
-            for segment in 0..layout.segments() {
-                let mut array = array.slice_axis(Axis(0), rows);
-                if let Some(times) = segment_times(&layout, segment) {
+        for (source, Placed { layout, buffers }) in &plan.inputs {
+            for (segment, &buffer) in buffers.iter().enumerate() {
+                let Some(mut array) = given(inputs, *source) else { continue };
+                array.slice_axis_inplace(Axis(0), rows);
+                if let Some(times) = segment_times(layout, segment) {
                     array.slice_axis_inplace(Axis(1), Slice::from(times));
                 }
-                push(BufferId::Tensor { tensor: input.tensor, segment }, array.into());
+                arrays.push((self.workspace.buffer(plan, buffer)?.clone(), array));
             }
         }
-        for (mask, given) in plan.given_masks.iter().zip(&inputs.masks) {
-            if let (Some(mask), Some(given)) = (*mask, given) {
-                let numbers =
-                    given.slice_axis(Axis(0), rows).mapv(|counts| f32::from(u8::from(counts)));
-                push(BufferId::Mask(mask), numbers.into_dyn().into());
-            }
-        }
-        for (node, states) in inputs.states.iter().enumerate() {
-            for (index, state) in states.iter().enumerate() {
-                if let Some(state) = state {
-                    let state = state.view().into_dyn().slice_axis_move(Axis(0), rows);
-                    push(BufferId::State { node, index }, state.into());
-                }
-            }
-        }
-        arrays
+        Ok(arrays)
     }
 
     /// Writes the arrays and submits the plan's launches and the copies of its outputs, in order.
@@ -381,21 +351,37 @@ fn padded<'a>(array: &'a CowArray<'_, f32, IxDyn>, space: &'a mut Vec<f32>) -> &
     }
 }
 
-/// The shapes of a call with the fewest timesteps that the model takes, where some few do.
-fn smallest_shapes(model: &Model) -> Option<Vec<Vec<usize>>> {
-    [1, 4, 16, 64, 256].into_iter().find_map(|timesteps| {
-        let axes = |tensor: usize| {
-            model.tensors[tensor].shape.iter().map(|axis| axis.unwrap_or(timesteps)).collect()
-        };
-        let inputs: Vec<Vec<usize>> = model.inputs.iter().map(|input| axes(input.tensor)).collect();
-        model.shapes(&inputs.iter().map(Vec::as_slice).collect::<Vec<_>>()).ok()
-    })
+/// An array that the call gives.
+fn given<'a>(inputs: &'a Bound<'_, f32>, source: Source) -> Option<CowArray<'a, f32, IxDyn>> {
+    match source {
+        Source::Input(input) => Some(inputs.arrays.get(input)?.view().into()),
+        Source::Mask(input) => {
+            let mask = inputs.masks.get(input)?.as_ref()?;
+            Some(mask.mapv(|counts| f32::from(u8::from(counts))).into_dyn().into())
+        }
+        Source::InitialState { node, index } => {
+            Some(inputs.states.get(node)?.get(index)?.as_ref()?.view().into_dyn().into())
+        }
+        Source::Step | Source::Carried(_) | Source::Constant(_) | Source::Ones => None,
+    }
 }
 
-fn no_states(model: &Model, layer: usize) -> Vec<bool> {
-    let states =
-        model.layers[layer].layer.directions().iter().map(|(_, l)| l.cell().states()).sum();
-    vec![false; states]
+/// The plans of calls with the fewest timesteps that the model takes, where some few do, on batches
+/// of all sizes that are cut differently. Only their weights and kernels are of interest, not
+/// whether their buffers would fit.
+fn small_plans(model: &Model, device: &GpuDevice) -> Result<Vec<Plan>> {
+    let few = [1, 4, 16, 64, 256];
+    let call = few.into_iter().find_map(|timesteps| model.plain_call(1, timesteps).ok());
+    let Some(call) = call else { return Ok(Vec::new()) };
+    let limits = Limits { binding: u64::MAX, ..device.limits };
+    // The cut changes with the batch, until no way has more rows.
+    let batches = (0..=16).map(|power| 1 << power).filter(|&batch| batch != 2);
+    batches
+        .map(|batch| {
+            let graph = model.lower(&CallShape { batch, ..call.clone() })?;
+            plan(&graph, &limits, &device.tuned())
+        })
+        .collect()
 }
 
 /// `None`: there is no memory for them. Large arrays are new pages, which nothing touches before
@@ -500,16 +486,8 @@ mod tests {
                     .iter()
                     .find(|(class, _)| !before.contains_key(*class))
                     .expect("a new class");
-                let groups = lower(&model, &gpu.limits).unwrap();
-                let shapes = model.shapes(&[&[9, 5]]).unwrap();
-                let call = CallShape {
-                    rows: batch,
-                    shapes,
-                    given: vec![Vec::new()],
-                    masks: vec![false],
-                    carried: false,
-                };
-                let plan = plan(&model, &groups, &call, &gpu.limits, &found).unwrap();
+                let graph = model.lower(&model.plain_call(batch, 9).unwrap()).unwrap();
+                let plan = plan(&graph, &gpu.limits, &found).unwrap();
                 assert_eq!((&plan.choices[0].class, &plan.choices[0].name), (class, fastest));
                 for name in &plan.choices[0].candidates {
                     gpu.autotune().unwrap().remember(class.clone(), name.clone());

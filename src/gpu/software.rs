@@ -9,7 +9,7 @@
 //! the order in which a subgroup reads them.
 
 use super::kernel::{Sharing, Tiling};
-use super::plan::Limits;
+use super::limits::Limits;
 
 /// Above this many units invocations don't hold their weights: these no longer fit the caches.
 const HELD_UNITS: usize = 256;

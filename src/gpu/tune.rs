@@ -2,11 +2,11 @@
 
 use super::encode::Encoding;
 use super::pace::Pace;
-use super::plan::{CallShape, Plan, plan};
+use super::plan::{Plan, plan};
 use super::workspace::{Prepared, Workspace};
 use crate::error::Result;
 use crate::host::Instant;
-use crate::model::Model;
+use crate::model::{CallShape, InputSpec, Model};
 use crate::runner::{Counters, Wait};
 use std::time::Duration;
 
@@ -27,8 +27,8 @@ pub(super) async fn tune(
     if device.autotune().is_none() {
         return Ok(());
     }
-    let call = shortened(model, call);
-    let own = plan(model, &workspace.groups, &call, &device.limits, &device.tuned())?;
+    let graph = model.lower(&shortened(model, call))?;
+    let own = plan(&graph, &device.limits, &device.tuned())?;
     for chosen in own.choices {
         let tuned = device.tuned();
         if tuned.contains_key(&chosen.class) || chosen.candidates.len() < 2 {
@@ -38,7 +38,7 @@ pub(super) async fn tune(
         for name in chosen.candidates {
             let mut tuned = tuned.clone();
             tuned.insert(chosen.class.clone(), name.clone());
-            let plan = plan(model, &workspace.groups, &call, &device.limits, &tuned)?;
+            let plan = plan(&graph, &device.limits, &tuned)?;
             let Ok(time) = time(workspace, model, plan, wait).await else {
                 // One that the driver can't build is out of the running.
                 workspace.drop_buffers();
@@ -89,14 +89,14 @@ fn launch(workspace: &Workspace, prepared: &Prepared) -> wgpu::SubmissionIndex {
 /// The call with fewer timesteps, where the model takes fewer: what a step costs doesn't depend on
 /// their number.
 fn shortened(model: &Model, call: &CallShape) -> CallShape {
-    let axes = |tensor: usize| {
-        let free = model.tensors[tensor].shape.iter().map(Option::is_none);
-        let shape = call.shapes[tensor].iter().zip(free);
+    let axes = |(shape, input): (&Vec<usize>, &InputSpec)| -> Vec<usize> {
+        let free = model.tensors[input.tensor].shape.iter().map(Option::is_none);
+        let shape = shape.iter().zip(free);
         shape.map(|(&axis, free)| if free { axis.min(TIMESTEPS) } else { axis }).collect()
     };
-    let inputs: Vec<Vec<usize>> = model.inputs.iter().map(|input| axes(input.tensor)).collect();
+    let inputs: Vec<_> = call.inputs.iter().zip(&model.inputs).map(axes).collect();
     match model.shapes(&inputs.iter().map(Vec::as_slice).collect::<Vec<_>>()) {
-        Ok(shapes) => CallShape { shapes, ..call.clone() },
+        Ok(_) => CallShape { inputs, ..call.clone() },
         Err(_) => call.clone(),
     }
 }

@@ -4,15 +4,14 @@
 use super::device::GpuDevice;
 use super::encode::PreparedStage;
 use super::kernel::UNIFORM_BYTES;
-use super::network::Group;
 use super::pace::Pace;
 use super::pipelines::Pipeline;
-use super::plan::{BufferId, CallShape, Plan, Stage, TensorLayout};
+use super::plan::{ArrayLayout, BufferId, Placed, Plan, Stage, Weight};
 use super::readback::{Readback, Segment};
 use super::timer::Timer;
-use super::weights::{create_buffer, upload_weights};
+use super::weights::{create_buffer, upload};
 use crate::error::{Error, Result};
-use crate::model::Model;
+use crate::model::{CallShape, Model};
 use crate::runner::Counters;
 use std::collections::HashMap;
 use std::ops::Range;
@@ -25,9 +24,7 @@ const PREPARED_SHAPES: usize = 16;
 #[derive(Debug)]
 pub(super) struct Workspace {
     pub device: Arc<GpuDevice>,
-    /// The groups of each layer of the model.
-    pub groups: Vec<Vec<Group>>,
-    weights: HashMap<BufferId, wgpu::Buffer>,
+    weights: HashMap<Weight, wgpu::Buffer>,
     /// All buffers but the weights. A buffer only ever grows.
     buffers: HashMap<BufferId, wgpu::Buffer>,
     /// Of the shapes that ran before.
@@ -48,25 +45,35 @@ pub(super) struct Prepared {
 }
 
 impl Workspace {
-    pub async fn new(
-        model: &Model,
-        groups: Vec<Vec<Group>>,
-        device: Arc<GpuDevice>,
-    ) -> Result<Workspace> {
+    pub async fn new(device: Arc<GpuDevice>) -> Result<Workspace> {
         let step_table = device.step_table().await?;
-        let upload = || Ok(upload_weights(model, &groups, &device));
-        let weights = device.checked("the weights", upload).await?;
         let timer = device.timestamps.then(|| Timer::new(&device.device));
         Ok(Workspace {
             device,
-            groups,
-            weights,
+            weights: HashMap::new(),
             buffers: HashMap::new(),
             prepared: HashMap::new(),
             step_table,
             timer,
             counters: Counters::default(),
         })
+    }
+
+    /// Uploads the weights of a plan that no plan before it had.
+    pub fn upload_weights(&mut self, model: &Model, plan: &Plan) -> Result<()> {
+        let known = self.weights.len();
+        for weight in &plan.weights {
+            if !self.weights.contains_key(weight) {
+                let buffer = upload(&self.device, model, weight)?;
+                self.weights.insert(weight.clone(), buffer);
+            }
+        }
+        if self.weights.len() > known {
+            // wgpu keeps a copy of what was written until the next submit, which a session that is
+            // never called doesn't make.
+            self.device.queue.submit([]);
+        }
+        Ok(())
     }
 
     pub fn pipeline(&mut self, stage: &Stage) -> Pipeline {
@@ -98,11 +105,6 @@ impl Workspace {
         self.buffers.clear();
     }
 
-    /// The buffer of an array that goes up with a call, where anything on the GPU reads it.
-    pub fn buffer_of_input(&self, id: BufferId) -> Option<&wgpu::Buffer> {
-        self.buffers.get(&id)
-    }
-
     fn grow_buffers(&mut self, plan: &Plan) {
         for (&id, &bytes) in &plan.buffers {
             if self.buffers.get(&id).is_none_or(|buffer| buffer.size() < bytes) {
@@ -118,6 +120,7 @@ impl Workspace {
     /// The plan with its pipelines, bind groups and uniforms, in buffers that are large enough.
     pub fn bind(&mut self, model: &Model, plan: Plan) -> Result<Prepared> {
         self.grow_buffers(&plan);
+        self.upload_weights(model, &plan)?;
         let stride = self.device.uniform_stride;
         let count = plan.launches.iter().map(|launch| launch.stages.len()).sum::<usize>() as u64;
         let uniforms = create_buffer(&self.device, count * stride, wgpu::BufferUsages::UNIFORM);
@@ -130,7 +133,7 @@ impl Workspace {
             for stage in &launch.stages {
                 let uniform = &stage.uniform.bytes;
                 bytes[offset..offset + uniform.len()].copy_from_slice(uniform);
-                stages.push(self.bind_stage(stage, &uniforms, offset as u32)?);
+                stages.push(self.bind_stage(&plan, stage, &uniforms, offset as u32)?);
                 offset += stride as usize;
             }
             launches.push(stages);
@@ -138,23 +141,21 @@ impl Workspace {
         self.device.queue.write_buffer(&uniforms, 0, &bytes);
         self.counters.bytes_uploaded += bytes.len() as u64;
         let timer = self.timer.as_ref().map(|timer| timer.resolved.clone());
-        let readback =
-            Readback::new(self.segments(model, &plan)?, timer, self.device.limits.binding);
+        let readback = Readback::new(self.segments(&plan)?, timer, self.device.limits.binding);
         let pace = Arc::new(Pace::of(self.device.info.kind));
         Ok(Prepared { plan, launches, readback: Arc::new(readback), pace })
     }
 
     /// The segments of the outputs.
-    fn segments(&self, model: &Model, plan: &Plan) -> Result<Vec<Segment>> {
+    fn segments(&self, plan: &Plan) -> Result<Vec<Segment>> {
         let mut segments = Vec::new();
-        for (output, &tensor) in model.outputs.iter().enumerate() {
-            let layout = plan.tensors[tensor];
-            for segment in 0..layout.segments() {
+        for (output, Placed { layout, buffers }) in plan.outputs.iter().enumerate() {
+            for (segment, &buffer) in buffers.iter().enumerate() {
                 segments.push(Segment {
                     output,
-                    buffer: self.buffer(&BufferId::Tensor { tensor, segment })?.clone(),
-                    bytes: layout.segment_bytes(segment, plan.rows),
-                    times: segment_times(&layout, segment),
+                    buffer: self.buffer(plan, buffer)?.clone(),
+                    bytes: layout.segment_bytes(segment),
+                    times: segment_times(layout, segment),
                     features_padded: layout.features_padded,
                 });
             }
@@ -163,13 +164,17 @@ impl Workspace {
     }
 
     /// A buffer that a plan asked for.
-    fn buffer(&self, id: &BufferId) -> Result<&wgpu::Buffer> {
-        let found = self.buffers.get(id).or_else(|| self.weights.get(id));
+    pub fn buffer(&self, plan: &Plan, id: BufferId) -> Result<&wgpu::Buffer> {
+        let found = match id {
+            BufferId::Weight(index) => self.weights.get(&plan.weights[index]),
+            _ => self.buffers.get(&id),
+        };
         found.ok_or_else(|| Error::Gpu(format!("there is no buffer for {id:?}")))
     }
 
     fn bind_stage(
         &mut self,
+        plan: &Plan,
         stage: &Stage,
         uniforms: &wgpu::Buffer,
         offset: u32,
@@ -185,9 +190,9 @@ impl Workspace {
             resource: wgpu::BindingResource::Buffer(uniform),
         }];
         let mut weights = 0;
-        for (index, id) in stage.buffers.iter().enumerate() {
-            let buffer = self.buffer(id)?;
-            weights += self.weights_read(stage, id, buffer.size());
+        for (index, &id) in stage.buffers.iter().enumerate() {
+            let buffer = self.buffer(plan, id)?;
+            weights += weights_read(plan, stage, id, buffer.size());
             entries.push(wgpu::BindGroupEntry {
                 binding: index as u32 + 1,
                 resource: buffer.as_entire_binding(),
@@ -201,25 +206,21 @@ impl Workspace {
         self.counters.bind_groups_created += 1;
         Ok(PreparedStage::new(stage, weights, pipeline, bind_group, offset))
     }
+}
 
-    /// The bytes of weights that a stage reads of a buffer: of a stack's, those of the layers at
-    /// work.
-    fn weights_read(&self, stage: &Stage, id: &BufferId, bytes: u64) -> u64 {
-        match *id {
-            BufferId::Parameter { .. } => bytes,
-            BufferId::Weight { layer, group, part } => match self.groups[layer][group].stacked {
-                Some(stacked) if part.is_recurrent() => {
-                    bytes / stacked.layers as u64 * u64::from(stage.directions())
-                }
-                _ => bytes,
-            },
-            _ => 0,
+/// The bytes of weights that a stage reads of a buffer: of a stack's, those of the layers at work.
+fn weights_read(plan: &Plan, stage: &Stage, id: BufferId, bytes: u64) -> u64 {
+    let BufferId::Weight(index) = id else { return 0 };
+    match &plan.weights[index] {
+        Weight::Recurrent(weight) if weight.part.is_recurrent() => {
+            bytes / weight.directions.len() as u64 * u64::from(stage.directions())
         }
+        _ => bytes,
     }
 }
 
 /// The timesteps of a segment, where there is more than one.
-pub(super) fn segment_times(layout: &TensorLayout, segment: usize) -> Option<Range<usize>> {
+pub(super) fn segment_times(layout: &ArrayLayout, segment: usize) -> Option<Range<usize>> {
     let first = segment * layout.segment;
     (layout.segments() > 1).then(|| first..first + layout.segment_timesteps(segment))
 }

@@ -1,6 +1,5 @@
 //! All layers as one type. In one file, as a [`TimeDistributed`] is a layer that holds one.
 
-use birnn_cell::Activation;
 use super::attention::{AdditiveAttention, Attention, MultiHeadAttention};
 use super::bidirectional::Bidirectional;
 use super::convolution::{
@@ -26,6 +25,7 @@ use crate::error::{Error, Result};
 use crate::graph::{ArrayId, Constant};
 use crate::operator::MergeMode;
 use crate::order::standard;
+use birnn_cell::Activation;
 use ndarray::ArrayD;
 use rand_chacha::ChaCha12Rng;
 use std::sync::Arc;

@@ -41,7 +41,6 @@ pub(crate) use kinds::Kind;
 pub use kinds::{Feedforward, Layer, TimeDistributed};
 pub(crate) use lowering::Lowering;
 pub use merging::{Concatenate, Merge};
-pub(crate) use normalization::axes_of;
 pub use normalization::{
     BatchNormalization, LayerNormalization, RmsNormalization, UnitNormalization,
 };

@@ -1,4 +1,3 @@
-use birnn_cell::{Activation, Cell};
 use super::definition::WeightSpec;
 use super::initializer::Initializer;
 use super::lowering::Lowering;
@@ -7,6 +6,7 @@ use super::weights::Weights;
 use crate::error::{Error, Result};
 use crate::graph::ArrayId;
 use crate::operator::{self, MergeMode, Reader};
+use birnn_cell::{Activation, Cell};
 use rand_chacha::ChaCha12Rng;
 use std::{marker::PhantomData, sync::Arc};
 
@@ -191,16 +191,6 @@ impl Recurrent {
             weights.bias.slice_mut(ndarray::s![self.units..2 * self.units]).fill(1.0);
         }
         self.weights = Some(weights.into());
-    }
-
-    /// Whether two directions can share a kernel launch: everything that shapes the computation is
-    /// equal.
-    #[cfg(feature = "gpu")]
-    pub(crate) fn same_computation(&self, other: &Recurrent) -> bool {
-        let key = |r: &Recurrent| {
-            (r.cell, r.units, r.activation, r.recurrent_activation, r.zero_output_for_mask)
-        };
-        key(self) == key(other)
     }
 
     /// The names that its states have in messages.

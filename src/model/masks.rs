@@ -26,16 +26,6 @@ pub(crate) enum MaskSource {
 }
 
 #[cfg_attr(not(feature = "gpu"), allow(dead_code))]
-impl MaskSource {
-    /// The arrays that it is made from.
-    pub fn tensors(&self) -> Vec<usize> {
-        match self {
-            MaskSource::Tensor(tensor) | MaskSource::Values { tensor, .. } => vec![*tensor],
-            _ => vec![],
-        }
-    }
-}
-
 /// The masks of a call.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Masks {

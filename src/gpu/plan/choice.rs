@@ -2,9 +2,9 @@
 //! rows of the batch, never on the timesteps, so that a sequence run in pieces gives what it gives
 //! as a whole.
 
-use super::Limits;
+use super::recurrent::Group;
 use crate::gpu::kernel::{Kernel, Tiling};
-use crate::gpu::network::Group;
+use crate::gpu::limits::Limits;
 use crate::gpu::software;
 use crate::layer::Cell;
 
@@ -66,8 +66,8 @@ pub(super) fn kept(cell: Cell) -> usize {
 
 /// The kernels for so many rows of the batch.
 pub(super) fn choose(group: &Group, rows: usize, limits: &Limits) -> Choice {
-    let gates = group.layer.cell().gates();
-    let units = group.layer.units();
+    let gates = group.reader.cell.gates();
+    let units = group.reader.units;
     let group_rows = if rows == 1 { 1 } else { 4 };
     let groups = rows.div_ceil(group_rows);
     let shared = Tiling {
@@ -79,7 +79,8 @@ pub(super) fn choose(group: &Group, rows: usize, limits: &Limits) -> Choice {
         ..Tiling::default()
     };
     if let Some(projection) = software::projection(units, shared, limits) {
-        let fits = |tiling: &Tiling| sequence_fits(tiling, units, tiling.workgroup as usize, limits);
+        let fits =
+            |tiling: &Tiling| sequence_fits(tiling, units, tiling.workgroup as usize, limits);
         if let Some(recurrent) = software::sequence(units, shared, limits).filter(fits) {
             let reason = "software adapter, the weights fit private memory: a dispatch a chunk";
             return Choice { sequence: true, recurrent, projection, reason };

@@ -1,11 +1,15 @@
 //! A plan for people: what a call would do on a GPU, without having one.
 
 use super::choice::choose;
-use super::{CallShape, Limits, Plan, Stage, Tuned, plan, rows_at_once};
+use super::launch::{Plan, Stage, Tuned, WORKGROUP};
+use super::operators::plan;
+use super::recurrent::{Group, groups};
+use super::rows::rows_at_once;
 use crate::error::{Error, Result};
 use crate::gpu::kernel::{FinalStates, Kernel, LoadState, Merge, Projection, Recurrence, Sharing};
-use crate::gpu::network::{Group, lower};
-use crate::model::Model;
+use crate::gpu::limits::Limits;
+use crate::graph::OperatorGraph;
+use crate::model::{CallShape, Model};
 use std::fmt;
 
 /// The kind of adapter that a [`PlanReport`] is for.
@@ -166,28 +170,21 @@ impl PlanReport {
     ) -> Result<PlanReport> {
         check_call(model, batch, timesteps)?;
         let limits = adapter.limits(half_weights);
-        let groups = lower(model, &limits)?;
-        let shapes = shapes(model, timesteps)?;
-        let rows = rows_at_once(model, &groups, batch, &shapes, &limits);
-        let given = model.nodes.iter().map(|_| Vec::new()).collect();
-        let call = CallShape {
-            rows,
-            shapes,
-            given,
-            masks: vec![false; model.inputs.len()],
-            carried: false,
-        };
-        let plan = plan(model, &groups, &call, &limits, &Tuned::new())?;
-        let all = || groups.iter().flatten();
+        let call = model.plain_call(1, timesteps)?;
+        let rows = rows_at_once(&model.lower(&call)?, batch, &limits)?;
+        let graph = model.lower(&CallShape { batch: rows, ..call })?;
+        let plan = plan(&graph, &limits, &Tuned::new())?;
+        let recurrences = recurrences(&graph, &limits)?;
+        let choices =
+            recurrences.iter().map(|(group, rows)| describe(group, *rows, &limits, &plan));
         Ok(PlanReport {
             adapter,
-            // Of each layer, for the rows of the graph; inside a TimeDistributed there are more.
-            choices: all().map(|group| describe(group, rows, &limits, &plan)).collect(),
+            choices: choices.collect(),
             dispatches: dispatches(&plan, adapter.machine()),
             parts: batch.div_ceil(rows),
             submits_at_least: batch.div_ceil(rows),
             buffer_bytes: plan.buffers.values().sum(),
-            weight_bytes: all().map(Group::total_weight).sum(),
+            weight_bytes: recurrences.iter().map(|(group, _)| group.total_weight()).sum(),
         })
     }
 
@@ -265,28 +262,35 @@ fn check_call(model: &Model, batch: usize, timesteps: usize) -> Result<()> {
     })
 }
 
-fn shapes(model: &Model, timesteps: usize) -> Result<Vec<Vec<usize>>> {
-    let axes = |tensor: usize| {
-        model.tensors[tensor].shape.iter().map(|axis| axis.unwrap_or(timesteps)).collect()
-    };
-    let inputs: Vec<Vec<usize>> = model.inputs.iter().map(|input| axes(input.tensor)).collect();
-    model.shapes(&inputs.iter().map(Vec::as_slice).collect::<Vec<_>>())
+/// The groups of each recurrent layer and the rows that they are called on: where a layer is called
+/// more than once, those of its first call.
+fn recurrences(graph: &OperatorGraph, limits: &Limits) -> Result<Vec<(Group, usize)>> {
+    let mut found: Vec<(Group, usize)> = Vec::new();
+    for (step, groups) in graph.steps.iter().zip(groups(graph, limits)?) {
+        let called = groups
+            .first()
+            .is_some_and(|new| found.iter().any(|(known, _)| known.layer == new.layer));
+        if let (Some(Some(x)), false) = (step.reads.first(), called) {
+            let rows = graph.shape(*x)[0];
+            found.extend(groups.into_iter().map(|group| (group, rows)));
+        }
+    }
+    Ok(found)
 }
 
 fn describe(group: &Group, rows: usize, limits: &Limits, plan: &Plan) -> String {
     let choice = choose(group, rows, limits);
-    let layer = &group.layer;
-    let at_once = group.stacked.and_then(|stacked| {
-        let waves = plan.waves.iter().find(|waves| waves.lowest == stacked.lowest)?;
+    let at_once = group.stacked.as_ref().and_then(|stacked| {
+        let waves = plan.waves.iter().find(|waves| waves.lowest == stacked.layers[0])?;
         Some(match stacked.place {
-            0 => format!(", {} layers at once", stacked.layers),
+            0 => format!(", {} layers at once", stacked.layers.len()),
             _ => format!(", {} timesteps behind the layer below", waves.timesteps),
         })
     });
     format!(
         "{} of {} units, {} direction{} at once{}: {}",
-        layer.cell().class_name(),
-        layer.units(),
+        group.reader.cell.class_name(),
+        group.reader.units,
         group.directions.len(),
         if group.directions.len() == 1 { "" } else { "s" },
         at_once.unwrap_or_default(),
@@ -305,7 +309,7 @@ fn dispatches(plan: &Plan, machine: Machine) -> Vec<PlannedDispatch> {
                 kernel: stage.kernel.name(),
                 count: launch.steps.unwrap_or(1),
                 workgroups: stage.workgroups,
-                invocations: if tiled { tiling.workgroup } else { super::WORKGROUP as u32 },
+                invocations: if tiled { tiling.workgroup } else { WORKGROUP as u32 },
                 cut: if tiled { cut(stage) } else { String::new() },
                 flops: stage.flops,
                 bytes,

@@ -1,9 +1,10 @@
-use super::super::network::lower;
 use super::*;
 use crate::gpu::kernel::{Merge, Projection, Recurrence};
+use crate::gpu::limits::Limits;
 use crate::layer::{Bidirectional, Gru, Lstm, SimpleRnn};
+use crate::model::{CallShape, Model};
 use proptest::prelude::*;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 
 /// WebGPU's default limits.
@@ -39,24 +40,19 @@ fn model(cell: u8, features: usize, units: usize, sequences: bool) -> Model {
 
 /// The plans of all parts of a batch.
 fn plans(model: &Model, batch: usize, timesteps: usize, limits: &Limits) -> Vec<Plan> {
-    let groups = lower(model, limits).expect("the weights fit");
-    let features = model.tensors[0].shape[1].expect("fixed");
-    let shapes = model.shapes(&[&[timesteps, features]]).expect("the shape fits");
-    let rows = rows_at_once(model, &groups, batch, &shapes, limits);
-    let states = model.layers[0].layer.directions().iter().map(|(_, l)| l.cell().states()).sum();
+    let one = model.plain_call(1, timesteps).expect("the shape fits");
+    let of_a_row = model.lower(&one).expect("a graph");
+    let rows = rows_at_once(&of_a_row, batch, limits).expect("the weights fit");
     let parts: HashSet<usize> =
         (0..batch).step_by(rows).map(|first| rows.min(batch - first)).collect();
-    let call = |rows| CallShape {
-        rows,
-        shapes: shapes.clone(),
-        given: vec![vec![false; states]],
-        masks: vec![false],
-        carried: false,
-    };
-    parts
-        .into_iter()
-        .map(|rows| plan(model, &groups, &call(rows), limits, &Tuned::new()).expect("it fits"))
-        .collect()
+    parts.into_iter().map(|rows| planned(model, rows, timesteps, false, limits)).collect()
+}
+
+/// The plan of one part; `masked`: the call gives the mask of the input.
+fn planned(model: &Model, rows: usize, timesteps: usize, masked: bool, limits: &Limits) -> Plan {
+    let call = model.plain_call(rows, timesteps).expect("the shape fits");
+    let graph = model.lower(&CallShape { masks: vec![masked], ..call }).expect("a graph");
+    plan(&graph, limits, &Tuned::new()).expect("it fits")
 }
 
 /// The steps that a launch runs: each its own dispatch, or all of a sequence.
@@ -79,9 +75,8 @@ fn check(plan: &Plan, timesteps: usize, limits: &Limits) {
                 stage.workgroups.iter().all(|&n| n >= 1 && n as usize <= limits.workgroups),
                 "{stage:?}"
             );
-            let known = |id: &BufferId| {
-                matches!(id, BufferId::Weight { .. }) || plan.buffers.contains_key(id)
-            };
+            let known =
+                |id: &BufferId| matches!(id, BufferId::Weight(_)) || plan.buffers.contains_key(id);
             assert!(stage.buffers.iter().all(known), "{stage:?}");
         }
     }
@@ -124,22 +119,24 @@ fn range(first: u32, length: u32) -> Range<usize> {
     first as usize..(first + length) as usize
 }
 
-/// A tensor and the steps of the segment that a launch binds of it: those that it reads or writes
+/// An array and the steps of the segment that a launch binds of it: those that it reads or writes
 /// have to be among them.
-fn tensor_at(buffer: BufferId, steps: Range<usize>, segment: Range<usize>) -> usize {
-    let BufferId::Tensor { tensor, .. } = buffer else { panic!("{buffer:?}") };
+fn array_at(buffer: BufferId, steps: Range<usize>, segment: Range<usize>) -> usize {
+    let BufferId::Array { array, .. } = buffer else { panic!("{buffer:?}") };
     assert!(
         segment.start <= steps.start && steps.end <= segment.end,
         "{buffer:?} has {segment:?}, not {steps:?}"
     );
-    tensor
+    array.0
 }
 
 /// Every layer runs each of its steps once and in order, and reads what the layer below has
 /// written.
-fn check_order(plan: &Plan, model: &Model, timesteps: usize, layers: usize) {
-    let input = model.inputs[0].tensor;
-    // Steps by tensor, over all its segments.
+fn check_order(plan: &Plan, timesteps: usize, layers: usize) {
+    let BufferId::Array { array: input, .. } = plan.inputs[0].1.buffers[0] else {
+        panic!("{:?}", plan.inputs)
+    };
+    // Steps by array, over all its segments.
     let mut written: HashMap<usize, usize> = HashMap::new();
     let mut projected: HashMap<usize, usize> = HashMap::new();
     let mut steps_run = 0;
@@ -147,18 +144,18 @@ fn check_order(plan: &Plan, model: &Model, timesteps: usize, layers: usize) {
         let stage = &launch.stages[0];
         if let Some(p) = stage.uniform.read::<Projection>() {
             let segment = range(p.segment_start, p.segment_timesteps);
-            let from = tensor_at(stage.buffers[2], range(p.first_step, p.steps), segment);
+            let from = array_at(stage.buffers[2], range(p.first_step, p.steps), segment);
             let next = projected.entry(from).or_default();
-            assert_eq!(*next, p.first_step as usize, "tensor {from}");
+            assert_eq!(*next, p.first_step as usize, "array {from}");
             *next += p.steps as usize;
-            assert!(from == input || written[&from] >= *next, "tensor {from} to {next}");
+            assert!(from == input.0 || written[&from] >= *next, "array {from} to {next}");
         } else if let Some(p) =
             stage.uniform.read::<Merge>().filter(|p| p.timesteps as usize == timesteps)
         {
             let segment = range(p.segment_start, p.segment_timesteps);
-            let to = tensor_at(stage.buffers[1], range(p.first_step, p.steps), segment);
+            let to = array_at(stage.buffers[1], range(p.first_step, p.steps), segment);
             let next = written.entry(to).or_default();
-            assert_eq!(*next, p.first_step as usize, "tensor {to}");
+            assert_eq!(*next, p.first_step as usize, "array {to}");
             *next += p.steps as usize;
         } else {
             steps_run += steps(launch) * stage.directions() as usize;
@@ -179,17 +176,16 @@ fn check_stack(
     masked: bool,
     limits: &Limits,
 ) -> usize {
-    let features = model.tensors[0].shape[1].expect("fixed");
-    let groups = lower(model, limits).expect("the weights fit");
-    let shapes = model.shapes(&[&[timesteps, features]]).expect("the shape fits");
-    let given = vec![vec![false; 2]; model.nodes.len()];
-    let call = CallShape { rows, shapes, given, masks: vec![masked], carried: false };
-    let plan = plan(model, &groups, &call, limits, &Tuned::new()).expect("it fits");
+    let plan = planned(model, rows, timesteps, masked, limits);
     for (id, bytes) in &plan.buffers {
         assert!(*bytes <= limits.binding, "{id:?} has {bytes} bytes");
     }
-    check_order(&plan, model, timesteps, layers);
-    plan.tensors.iter().map(TensorLayout::segments).max().unwrap_or(0)
+    check_order(&plan, timesteps, layers);
+    let segments = plan.buffers.keys().map(|id| match id {
+        BufferId::Array { segment, .. } => segment + 1,
+        _ => 0,
+    });
+    segments.max().unwrap_or(0)
 }
 
 proptest! {
@@ -220,11 +216,7 @@ fn layers_of_a_stack_run_after_those_below_in_each_segment() {
 fn layers_of_a_stack_share_dispatches_where_it_pays() {
     let stages = |units: usize, layers: usize, rows: usize, timesteps: usize, limits: &Limits| {
         let model = stack(0, 16, units, layers);
-        let groups = lower(&model, limits).expect("the weights fit");
-        let shapes = model.shapes(&[&[timesteps, 16]]).expect("the shape fits");
-        let given = vec![vec![false; 2]; model.nodes.len()];
-        let call = CallShape { rows, shapes, given, masks: vec![false], carried: false };
-        let plan = plan(&model, &groups, &call, limits, &Tuned::new()).expect("it fits");
+        let plan = planned(&model, rows, timesteps, false, limits);
         let recurrence = |launch: &Launch| {
             launch.stages[0].kernel.is_sequence() || launch.stages[0].kernel.steps()
         };

@@ -1,27 +1,15 @@
 //! Choices that were found to be the fastest by timing them, instead of the planner's own.
 
 use super::choice::{Choice, choose, split_step, streamed};
-use super::{Limits, Planner};
+use super::launch::Chosen;
+use super::planner::Planner;
+use super::recurrent::Group;
 use crate::gpu::kernel::Tiling;
-use crate::gpu::network::Group;
+use crate::gpu::limits::Limits;
 use crate::layer::Cell;
-use std::collections::BTreeMap;
-
-/// For a class of layer and batch the name of the choice.
-pub(in crate::gpu) type Tuned = BTreeMap<String, String>;
 
 /// The most ways that are timed.
 const CANDIDATES: usize = 5;
-
-/// A choice that a plan made.
-#[derive(Clone, Debug, PartialEq)]
-pub(in crate::gpu) struct Chosen {
-    /// All layers and batches of a class run alike.
-    pub class: String,
-    pub name: String,
-    /// The names of the ways that are worth timing, the planner's own first.
-    pub candidates: Vec<String>,
-}
 
 impl Planner<'_> {
     /// What was found to be the fastest for so many rows of the batch, or else what the planner
@@ -52,7 +40,7 @@ impl Planner<'_> {
 
 /// Batches up to a power of two are taken for alike.
 fn class(group: &Group, rows: usize, limits: &Limits) -> String {
-    let cell = match group.layer.cell() {
+    let cell = match group.reader.cell {
         Cell::Lstm => "LSTM",
         Cell::Gru { reset_after: true } => "GRU",
         Cell::Gru { reset_after: false } => "GRU, reset before",
@@ -61,7 +49,7 @@ fn class(group: &Group, rows: usize, limits: &Limits) -> String {
     let Group { features, directions, .. } = group;
     let weights = if limits.half_weights { ", 16-bit weights" } else { "" };
     let (units, directions, rows) =
-        (group.layer.units(), directions.len(), rows.next_power_of_two());
+        (group.reader.units, directions.len(), rows.next_power_of_two());
     format!(
         "{cell}, {units} units, {features} features, {directions} directions, up to {rows} rows{weights}"
     )
@@ -81,7 +69,7 @@ impl Choice {
 fn candidates(group: &Group, rows: usize, limits: &Limits) -> Vec<Choice> {
     let own = choose(group, rows, limits);
     let groups = rows.div_ceil(own.group_rows());
-    let units = group.layer.units();
+    let units = group.reader.units;
     let pairs = groups * group.directions.len();
     let workgroup = Tiling::default().workgroup.min(limits.invocations as u32);
     let plain = Tiling {

@@ -1,9 +1,11 @@
 //! Hidden states to their places: the output of a layer, and its final states.
 
-use super::{Chunk, GroupCall};
+use super::call::{Chunk, Destination, GroupCall, Other};
 use crate::error::Result;
 use crate::gpu::kernel::{Constants, FinalStates, Kernel, Merge, Recurrence};
-use crate::gpu::plan::{BufferId, Planner, Stage, TensorLayout, WORKGROUP, grid};
+use crate::gpu::plan::launch::{BufferId, Stage, WORKGROUP, grid};
+use crate::gpu::plan::planner::Planner;
+use crate::graph::{ArrayId, StateOfLayer};
 use crate::layer::Cell;
 
 /// The parameter of merge that says that there is no mask.
@@ -14,26 +16,6 @@ const FINAL_STATES: usize = 3;
 /// Those that go with a sequence's last output, and the storage buffers that this takes.
 const LAST_STATES: usize = 4;
 const LAST_BUFFERS: usize = LAST_STATES + 2;
-
-/// Where a direction's output goes.
-#[derive(Clone, Copy)]
-pub(super) struct Destination {
-    pub tensor: usize,
-    pub layout: TensorLayout,
-    pub first_feature: usize,
-    pub mode: u32,
-    /// The output stands in reversed order of steps.
-    pub reversed: bool,
-    /// Whether the other direction runs in the same launches, or ran before.
-    pub other: Other,
-}
-
-#[derive(Clone, Copy, PartialEq)]
-pub(super) enum Other {
-    Before,
-    Together,
-    After,
-}
 
 /// What a merge moves: the hidden states of one direction.
 #[derive(Clone, Copy)]
@@ -71,8 +53,8 @@ impl Planner<'_> {
         if call.writes_outputs {
             return Ok(());
         }
-        let last = chunk.first + chunk.steps == call.timesteps;
-        let (moves, steps) = match call.group.layer.return_sequences() {
+        let last = chunk.first + chunk.steps == call.timesteps();
+        let (moves, steps) = match call.group.return_sequences {
             true => hidden_states(call, chunk),
             false if last => last_hidden_state(call, chunk),
             false => return Ok(()),
@@ -97,16 +79,14 @@ impl Planner<'_> {
     /// steps, into one array that no other direction's values are added to, and each final state to
     /// one place. Not in a stack, whose layers may run the same dispatch.
     pub(super) fn can_write_outputs(&self, call: &GroupCall) -> bool {
-        let recurrent_bias = call.group.layer.cell() == (Cell::Gru { reset_after: true });
-        let buffers = 4 + usize::from(recurrent_bias) + 2 * call.group.layer.cell().states();
-        let layers = call.layer.directions();
-        let twice =
-            |&member: &usize| layers[member].1.return_state() && layers[member].1.stateful();
+        let recurrent_bias = call.group.reader.cell == (Cell::Gru { reset_after: true });
+        let buffers = 4 + usize::from(recurrent_bias) + 2 * call.group.reader.cell.states();
+        let twice = |array: &ArrayId| self.used[array.0] && self.carried(*array).is_some();
         let together = match &call.outputs[..] {
             [only] => only.mode == 0,
             [forward, backward] => {
                 forward.mode == 0
-                    && forward.tensor == backward.tensor
+                    && forward.array == backward.array
                     && forward.layout.segments() == 1
             }
             _ => false,
@@ -115,7 +95,7 @@ impl Planner<'_> {
             && call.group.stacked.is_none()
             && buffers <= self.limits.storage_buffers
             && together
-            && !call.group.directions.iter().any(twice)
+            && !call.step.writes[call.operator.outputs()..].iter().any(twice)
     }
 
     /// Tells a sequence kernel what to write of a chunk. Returns the buffers that it binds for
@@ -126,22 +106,22 @@ impl Planner<'_> {
         chunk: Chunk,
         uniform: &mut Recurrence,
     ) -> Result<Vec<BufferId>> {
-        let last = chunk.first + chunk.steps == call.timesteps;
-        let (first_written, steps) = match call.group.layer.return_sequences() {
-            true => (0, Steps { chunk, slot: 0, timesteps: call.timesteps }),
+        let last = chunk.first + chunk.steps == call.timesteps();
+        let (first_written, steps) = match call.group.return_sequences {
+            true => (0, Steps { chunk, slot: 0, timesteps: call.timesteps() }),
             false => {
                 let only = Chunk { first: 0, steps: 1 };
                 (chunk.steps - usize::from(last), Steps { chunk: only, slot: 0, timesteps: 1 })
             }
         };
         let (first, second) = (call.outputs[0], call.outputs[call.outputs.len() - 1]);
-        let used = self.used[first.tensor];
+        let used = self.used[first.array.0];
         let states = if last { self.final_states(call)? } else { Vec::new() };
         let of = |state: usize, direction: usize| {
             states.iter().find(|s| (s.state, s.direction) == (state, direction)).map(|s| s.target)
         };
-        let count = call.group.layer.cell().states();
-        let mut targets = vec![used.then(|| steps.target(&first))];
+        let count = call.group.reader.cell.states();
+        let mut targets = vec![used.then(|| self.target(steps, &first))];
         targets.extend((0..count).flat_map(|state| [of(state, 0), of(state, 1)]));
         let is_final =
             |(bit, target): (usize, &Option<BufferId>)| u32::from(target.is_some()) << bit;
@@ -150,13 +130,13 @@ impl Planner<'_> {
             first_timestep_0: steps.first_timestep(&first) as u32,
             first_timestep_1: steps.first_timestep(&second) as u32,
             reversed: u32::from(first.reversed) | u32::from(second.reversed) << 1,
-            batch: call.view.rows as u32,
+            batch: call.input.rows as u32,
             timesteps: first.layout.segment_timesteps(steps.segment(&first)) as u32,
             features_padded: first.layout.features_padded as u32,
             first_feature_0: first.first_feature as u32,
             first_feature_1: second.first_feature as u32,
             final_states: targets[1..].iter().enumerate().map(is_final).sum(),
-            units_padded: call.group.layer.units().next_multiple_of(4) as u32,
+            units_padded: call.group.reader.units.next_multiple_of(4) as u32,
             ..*uniform
         };
         self.bound(targets)
@@ -179,13 +159,15 @@ impl Planner<'_> {
         let together = match moves {
             [forward, backward] => {
                 let apart = forward.to.mode == 0 && backward.to.mode == 0;
-                apart && steps.target(&forward.to) == steps.target(&backward.to)
+                apart
+                    && forward.to.array == backward.to.array
+                    && steps.segment(&forward.to) == steps.segment(&backward.to)
             }
             _ => false,
         };
         let fit = moves.len() * call.groups <= self.limits.workgroups;
         let merges = moves.chunks(if together && fit { 2 } else { 1 });
-        merges.filter(|moves| self.used[moves[0].to.tensor]).collect()
+        merges.filter(|moves| self.used[moves[0].to.array.0]).collect()
     }
 
     /// Moves hidden states to an output; `states`: final states that go with them.
@@ -196,12 +178,12 @@ impl Planner<'_> {
         steps: Steps,
         states: &[FinalState],
     ) -> Result<()> {
-        let units = call.group.layer.units();
+        let units = call.group.reader.units;
         let Steps { chunk, slot, timesteps } = steps;
         let (first, second) = (moves[0], moves[moves.len() - 1]);
         let to = first.to;
         let (output, segment) = (to.layout, steps.segment(&to));
-        let mut buffers = vec![BufferId::States, steps.target(&to)];
+        let mut buffers = vec![BufferId::States, self.target(steps, &to)];
         if !states.is_empty() {
             buffers.extend(self.targets::<LAST_STATES>(states)?);
         }
@@ -212,7 +194,7 @@ impl Planner<'_> {
             constants: Constants::default(),
             buffers,
             uniform: Merge {
-                batch: call.view.rows as u32,
+                batch: call.input.rows as u32,
                 groups: call.groups as u32,
                 units: units as u32,
                 slots: call.slots as u32,
@@ -259,38 +241,39 @@ impl Planner<'_> {
 
     /// The final states that are returned, or that the next call starts from.
     fn final_states(&mut self, call: &GroupCall) -> Result<Vec<FinalState>> {
-        let results = &self.model.nodes[call.node].results;
-        let directions = call.layer.directions();
-        let states: usize = directions.iter().map(|(_, l)| l.cell().states()).sum();
-        let units = call.group.layer.units();
+        let units = call.group.reader.units;
         let mut moves = Vec::new();
-        for (direction, &member) in call.group.directions.iter().enumerate() {
-            let first = member * directions[0].1.cell().states();
-            for state in 0..call.group.layer.cell().states() {
-                let index = first + state;
-                let tensor =
-                    results.len().checked_sub(states).map(|before| results[before + index]);
-                if let Some(tensor) =
-                    tensor.filter(|&t| directions[member].1.return_state() && self.used[t])
-                {
-                    moves.push(FinalState {
-                        direction,
-                        state,
-                        target: BufferId::Tensor { tensor, segment: 0 },
-                    });
+        for direction in 0..call.directions() {
+            let first = call.operator.outputs() + call.first_state(direction);
+            for state in 0..call.group.reader.cell.states() {
+                let array = call.step.writes[first + state];
+                if self.used[array.0] {
+                    let target = self.buffer(array, 0);
+                    moves.push(FinalState { direction, state, target });
                 }
-                if directions[member].1.stateful() {
-                    let carried = BufferId::Carried { node: self.state_holder(call.node), index };
-                    self.need(carried, 4 * (call.view.rows * units.next_multiple_of(4)) as u64)?;
-                    moves.push(FinalState { direction, state, target: carried });
+                if let Some(carried) = self.carried(array) {
+                    let target = BufferId::Carried(carried);
+                    self.need(target, 4 * (call.input.rows * units.next_multiple_of(4)) as u64)?;
+                    moves.push(FinalState { direction, state, target });
                 }
             }
         }
         Ok(moves)
     }
 
+    /// The state of a stateful layer that the next call finds in this array, if any.
+    fn carried(&self, array: ArrayId) -> Option<StateOfLayer> {
+        let of_array = self.graph.carried.iter().find(|(_, carried)| *carried == array);
+        of_array.map(|&(state, _)| state)
+    }
+
+    /// The buffer that the steps write.
+    fn target(&mut self, steps: Steps, to: &Destination) -> BufferId {
+        self.buffer(to.array, steps.segment(to))
+    }
+
     fn copy_states(&mut self, call: &GroupCall, states: &[FinalState]) -> Result<()> {
-        let units = call.group.layer.units();
+        let units = call.group.reader.units;
         let mut buffers = vec![BufferId::States];
         buffers.extend(self.targets::<FINAL_STATES>(states)?);
         let start =
@@ -300,7 +283,7 @@ impl Planner<'_> {
             constants: Constants::default(),
             buffers,
             uniform: FinalStates {
-                batch: call.view.rows as u32,
+                batch: call.input.rows as u32,
                 group_rows: call.choice.group_rows() as u32,
                 units: units as u32,
                 units_padded: units.next_multiple_of(4) as u32,
@@ -332,10 +315,6 @@ impl Steps {
         let first = self.chunk.first;
         if to.reversed { self.timesteps - 1 - first } else { first }
     }
-
-    fn target(&self, to: &Destination) -> BufferId {
-        BufferId::Tensor { tensor: to.tensor, segment: self.segment(to) }
-    }
 }
 
 /// A chunk's hidden states and their places.
@@ -343,7 +322,7 @@ fn hidden_states(call: &GroupCall, chunk: Chunk) -> (Vec<Move>, Steps) {
     let moves = call.outputs.iter().enumerate().map(|(direction, &to)| {
         let written_below = match (to.other, to.reversed) {
             (Other::After, _) => 0,
-            (Other::Before, _) => call.timesteps,
+            (Other::Before, _) => call.timesteps(),
             (Other::Together, false) => chunk.first,
             (Other::Together, true) => chunk.first + chunk.steps,
         };
@@ -351,7 +330,7 @@ fn hidden_states(call: &GroupCall, chunk: Chunk) -> (Vec<Move>, Steps) {
         Move { start: hidden_start(call, direction), mask_start, to, written_below }
     });
     let slot = (chunk.first + 1) % call.slots;
-    (moves.collect(), Steps { chunk, slot, timesteps: call.timesteps })
+    (moves.collect(), Steps { chunk, slot, timesteps: call.timesteps() })
 }
 
 /// The last hidden state, where it is the output.
@@ -362,7 +341,7 @@ fn last_hidden_state(call: &GroupCall, chunk: Chunk) -> (Vec<Move>, Steps) {
         Move { start: hidden_start(call, direction), mask_start, to, written_below }
     });
     let only = Chunk { first: 0, steps: 1 };
-    (moves.collect(), Steps { chunk: only, slot: call.timesteps % call.slots, timesteps: 1 })
+    (moves.collect(), Steps { chunk: only, slot: call.timesteps() % call.slots, timesteps: 1 })
 }
 
 /// Where a direction's ring of hidden states starts in the states.
@@ -374,7 +353,7 @@ fn hidden_start(call: &GroupCall, direction: usize) -> usize {
 fn final_start(call: &GroupCall, state: &FinalState) -> usize {
     let (a_direction, direction) = (call.direction_state(), state.direction);
     match state.state {
-        0 => hidden_start(call, direction) + call.timesteps % call.slots * a_direction,
+        0 => hidden_start(call, direction) + call.timesteps() % call.slots * a_direction,
         _ => call.cell_start() + (call.place.first + direction) * a_direction,
     }
 }

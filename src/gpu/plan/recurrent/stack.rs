@@ -3,13 +3,15 @@
 //! and so on; a launch runs the recurrence of all layers at work, each as one of its directions,
 //! and all the same number of steps.
 
-use super::{Chunk, GroupCall, PROJECTION_BYTES, Place, View};
+use super::call::{Chunk, GroupCall, PROJECTION_BYTES, Place};
+use super::group::{Group, Stacked};
 use crate::error::Result;
 use crate::gpu::kernel::Sharing;
-use crate::gpu::network::{Group, Stacked};
 use crate::gpu::plan::choice::kept;
-use crate::gpu::plan::{Planner, STEP_TABLE, Waves};
+use crate::gpu::plan::launch::{STEP_TABLE, Waves};
+use crate::gpu::plan::planner::Planner;
 use crate::gpu::software;
+use crate::operator::Operator;
 use std::ops::Range;
 
 /// The chunks that a sequence is cut into at most.
@@ -24,53 +26,40 @@ const GPU_STEP_FLOPS: f64 = 20e6;
 const GPU_DISPATCH: f64 = 1.5;
 
 impl Planner<'_> {
-    /// All layers of a stack.
+    /// All recurrences of a stack.
     pub(in crate::gpu::plan) fn stack(
         &mut self,
-        stacked: Stacked,
+        stacked: &Stacked,
         groups: &[Vec<Group>],
     ) -> Result<()> {
-        let of_stack = |&node: &usize| {
-            let group = groups[self.model.nodes[node].layer].first();
-            group
-                .and_then(|group| group.stacked)
-                .is_some_and(|other| other.lowest == stacked.lowest)
-        };
-        let nodes: Vec<usize> = (0..self.model.nodes.len()).filter(of_stack).collect();
-        let mut calls: Vec<_> = nodes.iter().map(|&node| self.layer_call(node, groups)).collect();
+        let graph = self.graph;
+        let steps = stacked.steps.iter().filter_map(|&index| match &graph.steps[index].operator {
+            Operator::Recurrent(operator) => Some((&graph.steps[index], operator, &groups[index])),
+            _ => None,
+        });
+        let steps: Vec<_> = steps.collect();
+        let mut calls = Vec::new();
+        for &(step, operator, groups) in &steps {
+            calls.push(self.group_call(step, operator, &groups[0])?);
+        }
         let Some(schedule) = self.schedule(&calls) else {
-            for node in nodes {
-                let layer = self.model.nodes[node].layer;
-                let view = View::of_node(self, node);
-                self.recurrent(node, &self.model.layers[layer].layer, &groups[layer], view)?;
+            for (step, operator, groups) in steps {
+                self.recurrent(step, operator, groups)?;
             }
             return Ok(());
         };
         for (first, call) in calls.iter_mut().enumerate() {
-            call.place = Place { first, of: nodes.len(), weights_before: 0 };
+            call.place = Place { first, of: steps.len(), weights_before: 0 };
             // A chunk ends where it began in the ring, so that all layers are at the same slot.
             (call.chunk, call.slots) = (schedule.steps, schedule.steps);
         }
-        self.plan.waves.push(Waves { lowest: stacked.lowest, timesteps: schedule.steps });
+        self.plan.waves.push(Waves { lowest: stacked.layers[0], timesteps: schedule.steps });
         self.waves(&calls, schedule)
     }
 
-    fn layer_call<'g>(&self, node: usize, groups: &'g [Vec<Group>]) -> GroupCall<'g>
-    where
-        Self: 'g,
-    {
-        let layer = self.model.nodes[node].layer;
-        let mask = self.masks.of_node[node][0];
-        let view = View::of_node(self, node);
-        self.group_call(node, &self.model.layers[layer].layer, 0, &groups[layer][0], view, mask)
-    }
-
     fn waves(&mut self, calls: &[GroupCall], schedule: Schedule) -> Result<()> {
-        if let Some(mask) = calls[0].mask {
-            self.mask(mask)?;
-        }
         for call in calls {
-            self.note_choice(call.group, call.view.rows, &call.choice);
+            self.note_choice(call.group, call.input.rows, &call.choice);
             self.buffers_of(call)?;
         }
         self.load_states(&calls.iter().collect::<Vec<_>>(), true)?;
@@ -104,16 +93,17 @@ impl Planner<'_> {
         let (lowest, layers) = (&calls[0], calls.len());
         let alike = |call: &GroupCall| {
             let (one, other) = (&call.choice, &lowest.choice);
-            let segments = [call.view.input].into_iter().chain(call.view.results.iter().copied());
+            let results = call.step.writes.iter().map(|array| self.layouts[array.0]);
+            let mut segments = [call.input].into_iter().chain(results);
             call.mask == lowest.mask
                 && (one.sequence, one.recurrent) == (other.sequence, other.recurrent)
-                && segments.clone().all(|layout| layout.segments() == 1)
+                && segments.all(|layout| layout.segments() == 1)
         };
         if !calls.iter().all(alike) {
             return None;
         }
         let most = self.most_steps(lowest, layers)?;
-        let timesteps = lowest.timesteps;
+        let timesteps = lowest.timesteps();
         let (at_once, dispatch, start) =
             (self.at_once(lowest), self.dispatch(lowest), start(lowest));
         let time = |schedule: &Schedule| schedule.time(at_once, dispatch, start);
@@ -130,8 +120,8 @@ impl Planner<'_> {
     fn most_steps(&self, call: &GroupCall, layers: usize) -> Option<usize> {
         let row = 4 * (layers * call.rows()) as u64;
         let projection = row * call.group.columns_padded() as u64;
-        let units = call.group.layer.units() as u64;
-        let kept = row * units * kept(call.group.layer.cell()) as u64;
+        let units = call.group.reader.units as u64;
+        let kept = row * units * kept(call.group.reader.cell) as u64;
         let states = row * (units + u64::from(call.mask.is_some()));
         let fits = (PROJECTION_BYTES.min(self.limits.binding) / projection)
             .min(self.limits.binding.saturating_sub(kept) / states) as usize;
@@ -147,7 +137,7 @@ impl Planner<'_> {
             true => call.groups,
             false => {
                 call.groups.div_ceil(tiling.tiles as usize)
-                    * call.group.layer.units().div_ceil(lanes)
+                    * call.group.reader.units.div_ceil(lanes)
             }
         };
         let at_once = match self.limits.software {
@@ -174,12 +164,12 @@ impl Planner<'_> {
 fn start(call: &GroupCall) -> f64 {
     let holds =
         call.choice.sequence && matches!(call.choice.recurrent.sharing, Sharing::Subgroup(_));
-    let weights = call.group.layer.units() * call.group.columns();
+    let weights = call.group.reader.units * call.group.columns();
     if holds { software::holding_time(weights, step_flops(call)) } else { 0.0 }
 }
 
 fn step_flops(call: &GroupCall) -> f64 {
-    (2 * call.rows() * call.group.layer.units() * call.group.columns()) as f64
+    (2 * call.rows() * call.group.reader.units * call.group.columns()) as f64
 }
 
 /// Which layer is at which steps when.

@@ -1,9 +1,11 @@
 //! Initial states: where a recurrence begins.
 
-use super::GroupCall;
+use super::call::GroupCall;
 use crate::error::Result;
 use crate::gpu::kernel::{Constants, Kernel, LoadState};
-use crate::gpu::plan::{BufferId, Planner, Stage, WORKGROUP, grid};
+use crate::gpu::plan::launch::{BufferId, Stage, WORKGROUP, grid};
+use crate::gpu::plan::planner::Planner;
+use crate::operator::Recurrent;
 
 impl Planner<'_> {
     /// Writes the initial states into the hidden ring and the cell state: zeros for all directions
@@ -12,10 +14,14 @@ impl Planner<'_> {
     /// directions that there are; `always`: zeros are written, too.
     pub(super) fn load_states(&mut self, calls: &[&GroupCall], always: bool) -> Result<bool> {
         let call = calls[0];
-        let states = 0..call.group.layer.cell().states();
-        let of_state =
-            |state| calls.iter().flat_map(|call| self.state_sources(call, state)).collect();
-        let sources: Vec<Vec<Option<BufferId>>> = states.map(of_state).collect();
+        let mut sources = Vec::new();
+        for state in 0..call.group.reader.cell.states() {
+            let mut of_state = Vec::new();
+            for call in calls {
+                of_state.extend(self.state_sources(call, state)?);
+            }
+            sources.push(of_state);
+        }
         if !always && sources.iter().flatten().all(Option::is_none) {
             return Ok(false);
         }
@@ -24,44 +30,25 @@ impl Planner<'_> {
                 self.load_state(call, state, 0, None);
             }
             for (direction, source) in sources.into_iter().enumerate() {
-                if let Some(source) = source {
-                    let bytes =
-                        4 * (call.view.rows * call.group.layer.units().next_multiple_of(4)) as u64;
-                    self.need(source, bytes)?;
-                    self.load_state(call, state, direction, Some(source));
+                if source.is_some() {
+                    self.load_state(call, state, direction, source);
                 }
             }
         }
         Ok(true)
     }
 
-    /// Where a state of each direction of a group comes from: the graph, the call, or the last
-    /// call; `None`: it is zeros.
-    fn state_sources(&self, call: &GroupCall, state: usize) -> Vec<Option<BufferId>> {
-        let (node, holder) = (call.node, self.state_holder(call.node));
-        let from_graph = &self.model.nodes[node].initial_state;
-        let given = &self.call.given[node];
-        // Where the first state of each of the layer's directions stands in its list.
-        let directions = call.layer.directions();
-        let before: usize = directions[0].1.cell().states();
-        let source = |&direction: &usize| {
-            let index = direction * before + state;
-            let carried =
-                (self.call.carried || holder < node) && directions[direction].1.stateful();
-            match from_graph.get(index) {
-                Some(&tensor) => Some(BufferId::Tensor { tensor, segment: 0 }),
-                None if given.get(index) == Some(&true) => Some(BufferId::State { node, index }),
-                None => carried.then_some(BufferId::Carried { node: holder, index }),
-            }
-        };
-        call.group.directions.iter().map(source).collect()
-    }
-
-    /// The first call of the same layer: a stateful layer has one state, and goes on from where its
-    /// last call ended.
-    pub(super) fn state_holder(&self, node: usize) -> usize {
-        let layer = self.model.nodes[node].layer;
-        self.model.nodes.iter().position(|first| first.layer == layer).unwrap_or(node)
+    /// Where a state of each direction of a group comes from; `None`: it is zeros.
+    fn state_sources(&mut self, call: &GroupCall, state: usize) -> Result<Vec<Option<BufferId>>> {
+        let mut sources = Vec::new();
+        for direction in 0..call.directions() {
+            let operand = Recurrent::STATES + call.first_state(direction) + state;
+            sources.push(match call.step.reads.get(operand) {
+                Some(Some(_)) => Some(self.operand(call.step, operand)?.buffer),
+                _ => None,
+            });
+        }
+        Ok(sources)
     }
 
     /// `direction`: of all that there are.
@@ -72,15 +59,15 @@ impl Planner<'_> {
         direction: usize,
         source: Option<BufferId>,
     ) {
-        let units = call.group.layer.units();
+        let units = call.group.reader.units;
         let (start, slots) = if state == 0 { (0, call.slots) } else { (call.cell_start(), 1) };
         let directions = if source.is_some() { 1 } else { call.place.of };
         let stage = Stage {
             kernel: Kernel::LoadState,
             constants: Constants::default(),
-            buffers: vec![source.unwrap_or(BufferId::Nothing), BufferId::States],
+            buffers: vec![source.unwrap_or(BufferId::Zeros), BufferId::States],
             uniform: LoadState {
-                batch: call.view.rows as u32,
+                batch: call.input.rows as u32,
                 group_rows: call.choice.group_rows() as u32,
                 units: units as u32,
                 units_padded: units.next_multiple_of(4) as u32,

@@ -1,0 +1,159 @@
+//! Weights in the layouts of the kernels. Pure.
+
+use super::plan::{ConstantLayout, RecurrentWeight, Weight, WeightPart};
+use crate::error::{Error, Result};
+use crate::graph::ConstantId;
+use crate::layer::{Cell, Weights};
+use crate::model::Model;
+use ndarray::{Array2, ArrayD};
+
+/// The bits of a weight as its kernel reads it; empty where the cell has no such weight.
+pub(super) fn pack(model: &Model, weight: &Weight) -> Result<Vec<u32>> {
+    match weight {
+        Weight::Recurrent(weight) => pack_recurrent(model, weight),
+        Weight::Constant { id, layout } => Ok(bits(pack_constant(model, *id, *layout))),
+        Weight::One => Ok(bits(vec![1.0])),
+    }
+}
+
+fn bits(values: Vec<f32>) -> Vec<u32> {
+    values.into_iter().map(f32::to_bits).collect()
+}
+
+fn pack_recurrent(model: &Model, weight: &RecurrentWeight) -> Result<Vec<u32>> {
+    let mut packed = Vec::new();
+    for &(layer, direction) in &weight.directions {
+        let weights = model.recurrent_weights(layer, direction)?;
+        if weight.halves {
+            check_halves(model, layer, weights)?;
+        }
+        match weight.part {
+            WeightPart::Kernel => pack_kernel(weight, &weights.kernel, &mut packed),
+            WeightPart::Bias => pack_bias(weight, weights, &mut packed),
+            WeightPart::RecurrentKernel => {
+                pack_kernel(weight, &weights.recurrent_kernel, &mut packed)
+            }
+            WeightPart::RecurrentBias if weight.cell == (Cell::Gru { reset_after: true }) => {
+                packed.extend(weights.recurrent_bias.iter().skip(2 * weight.units));
+            }
+            WeightPart::RecurrentBias => {}
+        }
+    }
+    let is_kernel = matches!(weight.part, WeightPart::Kernel | WeightPart::RecurrentKernel);
+    Ok(match is_kernel && weight.halves {
+        true => packed.chunks_exact(2).map(two_halves).collect(),
+        false => bits(packed),
+    })
+}
+
+/// The least number that a 16-bit float rounds to infinity.
+const TOO_LARGE_FOR_HALF: f32 = 65520.0;
+
+/// That no kernel holds a weight that 16 bits would make infinite.
+fn check_halves(model: &Model, layer: usize, weights: &Weights) -> Result<()> {
+    let mut values = weights.kernel.iter().chain(&weights.recurrent_kernel);
+    match values.find(|value| value.abs() >= TOO_LARGE_FOR_HALF) {
+        Some(value) => Err(Error::Argument {
+            layer: model.layer_name(layer).to_string(),
+            argument: "half_weights".into(),
+            reason: format!(
+                "a kernel holds {value}, and 16-bit floats end at 65504; open the device without half_weights"
+            ),
+        }),
+        None => Ok(()),
+    }
+}
+
+/// `[panel][k4][gate][unit of the panel]`, vectors of four rows of the kernel, zeros past the last.
+fn pack_kernel(weight: &RecurrentWeight, kernel: &Array2<f32>, packed: &mut Vec<f32>) {
+    let (units, gates) = (weight.units, weight.cell.gates());
+    let panel = weight.panel.map_or(units, |panel| panel as usize);
+    for first in (0..units).step_by(panel) {
+        for k in (0..kernel.nrows()).step_by(4) {
+            for column in (0..gates)
+                .flat_map(|gate| (first..first + panel).map(move |unit| gate * units + unit))
+            {
+                packed.extend(
+                    (k..k + 4).map(|row| kernel.get((row, column)).copied().unwrap_or(0.0)),
+                );
+            }
+        }
+    }
+}
+
+/// `[unit]`: the gates, three filled up to four. The recurrent bias of a GRU's z and r is only ever
+/// added to this one, so it is added here.
+fn pack_bias(weight: &RecurrentWeight, weights: &Weights, packed: &mut Vec<f32>) {
+    let (units, cell) = (weight.units, weight.cell);
+    let gates_added = if cell == (Cell::Gru { reset_after: true }) { 2 } else { 0 };
+    let gates_padded = if cell.gates() == 3 { 4 } else { cell.gates() };
+    let of = |bias: &ndarray::Array1<f32>, gates: usize, gate: usize, unit: usize| {
+        bias.get(gate * units + unit).copied().filter(|_| gate < gates).unwrap_or(0.0)
+    };
+    for unit in 0..units {
+        for gate in 0..gates_padded {
+            let bias = of(&weights.bias, cell.gates(), gate, unit);
+            packed.push(bias + of(&weights.recurrent_bias, gates_added, gate, unit));
+        }
+    }
+}
+
+/// Two numbers rounded to halves, as WGSL's `unpack2x16float` reads them.
+fn two_halves(numbers: &[f32]) -> u32 {
+    numbers
+        .iter()
+        .rev()
+        .fold(0, |bits, &number| bits << 16 | u32::from(half::f16::from_f32(number).to_bits()))
+}
+
+fn pack_constant(model: &Model, id: ConstantId, layout: ConstantLayout) -> Vec<f32> {
+    let constants = model.constants_of(id.layer);
+    let Some(constant) = constants.get(id.index) else { return Vec::new() };
+    let values: ArrayD<f32> = constant.values();
+    match layout {
+        ConstantLayout::Flat => values.iter().copied().collect(),
+        ConstantLayout::Vectors => pack_vectors(&values),
+        ConstantLayout::Matrix { groups } => pack_matrix(&values, groups),
+    }
+}
+
+fn pack_vectors(values: &ArrayD<f32>) -> Vec<f32> {
+    let features = values.shape().last().copied().unwrap_or(1).max(1);
+    let mut packed = Vec::with_capacity(values.len() / features * features.next_multiple_of(4));
+    for (index, &value) in values.iter().enumerate() {
+        packed.push(value);
+        if (index + 1) % features == 0 {
+            packed.resize(packed.len().next_multiple_of(4), 0.0);
+        }
+    }
+    packed
+}
+
+fn pack_matrix(kernel: &ArrayD<f32>, groups: usize) -> Vec<f32> {
+    let (taps, of_group, columns) = match *kernel.shape() {
+        [taps, rows, columns] => (taps, rows, columns),
+        [rows, columns] => (1, rows, columns),
+        _ => return Vec::new(), // no operator multiplies with it
+    };
+    let kernel: Vec<f32> = kernel.iter().copied().collect();
+    let rows = of_group * groups;
+    // Each group of the columns multiplies its group of the rows; zeros stand elsewhere.
+    let value = |tap: usize, row: usize, column: usize| {
+        let group = column.checked_div(columns / groups).filter(|_| column < columns);
+        let row = group.and_then(|group| row.checked_sub(group * of_group));
+        row.filter(|&row| row < of_group)
+            .map_or(0.0, |row| kernel[(tap * of_group + row) * columns + column])
+    };
+    let mut packed =
+        Vec::with_capacity(taps * rows.next_multiple_of(4) * columns.next_multiple_of(4));
+    for tap in 0..taps {
+        for k in (0..rows).step_by(4) {
+            for column in (0..columns).step_by(4) {
+                for row in k..k + 4 {
+                    packed.extend((column..column + 4).map(|column| value(tap, row, column)));
+                }
+            }
+        }
+    }
+    packed
+}

@@ -1,0 +1,73 @@
+//! The plan of a graph: the launches of each operator, in order.
+
+use super::launch::{BufferId, Plan, Tuned};
+use super::planner::Planner;
+use super::recurrent::{Group, groups};
+use crate::error::{Error, Result};
+use crate::gpu::limits::Limits;
+use crate::graph::OperatorGraph;
+use crate::operator::Operator;
+
+/// The plan of a call; `tuned`: what was found to be the fastest.
+pub(in crate::gpu) fn plan(graph: &OperatorGraph, limits: &Limits, tuned: &Tuned) -> Result<Plan> {
+    let groups = groups(graph, limits)?;
+    let mut planner = Planner::new(graph, limits, tuned);
+    planner.need(BufferId::Zeros, 16)?;
+    for step in 0..graph.steps.len() {
+        planner.next_operator();
+        planner.step(step, &groups)?;
+    }
+    let plan = planner.finish()?;
+    check_bindings(&plan, limits)?;
+    Ok(plan)
+}
+
+impl Planner<'_> {
+    /// Adds the launches of a step; `groups`: those of each step.
+    fn step(&mut self, index: usize, groups: &[Vec<Group>]) -> Result<()> {
+        let step = &self.graph.steps[index];
+        match &step.operator {
+            Operator::Recurrent(operator) => {
+                let own = &groups[index];
+                match own.first().and_then(|group| group.stacked.as_ref()) {
+                    None => self.recurrent(step, operator, own),
+                    Some(stacked) if stacked.place == 0 => self.stack(stacked, groups),
+                    Some(_) => Ok(()), // with the lowest of the stack
+                }
+            }
+            Operator::MatMul(operator) => self.matmul(step, operator),
+            Operator::Convolution(operator) => self.convolution(step, operator),
+            Operator::Pool(operator) => self.pool(step, operator),
+            Operator::Attention(operator) => self.attention(step, operator),
+            Operator::Activate(operator) => self.activate(step, operator),
+            Operator::Relu(operator) => self.relu(step, operator),
+            Operator::PRelu(_) => self.p_relu(step),
+            Operator::Affine(_) => self.affine(step),
+            Operator::Normalize(operator) => self.normalize(step, operator),
+            Operator::Combine(operator) => self.combine(step, operator),
+            Operator::Gather(_) => self.gather(step),
+            Operator::Differs(operator) => self.differs(step, operator),
+            Operator::Blank(operator) => self.blank(step, operator),
+            Operator::Reshape(_) => self.reshape(step),
+            Operator::Transpose(operator) => self.transpose(step, operator),
+            Operator::Slice(operator) => self.slice(step, operator),
+            Operator::Pad(operator) => self.pad(step, operator),
+            Operator::Concat(operator) => self.concat(step, operator),
+            Operator::Repeat(operator) => self.repeat(step, operator),
+        }
+    }
+}
+
+fn check_bindings(plan: &Plan, limits: &Limits) -> Result<()> {
+    let mut stages = plan.launches.iter().flat_map(|launch| &launch.stages);
+    match stages.find(|stage| stage.buffers.len() > limits.storage_buffers) {
+        Some(stage) => Err(Error::Limit {
+            what: format!("the kernel {}", stage.kernel.name()),
+            needed: stage.buffers.len() as u64,
+            limit: "max_storage_buffers_per_shader_stage",
+            allowed: limits.storage_buffers as u64,
+            instead: "use a device with higher limits, or Device::cpu()",
+        }),
+        None => Ok(()),
+    }
+}
