@@ -1,5 +1,6 @@
 //! The kernels in every setting that the planner uses, for developers' tools.
 
+use super::calls::plain_call;
 use super::kernel::settings;
 use super::kernel::{Constants, Kernel, Sharing};
 use super::limits::Limits;
@@ -100,7 +101,7 @@ fn stages(
     limits: &Limits,
     found: &mut Vec<(Kernel, Constants)>,
 ) {
-    let Ok(call) = model.plain_call(batch, timesteps) else { return };
+    let Ok(call) = plain_call(model, batch, timesteps) else { return };
     for masked in [false, true] {
         let call = CallShape { masks: vec![masked; call.masks.len()], ..call.clone() };
         let planned = model.lower(&call).and_then(|graph| plan(&graph, limits, &Tuned::new()));

@@ -14,6 +14,7 @@
 mod adapter;
 #[cfg(feature = "autotune")]
 mod autotune;
+mod calls;
 mod device;
 mod encode;
 mod kernel;

@@ -23,7 +23,7 @@ fn bits(values: Vec<f32>) -> Vec<u32> {
 fn pack_recurrent(model: &Model, weight: &RecurrentWeight) -> Result<Vec<u32>> {
     let mut packed = Vec::new();
     for &(layer, direction) in &weight.directions {
-        let weights = model.recurrent_weights(layer, direction)?;
+        let weights = recurrent_weights(model, layer, direction)?;
         if weight.halves {
             check_halves(model, layer, weights)?;
         }
@@ -46,6 +46,14 @@ fn pack_recurrent(model: &Model, weight: &RecurrentWeight) -> Result<Vec<u32>> {
     })
 }
 
+/// The weights of a direction of a recurrence.
+fn recurrent_weights(model: &Model, layer: usize, direction: usize) -> Result<&Weights> {
+    let layer = &model.layers[layer].layer;
+    let directions = layer.innermost().directions();
+    let weights = directions.get(direction).and_then(|(_, direction)| direction.weights());
+    weights.ok_or_else(|| Error::MissingWeights { layer: layer.name().to_string() })
+}
+
 /// The least number that a 16-bit float rounds to infinity.
 const TOO_LARGE_FOR_HALF: f32 = 65520.0;
 
@@ -54,7 +62,7 @@ fn check_halves(model: &Model, layer: usize, weights: &Weights) -> Result<()> {
     let mut values = weights.kernel.iter().chain(&weights.recurrent_kernel);
     match values.find(|value| value.abs() >= TOO_LARGE_FOR_HALF) {
         Some(value) => Err(Error::Argument {
-            layer: model.layer_name(layer).to_string(),
+            layer: model.layers[layer].layer.name().to_string(),
             argument: "half_weights".into(),
             reason: format!(
                 "a kernel holds {value}, and 16-bit floats end at 65504; open the device without half_weights"

@@ -1,5 +1,6 @@
 //! A model on a GPU: a call's inputs go up, its plan is submitted, and its outputs come back.
 
+use super::calls::plain_call;
 use super::device::GpuDevice;
 use super::encode::Encoding;
 use super::kernel::{Constants, Kernel};
@@ -262,8 +263,8 @@ impl GpuSession {
         self.on_device(|session| session.workspace.prepare(model, call, plan)).await
     }
 
-    /// What goes up for the rows of a part: the inputs, their masks and the given initial states,
-    /// as far as anything on the GPU reads them.
+    /// What goes up for the rows of a part: the inputs, their masks and the given initial states, as
+    /// far as anything on the GPU reads them.
     fn arrays<'a>(
         &self,
         inputs: &'a Bound<'_, f32>,
@@ -274,7 +275,8 @@ impl GpuSession {
         let mut arrays = Vec::new();
         for (source, Placed { layout, buffers }) in &plan.inputs {
             for (segment, &buffer) in buffers.iter().enumerate() {
-                let Some(mut array) = given(inputs, *source) else { continue };
+                let missing = || Error::Gpu(format!("the call gives nothing for {source:?}"));
+                let mut array = given(inputs, *source).ok_or_else(missing)?;
                 array.slice_axis_inplace(Axis(0), rows);
                 if let Some(times) = segment_times(layout, segment) {
                     array.slice_axis_inplace(Axis(1), Slice::from(times));
@@ -371,7 +373,7 @@ fn given<'a>(inputs: &'a Bound<'_, f32>, source: Source) -> Option<CowArray<'a, 
 /// whether their buffers would fit.
 fn small_plans(model: &Model, device: &GpuDevice) -> Result<Vec<Plan>> {
     let few = [1, 4, 16, 64, 256];
-    let call = few.into_iter().find_map(|timesteps| model.plain_call(1, timesteps).ok());
+    let call = few.into_iter().find_map(|timesteps| plain_call(model, 1, timesteps).ok());
     let Some(call) = call else { return Ok(Vec::new()) };
     let limits = Limits { binding: u64::MAX, ..device.limits };
     // The cut changes with the batch, until no way has more rows.
@@ -486,7 +488,7 @@ mod tests {
                     .iter()
                     .find(|(class, _)| !before.contains_key(*class))
                     .expect("a new class");
-                let graph = model.lower(&model.plain_call(batch, 9).unwrap()).unwrap();
+                let graph = model.lower(&plain_call(&model, batch, 9).unwrap()).unwrap();
                 let plan = plan(&graph, &gpu.limits, &found).unwrap();
                 assert_eq!((&plan.choices[0].class, &plan.choices[0].name), (class, fastest));
                 for name in &plan.choices[0].candidates {

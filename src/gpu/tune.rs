@@ -1,16 +1,17 @@
 //! Timing the planner's candidates.
 
+use super::calls::shortened;
 use super::encode::Encoding;
 use super::pace::Pace;
 use super::plan::{Plan, plan};
 use super::workspace::{Prepared, Workspace};
 use crate::error::Result;
 use crate::host::Instant;
-use crate::model::{CallShape, InputSpec, Model};
+use crate::model::{CallShape, Model};
 use crate::runner::{Counters, Wait};
 use std::time::Duration;
 
-/// The timesteps of a call that is timed.
+/// The most timesteps of a call that is timed: what a step costs doesn't depend on their number.
 const TIMESTEPS: usize = 64;
 /// How often each way is timed; the fastest counts.
 const RUNS: usize = 3;
@@ -27,7 +28,7 @@ pub(super) async fn tune(
     if device.autotune().is_none() {
         return Ok(());
     }
-    let graph = model.lower(&shortened(model, call))?;
+    let graph = model.lower(&shortened(model, call, TIMESTEPS))?;
     let own = plan(&graph, &device.limits, &device.tuned())?;
     for chosen in own.choices {
         let tuned = device.tuned();
@@ -84,19 +85,4 @@ fn launch(workspace: &Workspace, prepared: &Prepared) -> wgpu::SubmissionIndex {
     let mut encoding = Encoding::new(device, &workspace.step_table, None, &pace, &mut counters);
     encoding.launches(&prepared.plan, &prepared.launches);
     encoding.finish(|_| ())
-}
-
-/// The call with fewer timesteps, where the model takes fewer: what a step costs doesn't depend on
-/// their number.
-fn shortened(model: &Model, call: &CallShape) -> CallShape {
-    let axes = |(shape, input): (&Vec<usize>, &InputSpec)| -> Vec<usize> {
-        let free = model.tensors[input.tensor].shape.iter().map(Option::is_none);
-        let shape = shape.iter().zip(free);
-        shape.map(|(&axis, free)| if free { axis.min(TIMESTEPS) } else { axis }).collect()
-    };
-    let inputs: Vec<_> = call.inputs.iter().zip(&model.inputs).map(axes).collect();
-    match model.shapes(&inputs.iter().map(Vec::as_slice).collect::<Vec<_>>()) {
-        Ok(_) => CallShape { inputs, ..call.clone() },
-        Err(_) => call.clone(),
-    }
 }

@@ -1,13 +1,9 @@
 //! From layers to operators, for calls of one shape. Every rule of Keras's own ends here: what
 //! masks which array, which states a layer starts from, what is returned.
 
-#[cfg(feature = "gpu")]
-use super::InputSpec;
 use super::{Bound, MaskSource, Masks, Model, Node};
 use crate::error::{Error, Result};
 use crate::graph::{ArrayId, Constant, Constants, OperatorGraph, Source, StateOfLayer};
-#[cfg(feature = "gpu")]
-use crate::layer::Weights;
 use crate::layer::{Layer, Lowering};
 use crate::number::Real;
 use crate::operator::{Combine, Concat, Differs, Operation};
@@ -80,34 +76,6 @@ impl Model {
     pub(crate) fn constants_of(&self, layer: usize) -> Vec<Constant<'_>> {
         let built = &self.layers[layer];
         built.layer.constants(&built.inputs)
-    }
-
-    /// The weights of a direction of a recurrent layer, which a TimeDistributed may hold.
-    #[cfg(feature = "gpu")]
-    pub(crate) fn recurrent_weights(&self, layer: usize, direction: usize) -> Result<&Weights> {
-        let directions = self.layers[layer].layer.innermost().directions();
-        let weights = directions.get(direction).and_then(|(_, direction)| direction.weights());
-        let missing = || Error::MissingWeights { layer: self.layer_name(layer).to_string() };
-        weights.ok_or_else(missing)
-    }
-
-    /// A call on so many rows and, where the model doesn't fix their number, timesteps, without
-    /// masks and initial states.
-    #[cfg(feature = "gpu")]
-    pub(crate) fn plain_call(&self, batch: usize, timesteps: usize) -> Result<CallShape> {
-        let axes = |input: &InputSpec| -> Vec<usize> {
-            let axes = self.tensors[input.tensor].shape.iter();
-            axes.map(|axis| axis.unwrap_or(timesteps)).collect()
-        };
-        let inputs: Vec<_> = self.inputs.iter().map(axes).collect();
-        self.shapes(&inputs.iter().map(Vec::as_slice).collect::<Vec<_>>())?;
-        Ok(CallShape {
-            batch,
-            masks: vec![false; inputs.len()],
-            inputs,
-            states: vec![Vec::new(); self.nodes.len()],
-            carried: false,
-        })
     }
 }
 

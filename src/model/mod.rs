@@ -204,11 +204,6 @@ impl Model {
         self.layers.iter().map(|built| built.layer.name().to_string()).collect()
     }
 
-    #[cfg(feature = "gpu")]
-    pub(crate) fn layer_name(&self, layer: usize) -> &str {
-        self.layers[layer].layer.name()
-    }
-
     /// The layers, in the order in which they were added to the model.
     pub fn layers(&self) -> impl Iterator<Item = &Layer> {
         self.layers.iter().map(|built| &built.layer)

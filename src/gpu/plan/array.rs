@@ -1,6 +1,7 @@
 //! Arrays as the kernels see them.
 
 use super::launch::BufferId;
+use super::layout::strides;
 
 /// An array that a launch reads or writes: `[…][features]`, the features filled up to a multiple of
 /// four.
@@ -38,61 +39,5 @@ impl Array {
     /// The strides of its values in order.
     pub fn strides(&self) -> Vec<usize> {
         strides(&self.shape)
-    }
-}
-
-/// The strides of the values in order of an array of this shape.
-pub(super) fn strides(shape: &[usize]) -> Vec<usize> {
-    let mut strides = vec![1; shape.len()];
-    for axis in (1..shape.len()).rev() {
-        strides[axis - 1] = strides[axis] * shape[axis];
-    }
-    strides
-}
-
-/// Whether arrays of these shapes, with the same values in order, are the same in memory: where
-/// their vectors of features are equally long, or nothing fills them up.
-pub(super) fn same_in_memory(one: &[usize], other: &[usize]) -> bool {
-    let features = |shape: &[usize]| shape.last().copied().unwrap_or(1);
-    let full = |shape: &[usize]| features(shape).is_multiple_of(4);
-    features(one) == features(other) || (full(one) && full(other))
-}
-
-/// An array of the graph, `[row][timestep][feature]`, in segments along time. Axes between the
-/// first and the last are one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::gpu) struct ArrayLayout {
-    pub rows: usize,
-    pub timesteps: usize,
-    pub features: usize,
-    /// Features filled up to a multiple of 4.
-    pub features_padded: usize,
-    /// The timesteps of each segment but the last.
-    pub segment: usize,
-}
-
-impl ArrayLayout {
-    /// With segments of at most `binding` bytes, as far as it has timesteps to cut between.
-    pub fn new(shape: &[usize], binding: u64) -> ArrayLayout {
-        let (&features, others) = shape.split_last().unwrap_or((&1, &[]));
-        let (&rows, others) = others.split_first().unwrap_or((&1, &[]));
-        let timesteps = others.iter().fold(1usize, |n, &axis| n.saturating_mul(axis));
-        let features_padded = features.next_multiple_of(4);
-        let timestep = (4 * rows as u64).saturating_mul(features_padded as u64);
-        let segment = (binding / timestep.max(1)).clamp(1, timesteps.max(1) as u64) as usize;
-        ArrayLayout { rows, timesteps, features, features_padded, segment }
-    }
-
-    pub fn segments(&self) -> usize {
-        self.timesteps.div_ceil(self.segment)
-    }
-
-    pub fn segment_timesteps(&self, segment: usize) -> usize {
-        (self.timesteps - segment * self.segment).min(self.segment)
-    }
-
-    pub fn segment_bytes(&self, segment: usize) -> u64 {
-        let values = self.segment_timesteps(segment).saturating_mul(self.features_padded);
-        (4 * self.rows as u64).saturating_mul(values as u64)
     }
 }

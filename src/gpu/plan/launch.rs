@@ -1,6 +1,6 @@
 //! What a plan is: launches of kernels, the buffers that they bind, and what goes in and out.
 
-use super::array::ArrayLayout;
+use super::layout::ArrayLayout;
 use super::weight::Weight;
 use crate::gpu::kernel::{Constants, Kernel, UniformData};
 use crate::graph::{ArrayId, Source, StateOfLayer};

@@ -3,7 +3,7 @@
 //!
 //! A recurrence runs in chunks of timesteps ([`recurrent`]); the other operators are a launch or a
 //! few each, in a file for each family. An array's vectors of features are filled up to a multiple
-//! of four ([`array`]). Where all operators read their sequence step by step, arrays are cut along
+//! of four ([`layout`]). Where all operators read their sequence step by step, arrays are cut along
 //! time into segments that fit a binding, and a chunk ends where a segment does. A batch too large
 //! for the memory budget runs in parts ([`rows`]).
 //!
@@ -18,6 +18,7 @@ mod combine;
 mod differs;
 mod gather;
 mod launch;
+mod layout;
 mod matmul;
 mod moving;
 mod normalize;
@@ -31,8 +32,8 @@ mod tuned;
 mod unary;
 mod weight;
 
-pub(super) use array::ArrayLayout;
 pub(super) use launch::{BufferId, Launch, Placed, Plan, STEP_TABLE, Stage, Tuned};
+pub(super) use layout::ArrayLayout;
 pub(super) use operators::plan;
 pub use report::{PlanAdapter, PlanReport, PlannedDispatch};
 pub(super) use rows::rows_at_once;

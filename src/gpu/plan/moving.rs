@@ -1,8 +1,9 @@
 //! The launches of operators that move values: reshape, transpose, slice, pad, concat, repeat; and
 //! the walk over a box of values that these and others are made of.
 
-use super::array::{Array, strides};
+use super::array::Array;
 use super::launch::BufferId;
+use super::layout::strides;
 use super::planner::Planner;
 use crate::error::{Error, Result};
 use crate::gpu::kernel::{Combine, Kernel, Side};

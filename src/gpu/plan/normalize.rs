@@ -1,7 +1,8 @@
 //! The launches that normalize vectors.
 
-use super::array::{Array, strides};
+use super::array::Array;
 use super::launch::BufferId;
+use super::layout::strides;
 use super::moving::{Join, Walk};
 use super::planner::Planner;
 use super::weight::ConstantLayout;

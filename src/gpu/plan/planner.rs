@@ -1,7 +1,8 @@
 //! A plan in the making: what the operators' launches have in common.
 
-use super::array::{Array, ArrayLayout, same_in_memory};
+use super::array::Array;
 use super::launch::{BufferId, Launch, Placed, Plan, Stage, Tuned, WORKGROUP, grid};
+use super::layout::{ArrayLayout, same_in_memory};
 use super::weight::{ConstantLayout, Weight};
 use crate::error::{Error, Result};
 use crate::gpu::kernel::{Constants, Kernel, UniformData};

@@ -6,6 +6,7 @@ use super::operators::plan;
 use super::recurrent::{Group, groups};
 use super::rows::rows_at_once;
 use crate::error::{Error, Result};
+use crate::gpu::calls::plain_call;
 use crate::gpu::kernel::{FinalStates, Kernel, LoadState, Merge, Projection, Recurrence, Sharing};
 use crate::gpu::limits::Limits;
 use crate::graph::OperatorGraph;
@@ -170,7 +171,7 @@ impl PlanReport {
     ) -> Result<PlanReport> {
         check_call(model, batch, timesteps)?;
         let limits = adapter.limits(half_weights);
-        let call = model.plain_call(1, timesteps)?;
+        let call = plain_call(model, 1, timesteps)?;
         let rows = rows_at_once(&model.lower(&call)?, batch, &limits)?;
         let graph = model.lower(&CallShape { batch: rows, ..call })?;
         let plan = plan(&graph, &limits, &Tuned::new())?;

@@ -1,4 +1,5 @@
 use super::*;
+use crate::gpu::calls::plain_call;
 use crate::gpu::kernel::{Merge, Projection, Recurrence};
 use crate::gpu::limits::Limits;
 use crate::layer::{Bidirectional, Gru, Lstm, SimpleRnn};
@@ -40,7 +41,7 @@ fn model(cell: u8, features: usize, units: usize, sequences: bool) -> Model {
 
 /// The plans of all parts of a batch.
 fn plans(model: &Model, batch: usize, timesteps: usize, limits: &Limits) -> Vec<Plan> {
-    let one = model.plain_call(1, timesteps).expect("the shape fits");
+    let one = plain_call(model, 1, timesteps).expect("the shape fits");
     let of_a_row = model.lower(&one).expect("a graph");
     let rows = rows_at_once(&of_a_row, batch, limits).expect("the weights fit");
     let parts: HashSet<usize> =
@@ -50,7 +51,7 @@ fn plans(model: &Model, batch: usize, timesteps: usize, limits: &Limits) -> Vec<
 
 /// The plan of one part; `masked`: the call gives the mask of the input.
 fn planned(model: &Model, rows: usize, timesteps: usize, masked: bool, limits: &Limits) -> Plan {
-    let call = model.plain_call(rows, timesteps).expect("the shape fits");
+    let call = plain_call(model, rows, timesteps).expect("the shape fits");
     let graph = model.lower(&CallShape { masks: vec![masked], ..call }).expect("a graph");
     plan(&graph, limits, &Tuned::new()).expect("it fits")
 }

@@ -2,9 +2,9 @@
 
 use super::group::Group;
 use crate::gpu::kernel::Recurrence;
-use crate::gpu::plan::array::ArrayLayout;
 use crate::gpu::plan::choice::{Choice, kept};
 use crate::gpu::plan::launch::BufferId;
+use crate::gpu::plan::layout::ArrayLayout;
 use crate::gpu::plan::planner::Planner;
 use crate::graph::{ArrayId, Step};
 use crate::operator::{MergeMode, Recurrent};

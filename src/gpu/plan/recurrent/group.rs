@@ -128,6 +128,25 @@ pub(in crate::gpu::plan) fn groups(
     Ok(groups)
 }
 
+/// How many rows of the batch the recurrences of a graph can have at a time; `graph`: that of one
+/// row.
+pub(in crate::gpu::plan) fn most_rows(graph: &OperatorGraph, limits: &Limits) -> Result<usize> {
+    let mut most = usize::MAX;
+    for (step, groups) in graph.steps.iter().zip(groups(graph, limits)?) {
+        for group in groups {
+            // Of one step, padded to four rows: the projection; or the ring of two slots, what the
+            // cell keeps (two arrays at most) and the mask. And the grid of a sequence.
+            let a_row = group.columns_padded().max(4 * group.reader.units + 1);
+            let bytes = 4 * (group.directions.len() * a_row) as u64;
+            let rows = ((limits.binding / bytes) as usize / 4 * 4).min(limits.workgroups * 4);
+            // More than one row where other axes are joined with the batch.
+            let of_a_row = step.reads[0].map_or(1, |x| graph.shape(x)[0]);
+            most = most.min(rows / of_a_row);
+        }
+    }
+    Ok(most)
+}
+
 fn groups_of(
     operator: &Recurrent,
     features: usize,
