@@ -59,8 +59,8 @@ const ONE_AFTER_THE_OTHER_BYTES: usize = 18 << 20;
 /// Of more rows, the arithmetic takes longer than the reading.
 const ONE_AFTER_THE_OTHER_ROWS: usize = 8;
 
-/// How many graphs are kept; above it all are dropped, so that a caller with ever new shapes doesn't
-/// fill memory.
+/// How many graphs are kept; above it all are dropped, so that a caller with ever new shapes
+/// doesn't fill memory.
 const KEPT_GRAPHS: usize = 16;
 
 /// A model made ready for the CPU.

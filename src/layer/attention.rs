@@ -1,6 +1,5 @@
 //! Attention.
 
-use birnn_cell::Activation;
 use super::definition::{Definition, MaskArguments, WeightSpec, Wrong, arguments, size};
 use super::dims::{Dims, features, shown};
 use super::initializer::Initializer;
@@ -8,6 +7,7 @@ use super::lowering::Lowering;
 use crate::error::Error;
 use crate::graph::{ArrayId, Constant};
 use crate::operator::{self, MaskedScore, MatMul, Score};
+use birnn_cell::Activation;
 use ndarray::{ArrayD, arr1};
 use std::ops::RangeInclusive;
 

@@ -1,6 +1,5 @@
 //! Convolution and pooling over time.
 
-use birnn_cell::Activation;
 use super::definition::{Definition, MaskRule, WeightSpec, Wrong, arguments, size};
 use super::dims::{Dims, sequence};
 use super::initializer::Initializer;
@@ -8,6 +7,7 @@ use super::lowering::Lowering;
 use crate::error::Error;
 use crate::graph::ArrayId;
 use crate::operator::{Convolution, Pool, Reduction, Windows};
+use birnn_cell::Activation;
 
 /// What a window of a convolution or pooling reads where it reaches beyond the first or the last
 /// timestep.

@@ -1,6 +1,5 @@
 //! Dense, Embedding, Masking, and the layers that are an activation or nothing at inference.
 
-use birnn_cell::Activation;
 use super::definition::{Definition, MaskRule, WeightSpec, Wrong, arguments, size};
 use super::dims::{Dims, axis_of, features};
 use super::initializer::Initializer;
@@ -8,6 +7,7 @@ use super::lowering::Lowering;
 use crate::error::Error;
 use crate::graph::ArrayId;
 use crate::operator::{self, Activate, Blank, Gather, MatMul, Normalization, Normalize, Relu};
+use birnn_cell::Activation;
 
 arguments! {
     /// Keras's `Dense`: `activation(x·kernel + bias)` over the last axis. It reads an array of any

@@ -1,6 +1,5 @@
 //! All layers as one type. In one file, as a [`TimeDistributed`] is a layer that holds one.
 
-use birnn_cell::Activation;
 use super::attention::{AdditiveAttention, Attention, MultiHeadAttention};
 use super::bidirectional::Bidirectional;
 use super::convolution::{
@@ -26,6 +25,7 @@ use crate::error::{Error, Result};
 use crate::graph::{ArrayId, Constant};
 use crate::operator::MergeMode;
 use crate::order::standard;
+use birnn_cell::Activation;
 use ndarray::ArrayD;
 use rand_chacha::ChaCha12Rng;
 use std::sync::Arc;
@@ -283,7 +283,7 @@ impl Layer {
         for layer in self.directions_mut() {
             let count = layer.weight_names().len();
             let arrays: Vec<_> = arrays.by_ref().take(count).collect();
-            layer.weights = Some(Weights::new(&name, layer, &arrays)?.into());
+            layer.weights = Some(Weights::new(&name, &arrays)?.into());
         }
         match self {
             Layer::Feedforward(layer) => layer.set_weights(inputs, arrays.collect()),
@@ -295,7 +295,7 @@ impl Layer {
     pub(crate) fn weight_arrays(&self) -> Option<Vec<ArrayD<f32>>> {
         let mut arrays = Vec::new();
         for (_, layer) in self.directions() {
-            arrays.extend(layer.weights()?.arrays(layer));
+            arrays.extend(layer.weights()?.arrays(layer.bias_rows()));
         }
         if let Layer::Feedforward(layer) = self {
             arrays.extend(layer.weights()?.iter().cloned());

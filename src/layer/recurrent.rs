@@ -1,4 +1,3 @@
-use birnn_cell::{Activation, Cell};
 use super::definition::WeightSpec;
 use super::initializer::Initializer;
 use super::lowering::Lowering;
@@ -7,6 +6,7 @@ use super::weights::Weights;
 use crate::error::{Error, Result};
 use crate::graph::ArrayId;
 use crate::operator::{self, MergeMode, Reader};
+use birnn_cell::{Activation, Cell};
 use rand_chacha::ChaCha12Rng;
 use std::{marker::PhantomData, sync::Arc};
 
@@ -127,6 +127,11 @@ impl Recurrent {
         self
     }
 
+    /// How many rows its bias has; 0: it has none.
+    pub(super) fn bias_rows(&self) -> usize {
+        if self.use_bias { self.cell.bias_rows() } else { 0 }
+    }
+
     pub(super) fn weight_names(&self) -> Vec<&'static str> {
         let mut names = vec!["kernel", "recurrent_kernel"];
         names.extend(self.use_bias.then_some("bias"));
@@ -179,7 +184,7 @@ impl Recurrent {
         let columns = self.cell.gates() * self.units;
         let kernel = self.kernel_initializer.sample(features, columns, rng);
         let recurrent_kernel = self.recurrent_initializer.sample(self.units, columns, rng);
-        let rows = if self.use_bias { self.cell.bias_rows() } else { 0 };
+        let rows = self.bias_rows();
         let initializer = if self.use_bias { self.bias_initializer } else { Initializer::Zeros };
         let bias = initializer.sample(2, columns, rng);
         let row = |i: usize| {

@@ -1,5 +1,5 @@
 use super::{Along, Rules, Shapes, axes, expect};
-use crate::layer::{Activation, Cell};
+use birnn_cell::{Activation, Cell};
 
 /// How a [`Bidirectional`](crate::Bidirectional) joins the outputs of its two directions, which
 /// are each `[batch, timesteps, units]` or `[batch, units]`.
