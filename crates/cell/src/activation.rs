@@ -155,6 +155,19 @@ impl Activation {
         !matches!(self, Softmax | LogSoftmax | Sparsemax | Glu)
     }
 
+    /// The features that it makes of `features`, or why it can't.
+    #[doc(hidden)]
+    pub fn output_features(self, features: Option<usize>) -> Result<Option<usize>, String> {
+        match (self, features) {
+            (Activation::Glu, Some(n)) if n % 2 == 1 => {
+                Err(format!("glu splits the features into halves, and there are {n}"))
+            }
+            (Activation::Glu, Some(n)) => Ok(Some(n / 2)),
+            (Activation::Glu, None) => Err("glu needs a last axis of fixed length".to_string()),
+            (_, features) => Ok(features),
+        }
+    }
+
     /// The activation that Keras 3 calls by this name, or `None` where there is none; one with a
     /// parameter has Keras's default.
     ///
