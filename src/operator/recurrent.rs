@@ -86,6 +86,7 @@ impl Recurrent {
     }
 
     /// How many arrays it writes before the final states.
+    #[allow(dead_code)] // It is for backends that plan calls; none asks yet.
     pub fn outputs(&self) -> usize {
         if self.merge_mode == MergeMode::None { self.directions.len() } else { 1 }
     }
