@@ -6,6 +6,9 @@
 //
 // An invocation takes a vector.
 
+#import shared/flat
+#import shared/activations
+
 struct Normalize {
     vectors: u32,
     features: u32,
@@ -121,8 +124,8 @@ fn moments(start: u32) {
 }
 
 @compute @workgroup_size(WORKGROUP)
-fn normalize_vectors(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
-    let vector = flat(workgroup, lane);
+fn normalize_vectors(invocation: Invocation) {
+    let vector = flat(invocation);
     if vector >= p.vectors { return; }
     let start = vector * p.features_padded;
     if p.mode < 2u {

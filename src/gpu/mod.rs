@@ -28,7 +28,9 @@ pub use plan::{PlanAdapter, PlanReport, PlannedDispatch};
 
 pub(crate) use device::{GpuDevice, adapters};
 #[cfg(feature = "kernel_list")]
-pub use listing::{KernelEntry, kernel_list, kernel_settings};
+pub use kernel::SourceLine;
+#[cfg(feature = "kernel_list")]
+pub use listing::{KernelEntry, kernel_list, kernel_names, kernel_settings, planned_kernel};
 pub(crate) use readback::{Flight, Wait};
 pub(crate) use session::GpuSession;
 pub(crate) use staging::IN_FLIGHT;

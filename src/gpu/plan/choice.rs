@@ -79,7 +79,8 @@ pub(super) fn choose(group: &Group, rows: usize, limits: &Limits) -> Choice {
         ..Tiling::default()
     };
     if let Some(projection) = software::projection(units, shared, limits) {
-        let fits = |tiling: &Tiling| sequence_fits(tiling, units, tiling.workgroup as usize, limits);
+        let fits =
+            |tiling: &Tiling| sequence_fits(tiling, units, tiling.workgroup as usize, limits);
         if let Some(recurrent) = software::sequence(units, shared, limits).filter(fits) {
             let reason = "software adapter, the weights fit private memory: a dispatch a chunk";
             return Choice { sequence: true, recurrent, projection, reason };

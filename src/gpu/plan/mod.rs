@@ -412,7 +412,7 @@ impl Planner<'_> {
 
     fn launch(&mut self, mut stages: Vec<Stage>, steps: Option<usize>) {
         for stage in &mut stages {
-            debug_assert_eq!(stage.uniform.layout, stage.kernel.uniform());
+            debug_assert_eq!(stage.uniform.layout, stage.kernel.row().uniform);
             for buffer in &mut stage.buffers {
                 *buffer = self.original(*buffer);
             }

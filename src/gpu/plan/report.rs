@@ -3,7 +3,9 @@
 use super::choice::choose;
 use super::{CallShape, Limits, Plan, Stage, Tuned, plan, rows_at_once};
 use crate::error::{Error, Result};
-use crate::gpu::kernel::{FinalStates, Kernel, LoadState, Merge, Projection, Recurrence, Sharing};
+use crate::gpu::kernel::{
+    FinalStates, Kernel, LoadState, Merge, Projection, Recurrence, Role, Sharing,
+};
 use crate::gpu::network::{Group, lower};
 use crate::model::Model;
 use std::fmt;
@@ -29,7 +31,7 @@ struct Machine {
 }
 
 impl PlanAdapter {
-    fn limits(self, half_weights: bool) -> Limits {
+    pub(in crate::gpu) fn limits(self, half_weights: bool) -> Limits {
         let limits = match self {
             PlanAdapter::DownlevelGpu => wgpu::Limits::downlevel_defaults(),
             _ => wgpu::Limits::default(),
@@ -300,7 +302,7 @@ fn dispatches(plan: &Plan, machine: Machine) -> Vec<PlannedDispatch> {
         for stage in &launch.stages {
             let bytes = bytes(stage);
             let tiling = stage.constants.tiling;
-            let tiled = is_recurrent(stage.kernel) || stage.kernel == Kernel::InputProjection;
+            let tiled = stage.kernel.row().role != Role::Other;
             let dispatch = PlannedDispatch {
                 kernel: stage.kernel.name(),
                 count: launch.steps.unwrap_or(1),
@@ -321,10 +323,6 @@ fn dispatches(plan: &Plan, machine: Machine) -> Vec<PlannedDispatch> {
         }
     }
     list
-}
-
-fn is_recurrent(kernel: Kernel) -> bool {
-    kernel.steps() || kernel.is_sequence()
 }
 
 fn cut(stage: &Stage) -> String {
@@ -352,7 +350,7 @@ fn bytes(stage: &Stage) -> u64 {
     let uniform = &stage.uniform;
     let bytes = match stage.kernel {
         Kernel::InputProjection => uniform.read().map(|p| projection_bytes(stage, &p)),
-        kernel if is_recurrent(kernel) => uniform.read().map(|p| recurrence_bytes(stage, &p)),
+        kernel if kernel.is_recurrent() => uniform.read().map(|p| recurrence_bytes(stage, &p)),
         Kernel::Merge | Kernel::MergeLast => uniform.read().map(|p| merge_bytes(stage, &p)),
         Kernel::FinalStates => uniform.read().map(|p: FinalStates| {
             8 * u64::from(p.batch) * u64::from(p.units) * u64::from(stage.workgroups[1])

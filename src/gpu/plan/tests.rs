@@ -225,9 +225,7 @@ fn layers_of_a_stack_share_dispatches_where_it_pays() {
         let given = vec![vec![false; 2]; model.nodes.len()];
         let call = CallShape { rows, shapes, given, masks: vec![false], carried: false };
         let plan = plan(&model, &groups, &call, limits, &Tuned::new()).expect("it fits");
-        let recurrence = |launch: &Launch| {
-            launch.stages[0].kernel.is_sequence() || launch.stages[0].kernel.steps()
-        };
+        let recurrence = |launch: &Launch| launch.stages[0].kernel.is_recurrent();
         let recurrences = plan.launches.iter().filter(|launch| recurrence(launch));
         (!plan.waves.is_empty(), recurrences.map(|launch| launch.steps.unwrap_or(1)).sum::<usize>())
     };

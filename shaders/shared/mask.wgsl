@@ -1,12 +1,12 @@
-// What a mask does to a step, and to what is put out of it. Stands before every recurrent kernel
-// that writes a state.
+// What a mask does to a step, and to what the layer puts out of it.
 
 // 1: the layer's input has a mask. 0: nothing is read of one.
 override MASKED: u32 = 0u;
 
 // Of each row: 2 where the timestep counts, 1 where it is masked, 0 where its output is zero, too.
 fn mask_code(direction: u32, step: u32, group: u32) -> Rows {
-    return rows(states[recurrence.mask_start + (direction * recurrence.steps + step) * recurrence.groups + group]);
+    let place = (direction * recurrence.steps + step) * recurrence.groups + group;
+    return states[recurrence.mask_start + place];
 }
 
 // The state after a step of the chunk: the old one where the timestep is masked.

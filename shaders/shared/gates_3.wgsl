@@ -1,21 +1,14 @@
 // As gates_4.wgsl, for three gates.
 
+#import shared/sums
+
 const GATES: u32 = 3u;
 
 alias Weights = mat3x4<f32>;
 alias RowSums = vec3<f32>;
 alias QuadSums = mat3x4<f32>;
 
-alias StoredRowSums = vec3<f32>;
 alias StoredQuadSums = array<vec4<f32>, 3>;
-
-fn row_sums(stored: StoredRowSums) -> RowSums {
-    return stored;
-}
-
-fn stored_row_sums(sums: RowSums) -> StoredRowSums {
-    return sums;
-}
 
 fn quad_sums(stored: StoredQuadSums) -> QuadSums {
     return QuadSums(stored[0], stored[1], stored[2]);
@@ -31,7 +24,8 @@ fn weights_at(first: u32, gate: u32) -> Weights {
 
 fn row_added(sums: RowSums, row: vec4<f32>, weights: Weights) -> RowSums {
     let k = transpose(weights);
-    return fma(vec3(row.w), k[3], fma(vec3(row.z), k[2], fma(vec3(row.y), k[1], fma(vec3(row.x), k[0], sums))));
+    let low = fma(vec3(row.y), k[1], fma(vec3(row.x), k[0], sums));
+    return fma(vec3(row.w), k[3], fma(vec3(row.z), k[2], low));
 }
 
 fn quad_added(sums: QuadSums, rows: mat4x4<f32>, weights: Weights) -> QuadSums {

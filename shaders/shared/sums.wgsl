@@ -1,8 +1,9 @@
 // Sums of products, for one gate: four k of one row, or of four rows (a column a k), times the
-// weights of the gate. Stands before every kernel that multiplies by a kernel.
+// weights of the gate.
 
 fn one_row_added(sum: f32, row: vec4<f32>, weights: vec4<f32>) -> f32 {
-    return fma(row.w, weights.w, fma(row.z, weights.z, fma(row.y, weights.y, fma(row.x, weights.x, sum))));
+    let low = fma(row.y, weights.y, fma(row.x, weights.x, sum));
+    return fma(row.w, weights.w, fma(row.z, weights.z, low));
 }
 
 fn four_rows_added(sum: vec4<f32>, rows: mat4x4<f32>, weights: vec4<f32>) -> vec4<f32> {

@@ -1,11 +1,6 @@
-// Rows of x by the subgroup, as rows_by_subgroup.wgsl has it: every invocation loads one vector of
-// each row.
-
-struct Invocation {
-    @builtin(workgroup_id) workgroup: vec3<u32>,
-    @builtin(local_invocation_index) lane: u32,
-    @builtin(subgroup_invocation_id) subgroup_lane: u32,
-}
+// How a subgroup of the input projection shares rows of x, for software adapters, where every load
+// is costly and a shuffle is one instruction: every invocation loads one vector of each row, and
+// hands it to the others.
 
 var<private> starts: array<u32, 16>;
 var<private> block_rows: array<vec4<f32>, 16>;

@@ -1,13 +1,9 @@
-// A sequence's weights in the invocations' own memory, read once; hidden states by the subgroup, as
-// rows_by_subgroup.wgsl has them. For software adapters, where private memory is read a whole
-// vector at a time if its indices are constants: hence no loop. QUADS, the number of vectors of
-// four k, stands before this: an array's size can't be an override.
+// A sequence's weights in the invocations' own memory, read once, and hidden states shared by the
+// subgroup as in rows_by_subgroup.wgsl. For software adapters, where private memory is read a whole
+// vector at a time if its indices are constants: hence no loop in `multiply`.
 
-struct Invocation {
-    @builtin(workgroup_id) workgroup: vec3<u32>,
-    @builtin(local_invocation_index) lane: u32,
-    @builtin(subgroup_invocation_id) subgroup_lane: u32,
-}
+// The vectors of four k of a unit: (units + 3) / 4, at most 64.
+const QUADS: u32 = #{QUADS}u;
 
 override SUBGROUP: u32 = 8u;
 

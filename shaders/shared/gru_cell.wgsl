@@ -6,6 +6,7 @@
 fn gru(projected: Sums, sums: Sums, bias: f32, old: Rows) -> Rows {
     let update_gate = activated(RECURRENT_ACTIVATION, RECURRENT_PARAMETER, projected[0] + sums[0]);
     let reset_gate = activated(RECURRENT_ACTIVATION, RECURRENT_PARAMETER, projected[1] + sums[1]);
-    let candidate = activated(ACTIVATION, ACTIVATION_PARAMETER, projected[2] + reset_gate * (sums[2] + bias));
+    let recurrent = reset_gate * (sums[2] + bias);
+    let candidate = activated(ACTIVATION, ACTIVATION_PARAMETER, projected[2] + recurrent);
     return update_gate * old + (1.0 - update_gate) * candidate;
 }

@@ -1,11 +1,6 @@
-// Hidden states by the subgroup: every invocation loads one k of each group, and hands it to the
-// others. For software adapters, where every load is costly and a shuffle is one instruction.
-
-struct Invocation {
-    @builtin(workgroup_id) workgroup: vec3<u32>,
-    @builtin(local_invocation_index) lane: u32,
-    @builtin(subgroup_invocation_id) subgroup_lane: u32,
-}
+// How a subgroup of a step kernel shares hidden states, for software adapters, where every load is
+// costly and a shuffle is one instruction: every invocation loads one k of each group, and hands it
+// to the others.
 
 var<private> block_rows: array<Rows, 4>;
 

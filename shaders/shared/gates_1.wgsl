@@ -1,21 +1,14 @@
 // As gates_4.wgsl, for one gate: sums are plain numbers.
 
+#import shared/sums
+
 const GATES: u32 = 1u;
 
 alias Weights = vec4<f32>;
 alias RowSums = f32;
 alias QuadSums = vec4<f32>;
 
-alias StoredRowSums = f32;
 alias StoredQuadSums = vec4<f32>;
-
-fn row_sums(stored: StoredRowSums) -> RowSums {
-    return stored;
-}
-
-fn stored_row_sums(sums: RowSums) -> StoredRowSums {
-    return sums;
-}
 
 fn quad_sums(stored: StoredQuadSums) -> QuadSums {
     return stored;

@@ -1,15 +1,10 @@
-// As to_states.wgsl, for a sequence kernel that writes what the layer returns, and to the states
-// only what the next chunk starts from. cell_to_outputs.wgsl is the same for the cell state.
-//
-//   output                [batch][timesteps of the segment][features_padded]
-//   hidden_0 and hidden_1 [batch][units_padded]   the final hidden states of both directions
-//
-// FIRST_OUTPUT, the binding of the output, is the kernel's own.
+// Where the hidden states of a sequence kernel go. With WRITES_OUTPUTS to the layer's output and its
+// final states, and to `states` only what the next chunk starts from. Otherwise all to `states`,
+// from where merge.wgsl, merge_last.wgsl and final_states.wgsl bring them to their places.
 
-@group(0) @binding(FIRST_OUTPUT) var<storage, read_write> output: array<f32>;
-@group(0) @binding(FIRST_OUTPUT + 1u) var<storage, read_write> hidden_0: array<f32>;
-@group(0) @binding(FIRST_OUTPUT + 2u) var<storage, read_write> hidden_1: array<f32>;
+#import shared/mask
 
+#if WRITES_OUTPUTS
 // Where a unit of a step stands in the first row of the output.
 fn output_start(p: Place, step: u32) -> u32 {
     let second = p.direction == 1u;
@@ -21,10 +16,25 @@ fn output_start(p: Place, step: u32) -> u32 {
 }
 
 fn write_output(start: u32, row: u32, value: f32) {
-    if row < recurrence.batch { output[row * recurrence.timesteps * recurrence.features_padded + start] = value; }
+    if row >= recurrence.batch { return; }
+    output[row * recurrence.timesteps * recurrence.features_padded + start] = value;
 }
 
+fn write_hidden(p: Place, row: u32, value: f32) {
+    if row >= recurrence.batch { return; }
+    let to = row * recurrence.units_padded + p.unit;
+    if p.direction == 0u { hidden_0[to] = value; } else { hidden_1[to] = value; }
+}
+
+// Whether a state, 0 the hidden state and 1 the cell state, is final after the chunk.
+fn is_final(p: Place, state: u32) -> bool {
+    return ((recurrence.final_states >> (2u * state + p.direction)) & 1u) == 1u;
+}
+#endif
+
+// The hidden state after a step of the chunk.
 fn keep_hidden(p: Place, step: u32, hidden: Rows) {
+#if WRITES_OUTPUTS
     if step < recurrence.first_written { return; }
     let start = output_start(p, step);
     let row = p.group * ROWS;
@@ -35,20 +45,15 @@ fn keep_hidden(p: Place, step: u32, hidden: Rows) {
         write_output(start, row + 2u, values.z);
         write_output(start, row + 3u, values.w);
     }
+#else
+    states[slot_start(p.direction, step + 1u) + p.state] = hidden;
+#endif
 }
 
-fn is_final(p: Place, state: u32) -> bool {
-    return ((recurrence.final_states >> (2u * state + p.direction)) & 1u) == 1u;
-}
-
-fn write_hidden(p: Place, row: u32, value: f32) {
-    if row >= recurrence.batch { return; }
-    let to = row * recurrence.units_padded + p.unit;
-    if p.direction == 0u { hidden_0[to] = value; } else { hidden_1[to] = value; }
-}
-
+// The same after the last step.
 fn finish_hidden(p: Place, hidden: Rows) {
-    states[slot_start(p.direction, recurrence.steps) + p.state] = stored_rows(hidden);
+#if WRITES_OUTPUTS
+    states[slot_start(p.direction, recurrence.steps) + p.state] = hidden;
     if !is_final(p, 0u) { return; }
     let row = p.group * ROWS;
     let values = row_values(hidden);
@@ -58,4 +63,5 @@ fn finish_hidden(p: Place, hidden: Rows) {
         write_hidden(p, row + 2u, values.z);
         write_hidden(p, row + 3u, values.w);
     }
+#endif
 }

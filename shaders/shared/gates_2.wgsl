@@ -1,17 +1,14 @@
 // As gates_4.wgsl, for two gates.
 
+#import shared/sums
+
 const GATES: u32 = 2u;
 
 alias Weights = mat2x4<f32>;
 alias RowSums = vec2<f32>;
 alias QuadSums = mat2x4<f32>;
 
-alias StoredRowSums = vec2<f32>;
 alias StoredQuadSums = array<vec4<f32>, 2>;
-
-fn row_sums(stored: StoredRowSums) -> RowSums {
-    return stored;
-}
 
 fn quad_sums(stored: StoredQuadSums) -> QuadSums {
     return QuadSums(stored[0], stored[1]);
@@ -23,7 +20,8 @@ fn weights_at(first: u32, gate: u32) -> Weights {
 
 fn row_added(sums: RowSums, row: vec4<f32>, weights: Weights) -> RowSums {
     let k = transpose(weights);
-    return fma(vec2(row.w), k[3], fma(vec2(row.z), k[2], fma(vec2(row.y), k[1], fma(vec2(row.x), k[0], sums))));
+    let low = fma(vec2(row.y), k[1], fma(vec2(row.x), k[0], sums));
+    return fma(vec2(row.w), k[3], fma(vec2(row.z), k[2], low));
 }
 
 fn quad_added(sums: QuadSums, rows: mat4x4<f32>, weights: Weights) -> QuadSums {

@@ -1,19 +1,21 @@
 // All steps of a chunk in one dispatch, which needs nothing of other workgroups: a workgroup has
 // all units of one group of rows of one direction, and keeps the hidden state in workgroup memory.
-// Stands before every sequence kernel, and before what brings the weights to the invocations:
-// weights_held.wgsl or weights_streamed.wgsl.
 //
 // An invocation computes one unit, with SPLIT > 1 a part of its sums, which SPLIT invocations then
 // add up.
 
-// Twice the units, filled up to what all parts read at a time (or whole subgroups), with zeros: a
-// step reads one side and writes the other.
+#import shared/invocation
+#import shared/recurrence
+#import shared/outputs
+
+// The length of `shared_states`: two sides, each the units filled up with zeros to what all parts
+// read at a time. A step reads one side and writes the other.
 override STATES: u32 = 2u;
 override SIDE: u32 = STATES / 2u;
+// Invocations that share a sum.
 override SPLIT: u32 = 1u;
 override LANES: u32 = WORKGROUP / SPLIT;
-
-// WORKGROUP where SPLIT is above 1.
+// The length of `partial`: WORKGROUP where SPLIT is above 1, otherwise 1.
 override PARTIAL: u32 = 1u;
 
 var<workgroup> shared_states: array<Rows, STATES>;
@@ -42,7 +44,7 @@ fn place(invocation: Invocation) -> Place {
 // An initial state.
 fn initial(index: u32) -> Rows {
     if recurrence.zeros == 1u { return Rows(); }
-    return rows(states[index]);
+    return states[index];
 }
 
 // Fills the workgroup's memory before the first step.
@@ -57,8 +59,33 @@ fn start(p: Place, invocation: Invocation, hidden: Rows) {
 
 // Where the unit's gates of a step stand in the projection.
 fn projected_at(p: Place, step: u32) -> u32 {
-    return (p.direction * recurrence.steps + step) * recurrence.groups * recurrence.units + p.state;
+    let steps = p.direction * recurrence.steps + step;
+    return steps * recurrence.groups * recurrence.units + p.state;
 }
+
+#if SUBGROUPS
+#import software/weights_held
+#else
+// The weights come from the caches, every step anew.
+fn hold_weights(direction: u32, unit: u32) {}
+
+// Hands the hidden states and the weights to the kernel's `accumulate`, four k at a time. `side`:
+// where the side of `shared_states` starts that the step reads; `phase`: for `accumulate`.
+fn multiply(side: u32, phase: u32, direction: u32, unit: u32, invocation: Invocation) {
+    let panel = panel_units(recurrence.units);
+    let first = weights_start(direction, unit);
+    for (var i = invocation.lane / LANES; i < (recurrence.units + 3u) / 4u; i += SPLIT) {
+        let k = side + 4u * i;
+        let rows = Quad(
+            shared_states[k],
+            shared_states[k + 1u],
+            shared_states[k + 2u],
+            shared_states[k + 3u],
+        );
+        accumulate(rows, weights_at(first + i * KERNEL_GATES * panel, panel), phase);
+    }
+}
+#endif
 
 // The sum of all parts, for the invocations that finish.
 fn gathered(part: Sums, invocation: Invocation) -> Sums {

@@ -1,15 +1,8 @@
-// The activation functions of src/layer/activation.rs, with its numbers. Stands before every kernel
-// that applies one.
+// The activation functions of src/layer/activation.rs, under its numbers.
 //
 // exp, tanh and sigmoid are built from exactly rounded operations instead of WGSL's built-ins,
 // whose error depends on the driver. Source of the polynomials: Cephes (expf, tanhf); error at most
 // 2 ulp.
-
-override ACTIVATION: u32 = 1u;
-override RECURRENT_ACTIVATION: u32 = 2u;
-// The slope of leaky_relu, the alpha of elu.
-override ACTIVATION_PARAMETER: f32 = 0.0;
-override RECURRENT_PARAMETER: f32 = 0.0;
 
 // Of x = n ln 2 + r, |r| <= ln 2 / 2.
 struct Exponent {
@@ -136,6 +129,7 @@ fn squareplus_exact(x: vec4<f32>) -> vec4<f32> {
     return select(0.5 * (x + root), 2.0 / (root - x), (x < vec4(0.0)) & (x > vec4(-1e18)));
 }
 
+// `activation`: its number; `parameter`: the slope of leaky_relu, the alpha of elu.
 fn activation_value(activation: u32, parameter: f32, x: vec4<f32>) -> vec4<f32> {
     switch activation {
         case 1u: { return tanh_exact(x); }
@@ -146,7 +140,10 @@ fn activation_value(activation: u32, parameter: f32, x: vec4<f32>) -> vec4<f32> 
         case 6u: { return x / (1.0 + abs(x)); }
         case 7u: { return softplus_exact(x); }
         case 8u: { return select(parameter * expm1_exact(min(x, vec4(0.0))), x, x > vec4(0.0)); }
-        case 9u: { return 1.05070098 * select(1.67326324 * expm1_exact(min(x, vec4(0.0))), x, x > vec4(0.0)); }
+        case 9u: {
+            let below = 1.67326324 * expm1_exact(min(x, vec4(0.0)));
+            return 1.05070098 * select(below, x, x > vec4(0.0));
+        }
         case 10u: { return exp_exact(x); }
         case 11u: { return x * sigmoid_exact(x); }
         case 12u: { return x * saturate(fma(x, vec4(0.16666667), vec4(0.5))); }
@@ -158,7 +155,10 @@ fn activation_value(activation: u32, parameter: f32, x: vec4<f32>) -> vec4<f32> 
         case 18u: { return -softplus_exact(-x); }
         case 19u: { return x * tanh_exact(softplus_exact(x)); }
         case 20u: { return squareplus_exact(x); }
-        case 21u: { return select(select(x, 0.25 * (x + 1.0) * (x + 1.0), x < vec4(1.0)), vec4(0.0), x <= vec4(-1.0)); }
+        case 21u: {
+            let at_least = select(x, 0.25 * (x + 1.0) * (x + 1.0), x < vec4(1.0));
+            return select(at_least, vec4(0.0), x <= vec4(-1.0));
+        }
         case 22u: { return saturate(0.5 * (x + 1.0)); }
         case 23u: { return x - tanh_exact(x); }
         case 24u: { return 0.5 * x * (1.0 + erf_exact(x * 0.70710678)); }

@@ -1,10 +1,7 @@
-// What directions computed in a chunk of steps, to its place in an output: for merge.wgsl and
+// Brings what directions computed in a chunk of steps to its place in an output: for merge.wgsl and
 // merge_last.wgsl.
-//
-//   states  as recurrence.wgsl has them: the hidden ring, [slot][group][unit][row of the group]
-//   from a direction's start
-//           on; [step][group][row of the group] from its mask_start on, 0 where the output is zero
-//   output  [batch][timesteps of the segment][features_padded]
+
+#import shared/invocation
 
 struct Direction {
     // Where this direction starts in states.
@@ -57,10 +54,6 @@ struct Merge {
 
 const NO_MASK: u32 = 0xffffffffu;
 
-@group(0) @binding(0) var<uniform> p: Merge;
-@group(0) @binding(1) var<storage, read> states: array<f32>;
-@group(0) @binding(2) var<storage, read_write> output: array<f32>;
-
 override WORKGROUP: u32 = 64u;
 
 fn write(index: u32, value: f32, merged: bool) {
@@ -77,7 +70,12 @@ fn write(index: u32, value: f32, merged: bool) {
 
 fn direction(second: bool) -> Direction {
     if second {
-        return Direction(p.second_start, p.second_mask_start, p.second_first_feature, p.second_reversed);
+        return Direction(
+            p.second_start,
+            p.second_mask_start,
+            p.second_first_feature,
+            p.second_reversed,
+        );
     }
     return Direction(p.first_start, p.first_mask_start, p.first_feature, p.first_reversed);
 }
@@ -101,6 +99,7 @@ fn merge_unit(unit: u32, chunk_step: u32, direction_group: u32) {
         var value = states[state + i];
         if part.mask_start != NO_MASK && states[code + i] < 0.5 { value = 0.0; }
         let row = group * p.group_rows + i;
-        write((row * p.segment_timesteps + t) * p.features_padded + part.first_feature + unit, value, merged);
+        let vector = row * p.segment_timesteps + t;
+        write(vector * p.features_padded + part.first_feature + unit, value, merged);
     }
 }
