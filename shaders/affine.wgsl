@@ -4,6 +4,8 @@
 //   x, output     [axis 0][axis 1][axis 2][axis 3], the last filled up to a multiple of 4
 //   scale, shift  the weight of a value stands at the sum of its indices times the strides
 
+#import shared/flat
+
 struct Affine {
     values: u32,
     features: u32,
@@ -24,8 +26,8 @@ struct Affine {
 @group(0) @binding(4) var<storage, read_write> output: array<f32>;
 
 @compute @workgroup_size(WORKGROUP)
-fn affine(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
-    let index = flat(workgroup, lane);
+fn affine(invocation: Invocation) {
+    let index = flat(invocation);
     if index >= p.values { return; }
     let feature = index % p.features;
     let vector = index / p.features;

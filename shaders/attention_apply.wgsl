@@ -5,6 +5,8 @@
 //   query_mask  [row][timesteps, filled up]: the output is zero where it is 0
 //   output      [row][query timestep][output_padded]: heads side by side
 
+#import shared/flat
+
 struct AttentionApply {
     values: u32,
     heads: u32,
@@ -26,8 +28,8 @@ struct AttentionApply {
 @group(0) @binding(4) var<storage, read_write> output: array<f32>;
 
 @compute @workgroup_size(WORKGROUP)
-fn attention_apply(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
-    let index = flat(workgroup, lane);
+fn attention_apply(invocation: Invocation) {
+    let index = flat(invocation);
     if index >= p.values { return; }
     let feature = index % (p.heads * p.size);
     let vector = index / (p.heads * p.size);

@@ -6,6 +6,9 @@
 //   query_mask    [row][timesteps, filled up]: 1 where it counts; so value_mask and key_mask
 //   scores        [row][head][query timestep][scores_padded]
 
+#import shared/flat
+#import shared/activations
+
 struct AttentionScores {
     scores: u32,
     heads: u32,
@@ -16,9 +19,11 @@ struct AttentionScores {
     query_padded: u32,
     key_padded: u32,
     scores_padded: u32,
-    // 0: scale · Σ query · key; 1: Σ scale · tanh(query + key); 2: scale[1] · Σ tanh(scale[0] ·
-    // (query + key)); 3: Σ tanh(query + key); 4: the scores are weights already, and masked ones
-    // become zero.
+    // 0: scale · Σ query · key
+    // 1: Σ scale · tanh(query + key)
+    // 2: scale[1] · Σ tanh(scale[0] · (query + key))
+    // 3: Σ tanh(query + key)
+    // 4: the scores are weights already, and masked ones become zero
     mode: u32,
     causal: u32,
     // What masked scores become: 0: the score less 1e9; 1: a number below any other; 2: -1e9.
@@ -69,8 +74,8 @@ fn counts(row: u32, q: u32, k: u32) -> bool {
 }
 
 @compute @workgroup_size(WORKGROUP)
-fn attention_scores(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
-    let index = flat(workgroup, lane);
+fn attention_scores(invocation: Invocation) {
+    let index = flat(invocation);
     if index >= p.scores { return; }
     let k = index % p.keys;
     let q = index / p.keys % p.queries;

@@ -5,6 +5,8 @@
 //   source_mask, destination_mask  [vectors of timesteps][timesteps_padded]: 1 where the value
 //   counts
 
+#import shared/flat
+
 struct CombineMasked {
     values: u32,
     features: u32,
@@ -30,8 +32,8 @@ fn is_nan(x: f32) -> bool {
 }
 
 @compute @workgroup_size(WORKGROUP)
-fn combine_masked(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
-    let index = flat(workgroup, lane);
+fn combine_masked(invocation: Invocation) {
+    let index = flat(invocation);
     if index >= p.values { return; }
     let vector = index / p.features;
     let feature = index % p.features;

@@ -4,6 +4,8 @@
 //   table   [id][features4]
 //   output  [id's place][features4]
 
+#import shared/flat
+
 struct Embedding {
     places: u32,
     // The last axis of the ids, and what it is filled up to.
@@ -19,8 +21,8 @@ struct Embedding {
 @group(0) @binding(3) var<storage, read_write> output: array<vec4<f32>>;
 
 @compute @workgroup_size(WORKGROUP)
-fn embedding(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
-    let index = flat(workgroup, lane);
+fn embedding(invocation: Invocation) {
+    let index = flat(invocation);
     if index >= p.places * p.features4 { return; }
     let place = index / p.features4;
     let id = ids[place / p.ids * p.ids_padded + place % p.ids];

@@ -1,16 +1,35 @@
-// All steps of a chunk of a GRU with reset_after true, all directions at once.
-//
-//   recurrent_bias  [direction][unit]: of the candidate
+// All steps of a chunk of a GRU with reset_after true in one dispatch, all directions at once.
 
+#import shared/gates_3
+#import shared/sequence
+#import shared/gru_cell
+
+@group(0) @binding(0) var<uniform> recurrence: Recurrence;
+// [direction][k4][gate][unit]: vectors of four k of the recurrent kernel; see weights.wgsl.
+@group(0) @binding(1) var<storage, read> kernel: array<StoredWeights>;
+// [direction][step of the chunk][group][unit]: the gates of x·kernel + bias.
 @group(0) @binding(2) var<storage, read> projection: array<StoredSums>;
+// Hidden states [direction][slot][group][unit]; see recurrence.wgsl.
+@group(0) @binding(3) var<storage, read_write> states: array<Rows>;
+// [direction][unit]: the recurrent bias of the candidate.
 @group(0) @binding(4) var<storage, read> recurrent_bias: array<f32>;
+#if WRITES_OUTPUTS
+// [batch][timesteps of the segment][features_padded]
+@group(0) @binding(5) var<storage, read_write> output: array<f32>;
+// [batch][units_padded]: the final hidden states of both directions.
+@group(0) @binding(6) var<storage, read_write> hidden_0: array<f32>;
+@group(0) @binding(7) var<storage, read_write> hidden_1: array<f32>;
+#endif
 
-const FIRST_OUTPUT: u32 = 5u;
+// The gates that the kernel has of a unit, and the first one that is computed.
+const KERNEL_GATES: u32 = 3u;
+const FIRST_GATE: u32 = 0u;
 
-var<private> sums: Accumulator;
+// Of the step, of this invocation's part.
+var<private> sums: Sums;
 
 fn accumulate(rows: Quad, weights: Weights, phase: u32) {
-    sums = accumulated(sums, rows, weights);
+    sums = added(sums, rows, weights);
 }
 
 @compute @workgroup_size(WORKGROUP)
@@ -21,8 +40,8 @@ fn gru_sequence(invocation: Invocation) {
     start(p, invocation, h);
     for (var t = 0u; t < recurrence.steps; t++) {
         let side = (t & 1u) * SIDE;
-        let projected = read_projection(projected_at(p, t));
-        sums = Accumulator();
+        let projected = all_sums(projection[projected_at(p, t)]);
+        sums = Sums();
         multiply(side, 0u, p.direction, p.unit, invocation);
         let all = gathered(sums, invocation);
         if p.finishes {

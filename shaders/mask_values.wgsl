@@ -3,6 +3,9 @@
 //   x     [row][timestep][features_padded]
 //   mask  [row][timesteps, filled up to a multiple of 4]
 
+#import shared/flat
+#import shared/differs
+
 struct MaskValues {
     vectors: u32,
     features: u32,
@@ -17,8 +20,8 @@ struct MaskValues {
 @group(0) @binding(2) var<storage, read_write> mask: array<f32>;
 
 @compute @workgroup_size(WORKGROUP)
-fn mask_values(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
-    let vector = flat(workgroup, lane);
+fn mask_values(invocation: Invocation) {
+    let vector = flat(invocation);
     if vector >= p.vectors { return; }
     var counts = false;
     for (var i = 0u; i < p.features; i++) {

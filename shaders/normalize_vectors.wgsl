@@ -4,8 +4,10 @@
 //   values       [vector][features_padded]
 //   gamma, beta  [features]
 //
-// An invocation takes a vector. The normalizations by moments compute in pairs of floats: stands
-// after pairs.wgsl.
+// An invocation takes a vector.
+
+#import shared/flat
+#import shared/activations
 
 struct Normalize {
     vectors: u32,
@@ -17,8 +19,6 @@ struct Normalize {
     epsilon: f32,
     has_gamma: u32,
     has_beta: u32,
-    // Zero, which no compiler knows.
-    nothing: u32,
 }
 
 @group(0) @binding(0) var<uniform> p: Normalize;
@@ -82,55 +82,50 @@ fn sparsemax(start: u32) {
     }
 }
 
-alias Rows = f32;
-alias Bits = u32;
-
-fn nothing() -> u32 {
-    return p.nothing;
+// The sum of a vector's values, in blocks as in softmax.
+fn sum_of(start: u32) -> f32 {
+    var sum = 0.0;
+    for (var block = 0u; block < p.features; block += 16u) {
+        var part = 0.0;
+        for (var i = block; i < min(block + 16u, p.features); i++) { part += values[start + i]; }
+        sum += part;
+    }
+    return sum;
 }
 
-fn mean_of(start: u32) -> Pair {
-    var sum = pair(0.0);
-    for (var i = 0u; i < p.features; i++) { sum = pair_sum(sum, pair(values[start + i])); }
-    return pair_quotient(sum, pair(f32(p.features)));
-}
-
-fn centred(value: f32, mean: Pair) -> Pair {
-    return pair_sum(pair(value), Pair(-mean.high, -mean.low));
-}
-
-// 1 / √x: a float, and a step of Newton's method for what it misses.
-fn inverse_root(x: Pair) -> Pair {
-    let root = 1.0 / sqrt(x.high);
-    let rest = one_minus(pair_product(x, pair_product(pair(root), pair(root))));
-    return Pair(root, 0.5 * root * (rest.high + rest.low));
+// The sum of the squares of the values' differences from `mean`.
+fn sum_of_squares(start: u32, mean: f32) -> f32 {
+    var sum = 0.0;
+    for (var block = 0u; block < p.features; block += 16u) {
+        var part = 0.0;
+        for (var i = block; i < min(block + 16u, p.features); i++) {
+            let value = values[start + i] - mean;
+            part = fma(value, value, part);
+        }
+        sum += part;
+    }
+    return sum;
 }
 
 fn moments(start: u32) {
-    var mean = pair(0.0);
-    if p.mode == 2u { mean = mean_of(start); }
-    var squares = pair(0.0);
+    let count = f32(p.features);
+    var mean = 0.0;
+    if p.mode == 2u { mean = sum_of(start) / count; }
+    let squares = sum_of_squares(start, mean);
+    var square = squares / count + p.epsilon;
+    if p.mode == 4u { square = select(squares, p.epsilon, squares < p.epsilon); }
+    let root = sqrt(square);
     for (var i = 0u; i < p.features; i++) {
-        let value = centred(values[start + i], mean);
-        squares = pair_sum(squares, pair_product(value, value));
-    }
-    var square = pair_sum(pair_quotient(squares, pair(f32(p.features))), pair(p.epsilon));
-    if p.mode == 4u {
-        square = squares;
-        if square.high < p.epsilon { square = pair(p.epsilon); }
-    }
-    let factor = inverse_root(square);
-    for (var i = 0u; i < p.features; i++) {
-        var value = pair_product(centred(values[start + i], mean), factor);
-        if p.has_gamma == 1u { value = pair_product(value, pair(gamma[i])); }
-        if p.has_beta == 1u { value = pair_sum(value, pair(beta[i])); }
-        values[start + i] = rounded(value);
+        var value = (values[start + i] - mean) / root;
+        if p.has_gamma == 1u { value *= gamma[i]; }
+        if p.has_beta == 1u { value += beta[i]; }
+        values[start + i] = value;
     }
 }
 
 @compute @workgroup_size(WORKGROUP)
-fn normalize_vectors(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
-    let vector = flat(workgroup, lane);
+fn normalize_vectors(invocation: Invocation) {
+    let vector = flat(invocation);
     if vector >= p.vectors { return; }
     let start = vector * p.features_padded;
     if p.mode < 2u {

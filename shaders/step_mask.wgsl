@@ -10,6 +10,8 @@
 // row: the batch, filled up to whole groups. An invocation follows a row of one direction through
 // the steps.
 
+#import shared/invocation
+
 struct StepMask {
     batch: u32,
     rows: u32,
@@ -36,11 +38,11 @@ struct StepMask {
 override WORKGROUP: u32 = 64u;
 
 @compute @workgroup_size(WORKGROUP)
-fn step_mask(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
-    let row = workgroup.x * WORKGROUP + lane;
+fn step_mask(invocation: Invocation) {
+    let row = invocation.workgroup.x * WORKGROUP + invocation.lane;
     if row >= p.rows { return; }
-    let from_end = ((p.reversed >> workgroup.y) & 1u) == 1u;
-    let direction = p.first_direction + workgroup.y;
+    let from_end = ((p.reversed >> invocation.workgroup.y) & 1u) == 1u;
+    let direction = p.first_direction + invocation.workgroup.y;
     let state = direction * p.rows + row;
     let mask_start = min(row, p.batch - 1u) * p.mask_padded;
     var before = 0.0;
@@ -50,7 +52,8 @@ fn step_mask(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocat
         let now = mask[mask_start + t];
         before = max(before, now);
         let masked_code = select(before, 0.0, p.zero_output == 1u);
-        states[p.mask_start + (direction * p.steps + s) * p.rows + row] = select(masked_code, 2.0, now > 0.5);
+        let place = p.mask_start + (direction * p.steps + s) * p.rows + row;
+        states[place] = select(masked_code, 2.0, now > 0.5);
     }
     seen[state] = before;
 }

@@ -24,7 +24,9 @@ pub use device::{AdapterReport, Device, DeviceInfo, DeviceKind, DeviceOptions};
 pub use error::{Error, Result};
 #[cfg(feature = "kernel_list")]
 #[doc(hidden)]
-pub use gpu::{KernelEntry, kernel_list, kernel_settings};
+pub use gpu::{
+    KernelEntry, SourceLine, kernel_list, kernel_names, kernel_settings, planned_kernel,
+};
 #[cfg(feature = "gpu")]
 pub use gpu::{PlanAdapter, PlanReport, PlannedDispatch};
 #[cfg(feature = "keras")]

@@ -18,12 +18,13 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::path::Path;
 
-/// In no case may the largest error be more than this many times Keras's, nor the mean error.
-const FACTOR: f64 = 2.0;
-/// What the largest error of an exact result is once it is rounded: where it happens to be less in
-/// Keras, that is no measure.
-const ROUNDING: f64 = 0.5;
-/// The same of the mean error.
+/// Over all cases of a layer the largest error may be at most this many times Keras's.
+const MAX_FACTOR: f64 = 2.0;
+/// Over all values of a layer's cases the mean error may be at most this many times Keras's.
+const MEAN_FACTOR: f64 = 1.25;
+/// The largest error, in ulps, of an exact result that is rounded to f32: no bound is below it.
+const MAX_ROUNDING: f64 = 0.5;
+/// The mean error of such results, in ulps.
 const MEAN_ROUNDING: f64 = 0.25;
 
 const HEAD: &str = "\
@@ -33,8 +34,8 @@ Largest and mean error of the models of `tests/fixtures`, by the layer that each
 birnn's, compared with what Keras computes in f64 (or, of the large arrays for which the fixtures have no f64, the reference).
 An error is counted in ulps, units of the last place of an f32; a value that is smaller than the mean size of its array
 counts as that large. Means are over all values. The same for each model alone is in [accuracy.csv](accuracy.csv). Written by `tests/accuracy.rs`, which also fails where birnn is less exact than Keras:
-where in a model the largest error is more than twice Keras's (or, if that is less, half an ulp, which is the rounding of
-an exact result), or the mean error more than twice Keras's (or a quarter of an ulp).
+where over all models of a layer the mean error is more than 1.25 times Keras's (or a quarter of an ulp, where that is
+more), or the largest error more than twice Keras's (or half an ulp, which is the rounding of an exact result).
 
 ";
 
@@ -176,8 +177,26 @@ fn backends() -> Vec<(String, Device)> {
     backends
 }
 
+/// What is wrong with a layer's errors on each backend, beside Keras's.
+fn less_exact(layer: &str, row: &Row, backends: &[(String, Device)]) -> Vec<String> {
+    let mut found = Vec::new();
+    for ((backend, _), ours) in backends.iter().zip(&row.ours) {
+        let largest = (MAX_FACTOR * row.keras.max).max(MAX_ROUNDING);
+        if ours.max > largest {
+            let (max, keras) = (ours.max, row.keras.max);
+            found.push(format!("{backend}: {layer}: largest {max:.2} ulps, Keras {keras:.2}"));
+        }
+        let mean = (MEAN_FACTOR * row.keras.mean()).max(MEAN_ROUNDING);
+        if ours.mean() > mean {
+            let (mean, keras) = (ours.mean(), row.keras.mean());
+            found.push(format!("{backend}: {layer}: mean {mean:.3} ulps, Keras {keras:.3}"));
+        }
+    }
+    found
+}
+
 #[test]
-fn no_result_is_less_exact_than_twice_kerass() {
+fn no_layer_is_less_exact_than_keras() {
     let backends = backends();
     let (mut rows, mut lines, mut failures) =
         (BTreeMap::<String, Row>::new(), Vec::new(), Vec::new());
@@ -196,19 +215,6 @@ fn no_result_is_less_exact_than_twice_kerass() {
         for (index, (name, device)) in backends.iter().enumerate() {
             match fixture.measure(model, device) {
                 Ok((keras, ours)) => {
-                    if ours.max > (FACTOR * keras.max).max(ROUNDING) {
-                        failures.push(format!(
-                            "{name}: {}: {:.1} ulps, Keras {:.1}",
-                            fixture.name, ours.max, keras.max
-                        ));
-                    }
-                    if ours.mean() > (FACTOR * keras.mean()).max(MEAN_ROUNDING) {
-                        let (ours, keras) = (ours.mean(), keras.mean());
-                        failures.push(format!(
-                            "{name}: {}: mean {ours:.2} ulps, Keras {keras:.2}",
-                            fixture.name
-                        ));
-                    }
                     row.ours[index] = row.ours[index].and(ours);
                     line.2 = keras;
                     line.3.push(ours);
@@ -219,6 +225,7 @@ fn no_result_is_less_exact_than_twice_kerass() {
         row.keras = row.keras.and(line.2);
         lines.push(line);
     }
+    failures.extend(rows.iter().flat_map(|(layer, row)| less_exact(layer, row, &backends)));
     let names: Vec<String> = backends.into_iter().map(|(name, _)| name).collect();
     let (table, csv) = (table(&rows, &names), csv(&lines, &names));
     println!("{table}");

@@ -1,7 +1,7 @@
 //! The activation functions on vectors. Those that real models use are computed in vectors; the
 //! rest value by value, by the formulas of [`crate::reference::activate`].
 //!
-//! tanh and sigmoid: of e^x by the polynomial of Cephes (expf), as in `shaders/activations.wgsl`;
+//! tanh and sigmoid: of e^x by the polynomial of Cephes (expf), as in `shaders/shared/activations.wgsl`;
 //! error at most 1.5 ulp, which the tests below measure.
 
 use crate::layer::Activation;

@@ -1,7 +1,8 @@
 //! Adapters and the device: which one is chosen, its limits, and how its errors become ours.
 
+use super::kernel::UNIFORM_BYTES;
 use super::pipelines::Pipelines;
-use super::plan::{Limits, PARAMETERS, PlanAdapter, Tuned};
+use super::plan::{Limits, PlanAdapter, Tuned};
 use super::readback::Wait;
 use crate::device::{AdapterReport, DeviceInfo, DeviceKind, DeviceOptions};
 use crate::error::{Error, Result};
@@ -244,7 +245,7 @@ impl GpuDevice {
                 ..Limits::new(&limits, options.max_buffer_bytes)
             },
             uniform_stride: u64::from(limits.min_uniform_buffer_offset_alignment)
-                .max(4 * PARAMETERS as u64),
+                .max(UNIFORM_BYTES as u64),
             timestamps,
             pipelines: Mutex::new(Pipelines::new(&device)),
             device,
@@ -406,7 +407,7 @@ impl GpuDevice {
             Some(wgpu::Error::OutOfMemory { .. }) => {
                 Err(Error::OutOfMemory { what: what.to_string() })
             }
-            Some(error) => Err(Error::Gpu(format!("{what}: {error}"))),
+            Some(error) => Err(Error::Gpu(self.pipelines().located(format!("{what}: {error}")))),
         }
     }
 }

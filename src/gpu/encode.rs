@@ -78,7 +78,7 @@ impl Meter {
 pub(super) struct PreparedStage {
     pub pipeline: Pipeline,
     pub bind_group: wgpu::BindGroup,
-    /// Where its parameters stand in the uniform buffer.
+    /// Where its uniform stands in the uniform buffer.
     pub offset: u32,
     /// What a dispatch counts for, in flops.
     cost: u64,

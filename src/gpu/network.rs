@@ -2,6 +2,7 @@
 //! and their weights in the kernels' layouts. Pure.
 
 use super::plan::Limits;
+use super::software;
 use crate::error::{Error, Result};
 use crate::layer::{Cell, Dims, Feedforward, Kind, Layer, Recurrent, TimeDistributed, Weights};
 use crate::model::{BuiltLayer, Model, Node};
@@ -18,7 +19,7 @@ pub(super) struct Group {
     pub reversed: u32,
     /// Whether the kernels are stored as halves.
     pub half_weights: bool,
-    /// The units whose weights stand side by side, where not all.
+    /// The width in units of a panel of the kernels; `None`: one panel has all units.
     pub panel: Option<u32>,
     /// Where the layer is one of a stack.
     pub stacked: Option<Stacked>,
@@ -166,12 +167,6 @@ fn gates_padded(cell: Cell) -> usize {
     if cell.gates() == 3 { 4 } else { cell.gates() }
 }
 
-/// The units of a panel of a kernel (`panels.wgsl`): those of a subgroup on software adapters,
-/// where they come out even.
-fn panel(units: usize, limits: &Limits) -> Option<u32> {
-    limits.subgroup.filter(|&size| limits.software && units.is_multiple_of(size as usize))
-}
-
 /// Two numbers rounded to halves, as WGSL's `unpack2x16float` reads them.
 fn two_halves(numbers: &[f32]) -> u32 {
     numbers
@@ -288,7 +283,7 @@ fn lower_layer(layer: &Layer, features: usize, limits: &Limits) -> Result<Vec<Gr
             directions: members.to_vec(),
             reversed,
             half_weights: limits.half_weights,
-            panel: panel(directions[members[0]].1.units(), limits),
+            panel: software::panel(directions[members[0]].1.units(), limits),
             stacked: None,
         }
     };

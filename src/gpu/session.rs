@@ -3,13 +3,11 @@
 
 use super::device::GpuDevice;
 use super::encode::{Encoding, Pace, PreparedStage, Timer};
-use super::kernels::{Constants, Kernel};
+use super::kernel::{Constants, Kernel, UNIFORM_BYTES};
 use super::network::{Group, WeightPart, lower, recurrent_of};
 use super::parameters::pack;
 use super::pipelines::Pipeline;
-use super::plan::{
-    BufferId, CallShape, Limits, PARAMETERS, Plan, Stage, TensorLayout, plan, rows_at_once,
-};
+use super::plan::{BufferId, CallShape, Limits, Plan, Stage, TensorLayout, plan, rows_at_once};
 use super::readback::{Flight, Part, Readback, Segment, Submitted, Wait};
 use super::staging::{IN_FLIGHT, Ring, Staging};
 use crate::error::{Error, Result};
@@ -48,7 +46,7 @@ pub(crate) struct GpuSession {
     counters: Counters,
 }
 
-/// A plan with its pipelines, bind groups and parameters.
+/// A plan with its pipelines, bind groups and uniforms.
 #[derive(Debug)]
 pub(super) struct Prepared {
     pub plan: Plan,
@@ -298,7 +296,7 @@ impl GpuSession {
     pub(super) fn bind(&mut self, model: &Model, plan: Plan) -> Result<Prepared> {
         let stride = self.device.uniform_stride;
         let count = plan.launches.iter().map(|launch| launch.stages.len()).sum::<usize>() as u64;
-        let parameters = create_buffer(&self.device, count * stride, wgpu::BufferUsages::UNIFORM);
+        let uniforms = create_buffer(&self.device, count * stride, wgpu::BufferUsages::UNIFORM);
         self.counters.buffers_created += 1;
         let mut bytes = vec![0u8; (count * stride) as usize];
         let mut offset = 0;
@@ -306,14 +304,14 @@ impl GpuSession {
         for launch in &plan.launches {
             let mut stages = Vec::new();
             for stage in &launch.stages {
-                bytes[offset..offset + 4 * PARAMETERS]
-                    .copy_from_slice(bytemuck::cast_slice(&stage.parameters));
-                stages.push(self.bind_stage(stage, &parameters, offset as u32)?);
+                let uniform = &stage.uniform.bytes;
+                bytes[offset..offset + uniform.len()].copy_from_slice(uniform);
+                stages.push(self.bind_stage(stage, &uniforms, offset as u32)?);
                 offset += stride as usize;
             }
             launches.push(stages);
         }
-        self.device.queue.write_buffer(&parameters, 0, &bytes);
+        self.device.queue.write_buffer(&uniforms, 0, &bytes);
         self.counters.bytes_uploaded += bytes.len() as u64;
         let timer = self.timer.as_ref().map(|timer| timer.resolved.clone());
         let readback =
@@ -348,14 +346,14 @@ impl GpuSession {
     fn bind_stage(
         &mut self,
         stage: &Stage,
-        parameters: &wgpu::Buffer,
+        uniforms: &wgpu::Buffer,
         offset: u32,
     ) -> Result<PreparedStage> {
         let pipeline = self.pipeline(stage);
         let uniform = wgpu::BufferBinding {
-            buffer: parameters,
+            buffer: uniforms,
             offset: 0,
-            size: wgpu::BufferSize::new(4 * PARAMETERS as u64),
+            size: wgpu::BufferSize::new(UNIFORM_BYTES as u64),
         };
         let mut entries = vec![wgpu::BindGroupEntry {
             binding: 0,

@@ -2,18 +2,18 @@
 
 use super::feedforward::{Normalization, Windows};
 use super::moving::Array;
-use super::{BufferId, Planner, parameters};
+use super::{BufferId, Planner};
 use crate::error::Result;
-use crate::gpu::kernels::Kernel;
+use crate::gpu::kernel::{AttentionApply, AttentionScores, Kernel};
 use crate::layer::{Activation, AdditiveAttention, Attention, MultiHeadAttention, ScoreMode};
 
 /// How scores are computed and masked; the numbers of `attention_scores.wgsl`.
 struct Scores {
     heads: usize,
-    mode: usize,
+    mode: u32,
     causal: bool,
     /// What masked scores become.
-    replace: usize,
+    replace: u32,
     query_factor: f32,
     scale: BufferId,
     /// Of query, value and key.
@@ -137,20 +137,20 @@ impl Planner<'_> {
             self.scores(&Scores { mode: 4, ..*scores }, query, key, &weights);
         }
         let values = target.values();
-        let numbers = parameters([
-            values,
-            scores.heads,
-            queries,
-            keys,
-            target.features() / scores.heads,
-            value.features_padded(),
-            weights.features_padded(),
-            target.features_padded(),
-            usize::from(query_mask.is_some()),
-            queries.next_multiple_of(4),
-        ]);
+        let uniform = AttentionApply {
+            values: values as u32,
+            heads: scores.heads as u32,
+            queries: queries as u32,
+            keys: keys as u32,
+            size: (target.features() / scores.heads) as u32,
+            value_padded: value.features_padded() as u32,
+            weights_padded: weights.features_padded() as u32,
+            output_padded: target.features_padded() as u32,
+            masked: query_mask.is_some().into(),
+            mask_padded: queries.next_multiple_of(4) as u32,
+        };
         let buffers = vec![weights.buffer, value.buffer, mask_buffer(query_mask), target.buffer];
-        self.flat(Kernel::AttentionApply, buffers, numbers, values);
+        self.flat(Kernel::AttentionApply, buffers, uniform, values);
         Ok(())
     }
 
@@ -160,25 +160,25 @@ impl Planner<'_> {
             .masks
             .iter()
             .enumerate()
-            .map(|(bit, mask)| usize::from(mask.is_some()) << bit)
+            .map(|(bit, mask)| u32::from(mask.is_some()) << bit)
             .sum();
-        let mut numbers = parameters([
-            weights.values(),
-            scores.heads,
-            queries,
-            keys,
-            query.features() / scores.heads,
-            query.features_padded(),
-            key.features_padded(),
-            weights.features_padded(),
-            scores.mode,
-            usize::from(scores.causal),
-            scores.replace,
-            bits,
-            queries.next_multiple_of(4),
-            keys.next_multiple_of(4),
-        ]);
-        numbers[14] = scores.query_factor.to_bits();
+        let uniform = AttentionScores {
+            scores: weights.values() as u32,
+            heads: scores.heads as u32,
+            queries: queries as u32,
+            keys: keys as u32,
+            size: (query.features() / scores.heads) as u32,
+            query_padded: query.features_padded() as u32,
+            key_padded: key.features_padded() as u32,
+            scores_padded: weights.features_padded() as u32,
+            mode: scores.mode,
+            causal: scores.causal.into(),
+            replace: scores.replace,
+            masks: bits,
+            query_mask_padded: queries.next_multiple_of(4) as u32,
+            key_mask_padded: keys.next_multiple_of(4) as u32,
+            query_factor: scores.query_factor,
+        };
         let [query_mask, value_mask, key_mask] = scores.masks.map(mask_buffer);
         let buffers = vec![
             query.buffer,
@@ -189,7 +189,7 @@ impl Planner<'_> {
             key_mask,
             weights.buffer,
         ];
-        self.flat(Kernel::AttentionScores, buffers, numbers, weights.values());
+        self.flat(Kernel::AttentionScores, buffers, uniform, weights.values());
     }
 }
 

@@ -3,17 +3,13 @@
 //! as a whole.
 
 use super::Limits;
-use crate::gpu::kernels::{Kernel, Sharing, Tiling};
+use crate::gpu::kernel::{Kernel, Tiling};
 use crate::gpu::network::Group;
+use crate::gpu::software;
 use crate::layer::Cell;
 
-/// The most units of a layer that is computed in pairs of floats: as few as take no longer for it.
-const FEW_UNITS: usize = 8;
 /// Invocations of a workgroup, where nothing asks for others.
 const LANES: usize = 64;
-/// Above this many units a sequence kernel isn't the choice of a software adapter: weights no
-/// longer fit its caches.
-const HELD_UNITS: usize = 256;
 /// The weights of a direction that one workgroup can stream every step in about the time that a
 /// dispatch takes, and how much of them each invocation: it waits for what it loads.
 const STREAMED_BYTES: usize = 384 << 10;
@@ -82,42 +78,19 @@ pub(super) fn choose(group: &Group, rows: usize, limits: &Limits) -> Choice {
         workgroup: LANES.min(limits.invocations) as u32,
         ..Tiling::default()
     };
-    let few = Tiling { workgroup: FEW_UNITS as u32, units: units as u32, pairs: true, ..shared };
-    if units <= FEW_UNITS && sequence_fits(&few, units, FEW_UNITS, limits) {
-        // Pairs take so many registers, and multiply so much for what they load, that more rows are
-        // no help.
-        let projection = Tiling { pairs: true, tiles: 1, ..projection(units, shared, limits) };
-        let reason = "few units, in pairs of floats: a dispatch a chunk";
-        return Choice { sequence: true, recurrent: few, projection, reason };
-    }
-    match limits.subgroup {
-        Some(size) if limits.software => {
-            let shared = Tiling { sharing: Sharing::Subgroup(size), ..shared };
-            let lanes = units.next_multiple_of(size as usize);
-            let fits = units <= HELD_UNITS && sequence_fits(&shared, units, lanes, limits);
-            let projection = projection(units, shared, limits);
-            if fits {
-                let recurrent = Tiling { workgroup: lanes as u32, units: units as u32, ..shared };
-                let reason = "software adapter, the weights fit private memory: a dispatch a chunk";
-                return Choice { sequence: true, recurrent, projection, reason };
-            }
-            let recurrent = Tiling { tiles: tiles(groups, 4), ..shared };
+    if let Some(projection) = software::projection(units, shared, limits) {
+        let fits =
+            |tiling: &Tiling| sequence_fits(tiling, units, tiling.workgroup as usize, limits);
+        if let Some(recurrent) = software::sequence(units, shared, limits).filter(fits) {
+            let reason = "software adapter, the weights fit private memory: a dispatch a chunk";
+            return Choice { sequence: true, recurrent, projection, reason };
+        }
+        if let Some(recurrent) = software::step(tiles(groups, 4), shared, limits) {
             let reason = "software adapter: a dispatch a step, rows handed on by subgroups";
-            Choice { sequence: false, recurrent, projection, reason }
+            return Choice { sequence: false, recurrent, projection, reason };
         }
-        _ => on_gpu(gates, units, groups * group.directions.len(), shared, groups, limits),
     }
-}
-
-fn projection(units: usize, shared: Tiling, limits: &Limits) -> Tiling {
-    match limits.subgroup {
-        // No subgroup without units: it would take as long as the others.
-        Some(size) if limits.software => {
-            let workgroup = shared.workgroup.min(units.next_multiple_of(size as usize) as u32);
-            Tiling { sharing: Sharing::Subgroup(size), tiles: 4, workgroup, ..shared }
-        }
-        _ => Tiling { tiles: 2, block: 16, ..shared },
-    }
+    on_gpu(gates, units, groups * group.directions.len(), shared, groups, limits)
 }
 
 fn on_gpu(
@@ -128,7 +101,7 @@ fn on_gpu(
     groups: usize,
     limits: &Limits,
 ) -> Choice {
-    let projection = projection(units, shared, limits);
+    let projection = Tiling { tiles: 2, block: 16, ..shared };
     let weights = if shared.half_weights { 2 } else { 4 } * gates * units * units;
     let streams = |tiling: &Tiling| {
         weights <= STREAMED_BYTES.min(STREAMED_BY_ONE * tiling.workgroup as usize)

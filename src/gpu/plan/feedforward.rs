@@ -2,16 +2,16 @@
 
 use super::moving::{Array, Combine, four_axes};
 use super::recurrent::View;
-use super::{BufferId, Limits, Planner, Stage, WORKGROUP, grid, parameters};
+use super::{BufferId, Limits, Planner, Stage, WORKGROUP, grid};
 use crate::error::{Error, Result};
-use crate::gpu::kernels::{Constants, Kernel, Tiling};
+use crate::gpu::kernel::{
+    self, Affine, Constants, Dense, Elementwise, Kernel, Masking, Normalize, Pool, UniformData,
+};
 use crate::gpu::network::Group;
 use crate::layer::{Activation, Embedding, Feedforward, Kind, Layer, Padding, axes_of, axis_of};
 
 /// Workgroups along the first axis of a grid that is folded into rows; `GRID_ROW` in the kernels.
 const GRID_ROW: usize = 32_768;
-/// Kernels of so few weights multiply in pairs of floats, as the CPU path does in f64.
-const FEW_WEIGHTS: usize = 4096;
 
 /// A grid of invocations one after another.
 pub(super) fn flat_grid(invocations: usize) -> [u32; 3] {
@@ -240,10 +240,13 @@ impl Planner<'_> {
             Kind::Embedding(layer) => self.embedding(node, layer, source, target),
             Kind::Masking(layer) => {
                 let vectors = source.vectors();
-                let mut numbers =
-                    parameters([vectors, source.features(), source.features_padded()]);
-                numbers[3] = layer.mask_value.to_bits();
-                self.flat(Kernel::Masking, vec![source.buffer, target.buffer], numbers, vectors);
+                let uniform = Masking {
+                    vectors: vectors as u32,
+                    features: source.features() as u32,
+                    features_padded: source.features_padded() as u32,
+                    mask_value: layer.mask_value,
+                };
+                self.flat(Kernel::Masking, vec![source.buffer, target.buffer], uniform, vectors);
             }
             Kind::Merge(layer) => self.merge_arrays(node, layer.operation, sources, target)?,
             Kind::Concatenate(layer) => {
@@ -323,13 +326,13 @@ impl Planner<'_> {
         &mut self,
         kernel: Kernel,
         buffers: Vec<BufferId>,
-        parameters: [u32; super::PARAMETERS],
+        uniform: impl Into<UniformData>,
         invocations: usize,
     ) {
         let constants = Constants::default();
-        let workgroups = flat_grid(invocations);
+        let (uniform, workgroups) = (uniform.into(), flat_grid(invocations));
         self.launch(
-            vec![Stage { kernel, constants, buffers, parameters, workgroups, flops: 0 }],
+            vec![Stage { kernel, constants, buffers, uniform, workgroups, flops: 0 }],
             None,
         );
     }
@@ -373,20 +376,22 @@ impl Planner<'_> {
         target: &Array,
     ) {
         let features4 = source.features_padded() / 4;
-        let mut numbers = parameters([
-            source.vectors(),
-            source.features(),
-            features4,
-            usize::from(relu.is_some()),
-        ]);
-        for (number, value) in numbers[4..].iter_mut().zip(relu.unwrap_or_default()) {
-            *number = value.to_bits();
-        }
+        let [negative_slope, max_value, threshold, lowest] = relu.unwrap_or_default();
+        let uniform = Elementwise {
+            vectors: source.vectors() as u32,
+            features: source.features() as u32,
+            features4: features4 as u32,
+            relu: relu.is_some().into(),
+            negative_slope,
+            max_value,
+            threshold,
+            lowest,
+        };
         let stage = Stage {
             kernel: Kernel::Elementwise,
             constants: Constants { activation, ..Constants::default() },
             buffers: vec![source.buffer, target.buffer],
-            parameters: numbers,
+            uniform: uniform.into(),
             workgroups: flat_grid(source.vectors() * features4),
             flops: 0,
         };
@@ -405,22 +410,23 @@ impl Planner<'_> {
         four_axes(source.shape.len())?;
         let mut axes = [1; 3];
         axes[4 - source.shape.len()..].copy_from_slice(&source.shape[1..]);
-        let mut weight = [0; 3];
-        weight[3 - strides.len()..].copy_from_slice(strides);
-        let numbers = parameters([
-            source.values(),
-            source.features(),
-            source.features_padded(),
-            axes[0],
-            axes[1],
-            weight[0],
-            weight[1],
-            weight[2],
-            usize::from(prelu),
-        ]);
+        let mut weight_strides = [0; 3];
+        weight_strides[3 - strides.len()..].copy_from_slice(strides);
+        let [stride1, stride2, stride3] = weight_strides.map(|stride| stride as u32);
+        let uniform = Affine {
+            values: source.values() as u32,
+            features: source.features() as u32,
+            features_padded: source.features_padded() as u32,
+            axis1: axes[0] as u32,
+            axis2: axes[1] as u32,
+            stride1,
+            stride2,
+            stride3,
+            prelu: prelu.into(),
+        };
         let shift = if prelu { BufferId::Nothing } else { self.parameter(node, 1) };
         let buffers = vec![source.buffer, self.parameter(node, 0), shift, target.buffer];
-        self.flat(Kernel::Affine, buffers, numbers, source.values());
+        self.flat(Kernel::Affine, buffers, uniform, source.values());
         Ok(())
     }
 
@@ -463,13 +469,18 @@ impl Planner<'_> {
     pub(super) fn normalize_vectors(&mut self, array: &Array, normalization: Normalization) {
         let Normalization { mode, epsilon, gamma, beta } = normalization;
         let vectors = array.vectors();
-        let mut numbers = parameters([vectors, array.features(), array.features_padded(), mode, 0]);
-        numbers[4] = epsilon.to_bits();
-        numbers[5] = gamma.is_some().into();
-        numbers[6] = beta.is_some().into();
+        let uniform = Normalize {
+            vectors: vectors as u32,
+            features: array.features() as u32,
+            features_padded: array.features_padded() as u32,
+            mode,
+            epsilon,
+            has_gamma: gamma.is_some().into(),
+            has_beta: beta.is_some().into(),
+        };
         let nothing = BufferId::Nothing;
         let buffers = vec![gamma.unwrap_or(nothing), beta.unwrap_or(nothing), array.buffer];
-        self.flat(Kernel::NormalizeVectors, buffers, numbers, vectors);
+        self.flat(Kernel::NormalizeVectors, buffers, uniform, vectors);
     }
 
     /// A dense launch with the activation behind it.
@@ -506,29 +517,27 @@ impl Planner<'_> {
         let lanes = columns4.next_power_of_two().min(WORKGROUP);
         let groups = vectors.div_ceil(4).div_ceil(WORKGROUP / lanes);
         let elementwise = activation.is_elementwise();
-        let weights = windows.taps * source.features() * target.features();
         let stage = Stage {
             kernel: Kernel::Dense,
             constants: Constants {
                 activation: if elementwise { activation } else { Activation::Linear },
-                tiling: Tiling { pairs: weights <= FEW_WEIGHTS, ..Tiling::default() },
                 ..Constants::default()
             },
             buffers: vec![source.buffer, kernel, bias, target.buffer],
-            parameters: parameters([
-                vectors,
-                windows.outputs,
-                windows.timesteps,
-                source.features_padded() / 4,
-                target.features(),
-                columns4,
-                windows.taps,
-                windows.strides,
-                windows.dilation_rate,
-                windows.before,
-                lanes,
-                0,
-            ]),
+            uniform: Dense {
+                vectors: vectors as u32,
+                outputs: windows.outputs as u32,
+                timesteps: windows.timesteps as u32,
+                features4: (source.features_padded() / 4) as u32,
+                columns: target.features() as u32,
+                columns4: columns4 as u32,
+                taps: windows.taps as u32,
+                strides: windows.strides as u32,
+                dilation_rate: windows.dilation_rate as u32,
+                before: windows.before as u32,
+                lanes: lanes as u32,
+            }
+            .into(),
             workgroups: grid([
                 columns4.div_ceil(lanes),
                 groups.min(GRID_ROW),
@@ -560,23 +569,23 @@ impl Planner<'_> {
         let outputs = padding.outputs(timesteps, pool_size, strides);
         let vectors = source.shape[0] * outputs;
         let features4 = source.features_padded() / 4;
-        let numbers = parameters([
-            vectors,
-            outputs,
-            timesteps,
-            features4,
-            pool_size,
-            strides,
-            padding.before(timesteps, pool_size, strides),
-            usize::from(mean),
-            usize::from(mask.is_some()),
-            timesteps.next_multiple_of(4),
-        ]);
+        let uniform = Pool {
+            vectors: vectors as u32,
+            outputs: outputs as u32,
+            timesteps: timesteps as u32,
+            features4: features4 as u32,
+            pool_size: pool_size as u32,
+            strides: strides as u32,
+            before: padding.before(timesteps, pool_size, strides) as u32,
+            mean: mean.into(),
+            masked: mask.is_some().into(),
+            mask_padded: timesteps.next_multiple_of(4) as u32,
+        };
         let mask = mask.map_or(BufferId::Nothing, BufferId::Mask);
         self.flat(
             Kernel::Pool,
             vec![source.buffer, mask, target.buffer],
-            numbers,
+            uniform,
             vectors * features4,
         );
     }
@@ -584,15 +593,15 @@ impl Planner<'_> {
     fn embedding(&mut self, node: usize, layer: &Embedding, source: &Array, target: &Array) {
         let features4 = target.features_padded() / 4;
         let places = source.values();
-        let numbers = parameters([
-            places,
-            source.features(),
-            source.features_padded(),
-            features4,
-            layer.input_dim,
-        ]);
+        let uniform = kernel::Embedding {
+            places: places as u32,
+            ids: source.features() as u32,
+            ids_padded: source.features_padded() as u32,
+            features4: features4 as u32,
+            input_dim: layer.input_dim as u32,
+        };
         let buffers = vec![source.buffer, self.parameter(node, 0), target.buffer];
-        self.flat(Kernel::Embedding, buffers, numbers, places * features4);
+        self.flat(Kernel::Embedding, buffers, uniform, places * features4);
     }
 }
 
@@ -623,7 +632,7 @@ impl Windows {
 
 /// What is done to each vector; the modes of `normalize_vectors.wgsl`.
 pub(super) struct Normalization {
-    mode: usize,
+    mode: u32,
     epsilon: f32,
     gamma: Option<BufferId>,
     beta: Option<BufferId>,

@@ -1,9 +1,9 @@
 //! The launches that make masks.
 
 use super::moving::{Array, Combine};
-use super::{BufferId, Planner, parameters};
+use super::{BufferId, Planner};
 use crate::error::Result;
-use crate::gpu::kernels::Kernel;
+use crate::gpu::kernel::{Kernel, MaskValues};
 use crate::model::MaskSource;
 
 impl Planner<'_> {
@@ -69,14 +69,14 @@ impl Planner<'_> {
     /// True where a feature of the vector differs from the value of these bits.
     fn mask_values(&mut self, source: Array, target: &Array, value: u32) {
         let vectors = source.vectors();
-        let mut numbers = parameters([
-            vectors,
-            source.features(),
-            source.features_padded(),
-            target.features(),
-            target.features_padded(),
-        ]);
-        numbers[5] = value;
-        self.flat(Kernel::MaskValues, vec![source.buffer, target.buffer], numbers, vectors);
+        let uniform = MaskValues {
+            vectors: vectors as u32,
+            features: source.features() as u32,
+            features_padded: source.features_padded() as u32,
+            timesteps: target.features() as u32,
+            mask_padded: target.features_padded() as u32,
+            mask_value: f32::from_bits(value),
+        };
+        self.flat(Kernel::MaskValues, vec![source.buffer, target.buffer], uniform, vectors);
     }
 }

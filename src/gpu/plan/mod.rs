@@ -6,6 +6,9 @@
 //! the features filled up to a multiple of four. Where all layers are recurrent they are cut along
 //! time into segments that fit a binding, and a chunk ends where a segment does. A batch too large
 //! for the memory budget runs in parts.
+//!
+//! The kernels count in `u32`. Casts to it lose nothing: the numbers count elements of bindings,
+//! which have fewer than 2^32 bytes.
 
 mod attention;
 mod choice;
@@ -19,7 +22,7 @@ mod tuned;
 pub use report::{PlanAdapter, PlanReport, PlannedDispatch};
 pub(super) use tuned::{Chosen, Tuned};
 
-use super::kernels::{Constants, Kernel};
+use super::kernel::{Constants, Kernel, UniformData};
 use super::network::{Group, WeightPart, originals};
 use crate::error::{Error, Result};
 use crate::layer::{Kind, Layer};
@@ -29,8 +32,6 @@ use std::collections::HashMap;
 /// The entries of the table of step numbers: no chunk has more steps.
 pub(super) const STEP_TABLE: usize = 4096;
 pub(super) const WORKGROUP: usize = 64;
-/// The numbers that a kernel is told.
-pub(super) const PARAMETERS: usize = 32;
 
 /// What a device allows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -136,7 +137,7 @@ pub(super) struct Stage {
     pub constants: Constants,
     /// The storage buffers, in the order of the kernel's bindings.
     pub buffers: Vec<BufferId>,
-    pub parameters: [u32; PARAMETERS],
+    pub uniform: UniformData,
     pub workgroups: [u32; 3],
     pub flops: u64,
 }
@@ -410,8 +411,11 @@ impl Planner<'_> {
     }
 
     fn launch(&mut self, mut stages: Vec<Stage>, steps: Option<usize>) {
-        for buffer in stages.iter_mut().flat_map(|stage| &mut stage.buffers) {
-            *buffer = self.original(*buffer);
+        for stage in &mut stages {
+            debug_assert_eq!(stage.uniform.layout, stage.kernel.row().uniform);
+            for buffer in &mut stage.buffers {
+                *buffer = self.original(*buffer);
+            }
         }
         self.plan.launches.push(Launch { stages, steps });
     }
@@ -439,16 +443,6 @@ impl Planner<'_> {
             },
         }
     }
-}
-
-/// Kernel parameters; all are below 2^32, since they count elements of a binding of less than 2^32
-/// bytes.
-fn parameters(values: impl IntoIterator<Item = usize>) -> [u32; PARAMETERS] {
-    let mut parameters = [0; PARAMETERS];
-    for (parameter, value) in parameters.iter_mut().zip(values) {
-        *parameter = value as u32;
-    }
-    parameters
 }
 
 fn grid(workgroups: [usize; 3]) -> [u32; 3] {

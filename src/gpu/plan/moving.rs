@@ -1,9 +1,9 @@
 //! Arrays, and the launches that move and join their values: reshape, permute, repeat, concatenate,
 //! add, …
 
-use super::{BufferId, Planner, parameters};
+use super::{BufferId, Planner};
 use crate::error::{Error, Result};
-use crate::gpu::kernels::Kernel;
+use crate::gpu::kernel::{self, CombineMasked, Kernel, Side};
 use crate::operator::Operation;
 
 /// An array that a launch reads or writes: `[…][features]`, the features filled up to a multiple of
@@ -204,46 +204,41 @@ impl Planner<'_> {
         combine: Combine,
         count: usize,
     ) {
-        let four = |values: &[usize], fill: usize| {
+        let four = |values: &[usize], fill: u32| {
             let mut four = [fill; 4];
-            four[4 - values.len()..].copy_from_slice(values);
+            for (place, &value) in four[4 - values.len()..].iter_mut().zip(values) {
+                *place = value as u32;
+            }
             four
         };
-        let axes = four(&walk.axes, 1);
-        let from = four(&walk.source_strides, 0);
-        let to = four(&walk.target_strides, 0);
-        let numbers = parameters([
-            walk.axes.iter().product(),
-            axes[1],
-            axes[2],
-            axes[3],
-            walk.source_offset,
-            from[0],
-            from[1],
-            from[2],
-            from[3],
-            source.features(),
-            source.features_padded(),
-            0,
-            walk.target_offset,
-            to[0],
-            to[1],
-            to[2],
-            to[3],
-            target.features(),
-            target.features_padded(),
-            0,
-            combine as usize,
-            count,
-        ]);
+        let side = |array: &Array, offset: usize, strides: &[usize]| {
+            let [stride0, stride1, stride2, stride3] = four(strides, 0);
+            Side {
+                offset: offset as u32,
+                stride0,
+                stride1,
+                stride2,
+                stride3,
+                features: array.features() as u32,
+                features_padded: array.features_padded() as u32,
+                unused: 0,
+            }
+        };
+        let values = walk.axes.iter().product();
+        let [_, axis1, axis2, axis3] = four(&walk.axes, 1);
+        let uniform = kernel::Combine {
+            values: values as u32,
+            axis1,
+            axis2,
+            axis3,
+            source: side(source, walk.source_offset, &walk.source_strides),
+            destination: side(target, walk.target_offset, &walk.target_strides),
+            operation: combine as u32,
+            count: count as u32,
+        };
         let reads = !matches!(combine, Combine::Zero | Combine::One);
         let source = if reads { source.buffer } else { BufferId::Nothing };
-        self.flat(
-            Kernel::Combine,
-            vec![source, target.buffer],
-            numbers,
-            walk.axes.iter().product(),
-        );
+        self.flat(Kernel::Combine, vec![source, target.buffer], uniform, values);
     }
 
     pub(super) fn merge_arrays(
@@ -357,24 +352,24 @@ impl Planner<'_> {
         combine: Combine,
     ) {
         let timesteps = target.shape.iter().rev().nth(1).copied().unwrap_or(1);
-        let numbers = parameters([
-            target.values(),
-            target.features(),
-            target.features_padded(),
-            source.features(),
-            source.features_padded(),
-            timesteps,
-            timesteps.next_multiple_of(4),
-            combine as usize,
-            usize::from(masks[0].is_some()),
-            usize::from(masks[1].is_some()),
-        ]);
+        let uniform = CombineMasked {
+            values: target.values() as u32,
+            features: target.features() as u32,
+            features_padded: target.features_padded() as u32,
+            source_features: source.features() as u32,
+            source_padded: source.features_padded() as u32,
+            timesteps: timesteps as u32,
+            timesteps_padded: timesteps.next_multiple_of(4) as u32,
+            operation: combine as u32,
+            has_source_mask: masks[0].is_some().into(),
+            has_destination_mask: masks[1].is_some().into(),
+        };
         let [source_mask, target_mask] = masks.map(|mask| mask.unwrap_or(BufferId::Nothing));
         let source = if combine == Combine::Zero { BufferId::Nothing } else { source.buffer };
         self.flat(
             Kernel::CombineMasked,
             vec![source, source_mask, target_mask, target.buffer],
-            numbers,
+            uniform,
             target.values(),
         );
     }

@@ -3,7 +3,9 @@
 use super::choice::choose;
 use super::{CallShape, Limits, Plan, Stage, Tuned, plan, rows_at_once};
 use crate::error::{Error, Result};
-use crate::gpu::kernels::{Kernel, Sharing};
+use crate::gpu::kernel::{
+    FinalStates, Kernel, LoadState, Merge, Projection, Recurrence, Role, Sharing,
+};
 use crate::gpu::network::{Group, lower};
 use crate::model::Model;
 use std::fmt;
@@ -29,7 +31,7 @@ struct Machine {
 }
 
 impl PlanAdapter {
-    fn limits(self, half_weights: bool) -> Limits {
+    pub(in crate::gpu) fn limits(self, half_weights: bool) -> Limits {
         let limits = match self {
             PlanAdapter::DownlevelGpu => wgpu::Limits::downlevel_defaults(),
             _ => wgpu::Limits::default(),
@@ -60,8 +62,6 @@ impl PlanAdapter {
 /// * *One dispatch for all timesteps of the chunk*, by a kernel named `…_sequence`. Each direction
 ///   and each group of four rows (or the one row of a batch of one) has a workgroup, which keeps
 ///   the hidden states in its shared memory. This is chosen
-///   * on every adapter for layers of up to 8 units, which are computed in about twice the
-///     precision of `f32`;
 ///   * on a GPU where a direction's `recurrent_kernel` has at most 384 KiB in all and 1.5 KiB for
 ///     each invocation of the workgroup, which reads it from the caches at every timestep; up to 8
 ///     invocations share a sum;
@@ -302,7 +302,7 @@ fn dispatches(plan: &Plan, machine: Machine) -> Vec<PlannedDispatch> {
         for stage in &launch.stages {
             let bytes = bytes(stage);
             let tiling = stage.constants.tiling;
-            let tiled = is_recurrent(stage.kernel) || stage.kernel == Kernel::InputProjection;
+            let tiled = stage.kernel.row().role != Role::Other;
             let dispatch = PlannedDispatch {
                 kernel: stage.kernel.name(),
                 count: launch.steps.unwrap_or(1),
@@ -323,10 +323,6 @@ fn dispatches(plan: &Plan, machine: Machine) -> Vec<PlannedDispatch> {
         }
     }
     list
-}
-
-fn is_recurrent(kernel: Kernel) -> bool {
-    kernel.steps() || kernel.is_sequence()
 }
 
 fn cut(stage: &Stage) -> String {
@@ -351,54 +347,74 @@ fn cut(stage: &Stage) -> String {
 /// The bytes that a dispatch has to move at least, of the kernels of a recurrent layer: each array
 /// once.
 fn bytes(stage: &Stage) -> u64 {
-    let p = |index: usize| u64::from(stage.parameters[index]);
+    let uniform = &stage.uniform;
+    let bytes = match stage.kernel {
+        Kernel::InputProjection => uniform.read().map(|p| projection_bytes(stage, &p)),
+        kernel if kernel.is_recurrent() => uniform.read().map(|p| recurrence_bytes(stage, &p)),
+        Kernel::Merge | Kernel::MergeLast => uniform.read().map(|p| merge_bytes(stage, &p)),
+        Kernel::FinalStates => uniform.read().map(|p: FinalStates| {
+            8 * u64::from(p.batch) * u64::from(p.units) * u64::from(stage.workgroups[1])
+        }),
+        Kernel::LoadState => uniform.read().map(|p: LoadState| {
+            let moved = if p.zeros == 1 { 4 } else { 8 }; // written, or read and written
+            moved * u64::from(p.batch) * u64::from(p.units) * u64::from(stage.workgroups[2])
+        }),
+        _ => None,
+    };
+    bytes.unwrap_or(0)
+}
+
+/// The bytes of a weight.
+fn weight_bytes(stage: &Stage) -> u64 {
+    if stage.constants.tiling.half_weights { 2 } else { 4 }
+}
+
+fn projection_bytes(stage: &Stage, p: &Projection) -> u64 {
+    let (gates, directions) =
+        (u64::from(stage.constants.tiling.gates), u64::from(stage.workgroups[2]));
+    let [batch, steps, units] = [p.batch, p.steps, p.units].map(u64::from);
+    let k = 4 * u64::from(p.features4);
+    directions * (weight_bytes(stage) * k * gates * units + 4 * steps * batch * (k + gates * units))
+}
+
+fn recurrence_bytes(stage: &Stage, p: &Recurrence) -> u64 {
     let tiling = stage.constants.tiling;
-    let (gates, rows) = (u64::from(tiling.gates), u64::from(tiling.group_rows));
-    let weight = if tiling.half_weights { 2 } else { 4 };
-    match stage.kernel {
-        Kernel::InputProjection => {
-            let directions = u64::from(stage.workgroups[2]);
-            let (batch, steps, k, units) = (p(0), p(3), 4 * p(5), p(6));
-            directions * (weight * k * gates * units + 4 * steps * batch * (k + gates * units))
+    let sequence = stage.kernel.is_sequence();
+    let (rows, directions) = (u64::from(tiling.group_rows), u64::from(stage.directions()));
+    let [groups, units, batch] = [p.groups, p.units, p.batch].map(u64::from);
+    let k = units.next_multiple_of(4);
+    let steps = if sequence { u64::from(p.steps) } else { 1 };
+    // The gates computed of the kernel; what is read of each unit and row in each step, and
+    // by a step kernel written.
+    let (computed, each) = match stage.kernel {
+        Kernel::LstmStep => (4, 4 + 4),
+        Kernel::LstmSequence => (4, 4),
+        Kernel::GruStep => (3, 3 + 2),
+        Kernel::GruSequence | Kernel::GruResetSequence => (3, 3),
+        Kernel::GruResetStep => (2, 2 + 3),
+        Kernel::GruCandidateStep => (1, 1 + 4),
+        Kernel::SimpleRnnSequence => (1, 1),
+        _ => (1, 1 + 2),
+    };
+    let states = match (sequence, tiling.writes_outputs) {
+        (false, _) => 0,
+        (true, false) => directions * steps * groups * rows,
+        (true, true) => {
+            let final_states = u64::from(p.final_states.count_ones());
+            batch * (directions * (steps - u64::from(p.first_written)) + final_states)
         }
-        kernel if is_recurrent(kernel) => {
-            let (groups, units) = (p(0), p(1));
-            let directions = u64::from(stage.directions());
-            let k = units.next_multiple_of(4);
-            let steps = if kernel.is_sequence() { p(4) } else { 1 };
-            // The gates computed of the kernel; what is read of each unit and row in each step, and
-            // by a step kernel written.
-            let (computed, each) = match kernel {
-                Kernel::LstmStep => (4, 4 + 4),
-                Kernel::LstmSequence => (4, 4),
-                Kernel::GruStep => (3, 3 + 2),
-                Kernel::GruSequence | Kernel::GruResetSequence => (3, 3),
-                Kernel::GruResetStep => (2, 2 + 3),
-                Kernel::GruCandidateStep => (1, 1 + 4),
-                Kernel::SimpleRnnSequence => (1, 1),
-                _ => (1, 1 + 2),
-            };
-            let states = match (kernel.is_sequence(), tiling.writes_outputs) {
-                (false, _) => 0,
-                (true, false) => directions * steps * groups * rows,
-                (true, true) => {
-                    p(16) * (directions * (steps - p(12)) + u64::from(p(21).count_ones()))
-                }
-            };
-            directions * (weight * k * computed * units + 4 * steps * groups * rows * units * each)
-                + 4 * states * units
-        }
-        // Read and written, or written.
-        Kernel::Merge | Kernel::MergeLast => {
-            let (steps, directions) = (p(21), u64::from(stage.workgroups[2]) / p(1));
-            8 * p(0) * p(2) * (steps * directions + u64::from(stage.workgroups[1]) - steps)
-        }
-        Kernel::FinalStates => 8 * p(0) * p(2) * u64::from(stage.workgroups[1]),
-        Kernel::LoadState => {
-            4 * p(0) * p(2) * u64::from(stage.workgroups[2]) * if p(6) == 1 { 1 } else { 2 }
-        }
-        _ => 0,
-    }
+    };
+    directions
+        * (weight_bytes(stage) * k * computed * units + 4 * steps * groups * rows * units * each)
+        + 4 * states * units
+}
+
+/// Each value is read and written.
+fn merge_bytes(stage: &Stage, p: &Merge) -> u64 {
+    let [steps, batch, units] = [p.steps, p.batch, p.units].map(u64::from);
+    let [_, steps_and_states, groups_of_all] = stage.workgroups.map(u64::from);
+    let directions = groups_of_all / u64::from(p.groups);
+    8 * batch * units * (steps * directions + steps_and_states - steps)
 }
 
 impl fmt::Display for PlanReport {

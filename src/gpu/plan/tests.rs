@@ -1,5 +1,6 @@
 use super::super::network::lower;
 use super::*;
+use crate::gpu::kernel::{Merge, Projection, Recurrence};
 use crate::layer::{Bidirectional, Gru, Lstm, SimpleRnn};
 use proptest::prelude::*;
 use std::collections::HashSet;
@@ -60,9 +61,9 @@ fn plans(model: &Model, batch: usize, timesteps: usize, limits: &Limits) -> Vec<
 
 /// The steps that a launch runs: each its own dispatch, or all of a sequence.
 fn steps(launch: &Launch) -> usize {
-    let sequence =
-        |stage: &Stage| stage.kernel.is_sequence().then_some(stage.parameters[4] as usize);
-    launch.steps.or_else(|| sequence(&launch.stages[0])).unwrap_or(0)
+    let stage = &launch.stages[0];
+    let sequence = stage.uniform.read::<Recurrence>().filter(|_| stage.kernel.is_sequence());
+    launch.steps.or(sequence.map(|uniform| uniform.steps as usize)).unwrap_or(0)
 }
 
 fn check(plan: &Plan, timesteps: usize, limits: &Limits) {
@@ -119,6 +120,10 @@ fn stack(cell: u8, features: usize, units: usize, layers: usize) -> Model {
     Model::sequential(features, all.collect::<Vec<_>>()).expect("the layers fit")
 }
 
+fn range(first: u32, length: u32) -> Range<usize> {
+    first as usize..(first + length) as usize
+}
+
 /// A tensor and the steps of the segment that a launch binds of it: those that it reads or writes
 /// have to be among them.
 fn tensor_at(buffer: BufferId, steps: Range<usize>, segment: Range<usize>) -> usize {
@@ -140,22 +145,23 @@ fn check_order(plan: &Plan, model: &Model, timesteps: usize, layers: usize) {
     let mut steps_run = 0;
     for launch in &plan.launches {
         let stage = &launch.stages[0];
-        let p = |index: usize| stage.parameters[index] as usize;
-        match stage.kernel {
-            Kernel::InputProjection => {
-                let from = tensor_at(stage.buffers[2], p(2)..p(2) + p(3), p(9)..p(9) + p(10));
-                let next = projected.entry(from).or_default();
-                assert_eq!(*next, p(2), "tensor {from}");
-                *next += p(3);
-                assert!(from == input || written[&from] >= *next, "tensor {from} to {next}");
-            }
-            Kernel::Merge | Kernel::MergeLast if stage.parameters[6] as usize == timesteps => {
-                let to = tensor_at(stage.buffers[1], p(5)..p(5) + p(21), p(7)..p(7) + p(8));
-                let next = written.entry(to).or_default();
-                assert_eq!(*next, p(5), "tensor {to}");
-                *next += p(21);
-            }
-            _ => steps_run += steps(launch) * stage.directions() as usize,
+        if let Some(p) = stage.uniform.read::<Projection>() {
+            let segment = range(p.segment_start, p.segment_timesteps);
+            let from = tensor_at(stage.buffers[2], range(p.first_step, p.steps), segment);
+            let next = projected.entry(from).or_default();
+            assert_eq!(*next, p.first_step as usize, "tensor {from}");
+            *next += p.steps as usize;
+            assert!(from == input || written[&from] >= *next, "tensor {from} to {next}");
+        } else if let Some(p) =
+            stage.uniform.read::<Merge>().filter(|p| p.timesteps as usize == timesteps)
+        {
+            let segment = range(p.segment_start, p.segment_timesteps);
+            let to = tensor_at(stage.buffers[1], range(p.first_step, p.steps), segment);
+            let next = written.entry(to).or_default();
+            assert_eq!(*next, p.first_step as usize, "tensor {to}");
+            *next += p.steps as usize;
+        } else {
+            steps_run += steps(launch) * stage.directions() as usize;
         }
     }
     assert_eq!(projected.len(), layers);
@@ -219,9 +225,7 @@ fn layers_of_a_stack_share_dispatches_where_it_pays() {
         let given = vec![vec![false; 2]; model.nodes.len()];
         let call = CallShape { rows, shapes, given, masks: vec![false], carried: false };
         let plan = plan(&model, &groups, &call, limits, &Tuned::new()).expect("it fits");
-        let recurrence = |launch: &Launch| {
-            launch.stages[0].kernel.is_sequence() || launch.stages[0].kernel.steps()
-        };
+        let recurrence = |launch: &Launch| launch.stages[0].kernel.is_recurrent();
         let recurrences = plan.launches.iter().filter(|launch| recurrence(launch));
         (!plan.waves.is_empty(), recurrences.map(|launch| launch.steps.unwrap_or(1)).sum::<usize>())
     };

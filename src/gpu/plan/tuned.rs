@@ -2,7 +2,7 @@
 
 use super::choice::{Choice, choose, split_step, streamed};
 use super::{Limits, Planner};
-use crate::gpu::kernels::Tiling;
+use crate::gpu::kernel::Tiling;
 use crate::gpu::network::Group;
 use crate::layer::Cell;
 use std::collections::BTreeMap;
@@ -80,10 +80,6 @@ impl Choice {
 /// The ways worth timing, the planner's own first.
 fn candidates(group: &Group, rows: usize, limits: &Limits) -> Vec<Choice> {
     let own = choose(group, rows, limits);
-    // What is computed more exactly isn't traded for speed.
-    if own.recurrent.pairs {
-        return vec![own];
-    }
     let groups = rows.div_ceil(own.group_rows());
     let units = group.layer.units();
     let pairs = groups * group.directions.len();

@@ -12,10 +12,9 @@ use outputs::{Destination, Other};
 use super::choice::{Choice, kept};
 use super::{
     BufferId, CallShape, Planner, STEP_TABLE, Stage, TensorLayout, WORKGROUP, grid, layout,
-    parameters,
 };
 use crate::error::Result;
-use crate::gpu::kernels::{Constants, Kernel, Tiling};
+use crate::gpu::kernel::{Constants, Kernel, Projection, Recurrence, StepMask, Tiling};
 use crate::gpu::network::{Group, WeightPart};
 use crate::layer::{Cell, Layer, MergeMode};
 
@@ -184,7 +183,7 @@ impl Planner<'_> {
         let a_step = 4 * (group.directions.len() * groups * choice.group_rows()) as u64;
         let fits = |bytes: u64, a_step: u64| ((bytes / a_step) as usize).max(1);
         let mut chunk = timesteps.min(STEP_TABLE);
-        let columns = projected_columns(group, &choice) as u64;
+        let columns = group.columns_padded() as u64;
         chunk = chunk.min(fits(PROJECTION_BYTES.min(self.limits.binding), a_step * columns));
         // The grid of the projection, of which a workgroup has at least four rows.
         chunk = chunk.min((self.limits.workgroups / groups).max(1));
@@ -259,7 +258,7 @@ impl Planner<'_> {
         let mask = if call.mask.is_some() { rows * call.chunk as u64 } else { 0 };
         self.need(
             BufferId::Projection,
-            4 * rows * (call.chunk * projected_columns(call.group, &call.choice)) as u64,
+            4 * rows * (call.chunk * call.group.columns_padded()) as u64,
         )?;
         self.need(BufferId::States, 4 * (call.mask_start() as u64 + mask))?;
         match call.mask {
@@ -303,18 +302,19 @@ impl Planner<'_> {
             kernel: Kernel::StepMask,
             constants: Constants::default(),
             buffers: vec![BufferId::Mask(mask), BufferId::MaskSeen, BufferId::States],
-            parameters: parameters([
-                call.view.rows,
-                call.rows(),
-                call.timesteps.next_multiple_of(4),
-                chunk.first,
-                chunk.steps,
-                call.timesteps,
-                call.group.reversed as usize,
-                usize::from(call.group.layer.zero_output_for_mask()),
-                call.mask_start(),
-                call.place.first,
-            ]),
+            uniform: StepMask {
+                batch: call.view.rows as u32,
+                rows: call.rows() as u32,
+                mask_padded: call.timesteps.next_multiple_of(4) as u32,
+                first_step: chunk.first as u32,
+                steps: chunk.steps as u32,
+                timesteps: call.timesteps as u32,
+                reversed: call.group.reversed,
+                zero_output: call.group.layer.zero_output_for_mask().into(),
+                mask_start: call.mask_start() as u32,
+                first_direction: call.place.first as u32,
+            }
+            .into(),
             workgroups: grid([call.rows().div_ceil(WORKGROUP), call.directions(), 1]),
             flops: 0,
         };
@@ -353,22 +353,21 @@ impl Planner<'_> {
                     BufferId::Tensor { tensor, segment },
                     BufferId::Projection,
                 ],
-                parameters: parameters([
-                    call.view.rows,
-                    call.groups,
-                    chunk.first,
-                    chunk.steps,
-                    call.timesteps,
-                    group.features4(),
-                    group.layer.units(),
-                    first_direction,
-                    group.reversed as usize,
-                    segment * input.segment,
-                    input.segment_timesteps(segment),
-                    call.place.of * chunk.steps * call.groups * group.layer.units(),
-                    0,
-                    call.place.first,
-                ]),
+                uniform: Projection {
+                    batch: call.view.rows as u32,
+                    groups: call.groups as u32,
+                    first_step: chunk.first as u32,
+                    steps: chunk.steps as u32,
+                    timesteps: call.timesteps as u32,
+                    features4: group.features4() as u32,
+                    units: group.layer.units() as u32,
+                    first_direction: first_direction as u32,
+                    reversed: group.reversed,
+                    segment_start: (segment * input.segment) as u32,
+                    segment_timesteps: input.segment_timesteps(segment) as u32,
+                    first_projected: call.place.first as u32,
+                }
+                .into(),
                 workgroups: grid([
                     quads.div_ceil(tiling.tiles as usize),
                     group.layer.units().div_ceil(tiling.workgroup as usize),
@@ -407,25 +406,24 @@ impl Planner<'_> {
         if layer.cell() == (Cell::Gru { reset_after: true }) {
             buffers.push(self.weight(call, WeightPart::RecurrentBias));
         }
-        let mut numbers = vec![
-            call.groups,
-            units,
-            call.slots,
-            chunk.first,
-            chunk.steps,
+        let mut uniform = Recurrence {
+            groups: call.groups as u32,
+            units: units as u32,
+            slots: call.slots as u32,
+            first_step: chunk.first as u32,
+            steps: chunk.steps as u32,
             // The kernels count states in groups of rows.
-            call.cell_start() / group_rows,
-            call.mask_start() / group_rows,
-            call.place.of,
-            usize::from(!loaded),
-            0,
-            call.place.first,
-            call.place.weights_before,
-        ];
+            cell_start: (call.cell_start() / group_rows) as u32,
+            mask_start: (call.mask_start() / group_rows) as u32,
+            directions: call.place.of as u32,
+            zeros: (!loaded).into(),
+            first_direction: call.place.first as u32,
+            weights_before: call.place.weights_before as u32,
+            ..Recurrence::default()
+        };
         if call.writes_outputs {
-            let written = self.written(call, chunk)?;
-            buffers.extend(written.buffers);
-            numbers.extend(written.numbers);
+            let written = self.write_outputs(call, chunk, &mut uniform)?;
+            buffers.extend(written);
         }
         let workgroups = match choice.sequence {
             true => [call.groups, directions, 1],
@@ -447,7 +445,7 @@ impl Planner<'_> {
                 tiling,
             },
             buffers: buffers.clone(),
-            parameters: parameters(numbers.iter().copied()),
+            uniform: uniform.into(),
             workgroups: grid(workgroups),
             flops: match kernel {
                 Kernel::GruResetStep => flops * 2 / 3,
@@ -459,9 +457,4 @@ impl Planner<'_> {
         self.launch(stages, if choice.sequence { None } else { Some(chunk.steps) });
         Ok(())
     }
-}
-
-/// The numbers of the projection of a row in a step; in pairs what floats miss of them, too.
-fn projected_columns(group: &Group, choice: &Choice) -> usize {
-    group.columns_padded() * if choice.projection.pairs { 2 } else { 1 }
 }

@@ -2,8 +2,8 @@
 
 use super::{Chunk, GroupCall};
 use crate::error::Result;
-use crate::gpu::kernels::{Constants, Kernel};
-use crate::gpu::plan::{BufferId, Planner, Stage, TensorLayout, WORKGROUP, grid, parameters};
+use crate::gpu::kernel::{Constants, FinalStates, Kernel, Merge, Recurrence};
+use crate::gpu::plan::{BufferId, Planner, Stage, TensorLayout, WORKGROUP, grid};
 use crate::layer::Cell;
 
 /// The parameter of merge that says that there is no mask.
@@ -54,12 +54,6 @@ struct FinalState {
     direction: usize,
     state: usize,
     target: BufferId,
-}
-
-/// What a sequence kernel that writes the outputs binds, after what every one does, and is told.
-pub(super) struct Written {
-    pub buffers: Vec<BufferId>,
-    pub numbers: [usize; 11],
 }
 
 /// The steps that a merge moves, the slot of the first of them, and all timesteps of the output.
@@ -124,8 +118,14 @@ impl Planner<'_> {
             && !call.group.directions.iter().any(twice)
     }
 
-    /// What it writes after a chunk.
-    pub(super) fn written(&mut self, call: &GroupCall, chunk: Chunk) -> Result<Written> {
+    /// Tells a sequence kernel what to write of a chunk. Returns the buffers that it binds for
+    /// that, after those of every sequence kernel.
+    pub(super) fn write_outputs(
+        &mut self,
+        call: &GroupCall,
+        chunk: Chunk,
+        uniform: &mut Recurrence,
+    ) -> Result<Vec<BufferId>> {
         let last = chunk.first + chunk.steps == call.timesteps;
         let (first_written, steps) = match call.group.layer.return_sequences() {
             true => (0, Steps { chunk, slot: 0, timesteps: call.timesteps }),
@@ -144,21 +144,22 @@ impl Planner<'_> {
         let mut targets = vec![used.then(|| steps.target(&first))];
         targets.extend((0..count).flat_map(|state| [of(state, 0), of(state, 1)]));
         let is_final =
-            |(bit, target): (usize, &Option<BufferId>)| usize::from(target.is_some()) << bit;
-        let numbers = [
-            if used { first_written } else { chunk.steps },
-            steps.first_timestep(&first),
-            steps.first_timestep(&second),
-            usize::from(first.reversed) | usize::from(second.reversed) << 1,
-            call.view.rows,
-            first.layout.segment_timesteps(steps.segment(&first)),
-            first.layout.features_padded,
-            first.first_feature,
-            second.first_feature,
-            targets[1..].iter().enumerate().map(is_final).sum(),
-            call.group.layer.units().next_multiple_of(4),
-        ];
-        Ok(Written { buffers: self.bound(targets)?, numbers })
+            |(bit, target): (usize, &Option<BufferId>)| u32::from(target.is_some()) << bit;
+        *uniform = Recurrence {
+            first_written: if used { first_written } else { chunk.steps } as u32,
+            first_timestep_0: steps.first_timestep(&first) as u32,
+            first_timestep_1: steps.first_timestep(&second) as u32,
+            reversed: u32::from(first.reversed) | u32::from(second.reversed) << 1,
+            batch: call.view.rows as u32,
+            timesteps: first.layout.segment_timesteps(steps.segment(&first)) as u32,
+            features_padded: first.layout.features_padded as u32,
+            first_feature_0: first.first_feature as u32,
+            first_feature_1: second.first_feature as u32,
+            final_states: targets[1..].iter().enumerate().map(is_final).sum(),
+            units_padded: call.group.layer.units().next_multiple_of(4) as u32,
+            ..*uniform
+        };
+        self.bound(targets)
     }
 
     /// What a kernel binds for what it may write: buffers of their own for what it doesn't.
@@ -204,40 +205,42 @@ impl Planner<'_> {
         if !states.is_empty() {
             buffers.extend(self.targets::<LAST_STATES>(states)?);
         }
-        let start = |index: usize| states.get(index).map_or(0, |state| final_start(call, state));
+        let start =
+            |index: usize| states.get(index).map_or(0, |state| final_start(call, state)) as u32;
         let stage = Stage {
             kernel: if states.is_empty() { Kernel::Merge } else { Kernel::MergeLast },
             constants: Constants::default(),
             buffers,
-            parameters: parameters([
-                call.view.rows,
-                call.groups,
-                units,
-                call.slots,
-                slot,
-                chunk.first,
-                timesteps,
-                segment * output.segment,
-                output.segment_timesteps(segment),
-                output.features_padded,
-                to.mode as usize,
-                first.written_below,
-                call.choice.group_rows(),
-                first.start,
-                first.mask_start,
-                to.first_feature,
-                usize::from(to.reversed),
-                second.start,
-                second.mask_start,
-                second.to.first_feature,
-                usize::from(second.to.reversed),
-                chunk.steps,
-                units.next_multiple_of(4),
-                start(0),
-                start(1),
-                start(2),
-                start(3),
-            ]),
+            uniform: Merge {
+                batch: call.view.rows as u32,
+                groups: call.groups as u32,
+                units: units as u32,
+                slots: call.slots as u32,
+                first_slot: slot as u32,
+                first_step: chunk.first as u32,
+                timesteps: timesteps as u32,
+                segment_start: (segment * output.segment) as u32,
+                segment_timesteps: output.segment_timesteps(segment) as u32,
+                features_padded: output.features_padded as u32,
+                mode: to.mode,
+                written_below: first.written_below as u32,
+                group_rows: call.choice.group_rows() as u32,
+                first_start: first.start as u32,
+                first_mask_start: first.mask_start as u32,
+                first_feature: to.first_feature as u32,
+                first_reversed: to.reversed.into(),
+                second_start: second.start as u32,
+                second_mask_start: second.mask_start as u32,
+                second_first_feature: second.to.first_feature as u32,
+                second_reversed: second.to.reversed.into(),
+                steps: chunk.steps as u32,
+                units_padded: units.next_multiple_of(4) as u32,
+                start_0: start(0),
+                start_1: start(1),
+                start_2: start(2),
+                start_3: start(3),
+            }
+            .into(),
             workgroups: grid([
                 units.div_ceil(WORKGROUP),
                 chunk.steps + states.len(),
@@ -290,20 +293,22 @@ impl Planner<'_> {
         let units = call.group.layer.units();
         let mut buffers = vec![BufferId::States];
         buffers.extend(self.targets::<FINAL_STATES>(states)?);
-        let start = |index: usize| states.get(index).map_or(0, |state| final_start(call, state));
+        let start =
+            |index: usize| states.get(index).map_or(0, |state| final_start(call, state)) as u32;
         let stage = Stage {
             kernel: Kernel::FinalStates,
             constants: Constants::default(),
             buffers,
-            parameters: parameters([
-                call.view.rows,
-                call.choice.group_rows(),
-                units,
-                units.next_multiple_of(4),
-                start(0),
-                start(1),
-                start(2),
-            ]),
+            uniform: FinalStates {
+                batch: call.view.rows as u32,
+                group_rows: call.choice.group_rows() as u32,
+                units: units as u32,
+                units_padded: units.next_multiple_of(4) as u32,
+                start_0: start(0),
+                start_1: start(1),
+                start_2: start(2),
+            }
+            .into(),
             workgroups: grid([units.div_ceil(WORKGROUP), states.len(), call.groups]),
             flops: 0,
         };

@@ -3,12 +3,13 @@
 //! and so on; a launch runs the recurrence of all layers at work, each as one of its directions,
 //! and all the same number of steps.
 
-use super::{Chunk, GroupCall, PROJECTION_BYTES, Place, View, projected_columns};
+use super::{Chunk, GroupCall, PROJECTION_BYTES, Place, View};
 use crate::error::Result;
-use crate::gpu::kernels::Sharing;
+use crate::gpu::kernel::Sharing;
 use crate::gpu::network::{Group, Stacked};
 use crate::gpu::plan::choice::kept;
 use crate::gpu::plan::{Planner, STEP_TABLE, Waves};
+use crate::gpu::software;
 use std::ops::Range;
 
 /// The chunks that a sequence is cut into at most.
@@ -21,10 +22,6 @@ const GPU_INVOCATIONS: usize = 32 << 10;
 const GPU_STEP_FLOPS: f64 = 20e6;
 /// What a dispatch takes on a GPU, in steps of a sequence: measured on an H100, 5 of 3.5 µs.
 const GPU_DISPATCH: f64 = 1.5;
-/// What a dispatch takes on a software adapter, in the flops of that time.
-const SOFTWARE_DISPATCH_FLOPS: f64 = 600e3;
-/// What a sequence takes there to read a weight that it holds, in the flops of that time.
-const HELD_WEIGHT_FLOPS: f64 = 200.0;
 
 impl Planner<'_> {
     /// All layers of a stack.
@@ -132,7 +129,7 @@ impl Planner<'_> {
     /// The most steps of a chunk of all layers that fit the buffers.
     fn most_steps(&self, call: &GroupCall, layers: usize) -> Option<usize> {
         let row = 4 * (layers * call.rows()) as u64;
-        let projection = row * projected_columns(call.group, &call.choice) as u64;
+        let projection = row * call.group.columns_padded() as u64;
         let units = call.group.layer.units() as u64;
         let kept = row * units * kept(call.group.layer.cell()) as u64;
         let states = row * (units + u64::from(call.mask.is_some()));
@@ -154,7 +151,7 @@ impl Planner<'_> {
             }
         };
         let at_once = match self.limits.software {
-            true => self.limits.cores as f64 / workgroups as f64,
+            true => software::layers_at_once(workgroups, self.limits),
             false => {
                 let invocations = workgroups * tiling.workgroup as usize;
                 (GPU_INVOCATIONS as f64 / invocations as f64).min(GPU_STEP_FLOPS / step_flops(call))
@@ -165,10 +162,8 @@ impl Planner<'_> {
 
     /// What a dispatch takes, in the time of a step of one layer.
     fn dispatch(&self, call: &GroupCall) -> f64 {
-        let flops = step_flops(call);
         match (self.limits.software, call.choice.sequence) {
-            (true, true) => SOFTWARE_DISPATCH_FLOPS / flops,
-            (true, false) => SOFTWARE_DISPATCH_FLOPS / (SOFTWARE_DISPATCH_FLOPS + flops),
+            (true, sequence) => software::dispatch_time(step_flops(call), sequence),
             (false, true) => GPU_DISPATCH,
             (false, false) => 1.0, // a step is one
         }
@@ -179,8 +174,8 @@ impl Planner<'_> {
 fn start(call: &GroupCall) -> f64 {
     let holds =
         call.choice.sequence && matches!(call.choice.recurrent.sharing, Sharing::Subgroup(_));
-    let weights = (call.group.layer.units() * call.group.columns()) as f64;
-    if holds { HELD_WEIGHT_FLOPS * weights / step_flops(call) } else { 0.0 }
+    let weights = call.group.layer.units() * call.group.columns();
+    if holds { software::holding_time(weights, step_flops(call)) } else { 0.0 }
 }
 
 fn step_flops(call: &GroupCall) -> f64 {

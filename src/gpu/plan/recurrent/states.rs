@@ -2,8 +2,8 @@
 
 use super::GroupCall;
 use crate::error::Result;
-use crate::gpu::kernels::{Constants, Kernel};
-use crate::gpu::plan::{BufferId, Planner, Stage, WORKGROUP, grid, parameters};
+use crate::gpu::kernel::{Constants, Kernel, LoadState};
+use crate::gpu::plan::{BufferId, Planner, Stage, WORKGROUP, grid};
 
 impl Planner<'_> {
     /// Writes the initial states into the hidden ring and the cell state: zeros for all directions
@@ -79,16 +79,17 @@ impl Planner<'_> {
             kernel: Kernel::LoadState,
             constants: Constants::default(),
             buffers: vec![source.unwrap_or(BufferId::Nothing), BufferId::States],
-            parameters: parameters([
-                call.view.rows,
-                call.choice.group_rows(),
-                units,
-                units.next_multiple_of(4),
-                direction,
-                slots * call.direction_state(),
-                usize::from(source.is_none()),
-                start,
-            ]),
+            uniform: LoadState {
+                batch: call.view.rows as u32,
+                group_rows: call.choice.group_rows() as u32,
+                units: units as u32,
+                units_padded: units.next_multiple_of(4) as u32,
+                first_direction: direction as u32,
+                direction_stride: (slots * call.direction_state()) as u32,
+                zeros: source.is_none().into(),
+                target_start: start as u32,
+            }
+            .into(),
             workgroups: grid([units.div_ceil(WORKGROUP), call.groups, directions]),
             flops: 0,
         };

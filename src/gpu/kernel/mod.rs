@@ -1,0 +1,185 @@
+//! The kernels of `shaders/`: a [`table`] of them, what they are told ([`uniforms`]), and their
+//! WGSL as the driver gets it ([`compose`](compose::compose)) in each setting. Pure.
+
+mod compose;
+#[cfg(any(test, feature = "kernel_list"))]
+mod settings;
+mod table;
+#[cfg(test)]
+mod tests;
+mod uniforms;
+
+#[cfg(feature = "kernel_list")]
+pub use compose::SourceLine;
+pub(in crate::gpu) use compose::{Composed, located};
+#[cfg(feature = "kernel_list")]
+pub(in crate::gpu) use settings::settings;
+pub(in crate::gpu) use table::{Access, Kernel, Role};
+pub(in crate::gpu) use uniforms::*;
+
+use crate::layer::Activation;
+use std::mem::discriminant;
+
+/// What a pipeline is specialised for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Constants {
+    pub activation: Activation,
+    pub recurrent_activation: Activation,
+    /// Whether a recurrent kernel reads the mask.
+    pub masked: bool,
+    /// How a recurrent kernel or the projection is cut.
+    pub tiling: Tiling,
+}
+
+impl Default for Constants {
+    fn default() -> Self {
+        Constants {
+            activation: Activation::Tanh,
+            recurrent_activation: Activation::Sigmoid,
+            masked: false,
+            tiling: Tiling::default(),
+        }
+    }
+}
+
+/// How a matmul of a recurrent layer is cut into workgroups and invocations.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Tiling {
+    /// The cell's gates, of which the kernel has weights.
+    pub gates: u32,
+    /// Rows of the batch in a group: 4, or 1 for a batch of one.
+    pub group_rows: u32,
+    pub sharing: Sharing,
+    /// Whether weights are stored as halves.
+    pub half_weights: bool,
+    /// The width in units of a panel of the weights; `None`: one panel has all units.
+    pub panel: Option<u32>,
+    /// Invocations of a workgroup.
+    pub workgroup: u32,
+    /// Groups of rows that an invocation computes (the projection: quads of rows): 1, 2 or 4.
+    pub tiles: u32,
+    /// Invocations that share a sum; more than 1 only with one tile, and rows shared by workgroup
+    /// memory.
+    pub split: u32,
+    /// The k that a workgroup loads at a time, where it shares rows by its memory.
+    pub block: u32,
+    /// A sequence kernel's units.
+    pub units: u32,
+    /// Whether a sequence kernel writes what the layer returns, and not only states that others
+    /// move.
+    pub writes_outputs: bool,
+}
+
+impl Default for Tiling {
+    fn default() -> Self {
+        Tiling {
+            gates: 4,
+            group_rows: 4,
+            sharing: Sharing::Workgroup,
+            half_weights: false,
+            panel: None,
+            workgroup: 64,
+            tiles: 1,
+            split: 1,
+            block: 64,
+            units: 0,
+            writes_outputs: false,
+        }
+    }
+}
+
+/// How the rows that all invocations multiply by reach them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Sharing {
+    /// Through workgroup memory.
+    Workgroup,
+    /// Through shuffles of subgroups, which always have this size. A sequence kernel then holds its
+    /// weights.
+    Subgroup(u32),
+}
+
+impl Tiling {
+    /// The k that are loaded at a time and shared.
+    pub fn block_size(self) -> u32 {
+        match self.sharing {
+            Sharing::Workgroup => self.block,
+            Sharing::Subgroup(size) => size,
+        }
+    }
+
+    /// The states of one side of a sequence kernel's workgroup memory: what is read of them is
+    /// whole subgroups, or vectors of four.
+    pub fn side(self) -> u32 {
+        match self.sharing {
+            Sharing::Workgroup => self.units.next_multiple_of(4),
+            Sharing::Subgroup(size) => self.units.next_multiple_of(size.max(4)),
+        }
+    }
+}
+
+impl Kernel {
+    /// Its WGSL. What numbers decide is left to [`Kernel::overrides`].
+    pub fn source(self, tiling: Tiling) -> Composed {
+        let settings = [
+            ("GATES", tiling.gates),
+            ("ONE_ROW", (tiling.group_rows == 1).into()),
+            ("HALF_WEIGHTS", tiling.half_weights.into()),
+            ("SUBGROUPS", matches!(tiling.sharing, Sharing::Subgroup(_)).into()),
+            ("PANELS", tiling.panel.is_some().into()),
+            ("WRITES_OUTPUTS", tiling.writes_outputs.into()),
+            ("QUADS", tiling.units.div_ceil(4).max(1)),
+        ];
+        compose::compose(self.name(), &settings)
+    }
+
+    /// What it does, in a sentence.
+    #[cfg(feature = "kernel_list")]
+    pub fn about(self) -> String {
+        self.source(Tiling::default()).about()
+    }
+
+    /// The override constants of its WGSL.
+    pub fn overrides(self, constants: Constants, source: &Composed) -> Vec<(&'static str, f64)> {
+        let tiling = constants.tiling;
+        let (activation, parameter) = activation_code(constants.activation);
+        let (recurrent_activation, recurrent_parameter) = activation_code(constants.recurrent_activation);
+        let subgroup = match tiling.sharing {
+            Sharing::Workgroup => 0,
+            Sharing::Subgroup(size) => size,
+        };
+        let all = [
+            ("ACTIVATION", f64::from(activation)),
+            ("ACTIVATION_PARAMETER", f64::from(parameter)),
+            ("RECURRENT_ACTIVATION", f64::from(recurrent_activation)),
+            ("RECURRENT_PARAMETER", f64::from(recurrent_parameter)),
+            ("MASKED", f64::from(u8::from(constants.masked))),
+            ("WORKGROUP", f64::from(tiling.workgroup)),
+            ("PANEL", f64::from(tiling.panel.unwrap_or_default())),
+            ("TILES", f64::from(tiling.tiles)),
+            ("BLOCK", f64::from(tiling.block_size())),
+            ("SPLIT", f64::from(tiling.split)),
+            ("PARTIAL", f64::from(if tiling.split > 1 { tiling.workgroup } else { 1 })),
+            ("STATES", 2.0 * f64::from(tiling.side())),
+            ("SUBGROUP", f64::from(subgroup)),
+        ];
+        let declared = |(name, _): &(&str, f64)| source.wgsl.contains(&format!("override {name}:"));
+        all.into_iter().filter(declared).collect()
+    }
+
+    /// The storage buffers, from binding 1 on.
+    pub fn storage(self, tiling: Tiling) -> impl Iterator<Item = Access> {
+        let row = self.row();
+        let outputs = if tiling.writes_outputs { row.outputs } else { 0 };
+        row.storage.iter().copied().chain(std::iter::repeat_n(Access::Write, outputs))
+    }
+}
+
+/// The number that the kernels know an activation by, and its parameter.
+fn activation_code(activation: Activation) -> (u32, f32) {
+    let same = |other: &Activation| discriminant(other) == discriminant(&activation);
+    let code = Activation::ALL.iter().position(same).unwrap_or(0) as u32;
+    match activation {
+        Activation::Elu(parameter) | Activation::LeakyRelu(parameter) => (code, parameter.into()),
+        _ => (code, 0.0),
+    }
+}
