@@ -6,7 +6,9 @@
 //!
 //! `BIRNN_DEVICE` picks another adapter; a software adapter runs where there is no other.
 
-use birnn::{Bidirectional, Counters, Device, DeviceOptions, Gru, Layer, Lstm, Model, Pending};
+use birnn::{
+    Bidirectional, Counters, Device, DeviceOptions, GpuOptions, Gru, Layer, Lstm, Model, Pending,
+};
 use ndarray::Array3;
 use rand::{RngExt, SeedableRng};
 use std::time::{Duration, Instant};
@@ -26,7 +28,8 @@ const MEASURED: Duration = Duration::from_secs(2);
 
 fn open() -> birnn::Result<Device> {
     let wanted = std::env::var("BIRNN_DEVICE").unwrap_or_default();
-    let options = DeviceOptions::new().allow_software(true).gpu_time(true);
+    let options = DeviceOptions::new().allow_software(true);
+    let options = options.with_gpu(GpuOptions::new().gpu_time(true));
     let options = if wanted.is_empty() { options.gpu() } else { options.parse(&wanted) };
     options.open()
 }

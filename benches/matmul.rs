@@ -12,7 +12,7 @@
 //!
 //! `BIRNN_DEVICE` picks another adapter; a software adapter runs where there is no other.
 
-use birnn::{Bidirectional, Device, DeviceOptions, Gru, Layer, Lstm, Model};
+use birnn::{Bidirectional, Device, DeviceOptions, GpuOptions, Gru, Layer, Lstm, Model};
 use ndarray::Array3;
 use rand::{RngExt, SeedableRng};
 use std::time::{Duration, Instant};
@@ -37,7 +37,8 @@ const MEASURED: Duration = Duration::from_millis(300);
 
 fn open() -> birnn::Result<Device> {
     let wanted = std::env::var("BIRNN_DEVICE").unwrap_or_default();
-    let options = DeviceOptions::new().allow_software(true).gpu_time(true);
+    let options = DeviceOptions::new().allow_software(true);
+    let options = options.with_gpu(GpuOptions::new().gpu_time(true));
     let options = if wanted.is_empty() { options.gpu() } else { options.parse(&wanted) };
     options.open()
 }

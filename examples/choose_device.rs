@@ -4,7 +4,7 @@
 //!
 //! `cargo run --release --example choose_device [NAME]`
 
-use birnn::{Bidirectional, Device, DeviceOptions, Lstm, Model};
+use birnn::{Bidirectional, CpuOptions, Device, DeviceOptions, Lstm, Model};
 use ndarray::{Array3, ArrayD};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha12Rng;
@@ -18,12 +18,13 @@ fn main() -> birnn::Result<()> {
         println!("  {}: {verdict}", adapter.info);
     }
 
+    let one_thread = DeviceOptions::from(CpuOptions::new().threads(1));
     let mut devices = vec![
         // Reads BIRNN_DEVICE and BIRNN_ALLOW_SOFTWARE, too; without a GPU it is the CPU path.
         ("Device::best".to_string(), Device::best()),
         ("the CPU path on all cores".to_string(), Ok(Device::cpu())),
         // One thread, where the other cores have work of their own.
-        ("the CPU path on one thread".to_string(), DeviceOptions::new().cpu().threads(1).open()),
+        ("the CPU path on one thread".to_string(), one_thread.open()),
     ];
     let usable = adapters.iter().find(|adapter| adapter.unusable.is_none());
     let first = || usable.map(|adapter| adapter.info.name.clone());

@@ -9,6 +9,7 @@ mod error;
 #[cfg(feature = "gpu")]
 mod gpu;
 mod graph;
+mod host;
 #[cfg(feature = "keras")]
 mod import;
 pub mod layer;
@@ -16,11 +17,15 @@ mod model;
 mod number;
 mod operator;
 mod order;
+mod pending;
 mod recovery;
 pub mod reference;
+mod runner;
 mod session;
 
-pub use device::{AdapterReport, Device, DeviceInfo, DeviceKind, DeviceOptions};
+#[cfg(feature = "gpu")]
+pub use device::GpuOptions;
+pub use device::{AdapterReport, CpuOptions, Device, DeviceInfo, DeviceKind, DeviceOptions};
 pub use error::{Error, Result};
 #[cfg(feature = "kernel_list")]
 #[doc(hidden)]
@@ -40,7 +45,9 @@ pub use model::{
     Call, DirectionOutputs, Graph, Inputs, LayerId, Model, Output, Outputs, Role, Summary,
     SummaryRow, Tensor,
 };
-pub use session::{Counters, Pending, Session};
+pub use pending::Pending;
+pub use runner::Counters;
+pub use session::Session;
 
 /// The README's examples are compiled and run as tests.
 #[cfg(all(doctest, feature = "keras"))]

@@ -1,35 +1,13 @@
 //! A model made ready for a device.
 
-use crate::cpu::CpuSession;
-use crate::device::{Backend, Device, DeviceInfo};
+use crate::device::{Device, DeviceInfo, DeviceOptions};
 use crate::error::{Error, Result};
-use crate::model::{Bound, Inputs, Model, Outputs};
-use crate::recovery::Recovery;
-use std::pin::Pin;
-#[cfg(feature = "gpu")]
-use std::sync::Arc;
+use crate::host;
+use crate::model::{Inputs, Model, Outputs};
+use crate::pending::Pending;
+use crate::recovery::{Compiled, Recovery};
+use crate::runner::{Counters, IN_FLIGHT, Wait};
 use std::time::Duration;
-
-/// What the last submitted call of a [`Session`] asked of the GPU. All zero on the CPU path.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Counters {
-    /// Dispatches, that is, launches of kernels.
-    pub dispatches: u64,
-    /// Command buffers handed to the GPU.
-    pub submits: u64,
-    /// Bytes sent to the GPU: inputs, and of a new shape the parameters of its dispatches.
-    pub bytes_uploaded: u64,
-    /// Bytes of outputs read back from the GPU.
-    pub bytes_read: u64,
-    /// Buffers created; 0 where a shape that is kept runs again with no more calls in flight than
-    /// before.
-    pub buffers_created: u64,
-    /// Bind groups created; 0 where a shape that is kept runs again.
-    pub bind_groups_created: u64,
-    /// Compute pipelines built, which compiles a kernel; 0 where a shape runs again.
-    pub pipelines_created: u64,
-}
 
 /// A [`Model`] made ready for a [`Device`] by [`Device::compile`]: its weights are on the device
 /// and its kernels are built.
@@ -40,35 +18,36 @@ pub struct Counters {
 #[derive(Debug)]
 pub struct Session {
     model: Model,
-    info: DeviceInfo,
-    /// The batch whose states stateful layers hold.
-    carried_batch: Option<usize>,
-    runner: Runner,
-    pub(crate) recovery: Recovery,
+    compiled: Compiled,
+    recovery: Recovery,
 }
 
-#[derive(Debug)]
-enum Runner {
-    Cpu(CpuSession),
-    #[cfg(feature = "gpu")]
-    Gpu(Box<crate::gpu::GpuSession>),
+impl Device {
+    /// Makes the model ready to run: uploads its weights and builds the kernels for its layers, so
+    /// that calls don't have to. The session has a copy of the model, whose later changes don't
+    /// reach it.
+    ///
+    /// # Errors
+    /// [`Error::MissingWeights`](crate::Error::MissingWeights) where a layer has no weights,
+    /// [`Error::Limit`](crate::Error::Limit) where a layer is too large for the device,
+    /// [`Error::OutOfMemory`](crate::Error::OutOfMemory),
+    /// [`Error::DeviceLost`](crate::Error::DeviceLost), or [`Error::Gpu`](crate::Error::Gpu).
+    pub fn compile(&self, model: &Model) -> Result<Session> {
+        host::block_on(self.compile_async(model))
+    }
+
+    /// Makes the model ready to run as [`Device::compile`], without blocking the thread: what a web
+    /// page uses. It works with any executor.
+    ///
+    /// # Errors
+    /// Those of [`Device::compile`].
+    pub async fn compile_async(&self, model: &Model) -> Result<Session> {
+        let compiled = Compiled::new(model, self).await?;
+        Ok(Session { model: model.clone(), compiled, recovery: Recovery::default() })
+    }
 }
 
 impl Session {
-    pub(crate) fn new(model: Model, device: &Device) -> Result<Session> {
-        let runner = match device.backend() {
-            Backend::Cpu { threads, half_weights } => {
-                Runner::Cpu(CpuSession::new(&model, threads.clone(), *half_weights)?)
-            }
-            #[cfg(feature = "gpu")]
-            Backend::Gpu(gpu) => {
-                Runner::Gpu(Box::new(crate::gpu::GpuSession::new(&model, gpu.clone())?))
-            }
-        };
-        let info = device.info().clone();
-        Ok(Session { model, info, carried_batch: None, runner, recovery: Recovery::default() })
-    }
-
     /// Runs the model and waits for its outputs.
     ///
     /// `inputs` is the array of the only input (`x.view()`, `[batch, timesteps, features]`) or
@@ -83,7 +62,8 @@ impl Session {
     /// * The call is too large: [`Error::Limit`] or [`Error::OutOfMemory`].
     /// * The GPU fails: [`Error::DeviceLost`] or [`Error::Gpu`]. After `DeviceLost` the session has
     ///   to be built again with [`Session::rebuild`], unless [`Session::recover_with`] was called;
-    ///   after any other error it can be used as it is.
+    ///   after any other error it can be used as it is. Where the GPU failed while it worked on the
+    ///   call, stateful layers start from zeros again.
     ///
     /// ```
     /// use birnn::{Device, Lstm, Model};
@@ -95,17 +75,47 @@ impl Session {
     /// # Ok::<(), birnn::Error>(())
     /// ```
     pub fn run<'a>(&mut self, inputs: impl Into<Inputs<'a, f32>>) -> Result<Outputs> {
-        let inputs = inputs.into();
-        let (again, had_states) = (self.recovery.keeps(&inputs), self.recovery.has_states);
-        let mut result = self.submit(inputs).and_then(Pending::wait);
-        for inputs in again {
+        host::block_on(self.run_or_recover(inputs.into(), Wait::Blocking))
+    }
+
+    /// Runs the model as [`Session::run`], without blocking the thread while the GPU computes. It
+    /// works with any executor.
+    ///
+    /// A future that is dropped leaves the session usable. If it was polled before, its call may
+    /// have run, and stateful layers then go on from its final states. On the CPU path the first
+    /// poll computes everything.
+    ///
+    /// # Errors
+    /// Those of [`Session::run`].
+    ///
+    /// ```
+    /// use birnn::{Device, Gru, Model};
+    /// let model = Model::sequential(2, [Gru::new(3)])?.initialize(1)?;
+    /// let mut session = Device::best()?.compile(&model)?;
+    /// let x = ndarray::Array3::<f32>::zeros((1, 4, 2));
+    /// let outputs = pollster::block_on(session.run_async(x.view()))?;
+    /// # Ok::<(), birnn::Error>(())
+    /// ```
+    pub async fn run_async<'a>(&mut self, inputs: impl Into<Inputs<'a, f32>>) -> Result<Outputs> {
+        self.run_or_recover(inputs.into(), Wait::Async).await
+    }
+
+    async fn run_or_recover(&mut self, inputs: Inputs<'_, f32>, wait: Wait) -> Result<Outputs> {
+        let copies = self.recovery.copies(&inputs);
+        let had_states = self.compiled.runner.carried_batch().is_some();
+        let mut result = self.run_once(inputs, wait).await;
+        for inputs in copies {
             match result {
-                Err(Error::DeviceLost { reason }) => self.recover(reason, had_states)?,
+                Err(Error::DeviceLost { reason }) => self.recover(reason, had_states).await?,
                 result => return result,
             }
-            result = self.submit(inputs).and_then(Pending::wait);
+            result = self.run_once(inputs, wait).await;
         }
         result
+    }
+
+    async fn run_once(&mut self, inputs: Inputs<'_, f32>, wait: Wait) -> Result<Outputs> {
+        self.start(inputs, wait).await?.outputs(wait).await
     }
 
     /// Starts a call and returns while the GPU computes. The outputs are taken from the [`Pending`]
@@ -143,73 +153,38 @@ impl Session {
     /// # Ok::<(), birnn::Error>(())
     /// ```
     pub fn submit<'a>(&mut self, inputs: impl Into<Inputs<'a, f32>>) -> Result<Pending> {
-        let (bound, timesteps) = self.bind(inputs.into())?;
-        let work = match &mut self.runner {
-            Runner::Cpu(session) => Work::Done(session.run(&self.model, &bound)?),
-            #[cfg(feature = "gpu")]
-            Runner::Gpu(session) => Work::Gpu(pollster::block_on(session.submit(
-                &self.model,
-                &bound,
-                crate::gpu::Wait::Blocking,
-            ))?),
-        };
-        self.recovery.has_states |= self.model.is_stateful();
-        Ok(Pending { work, timesteps })
+        host::block_on(self.start(inputs.into(), Wait::Blocking))
     }
 
-    /// How many calls of a session can have buffers for their inputs and outputs at a time; see
-    /// [`Session::submit`].
-    #[cfg(feature = "gpu")]
-    pub const IN_FLIGHT: usize = crate::gpu::IN_FLIGHT;
-    /// How many calls of a session can have buffers for their inputs and outputs at a time; see
-    /// [`Session::submit`].
-    #[cfg(not(feature = "gpu"))]
-    pub const IN_FLIGHT: usize = 1;
-
-    /// Runs the model as [`Session::run`], without blocking the thread while the GPU computes. It
-    /// works with any executor.
-    ///
-    /// A future that is dropped leaves the session usable. If it was polled before, its call may
-    /// have run, and stateful layers then go on from its final states. On the CPU path the first
-    /// poll computes everything.
+    /// Starts a call as [`Session::submit`], without blocking the thread where it has to wait for
+    /// an earlier call.
     ///
     /// # Errors
-    /// Those of [`Session::run`].
-    ///
-    /// ```
-    /// use birnn::{Device, Gru, Model};
-    /// let model = Model::sequential(2, [Gru::new(3)])?.initialize(1)?;
-    /// let mut session = Device::best()?.compile(&model)?;
-    /// let x = ndarray::Array3::<f32>::zeros((1, 4, 2));
-    /// let outputs = pollster::block_on(session.run_async(x.view()))?;
-    /// # Ok::<(), birnn::Error>(())
-    /// ```
-    pub async fn run_async<'a>(&mut self, inputs: impl Into<Inputs<'a, f32>>) -> Result<Outputs> {
-        let inputs = inputs.into();
-        let (again, had_states) = (self.recovery.keeps(&inputs), self.recovery.has_states);
-        let mut result = self.run_once(inputs).await;
-        for inputs in again {
-            match result {
-                Err(Error::DeviceLost { reason }) => self.recover(reason, had_states)?,
-                result => return result,
-            }
-            result = self.run_once(inputs).await;
-        }
-        result
+    /// Those of [`Session::submit`].
+    pub async fn submit_async<'a>(
+        &mut self,
+        inputs: impl Into<Inputs<'a, f32>>,
+    ) -> Result<Pending> {
+        self.start(inputs.into(), Wait::Async).await
     }
 
-    async fn run_once(&mut self, inputs: Inputs<'_, f32>) -> Result<Outputs> {
-        let (bound, timesteps) = self.bind(inputs)?;
-        let work = match &mut self.runner {
-            Runner::Cpu(session) => Work::Done(session.run(&self.model, &bound)?),
-            #[cfg(feature = "gpu")]
-            Runner::Gpu(session) => {
-                Work::Gpu(session.submit(&self.model, &bound, crate::gpu::Wait::Async).await?)
+    /// Checks the inputs and starts the call, without what is padding in every row.
+    async fn start(&mut self, inputs: Inputs<'_, f32>, wait: Wait) -> Result<Pending> {
+        let mut bound = self.model.bind(inputs)?;
+        match self.compiled.runner.carried_batch() {
+            Some(expected) if bound.batch != expected => {
+                return Err(Error::StatefulBatch { found: bound.batch, expected });
             }
-        };
-        self.recovery.has_states |= self.model.is_stateful();
-        Pending { work, timesteps }.await
+            _ => {}
+        }
+        let timesteps = self.model.without_padding(&mut bound)?;
+        let started = self.compiled.runner.submit(&self.model, &bound, wait).await?;
+        Ok(Pending::new(started, timesteps))
     }
+
+    /// How many calls of a session can have buffers for their inputs and outputs at a time; see
+    /// [`Session::submit`].
+    pub const IN_FLIGHT: usize = IN_FLIGHT;
 
     /// Takes back outputs that are no longer needed, so that later calls write into their arrays
     /// instead of new ones. An array is used again for an output with as many values.
@@ -230,11 +205,7 @@ impl Session {
     /// # Ok::<(), birnn::Error>(())
     /// ```
     pub fn recycle(&mut self, outputs: Outputs) {
-        match &mut self.runner {
-            Runner::Cpu(_) => drop(outputs),
-            #[cfg(feature = "gpu")]
-            Runner::Gpu(session) => session.recycle(&self.model, outputs),
-        }
+        self.compiled.runner.recycle(outputs);
     }
 
     /// Makes stateful layers start from zero states in the next call, as Keras's `reset_states()`.
@@ -255,121 +226,91 @@ impl Session {
     /// # Ok::<(), birnn::Error>(())
     /// ```
     pub fn reset_states(&mut self) {
-        self.carried_batch = None;
-        self.recovery.has_states = false;
-        match &mut self.runner {
-            Runner::Cpu(session) => session.reset_states(),
-            #[cfg(feature = "gpu")]
-            Runner::Gpu(session) => session.reset_states(),
-        }
+        self.compiled.runner.reset_states();
     }
 
-    /// Checks the inputs; a stateful model's against the batch whose states it holds. Returns them
-    /// without what is padding in every row, and then the timesteps that the outputs are to have.
-    fn bind<'a>(&mut self, inputs: Inputs<'a, f32>) -> Result<(Bound<'a, f32>, Option<usize>)> {
-        let mut bound = self.model.bind(inputs)?;
-        if self.model.is_stateful() {
-            let expected = *self.carried_batch.get_or_insert(bound.batch);
-            if bound.batch != expected {
-                return Err(Error::StatefulBatch { found: bound.batch, expected });
-            }
+    /// Makes the session carry on when its device is lost, for instance because the driver was
+    /// reset or the GPU unplugged: the session is built again on the first of `devices` that opens,
+    /// and the call is made again. `devices` replaces what was set before; by default there is
+    /// none, and a call on a lost device returns [`Error::DeviceLost`].
+    ///
+    /// This works for [`Session::run`] and [`Session::run_async`]. Calls of [`Session::submit`]
+    /// that are in flight when the device is lost fail, and the next `run` recovers. The states of
+    /// stateful layers are lost with the device. If the call would have started from such states,
+    /// the session is built again and starts from zeros, but the call still returns
+    /// [`Error::DeviceLost`], since its result would be another one.
+    ///
+    /// ```
+    /// use birnn::{Device, DeviceOptions, Gru, Model};
+    /// let model = Model::sequential(2, [Gru::new(3)])?.initialize(1)?;
+    /// let mut session = Device::best()?.compile(&model)?;
+    /// session.recover_with([DeviceOptions::new().gpu(), DeviceOptions::new().cpu()]); // once more, and else without a GPU
+    /// let outputs = session.run(ndarray::Array3::<f32>::zeros((1, 4, 2)).view())?;
+    /// # Ok::<(), birnn::Error>(())
+    /// ```
+    pub fn recover_with(&mut self, devices: impl IntoIterator<Item = DeviceOptions>) {
+        self.recovery = Recovery::new(devices);
+    }
+
+    /// Builds the session again on the first device that opens. An error where none does, or where
+    /// the call started from states, which are lost.
+    async fn recover(&mut self, reason: String, had_states: bool) -> Result<()> {
+        self.compiled = self.recovery.compile(&self.model, &reason).await?;
+        if had_states {
+            let lost = "the states of its stateful layers are lost with it; the session starts from zeros again";
+            return Err(Error::DeviceLost { reason: format!("{reason}; {lost}") });
         }
-        let timesteps = self.model.without_padding(&mut bound)?;
-        Ok((bound, timesteps))
+        tracing::warn!(reason, device = %self.device_info(), "the device was lost: another one goes on");
+        Ok(())
+    }
+
+    /// Builds the session again on `device`, after [`Error::DeviceLost`] or to move it to another
+    /// device. Stateful layers then start from zeros.
+    ///
+    /// # Errors
+    /// Those of [`Device::compile`]; the session then stays as it was.
+    ///
+    /// ```
+    /// use birnn::{Device, Gru, Model};
+    /// let model = Model::sequential(2, [Gru::new(3)])?.initialize(1)?;
+    /// let mut session = Device::best()?.compile(&model)?;
+    /// session.rebuild(&Device::cpu())?;
+    /// assert_eq!(session.device_info().name, "cpu");
+    /// # Ok::<(), birnn::Error>(())
+    /// ```
+    pub fn rebuild(&mut self, device: &Device) -> Result<()> {
+        host::block_on(self.rebuild_async(device))
+    }
+
+    /// Builds the session again as [`Session::rebuild`], without blocking the thread.
+    ///
+    /// # Errors
+    /// Those of [`Session::rebuild`].
+    pub async fn rebuild_async(&mut self, device: &Device) -> Result<()> {
+        self.compiled = Compiled::new(&self.model, device).await?;
+        Ok(())
     }
 
     /// What the call that was submitted last asked of the GPU.
     pub fn counters(&self) -> Counters {
-        match &self.runner {
-            Runner::Cpu(_) => Counters::default(),
-            #[cfg(feature = "gpu")]
-            Runner::Gpu(session) => session.counters(),
-        }
+        self.compiled.runner.counters()
     }
 
     /// How long the GPU worked on the call whose outputs were taken last: from the beginning of its
     /// first kernel to the end of its last one, summed over the parts of its batch. `None` on the
     /// CPU path, and unless the device has timestamps and was opened with
-    /// [`DeviceOptions::gpu_time`](crate::DeviceOptions::gpu_time).
+    /// `GpuOptions::gpu_time`.
     pub fn gpu_time(&self) -> Option<Duration> {
-        match &self.runner {
-            Runner::Cpu(_) => None,
-            #[cfg(feature = "gpu")]
-            Runner::Gpu(session) => session.gpu_time(),
-        }
+        self.compiled.runner.gpu_time()
     }
 
     /// Describes the device that the session runs on, and says why it was chosen.
     pub fn device_info(&self) -> &DeviceInfo {
-        &self.info
+        &self.compiled.info
     }
 
     /// The model that the session runs.
     pub fn model(&self) -> &Model {
         &self.model
-    }
-}
-
-/// A call in flight, which [`Session::submit`] returned. [`wait`](Pending::wait) blocks until its
-/// outputs are there; `.await` waits for them on any executor.
-///
-/// It doesn't borrow the session, can be sent to another thread, and can outlive the session.
-#[derive(Debug)]
-#[must_use = "the outputs are brought home by wait() or .await"]
-pub struct Pending {
-    work: Work,
-    /// The timesteps that the outputs are to have, where padding was left out.
-    timesteps: Option<usize>,
-}
-
-#[derive(Debug)]
-enum Work {
-    Done(Outputs),
-    #[cfg(feature = "gpu")]
-    Gpu(Arc<crate::gpu::Flight>),
-}
-
-#[cfg_attr(not(feature = "gpu"), allow(clippy::infallible_destructuring_match))]
-impl Pending {
-    /// Blocks the thread until the outputs are there, and returns them.
-    ///
-    /// # Errors
-    /// [`Error::DeviceLost`] where the GPU was lost meanwhile, or another failure of the driver, such
-    /// as [`Error::Gpu`].
-    pub fn wait(self) -> Result<Outputs> {
-        let outputs = match self.work {
-            Work::Done(outputs) => outputs,
-            #[cfg(feature = "gpu")]
-            Work::Gpu(flight) => {
-                Outputs::new(pollster::block_on(flight.wait(crate::gpu::Wait::Blocking))?)
-            }
-        };
-        Ok(padded(outputs, self.timesteps))
-    }
-}
-
-#[cfg_attr(not(feature = "gpu"), allow(clippy::infallible_destructuring_match))]
-impl IntoFuture for Pending {
-    type Output = Result<Outputs>;
-    type IntoFuture = Pin<Box<dyn Future<Output = Result<Outputs>> + Send>>;
-
-    /// Waits for the outputs without blocking the thread; the errors are those of
-    /// [`Pending::wait`].
-    fn into_future(self) -> Self::IntoFuture {
-        Box::pin(async move {
-            let outputs = match self.work {
-                Work::Done(outputs) => outputs,
-                #[cfg(feature = "gpu")]
-                Work::Gpu(flight) => Outputs::new(flight.wait(crate::gpu::Wait::Async).await?),
-            };
-            Ok(padded(outputs, self.timesteps))
-        })
-    }
-}
-
-fn padded(outputs: Outputs, timesteps: Option<usize>) -> Outputs {
-    match timesteps {
-        Some(timesteps) => outputs.with_padding(timesteps),
-        None => outputs,
     }
 }

@@ -5,7 +5,8 @@
 mod device;
 
 use birnn::{
-    Bidirectional, Device, DeviceKind, DeviceOptions, Error, Gru, Lstm, Model, Outputs, SimpleRnn,
+    Bidirectional, Device, DeviceKind, DeviceOptions, Error, GpuOptions, Gru, Lstm, Model, Outputs,
+    SimpleRnn,
 };
 use ndarray::{Array3, s};
 use std::future::Future;
@@ -172,4 +173,55 @@ fn threads_see_the_loss_or_the_right_numbers() {
             });
         }
     });
+}
+
+/// A first call that fails decides no batch, and one that fails before it has begun takes no states.
+#[test]
+fn a_call_that_fails_leaves_the_states_as_they_were() {
+    let model = Model::sequential(3, [Gru::new(3).stateful(true)]);
+    let model = model.and_then(|m| m.initialize(9)).unwrap();
+    let options = device::options().with_gpu(GpuOptions::new().memory_budget(4_000));
+    let Some(gpu) = device::open(options) else { return };
+    for device in [&gpu, &Device::cpu(), &Device::reference()] {
+        let mut session = device.compile(&model).unwrap();
+        if device.info().kind != DeviceKind::Cpu {
+            // More rows than its memory has room for.
+            let error = session.run(input(1000, 4).view()).unwrap_err();
+            assert!(matches!(error, Error::Limit { .. }), "{error}");
+        }
+        let x = input(2, 8);
+        let first = session.run(x.slice(s![.., ..4, ..])).unwrap();
+        let error = session.run(input(3, 4).view()).unwrap_err();
+        assert!(matches!(error, Error::StatefulBatch { found: 3, expected: 2 }), "{error}");
+        let second = session.run(x.slice(s![.., 4.., ..])).unwrap();
+        session.reset_states();
+        assert_eq!(session.run(x.slice(s![.., ..4, ..])).unwrap(), first);
+        session.reset_states();
+        let whole = session.run(x.view()).unwrap();
+        assert!(close(&whole, &second), "the second call went on from the states of the first");
+        session.reset_states();
+        assert_eq!(session.run(input(3, 4).view()).unwrap().output().shape(), [3, 3]);
+    }
+}
+
+#[test]
+fn everything_is_there_without_blocking() {
+    let Some(gpu) = open() else { return };
+    let (x, model) = (input(4, 9), model());
+    let expected = gpu.compile(&model).unwrap().run(x.view()).unwrap();
+    pollster::block_on(async {
+        let device = device::options().open_async().await?;
+        assert_eq!(device.info().name, gpu.info().name);
+        let mut session = device.compile_async(&model).await?;
+        let (first, second) =
+            (session.submit_async(x.view()).await?, session.submit_async(x.view()).await?);
+        assert_eq!((second.await?, first.await?), (expected.clone(), expected.clone()));
+        session.rebuild_async(&Device::reference()).await?;
+        assert!(close(&session.run_async(x.view()).await?, &expected));
+        assert_eq!(session.device_info().name, "reference");
+        let adapters = Device::adapters_async().await;
+        assert!(adapters.iter().any(|adapter| adapter.info.name == gpu.info().name));
+        Ok::<(), Error>(())
+    })
+    .unwrap();
 }

@@ -2,8 +2,8 @@
 
 use birnn::layer::*;
 use birnn::{
-    Bidirectional, Call, Device, DeviceOptions, Direction, Error, Graph, Gru, Inputs, Layer, Lstm,
-    MergeMode, Model,
+    Bidirectional, Call, CpuOptions, Device, DeviceOptions, Direction, Error, Graph, Gru, Inputs,
+    Layer, Lstm, MergeMode, Model,
 };
 use ndarray::{Array1, Array2, Array3, ArrayD};
 
@@ -265,7 +265,7 @@ fn a_huge_dilation_ends() {
 
 #[test]
 fn more_threads_than_any_machine_has_are_an_error() {
-    let error = DeviceOptions::new().cpu().threads(1_000_000).open().unwrap_err();
+    let error = DeviceOptions::from(CpuOptions::new().threads(1_000_000)).open().unwrap_err();
     assert!(matches!(error, Error::Limit { needed: 1_000_000, allowed: 1024, .. }), "{error}");
 }
 

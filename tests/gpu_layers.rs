@@ -6,7 +6,7 @@
 mod device;
 
 use birnn::layer::*;
-use birnn::{Call, Device, Graph, Inputs, Model, Result, Tensor};
+use birnn::{Call, Device, GpuOptions, Graph, Inputs, Model, Result, Tensor};
 use ndarray::{Array2, ArrayD};
 use proptest::prelude::*;
 use proptest::test_runner::Config;
@@ -280,7 +280,8 @@ fn every_layer_matches_the_reference() {
 /// With buffers so small that the batch runs in parts.
 #[test]
 fn every_layer_matches_the_reference_in_small_parts() {
-    if let Some(small) = device::open(device::options().memory_budget(60_000)) {
+    let options = GpuOptions::new().memory_budget(60_000);
+    if let Some(small) = device::open(device::options().with_gpu(options)) {
         for index in 0..ONE_INPUT + SEVERAL_INPUTS {
             run(&small, index, 4);
         }

@@ -5,7 +5,7 @@
 #[path = "common/device.rs"]
 mod device;
 
-use birnn::{Bidirectional, Gru, Layer, Lstm, MergeMode, Model, Outputs};
+use birnn::{Bidirectional, GpuOptions, Gru, Layer, Lstm, MergeMode, Model, Outputs};
 use ndarray::{Array3, Axis, Slice, concatenate};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha12Rng;
@@ -18,10 +18,11 @@ fn random(shape: (usize, usize, usize)) -> Array3<f32> {
 /// Runs the model within the default limits, and unhindered, where the adapter has more to give;
 /// the results must be equal to the last bit.
 fn run_both(model: &Model, x: &Array3<f32>) -> Option<Outputs> {
-    let limited = device::open(device::options().default_limits(true))?;
+    let open = |options| device::open(device::options().with_gpu(options));
+    let limited = open(GpuOptions::new().default_limits(true))?;
     let chunked = limited.compile(model).unwrap().run(x.view()).unwrap();
     drop(limited);
-    let whole = device::open(device::options().memory_budget(8 << 30))?
+    let whole = open(GpuOptions::new().memory_budget(8 << 30))?
         .compile(model)
         .unwrap()
         .run(x.view())

@@ -6,8 +6,8 @@ mod device;
 
 use birnn::layer::Recurrent;
 use birnn::{
-    Activation, Bidirectional, Device, Gru, Initializer, Inputs, Layer, Lstm, MergeMode, Model,
-    PlanAdapter, SimpleRnn,
+    Activation, Bidirectional, Device, GpuOptions, Gru, Initializer, Inputs, Layer, Lstm,
+    MergeMode, Model, PlanAdapter, SimpleRnn,
 };
 use ndarray::{Array2, Array3, ArrayD, s};
 use proptest::prelude::*;
@@ -315,10 +315,14 @@ fn random_layers_of_many_units_match_the_reference() {
     run_with(gpu, prop::sample::select(vec![257, 258, 263, 264, 265, 319, 320, 321]), 25, true);
 }
 
+fn planned_for(adapter: PlanAdapter) -> Option<Device> {
+    device::open(device::options().with_gpu(GpuOptions::new().plan_for(adapter)))
+}
+
 /// The kernels of software adapters: with few units, with weights held, with a dispatch a step.
 #[test]
 fn random_layers_on_the_kernels_of_any_software_adapter_match_the_reference() {
-    let Some(gpu) = device::open(device::options().plan_for(PlanAdapter::Software)) else { return };
+    let Some(gpu) = planned_for(PlanAdapter::Software) else { return };
     run_with(&gpu, prop::sample::select(vec![1, 5, 13, 31, 32, 65, 130, 257, 260, 263]), 30, true);
 }
 
@@ -327,7 +331,7 @@ fn random_layers_on_the_kernels_of_any_software_adapter_match_the_reference() {
 #[test]
 fn random_layers_on_the_kernels_of_gpus_match_the_reference() {
     for adapter in [PlanAdapter::Gpu, PlanAdapter::DownlevelGpu] {
-        let Some(gpu) = device::open(device::options().plan_for(adapter)) else { return };
+        let Some(gpu) = planned_for(adapter) else { return };
         // An LSTM of 90 units is the largest that streams its weights, a GRU of 104, a SimpleRNN of
         // 181.
         let edges = prop::sample::select(vec![
@@ -340,7 +344,7 @@ fn random_layers_on_the_kernels_of_gpus_match_the_reference() {
 /// Batches above every tile, and units whose sums aren't split any more.
 #[test]
 fn large_batches_on_the_kernels_of_gpus_match_the_reference() {
-    let Some(gpu) = device::open(device::options().plan_for(PlanAdapter::Gpu)) else { return };
+    let Some(gpu) = planned_for(PlanAdapter::Gpu) else { return };
     for (batch, units) in [(1, 300), (33, 129), (70, 200), (131, 257)] {
         let layers: [Layer; 3] = [
             Bidirectional::new(Lstm::new(units).return_sequences(true)).into(),
@@ -364,9 +368,8 @@ fn large_batches_on_the_kernels_of_gpus_match_the_reference() {
 #[test]
 fn random_layers_in_small_pieces_match_the_reference() {
     for (bytes, budget) in [(200_000, 1 << 30), (20_000, 30_000)] {
-        if let Some(small) =
-            device::open(device::options().max_buffer_bytes(bytes).memory_budget(budget))
-        {
+        let options = GpuOptions::new().max_buffer_bytes(bytes).memory_budget(budget);
+        if let Some(small) = device::open(device::options().with_gpu(options)) {
             run(&small, 60, false);
         }
     }

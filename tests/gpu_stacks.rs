@@ -7,7 +7,8 @@ mod device;
 
 use birnn::layer::{Identity, Recurrent};
 use birnn::{
-    Device, Graph, Gru, Initializer, Inputs, Layer, Lstm, Model, PlanAdapter, PlanReport, SimpleRnn,
+    Device, GpuOptions, Graph, Gru, Initializer, Inputs, Layer, Lstm, Model, PlanAdapter,
+    PlanReport, SimpleRnn,
 };
 use ndarray::{Array2, Array3, ArrayD, s};
 use proptest::prelude::*;
@@ -179,10 +180,10 @@ fn random_stacks_match_the_reference() {
     let options = device::options;
     for (options, whole_batch) in [
         (options(), true),
-        (options().plan_for(PlanAdapter::Gpu), true),
-        (options().plan_for(PlanAdapter::DownlevelGpu), true),
+        (options().with_gpu(GpuOptions::new().plan_for(PlanAdapter::Gpu)), true),
+        (options().with_gpu(GpuOptions::new().plan_for(PlanAdapter::DownlevelGpu)), true),
         // Arrays cut along time and batch.
-        (options().max_buffer_bytes(20_000), false),
+        (options().with_gpu(GpuOptions::new().max_buffer_bytes(20_000)), false),
     ] {
         let Some(gpu) = device::open(options.clone()) else { return };
         let mut runner =
@@ -225,8 +226,8 @@ fn stacks() -> Vec<Model> {
 #[test]
 fn layers_at_the_same_time_give_what_they_give_one_after_the_other() {
     // Those limits that the report is for.
-    let options = device::options().default_limits(true).plan_for(PlanAdapter::Gpu);
-    let Some(gpu) = device::open(options) else { return };
+    let options = GpuOptions::new().default_limits(true).plan_for(PlanAdapter::Gpu);
+    let Some(gpu) = device::open(device::options().with_gpu(options)) else { return };
     for model in stacks() {
         let x: Array3<f32> = random(&[3, 150, 5], &mut ChaCha12Rng::seed_from_u64(5))
             .into_dimensionality()

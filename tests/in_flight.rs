@@ -4,7 +4,9 @@
 #[path = "common/device.rs"]
 mod device;
 
-use birnn::{Bidirectional, Counters, Device, Error, Lstm, Model, Outputs, Pending, Session};
+use birnn::{
+    Bidirectional, Counters, Device, Error, GpuOptions, Lstm, Model, Outputs, Pending, Session,
+};
 use ndarray::{Array3, Axis, s};
 use std::future::Future;
 use std::pin::pin;
@@ -156,7 +158,7 @@ fn giving_up_while_waiting_for_room_loses_nothing() {
 
 #[test]
 fn a_batch_in_more_parts_than_the_ring_has_sets() {
-    let options = device::options().memory_budget(2_000);
+    let options = device::options().with_gpu(GpuOptions::new().memory_budget(2_000));
     let Some(device) = device::open(options) else { return };
     let inputs = [input(40, 6, 1), input(3, 5, 2), input(25, 6, 3)];
     let expected = alone(&open().unwrap(), &inputs);
@@ -215,7 +217,8 @@ fn a_device_lost_in_flight_is_an_error_of_every_call() {
 
 #[test]
 fn the_gpu_times_a_call_where_it_is_asked_to() {
-    let Some(device) = device::open(device::options().gpu_time(true)) else { return };
+    let options = device::options().with_gpu(GpuOptions::new().gpu_time(true));
+    let Some(device) = device::open(options) else { return };
     let mut session = device.compile(&model()).unwrap();
     assert_eq!(session.gpu_time(), None, "nothing ran");
     let x = input(8, 300, 0);

@@ -23,7 +23,8 @@ use random_layers::Random;
 
 /// The CPU path on one thread and on two, and the GPU where there is one.
 fn devices() -> Vec<Device> {
-    let threads = |threads| birnn::DeviceOptions::new().cpu().threads(threads).open().unwrap();
+    let threads =
+        |n| birnn::DeviceOptions::from(birnn::CpuOptions::new().threads(n)).open().unwrap();
     #[cfg_attr(not(feature = "gpu"), allow(unused_mut))]
     let mut devices = vec![threads(1), threads(2)];
     #[cfg(feature = "gpu")]

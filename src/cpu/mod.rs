@@ -29,7 +29,8 @@ use crate::graph::{Constants, OperatorGraph};
 use crate::layer::Recurrent;
 use crate::model::{Bound, CallShape, Model, Outputs};
 use crate::operator::{self, MergeMode, Reader};
-use crate::reference::{Carried, Ran, Recurrence, Sequences, Shared, run_graph};
+use crate::reference::{Carried, Ran, Recurrence, Sequences, Shared, carried_batch, run_graph};
+use crate::runner::{Awaited, Runner, Started, Wait};
 use ndarray::{Array2, Array3, ArrayD, Axis, Zip};
 use pack::Packed;
 use pulp::{Arch, Simd, WithSimd};
@@ -114,7 +115,7 @@ impl CpuSession {
         })
     }
 
-    pub fn run(&mut self, model: &Model, inputs: &Bound<'_, f32>) -> Result<Outputs> {
+    fn run(&mut self, model: &Model, inputs: &Bound<'_, f32>) -> Result<Outputs> {
         let shape = inputs.call_shape(inputs.batch, !self.carried.is_empty());
         if !self.graphs.contains_key(&shape) && self.graphs.len() >= KEPT_GRAPHS {
             self.graphs.clear();
@@ -129,9 +130,23 @@ impl CpuSession {
         let shared = Shared { model, constants: &self.constants, recurrence: &self.engine };
         run_graph(shared, graph, inputs, &mut self.carried)
     }
+}
 
-    /// Stateful layers start from zeros again.
-    pub fn reset_states(&mut self) {
+impl Runner for CpuSession {
+    fn submit<'a>(
+        &'a mut self,
+        model: &'a Model,
+        inputs: &'a Bound<'_, f32>,
+        _: Wait,
+    ) -> Awaited<'a, Started> {
+        Box::pin(async { self.run(model, inputs).map(Started::Done) })
+    }
+
+    fn carried_batch(&self) -> Option<usize> {
+        carried_batch(&self.carried)
+    }
+
+    fn reset_states(&mut self) {
         self.carried.clear();
     }
 }

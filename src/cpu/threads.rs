@@ -31,7 +31,7 @@ impl Threads {
                 needed: *threads as u64,
                 limit: "threads",
                 allowed: MOST_THREADS as u64,
-                instead: "use 0 for as many as there are cores, or DeviceOptions::thread_pool for a larger pool",
+                instead: "use 0 for as many as there are cores, or CpuOptions::thread_pool for a larger pool",
             }),
             Threads::Number(threads) if *threads > 1 => {
                 let pool = ThreadPoolBuilder::new().num_threads(*threads).build();

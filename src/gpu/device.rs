@@ -1,27 +1,27 @@
-//! Adapters and the device: which one is chosen, its limits, and how its errors become ours.
+//! An open GPU: its limits, how its work is waited for, and how its errors become ours.
 
+use super::adapter::{choice, fixed_subgroup, halves, passed_over, ranked, report, wanted_limits};
 use super::kernel::UNIFORM_BYTES;
 use super::pipelines::Pipelines;
 use super::plan::{Limits, PlanAdapter, Tuned};
-use super::readback::Wait;
-use crate::device::{AdapterReport, DeviceInfo, DeviceKind, DeviceOptions};
+use crate::device::{DeviceInfo, DeviceKind, DeviceOptions};
 use crate::error::{Error, Result};
-use futures_intrusive::channel::shared::{OneshotSender, oneshot_channel};
+use crate::host::{self, Instant, Poller};
+use crate::runner::Wait;
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
-use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// How long a thread asks again and again whether the GPU is done, before it sleeps.
-const AWAKE: Duration = Duration::from_micros(200);
 /// Submissions of a device that may be under way with nobody waiting for them.
 const MOST_ABANDONED: usize = 16;
-/// The storage buffers that every recurrent kernel keeps to; few others need more.
-const STORAGE_BUFFERS: u32 = 4;
+/// What a driver can say of work, in the order in which it is asked.
+const ERRORS: [wgpu::ErrorFilter; 3] =
+    [wgpu::ErrorFilter::Internal, wgpu::ErrorFilter::OutOfMemory, wgpu::ErrorFilter::Validation];
 
 /// An open GPU. Sessions share it.
 #[derive(Debug)]
 pub(crate) struct GpuDevice {
+    /// First, so that its thread ends before the device is given up.
+    poller: Poller,
     pub info: DeviceInfo,
     pub(super) device: wgpu::Device,
     pub(super) queue: wgpu::Queue,
@@ -32,7 +32,6 @@ pub(crate) struct GpuDevice {
     pub(super) timestamps: bool,
     pipelines: Mutex<Pipelines>,
     lost: Arc<Mutex<Option<String>>>,
-    poller: Mutex<Option<Poller>>,
     /// What the GPU was working on when nobody wanted it any more, oldest first.
     abandoned: Mutex<Abandoned>,
     /// When work was last seen to be done.
@@ -49,126 +48,19 @@ struct Abandoned {
     done: u64,
 }
 
-/// The thread that waits for what is awaited without blocking. One is enough: the GPU does what was
-/// submitted in order.
-#[derive(Debug)]
-struct Poller {
-    sender: mpsc::Sender<Poll>,
-    thread: JoinHandle<()>,
-}
-
-/// What the polling thread is told.
-#[derive(Debug)]
-struct Poll {
-    submission: wgpu::SubmissionIndex,
-    /// Told when it is done.
-    done: Option<OneshotSender<()>>,
-}
-
-/// The adapters, best first.
-pub(crate) fn adapters() -> Vec<AdapterReport> {
-    ranked().iter().map(report).collect()
-}
-
-fn ranked() -> Vec<wgpu::Adapter> {
-    let instance =
-        wgpu::Instance::new(wgpu::InstanceDescriptor::new_without_display_handle_from_env());
-    let mut adapters = pollster::block_on(instance.enumerate_adapters(wgpu::Backends::all()));
-    adapters.sort_by_key(|adapter| rank(kind(adapter.get_info().device_type))); // stable: the driver's order among equals
-    adapters
-}
-
-fn rank(kind: DeviceKind) -> u32 {
-    match kind {
-        DeviceKind::DiscreteGpu => 0,
-        DeviceKind::IntegratedGpu => 1,
-        DeviceKind::VirtualGpu => 2,
-        DeviceKind::OtherGpu => 3,
-        DeviceKind::SoftwareGpu | DeviceKind::Cpu => 4,
-    }
-}
-
-fn kind(device_type: wgpu::DeviceType) -> DeviceKind {
-    match device_type {
-        wgpu::DeviceType::DiscreteGpu => DeviceKind::DiscreteGpu,
-        wgpu::DeviceType::IntegratedGpu => DeviceKind::IntegratedGpu,
-        wgpu::DeviceType::VirtualGpu => DeviceKind::VirtualGpu,
-        wgpu::DeviceType::Cpu => DeviceKind::SoftwareGpu,
-        wgpu::DeviceType::Other => DeviceKind::OtherGpu,
-    }
-}
-
-fn report(adapter: &wgpu::Adapter) -> AdapterReport {
-    let info = adapter.get_info();
-    let limits = adapter.limits();
-    AdapterReport {
-        info: DeviceInfo {
-            kind: kind(info.device_type),
-            name: info.name,
-            backend: format!("{:?}", info.backend),
-            driver: format!("{} {}", info.driver, info.driver_info).trim().to_string(),
-            reason: String::new(),
-        },
-        max_buffer_size: limits.max_buffer_size,
-        max_storage_buffer_binding_size: limits.max_storage_buffer_binding_size,
-        max_compute_invocations_per_workgroup: limits.max_compute_invocations_per_workgroup,
-        max_compute_workgroup_storage_size: limits.max_compute_workgroup_storage_size,
-        unusable: unusable(adapter, &limits),
-    }
-}
-
-fn unusable(adapter: &wgpu::Adapter, limits: &wgpu::Limits) -> Option<String> {
-    let compute =
-        adapter.get_downlevel_capabilities().flags.contains(wgpu::DownlevelFlags::COMPUTE_SHADERS);
-    if !compute {
-        return Some("no compute shaders".into());
-    }
-    let buffers = limits.max_storage_buffers_per_shader_stage;
-    (buffers < STORAGE_BUFFERS)
-        .then(|| format!("{buffers} storage buffers a kernel, {STORAGE_BUFFERS} needed"))
-}
-
-/// Why an adapter is passed over; `None`: it is not.
-fn passed_over(
-    report: &AdapterReport,
-    options: &DeviceOptions,
-    name: Option<&str>,
-) -> Option<String> {
-    if let Some(reason) = &report.unusable {
-        return Some(reason.clone());
-    }
-    match name {
-        Some(name) if !is_called(&report.info.name, name) => Some("has another name".into()),
-        Some(_) => None,
-        None => (report.info.kind == DeviceKind::SoftwareGpu && !options.allow_software)
-            .then(|| "a software adapter: ask for it by name, with --allow-software, DeviceOptions::allow_software(true) or BIRNN_ALLOW_SOFTWARE=1".to_string()),
-    }
-}
-
-/// Whether an adapter's name contains the name, or is of the software driver that the name stands
-/// for.
-fn is_called(adapter: &str, name: &str) -> bool {
-    let (adapter, name) = (adapter.to_lowercase(), name.to_lowercase());
-    let means = match name.as_str() {
-        "lavapipe" => "llvmpipe",
-        "warp" => "microsoft basic render",
-        name => name,
-    };
-    adapter.contains(means)
-}
-
 impl GpuDevice {
     /// Opens the best adapter, or the best whose name contains `name`. One that won't open is
     /// passed over.
-    pub fn open(options: &DeviceOptions, name: Option<&str>) -> Result<GpuDevice> {
+    pub async fn open(options: &DeviceOptions, name: Option<&str>) -> Result<GpuDevice> {
         let mut found = Vec::new();
         let mut failure = None;
-        for adapter in ranked() {
+        for adapter in ranked().await {
             let report = report(&adapter);
             match passed_over(&report, options, name) {
                 Some(reason) => found.push(format!("{} ({reason})", report.info)),
                 None => {
-                    match GpuDevice::request(&adapter, options, choice(report.info, &found, name)) {
+                    let info = choice(report.info, &found, name);
+                    match GpuDevice::request(&adapter, options, info).await {
                         Ok(device) => return Ok(device),
                         Err(error) => {
                             found.push(error.to_string());
@@ -182,27 +74,27 @@ impl GpuDevice {
         Err(failure.unwrap_or(Error::NoAdapter { wanted, found }))
     }
 
-    fn request(
+    async fn request(
         adapter: &wgpu::Adapter,
         options: &DeviceOptions,
         info: DeviceInfo,
     ) -> Result<GpuDevice> {
-        let limits = wanted_limits(&adapter.limits(), options);
+        let limits = wanted_limits(&adapter.limits(), &options.gpu);
         if options.half_weights && !halves(adapter) {
             let reason =
                 "half_weights: it can't unpack 16-bit floats; open it without them".to_string();
             return Err(Error::DeviceRequest { adapter: info.name, reason });
         }
         let timestamps =
-            options.gpu_time && adapter.features().contains(wgpu::Features::TIMESTAMP_QUERY);
+            options.gpu.gpu_time && adapter.features().contains(wgpu::Features::TIMESTAMP_QUERY);
         let subgroup = fixed_subgroup(adapter);
-        let limits = match options.plan_for {
+        let limits = match options.gpu.plan_for {
             Some(PlanAdapter::DownlevelGpu) => {
                 wgpu::Limits::downlevel_defaults().or_worse_values_from(&limits)
             }
             _ => limits,
         };
-        let software = match options.plan_for {
+        let software = match options.gpu.plan_for {
             Some(adapter) => adapter == PlanAdapter::Software,
             None => info.kind == DeviceKind::SoftwareGpu,
         };
@@ -215,7 +107,7 @@ impl GpuDevice {
             required_limits: limits.clone(),
             ..Default::default()
         };
-        let opened = pollster::block_on(adapter.request_device(&descriptor));
+        let opened = adapter.request_device(&descriptor).await;
         let (device, queue) = opened.map_err(|e| Error::DeviceRequest {
             adapter: info.name.clone(),
             reason: e.to_string(),
@@ -233,16 +125,17 @@ impl GpuDevice {
         Ok(GpuDevice {
             #[cfg(feature = "autotune")]
             autotune: options
+                .gpu
                 .autotune
-                .then(|| Mutex::new(super::autotune::Cache::of(options, &info))),
+                .then(|| Mutex::new(super::autotune::Cache::of(&options.gpu, &info))),
             info,
             limits: Limits {
                 software,
-                cores: std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
+                cores: host::cores(),
                 subgroup,
                 half_weights: options.half_weights,
-                budget: options.memory_budget,
-                ..Limits::new(&limits, options.max_buffer_bytes)
+                budget: options.gpu.memory_budget,
+                ..Limits::new(&limits, options.gpu.max_buffer_bytes)
             },
             uniform_stride: u64::from(limits.min_uniform_buffer_offset_alignment)
                 .max(UNIFORM_BYTES as u64),
@@ -251,7 +144,7 @@ impl GpuDevice {
             device,
             queue,
             lost,
-            poller: Mutex::default(),
+            poller: Poller::default(),
             abandoned: Mutex::default(),
             last_done: Mutex::default(),
         })
@@ -279,13 +172,13 @@ impl GpuDevice {
     }
 
     /// The numbers of the steps, for kernels that take one. One that failed is not kept.
-    pub(super) fn step_table(&self) -> Result<wgpu::BindGroup> {
+    pub(super) async fn step_table(&self) -> Result<wgpu::BindGroup> {
         if let Some(table) = &self.pipelines().step_table {
             return Ok(table.clone());
         }
         let stride = self.uniform_stride as usize;
         let create = || Ok(self.pipelines().create_step_table(&self.device, stride));
-        let table = self.checked("the numbers of the steps", create)?;
+        let table = self.checked("the numbers of the steps", create).await?;
         Ok(self.pipelines().step_table.insert(table).clone())
     }
 
@@ -308,23 +201,42 @@ impl GpuDevice {
         self.check_lost().err().unwrap_or(Error::Gpu(message))
     }
 
-    /// Notes that work is done. Returns when work was done before.
+    /// Notes that work is done. Returns when work was seen to be done before.
     pub(super) fn note_done(&self) -> Option<Instant> {
         lock(&self.last_done).replace(Instant::now())
     }
 
-    /// Waits for a submission: for a moment awake, as being woken takes longer than a short call.
-    pub(super) fn poll(&self, submission: wgpu::SubmissionIndex) -> Result<()> {
-        let began = Instant::now();
-        while !self.limits.software && began.elapsed() < AWAKE {
-            match self.device.poll(wgpu::PollType::Poll) {
-                Ok(wgpu::PollStatus::QueueEmpty) => return self.check_lost(),
-                Ok(_) => std::hint::spin_loop(),
-                Err(_) => break,
+    /// Waits for a submission. Where others wait meanwhile and nobody blocks, that it is done is
+    /// said by its callbacks, and this may return before.
+    pub(super) fn wait_for_callbacks(
+        &self,
+        submission: wgpu::SubmissionIndex,
+        wait: Wait,
+    ) -> Result<()> {
+        match wait {
+            Wait::Blocking => self.wait_blocking(submission),
+            Wait::Async => self.poller.watch(&self.device, submission),
+        }
+    }
+
+    /// Waits until a submission is done.
+    pub(super) async fn wait_until_done(
+        &self,
+        submission: wgpu::SubmissionIndex,
+        wait: Wait,
+    ) -> Result<()> {
+        match wait {
+            Wait::Blocking => self.wait_blocking(submission),
+            Wait::Async => {
+                self.poller.wait(&self.device, &self.queue, submission).await?;
+                self.check_lost()
             }
         }
-        match self.device.poll(wait_for(submission)) {
-            Ok(_) => Ok(()),
+    }
+
+    fn wait_blocking(&self, submission: wgpu::SubmissionIndex) -> Result<()> {
+        match host::wait_blocking(&self.device, submission, !self.limits.software) {
+            Ok(()) => self.check_lost(),
             // The submission never reached the queue: wgpu takes none once the device is lost.
             Err(wgpu::PollError::WrongSubmissionIndex(..)) => {
                 self.check_lost()?;
@@ -332,22 +244,6 @@ impl GpuDevice {
             }
             Err(error) => Err(self.lost_or(error.to_string())),
         }
-    }
-
-    /// Has a thread wait for a submission, so that the callbacks of what was mapped are called. It
-    /// is kept until the device is dropped.
-    pub(super) fn poll_in_background(&self, submission: wgpu::SubmissionIndex) -> Result<()> {
-        self.tell_poller(Poll { submission, done: None })
-    }
-
-    fn tell_poller(&self, poll: Poll) -> Result<()> {
-        let mut poller = lock(&self.poller);
-        let poller = match &mut *poller {
-            Some(poller) => poller,
-            none => none.insert(start_poller(self.device.clone())?),
-        };
-        let sent = poller.sender.send(poll);
-        sent.map_err(|_| Error::Gpu("the thread that waits for the GPU has ended".into()))
     }
 
     /// Notes that nobody waits for a submission any more.
@@ -369,15 +265,7 @@ impl GpuDevice {
                     _ => return Ok(()),
                 }
             };
-            match wait {
-                Wait::Blocking => self.poll(oldest)?,
-                Wait::Async => {
-                    let (done, waiting) = oneshot_channel();
-                    self.tell_poller(Poll { submission: oldest, done: Some(done) })?;
-                    waiting.receive().await;
-                    self.check_lost()?;
-                }
-            }
+            self.wait_until_done(oldest, wait).await?;
             let mut abandoned = lock(&self.abandoned);
             if abandoned.done == number {
                 abandoned.submissions.pop_front();
@@ -388,21 +276,22 @@ impl GpuDevice {
 
     /// Does `work`, and turns what the driver says of it into an error. `what` names what memory
     /// was for.
-    pub(super) fn checked<T>(&self, what: &str, work: impl FnOnce() -> Result<T>) -> Result<T> {
+    pub(super) async fn checked<T>(
+        &self,
+        what: &str,
+        work: impl FnOnce() -> Result<T>,
+    ) -> Result<T> {
         self.check_lost()?;
-        let filters = [
-            wgpu::ErrorFilter::Internal,
-            wgpu::ErrorFilter::OutOfMemory,
-            wgpu::ErrorFilter::Validation,
-        ];
-        let scopes = filters.map(|filter| self.device.push_error_scope(filter));
+        let scopes = ERRORS.map(|filter| self.device.push_error_scope(filter));
         let result = work();
-        let mut caught = None;
-        for scope in scopes.into_iter().rev() {
-            caught = pollster::block_on(scope.pop()).or(caught);
+        // A scope belongs to a thread: all end before anything is awaited.
+        let caught: Vec<_> = scopes.into_iter().rev().map(wgpu::ErrorScopeGuard::pop).collect();
+        let mut error = None;
+        for scope in caught {
+            error = scope.await.or(error);
         }
         self.check_lost()?;
-        match caught {
+        match error {
             None => result,
             Some(wgpu::Error::OutOfMemory { .. }) => {
                 Err(Error::OutOfMemory { what: what.to_string() })
@@ -412,185 +301,8 @@ impl GpuDevice {
     }
 }
 
-/// Ends the polling thread. One that went on could be the last to hold the driver's device, and
-/// would destroy it while the process exits.
-impl Drop for GpuDevice {
-    fn drop(&mut self) {
-        let poller = self.poller.get_mut().unwrap_or_else(PoisonError::into_inner);
-        if let Some(Poller { sender, thread }) = poller.take() {
-            drop(sender);
-            // A callback that drops the device runs on that thread.
-            if thread.thread().id() != std::thread::current().id() {
-                let _ = thread.join(); // one that panicked has ended, too
-            }
-        }
-    }
-}
-
-fn start_poller(device: wgpu::Device) -> Result<Poller> {
-    let (sender, receiver) = mpsc::channel::<Poll>();
-    let work = move || {
-        while let Ok(Poll { submission, done }) = receiver.recv() {
-            // What goes wrong reaches those who wait through the callbacks.
-            if let Err(error) = device.poll(wait_for(submission)) {
-                tracing::debug!(%error, "waiting for the GPU");
-            }
-            if let Some(done) = done {
-                let _ = done.send(()); // nobody there: given up
-            }
-        }
-    };
-    let thread = std::thread::Builder::new().name("birnn-poll".into()).spawn(work);
-    let thread = thread
-        .map_err(|e| Error::OutOfMemory { what: format!("a thread to wait for the GPU: {e}") })?;
-    Ok(Poller { sender, thread })
-}
-
-/// Whether kernels can read 16-bit floats.
-fn halves(adapter: &wgpu::Adapter) -> bool {
-    adapter.get_downlevel_capabilities().flags.contains(wgpu::DownlevelFlags::SHADER_F16_IN_F32)
-}
-
-/// The size of every subgroup, where they all have the same, and kernels may use them.
-fn fixed_subgroup(adapter: &wgpu::Adapter) -> Option<u32> {
-    let info = adapter.get_info();
-    let fixed = info.subgroup_min_size == info.subgroup_max_size && info.subgroup_min_size >= 4;
-    (fixed && adapter.features().contains(wgpu::Features::SUBGROUP))
-        .then_some(info.subgroup_min_size)
-}
-
-fn wait_for(submission: wgpu::SubmissionIndex) -> wgpu::PollType {
-    wgpu::PollType::Wait { submission_index: Some(submission), timeout: None }
-}
-
 /// A lock whose holder panicked still guards sound data: every critical section here is a single
 /// assignment or insertion.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// WebGPU's default limits or what less the adapter has; and the largest buffers that it has,
-/// unless the defaults are wanted.
-fn wanted_limits(adapter: &wgpu::Limits, options: &DeviceOptions) -> wgpu::Limits {
-    let mut limits = wgpu::Limits::default().or_worse_values_from(adapter);
-    if !options.default_limits {
-        limits.max_buffer_size = adapter.max_buffer_size;
-        limits.max_storage_buffer_binding_size = adapter.max_storage_buffer_binding_size;
-        // A workgroup that has all units of a layer.
-        limits.max_compute_invocations_per_workgroup =
-            adapter.max_compute_invocations_per_workgroup;
-        limits.max_compute_workgroup_size_x = adapter.max_compute_workgroup_size_x;
-        limits.max_compute_workgroup_storage_size = adapter.max_compute_workgroup_storage_size;
-    }
-    limits
-}
-
-/// The device's description with the reason for the choice.
-fn choice(info: DeviceInfo, passed_over: &[String], name: Option<&str>) -> DeviceInfo {
-    let mut reason = match name {
-        Some(name) => format!("the first adapter whose name contains {name:?}"),
-        None => format!("the first {} adapter", info.kind),
-    };
-    if !passed_over.is_empty() {
-        reason.push_str(&format!("; passed over: {}", passed_over.join(", ")));
-    }
-    DeviceInfo { reason, ..info }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn adapter(name: &str, kind: DeviceKind) -> AdapterReport {
-        AdapterReport {
-            info: DeviceInfo {
-                kind,
-                name: name.into(),
-                backend: "Vulkan".into(),
-                driver: String::new(),
-                reason: String::new(),
-            },
-            max_buffer_size: 1 << 30,
-            max_storage_buffer_binding_size: 1 << 30,
-            max_compute_invocations_per_workgroup: 256,
-            max_compute_workgroup_storage_size: 16 << 10,
-            unusable: None,
-        }
-    }
-
-    #[test]
-    fn discrete_gpus_come_first_and_software_last() {
-        let types = [
-            wgpu::DeviceType::DiscreteGpu,
-            wgpu::DeviceType::IntegratedGpu,
-            wgpu::DeviceType::VirtualGpu,
-            wgpu::DeviceType::Other,
-            wgpu::DeviceType::Cpu,
-        ];
-        assert_eq!(types.map(|device_type| rank(kind(device_type))), [0, 1, 2, 3, 4]);
-    }
-
-    #[test]
-    fn names_are_found_in_part_whatever_their_case() {
-        let found = |adapter, name| is_called(adapter, name);
-        assert!(
-            found("AMD Radeon RX 7900 XTX", "radeon") && found("AMD Radeon RX 7900 XTX", "RX 79")
-        );
-        assert!(!found("AMD Radeon RX 7900 XTX", "geforce"));
-        assert!(found("llvmpipe (LLVM 19.1.4, 256 bits)", "Lavapipe"));
-        assert!(found("Microsoft Basic Render Driver", "WARP"));
-    }
-
-    #[test]
-    fn software_adapters_are_passed_over_unless_asked_for() {
-        let software = adapter("llvmpipe (LLVM 19.1.4, 256 bits)", DeviceKind::SoftwareGpu);
-        let gpu = adapter("NVIDIA H100", DeviceKind::DiscreteGpu);
-        let (usual, allowed) =
-            (DeviceOptions::default(), DeviceOptions::default().allow_software(true));
-        let reason = passed_over(&software, &usual, None).expect("passed over");
-        assert!(reason.contains("--allow-software"), "{reason}");
-        assert_eq!(passed_over(&software, &allowed, None), None);
-        assert_eq!(passed_over(&software, &usual, Some("lavapipe")), None);
-        assert_eq!(passed_over(&gpu, &usual, None), None);
-        assert_eq!(
-            passed_over(&gpu, &usual, Some("lavapipe")).as_deref(),
-            Some("has another name")
-        );
-        let broken = AdapterReport { unusable: Some("no compute shaders".into()), ..gpu };
-        assert_eq!(passed_over(&broken, &usual, None).as_deref(), Some("no compute shaders"));
-    }
-
-    #[test]
-    fn default_limits_are_never_exceeded_where_they_are_wanted() {
-        let large = wgpu::Limits {
-            max_buffer_size: 1 << 40,
-            max_compute_invocations_per_workgroup: 1024,
-            ..wgpu::Limits::default()
-        };
-        let default = wanted_limits(&large, &DeviceOptions::default().default_limits(true));
-        assert_eq!(default, wgpu::Limits::default());
-        let all = wanted_limits(&large, &DeviceOptions::default());
-        assert_eq!(
-            (all.max_buffer_size, all.max_compute_invocations_per_workgroup),
-            (1 << 40, 1024)
-        );
-        let small = wgpu::Limits::downlevel_defaults();
-        assert_eq!(
-            wanted_limits(&small, &DeviceOptions::default()).max_storage_buffers_per_shader_stage,
-            4
-        );
-    }
-
-    #[test]
-    fn the_choice_says_what_was_passed_over() {
-        let info = adapter("NVIDIA H100", DeviceKind::DiscreteGpu).info;
-        let reason =
-            choice(info.clone(), &["llvmpipe (a software adapter)".to_string()], None).reason;
-        assert_eq!(
-            reason,
-            format!("the first {} adapter; passed over: llvmpipe (a software adapter)", info.kind)
-        );
-        let named = choice(info, &[], Some("nvidia")).reason;
-        assert_eq!(named, "the first adapter whose name contains \"nvidia\"");
-    }
 }

@@ -1,20 +1,12 @@
 //! Commands: a plan's dispatches, in as many submits as their work asks for.
 
 use super::device::GpuDevice;
+use super::pace::Pace;
 use super::pipelines::Pipeline;
 use super::plan::{Launch, Plan, Stage};
-use super::readback::TIMER_BYTES;
-use crate::device::DeviceKind;
-use crate::session::Counters;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use super::timer::Timer;
+use crate::runner::Counters;
 
-/// The time that a submit should take at most, so that no driver takes a long sequence for a hang.
-const SUBMIT_TIME: Duration = Duration::from_millis(100);
-/// What a submit is allowed before it was measured: the flops of that time at 10 GFLOP/s (a
-/// software adapter) or 200 GFLOP/s (any GPU).
-const SUBMIT_FLOPS_SOFTWARE: u64 = 1_000_000_000;
-const SUBMIT_FLOPS: u64 = 20_000_000_000;
 /// What launching counts for in that sum, and what a byte of weights does, which every dispatch
 /// reads once: 40 GB/s.
 const DISPATCH_FLOPS: u64 = 100_000;
@@ -22,40 +14,6 @@ const FLOPS_A_WEIGHT_BYTE: u64 = 5;
 /// A call of many dispatches submits so many of them first: the GPU works on these while the others
 /// are written.
 const HEAD_START: u64 = 64;
-
-/// How much work goes into one submit. Learned for each shape: a batch of one runs at another rate
-/// than one of 64.
-#[derive(Debug)]
-pub(super) struct Pace {
-    flops: AtomicU64,
-    /// It is never more than this.
-    most: u64,
-}
-
-impl Pace {
-    pub fn of(kind: DeviceKind) -> Pace {
-        let flops =
-            if kind == DeviceKind::SoftwareGpu { SUBMIT_FLOPS_SOFTWARE } else { SUBMIT_FLOPS };
-        Pace { flops: AtomicU64::new(flops), most: flops * 64 }
-    }
-
-    fn flops(&self) -> u64 {
-        self.flops.load(Ordering::Relaxed)
-    }
-
-    /// A call's submits took so long: the next is cut finer, or where it was cut needlessly,
-    /// coarser.
-    pub fn learn(&self, took: Duration, submits: u64) {
-        let each = took.as_secs_f64() / submits.max(1) as f64;
-        let wanted = SUBMIT_TIME.as_secs_f64();
-        let flops = self.flops();
-        if each > wanted {
-            self.flops.store((flops as f64 * wanted / each) as u64, Ordering::Relaxed);
-        } else if submits > 1 && each < wanted / 3.0 {
-            self.flops.store((flops * 2).min(self.most), Ordering::Relaxed);
-        }
-    }
-}
 
 /// The work of the submit that is being written.
 #[derive(Debug)]
@@ -99,30 +57,6 @@ impl PreparedStage {
 
 fn cost(flops: u64, weights: u64) -> u64 {
     DISPATCH_FLOPS + flops.max(weights.saturating_mul(FLOPS_A_WEIGHT_BYTE))
-}
-
-/// Timestamps of the beginning and the end of a call.
-#[derive(Debug)]
-pub(super) struct Timer {
-    queries: wgpu::QuerySet,
-    pub resolved: wgpu::Buffer,
-}
-
-impl Timer {
-    pub fn new(device: &wgpu::Device) -> Timer {
-        let queries = device.create_query_set(&wgpu::QuerySetDescriptor {
-            label: Some("birnn timer"),
-            ty: wgpu::QueryType::Timestamp,
-            count: 2,
-        });
-        let resolved = device.create_buffer(&wgpu::BufferDescriptor {
-            label: Some("birnn timer"),
-            size: TIMER_BYTES,
-            usage: wgpu::BufferUsages::QUERY_RESOLVE | wgpu::BufferUsages::COPY_SRC,
-            mapped_at_creation: false,
-        });
-        Timer { queries, resolved }
-    }
 }
 
 /// Commands being written.
@@ -240,21 +174,6 @@ impl<'a> Encoding<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_submit_that_takes_too_long_is_cut_and_one_cut_needlessly_grows() {
-        let pace = Pace::of(DeviceKind::DiscreteGpu);
-        pace.learn(Duration::from_secs(2), 2); // ten times as long as wanted
-        assert_eq!(pace.flops(), SUBMIT_FLOPS / 10);
-        pace.learn(Duration::from_millis(90), 1); // as wanted
-        assert_eq!(pace.flops(), SUBMIT_FLOPS / 10);
-        pace.learn(Duration::from_millis(20), 4);
-        assert_eq!(pace.flops(), SUBMIT_FLOPS / 5);
-        for _ in 0..20 {
-            pace.learn(Duration::from_millis(20), 4);
-        }
-        assert_eq!(pace.flops(), SUBMIT_FLOPS * 64);
-    }
 
     #[test]
     fn no_submit_has_more_than_the_pace_allows() {

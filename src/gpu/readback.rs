@@ -2,26 +2,20 @@
 //! without blocking or with.
 
 use super::device::GpuDevice;
-use super::encode::Pace;
+use super::pace::Pace;
 use super::staging::Staging;
+use super::timer::TIMER_BYTES;
 use crate::error::{Error, Result};
-use crate::model::Output;
+use crate::host::{self, Instant};
+use crate::model::{Output, Outputs};
+use crate::runner::{self, Awaited, Wait};
 use futures_intrusive::channel::shared::{OneshotReceiver, oneshot_channel};
 use futures_intrusive::sync::Mutex;
 use ndarray::{Axis, Slice};
 use std::collections::VecDeque;
 use std::ops::Range;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
-
-/// How a call waits for the GPU.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Wait {
-    /// This thread polls the device.
-    Blocking,
-    /// Another thread does, and this one is free.
-    Async,
-}
+use std::time::Duration;
 
 /// A segment of an output.
 #[derive(Clone, Debug)]
@@ -92,9 +86,6 @@ impl Readback {
     }
 }
 
-/// The bytes of two timestamps.
-pub(super) const TIMER_BYTES: u64 = 16;
-
 /// A part of the batch in flight.
 #[derive(Debug)]
 pub(super) struct Part {
@@ -138,10 +129,7 @@ impl Part {
     /// Waits until the submission is done and everything is mapped. Can be given up and tried
     /// again.
     async fn wait(&mut self, device: &GpuDevice, wait: Wait) -> Result<()> {
-        match wait {
-            Wait::Blocking => device.poll(self.submission.clone())?,
-            Wait::Async => device.poll_in_background(self.submission.clone())?,
-        }
+        device.wait_for_callbacks(self.submission.clone(), wait)?;
         while let Some(receiver) = self.receivers.front() {
             let mapped = receiver.receive().await;
             self.receivers.pop_front();
@@ -207,20 +195,16 @@ const COPYING: usize = 8;
 /// Copies rows without what fills them up. Threads of its own: one of a pool would take up other
 /// work while it waits, which may be to wait for the very call that is being read.
 fn copy(from: &[f32], padded: usize, to: &mut [f32], features: usize) {
-    let cores = || std::thread::available_parallelism().map_or(1, usize::from);
     let threads = match from.len() / COPIED_BY_ONE {
         0 | 1 => 1,
-        worth => worth.min(COPYING).min(cores()),
+        worth => worth.min(COPYING).min(host::cores()),
     };
     let rows = (from.len() / padded.max(1)).div_ceil(threads);
     if threads == 1 {
         return copy_rows(from, padded, to, features);
     }
-    std::thread::scope(|scope| {
-        for (from, to) in from.chunks(rows * padded).zip(to.chunks_mut(rows * features)) {
-            scope.spawn(move || copy_rows(from, padded, to, features));
-        }
-    });
+    let pieces = from.chunks(rows * padded).zip(to.chunks_mut(rows * features));
+    host::on_threads(pieces.map(|(from, to)| move || copy_rows(from, padded, to, features)));
 }
 
 fn copy_rows(from: &[f32], padded: usize, to: &mut [f32], features: usize) {
@@ -234,7 +218,7 @@ fn copy_rows(from: &[f32], padded: usize, to: &mut [f32], features: usize) {
 
 /// A call in flight.
 #[derive(Debug)]
-pub(crate) struct Flight {
+pub(super) struct Flight {
     device: Arc<GpuDevice>,
     /// Where the time of the call that was read last goes.
     gpu_time: Arc<std::sync::Mutex<Option<Duration>>>,
@@ -299,6 +283,12 @@ impl Flight {
             Some(error) => Err(error),
             None => Ok(std::mem::take(&mut state.outputs)),
         }
+    }
+}
+
+impl runner::Flight for Arc<Flight> {
+    fn outputs(self: Box<Self>, wait: Wait) -> Awaited<'static, Outputs> {
+        Box::pin(async move { self.wait(wait).await.map(Outputs::new) })
     }
 }
 

@@ -1,107 +1,115 @@
-//! A model on a GPU: weights uploaded once, buffers and bind groups kept for the shapes that ran
-//! before.
+//! A model on a GPU: a call's inputs go up, its plan is submitted, and its outputs come back.
 
 use super::device::GpuDevice;
-use super::encode::{Encoding, Pace, PreparedStage, Timer};
-use super::kernel::{Constants, Kernel, UNIFORM_BYTES};
-use super::network::{Group, WeightPart, lower, recurrent_of};
-use super::parameters::pack;
-use super::pipelines::Pipeline;
-use super::plan::{BufferId, CallShape, Limits, Plan, Stage, TensorLayout, plan, rows_at_once};
-use super::readback::{Flight, Part, Readback, Segment, Submitted, Wait};
-use super::staging::{IN_FLIGHT, Ring, Staging};
+use super::encode::Encoding;
+use super::kernel::{Constants, Kernel};
+use super::network::lower;
+use super::plan::{BufferId, CallShape, Limits, Plan, plan, rows_at_once};
+use super::readback::{Flight, Part, Submitted};
+use super::staging::{Ring, Staging};
+use super::weights::check_halves;
+use super::workspace::{Prepared, Workspace, segment_times};
 use crate::error::{Error, Result};
-use crate::layer::{Layer, Weights};
+use crate::host::Instant;
 use crate::model::{Bound, Model, Output, Outputs};
-use crate::session::Counters;
+use crate::runner::{Awaited, Counters, IN_FLIGHT, Runner, Started, Wait};
 use ndarray::{Axis, CowArray, IxDyn, Slice};
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
-use std::time::{Duration, Instant};
-
-/// How many shapes are kept ready; above it all are dropped, so that a caller with ever new shapes
-/// doesn't fill memory.
-const PREPARED_SHAPES: usize = 16;
+use std::time::Duration;
 
 #[derive(Debug)]
 pub(crate) struct GpuSession {
-    pub(super) device: Arc<GpuDevice>,
-    pub(super) groups: Vec<Vec<Group>>,
-    /// Weights and scratch. A buffer only ever grows.
-    buffers: HashMap<BufferId, wgpu::Buffer>,
-    pub(super) step_table: wgpu::BindGroup,
-    prepared: HashMap<CallShape, Arc<Prepared>>,
+    pub(super) workspace: Workspace,
     /// The rows whose states stateful layers hold from the last call.
     carried: Option<usize>,
     /// The calls that were submitted and may still be in flight, oldest first.
     flights: VecDeque<Weak<Flight>>,
     ring: Arc<Ring>,
-    timer: Option<Timer>,
     gpu_time: Arc<Mutex<Option<Duration>>>,
     /// A padded array on its way up.
     upload: Vec<f32>,
     /// Arrays that outputs can be written into.
     recycled: Vec<Vec<f32>>,
-    counters: Counters,
 }
 
-/// A plan with its pipelines, bind groups and uniforms.
-#[derive(Debug)]
-pub(super) struct Prepared {
-    pub plan: Plan,
-    /// For each launch of the plan, for each stage.
-    pub launches: Vec<Vec<PreparedStage>>,
-    readback: Arc<Readback>,
-    pace: Arc<Pace>,
+impl Runner for GpuSession {
+    fn submit<'a>(
+        &'a mut self,
+        model: &'a Model,
+        inputs: &'a Bound<'_, f32>,
+        wait: Wait,
+    ) -> Awaited<'a, Started> {
+        Box::pin(async move {
+            let flight = self.submit_parts(model, inputs, wait).await?;
+            Ok(Started::InFlight(Box::new(flight)))
+        })
+    }
+
+    fn carried_batch(&self) -> Option<usize> {
+        self.carried
+    }
+
+    fn reset_states(&mut self) {
+        self.carried = None;
+    }
+
+    /// Keeps as many arrays as calls in flight can have.
+    fn recycle(&mut self, outputs: Outputs) {
+        let outputs = outputs.into_list();
+        let most = IN_FLIGHT * outputs.len();
+        self.recycled
+            .extend(outputs.into_iter().map(|output| output.array.into_raw_vec_and_offset().0));
+        self.recycled.drain(..self.recycled.len().saturating_sub(most));
+    }
+
+    fn counters(&self) -> Counters {
+        self.workspace.counters
+    }
+
+    fn gpu_time(&self) -> Option<Duration> {
+        *self.gpu_time.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl GpuSession {
-    pub fn new(model: &Model, device: Arc<GpuDevice>) -> Result<GpuSession> {
+    pub async fn new(model: &Model, device: Arc<GpuDevice>) -> Result<GpuSession> {
         let groups = lower(model, &device.limits)?;
         model.check_weights()?; // after the limits: a layer that can't run needs no weights first
         if device.limits.half_weights {
             check_halves(model)?;
         }
-        let step_table = device.step_table()?;
-        let buffers =
-            device.checked("the weights", || Ok(upload_weights(model, &groups, &device)))?;
-        let timer = device.timestamps.then(|| Timer::new(&device.device));
         let mut session = GpuSession {
-            device,
-            groups,
-            buffers,
-            step_table,
-            prepared: HashMap::new(),
+            workspace: Workspace::new(model, groups, device).await?,
             carried: None,
             flights: VecDeque::new(),
             ring: Arc::default(),
-            timer,
             gpu_time: Arc::default(),
             upload: Vec::new(),
             recycled: Vec::new(),
-            counters: Counters::default(),
         };
-        session.build_pipelines(model)?;
+        session.build_pipelines(model).await?;
         Ok(session)
     }
 
     /// Builds the kernels now, from the plans of batches of all sizes that are cut differently, so
     /// that no call has to.
-    fn build_pipelines(&mut self, model: &Model) -> Result<()> {
+    async fn build_pipelines(&mut self, model: &Model) -> Result<()> {
         let Some(shapes) = smallest_shapes(model) else { return Ok(()) };
-        if self.groups.iter().any(|groups| !groups.is_empty()) {
+        let device = self.workspace.device.clone();
+        if self.workspace.groups.iter().any(|groups| !groups.is_empty()) {
             // Not in a plan where all states start from zeros, or of one chunk.
             let elsewhere = || {
                 for kernel in [Kernel::LoadState, Kernel::Merge] {
-                    self.device.pipelines().get(&self.device.device, kernel, Constants::default());
+                    device.pipelines().get(&device.device, kernel, Constants::default());
                 }
                 Ok(())
             };
-            self.device.checked("the kernels", elsewhere)?;
+            device.checked("the kernels", elsewhere).await?;
         }
         // Only the kernels of these plans are of interest, not whether their buffers would fit.
-        let limits = Limits { binding: u64::MAX, ..self.device.limits };
+        let limits = Limits { binding: u64::MAX, ..device.limits };
         // The cut changes with the batch, until no way has more rows.
         for rows in (0..=16).map(|power| 1 << power).filter(|&rows| rows != 2) {
             let given = model.nodes.iter().map(|node| no_states(model, node.layer)).collect();
@@ -112,84 +120,59 @@ impl GpuSession {
                 masks: vec![false; model.inputs.len()],
                 carried: false,
             };
-            let plan = plan(model, &self.groups, &call, &limits, &self.device.tuned())?;
-            let device = self.device.clone();
-            device.checked("the kernels", || {
+            let plan = plan(model, &self.workspace.groups, &call, &limits, &device.tuned())?;
+            let build = || {
                 for stage in plan.launches.iter().flat_map(|launch| &launch.stages) {
-                    self.pipeline(stage);
+                    self.workspace.pipeline(stage);
                 }
                 Ok(())
-            })?;
+            };
+            device.checked("the kernels", build).await?;
         }
         Ok(())
     }
 
-    fn pipeline(&mut self, stage: &Stage) -> Pipeline {
-        let (pipeline, built) =
-            self.device.pipelines().get(&self.device.device, stage.kernel, stage.constants);
-        self.counters.pipelines_created += u64::from(built);
-        pipeline
-    }
-
-    pub fn counters(&self) -> Counters {
-        self.counters
-    }
-
-    /// Stateful layers start from zeros again.
-    pub fn reset_states(&mut self) {
-        self.carried = None;
-    }
-
-    /// How long the GPU worked on the call that was read last.
-    pub fn gpu_time(&self) -> Option<Duration> {
-        *self.gpu_time.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Uploads the inputs and submits the work. Waits only where [`IN_FLIGHT`] parts are in flight:
-    /// for the oldest.
-    pub async fn submit(
+    /// Uploads the inputs and submits the work, a part of the batch after the other. Waits only
+    /// where [`IN_FLIGHT`] parts are in flight: for the oldest.
+    async fn submit_parts(
         &mut self,
         model: &Model,
         inputs: &Bound<'_, f32>,
         wait: Wait,
     ) -> Result<Arc<Flight>> {
-        self.counters = Counters::default();
+        let device = self.workspace.device.clone();
+        self.workspace.counters = Counters::default();
         let outputs = self.outputs(model, inputs)?;
-        let rows =
-            rows_at_once(model, &self.groups, inputs.batch, &inputs.shapes, &self.device.limits);
+        let rows = self.rows_at_once(model, inputs)?;
+        let flight = Arc::new(Flight::new(device.clone(), outputs, self.gpu_time.clone()));
+        self.flights.retain(|flight| flight.strong_count() > 0);
+        self.flights.push_back(Arc::downgrade(&flight));
+        for first in (0..inputs.batch).step_by(rows) {
+            self.make_room(wait).await;
+            device.wait_for_abandoned(wait).await?;
+            let rows = first..(first + rows).min(inputs.batch);
+            let prepared = self.prepare(model, inputs, rows.len(), wait).await?;
+            let start = |session: &mut GpuSession| session.start(model, inputs, rows, &prepared);
+            flight.push(self.on_device(start).await?).await;
+        }
+        Ok(flight)
+    }
+
+    /// How many rows of the batch run at a time: of a stateful model all, as their states stay on
+    /// the device.
+    fn rows_at_once(&self, model: &Model, inputs: &Bound<'_, f32>) -> Result<usize> {
+        let Workspace { groups, device, .. } = &self.workspace;
+        let rows = rows_at_once(model, groups, inputs.batch, &inputs.shapes, &device.limits);
         if model.is_stateful() && rows < inputs.batch {
             return Err(Error::Limit {
                 what: format!("the states of {} rows of stateful layers", inputs.batch),
                 needed: inputs.batch as u64,
                 limit: "rows at a time",
                 allowed: rows as u64,
-                instead: "raise DeviceOptions::memory_budget, or use a session for each part of the batch",
+                instead: "raise GpuOptions::memory_budget, or use a session for each part of the batch",
             });
         }
-        let flight = Arc::new(Flight::new(self.device.clone(), outputs, self.gpu_time.clone()));
-        self.flights.retain(|flight| flight.strong_count() > 0);
-        self.flights.push_back(Arc::downgrade(&flight));
-        let carried = self.carried.take(); // lost where the call fails
-        for first in (0..inputs.batch).step_by(rows) {
-            self.make_room(wait).await;
-            self.device.wait_for_abandoned(wait).await?;
-            let rows = first..(first + rows).min(inputs.batch);
-            let device = self.device.clone();
-            let part =
-                device.checked("a call", || self.start(model, inputs, rows, carried.is_some()))?;
-            flight.push(part).await;
-        }
-        self.carried = model.is_stateful().then_some(inputs.batch);
-        Ok(flight)
-    }
-
-    /// Keeps the arrays for later outputs: as many as calls in flight can have.
-    pub fn recycle(&mut self, model: &Model, outputs: Outputs) {
-        self.recycled.extend(
-            outputs.into_list().into_iter().map(|output| output.array.into_raw_vec_and_offset().0),
-        );
-        let most = IN_FLIGHT * model.outputs.len();
-        self.recycled.drain(..self.recycled.len().saturating_sub(most));
+        Ok(rows)
     }
 
     /// The outputs' arrays, to be filled part by part.
@@ -228,32 +211,44 @@ impl GpuSession {
         }
     }
 
+    /// Does work of a call on the device. Where it fails, nobody knows how far the GPU came and
+    /// which buffers it had memory for: the states that stateful layers hold, too, are given up.
+    async fn on_device<T>(&mut self, work: impl FnOnce(&mut GpuSession) -> Result<T>) -> Result<T> {
+        let device = self.workspace.device.clone();
+        let result = device.checked("a call", || work(self)).await;
+        if result.is_err() {
+            self.carried = None;
+            self.workspace.drop_buffers();
+        }
+        result
+    }
+
     /// Uploads a part of the batch and submits its work.
     fn start(
         &mut self,
         model: &Model,
         inputs: &Bound<'_, f32>,
         rows: Range<usize>,
-        carried: bool,
+        prepared: &Prepared,
     ) -> Result<Part> {
-        let prepared = self.prepare(model, inputs, rows.len(), carried)?;
         let arrays = self.arrays(model, inputs, &prepared.plan, rows.clone());
-        let (at, before) = (Instant::now(), self.counters.submits);
-        let (staging, submission) = self.send(&prepared, arrays)?;
-        let submitted =
-            Submitted { at, submits: self.counters.submits - before, pace: prepared.pace.clone() };
+        let (at, before) = (Instant::now(), self.workspace.counters.submits);
+        let (staging, submission) = self.send(prepared, arrays)?;
+        let submits = self.workspace.counters.submits - before;
+        let submitted = Submitted { at, submits, pace: prepared.pace.clone() };
+        self.carried = model.is_stateful().then_some(inputs.batch);
         Ok(Part::new(prepared.readback.clone(), rows, staging, submission, submitted))
     }
 
     /// The plan for this shape with everything it binds; made once.
-    fn prepare(
+    async fn prepare(
         &mut self,
         model: &Model,
         inputs: &Bound<'_, f32>,
         rows: usize,
-        carried: bool,
+        wait: Wait,
     ) -> Result<Arc<Prepared>> {
-        let key = CallShape {
+        let call = CallShape {
             rows,
             shapes: inputs.shapes.clone(),
             given: inputs
@@ -262,134 +257,18 @@ impl GpuSession {
                 .map(|states| states.iter().map(Option::is_some).collect())
                 .collect(),
             masks: inputs.masks.iter().map(Option::is_some).collect(),
-            carried,
+            carried: self.carried.is_some(),
         };
-        if let Some(prepared) = self.prepared.get(&key) {
-            return Ok(prepared.clone());
+        if let Some(prepared) = self.workspace.prepared(&call) {
+            return Ok(prepared);
         }
         #[cfg(feature = "autotune")]
-        if !carried {
-            self.tune(model, &key)?;
+        if !call.carried {
+            super::tune::tune(&mut self.workspace, model, &call, wait).await?;
         }
-        let plan = plan(model, &self.groups, &key, &self.device.limits, &self.device.tuned())?;
-        self.grow_buffers(&plan);
-        let prepared = Arc::new(self.bind(model, plan)?);
-        if self.prepared.len() >= PREPARED_SHAPES {
-            self.prepared.clear();
-        }
-        self.prepared.insert(key, prepared.clone());
-        Ok(prepared)
-    }
-
-    pub(super) fn grow_buffers(&mut self, plan: &Plan) {
-        for (&id, &bytes) in &plan.buffers {
-            if self.buffers.get(&id).is_none_or(|buffer| buffer.size() < bytes) {
-                // What was bound before refers to the smaller buffer.
-                self.prepared.clear();
-                self.buffers
-                    .insert(id, create_buffer(&self.device, bytes, wgpu::BufferUsages::STORAGE));
-                self.counters.buffers_created += 1;
-            }
-        }
-    }
-
-    pub(super) fn bind(&mut self, model: &Model, plan: Plan) -> Result<Prepared> {
-        let stride = self.device.uniform_stride;
-        let count = plan.launches.iter().map(|launch| launch.stages.len()).sum::<usize>() as u64;
-        let uniforms = create_buffer(&self.device, count * stride, wgpu::BufferUsages::UNIFORM);
-        self.counters.buffers_created += 1;
-        let mut bytes = vec![0u8; (count * stride) as usize];
-        let mut offset = 0;
-        let mut launches = Vec::new();
-        for launch in &plan.launches {
-            let mut stages = Vec::new();
-            for stage in &launch.stages {
-                let uniform = &stage.uniform.bytes;
-                bytes[offset..offset + uniform.len()].copy_from_slice(uniform);
-                stages.push(self.bind_stage(stage, &uniforms, offset as u32)?);
-                offset += stride as usize;
-            }
-            launches.push(stages);
-        }
-        self.device.queue.write_buffer(&uniforms, 0, &bytes);
-        self.counters.bytes_uploaded += bytes.len() as u64;
-        let timer = self.timer.as_ref().map(|timer| timer.resolved.clone());
-        let readback =
-            Readback::new(self.segments(model, &plan)?, timer, self.device.limits.binding);
-        let pace = Arc::new(Pace::of(self.device.info.kind));
-        Ok(Prepared { plan, launches, readback: Arc::new(readback), pace })
-    }
-
-    /// The segments of the outputs.
-    fn segments(&self, model: &Model, plan: &Plan) -> Result<Vec<Segment>> {
-        let mut segments = Vec::new();
-        for (output, &tensor) in model.outputs.iter().enumerate() {
-            let layout = plan.tensors[tensor];
-            for segment in 0..layout.segments() {
-                segments.push(Segment {
-                    output,
-                    buffer: self.buffer(&BufferId::Tensor { tensor, segment })?.clone(),
-                    bytes: layout.segment_bytes(segment, plan.rows),
-                    times: segment_times(&layout, segment),
-                    features_padded: layout.features_padded,
-                });
-            }
-        }
-        Ok(segments)
-    }
-
-    /// A buffer that a plan asked for.
-    fn buffer(&self, id: &BufferId) -> Result<&wgpu::Buffer> {
-        self.buffers.get(id).ok_or_else(|| Error::Gpu(format!("there is no buffer for {id:?}")))
-    }
-
-    fn bind_stage(
-        &mut self,
-        stage: &Stage,
-        uniforms: &wgpu::Buffer,
-        offset: u32,
-    ) -> Result<PreparedStage> {
-        let pipeline = self.pipeline(stage);
-        let uniform = wgpu::BufferBinding {
-            buffer: uniforms,
-            offset: 0,
-            size: wgpu::BufferSize::new(UNIFORM_BYTES as u64),
-        };
-        let mut entries = vec![wgpu::BindGroupEntry {
-            binding: 0,
-            resource: wgpu::BindingResource::Buffer(uniform),
-        }];
-        let mut weights = 0;
-        for (index, id) in stage.buffers.iter().enumerate() {
-            let buffer = self.buffer(id)?;
-            weights += self.weights_read(stage, id, buffer.size());
-            entries.push(wgpu::BindGroupEntry {
-                binding: index as u32 + 1,
-                resource: buffer.as_entire_binding(),
-            });
-        }
-        let bind_group = self.device.device.create_bind_group(&wgpu::BindGroupDescriptor {
-            label: Some(stage.kernel.name()),
-            layout: &pipeline.layout,
-            entries: &entries,
-        });
-        self.counters.bind_groups_created += 1;
-        Ok(PreparedStage::new(stage, weights, pipeline, bind_group, offset))
-    }
-
-    /// The bytes of weights that a stage reads of a buffer: of a stack's, those of the layers at
-    /// work.
-    fn weights_read(&self, stage: &Stage, id: &BufferId, bytes: u64) -> u64 {
-        match *id {
-            BufferId::Parameter { .. } => bytes,
-            BufferId::Weight { layer, group, part } => match self.groups[layer][group].stacked {
-                Some(stacked) if part.is_recurrent() => {
-                    bytes / stacked.layers as u64 * u64::from(stage.directions())
-                }
-                _ => bytes,
-            },
-            _ => 0,
-        }
+        let Workspace { groups, device, .. } = &self.workspace;
+        let plan = plan(model, groups, &call, &device.limits, &device.tuned())?;
+        self.on_device(|session| session.workspace.prepare(model, call, plan)).await
     }
 
     /// What goes up for the rows of a part: the inputs, their masks and the given initial states.
@@ -404,7 +283,7 @@ impl GpuSession {
         let mut arrays = Vec::new();
         // An array that nothing on the GPU reads has no buffer and stays here.
         let mut push = |id: BufferId, array: CowArray<'a, f32, IxDyn>| {
-            if let Some(buffer) = self.buffers.get(&id) {
+            if let Some(buffer) = self.workspace.buffer_of_input(id) {
                 arrays.push((buffer.clone(), array));
             }
         };
@@ -443,16 +322,16 @@ impl GpuSession {
         arrays: Vec<(wgpu::Buffer, CowArray<'_, f32, IxDyn>)>,
     ) -> Result<(Staging, wgpu::SubmissionIndex)> {
         let bytes = arrays.iter().map(|(_, array)| padded_bytes(array)).sum::<u64>();
+        let device = self.workspace.device.clone();
         // Inputs larger than a buffer can be go up one by one.
-        let at_once = if bytes <= self.device.limits.binding { bytes } else { 0 };
-        let mut staging = self.ring.take(&self.device, at_once, &prepared.readback.sizes);
-        let device = self.device.clone();
-        let timer = self.timer.as_ref();
-        self.counters.bytes_uploaded += bytes;
-        self.counters.bytes_read += prepared.readback.bytes();
-        self.counters.buffers_created += staging.created;
+        let at_once = if bytes <= device.limits.binding { bytes } else { 0 };
+        let mut staging = self.ring.take(&device, at_once, &prepared.readback.sizes);
+        let Workspace { step_table, timer, counters, .. } = &mut self.workspace;
+        counters.bytes_uploaded += bytes;
+        counters.bytes_read += prepared.readback.bytes();
+        counters.buffers_created += staging.created;
         let mut encoding =
-            Encoding::new(&device, &self.step_table, timer, &prepared.pace, &mut self.counters);
+            Encoding::new(&device, step_table, timer.as_ref(), &prepared.pace, counters);
         match staging.up().filter(|_| at_once > 0) {
             Some(up) => {
                 let view = up.slice(..at_once).get_mapped_range_mut();
@@ -477,12 +356,6 @@ impl GpuSession {
         let submission = encoding.finish(|encoder| prepared.readback.copy(encoder, &staging));
         Ok((staging, submission))
     }
-}
-
-/// The timesteps of a segment, where there is more than one.
-fn segment_times(layout: &TensorLayout, segment: usize) -> Option<Range<usize>> {
-    let first = segment * layout.segment;
-    (layout.segments() > 1).then(|| first..first + layout.segment_timesteps(segment))
 }
 
 /// The bytes of an array whose last axis is filled up to a multiple of 4.
@@ -525,102 +398,126 @@ fn no_states(model: &Model, layer: usize) -> Vec<bool> {
     vec![false; states]
 }
 
-fn create_buffer(device: &GpuDevice, bytes: u64, usage: wgpu::BufferUsages) -> wgpu::Buffer {
-    device.device.create_buffer(&wgpu::BufferDescriptor {
-        label: Some("birnn"),
-        size: bytes.max(16),
-        usage: usage | wgpu::BufferUsages::COPY_DST | wgpu::BufferUsages::COPY_SRC,
-        mapped_at_creation: false,
-    })
-}
-
-/// The least number that a 16-bit float rounds to infinity.
-const TOO_LARGE_FOR_HALF: f32 = 65520.0;
-
-/// That no kernel holds a weight that 16 bits would make infinite.
-fn check_halves(model: &Model) -> Result<()> {
-    for layer in model.layers().map(Layer::innermost) {
-        for (_, direction) in layer.directions() {
-            let missing = || Error::MissingWeights { layer: layer.name().to_string() };
-            let weights = direction.weights().ok_or_else(missing)?;
-            let values = weights.kernel().iter().chain(weights.recurrent_kernel());
-            if let Some(value) = values.copied().find(|value| value.abs() >= TOO_LARGE_FOR_HALF) {
-                return Err(Error::Argument {
-                    layer: layer.name().to_string(),
-                    argument: "half_weights".into(),
-                    reason: format!(
-                        "a kernel holds {value}, and 16-bit floats end at 65504; open the device without half_weights"
-                    ),
-                });
-            }
-        }
-    }
-    Ok(())
-}
-
-fn upload_weights(
-    model: &Model,
-    all: &[Vec<Group>],
-    device: &GpuDevice,
-) -> HashMap<BufferId, wgpu::Buffer> {
-    let mut buffers = HashMap::new();
-    for (layer, groups) in all.iter().enumerate() {
-        let built = &model.layers[layer];
-        let (recurrent, _) = recurrent_of(&built.layer, &built.inputs);
-        let directions = recurrent.directions();
-        if let Layer::Feedforward(feedforward) = &built.layer {
-            for (index, packed) in pack(feedforward).into_iter().enumerate() {
-                let buffer =
-                    create_buffer(device, 4 * packed.len() as u64, wgpu::BufferUsages::STORAGE);
-                device.queue.write_buffer(&buffer, 0, bytemuck::cast_slice(&packed));
-                buffers.insert(BufferId::Parameter { layer, index }, buffer);
-            }
-        }
-        for (group_index, group) in groups.iter().enumerate() {
-            let own: Vec<_> = group
-                .directions
-                .iter()
-                .filter_map(|&member| directions[member].1.weights())
-                .collect();
-            let of_stack = group.stacked.map(|stacked| stack_weights(model, all, stacked.lowest));
-            for part in WeightPart::ALL {
-                let weights = match (part.is_recurrent(), &of_stack) {
-                    (true, Some(_)) if group.stacked.is_some_and(|stacked| stacked.place > 0) => {
-                        continue;
-                    }
-                    (true, Some(weights)) => weights,
-                    _ => &own,
-                };
-                let packed = group.pack(weights, part);
-                let buffer =
-                    create_buffer(device, 4 * packed.len() as u64, wgpu::BufferUsages::STORAGE);
-                device.queue.write_buffer(&buffer, 0, bytemuck::cast_slice(&packed));
-                buffers.insert(BufferId::Weight { layer, group: group_index, part }, buffer);
-            }
-        }
-    }
-    // wgpu keeps a copy of what was written until the next submit, which a session that is never
-    // called doesn't make.
-    device.queue.submit([]);
-    buffers
-}
-
-/// The weights of the layers of a stack, from the lowest on.
-fn stack_weights<'m>(model: &'m Model, groups: &[Vec<Group>], lowest: usize) -> Vec<&'m Weights> {
-    let place = |layer: usize| {
-        let stacked = groups[layer].first().and_then(|group| group.stacked);
-        stacked.filter(|stacked| stacked.lowest == lowest).map(|stacked| (stacked.place, layer))
-    };
-    let mut layers: Vec<_> = (0..groups.len()).filter_map(place).collect();
-    layers.sort_unstable();
-    layers
-        .into_iter()
-        .filter_map(|(_, layer)| model.layers[layer].layer.directions()[0].1.weights())
-        .collect()
-}
-
 /// `None`: there is no memory for them. Large arrays are new pages, which nothing touches before
 /// what is copied into them.
 fn zeros(len: usize) -> Option<Vec<f32>> {
     Vec::<f32>::new().try_reserve_exact(len).is_ok().then(|| vec![0.0; len])
+}
+
+#[cfg(test)]
+mod tests {
+    #[cfg(feature = "autotune")]
+    use super::super::autotune::Cache;
+    use super::*;
+    use crate::device::{DeviceOptions, GpuOptions};
+    use crate::host;
+    use crate::layer::Lstm;
+    use ndarray::Array3;
+
+    /// A device with these options; `None` where there is no GPU.
+    fn device(options: &GpuOptions) -> Option<Arc<GpuDevice>> {
+        let options = DeviceOptions::from(options.clone()).allow_software(true);
+        match host::block_on(GpuDevice::open(&options, None)) {
+            Ok(device) => Some(device.into()),
+            Err(error) if std::env::var_os("BIRNN_REQUIRE_GPU").is_none() => {
+                use std::io::Write;
+                let _ = writeln!(std::io::stderr(), "NOT RUN: autotune: {error}");
+                None
+            }
+            Err(error) => panic!("BIRNN_REQUIRE_GPU is set: {error}"),
+        }
+    }
+
+    fn compile(device: &Arc<GpuDevice>, model: &Model) -> GpuSession {
+        host::block_on(GpuSession::new(model, device.clone())).unwrap()
+    }
+
+    fn run(session: &mut GpuSession, model: &Model, x: &Array3<f32>) -> Outputs {
+        let inputs = model.bind(x.view().into()).unwrap();
+        let run = async {
+            match session.submit(model, &inputs, Wait::Blocking).await? {
+                Started::InFlight(flight) => flight.outputs(Wait::Blocking).await,
+                Started::Done(outputs) => Ok(outputs),
+            }
+        };
+        host::block_on(run).unwrap()
+    }
+
+    /// A driver without memory for a call's buffers can't be had here: the work says that it failed.
+    #[test]
+    fn a_call_that_fails_on_the_device_takes_the_states_with_it() {
+        let Some(gpu) = device(&GpuOptions::new()) else { return };
+        let layer = Lstm::new(5).stateful(true);
+        let model = Model::sequential(5, [layer]).and_then(|m| m.initialize(3)).unwrap();
+        let x = Array3::from_shape_fn((2, 4, 5), |(b, t, f)| ((b * 31 + t * 7 + f) as f32).sin());
+        let mut session = compile(&gpu, &model);
+        let from_zeros = run(&mut session, &model, &x);
+        assert_eq!(session.carried_batch(), Some(2));
+        let failed = session.on_device(|_| Err::<(), _>(Error::Gpu("no memory".into())));
+        assert!(host::block_on(failed).is_err());
+        assert_eq!(session.carried_batch(), None);
+        assert_eq!(run(&mut session, &model, &x), from_zeros);
+        assert_eq!(session.carried_batch(), Some(2));
+    }
+
+    #[cfg(feature = "autotune")]
+    fn models() -> Vec<Model> {
+        use crate::layer::{Bidirectional, Gru, SimpleRnn};
+        let layers = [
+            Bidirectional::new(Lstm::new(37).return_sequences(true)),
+            Bidirectional::new(Gru::new(37).return_sequences(true)),
+            Bidirectional::new(Gru::new(37).reset_after(false).return_sequences(true)),
+            Bidirectional::new(SimpleRnn::new(37).return_sequences(true)),
+        ];
+        layers
+            .into_iter()
+            .map(|layer| Model::sequential(5, [layer]).and_then(|m| m.initialize(3)).unwrap())
+            .collect()
+    }
+
+    #[cfg(feature = "autotune")]
+    #[test]
+    fn the_fastest_way_is_remembered_and_every_way_gives_the_same() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let options = GpuOptions::new().autotune(true).autotune_file(folder.path().join("a.json"));
+        let Some(gpu) = device(&options) else { return };
+        for model in models() {
+            for batch in [1, 3, 17] {
+                let at = |(b, t, f)| ((b * 31 + t * 7 + f) as f32).sin();
+                let x = Array3::from_shape_fn((batch, 9, 5), at);
+                let exact = crate::reference::run(&model, x.mapv(f64::from).view()).unwrap();
+                let check = || {
+                    let found = run(&mut compile(&gpu, &model), &model, &x);
+                    let pairs = found.output().iter().zip(exact.output());
+                    let worst = pairs.map(|(&f, &e)| (f64::from(f) - e).abs()).fold(0.0, f64::max);
+                    assert!(worst < 2e-6, "{worst} with {:?}", gpu.tuned());
+                };
+                let before = gpu.tuned();
+                check();
+                let found = gpu.tuned();
+                assert_eq!(Cache::of(&options, &gpu.info).tuned(), &found, "the file has it");
+                let (class, fastest) = found
+                    .iter()
+                    .find(|(class, _)| !before.contains_key(*class))
+                    .expect("a new class");
+                let groups = lower(&model, &gpu.limits).unwrap();
+                let shapes = model.shapes(&[&[9, 5]]).unwrap();
+                let call = CallShape {
+                    rows: batch,
+                    shapes,
+                    given: vec![Vec::new()],
+                    masks: vec![false],
+                    carried: false,
+                };
+                let plan = plan(&model, &groups, &call, &gpu.limits, &found).unwrap();
+                assert_eq!((&plan.choices[0].class, &plan.choices[0].name), (class, fastest));
+                for name in &plan.choices[0].candidates {
+                    gpu.autotune().unwrap().remember(class.clone(), name.clone());
+                    check();
+                }
+                gpu.autotune().unwrap().remember(class.clone(), "no such way".into());
+                check();
+            }
+        }
+    }
 }

@@ -6,10 +6,6 @@ use super::device::GpuDevice;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// The sets of a session that can be in use at a time: calls, or parts of a call, that are sent and
-/// not yet read.
-pub(crate) const IN_FLIGHT: usize = 4;
-
 /// The sets of a session.
 #[derive(Debug, Default)]
 pub(super) struct Ring {

@@ -232,6 +232,27 @@ pub(crate) struct Bound<'a, F> {
     pub states: Vec<Vec<Option<ArrayView2<'a, F>>>>,
 }
 
+impl Bound<'_, f32> {
+    /// The given initial states in `f64`, for [`Bound::in_f64`] to borrow.
+    pub fn states_in_f64(&self) -> Vec<Vec<Option<Array2<f64>>>> {
+        let in_f64 = |state: &Option<ArrayView2<f32>>| state.map(|state| state.mapv(f64::from));
+        self.states.iter().map(|states| states.iter().map(in_f64).collect()).collect()
+    }
+
+    /// The same inputs in `f64`; `states` are its [`Bound::states_in_f64`].
+    pub fn in_f64<'s>(&self, states: &'s [Vec<Option<Array2<f64>>>]) -> Bound<'s, f64> {
+        let view = |state: &'s Option<Array2<f64>>| state.as_ref().map(|state| state.view());
+        Bound {
+            batch: self.batch,
+            arrays: self.arrays.iter().map(|array| array.mapv(f64::from).into()).collect(),
+            shapes: self.shapes.clone(),
+            masks: self.masks.clone(),
+            longest: self.longest.clone(),
+            states: states.iter().map(|states| states.iter().map(view).collect()).collect(),
+        }
+    }
+}
+
 impl Model {
     /// Checks the inputs against the model.
     pub(crate) fn bind<'a, F: Real>(&self, mut inputs: Inputs<'a, F>) -> Result<Bound<'a, F>> {

@@ -239,6 +239,7 @@ impl Model {
     }
 
     /// Whether a layer carries its states from call to call.
+    #[cfg_attr(not(feature = "gpu"), allow(dead_code))]
     pub(crate) fn is_stateful(&self) -> bool {
         self.layers().any(|layer| layer.directions().iter().any(|(_, l)| l.stateful()))
     }

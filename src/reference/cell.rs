@@ -12,6 +12,7 @@ pub(crate) struct State<F> {
 }
 
 /// A direction's weights in the precision of `F`.
+#[derive(Debug)]
 pub(crate) struct CellWeights<F> {
     kernel: Array2<F>,
     recurrent_kernel: Array2<F>,

@@ -20,13 +20,15 @@ mod normalize;
 mod pool;
 mod recurrent;
 mod run;
+mod session;
 
 pub use crate::number::Real;
 pub use activation::activate;
 #[cfg(test)]
 pub(crate) use cell::State;
 pub(crate) use recurrent::{Ran, Recurrence, Sequences};
-pub(crate) use run::{Carried, Shared, run_graph};
+pub(crate) use run::{Carried, Shared, carried_batch, run_graph};
+pub(crate) use session::ReferenceSession;
 
 use crate::error::Result;
 use crate::model::{Inputs, Model, Outputs};

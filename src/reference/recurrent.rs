@@ -66,6 +66,7 @@ pub(super) fn recurrent<F: Real>(
 }
 
 /// By the formulas, one timestep after the other.
+#[derive(Debug)]
 pub(crate) struct Plain<F> {
     /// Of each layer of the model the weights of its directions.
     weights: Vec<Vec<CellWeights<F>>>,

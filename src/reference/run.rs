@@ -10,11 +10,16 @@ use crate::graph::{ArrayId, Constants, OperatorGraph, Source, StateOfLayer, Step
 use crate::model::{Bound, Model, Output, Outputs};
 use crate::operator::Operator;
 use crate::order::standard;
-use ndarray::{ArrayD, CowArray, IxDyn};
+use ndarray::{ArrayD, Axis, CowArray, IxDyn};
 use std::collections::HashMap;
 
 /// The states that stateful layers ended with; empty before the first call.
 pub(crate) type Carried<F> = HashMap<StateOfLayer, ArrayD<F>>;
+
+/// The rows whose states these are; `None`: there are none yet.
+pub(crate) fn carried_batch<F>(carried: &Carried<F>) -> Option<usize> {
+    carried.values().next().map(|state| state.len_of(Axis(0)))
+}
 
 /// What calls of any shape share.
 pub(crate) struct Shared<'a, F, R> {

@@ -12,7 +12,7 @@ mod show;
 mod terminal;
 
 use anyhow::{Context, Result};
-use birnn::{Device, DeviceOptions};
+use birnn::{CpuOptions, Device, DeviceOptions};
 use clap::{Args, Parser, Subcommand};
 use std::io::{self, BufWriter, Write};
 use std::process::ExitCode;
@@ -58,7 +58,8 @@ impl Command {
 
 #[derive(Debug, Args)]
 struct DeviceArgs {
-    /// best (a GPU where there is one, otherwise the CPU), gpu, cpu, or part of an adapter's name.
+    /// best (a GPU where there is one, otherwise the CPU), gpu, cpu, reference (plain formulas in
+    /// float64, slow), or part of an adapter's name.
     #[arg(long, value_name = "DEVICE", env = "BIRNN_DEVICE", default_value = "best")]
     device: String,
     /// Let best and gpu choose an adapter that computes on the CPU, too: lavapipe, WARP.
@@ -94,9 +95,11 @@ fn yes_or_no(value: &str) -> Result<bool, String> {
 
 impl DeviceArgs {
     fn open(&self) -> birnn::Result<Device> {
-        let options = DeviceOptions::new().parse(&self.device);
-        let options = options.half_weights(self.half_weights).threads(self.threads.into());
-        let options = options.allow_software(self.allow_software);
+        let options = DeviceOptions::new()
+            .parse(&self.device)
+            .allow_software(self.allow_software)
+            .half_weights(self.half_weights)
+            .with_cpu(CpuOptions::new().threads(self.threads.into()));
         terminal::without_mesas_line(|| options.open())
     }
 

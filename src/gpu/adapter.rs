@@ -1,0 +1,237 @@
+//! Adapters: which one is chosen, and what is asked of it.
+
+use crate::device::{AdapterReport, DeviceInfo, DeviceKind, DeviceOptions, GpuOptions};
+
+/// The storage buffers that every recurrent kernel keeps to; few others need more.
+const STORAGE_BUFFERS: u32 = 4;
+
+/// The adapters, best first.
+pub(crate) async fn adapters() -> Vec<AdapterReport> {
+    ranked().await.iter().map(report).collect()
+}
+
+pub(super) async fn ranked() -> Vec<wgpu::Adapter> {
+    let instance =
+        wgpu::Instance::new(wgpu::InstanceDescriptor::new_without_display_handle_from_env());
+    let mut adapters = instance.enumerate_adapters(wgpu::Backends::all()).await;
+    adapters.sort_by_key(|adapter| rank(kind(adapter.get_info().device_type))); // stable: the driver's order among equals
+    adapters
+}
+
+fn rank(kind: DeviceKind) -> u32 {
+    match kind {
+        DeviceKind::DiscreteGpu => 0,
+        DeviceKind::IntegratedGpu => 1,
+        DeviceKind::VirtualGpu => 2,
+        DeviceKind::OtherGpu => 3,
+        DeviceKind::SoftwareGpu | DeviceKind::Cpu => 4,
+    }
+}
+
+fn kind(device_type: wgpu::DeviceType) -> DeviceKind {
+    match device_type {
+        wgpu::DeviceType::DiscreteGpu => DeviceKind::DiscreteGpu,
+        wgpu::DeviceType::IntegratedGpu => DeviceKind::IntegratedGpu,
+        wgpu::DeviceType::VirtualGpu => DeviceKind::VirtualGpu,
+        wgpu::DeviceType::Cpu => DeviceKind::SoftwareGpu,
+        wgpu::DeviceType::Other => DeviceKind::OtherGpu,
+    }
+}
+
+pub(super) fn report(adapter: &wgpu::Adapter) -> AdapterReport {
+    let info = adapter.get_info();
+    let limits = adapter.limits();
+    AdapterReport {
+        info: DeviceInfo {
+            kind: kind(info.device_type),
+            name: info.name,
+            backend: format!("{:?}", info.backend),
+            driver: format!("{} {}", info.driver, info.driver_info).trim().to_string(),
+            reason: String::new(),
+        },
+        max_buffer_size: limits.max_buffer_size,
+        max_storage_buffer_binding_size: limits.max_storage_buffer_binding_size,
+        max_compute_invocations_per_workgroup: limits.max_compute_invocations_per_workgroup,
+        max_compute_workgroup_storage_size: limits.max_compute_workgroup_storage_size,
+        unusable: unusable(adapter, &limits),
+    }
+}
+
+fn unusable(adapter: &wgpu::Adapter, limits: &wgpu::Limits) -> Option<String> {
+    let compute =
+        adapter.get_downlevel_capabilities().flags.contains(wgpu::DownlevelFlags::COMPUTE_SHADERS);
+    if !compute {
+        return Some("no compute shaders".into());
+    }
+    let buffers = limits.max_storage_buffers_per_shader_stage;
+    (buffers < STORAGE_BUFFERS)
+        .then(|| format!("{buffers} storage buffers a kernel, {STORAGE_BUFFERS} needed"))
+}
+
+/// Why an adapter is passed over; `None`: it is not.
+pub(super) fn passed_over(
+    report: &AdapterReport,
+    options: &DeviceOptions,
+    name: Option<&str>,
+) -> Option<String> {
+    if let Some(reason) = &report.unusable {
+        return Some(reason.clone());
+    }
+    match name {
+        Some(name) if !is_called(&report.info.name, name) => Some("has another name".into()),
+        Some(_) => None,
+        None => (report.info.kind == DeviceKind::SoftwareGpu && !options.allow_software)
+            .then(|| "a software adapter: ask for it by name, with --allow-software, DeviceOptions::allow_software(true) or BIRNN_ALLOW_SOFTWARE=1".to_string()),
+    }
+}
+
+/// Whether an adapter's name contains the name, or is of the software driver that the name stands
+/// for.
+fn is_called(adapter: &str, name: &str) -> bool {
+    let (adapter, name) = (adapter.to_lowercase(), name.to_lowercase());
+    let means = match name.as_str() {
+        "lavapipe" => "llvmpipe",
+        "warp" => "microsoft basic render",
+        name => name,
+    };
+    adapter.contains(means)
+}
+
+/// Whether kernels can read 16-bit floats.
+pub(super) fn halves(adapter: &wgpu::Adapter) -> bool {
+    adapter.get_downlevel_capabilities().flags.contains(wgpu::DownlevelFlags::SHADER_F16_IN_F32)
+}
+
+/// The size of every subgroup, where they all have the same, and kernels may use them.
+pub(super) fn fixed_subgroup(adapter: &wgpu::Adapter) -> Option<u32> {
+    let info = adapter.get_info();
+    let fixed = info.subgroup_min_size == info.subgroup_max_size && info.subgroup_min_size >= 4;
+    (fixed && adapter.features().contains(wgpu::Features::SUBGROUP))
+        .then_some(info.subgroup_min_size)
+}
+
+/// WebGPU's default limits or what less the adapter has; and the largest buffers that it has,
+/// unless the defaults are wanted.
+pub(super) fn wanted_limits(adapter: &wgpu::Limits, options: &GpuOptions) -> wgpu::Limits {
+    let mut limits = wgpu::Limits::default().or_worse_values_from(adapter);
+    if !options.default_limits {
+        limits.max_buffer_size = adapter.max_buffer_size;
+        limits.max_storage_buffer_binding_size = adapter.max_storage_buffer_binding_size;
+        // A workgroup that has all units of a layer.
+        limits.max_compute_invocations_per_workgroup =
+            adapter.max_compute_invocations_per_workgroup;
+        limits.max_compute_workgroup_size_x = adapter.max_compute_workgroup_size_x;
+        limits.max_compute_workgroup_storage_size = adapter.max_compute_workgroup_storage_size;
+    }
+    limits
+}
+
+/// The device's description with the reason for the choice.
+pub(super) fn choice(info: DeviceInfo, passed_over: &[String], name: Option<&str>) -> DeviceInfo {
+    let mut reason = match name {
+        Some(name) => format!("the first adapter whose name contains {name:?}"),
+        None => format!("the first {} adapter", info.kind),
+    };
+    if !passed_over.is_empty() {
+        reason.push_str(&format!("; passed over: {}", passed_over.join(", ")));
+    }
+    DeviceInfo { reason, ..info }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn adapter(name: &str, kind: DeviceKind) -> AdapterReport {
+        AdapterReport {
+            info: DeviceInfo {
+                kind,
+                name: name.into(),
+                backend: "Vulkan".into(),
+                driver: String::new(),
+                reason: String::new(),
+            },
+            max_buffer_size: 1 << 30,
+            max_storage_buffer_binding_size: 1 << 30,
+            max_compute_invocations_per_workgroup: 256,
+            max_compute_workgroup_storage_size: 16 << 10,
+            unusable: None,
+        }
+    }
+
+    #[test]
+    fn discrete_gpus_come_first_and_software_last() {
+        let types = [
+            wgpu::DeviceType::DiscreteGpu,
+            wgpu::DeviceType::IntegratedGpu,
+            wgpu::DeviceType::VirtualGpu,
+            wgpu::DeviceType::Other,
+            wgpu::DeviceType::Cpu,
+        ];
+        assert_eq!(types.map(|device_type| rank(kind(device_type))), [0, 1, 2, 3, 4]);
+    }
+
+    #[test]
+    fn names_are_found_in_part_whatever_their_case() {
+        let found = |adapter, name| is_called(adapter, name);
+        assert!(
+            found("AMD Radeon RX 7900 XTX", "radeon") && found("AMD Radeon RX 7900 XTX", "RX 79")
+        );
+        assert!(!found("AMD Radeon RX 7900 XTX", "geforce"));
+        assert!(found("llvmpipe (LLVM 19.1.4, 256 bits)", "Lavapipe"));
+        assert!(found("Microsoft Basic Render Driver", "WARP"));
+    }
+
+    #[test]
+    fn software_adapters_are_passed_over_unless_asked_for() {
+        let software = adapter("llvmpipe (LLVM 19.1.4, 256 bits)", DeviceKind::SoftwareGpu);
+        let gpu = adapter("NVIDIA H100", DeviceKind::DiscreteGpu);
+        let (usual, allowed) =
+            (DeviceOptions::default(), DeviceOptions::default().allow_software(true));
+        let reason = passed_over(&software, &usual, None).expect("passed over");
+        assert!(reason.contains("--allow-software"), "{reason}");
+        assert_eq!(passed_over(&software, &allowed, None), None);
+        assert_eq!(passed_over(&software, &usual, Some("lavapipe")), None);
+        assert_eq!(passed_over(&gpu, &usual, None), None);
+        assert_eq!(
+            passed_over(&gpu, &usual, Some("lavapipe")).as_deref(),
+            Some("has another name")
+        );
+        let broken = AdapterReport { unusable: Some("no compute shaders".into()), ..gpu };
+        assert_eq!(passed_over(&broken, &usual, None).as_deref(), Some("no compute shaders"));
+    }
+
+    #[test]
+    fn default_limits_are_never_exceeded_where_they_are_wanted() {
+        let large = wgpu::Limits {
+            max_buffer_size: 1 << 40,
+            max_compute_invocations_per_workgroup: 1024,
+            ..wgpu::Limits::default()
+        };
+        let default = wanted_limits(&large, &GpuOptions::default().default_limits(true));
+        assert_eq!(default, wgpu::Limits::default());
+        let all = wanted_limits(&large, &GpuOptions::default());
+        assert_eq!(
+            (all.max_buffer_size, all.max_compute_invocations_per_workgroup),
+            (1 << 40, 1024)
+        );
+        let small = wgpu::Limits::downlevel_defaults();
+        assert_eq!(
+            wanted_limits(&small, &GpuOptions::default()).max_storage_buffers_per_shader_stage,
+            4
+        );
+    }
+
+    #[test]
+    fn the_choice_says_what_was_passed_over() {
+        let info = adapter("NVIDIA H100", DeviceKind::DiscreteGpu).info;
+        let reason =
+            choice(info.clone(), &["llvmpipe (a software adapter)".to_string()], None).reason;
+        assert_eq!(
+            reason,
+            format!("the first {} adapter; passed over: llvmpipe (a software adapter)", info.kind)
+        );
+        let named = choice(info, &[], Some("nvidia")).reason;
+        assert_eq!(named, "the first adapter whose name contains \"nvidia\"");
+    }
+}

@@ -1,0 +1,225 @@
+//! What a session has on the device: weights, buffers, and of the shapes that ran before the plans
+//! with everything they bind.
+
+use super::device::GpuDevice;
+use super::encode::PreparedStage;
+use super::kernel::UNIFORM_BYTES;
+use super::network::Group;
+use super::pace::Pace;
+use super::pipelines::Pipeline;
+use super::plan::{BufferId, CallShape, Plan, Stage, TensorLayout};
+use super::readback::{Readback, Segment};
+use super::timer::Timer;
+use super::weights::{create_buffer, upload_weights};
+use crate::error::{Error, Result};
+use crate::model::Model;
+use crate::runner::Counters;
+use std::collections::HashMap;
+use std::ops::Range;
+use std::sync::Arc;
+
+/// How many shapes are kept ready; above it all are dropped, so that a caller with ever new shapes
+/// doesn't fill memory.
+const PREPARED_SHAPES: usize = 16;
+
+#[derive(Debug)]
+pub(super) struct Workspace {
+    pub device: Arc<GpuDevice>,
+    /// The groups of each layer of the model.
+    pub groups: Vec<Vec<Group>>,
+    weights: HashMap<BufferId, wgpu::Buffer>,
+    /// All buffers but the weights. A buffer only ever grows.
+    buffers: HashMap<BufferId, wgpu::Buffer>,
+    /// Of the shapes that ran before.
+    prepared: HashMap<CallShape, Arc<Prepared>>,
+    pub step_table: wgpu::BindGroup,
+    pub timer: Option<Timer>,
+    pub counters: Counters,
+}
+
+/// A plan with its pipelines, bind groups and uniforms.
+#[derive(Debug)]
+pub(super) struct Prepared {
+    pub plan: Plan,
+    /// For each launch of the plan, for each stage.
+    pub launches: Vec<Vec<PreparedStage>>,
+    pub readback: Arc<Readback>,
+    pub pace: Arc<Pace>,
+}
+
+impl Workspace {
+    pub async fn new(
+        model: &Model,
+        groups: Vec<Vec<Group>>,
+        device: Arc<GpuDevice>,
+    ) -> Result<Workspace> {
+        let step_table = device.step_table().await?;
+        let upload = || Ok(upload_weights(model, &groups, &device));
+        let weights = device.checked("the weights", upload).await?;
+        let timer = device.timestamps.then(|| Timer::new(&device.device));
+        Ok(Workspace {
+            device,
+            groups,
+            weights,
+            buffers: HashMap::new(),
+            prepared: HashMap::new(),
+            step_table,
+            timer,
+            counters: Counters::default(),
+        })
+    }
+
+    pub fn pipeline(&mut self, stage: &Stage) -> Pipeline {
+        let (pipeline, built) =
+            self.device.pipelines().get(&self.device.device, stage.kernel, stage.constants);
+        self.counters.pipelines_created += u64::from(built);
+        pipeline
+    }
+
+    /// What was prepared for calls of this shape.
+    pub fn prepared(&self, call: &CallShape) -> Option<Arc<Prepared>> {
+        self.prepared.get(call).cloned()
+    }
+
+    /// Makes a plan ready to run, and keeps it for further calls of this shape.
+    pub fn prepare(&mut self, model: &Model, call: CallShape, plan: Plan) -> Result<Arc<Prepared>> {
+        let prepared = Arc::new(self.bind(model, plan)?);
+        if self.prepared.len() >= PREPARED_SHAPES {
+            self.prepared.clear();
+        }
+        self.prepared.insert(call, prepared.clone());
+        Ok(prepared)
+    }
+
+    /// Drops all buffers but the weights, and what binds them: some may be invalid where the driver
+    /// had no memory for them.
+    pub fn drop_buffers(&mut self) {
+        self.prepared.clear();
+        self.buffers.clear();
+    }
+
+    /// The buffer of an array that goes up with a call, where anything on the GPU reads it.
+    pub fn buffer_of_input(&self, id: BufferId) -> Option<&wgpu::Buffer> {
+        self.buffers.get(&id)
+    }
+
+    fn grow_buffers(&mut self, plan: &Plan) {
+        for (&id, &bytes) in &plan.buffers {
+            if self.buffers.get(&id).is_none_or(|buffer| buffer.size() < bytes) {
+                let buffer = create_buffer(&self.device, bytes, wgpu::BufferUsages::STORAGE);
+                // What was bound before refers to the smaller buffer.
+                self.prepared.clear();
+                self.buffers.insert(id, buffer);
+                self.counters.buffers_created += 1;
+            }
+        }
+    }
+
+    /// The plan with its pipelines, bind groups and uniforms, in buffers that are large enough.
+    pub fn bind(&mut self, model: &Model, plan: Plan) -> Result<Prepared> {
+        self.grow_buffers(&plan);
+        let stride = self.device.uniform_stride;
+        let count = plan.launches.iter().map(|launch| launch.stages.len()).sum::<usize>() as u64;
+        let uniforms = create_buffer(&self.device, count * stride, wgpu::BufferUsages::UNIFORM);
+        self.counters.buffers_created += 1;
+        let mut bytes = vec![0u8; (count * stride) as usize];
+        let mut offset = 0;
+        let mut launches = Vec::new();
+        for launch in &plan.launches {
+            let mut stages = Vec::new();
+            for stage in &launch.stages {
+                let uniform = &stage.uniform.bytes;
+                bytes[offset..offset + uniform.len()].copy_from_slice(uniform);
+                stages.push(self.bind_stage(stage, &uniforms, offset as u32)?);
+                offset += stride as usize;
+            }
+            launches.push(stages);
+        }
+        self.device.queue.write_buffer(&uniforms, 0, &bytes);
+        self.counters.bytes_uploaded += bytes.len() as u64;
+        let timer = self.timer.as_ref().map(|timer| timer.resolved.clone());
+        let readback =
+            Readback::new(self.segments(model, &plan)?, timer, self.device.limits.binding);
+        let pace = Arc::new(Pace::of(self.device.info.kind));
+        Ok(Prepared { plan, launches, readback: Arc::new(readback), pace })
+    }
+
+    /// The segments of the outputs.
+    fn segments(&self, model: &Model, plan: &Plan) -> Result<Vec<Segment>> {
+        let mut segments = Vec::new();
+        for (output, &tensor) in model.outputs.iter().enumerate() {
+            let layout = plan.tensors[tensor];
+            for segment in 0..layout.segments() {
+                segments.push(Segment {
+                    output,
+                    buffer: self.buffer(&BufferId::Tensor { tensor, segment })?.clone(),
+                    bytes: layout.segment_bytes(segment, plan.rows),
+                    times: segment_times(&layout, segment),
+                    features_padded: layout.features_padded,
+                });
+            }
+        }
+        Ok(segments)
+    }
+
+    /// A buffer that a plan asked for.
+    fn buffer(&self, id: &BufferId) -> Result<&wgpu::Buffer> {
+        let found = self.buffers.get(id).or_else(|| self.weights.get(id));
+        found.ok_or_else(|| Error::Gpu(format!("there is no buffer for {id:?}")))
+    }
+
+    fn bind_stage(
+        &mut self,
+        stage: &Stage,
+        uniforms: &wgpu::Buffer,
+        offset: u32,
+    ) -> Result<PreparedStage> {
+        let pipeline = self.pipeline(stage);
+        let uniform = wgpu::BufferBinding {
+            buffer: uniforms,
+            offset: 0,
+            size: wgpu::BufferSize::new(UNIFORM_BYTES as u64),
+        };
+        let mut entries = vec![wgpu::BindGroupEntry {
+            binding: 0,
+            resource: wgpu::BindingResource::Buffer(uniform),
+        }];
+        let mut weights = 0;
+        for (index, id) in stage.buffers.iter().enumerate() {
+            let buffer = self.buffer(id)?;
+            weights += self.weights_read(stage, id, buffer.size());
+            entries.push(wgpu::BindGroupEntry {
+                binding: index as u32 + 1,
+                resource: buffer.as_entire_binding(),
+            });
+        }
+        let bind_group = self.device.device.create_bind_group(&wgpu::BindGroupDescriptor {
+            label: Some(stage.kernel.name()),
+            layout: &pipeline.layout,
+            entries: &entries,
+        });
+        self.counters.bind_groups_created += 1;
+        Ok(PreparedStage::new(stage, weights, pipeline, bind_group, offset))
+    }
+
+    /// The bytes of weights that a stage reads of a buffer: of a stack's, those of the layers at
+    /// work.
+    fn weights_read(&self, stage: &Stage, id: &BufferId, bytes: u64) -> u64 {
+        match *id {
+            BufferId::Parameter { .. } => bytes,
+            BufferId::Weight { layer, group, part } => match self.groups[layer][group].stacked {
+                Some(stacked) if part.is_recurrent() => {
+                    bytes / stacked.layers as u64 * u64::from(stage.directions())
+                }
+                _ => bytes,
+            },
+            _ => 0,
+        }
+    }
+}
+
+/// The timesteps of a segment, where there is more than one.
+pub(super) fn segment_times(layout: &TensorLayout, segment: usize) -> Option<Range<usize>> {
+    let first = segment * layout.segment;
+    (layout.segments() > 1).then(|| first..first + layout.segment_timesteps(segment))
+}

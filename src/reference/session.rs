@@ -1,0 +1,59 @@
+use super::recurrent::Plain;
+use super::{Carried, Shared, carried_batch, run_graph};
+use crate::error::Result;
+use crate::graph::Constants;
+use crate::model::{Bound, Model, Output, Outputs};
+use crate::runner::{Awaited, Runner, Started, Wait};
+
+/// The reference as a session runs it: in `f64`, with what is read and returned in `f32`.
+#[derive(Debug)]
+pub(crate) struct ReferenceSession {
+    constants: Constants<f64>,
+    recurrence: Plain<f64>,
+    carried: Carried<f64>,
+}
+
+impl ReferenceSession {
+    pub fn new(model: &Model) -> Result<ReferenceSession> {
+        model.check_weights()?;
+        Ok(ReferenceSession {
+            constants: model.constants(),
+            recurrence: Plain::new(model)?,
+            carried: Carried::default(),
+        })
+    }
+
+    fn run(&mut self, model: &Model, inputs: &Bound<'_, f32>) -> Result<Outputs> {
+        let states = inputs.states_in_f64();
+        let inputs = inputs.in_f64(&states);
+        let graph = model.lower(&inputs.call_shape(inputs.batch, !self.carried.is_empty()))?;
+        let shared =
+            Shared { model, constants: &self.constants, recurrence: &self.recurrence };
+        let outputs = run_graph(shared, &graph, &inputs, &mut self.carried)?;
+        let rounded = outputs.into_list().into_iter().map(|output| Output {
+            layer: output.layer,
+            role: output.role,
+            array: output.array.mapv(|value| value as f32),
+        });
+        Ok(Outputs::new(rounded.collect()))
+    }
+}
+
+impl Runner for ReferenceSession {
+    fn submit<'a>(
+        &'a mut self,
+        model: &'a Model,
+        inputs: &'a Bound<'_, f32>,
+        _: Wait,
+    ) -> Awaited<'a, Started> {
+        Box::pin(async { self.run(model, inputs).map(Started::Done) })
+    }
+
+    fn carried_batch(&self) -> Option<usize> {
+        carried_batch(&self.carried)
+    }
+
+    fn reset_states(&mut self) {
+        self.carried.clear();
+    }
+}
