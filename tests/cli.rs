@@ -227,6 +227,14 @@ fn run_prints_and_writes_what_keras_returned() {
     }
 }
 
+/// Its outputs are those that `--reference` compares with, rounded to float32.
+#[test]
+fn run_on_the_reference_is_exact() {
+    let text = success(birnn(&["run", MODEL, X, "--device", "reference", "--reference"]));
+    assert!(text.contains("reference (CPU, float64)"), "{text}");
+    assert!(stated_differences(&text).iter().all(|d| *d < 3e-8), "{text}");
+}
+
 #[test]
 fn run_passes_nan_on() {
     let dir = scratch("nan");
