@@ -5,6 +5,7 @@ use crate::layer::{Activation, Bidirectional, Gru, Lstm, SimpleRnn};
 use crate::model::Inputs;
 use crate::order::orders;
 use crate::reference::State;
+use birnn_simd::each_arch;
 use ndarray::{Array2, Array3};
 use proptest::prelude::*;
 use rand::{RngExt, SeedableRng};
