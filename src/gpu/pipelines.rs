@@ -163,12 +163,15 @@ fn layout_entry(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::device::{Backend, DeviceOptions};
+    use crate::device::DeviceOptions;
+    use crate::gpu::GpuDevice;
+    use crate::host;
 
     #[test]
     fn an_error_in_a_kernel_names_its_file_and_line() {
-        let device = match DeviceOptions::new().allow_software(true).gpu().open() {
-            Ok(device) => device,
+        let options = DeviceOptions::new().allow_software(true).gpu();
+        let gpu = match host::block_on(GpuDevice::open(&options, None)) {
+            Ok(gpu) => gpu,
             Err(error) if std::env::var_os("BIRNN_REQUIRE_GPU").is_none() => {
                 use std::io::Write;
                 let _ = writeln!(std::io::stderr(), "NOT RUN: errors in kernels: {error}");
@@ -176,18 +179,17 @@ mod tests {
             }
             Err(error) => panic!("BIRNN_REQUIRE_GPU is set: {error}"),
         };
-        let Backend::Gpu(gpu) = device.backend() else { panic!("a GPU") };
         let (kernel, constants) = (Kernel::Masking, Constants::default());
         gpu.pipelines().modules.push((kernel, constants));
         let label = module_label(gpu.pipelines().modules.len() - 1, kernel);
         let source = kernel.source(constants.tiling).wgsl;
         let wrong = source.replace("fn differs(a: f32", "fn differs(a: nothing");
-        let error = gpu.checked("a kernel", || {
+        let error = host::block_on(gpu.checked("a kernel", || {
             Ok(gpu.device.create_shader_module(wgpu::ShaderModuleDescriptor {
                 label: Some(&label),
                 source: wgpu::ShaderSource::Wgsl(wrong.into()),
             }))
-        });
+        }));
         let said = error.map(|_| ()).expect_err("no such type").to_string();
         assert!(said.contains("shaders/shared/differs.wgsl:"), "{said}");
     }

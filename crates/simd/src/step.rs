@@ -1,11 +1,10 @@
 //! What a thread does for a part of a direction's panels: project inputs, and run one timestep.
 
-use super::activation::{activate_vectors, sigmoid, tanh};
-use super::beside::{Beside, multiply_beside};
-use super::half::Half;
-use super::matmul::{Blocks, Whole, Word, multiply, panels_at_a_time, vectors, vectors_mut};
-use super::pack::{Matrix, RecurrentKernel};
-use crate::layer::Activation;
+use crate::beside::{Beside, multiply_beside};
+use crate::half::Half;
+use crate::matmul::{Blocks, Whole, Word, multiply, panels_at_a_time, vectors, vectors_mut};
+use crate::matrix::{Matrix, RecurrentKernel};
+use birnn_cell::Activation;
 use pulp::{Simd, WithSimd};
 use std::ops::Range;
 
@@ -200,7 +199,7 @@ pub(super) trait Finish<const V: usize> {
 
 /// Where panels stand, one after the other, in the arrays that a step reads and writes.
 pub(super) struct Panels<'a, S: Simd, const V: usize> {
-    rows: usize,
+    pub rows: usize,
     first: usize,
     first_of_part: usize,
     /// Blocks of units of a panel.
@@ -213,7 +212,7 @@ pub(super) struct Panels<'a, S: Simd, const V: usize> {
 impl<S: Simd, const V: usize> Panels<'_, S, V> {
     /// Of a panel, counted from the first.
     #[inline(always)]
-    fn place(&self, panel: usize) -> Place {
+    pub fn place(&self, panel: usize) -> Place {
         let panel = self.first + panel;
         let (block, part_block) = (panel * self.blocks, (panel - self.first_of_part) * self.blocks);
         Place { rows: self.rows, block, part_block }
@@ -221,13 +220,13 @@ impl<S: Simd, const V: usize> Panels<'_, S, V> {
 
     /// The projection of a panel's rows.
     #[inline(always)]
-    fn projected(&self, panel: usize) -> &[[S::f32s; V]] {
+    pub fn projected(&self, panel: usize) -> &[[S::f32s; V]] {
         &self.projection[(self.first + panel - self.first_of_part) * self.a_panel..][..self.rows]
     }
 
     /// Adds vectors of the projection to those of the sums.
     #[inline(always)]
-    fn add(&self, simd: S, sums: &mut [[S::f32s; V]], which: Range<usize>) {
+    pub fn add(&self, simd: S, sums: &mut [[S::f32s; V]], which: Range<usize>) {
         for (panel, sums) in sums.chunks_exact_mut(self.rows).enumerate() {
             for (sums, projected) in sums.iter_mut().zip(self.projected(panel)) {
                 for vector in which.clone() {
@@ -240,21 +239,21 @@ impl<S: Simd, const V: usize> Panels<'_, S, V> {
 
 /// Where a panel stands in arrays `[block][row][lane]`.
 #[derive(Clone, Copy)]
-struct Place {
+pub(crate) struct Place {
     rows: usize,
     /// Its first block of units, among all and among those of the part.
-    block: usize,
+    pub block: usize,
     part_block: usize,
 }
 
 impl Place {
     /// The vectors of a block of the panel in an array of all blocks.
-    fn all<S: Simd>(self, array: &[f32], block: usize) -> &[S::f32s] {
+    pub fn all<S: Simd>(self, array: &[f32], block: usize) -> &[S::f32s] {
         &S::as_simd_f32s(array).0[(self.block + block) * self.rows..][..self.rows]
     }
 
     /// The same in an array of the part's blocks.
-    fn part<S: Simd>(self, array: &mut [f32], block: usize) -> &mut [S::f32s] {
+    pub fn part<S: Simd>(self, array: &mut [f32], block: usize) -> &mut [S::f32s] {
         &mut S::as_mut_simd_f32s(array).0[(self.part_block + block) * self.rows..][..self.rows]
     }
 }
@@ -274,7 +273,7 @@ pub(super) struct States<'a> {
 impl States<'_> {
     /// Writes a block's new hidden states: `new` of a row, and of its old hidden state.
     #[inline(always)]
-    fn write<S: Simd>(
+    pub fn write<S: Simd>(
         &mut self,
         place: Place,
         block: usize,
@@ -285,166 +284,6 @@ impl States<'_> {
             place.part::<S>(self.next, block).iter_mut().zip(hidden).enumerate()
         {
             *next = if self.mask.is_none_or(|mask| mask[row]) { new(row, hidden) } else { hidden };
-        }
-    }
-}
-
-/// `z ⊙ h + (1 - z) ⊙ candidate`
-#[inline(always)]
-fn blend<S: Simd>(simd: S, z: S::f32s, hidden: S::f32s, candidate: S::f32s) -> S::f32s {
-    let rest = simd.mul_f32s(simd.sub_f32s(simd.splat_f32s(1.0), z), candidate);
-    simd.mul_add_e_f32s(z, hidden, rest)
-}
-
-/// New states of an LSTM.
-pub(super) struct LstmStates<'a> {
-    pub states: States<'a>,
-    /// The cell state of the part's blocks.
-    pub cell: &'a mut [f32],
-}
-
-impl LstmStates<'_> {
-    /// With the activations that nearly all models have: vector by vector, without their values
-    /// going to memory in between. Measured: 3 % less time with 64 units, 1 % with 128.
-    #[inline(always)]
-    fn finish_usual<S: Simd>(&mut self, simd: S, panels: Panels<S, 4>, sums: &[[S::f32s; 4]]) {
-        for (panel, sums) in sums.chunks_exact(panels.rows).enumerate() {
-            let (place, projected) = (panels.place(panel), panels.projected(panel));
-            let cells = place.part::<S>(self.cell, 0);
-            self.states.write::<S>(place, 0, |row, _| {
-                let gate = |gate: usize| simd.add_f32s(sums[row][gate], projected[row][gate]);
-                let kept = simd.mul_f32s(sigmoid(simd, gate(1)), cells[row]);
-                cells[row] = simd.mul_add_e_f32s(sigmoid(simd, gate(0)), tanh(simd, gate(2)), kept);
-                simd.mul_f32s(sigmoid(simd, gate(3)), tanh(simd, cells[row]))
-            });
-        }
-    }
-}
-
-impl Finish<4> for LstmStates<'_> {
-    #[inline(always)]
-    fn finish<S: Simd>(&mut self, simd: S, panels: Panels<S, 4>, sums: &mut [[S::f32s; 4]]) {
-        if (self.states.recurrent_activation, self.states.activation)
-            == (Activation::Sigmoid, Activation::Tanh)
-        {
-            return self.finish_usual(simd, panels, sums);
-        }
-        panels.add(simd, sums, 0..4);
-        activate_vectors(simd, self.states.recurrent_activation, sums, &[0, 1, 3]);
-        activate_vectors(simd, self.states.activation, sums, &[2]);
-        for (panel, sums) in sums.chunks_exact_mut(panels.rows).enumerate() {
-            let cells = panels.place(panel).part::<S>(self.cell, 0);
-            for (row, (cell, sums)) in cells.iter_mut().zip(sums).enumerate() {
-                let [i, f, candidate, _] = *sums;
-                if self.states.mask.is_none_or(|mask| mask[row]) {
-                    *cell = simd.mul_add_e_f32s(f, *cell, simd.mul_f32s(i, candidate));
-                }
-                sums[0] = *cell;
-            }
-        }
-        activate_vectors(simd, self.states.activation, sums, &[0]);
-        for (panel, sums) in sums.chunks_exact(panels.rows).enumerate() {
-            self.states.write::<S>(panels.place(panel), 0, |row, _| {
-                simd.mul_f32s(sums[row][3], sums[row][0])
-            });
-        }
-    }
-}
-
-/// New states of a GRU with reset_after true.
-pub(super) struct GruStates<'a> {
-    pub states: States<'a>,
-    /// The candidate's, of all blocks.
-    pub recurrent_bias: &'a [f32],
-}
-
-impl Finish<3> for GruStates<'_> {
-    #[inline(always)]
-    fn finish<S: Simd>(&mut self, simd: S, panels: Panels<S, 3>, sums: &mut [[S::f32s; 3]]) {
-        panels.add(simd, sums, 0..2);
-        activate_vectors(simd, self.states.recurrent_activation, sums, &[0, 1]);
-        for (panel, sums) in sums.chunks_exact_mut(panels.rows).enumerate() {
-            let bias = S::as_simd_f32s(self.recurrent_bias).0[panels.place(panel).block];
-            for ([_, r, candidate], projected) in sums.iter_mut().zip(panels.projected(panel)) {
-                *candidate = simd.mul_add_e_f32s(*r, simd.add_f32s(*candidate, bias), projected[2]);
-            }
-        }
-        activate_vectors(simd, self.states.activation, sums, &[2]);
-        for (panel, sums) in sums.chunks_exact(panels.rows).enumerate() {
-            let place = panels.place(panel);
-            self.states.write::<S>(place, 0, |row, hidden| {
-                blend(simd, sums[row][0], hidden, sums[row][2])
-            });
-        }
-    }
-}
-
-/// The gates of a GRU with reset_after false: z, and r ⊙ h for the candidate. They take no notice
-/// of masks.
-pub(super) struct GruGates<'a> {
-    pub hidden: &'a [f32],
-    /// Of the part's blocks.
-    pub update_gate: &'a mut [f32],
-    pub reset_hidden: &'a mut [f32],
-    pub recurrent_activation: Activation,
-}
-
-impl Finish<4> for GruGates<'_> {
-    #[inline(always)]
-    fn finish<S: Simd>(&mut self, simd: S, panels: Panels<S, 4>, sums: &mut [[S::f32s; 4]]) {
-        panels.add(simd, sums, 0..4);
-        activate_vectors(simd, self.recurrent_activation, sums, &[0, 1, 2, 3]);
-        for (panel, sums) in sums.chunks_exact(panels.rows).enumerate() {
-            let place = panels.place(panel);
-            for block in 0..2 {
-                let update_gate = place.part::<S>(self.update_gate, block);
-                update_gate.iter_mut().zip(sums).for_each(|(z, sums)| *z = sums[2 * block]);
-                let reset_hidden = place.part::<S>(self.reset_hidden, block).iter_mut();
-                for ((reset, &hidden), sums) in
-                    reset_hidden.zip(place.all::<S>(self.hidden, block)).zip(sums)
-                {
-                    *reset = simd.mul_f32s(sums[2 * block + 1], hidden);
-                }
-            }
-        }
-    }
-}
-
-/// New states of a GRU with reset_after false, from its candidate.
-pub(super) struct GruCandidate<'a> {
-    pub states: States<'a>,
-    /// Of all blocks.
-    pub update_gate: &'a [f32],
-}
-
-impl Finish<4> for GruCandidate<'_> {
-    #[inline(always)]
-    fn finish<S: Simd>(&mut self, simd: S, panels: Panels<S, 4>, sums: &mut [[S::f32s; 4]]) {
-        panels.add(simd, sums, 0..4);
-        activate_vectors(simd, self.states.activation, sums, &[0, 1, 2, 3]);
-        for (panel, sums) in sums.chunks_exact(panels.rows).enumerate() {
-            let place = panels.place(panel);
-            for (block, z) in (0..4).map(|block| (block, place.all::<S>(self.update_gate, block))) {
-                self.states.write::<S>(place, block, |row, hidden| {
-                    blend(simd, z[row], hidden, sums[row][block])
-                });
-            }
-        }
-    }
-}
-
-/// New states of a SimpleRNN.
-pub(super) struct SimpleRnnStates<'a>(pub States<'a>);
-
-impl Finish<4> for SimpleRnnStates<'_> {
-    #[inline(always)]
-    fn finish<S: Simd>(&mut self, simd: S, panels: Panels<S, 4>, sums: &mut [[S::f32s; 4]]) {
-        panels.add(simd, sums, 0..4);
-        activate_vectors(simd, self.0.activation, sums, &[0, 1, 2, 3]);
-        for (panel, sums) in sums.chunks_exact(panels.rows).enumerate() {
-            (0..4).for_each(|block| {
-                self.0.write::<S>(panels.place(panel), block, |row, _| sums[row][block])
-            });
         }
     }
 }

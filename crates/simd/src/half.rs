@@ -1,8 +1,8 @@
 //! A recurrent kernel in 16 bits a weight, half of what a large layer reads at each timestep,
 //! decoded in registers.
 
-use super::matmul::{Word, part_of};
-use super::pages::Pages;
+use crate::matmul::{Word, part_of};
+use crate::pages::Pages;
 use pulp::Simd;
 
 /// Weights in 16 bits: a sign, 5 bits of exponent and 10 of mantissa, so that each is off by at
@@ -126,9 +126,9 @@ fn decode<S: Simd>(simd: S, words: S::u32s, second: bool) -> S::f32s {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cpu::beside::{Beside, Done, multiply_beside};
-    use crate::cpu::each_arch;
-    use crate::cpu::matmul::{Blocks, multiply, panels_at_a_time, vectors_mut};
+    use crate::beside::{Beside, Done, multiply_beside};
+    use crate::each_arch;
+    use crate::matmul::{Blocks, multiply, panels_at_a_time, vectors_mut};
     use pulp::WithSimd;
     use rand::{RngExt, SeedableRng};
     use rand_chacha::ChaCha12Rng;

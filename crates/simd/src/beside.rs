@@ -1,7 +1,7 @@
 //! A product that waits for its weights, with pieces of another one beside it. Each sum runs in the
 //! order that it has alone.
 
-use super::matmul::{Rows, Whole, Word, multiply, multiply_add, vectors, vectors_mut};
+use crate::matmul::{Rows, Whole, Word, multiply, multiply_add, vectors, vectors_mut};
 use pulp::{Simd, WithSimd};
 use std::cmp::Ordering;
 use std::ops::Range;
@@ -295,8 +295,8 @@ impl Beside<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cpu::each_arch;
-    use crate::cpu::matmul::Blocks;
+    use crate::each_arch;
+    use crate::matmul::Blocks;
     use rand::{RngExt, SeedableRng};
     use rand_chacha::ChaCha12Rng;
 

@@ -1,11 +1,10 @@
 //! The activation functions on vectors. Those that real models use are computed in vectors; the
-//! rest value by value, by the formulas of [`crate::reference::activate`].
+//! rest value by value, by the formulas of [`birnn_cell::activate`].
 //!
 //! tanh and sigmoid: of e^x by the polynomial of Cephes (expf), as in `shaders/shared/activations.wgsl`;
 //! error at most 1.5 ulp, which the tests below measure.
 
-use crate::layer::Activation;
-use crate::reference;
+use birnn_cell::Activation;
 use pulp::{Simd, WithSimd};
 
 /// An activation of some of the vectors of each row. NaN stays NaN.
@@ -73,10 +72,15 @@ impl Activate<'_> {
         for row in self.values.chunks_exact_mut(self.vectors * S::F32_LANES) {
             for vector in self.which {
                 let lanes = &mut row[vector * S::F32_LANES..][..S::F32_LANES];
-                lanes.iter_mut().for_each(|lane| *lane = reference::activate(activation, *lane));
+                lanes.iter_mut().for_each(|lane| *lane = plain(activation, *lane));
             }
         }
     }
+}
+
+/// By the formula, in f64, rounded once.
+fn plain(activation: Activation, x: f32) -> f32 {
+    birnn_cell::activate(activation, x.into()) as f32
 }
 
 #[inline(always)]
@@ -153,7 +157,7 @@ pub(super) fn tanh<S: Simd>(simd: S, x: S::f32s) -> S::f32s {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cpu::each_arch;
+    use crate::each_arch;
 
     fn values(activation: Activation) -> Vec<f32> {
         let mut values: Vec<f32> = (0..40_000).map(|i| (i as f32 - 20_000.0) * 0.0061).collect();
@@ -201,14 +205,14 @@ mod tests {
                 arch.dispatch(Activate { activation, values: &mut y, vectors: 1, which: &[0] });
                 for (&x, &y) in x.iter().zip(&y) {
                     let Some(ulps) = ulps(activation) else {
-                        let plain = reference::activate(activation, x);
+                        let plain = plain(activation, x);
                         assert!(
                             y == plain || plain.is_nan() && y.is_nan(),
                             "{arch:?} {activation} of {x}: {y}"
                         );
                         continue;
                     };
-                    let exact = reference::activate(activation, f64::from(x));
+                    let exact = birnn_cell::activate(activation, f64::from(x));
                     // A subnormal's unit is that of the least normal number.
                     let unit =
                         f64::from(f32::EPSILON) * exact.abs().max(f64::from(f32::MIN_POSITIVE));

@@ -331,7 +331,7 @@ pub(super) fn part_of<T: Copy, const V: usize, const W: usize>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cpu::each_arch;
+    use crate::each_arch;
     use rand::{RngExt, SeedableRng};
     use rand_chacha::ChaCha12Rng;
 

@@ -6,9 +6,9 @@
 //! those of the states after each timestep, which Keras has, too. (They are what a sequence that is
 //! fed in pieces carries from call to call.)
 
-use super::sequence::{Output, Sequence};
-use crate::layer::{Activation, Cell, Recurrent, Weights};
-use crate::reference;
+use crate::reader::{Reader, Weights};
+use crate::sequence::{Output, Sequence};
+use birnn_cell::{Activation, Cell};
 use ndarray::ArrayView2;
 use pulp::{Simd, WithSimd};
 use std::ops::Range;
@@ -33,8 +33,8 @@ pub(super) struct Small {
 }
 
 impl Small {
-    pub fn new(layer: &Recurrent, weights: &Weights) -> Small {
-        let (units, gates) = (layer.units(), layer.cell().gates());
+    pub fn new(reader: &Reader, weights: &Weights) -> Small {
+        let (units, gates) = (reader.units, reader.cell.gates());
         let of_row = |row: &[f32]| -> Vec<Units> {
             let mut of_gates = vec![[0.0; UNITS]; gates];
             for (gate, values) in of_gates.iter_mut().zip(row.chunks(units)) {
@@ -46,8 +46,8 @@ impl Small {
             kernel.rows().into_iter().flat_map(|row| of_row(&row.to_vec())).collect()
         };
         Small {
-            kernel: of_rows(weights.kernel.view()),
-            recurrent_kernel: of_rows(weights.recurrent_kernel.view()),
+            kernel: of_rows(weights.kernel),
+            recurrent_kernel: of_rows(weights.recurrent_kernel),
             bias: of_row(&weights.bias.to_vec()),
             recurrent_bias: of_row(&weights.recurrent_bias.to_vec()),
         }
@@ -55,17 +55,21 @@ impl Small {
 }
 
 /// All timesteps of a direction on its rows.
-pub(super) struct Run<'a>(pub Sequence<'a>, pub &'a Small);
+pub(super) struct Run<'p, 'a> {
+    pub small: &'p Small,
+    pub reader: &'p Reader,
+    pub sequence: Sequence<'a>,
+}
 
-impl WithSimd for Run<'_> {
+impl WithSimd for Run<'_, '_> {
     type Output = ();
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let Run(mut sequence, small) = self;
+        let Run { small, reader, mut sequence } = self;
         for row in 0..sequence.rows {
             let mut states = States::of_row(&sequence, row);
-            run_row(simd, &mut sequence, small, row, &mut states);
+            run_row(simd, reader, &mut sequence, small, row, &mut states);
             states.store(&mut sequence, row);
         }
     }
@@ -105,29 +109,30 @@ impl States {
 #[inline(always)]
 fn run_row<S: Simd>(
     simd: S,
+    reader: &Reader,
     sequence: &mut Sequence,
     small: &Small,
     row: usize,
     states: &mut States,
 ) {
-    let (layer, timesteps) = (sequence.layer, sequence.timesteps);
-    let features = sequence.packed.features;
+    let timesteps = sequence.timesteps;
+    let features = small.kernel.len() / reader.cell.gates();
     let x = &sequence.x[row * timesteps * features..][..timesteps * features];
     let mut seen = false;
     for step in 0..timesteps {
-        let t = if layer.go_backwards() { timesteps - 1 - step } else { step };
+        let t = if reader.go_backwards { timesteps - 1 - step } else { step };
         let counts = sequence.mask.as_ref().is_none_or(|mask| mask[[row, t]]);
         seen |= counts;
         if counts {
             let x = &x[t * features..][..features];
-            match layer.cell() {
-                Cell::Lstm => small.lstm(simd, layer, x, states),
-                Cell::Gru { reset_after: true } => small.gru(simd, layer, x, states),
-                Cell::Gru { reset_after: false } => small.gru_reset_before(simd, layer, x, states),
-                Cell::SimpleRnn => small.simple_rnn(simd, layer, x, states),
+            match reader.cell {
+                Cell::Lstm => small.lstm(simd, reader, x, states),
+                Cell::Gru { reset_after: true } => small.gru(simd, reader, x, states),
+                Cell::Gru { reset_after: false } => small.gru_reset_before(simd, reader, x, states),
+                Cell::SimpleRnn => small.simple_rnn(simd, reader, x, states),
             }
         }
-        let zero = if layer.zero_output_for_mask() { !counts } else { !seen };
+        let zero = if reader.zero_output_for_mask { !counts } else { !seen };
         let output = match &mut sequence.output {
             Output::Every(output) => output.slice_mut(ndarray::s![row, step, ..]),
             Output::Last(output) if step + 1 == timesteps => output.row_mut(row),
@@ -142,28 +147,28 @@ fn run_row<S: Simd>(
 
 impl Small {
     #[inline(always)]
-    fn lstm<S: Simd>(&self, simd: S, layer: &Recurrent, x: &[f32], states: &mut States) {
+    fn lstm<S: Simd>(&self, simd: S, reader: &Reader, x: &[f32], states: &mut States) {
         let mut sums = [[0.0; UNITS]; 4];
         sums.copy_from_slice(&self.bias);
         add_products(simd, &mut sums, x.iter().map(|&x| f64::from(x)), &self.kernel, 0..4);
         add_products(simd, &mut sums, states.hidden.into_iter(), &self.recurrent_kernel, 0..4);
         let [mut i, mut f, mut candidate, mut o] = sums;
         for gate in [&mut i, &mut f, &mut o] {
-            activate(simd, layer.recurrent_activation(), gate);
+            activate(simd, reader.recurrent_activation, gate);
         }
-        activate(simd, layer.activation(), &mut candidate);
+        activate(simd, reader.activation, &mut candidate);
         let mut activated = [0.0; UNITS];
         for u in 0..UNITS {
             let cell = f[u] * states.cell[u] + i[u] * candidate[u];
             activated[u] = cell;
             states.cell[u] = rounded(cell);
         }
-        activate(simd, layer.activation(), &mut activated);
+        activate(simd, reader.activation, &mut activated);
         states.hidden = std::array::from_fn(|u| rounded(o[u] * activated[u]));
     }
 
     #[inline(always)]
-    fn gru<S: Simd>(&self, simd: S, layer: &Recurrent, x: &[f32], states: &mut States) {
+    fn gru<S: Simd>(&self, simd: S, reader: &Reader, x: &[f32], states: &mut States) {
         let (mut projected, mut sums) = ([[0.0; UNITS]; 3], [[0.0; UNITS]; 3]);
         projected.copy_from_slice(&self.bias);
         sums.copy_from_slice(&self.recurrent_bias);
@@ -175,43 +180,37 @@ impl Small {
             r[u] += sums[1][u];
         }
         for gate in [&mut z, &mut r] {
-            activate(simd, layer.recurrent_activation(), gate);
+            activate(simd, reader.recurrent_activation, gate);
         }
         for u in 0..UNITS {
             candidate[u] += r[u] * sums[2][u];
         }
-        activate(simd, layer.activation(), &mut candidate);
+        activate(simd, reader.activation, &mut candidate);
         states.blend(&z, &candidate);
     }
 
     #[inline(always)]
-    fn gru_reset_before<S: Simd>(
-        &self,
-        simd: S,
-        layer: &Recurrent,
-        x: &[f32],
-        states: &mut States,
-    ) {
+    fn gru_reset_before<S: Simd>(&self, simd: S, reader: &Reader, x: &[f32], states: &mut States) {
         let mut sums = [[0.0; UNITS]; 3];
         sums.copy_from_slice(&self.bias);
         add_products(simd, &mut sums, x.iter().map(|&x| f64::from(x)), &self.kernel, 0..3);
         add_products(simd, &mut sums, states.hidden.into_iter(), &self.recurrent_kernel, 0..2);
         for gate in &mut sums[..2] {
-            activate(simd, layer.recurrent_activation(), gate);
+            activate(simd, reader.recurrent_activation, gate);
         }
         let reset: Units = std::array::from_fn(|u| sums[1][u] * states.hidden[u]);
         add_products(simd, &mut sums, reset.into_iter(), &self.recurrent_kernel, 2..3);
         let [z, _, mut candidate] = sums;
-        activate(simd, layer.activation(), &mut candidate);
+        activate(simd, reader.activation, &mut candidate);
         states.blend(&z, &candidate);
     }
 
     #[inline(always)]
-    fn simple_rnn<S: Simd>(&self, simd: S, layer: &Recurrent, x: &[f32], states: &mut States) {
+    fn simple_rnn<S: Simd>(&self, simd: S, reader: &Reader, x: &[f32], states: &mut States) {
         let mut sums = [self.bias[0]];
         add_products(simd, &mut sums, x.iter().map(|&x| f64::from(x)), &self.kernel, 0..1);
         add_products(simd, &mut sums, states.hidden.into_iter(), &self.recurrent_kernel, 0..1);
-        activate(simd, layer.activation(), &mut sums[0]);
+        activate(simd, reader.activation, &mut sums[0]);
         states.hidden = sums[0].map(rounded);
     }
 }
@@ -264,7 +263,7 @@ fn activate<S: Simd>(simd: S, activation: Activation, units: &mut Units) {
                 *x = sigmoid(simd, *x);
             }
         }
-        other => units.iter_mut().for_each(|x| *x = reference::activate(other, *x)),
+        other => units.iter_mut().for_each(|x| *x = birnn_cell::activate(other, *x)),
     }
 }
 
@@ -345,7 +344,7 @@ fn tanh<S: Simd>(simd: S, x: S::f64s) -> S::f64s {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cpu::each_arch;
+    use crate::each_arch;
 
     struct Activated(Activation, f64);
 
