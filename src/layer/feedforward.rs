@@ -244,16 +244,20 @@ pub(crate) enum MaskRule {
     Ids,
 }
 
-/// A weight that a layer has.
+/// A weight that a layer has; see [`Model::weight_specs`](crate::Model::weight_specs).
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct WeightSpec {
+#[non_exhaustive]
+pub struct WeightSpec {
+    /// Keras's name for it, such as `kernel`, `recurrent_kernel` or `bias`; in a
+    /// [`MultiHeadAttention`] with the projection before it, such as `query kernel`.
     pub name: &'static str,
+    /// Its shape, such as `[features, units]`.
     pub shape: Vec<usize>,
-    pub initializer: Initializer,
+    pub(crate) initializer: Initializer,
 }
 
 impl WeightSpec {
-    pub fn new(
+    pub(crate) fn new(
         name: &'static str,
         shape: impl Into<Vec<usize>>,
         initializer: Initializer,

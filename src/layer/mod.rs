@@ -14,6 +14,7 @@ mod core;
 mod feedforward;
 mod initializer;
 mod merging;
+mod name;
 mod normalization;
 mod recurrent;
 mod reshaping;
@@ -30,11 +31,12 @@ pub use convolution::{
 pub use core::{
     ActivationLayer, Dense, Embedding, Identity, Masking, PRelu, ReluLayer, SoftmaxLayer,
 };
-pub use feedforward::Feedforward;
-pub(crate) use feedforward::{Dims, Kind, MaskRule, WeightSpec, axis_of, shown};
+pub(crate) use feedforward::{Dims, Kind, MaskRule, axis_of, shown};
+pub use feedforward::{Feedforward, WeightSpec};
 pub use initializer::Initializer;
 pub(crate) use merging::MergeOperation;
 pub use merging::{Concatenate, Merge};
+pub use name::default_name;
 pub(crate) use normalization::axes_of;
 pub use normalization::{
     BatchNormalization, LayerNormalization, RmsNormalization, UnitNormalization,
@@ -223,8 +225,15 @@ impl Layer {
         }
     }
 
-    /// The layer that a TimeDistributed calls on every timestep.
-    pub(crate) fn time_distributed(&self) -> Option<&Layer> {
+    /// The layer that a [`TimeDistributed`] calls on every timestep; `None` for other layers.
+    ///
+    /// ```
+    /// use birnn::{Dense, Layer, TimeDistributed};
+    /// let each = Layer::from(TimeDistributed::new(Dense::new(3)));
+    /// assert_eq!(each.time_distributed().map(Layer::class_name), Some("Dense"));
+    /// assert_eq!(Layer::from(Dense::new(3)).time_distributed(), None);
+    /// ```
+    pub fn time_distributed(&self) -> Option<&Layer> {
         match self {
             Layer::Feedforward(Feedforward { kind: Kind::TimeDistributed(each), .. }) => {
                 Some(&*each.layer)

@@ -2,9 +2,8 @@
 
 use super::arguments::Arguments;
 use super::class::{self, Class};
-use super::file::Version;
-use crate::error::Result;
-use crate::layer::Activation;
+use super::version::Version;
+use crate::{Activation, Result};
 use serde_json::Value;
 
 impl Arguments<'_> {

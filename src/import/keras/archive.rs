@@ -4,10 +4,10 @@
 use super::class::Class;
 use super::entry::Entry;
 use super::hdf5::Hdf5;
-use super::malformed;
-use super::weights::Slot;
-use crate::error::Result;
-use crate::model::snake_case;
+use super::messages::malformed;
+use super::slot::Slot;
+use crate::Result;
+use crate::layer::default_name;
 use std::collections::HashMap;
 
 /// Where the groups of layers stand: Keras 2.12 to 2.14 found the layers under another name first.
@@ -22,7 +22,7 @@ pub(super) fn groups(weights: &Hdf5, entries: &[Entry]) -> Result<HashMap<String
     let found = Found::new(weights)?;
     let mut of_class: HashMap<String, Vec<&str>> = HashMap::new();
     for entry in entries.iter().filter(|entry| !matches!(entry.class, Class::MaskOperation(_))) {
-        of_class.entry(snake_case(entry.class.name())).or_default().push(entry.name);
+        of_class.entry(default_name(entry.class.name())).or_default().push(entry.name);
     }
     let mut noted = HashMap::new();
     let mut counted = HashMap::new();

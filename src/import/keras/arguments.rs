@@ -1,8 +1,9 @@
 //! Reads a layer's arguments; each one in the file is looked at.
 
-use super::file::Version;
-use super::{json, shown};
-use crate::error::{Error, Result};
+use super::json;
+use super::messages::shown;
+use super::version::Version;
+use crate::{Error, Result};
 use serde_json::{Map, Value};
 
 /// Arguments that don't change what a trained layer computes, or that are read elsewhere (the

@@ -1,7 +1,7 @@
 //! Reads attributes and arrays of HDF5, with the checks that an untrusted file needs.
 
-use super::malformed;
-use crate::error::{Error, Result};
+use super::messages::malformed;
+use crate::{Error, Result};
 use hdf5_reader::error::Error as H5Error;
 use hdf5_reader::group::Group;
 use hdf5_reader::messages::datatype::Datatype;

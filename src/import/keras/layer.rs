@@ -3,11 +3,12 @@
 use super::arguments::Arguments;
 use super::class::Class;
 use super::entry::Entry;
-use super::file::Version;
+use super::messages::{malformed, shown};
 use super::recurrent::{self, Built, Wiring};
-use super::{malformed, shown, stateless};
-use crate::error::{Error, Result};
-use crate::layer::{Layer, Recurrent};
+use super::stateless;
+use super::version::Version;
+use crate::layer::Recurrent;
+use crate::{Error, Layer, Result};
 use serde_json::{Map, Value};
 
 /// The types of numbers that an input can have: what Keras computes with them is what `f32` gives.
@@ -93,7 +94,7 @@ fn cells(arguments: &Arguments, cells: Vec<Recurrent>) -> Built {
     {
         // As masks stay in the order of time, so do the arrays up to the last cell: see
         // `recurrent::aligned`.
-        let last = last.clone().with_flags(true, last.zero_output_for_mask());
+        let last = last.clone().with_go_backwards(true);
         let before = cells[..cells.len() - 1].iter().cloned().map(recurrent::aligned);
         return row(arguments, before.chain([last.into()]).collect());
     }

@@ -3,12 +3,12 @@
 
 use super::arguments::Arguments;
 use super::class::{self, Class, Kind, SUPPORTED};
-use super::file::Version;
 use super::stateless;
-use crate::error::{Error, Result};
-use crate::layer::{
-    Activation, Bidirectional, Concatenate, Gru, Layer, Lstm, Merge, MergeMode, Recurrent,
-    RecurrentBuilder, SimpleRnn, TimeDistributed,
+use super::version::Version;
+use crate::layer::{Concatenate, Merge, Recurrent, RecurrentBuilder};
+use crate::{
+    Activation, Bidirectional, Error, Gru, Layer, Lstm, MergeMode, Result, SimpleRnn,
+    TimeDistributed,
 };
 use serde_json::Value;
 
@@ -277,12 +277,13 @@ fn both_of_cells(
         |direction: &str, index: usize| format!("{}/{direction}_cell_{index}", arguments.layer());
     let forward = forward.into_iter().enumerate().map(|(index, cell)| {
         let zeros = sequences && index + 1 == count; // Bidirectional's rule
-        Layer::from(cell.with_flags(false, zeros)).named(name("forward", index))
+        Layer::from(cell.with_go_backwards(false).with_zero_output_for_mask(zeros))
+            .named(name("forward", index))
     });
     let backward = backward.into_iter().enumerate().map(|(index, cell)| {
         let layer = match index < last || sequences {
             true => aligned(cell),
-            false => Layer::from(cell.with_flags(true, false)),
+            false => Layer::from(cell.with_go_backwards(true).with_zero_output_for_mask(false)),
         };
         layer.named(name("backward", index))
     });
@@ -302,7 +303,9 @@ fn both_of_cells(
 /// needs them and the mask is: one direction of a Bidirectional. The other is the same cell once
 /// more, whose output nobody reads.
 pub(super) fn aligned(cell: Recurrent) -> Layer {
-    Bidirectional::new(cell.with_flags(false, true)).merge_mode(MergeMode::None).into()
+    Bidirectional::new(cell.with_go_backwards(false).with_zero_output_for_mask(true))
+        .merge_mode(MergeMode::None)
+        .into()
 }
 
 fn merge_mode(arguments: &Arguments) -> Result<MergeMode> {
