@@ -304,7 +304,8 @@ fn hard_sigmoid_depends_on_the_version() {
     let config =
         functional(rnn(json!({"activation": "hard_sigmoid"})), plain_nodes(), json!(["rnn", 0, 0]));
     let activation = |version| {
-        build(version, &config).map(|model| model.layers().next().unwrap().directions()[0].1.activation())
+        build(version, &config)
+            .map(|model| model.layers().next().unwrap().directions()[0].1.activation())
     };
     assert_eq!(activation(Version::Keras2).unwrap(), Activation::HardSigmoidKeras2);
     assert_eq!(activation(Version::Keras3).unwrap(), Activation::HardSigmoid);
