@@ -17,11 +17,12 @@ impl Model {
     /// two formats it is, not the file's name.
     ///
     /// Sequential and functional models are read, with shared layers, several inputs and outputs,
-    /// masks, and initial states that are tensors. Of which layers: LSTM, GRU, SimpleRNN, CuDNNLSTM,
-    /// CuDNNGRU, RNN of cells (of several as one layer for each, named `<layer>/cell_0` and so on),
-    /// Bidirectional, TimeDistributed, and those of [`layer`](crate::layer) that keep no state,
-    /// such as Dense, Embedding, Masking, Conv1D, BatchNormalization and MultiHeadAttention; see
-    /// [`Error::UnsupportedLayer`] of a file with another one for the full list.
+    /// masks, and initial states that are tensors. Of which layers: LSTM, GRU, SimpleRNN,
+    /// CuDNNLSTM, CuDNNGRU, RNN of cells (of several as one layer for each, named `<layer>/cell_0`
+    /// and so on), Bidirectional, TimeDistributed, and those of [`layer`](crate::layer) that keep
+    /// no state, such as Dense, Embedding, Masking, Conv1D, BatchNormalization and
+    /// MultiHeadAttention; see [`Error::UnsupportedLayer`] of a file with another one for the full
+    /// list.
     ///
     /// Inputs keep the names of the `InputLayer`s, in the order of the Keras model's inputs; ids
     /// and masks are given as numbers of the model's type. The outputs come in the order of Keras's
@@ -50,7 +51,8 @@ impl Model {
     /// assert_eq!(model.layer_names(), ["bidirectional"]);
     /// let x = Array3::<f32>::ones((1, 8, 2)); // [batch, timesteps, features]
     /// let outputs = birnn::reference::run(&model, x.view())?;
-    /// assert_eq!(outputs.output().shape(), [1, 8, 6]); // Bidirectional(LSTM(3, return_sequences=True, return_state=True))
+    /// // Bidirectional(LSTM(3, return_sequences=True, return_state=True))
+    /// assert_eq!(outputs.output().shape(), [1, 8, 6]);
     /// assert_eq!(outputs.backward().cell()?.shape(), [1, 3]);
     /// # Ok::<(), birnn::Error>(())
     /// ```
@@ -81,10 +83,13 @@ impl Model {
     ///
     /// ```
     /// use birnn::Model;
-    /// let json = r#"{"class_name": "Sequential", "keras_version": "2.15.0", "config": {"name": "sequential", "layers": [
-    ///     {"class_name": "Embedding", "config": {"name": "embedding", "batch_input_shape": [null, null],
-    ///      "input_dim": 100, "output_dim": 8, "mask_zero": true}},
-    ///     {"class_name": "SimpleRNN", "config": {"name": "rnn", "units": 4, "activation": "tanh"}}]}}"#;
+    /// let json = r#"{"class_name": "Sequential", "keras_version": "2.15.0", "config": {
+    ///     "name": "sequential", "layers": [
+    ///         {"class_name": "Embedding", "config": {
+    ///             "name": "embedding", "batch_input_shape": [null, null],
+    ///             "input_dim": 100, "output_dim": 8, "mask_zero": true}},
+    ///         {"class_name": "SimpleRNN", "config": {
+    ///             "name": "rnn", "units": 4, "activation": "tanh"}}]}}"#;
     /// let model = Model::from_keras_config(json)?.initialize(1)?;
     /// assert_eq!(model.layer_names(), ["embedding", "rnn"]);
     /// # Ok::<(), birnn::Error>(())

@@ -26,8 +26,8 @@ const KNOWN_CIRCLES: [&[&str]; 6] = [
 ];
 
 /// What says what is computed, and knows neither where nor which file it came from.
-const DESCRIPTIONS: [&str; 5] =
-    ["src/operator/", "src/cell/", "src/graph/", "src/layer/", "src/model/"];
+const DESCRIPTIONS: [&str; 6] =
+    ["crates/cell/", "src/operator/", "src/cell/", "src/graph/", "src/layer/", "src/model/"];
 /// What runs models or reads files.
 const BACKENDS_AND_FORMATS: [&str; 9] = [
     "src/cpu/",
@@ -155,9 +155,11 @@ fn descriptions_use_no_backend_and_no_file_format() {
         }
     }
     let known = KNOWN_USES_OF_BACKENDS.map(|(file, used)| format!("{file} uses {used}"));
-    for (file, path) in library().paths() {
-        if begins_with(file, &DESCRIPTIONS) && THEIR_CRATES.contains(&&path[0][..]) {
-            found.insert(format!("{file} uses the crate {}", path[0]));
+    for (files, root) in crates() {
+        for (file, path) in Crate::new(&files, &root).paths() {
+            if begins_with(file, &DESCRIPTIONS) && THEIR_CRATES.contains(&&path[0][..]) {
+                found.insert(format!("{file} uses the crate {}", path[0]));
+            }
         }
     }
     compare(found, known);

@@ -12,8 +12,8 @@ use std::collections::HashMap;
 
 /// Where the groups of layers stand: Keras 2.12 to 2.14 found the layers under another name first.
 const FOLDERS: [&str; 2] = ["layers", "_layer_checkpoint_dependencies"];
-/// What Keras 2 puts between the parts of a group's name on Windows: there `layers\lstm\cell` is the
-/// name of one group.
+/// What Keras 2 puts between the parts of a group's name on Windows: there `layers\lstm\cell` is
+/// the name of one group.
 const WINDOWS: char = '\\';
 
 /// The groups, by layer name. They are named after the classes and stand in the order of the
@@ -75,9 +75,9 @@ impl Found {
         Ok(Found { before: format!("{}/", FOLDERS[0]), names: Vec::new() })
     }
 
-    /// The groups of a class's layers, in their order. Keras 2.12 and 2.13 count a layer with weights
-    /// twice, so the numbers are those that there are, unless there are more or fewer groups than
-    /// layers.
+    /// The groups of a class's layers, in their order. Keras 2.12 and 2.13 count a layer with
+    /// weights twice, so the numbers are those that there are, unless there are more or fewer
+    /// groups than layers.
     fn paths(&self, class: &str, layers: usize) -> Vec<String> {
         let number = |name: &String| match name.strip_prefix(class)? {
             "" => Some(0),

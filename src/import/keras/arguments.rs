@@ -44,7 +44,8 @@ const ONLY_THE_DEFAULT: [(&str, &str); 11] = [
     ("sparse", "save the model with a dense input"),
     (
         "ragged",
-        "save the model with a dense input; run sequences of different lengths one by one, or with a mask",
+        "save the model with a dense input; run sequences of different lengths one by one, or \
+         with a mask",
     ),
     ("optional", "save the model with optional=False and always give the input"),
     ("renorm", "save the model with renorm=False"),
@@ -260,8 +261,8 @@ impl<'a> Arguments<'a> {
         }
     }
 
-    /// Refuses every argument that is not in `read`, unless it has no effect or, as far as is known,
-    /// its default.
+    /// Refuses every argument that is not in `read`, unless it has no effect or, as far as is
+    /// known, its default.
     pub(super) fn check_others(&self, read: &[&str]) -> Result<()> {
         self.values
             .iter()
@@ -294,7 +295,8 @@ impl<'a> Arguments<'a> {
             _ if is_false => {
                 let argument = format!("{}{name}", self.prefix);
                 tracing::warn!(
-                    "layer {:?}: {argument}=false isn't known; as a default of a newer Keras it is taken to have no effect",
+                    "layer {:?}: {argument}=false isn't known; as a default of a newer Keras it \
+                     is taken to have no effect",
                     self.layer
                 );
                 Ok(())

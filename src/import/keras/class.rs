@@ -5,13 +5,16 @@ use crate::{Error, Result};
 use serde_json::Value;
 
 /// For [`Error::UnsupportedLayer`].
-pub(super) const SUPPORTED: &str = "InputLayer, LSTM, GRU, SimpleRNN, CuDNNLSTM, CuDNNGRU, RNN of LSTMCell, GRUCell, SimpleRNNCell and lists of \
-     these, Bidirectional, TimeDistributed, Dense, Embedding, Masking, Activation, ReLU, LeakyReLU, ELU, PReLU, Softmax, \
-     LayerNormalization, RMSNormalization, BatchNormalization, UnitNormalization, Conv1D, MaxPooling1D, \
-     AveragePooling1D, GlobalMaxPooling1D, GlobalAveragePooling1D, Concatenate, Add, Subtract, Multiply, Average, \
-     Maximum, Minimum, Flatten, Reshape, Permute, RepeatVector, Cropping1D, ZeroPadding1D, UpSampling1D, Attention, \
-     AdditiveAttention, MultiHeadAttention, Dropout, SpatialDropout1D, GaussianNoise, GaussianDropout, AlphaDropout, \
-     ActivityRegularization and Identity, in a Sequential or functional model";
+pub(super) const SUPPORTED: &str = "\
+    InputLayer, LSTM, GRU, SimpleRNN, CuDNNLSTM, CuDNNGRU, RNN of LSTMCell, GRUCell, \
+    SimpleRNNCell and lists of these, Bidirectional, TimeDistributed, Dense, Embedding, Masking, \
+    Activation, ReLU, LeakyReLU, ELU, PReLU, Softmax, LayerNormalization, RMSNormalization, \
+    BatchNormalization, UnitNormalization, Conv1D, MaxPooling1D, AveragePooling1D, \
+    GlobalMaxPooling1D, GlobalAveragePooling1D, Concatenate, Add, Subtract, Multiply, Average, \
+    Maximum, Minimum, Flatten, Reshape, Permute, RepeatVector, Cropping1D, ZeroPadding1D, \
+    UpSampling1D, Attention, AdditiveAttention, MultiHeadAttention, Dropout, SpatialDropout1D, \
+    GaussianNoise, GaussianDropout, AlphaDropout, ActivityRegularization and Identity, in a \
+    Sequential or functional model";
 
 /// The classes without state that are supported.
 pub(super) const STATELESS: [&str; 45] = [

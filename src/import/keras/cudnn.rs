@@ -1,5 +1,5 @@
-//! The weights of `CuDNNLSTM` and `CuDNNGRU`, which files also hold for layers `LSTM` and `GRU` that
-//! were trained as the former: the same numbers in the layout that cuDNN reads.
+//! The weights of `CuDNNLSTM` and `CuDNNGRU`, which files also hold for layers `LSTM` and `GRU`
+//! that were trained as the former: the same numbers in the layout that cuDNN reads.
 //!
 //! Source: `_convert_rnn_weights` in Keras 2's `saving/legacy/hdf5_format.py`.
 

@@ -398,7 +398,9 @@ fn check_spelled_out(
                 layer,
                 argument: "mask".into(),
                 value: reference,
-                reason: "it is not the mask that the input carries; give the mask as an input of the model".into(),
+                reason: "it is not the mask that the input carries; give the mask as an input of \
+                         the model"
+                    .into(),
             });
         }
     }

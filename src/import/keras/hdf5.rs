@@ -164,7 +164,8 @@ impl Hdf5 {
         match bytes.and_then(|bytes| self.budget.checked_sub(bytes)) {
             Some(rest) => self.budget = rest,
             None => {
-                let reason = "with the arrays before it more than this file may unpack to (KerasLimits::unpacked_bytes)";
+                let reason = "with the arrays before it more than this file may unpack to \
+                              (KerasLimits::unpacked_bytes)";
                 return fail(format!("is {shape:?}, {reason}"));
             }
         }

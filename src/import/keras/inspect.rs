@@ -44,8 +44,8 @@ pub struct KerasLayerReport {
 /// ```
 ///
 /// # Errors
-/// [`Error::Io`], [`Error::MalformedFile`] or [`Error::UnsupportedModel`] where the file has no list
-/// of layers.
+/// [`Error::Io`], [`Error::MalformedFile`] or [`Error::UnsupportedModel`] where the file has no
+/// list of layers.
 pub fn inspect_keras(path: impl AsRef<Path>) -> Result<KerasFileReport> {
     KerasLimits::new().inspect(path)
 }

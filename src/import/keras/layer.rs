@@ -108,7 +108,8 @@ fn time_distributed(arguments: &Arguments) -> Result<Built> {
         [first, _, ..] => first.layer.directions().iter().any(|(_, layer)| layer.go_backwards()),
         _ => false,
     };
-    let reason = "several cells that read a masked sequence backwards are not supported; use one layer for each cell";
+    let reason = "several cells that read a masked sequence backwards are not supported; use one \
+                  layer for each cell";
     let unmasked = backwards.then(|| argument(arguments, "layer", reason));
     Ok(Built { unmasked, ..row(arguments, layers) })
 }
@@ -148,7 +149,8 @@ fn unmasked(arguments: &Arguments, layer: &Layer) -> Option<Error> {
     let zeroed = |(_, layer): &(_, &Recurrent)| {
         layer.go_backwards() && layer.zero_output_for_mask() && layer.return_sequences()
     };
-    let reason = "unrolled and backwards Keras zeroes the outputs by the mask in the other order; save the model with unroll=False";
+    let reason = "unrolled and backwards Keras zeroes the outputs by the mask in the other order; \
+                  save the model with unroll=False";
     let differs = unrolled && layer.directions().iter().any(zeroed);
     differs.then(|| argument(arguments, "unroll", reason))
 }

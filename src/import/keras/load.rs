@@ -57,7 +57,9 @@ impl KerasLimits {
     pub fn load_weights_bytes(&self, model: &mut Model, name: &str, bytes: Vec<u8>) -> Result<()> {
         let Some(config) = model.attachment::<KerasConfig>() else {
             return Err(Error::Graph(
-                "weights are only read into a model from Model::from_keras_config or Model::from_keras; use Model::set_weights".into(),
+                "weights are only read into a model from Model::from_keras_config or \
+                 Model::from_keras; use Model::set_weights"
+                    .into(),
             ));
         };
         // The configuration was read already, perhaps within other limits.

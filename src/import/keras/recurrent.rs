@@ -115,8 +115,9 @@ fn elementwise(cell: &Arguments, name: &str) -> Result<Activation> {
     match activation.is_elementwise() {
         true => Ok(activation),
         false => {
-            let reason = "it goes over all units at once, and recurrent layers take element-wise activations here; \
-                          if only the output is meant, train with an Activation layer behind this one";
+            let reason = "it goes over all units at once, and recurrent layers take element-wise \
+                          activations here; if only the output is meant, train with an Activation \
+                          layer behind this one";
             cell.unsupported(name, &activation.keras_name().into(), reason)
         }
     }
@@ -262,7 +263,8 @@ fn both_of_cells(
     let backwards = forward[0].go_backwards()
         || backward.as_ref().is_some_and(|cells| !cells[0].go_backwards());
     if backwards {
-        let reason = "with several cells the forward layer has to read forward and the backward layer backward";
+        let reason = "with several cells the forward layer has to read forward and the backward \
+                      layer backward";
         return arguments.unsupported(
             "layer.go_backwards",
             &Value::Bool(forward[0].go_backwards()),
@@ -329,8 +331,8 @@ fn check_states(arguments: &Arguments, forward: &Recurrent, backward: &Recurrent
     let differ = forward.cell().states() != backward.cell().states();
     if differ && forward.return_state() && arguments.version() != Version::Keras2 {
         let class = Value::from(backward.cell().class_name());
-        let reason = "with return_state=True Keras 3 can't run directions of which only one has a cell state; \
-                      use the same class on both sides, or return_state=False";
+        let reason = "with return_state=True Keras 3 can't run directions of which only one has a \
+                      cell state; use the same class on both sides, or return_state=False";
         return arguments.unsupported("backward_layer", &class, reason);
     }
     Ok(())

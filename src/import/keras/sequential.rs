@@ -34,7 +34,8 @@ pub(super) fn build(
     for (entry, built) in rest.iter().zip(layers) {
         if outputs.len() != 1 {
             return Err(Error::Graph(format!(
-                "layer {:?} of a Sequential follows one that returns {} arrays; only the last layer may have return_state or merge_mode None",
+                "layer {:?} of a Sequential follows one that returns {} arrays; only the last \
+                 layer may have return_state or merge_mode None",
                 entry.name,
                 outputs.len()
             )));
@@ -81,7 +82,8 @@ fn input(
         None => malformed(
             label,
             format!(
-                "the file doesn't say what shape layer {:?} reads (found {}): build the model before saving it, by an Input layer, model.build(...) or a first call",
+                "the file doesn't say what shape layer {:?} reads (found {}): build the model \
+                 before saving it, by an Input layer, model.build(...) or a first call",
                 first.name,
                 shown(config.pointer("/config/build_input_shape").unwrap_or(&Value::Null))
             ),

@@ -5,8 +5,8 @@ use super::class::Class;
 use super::entry::Entry;
 use super::hdf5::Wanted;
 use super::layer::cell_name;
-use crate::layer::{WeightSpec, default_name};
-use crate::{Direction, Layer, layer::Recurrent};
+use crate::layer::{Recurrent, WeightSpec, default_name};
+use crate::{Direction, Layer};
 use serde_json::{Map, Value};
 use std::collections::HashMap;
 

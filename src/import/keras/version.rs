@@ -24,7 +24,8 @@ impl Version {
             _ => malformed(
                 label,
                 format!(
-                    "was saved by Keras {text:?}; load it in Keras 2 or 3 and save it again, or update this crate"
+                    "was saved by Keras {text:?}; load it in Keras 2 or 3 and save it again, or \
+                     update this crate"
                 ),
             ),
         }

@@ -99,7 +99,7 @@ fn classes_in_snake_case_are_kerass() {
         ("MultiHeadAttention", "multi_head_attention"),
     ];
     for (class, name) in names {
-        assert_eq!(crate::model::snake_case(class), name);
+        assert_eq!(crate::layer::default_name(class), name);
     }
 }
 
