@@ -223,46 +223,53 @@ impl Crate {
         None
     }
 
-    /// What each file uses of others. A module alone is no use of its file: what is used of it
-    /// tells. A re-export is none either, unless the file's own code uses the name.
+    /// What each file uses of others. A path that ends at a module is no use of its file: what is
+    /// used of the module tells.
     pub fn uses(&self) -> Uses {
         let mut uses = Uses::new();
         for (index, module) in self.modules.iter().enumerate() {
-            let mut add = |path: &[String]| {
-                let found = self.resolve(index, path, &mut Vec::new());
-                if let Some((Found::Item(of), parts)) = found
-                    && self.modules[of].file != module.file
-                {
+            for path in self.used_paths(index) {
+                let found = self.resolve(index, &path, &mut Vec::new());
+                let Some((Found::Item(of), parts)) = found else { continue };
+                let file = &self.modules[of].file;
+                if *file != module.file {
                     let used = uses.entry(module.file.clone()).or_default();
-                    let names = used.entry(self.modules[of].file.clone()).or_default();
-                    names.insert(path[parts - 1].clone());
-                }
-                found
-            };
-            for import in &module.imports {
-                let is_used = match &import.name {
-                    Some(name) => !import.is_public || module.words.contains(name),
-                    None => !import.is_public,
-                };
-                if !is_used {
-                    continue;
-                }
-                let found = add(&import.path);
-                if let (Some((Found::Module(of), _)), None) = (found, &import.name) {
-                    // Any name that the glob can stand for.
-                    let of = &self.modules[of];
-                    let path = |name: &String| [&import.path[..], &[name.clone()]].concat();
-                    of.definitions.iter().map(path).for_each(|path| _ = add(&path));
-                    let exports = of.imports.iter().filter(|import| import.is_public);
-                    exports
-                        .filter_map(|i| i.name.as_ref())
-                        .map(path)
-                        .for_each(|path| _ = add(&path));
+                    used.entry(file.clone()).or_default().insert(path[parts - 1].clone());
                 }
             }
-            module.paths.iter().for_each(|path| _ = add(path));
         }
         uses
+    }
+
+    /// The paths of what a module uses. A re-export is no use, unless the module's own code has the
+    /// name; a glob is a use of every name that it can stand for.
+    fn used_paths(&self, index: usize) -> Vec<Vec<String>> {
+        let module = &self.modules[index];
+        let mut paths = module.paths.clone();
+        for Import { name, path, is_public } in &module.imports {
+            match name {
+                Some(name) if !is_public || module.words.contains(name) => paths.push(path.clone()),
+                None if !is_public => {
+                    let names = self.names_of(index, path);
+                    paths.extend(names.map(|name| [&path[..], &[name.clone()]].concat()));
+                    paths.push(path.clone());
+                }
+                _ => {}
+            }
+        }
+        paths
+    }
+
+    /// The names that a glob of the module at this path stands for.
+    fn names_of(&self, index: usize, path: &[String]) -> impl Iterator<Item = &String> {
+        let module = match self.resolve(index, path, &mut Vec::new()) {
+            Some((Found::Module(module), _)) => Some(&self.modules[module]),
+            _ => None,
+        };
+        module.into_iter().flat_map(|module| {
+            let exports = module.imports.iter().filter(|import| import.is_public);
+            module.definitions.iter().chain(exports.filter_map(|import| import.name.as_ref()))
+        })
     }
 
     /// Every path in each file, imported or in its code.
