@@ -57,12 +57,8 @@ const THEIR_CRATES: [&str; 11] = [
 /// Descriptions that still use a backend: which file, and the beginning of what it uses.
 const KNOWN_USES_OF_BACKENDS: [(&str, &str); 1] = [("src/model/inputs.rs", "src/reference/")];
 /// Descriptions that still differ with the crate's features.
-const KNOWN_FEATURES: [&str; 4] = [
-    "src/layer/activation.rs",
-    "src/layer/recurrent.rs",
-    "src/model/inputs.rs",
-    "src/model/masks.rs",
-];
+const KNOWN_FEATURES: [&str; 3] =
+    ["src/layer/recurrent.rs", "src/model/inputs.rs", "src/model/masks.rs"];
 
 /// The reference itself, and what runs it for those who ask for it.
 const RUNS_THE_REFERENCE: [&str; 2] = ["src/reference/", "src/device"];
