@@ -103,15 +103,16 @@ fn cells(arguments: &Arguments, cells: Vec<Recurrent>) -> Built {
 
 /// `TimeDistributed`, perhaps of several cells.
 fn time_distributed(arguments: &Arguments) -> Result<Built> {
-    let layers = recurrent::time_distributed(arguments)?;
-    let backwards = match &layers[..] {
-        [first, _, ..] => first.layer.directions().iter().any(|(_, layer)| layer.go_backwards()),
-        _ => false,
-    };
-    let reason = "several cells that read a masked sequence backwards are not supported; use one \
-                  layer for each cell";
-    let unmasked = backwards.then(|| argument(arguments, "layer", reason));
-    Ok(Built { unmasked, ..row(arguments, layers) })
+    let mut built = row(arguments, recurrent::time_distributed(arguments)?);
+    if let [first, _, ..] = &built.layers[..]
+        && let Some(first) = first.time_distributed()
+        && first.directions().iter().any(|(_, layer)| layer.go_backwards())
+    {
+        let reason = "several cells that read a masked sequence backwards are not supported; use \
+                      one layer for each cell";
+        built.unmasked = Some(argument(arguments, "layer", reason));
+    }
+    Ok(built)
 }
 
 /// A layer, or several for the cells of one.

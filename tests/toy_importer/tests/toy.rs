@@ -28,7 +28,7 @@ fn a_model_runs_on_the_cpu() {
         state = (x + state).tanh();
         2.0 * state + 0.5
     });
-    let difference = &outputs.output() - &expected.into_dyn();
+    let difference = outputs.output() - &expected.into_dyn();
     assert!(difference.iter().all(|d| d.abs() < 1e-6), "{difference}");
 }
 
