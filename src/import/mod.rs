@@ -8,6 +8,8 @@ mod recognize;
 
 pub use keras::{KerasFileReport, KerasLayerReport, KerasLimits, inspect_keras};
 
+#[cfg(doc)]
+use crate::Error;
 use crate::{Model, Result};
 use std::path::Path;
 

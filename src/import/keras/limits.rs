@@ -1,5 +1,8 @@
 //! How much a file may ask for.
 
+#[cfg(doc)]
+use crate::{Error, Model};
+
 const MIB: u64 = 1 << 20;
 
 /// How much a file of Keras's may ask for while it is read: a file from elsewhere can say anything
