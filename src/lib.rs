@@ -42,8 +42,8 @@ pub use layer::{
     Masking, MergeMode, SimpleRnn, TimeDistributed,
 };
 pub use model::{
-    Call, DirectionOutputs, Graph, Inputs, LayerId, Model, Output, Outputs, Role, Summary,
-    SummaryRow, Tensor,
+    Call, DirectionOutputs, Graph, Inputs, LayerId, MaskOrigin, MaskOrigins, MaskRules, Model,
+    Output, Outputs, Role, Summary, SummaryRow, Tensor,
 };
 pub use pending::Pending;
 pub use runner::Counters;

@@ -220,8 +220,15 @@ impl Layer {
         }
     }
 
-    /// The layer that a TimeDistributed calls on every timestep.
-    pub(crate) fn time_distributed(&self) -> Option<&Layer> {
+    /// The layer that a [`TimeDistributed`] calls on every timestep; `None` for other layers.
+    ///
+    /// ```
+    /// use birnn::{Dense, Layer, TimeDistributed};
+    /// let each = Layer::from(TimeDistributed::new(Dense::new(3)));
+    /// assert_eq!(each.time_distributed().map(Layer::class_name), Some("Dense"));
+    /// assert_eq!(Layer::from(Dense::new(3)).time_distributed(), None);
+    /// ```
+    pub fn time_distributed(&self) -> Option<&Layer> {
         match self {
             Layer::Feedforward(Feedforward { kind: Kind::TimeDistributed(each), .. }) => {
                 Some(&*each.layer)

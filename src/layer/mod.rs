@@ -17,6 +17,7 @@ mod initializer;
 mod kinds;
 mod lowering;
 mod merging;
+mod name;
 mod normalization;
 mod recurrent;
 mod reshaping;
@@ -34,13 +35,15 @@ pub use convolution::{
 pub use core::{
     ActivationLayer, Dense, Embedding, Identity, Masking, PRelu, ReluLayer, SoftmaxLayer,
 };
-pub(crate) use definition::{MaskArguments, MaskRule, WeightSpec};
+pub use definition::WeightSpec;
+pub(crate) use definition::{MaskArguments, MaskRule};
 pub(crate) use dims::{Dims, axis_of, shown};
 pub use initializer::Initializer;
 pub(crate) use kinds::Kind;
 pub use kinds::{Feedforward, Layer, TimeDistributed};
 pub(crate) use lowering::Lowering;
 pub use merging::{Concatenate, Merge};
+pub use name::default_name;
 pub(crate) use normalization::axes_of;
 pub use normalization::{
     BatchNormalization, LayerNormalization, RmsNormalization, UnitNormalization,
