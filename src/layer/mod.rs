@@ -34,13 +34,16 @@ pub use convolution::{
 pub use core::{
     ActivationLayer, Dense, Embedding, Identity, Masking, PRelu, ReluLayer, SoftmaxLayer,
 };
-pub(crate) use definition::{MaskArguments, MaskRule, WeightSpec};
+#[cfg(feature = "keras")]
+pub(crate) use definition::WeightSpec;
+pub(crate) use definition::{MaskArguments, MaskRule};
 pub(crate) use dims::{Dims, axis_of, shown};
 pub use initializer::Initializer;
 pub(crate) use kinds::Kind;
 pub use kinds::{Feedforward, Layer, TimeDistributed};
 pub(crate) use lowering::Lowering;
 pub use merging::{Concatenate, Merge};
+#[cfg(feature = "gpu")]
 pub(crate) use normalization::axes_of;
 pub use normalization::{
     BatchNormalization, LayerNormalization, RmsNormalization, UnitNormalization,
