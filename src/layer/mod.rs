@@ -44,6 +44,7 @@ pub use kinds::{Feedforward, Layer, TimeDistributed};
 pub(crate) use lowering::Lowering;
 pub use merging::{Concatenate, Merge};
 pub use name::default_name;
+#[cfg(feature = "gpu")]
 pub(crate) use normalization::axes_of;
 pub use normalization::{
     BatchNormalization, LayerNormalization, RmsNormalization, UnitNormalization,

@@ -27,8 +27,7 @@ impl ReferenceSession {
         let states = inputs.states_in_f64();
         let inputs = inputs.in_f64(&states);
         let graph = model.lower(&inputs.call_shape(inputs.batch, !self.carried.is_empty()))?;
-        let shared =
-            Shared { model, constants: &self.constants, recurrence: &self.recurrence };
+        let shared = Shared { model, constants: &self.constants, recurrence: &self.recurrence };
         let outputs = run_graph(shared, &graph, &inputs, &mut self.carried)?;
         let rounded = outputs.into_list().into_iter().map(|output| Output {
             layer: output.layer,

@@ -142,7 +142,8 @@ impl Kernel {
     pub fn overrides(self, constants: Constants, source: &Composed) -> Vec<(&'static str, f64)> {
         let tiling = constants.tiling;
         let (activation, parameter) = activation_code(constants.activation);
-        let (recurrent_activation, recurrent_parameter) = activation_code(constants.recurrent_activation);
+        let (recurrent_activation, recurrent_parameter) =
+            activation_code(constants.recurrent_activation);
         let subgroup = match tiling.sharing {
             Sharing::Workgroup => 0,
             Sharing::Subgroup(size) => size,
