@@ -50,15 +50,14 @@ impl<'a> Timestep<'a> {
     }
 
     /// One of its matrices: `read` is multiplied with the recurrent kernel; `finish` is made of the
-    /// parts of the arrays that it writes.
+    /// parts of the two arrays that it writes, of which one may be empty.
     pub fn run<'w, 'b, F: Finish<V> + Send, const V: usize>(
         &self,
         matrix: usize,
         read: &[f32],
         sums: &mut [f32],
         mut beside: impl Iterator<Item = Beside<'b>>,
-        first: &'w mut [f32],
-        second: &'w mut [f32],
+        [first, second]: [&'w mut [f32]; 2],
         finish: impl Fn(&'w mut [f32], &'w mut [f32]) -> F,
     ) {
         let (rows, lanes, units) = (self.rows, self.lanes, self.reader.units);

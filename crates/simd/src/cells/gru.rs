@@ -26,7 +26,7 @@ pub(super) fn step<'a>(
     written: Written<'a>,
 ) {
     let Written { next, sums, .. } = written;
-    timestep.run(0, timestep.hidden, sums, beside, next, &mut [], |next, _| GruStates {
+    timestep.run(0, timestep.hidden, sums, beside, [next, &mut []], |next, _| GruStates {
         states: timestep.states(next),
         recurrent_bias: timestep.recurrent_bias,
     });
@@ -43,8 +43,7 @@ pub(super) fn step_reset_before<'a>(
         timestep.hidden,
         sums,
         beside,
-        &mut *update_gate,
-        &mut *reset_hidden,
+        [&mut *update_gate, &mut *reset_hidden],
         |update_gate, reset_hidden| GruGates {
             hidden: timestep.hidden,
             update_gate,
@@ -53,7 +52,7 @@ pub(super) fn step_reset_before<'a>(
         },
     );
     let none = std::iter::empty();
-    timestep.run(1, reset_hidden, sums, none, next, &mut [], |next, _| GruCandidate {
+    timestep.run(1, reset_hidden, sums, none, [next, &mut []], |next, _| GruCandidate {
         states: timestep.states(next),
         update_gate,
     });

@@ -14,7 +14,7 @@ pub(super) fn step<'a>(
     written: Written<'a>,
 ) {
     let Written { next, cell, sums, .. } = written;
-    timestep.run(0, timestep.hidden, sums, beside, next, cell, |next, cell| LstmStates {
+    timestep.run(0, timestep.hidden, sums, beside, [next, cell], |next, cell| LstmStates {
         states: timestep.states(next),
         cell,
     });

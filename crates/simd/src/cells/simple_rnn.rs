@@ -13,7 +13,7 @@ pub(super) fn step<'a>(
     written: Written<'a>,
 ) {
     let Written { next, sums, .. } = written;
-    timestep.run(0, timestep.hidden, sums, beside, next, &mut [], |next, _| {
+    timestep.run(0, timestep.hidden, sums, beside, [next, &mut []], |next, _| {
         SimpleRnnStates(timestep.states(next))
     });
 }
