@@ -39,11 +39,11 @@ pub use import::{KerasFileReport, KerasLayerReport, KerasLimits, inspect_keras};
 #[doc(no_inline)]
 pub use layer::{
     Activation, Bidirectional, Cell, Dense, Direction, Embedding, Gru, Initializer, Layer, Lstm,
-    Masking, MergeMode, SimpleRnn, TimeDistributed,
+    Masking, MergeMode, Role, SimpleRnn, TimeDistributed,
 };
 pub use model::{
     Call, DirectionOutputs, Graph, Inputs, LayerId, MaskOrigin, MaskOrigins, MaskRules, Model,
-    Output, Outputs, Role, Summary, SummaryRow, Tensor,
+    Output, Outputs, Summary, SummaryRow, Tensor,
 };
 pub use pending::Pending;
 pub use runner::Counters;

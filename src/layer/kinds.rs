@@ -34,7 +34,7 @@ use std::sync::Arc;
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Layer {
-    /// An [`Lstm`], [`Gru`] or [`SimpleRnn`].
+    /// An [`Lstm`](super::Lstm), [`Gru`](super::Gru) or [`SimpleRnn`](super::SimpleRnn).
     Recurrent(Recurrent),
     /// Two of these, which read time in opposite directions.
     Bidirectional(Box<Bidirectional>),

@@ -4,8 +4,8 @@
 //! as in `[batch, timesteps, features]`. Arguments that are axes count them as Keras does: 0 is the
 //! batch, 1 the axis after it, and -1 the last.
 //!
-//! An argument is set without a check; a value that a layer can't have is an [`Error::Argument`]
-//! when the layer is added to a model.
+//! An argument is set without a check; a value that a layer can't have is an
+//! [`Error::Argument`](crate::Error::Argument) when the layer is added to a model.
 
 mod attention;
 mod bidirectional;

@@ -19,8 +19,7 @@ pub use outputs::{DirectionOutputs, Output, Outputs};
 pub use summary::{Summary, SummaryRow};
 
 use crate::error::{Error, Result};
-pub use crate::layer::Role;
-use crate::layer::{Dims, Layer, WeightSpec};
+use crate::layer::{Dims, Layer, Role, WeightSpec};
 use ndarray::ArrayD;
 use rand::SeedableRng;
 use rand_chacha::ChaCha12Rng;
