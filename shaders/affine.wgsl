@@ -1,8 +1,5 @@
 // output = x · scale + shift (BatchNormalization), or x above zero and x · scale below (PReLU),
 // with weights that go along some axes.
-//
-//   x, output     [axis 0][axis 1][axis 2][axis 3], the last filled up to a multiple of 4
-//   scale, shift  the weight of a value stands at the sum of its indices times the strides
 
 #import shared/flat
 
@@ -20,9 +17,13 @@ struct Affine {
 }
 
 @group(0) @binding(0) var<uniform> p: Affine;
+// [axis 0][axis 1][axis 2][axis 3], the last axis filled up to a multiple of 4.
 @group(0) @binding(1) var<storage, read> x: array<f32>;
+// The weight of a value stands at the sum of its indices times the strides.
 @group(0) @binding(2) var<storage, read> scale: array<f32>;
+// The same.
 @group(0) @binding(3) var<storage, read> shift: array<f32>;
+// As x.
 @group(0) @binding(4) var<storage, read_write> output: array<f32>;
 
 @compute @workgroup_size(WORKGROUP)

@@ -34,7 +34,9 @@ struct Combine {
 }
 
 @group(0) @binding(0) var<uniform> p: Combine;
+// Any shape of at most four axes, the last filled up to a multiple of 4.
 @group(0) @binding(1) var<storage, read> source: array<f32>;
+// The same.
 @group(0) @binding(2) var<storage, read_write> destination: array<f32>;
 
 fn place(side: Side, i0: u32, i1: u32, i2: u32, i3: u32) -> u32 {

@@ -1,9 +1,5 @@
 // Joins an array with another whose timesteps are masked: Multiply, Maximum and Minimum of masked
 // arrays.
-//
-//   source, destination            [vector][features_padded]; a source of one feature is repeated
-//   source_mask, destination_mask  [vectors of timesteps][timesteps_padded]: 1 where the value
-//   counts
 
 #import shared/flat
 
@@ -22,9 +18,13 @@ struct CombineMasked {
 }
 
 @group(0) @binding(0) var<uniform> p: CombineMasked;
+// [vector][source_padded]: a single feature is repeated.
 @group(0) @binding(1) var<storage, read> source: array<f32>;
+// [vectors of timesteps][timesteps_padded]: 1 where the value counts.
 @group(0) @binding(2) var<storage, read> source_mask: array<f32>;
+// The same.
 @group(0) @binding(3) var<storage, read> destination_mask: array<f32>;
+// [vector][features_padded]
 @group(0) @binding(4) var<storage, read_write> destination: array<f32>;
 
 fn is_nan(x: f32) -> bool {

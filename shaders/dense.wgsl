@@ -1,11 +1,6 @@
 // output = activation(Σ windows x·kernel + bias): Dense (a window of one vector), Conv1D, and the
 // projections of multi-head attention.
 //
-//   x       [row][timestep][features4]           vectors of four features
-//   kernel  [tap][features4][columns4][feature]  vectors of four columns
-//   bias    [columns4]
-//   output  [row][output timestep][columns4]
-//
 // An invocation computes four consecutive output timesteps (over the rows) of four columns; `lanes`
 // invocations of a workgroup stand side by side along the columns.
 
@@ -29,9 +24,13 @@ struct Dense {
 }
 
 @group(0) @binding(0) var<uniform> p: Dense;
+// [row][timestep][features4]: vectors of four features.
 @group(0) @binding(1) var<storage, read> x: array<vec4<f32>>;
+// [tap][features4][columns4][feature]: vectors of four columns.
 @group(0) @binding(2) var<storage, read> kernel: array<vec4<f32>>;
+// [columns4]
 @group(0) @binding(3) var<storage, read> bias: array<vec4<f32>>;
+// [row][output timestep][columns4]
 @group(0) @binding(4) var<storage, read_write> output: array<vec4<f32>>;
 
 // The number of the activation in activations.wgsl, and its parameter.

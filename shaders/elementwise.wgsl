@@ -1,6 +1,4 @@
-// output = activation(x), or the ReLU layer, value by value; x and output of the same shape.
-//
-//   x, output  [vector][features4]
+// output = activation(x), or the ReLU layer, value by value.
 
 #import shared/flat
 #import shared/activations
@@ -19,7 +17,9 @@ struct Elementwise {
 }
 
 @group(0) @binding(0) var<uniform> p: Elementwise;
+// [vector][features4]
 @group(0) @binding(1) var<storage, read> x: array<vec4<f32>>;
+// The same.
 @group(0) @binding(2) var<storage, read_write> output: array<vec4<f32>>;
 
 // The number of the activation in activations.wgsl, and its parameter.

@@ -1,8 +1,4 @@
 // output = the row of the table for each id.
-//
-//   ids     [vector of ids][ids_padded]
-//   table   [id][features4]
-//   output  [id's place][features4]
 
 #import shared/flat
 
@@ -16,8 +12,11 @@ struct Embedding {
 }
 
 @group(0) @binding(0) var<uniform> p: Embedding;
+// [vector of ids][ids_padded]
 @group(0) @binding(1) var<storage, read> ids: array<f32>;
+// [id][features4]
 @group(0) @binding(2) var<storage, read> table: array<vec4<f32>>;
+// [place of the id][features4]
 @group(0) @binding(3) var<storage, read_write> output: array<vec4<f32>>;
 
 @compute @workgroup_size(WORKGROUP)

@@ -1,8 +1,5 @@
 // Writes up to three final states of directions to where they are returned, and to where the next
 // call finds them.
-//
-//   states  as recurrence.wgsl has them; each state is [group][unit][row of the group] from its
-//   start on target  [batch][units_padded], of workgroups y = 0, 1, 2
 
 #import shared/invocation
 
@@ -19,7 +16,9 @@ struct FinalStates {
 }
 
 @group(0) @binding(0) var<uniform> p: FinalStates;
+// As recurrence.wgsl has them: each state is [group][unit][row of the group] from its start on.
 @group(0) @binding(1) var<storage, read> states: array<f32>;
+// [batch][units_padded], of workgroups y = 0; the next two of y = 1 and 2.
 @group(0) @binding(2) var<storage, read_write> target_0: array<f32>;
 @group(0) @binding(3) var<storage, read_write> target_1: array<f32>;
 @group(0) @binding(4) var<storage, read_write> target_2: array<f32>;

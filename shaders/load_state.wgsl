@@ -1,8 +1,5 @@
 // Writes the initial state of a direction, or zeros of all directions, to where the step kernels
 // read it.
-//
-//   source  [batch][features4]: the state, its units filled up to a multiple of 4 states  as
-//   recurrence.wgsl has them; from target_start on [direction][group][unit][row of the group]
 
 #import shared/invocation
 
@@ -23,7 +20,9 @@ struct LoadState {
 }
 
 @group(0) @binding(0) var<uniform> p: LoadState;
+// [batch][units_padded]
 @group(0) @binding(1) var<storage, read> source: array<f32>;
+// As recurrence.wgsl has them: from target_start on [direction][group][unit][row of the group].
 @group(0) @binding(2) var<storage, read_write> states: array<f32>;
 
 override WORKGROUP: u32 = 64u;

@@ -1,7 +1,4 @@
 // mask = 1 where a feature of the vector differs from the mask's value, otherwise 0.
-//
-//   x     [row][timestep][features_padded]
-//   mask  [row][timesteps, filled up to a multiple of 4]
 
 #import shared/flat
 #import shared/differs
@@ -16,7 +13,9 @@ struct MaskValues {
 }
 
 @group(0) @binding(0) var<uniform> p: MaskValues;
+// [row][timestep][features_padded]
 @group(0) @binding(1) var<storage, read> x: array<f32>;
+// [row][timesteps, filled up to a multiple of 4]
 @group(0) @binding(2) var<storage, read_write> mask: array<f32>;
 
 @compute @workgroup_size(WORKGROUP)

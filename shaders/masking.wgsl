@@ -1,6 +1,4 @@
 // output = x, and zero where all features of a vector have the mask's value.
-//
-//   x, output  [vector][features_padded]
 
 #import shared/flat
 #import shared/differs
@@ -13,7 +11,9 @@ struct Masking {
 }
 
 @group(0) @binding(0) var<uniform> p: Masking;
+// [vector][features_padded]
 @group(0) @binding(1) var<storage, read> x: array<f32>;
+// The same.
 @group(0) @binding(2) var<storage, read_write> output: array<f32>;
 
 @compute @workgroup_size(WORKGROUP)

@@ -1,10 +1,5 @@
 // Normalizes each vector of an array in place: the softmaxes, sparsemax, LayerNormalization,
-// RMSNormalization, UnitNormalization.
-//
-//   values       [vector][features_padded]
-//   gamma, beta  [features]
-//
-// An invocation takes a vector.
+// RMSNormalization, UnitNormalization. An invocation takes a vector.
 
 #import shared/flat
 #import shared/activations
@@ -22,8 +17,11 @@ struct Normalize {
 }
 
 @group(0) @binding(0) var<uniform> p: Normalize;
+// [features]
 @group(0) @binding(1) var<storage, read> gamma: array<f32>;
+// [features]
 @group(0) @binding(2) var<storage, read> beta: array<f32>;
+// [vector][features_padded]
 @group(0) @binding(3) var<storage, read_write> values: array<f32>;
 
 fn softmax(start: u32) {

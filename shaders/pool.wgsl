@@ -1,7 +1,4 @@
 // The largest value or the mean of each window of timesteps.
-//
-//   x       [row][timestep][features4] mask    [row][timesteps, filled up to a multiple of 4]: 1
-//   where the timestep counts for the mean output  [row][output timestep][features4]
 
 #import shared/flat
 
@@ -22,8 +19,11 @@ struct Pool {
 }
 
 @group(0) @binding(0) var<uniform> p: Pool;
+// [row][timestep][features4]
 @group(0) @binding(1) var<storage, read> x: array<vec4<f32>>;
+// [row][timesteps, filled up to a multiple of 4]: 1 where the timestep counts for the mean.
 @group(0) @binding(2) var<storage, read> mask: array<f32>;
+// [row][output timestep][features4]
 @group(0) @binding(3) var<storage, read_write> output: array<vec4<f32>>;
 
 fn larger(old: vec4<f32>, value: vec4<f32>) -> vec4<f32> {

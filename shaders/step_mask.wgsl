@@ -1,14 +1,8 @@
 // What the mask of a layer's input means for each step of a chunk, for all directions: as step
 // kernels and merge read it.
 //
-//   mask        [batch][timesteps, filled up to a multiple of 4]: 1 where the timestep counts seen
-//   [direction][row]: whether a timestep before this chunk counted states      as recurrence.wgsl
-//   has them; from mask_start on [direction][step][row]: 2 the timestep counts; 1 it doesn't, and
-//   the output repeats the last one;
-//               0 it doesn't, and the output is zero
-//
-// row: the batch, filled up to whole groups. An invocation follows a row of one direction through
-// the steps.
+// An invocation follows a row of one direction through the steps. Rows: the batch, filled up to
+// whole groups.
 
 #import shared/invocation
 
@@ -31,8 +25,13 @@ struct StepMask {
 }
 
 @group(0) @binding(0) var<uniform> p: StepMask;
+// [batch][timesteps, filled up to a multiple of 4]: 1 where the timestep counts.
 @group(0) @binding(1) var<storage, read> mask: array<f32>;
+// [direction][row]: whether a timestep before this chunk counted.
 @group(0) @binding(2) var<storage, read_write> seen: array<f32>;
+// As recurrence.wgsl has them: from mask_start on [direction][step][row]: 2 where the timestep
+// counts; 1 where it doesn't, and the output repeats the last one; 0 where it doesn't, and the
+// output is zero.
 @group(0) @binding(3) var<storage, read_write> states: array<f32>;
 
 override WORKGROUP: u32 = 64u;

@@ -260,7 +260,7 @@ mod tests {
         for part in ["", "shared/", "software/"] {
             for entry in std::fs::read_dir(folder.join(part)).unwrap() {
                 let path = entry.unwrap().path();
-                if path.is_file() {
+                if path.extension().is_some_and(|ending| ending == "wgsl") {
                     found.push(format!("{part}{}", path.file_stem().unwrap().to_str().unwrap()));
                 }
             }
