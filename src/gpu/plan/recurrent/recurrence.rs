@@ -1,7 +1,7 @@
 //! The launches of a recurrence: one projects a chunk's input, one a timestep or one alone
-//! ([`choice`](crate::gpu::plan::choice)) runs the recurrence of all directions of a group, one moves the
-//! chunk's hidden states to their places in the output, where the recurrence doesn't write them
-//! there.
+//! ([`choice`](crate::gpu::plan::choice)) runs the recurrence of all directions of a group, one
+//! moves the chunk's hidden states to their places in the output, where the recurrence doesn't write
+//! them there.
 
 use super::call::{Chunk, GroupCall, PROJECTION_BYTES, Place};
 use super::group::Group;
@@ -9,6 +9,7 @@ use crate::error::Result;
 use crate::gpu::kernel::{Constants, Kernel, Projection, StepMask, Tiling};
 use crate::gpu::plan::choice::kept;
 use crate::gpu::plan::launch::{BufferId, STEP_TABLE, Stage, WORKGROUP, grid};
+use crate::gpu::plan::layout::ArrayLayout;
 use crate::gpu::plan::planner::Planner;
 use crate::gpu::plan::weight::WeightPart;
 use crate::graph::Step;
@@ -16,7 +17,7 @@ use crate::layer::Cell;
 use crate::operator::Recurrent;
 
 impl Planner<'_> {
-    pub(super) fn recurrent(
+    pub(in crate::gpu::plan) fn recurrent(
         &mut self,
         step: &Step,
         operator: &Recurrent,
@@ -40,7 +41,7 @@ impl Planner<'_> {
         Ok(())
     }
 
-    fn group_call<'g>(
+    pub(super) fn group_call<'g>(
         &mut self,
         step: &'g Step,
         operator: &'g Recurrent,
@@ -52,10 +53,9 @@ impl Planner<'_> {
             Some(Some(_)) => Some(self.operand(step, 1)?.buffer),
             _ => None,
         };
-        let directions = group.directions.len();
         let place = Place {
             first: 0,
-            of: directions,
+            of: group.directions.len(),
             weights_before: group.stacked.as_ref().map_or(0, |stacked| stacked.place),
         };
         let outputs = group.directions.iter();
@@ -63,21 +63,7 @@ impl Planner<'_> {
             outputs.map(|&direction| self.destination(step, operator, group, direction)).collect();
         let choice = self.choice(group, input.rows);
         let groups = input.rows.div_ceil(choice.group_rows());
-        let a_step = 4 * (directions * groups * choice.group_rows()) as u64;
-        let fits = |bytes: u64, a_step: u64| ((bytes / a_step) as usize).max(1);
-        let mut chunk = input.timesteps.min(STEP_TABLE);
-        let columns = group.columns_padded() as u64;
-        chunk = chunk.min(fits(PROJECTION_BYTES.min(self.limits.binding), a_step * columns));
-        // The grid of the projection, of which a workgroup has at least four rows.
-        chunk = chunk.min((self.limits.workgroups / groups).max(1));
-        // The states: the ring, what the cell keeps, and the mask.
-        let state = a_step * group.reader.units as u64;
-        let sequences = group.return_sequences;
-        let always = state * (kept(group.reader.cell) as u64 + if sequences { 1 } else { 2 });
-        let each = if sequences { state } else { 0 } + if mask.is_some() { a_step } else { 0 };
-        if each > 0 {
-            chunk = chunk.min(fits(self.limits.binding.saturating_sub(always), each));
-        }
+        let chunk = self.chunk_steps(group, input, choice.group_rows(), mask.is_some());
         Ok(GroupCall {
             step,
             operator,
@@ -88,14 +74,41 @@ impl Planner<'_> {
             choice,
             groups,
             chunk,
-            slots: if sequences { chunk + 1 } else { 2 },
+            slots: if group.return_sequences { chunk + 1 } else { 2 },
             outputs,
             writes_outputs: false,
             place,
         })
     }
 
-    fn buffers_of(&mut self, call: &GroupCall) -> Result<()> {
+    /// The most steps of a chunk, whose arrays fit the buffers.
+    fn chunk_steps(
+        &self,
+        group: &Group,
+        input: ArrayLayout,
+        group_rows: usize,
+        masked: bool,
+    ) -> usize {
+        let groups = input.rows.div_ceil(group_rows);
+        let a_step = 4 * (group.directions.len() * groups * group_rows) as u64;
+        let fits = |bytes: u64, a_step: u64| ((bytes / a_step) as usize).max(1);
+        let projection = a_step * group.columns_padded() as u64;
+        let mut chunk = input.timesteps.min(STEP_TABLE);
+        chunk = chunk.min(fits(PROJECTION_BYTES.min(self.limits.binding), projection));
+        // The grid of the projection, of which a workgroup has at least four rows.
+        chunk = chunk.min((self.limits.workgroups / groups).max(1));
+        // The states: the ring, what the cell keeps, and the mask.
+        let state = a_step * group.reader.units as u64;
+        let sequences = group.return_sequences;
+        let always = state * (kept(group.reader.cell) as u64 + if sequences { 1 } else { 2 });
+        let each = if sequences { state } else { 0 } + if masked { a_step } else { 0 };
+        match each {
+            0 => chunk,
+            each => chunk.min(fits(self.limits.binding.saturating_sub(always), each)),
+        }
+    }
+
+    pub(super) fn buffers_of(&mut self, call: &GroupCall) -> Result<()> {
         let rows = (call.rows() * call.place.of) as u64;
         let mask = if call.mask.is_some() { rows * call.chunk as u64 } else { 0 };
         self.need(
@@ -110,7 +123,7 @@ impl Planner<'_> {
     }
 
     /// What the mask means for the steps of a chunk.
-    fn step_mask(&mut self, call: &GroupCall, chunk: Chunk) {
+    pub(super) fn step_mask(&mut self, call: &GroupCall, chunk: Chunk) {
         let Some(mask) = call.mask else { return };
         let stage = Stage {
             kernel: Kernel::StepMask,
@@ -137,7 +150,7 @@ impl Planner<'_> {
 
     /// The input projection of a chunk: one launch where the directions read the same segment,
     /// otherwise one each.
-    fn project(&mut self, call: &GroupCall, chunk: Chunk) {
+    pub(super) fn project(&mut self, call: &GroupCall, chunk: Chunk) {
         let group = call.group;
         let input = call.input;
         let segment_of = |direction: usize| match (group.reversed >> direction) & 1 {
@@ -196,7 +209,7 @@ impl Planner<'_> {
     /// Of several calls, the directions of each stand where those of the one before end, and all
     /// run the same number of steps from the same slot of the ring on. `loaded`: whether the states
     /// of before the chunk were written.
-    fn steps(&mut self, calls: &[&GroupCall], chunk: Chunk, loaded: bool) -> Result<()> {
+    pub(super) fn steps(&mut self, calls: &[&GroupCall], chunk: Chunk, loaded: bool) -> Result<()> {
         let call = calls[0];
         let directions = calls.iter().map(|call| call.directions()).sum();
         let (group, choice) = (call.group, call.choice);
