@@ -1,8 +1,7 @@
 // output = x · scale + shift (BatchNormalization), or x above zero and x · scale below (PReLU),
 // with weights that go along some axes.
-//
-//   x, output     [axis 0][axis 1][axis 2][axis 3], the last filled up to a multiple of 4
-//   scale, shift  the weight of a value stands at the sum of its indices times the strides
+
+#import shared/flat
 
 struct Affine {
     values: u32,
@@ -18,14 +17,18 @@ struct Affine {
 }
 
 @group(0) @binding(0) var<uniform> p: Affine;
+// [axis 0][axis 1][axis 2][axis 3], the last axis filled up to a multiple of 4.
 @group(0) @binding(1) var<storage, read> x: array<f32>;
+// The weight of a value stands at the sum of its indices times the strides.
 @group(0) @binding(2) var<storage, read> scale: array<f32>;
+// The same.
 @group(0) @binding(3) var<storage, read> shift: array<f32>;
+// As x.
 @group(0) @binding(4) var<storage, read_write> output: array<f32>;
 
 @compute @workgroup_size(WORKGROUP)
-fn affine(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
-    let index = flat(workgroup, lane);
+fn affine(invocation: Invocation) {
+    let index = flat(invocation);
     if index >= p.values { return; }
     let feature = index % p.features;
     let vector = index / p.features;

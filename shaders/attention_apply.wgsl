@@ -1,9 +1,6 @@
 // output = the values weighted by the softmax of the scores.
-//
-//   weights     [row][head][query timestep][weights_padded]
-//   value       [row][key timestep][value_padded]: head h has the features from h · size on
-//   query_mask  [row][timesteps, filled up]: the output is zero where it is 0
-//   output      [row][query timestep][output_padded]: heads side by side
+
+#import shared/flat
 
 struct AttentionApply {
     values: u32,
@@ -20,14 +17,18 @@ struct AttentionApply {
 }
 
 @group(0) @binding(0) var<uniform> p: AttentionApply;
+// [row][head][query timestep][weights_padded]
 @group(0) @binding(1) var<storage, read> weights: array<f32>;
+// [row][key timestep][value_padded]: head h has the features from h · size on.
 @group(0) @binding(2) var<storage, read> value: array<f32>;
+// [row][timesteps, filled up to a multiple of 4]: the output is zero where it is 0.
 @group(0) @binding(3) var<storage, read> query_mask: array<f32>;
+// [row][query timestep][output_padded]: heads side by side.
 @group(0) @binding(4) var<storage, read_write> output: array<f32>;
 
 @compute @workgroup_size(WORKGROUP)
-fn attention_apply(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
-    let index = flat(workgroup, lane);
+fn attention_apply(invocation: Invocation) {
+    let index = flat(invocation);
     if index >= p.values { return; }
     let feature = index % (p.heads * p.size);
     let vector = index / (p.heads * p.size);

@@ -1,10 +1,7 @@
 // How much each query attends to each key, before the softmax.
-//
-//   query         [row][query timestep][query_padded]: head h has the features from h · size on
-//   key           [row][key timestep][key_padded]
-//   scale         mode dot: one number; mode sum: a number a feature
-//   query_mask    [row][timesteps, filled up]: 1 where it counts; so value_mask and key_mask
-//   scores        [row][head][query timestep][scores_padded]
+
+#import shared/flat
+#import shared/activations
 
 struct AttentionScores {
     scores: u32,
@@ -16,9 +13,11 @@ struct AttentionScores {
     query_padded: u32,
     key_padded: u32,
     scores_padded: u32,
-    // 0: scale · Σ query · key; 1: Σ scale · tanh(query + key); 2: scale[1] · Σ tanh(scale[0] ·
-    // (query + key)); 3: Σ tanh(query + key); 4: the scores are weights already, and masked ones
-    // become zero.
+    // 0: scale · Σ query · key
+    // 1: Σ scale · tanh(query + key)
+    // 2: scale[1] · Σ tanh(scale[0] · (query + key))
+    // 3: Σ tanh(query + key)
+    // 4: the scores are weights already, and masked ones become zero
     mode: u32,
     causal: u32,
     // What masked scores become: 0: the score less 1e9; 1: a number below any other; 2: -1e9.
@@ -32,12 +31,17 @@ struct AttentionScores {
 }
 
 @group(0) @binding(0) var<uniform> p: AttentionScores;
+// [row][query timestep][query_padded]: head h has the features from h · size on.
 @group(0) @binding(1) var<storage, read> query: array<f32>;
+// [row][key timestep][key_padded]: the same.
 @group(0) @binding(2) var<storage, read> key: array<f32>;
+// One number, two or one a feature, as the mode says.
 @group(0) @binding(3) var<storage, read> scale: array<f32>;
+// [row][timesteps, filled up to a multiple of 4]: 1 where it counts; so the next two.
 @group(0) @binding(4) var<storage, read> query_mask: array<f32>;
 @group(0) @binding(5) var<storage, read> value_mask: array<f32>;
 @group(0) @binding(6) var<storage, read> key_mask: array<f32>;
+// [row][head][query timestep][scores_padded]
 @group(0) @binding(7) var<storage, read_write> scores: array<f32>;
 
 fn score(q: u32, k: u32) -> f32 {
@@ -69,8 +73,8 @@ fn counts(row: u32, q: u32, k: u32) -> bool {
 }
 
 @compute @workgroup_size(WORKGROUP)
-fn attention_scores(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
-    let index = flat(workgroup, lane);
+fn attention_scores(invocation: Invocation) {
+    let index = flat(invocation);
     if index >= p.scores { return; }
     let k = index % p.keys;
     let q = index / p.keys % p.queries;

@@ -5,6 +5,9 @@
 // target, each by an offset and a stride an axis in the array's own order of values (without what
 // fills the last axis up).
 
+#import shared/flat
+#import shared/differs
+
 struct Side {
     offset: u32,
     stride0: u32,
@@ -31,11 +34,14 @@ struct Combine {
 }
 
 @group(0) @binding(0) var<uniform> p: Combine;
+// Any shape of at most four axes, the last filled up to a multiple of 4.
 @group(0) @binding(1) var<storage, read> source: array<f32>;
+// The same.
 @group(0) @binding(2) var<storage, read_write> destination: array<f32>;
 
 fn place(side: Side, i0: u32, i1: u32, i2: u32, i3: u32) -> u32 {
-    let value = side.offset + i0 * side.stride0 + i1 * side.stride1 + i2 * side.stride2 + i3 * side.stride3;
+    let outer = i0 * side.stride0 + i1 * side.stride1;
+    let value = side.offset + outer + i2 * side.stride2 + i3 * side.stride3;
     return value / side.features * side.features_padded + value % side.features;
 }
 
@@ -59,8 +65,8 @@ fn joined(old: f32, new_value: f32) -> f32 {
 }
 
 @compute @workgroup_size(WORKGROUP)
-fn combine(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
-    let index = flat(workgroup, lane);
+fn combine(invocation: Invocation) {
+    let index = flat(invocation);
     if index >= p.values { return; }
     let i3 = index % p.axis3;
     let i2 = index / p.axis3 % p.axis2;

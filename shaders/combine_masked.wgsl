@@ -1,9 +1,7 @@
 // Joins an array with another whose timesteps are masked: Multiply, Maximum and Minimum of masked
 // arrays.
-//
-//   source, destination            [vector][features_padded]; a source of one feature is repeated
-//   source_mask, destination_mask  [vectors of timesteps][timesteps_padded]: 1 where the value
-//   counts
+
+#import shared/flat
 
 struct CombineMasked {
     values: u32,
@@ -20,9 +18,13 @@ struct CombineMasked {
 }
 
 @group(0) @binding(0) var<uniform> p: CombineMasked;
+// [vector][source_padded]: a single feature is repeated.
 @group(0) @binding(1) var<storage, read> source: array<f32>;
+// [vectors of timesteps][timesteps_padded]: 1 where the value counts.
 @group(0) @binding(2) var<storage, read> source_mask: array<f32>;
+// The same.
 @group(0) @binding(3) var<storage, read> destination_mask: array<f32>;
+// [vector][features_padded]
 @group(0) @binding(4) var<storage, read_write> destination: array<f32>;
 
 fn is_nan(x: f32) -> bool {
@@ -30,8 +32,8 @@ fn is_nan(x: f32) -> bool {
 }
 
 @compute @workgroup_size(WORKGROUP)
-fn combine_masked(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
-    let index = flat(workgroup, lane);
+fn combine_masked(invocation: Invocation) {
+    let index = flat(invocation);
     if index >= p.values { return; }
     let vector = index / p.features;
     let feature = index % p.features;

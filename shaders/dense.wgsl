@@ -1,13 +1,11 @@
 // output = activation(Σ windows x·kernel + bias): Dense (a window of one vector), Conv1D, and the
 // projections of multi-head attention.
 //
-//   x       [row][timestep][features4]           vectors of four features
-//   kernel  [tap][features4][columns4][feature]  vectors of four columns
-//   bias    [columns4]
-//   output  [row][output timestep][columns4]
-//
 // An invocation computes four consecutive output timesteps (over the rows) of four columns; `lanes`
 // invocations of a workgroup stand side by side along the columns.
+
+#import shared/invocation
+#import shared/activations
 
 struct Dense {
     // Output vectors in all, and of a row.
@@ -26,12 +24,20 @@ struct Dense {
 }
 
 @group(0) @binding(0) var<uniform> p: Dense;
+// [row][timestep][features4]: vectors of four features.
 @group(0) @binding(1) var<storage, read> x: array<vec4<f32>>;
+// [tap][features4][columns4][feature]: vectors of four columns.
 @group(0) @binding(2) var<storage, read> kernel: array<vec4<f32>>;
+// [columns4]
 @group(0) @binding(3) var<storage, read> bias: array<vec4<f32>>;
+// [row][output timestep][columns4]
 @group(0) @binding(4) var<storage, read_write> output: array<vec4<f32>>;
 
+// The number of the activation in activations.wgsl, and its parameter.
+override ACTIVATION: u32 = 1u;
+override ACTIVATION_PARAMETER: f32 = 0.0;
 override WORKGROUP: u32 = 64u;
+// Workgroups along the grid's second axis, before it goes on in the third.
 const GRID_ROW: u32 = 32768u;
 
 struct Window {
@@ -50,8 +56,9 @@ fn window(vector: u32, tap: u32) -> Window {
 }
 
 // Adds four features times their columns.
-fn added(sum: vec4<f32>, x: vec4<f32>, a: vec4<f32>, b: vec4<f32>, c: vec4<f32>, d: vec4<f32>) -> vec4<f32> {
-    return fma(vec4(x.w), d, fma(vec4(x.z), c, fma(vec4(x.y), b, fma(vec4(x.x), a, sum))));
+fn added(sum: vec4<f32>, x: vec4<f32>, columns: mat4x4<f32>) -> vec4<f32> {
+    let low = fma(vec4(x.y), columns[1], fma(vec4(x.x), columns[0], sum));
+    return fma(vec4(x.w), columns[3], fma(vec4(x.z), columns[2], low));
 }
 
 fn store(vector: u32, column4: u32, sum: vec4<f32>) {
@@ -63,9 +70,10 @@ fn store(vector: u32, column4: u32, sum: vec4<f32>) {
 }
 
 @compute @workgroup_size(WORKGROUP)
-fn dense(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
-    let column4 = workgroup.x * p.lanes + lane % p.lanes;
-    let group = (workgroup.z * GRID_ROW + workgroup.y) * (WORKGROUP / p.lanes) + lane / p.lanes;
+fn dense(invocation: Invocation) {
+    let column4 = invocation.workgroup.x * p.lanes + invocation.lane % p.lanes;
+    let workgroup = invocation.workgroup.z * GRID_ROW + invocation.workgroup.y;
+    let group = workgroup * (WORKGROUP / p.lanes) + invocation.lane / p.lanes;
     let vector = group * 4u;
     if column4 >= p.columns4 || vector >= p.vectors { return; }
     var s0 = bias[column4];
@@ -79,18 +87,20 @@ fn dense(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_
         let w3 = window(vector + 3u, tap);
         var weight = (tap * p.features4 * p.columns4 + column4) * 4u;
         for (var k = 0u; k < p.features4; k++) {
-            let a = kernel[weight];
-            let b = kernel[weight + 1u];
-            let c = kernel[weight + 2u];
-            let d = kernel[weight + 3u];
+            let columns = mat4x4<f32>(
+                kernel[weight],
+                kernel[weight + 1u],
+                kernel[weight + 2u],
+                kernel[weight + 3u],
+            );
             let x0 = select(vec4(0.0), x[w0.start + k], w0.inside);
             let x1 = select(vec4(0.0), x[w1.start + k], w1.inside);
             let x2 = select(vec4(0.0), x[w2.start + k], w2.inside);
             let x3 = select(vec4(0.0), x[w3.start + k], w3.inside);
-            s0 = added(s0, x0, a, b, c, d);
-            s1 = added(s1, x1, a, b, c, d);
-            s2 = added(s2, x2, a, b, c, d);
-            s3 = added(s3, x3, a, b, c, d);
+            s0 = added(s0, x0, columns);
+            s1 = added(s1, x1, columns);
+            s2 = added(s2, x2, columns);
+            s3 = added(s3, x3, columns);
             weight += p.columns4 * 4u;
         }
     }

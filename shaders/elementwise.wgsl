@@ -1,6 +1,7 @@
-// output = activation(x), or the ReLU layer, value by value; x and output of the same shape.
-//
-//   x, output  [vector][features4]
+// output = activation(x), or the ReLU layer, value by value.
+
+#import shared/flat
+#import shared/activations
 
 struct Elementwise {
     vectors: u32,
@@ -16,8 +17,14 @@ struct Elementwise {
 }
 
 @group(0) @binding(0) var<uniform> p: Elementwise;
+// [vector][features4]
 @group(0) @binding(1) var<storage, read> x: array<vec4<f32>>;
+// The same.
 @group(0) @binding(2) var<storage, read_write> output: array<vec4<f32>>;
+
+// The number of the activation in activations.wgsl, and its parameter.
+override ACTIVATION: u32 = 1u;
+override ACTIVATION_PARAMETER: f32 = 0.0;
 
 fn relu(v: vec4<f32>) -> vec4<f32> {
     let at_least = select(v, vec4(p.lowest), v < vec4(p.lowest));
@@ -28,8 +35,8 @@ fn relu(v: vec4<f32>) -> vec4<f32> {
 }
 
 @compute @workgroup_size(WORKGROUP)
-fn elementwise(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
-    let index = flat(workgroup, lane);
+fn elementwise(invocation: Invocation) {
+    let index = flat(invocation);
     if index >= p.vectors * p.features4 { return; }
     var value: vec4<f32>;
     if p.relu == 1u {

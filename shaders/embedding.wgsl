@@ -1,8 +1,6 @@
 // output = the row of the table for each id.
-//
-//   ids     [vector of ids][ids_padded]
-//   table   [id][features4]
-//   output  [id's place][features4]
+
+#import shared/flat
 
 struct Embedding {
     places: u32,
@@ -14,13 +12,16 @@ struct Embedding {
 }
 
 @group(0) @binding(0) var<uniform> p: Embedding;
+// [vector of ids][ids_padded]
 @group(0) @binding(1) var<storage, read> ids: array<f32>;
+// [id][features4]
 @group(0) @binding(2) var<storage, read> table: array<vec4<f32>>;
+// [place of the id][features4]
 @group(0) @binding(3) var<storage, read_write> output: array<vec4<f32>>;
 
 @compute @workgroup_size(WORKGROUP)
-fn embedding(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
-    let index = flat(workgroup, lane);
+fn embedding(invocation: Invocation) {
+    let index = flat(invocation);
     if index >= p.places * p.features4 { return; }
     let place = index / p.features4;
     let id = ids[place / p.ids * p.ids_padded + place % p.ids];

@@ -1,8 +1,7 @@
 // Writes up to three final states of directions to where they are returned, and to where the next
 // call finds them.
-//
-//   states  as recurrence.wgsl has them; each state is [group][unit][row of the group] from its
-//   start on target  [batch][units_padded], of workgroups y = 0, 1, 2
+
+#import shared/invocation
 
 struct FinalStates {
     batch: u32,
@@ -17,7 +16,9 @@ struct FinalStates {
 }
 
 @group(0) @binding(0) var<uniform> p: FinalStates;
+// As recurrence.wgsl has them: each state is [group][unit][row of the group] from its start on.
 @group(0) @binding(1) var<storage, read> states: array<f32>;
+// [batch][units_padded], of workgroups y = 0; the next two of y = 1 and 2.
 @group(0) @binding(2) var<storage, read_write> target_0: array<f32>;
 @group(0) @binding(3) var<storage, read_write> target_1: array<f32>;
 @group(0) @binding(4) var<storage, read_write> target_2: array<f32>;
@@ -25,17 +26,17 @@ struct FinalStates {
 override WORKGROUP: u32 = 64u;
 
 @compute @workgroup_size(WORKGROUP)
-fn final_states(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
-    let unit = workgroup.x * WORKGROUP + lane;
+fn final_states(invocation: Invocation) {
+    let unit = invocation.workgroup.x * WORKGROUP + invocation.lane;
     if unit >= p.units { return; }
-    let group = workgroup.z;
-    let start = select(select(p.start_0, p.start_1, workgroup.y == 1u), p.start_2, workgroup.y == 2u);
-    let state = start + (group * p.units + unit) * p.group_rows;
+    let group = invocation.workgroup.z;
+    let starts = vec3(p.start_0, p.start_1, p.start_2);
+    let state = starts[invocation.workgroup.y] + (group * p.units + unit) * p.group_rows;
     let rows = min(p.group_rows, p.batch - group * p.group_rows);
     for (var i = 0u; i < rows; i++) {
         let index = (group * p.group_rows + i) * p.units_padded + unit;
         let value = states[state + i];
-        switch workgroup.y {
+        switch invocation.workgroup.y {
             case 0u: { target_0[index] = value; }
             case 1u: { target_1[index] = value; }
             default: { target_2[index] = value; }

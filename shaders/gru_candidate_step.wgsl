@@ -1,22 +1,35 @@
 // The second half of a timestep of a GRU with reset_after false, all directions at once: the
 // candidate from (r ⊙ h)·recurrent_kernel, and the new hidden state. The first half is
 // gru_reset_step.wgsl.
-//
-// What the cell keeps: z, and r ⊙ h.
 
+#import shared/gates_1
+#import shared/step
+
+@group(0) @binding(0) var<uniform> recurrence: Recurrence;
+// [direction][k4][gate][unit]: vectors of four k of the recurrent kernel; see weights.wgsl.
+@group(0) @binding(1) var<storage, read> kernel: array<StoredWeights>;
+// [direction][step of the chunk][group][unit]: the three gates of x·kernel + bias.
 @group(0) @binding(2) var<storage, read> projection: array<StoredThreeGates>;
+// Hidden states [direction][slot][group][unit], then z, then r ⊙ h; see recurrence.wgsl.
+@group(0) @binding(3) var<storage, read_write> states: array<Rows>;
+@group(1) @binding(0) var<uniform> step: Step;
 
+// The gates that the kernel has of a unit, and the first one that is computed.
+const KERNEL_GATES: u32 = 3u;
+const FIRST_GATE: u32 = 2u;
+
+// The new states of a group, from its sums.
 fn finish(p: Place, tile: u32, sums: Sums) {
     let group = p.group + tile;
     if group >= recurrence.groups { return; }
-    let steps = p.direction * recurrence.steps + step.index;
     let unit = group * recurrence.units + p.unit;
-    let projected = three_gates(projection[steps * recurrence.groups * recurrence.units + unit]);
+    let projected = three_gates(projection[projected_at(p.direction, unit)]);
     let candidate = activated(ACTIVATION, ACTIVATION_PARAMETER, projected[2] + sums);
-    let z = rows(states[cell_start(p.direction, 0u) + unit]);
+    let z = states[cell_start(p.direction, 0u) + unit];
     let old = old_state(slot_start(p.direction, step.index) + unit);
+    let stepped = z * old + (1.0 - z) * candidate;
     let next = slot_start(p.direction, step.index + 1u) + unit;
-    states[next] = stored_rows(masked(p.direction, step.index, group, old, z * old + (1.0 - z) * candidate));
+    states[next] = masked(p.direction, step.index, group, old, stepped);
 }
 
 @compute @workgroup_size(WORKGROUP)

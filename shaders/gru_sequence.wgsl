@@ -1,12 +1,31 @@
-// All steps of a chunk of a GRU with reset_after true, all directions at once.
-//
-//   recurrent_bias  [direction][unit]: of the candidate
+// All steps of a chunk of a GRU with reset_after true in one dispatch, all directions at once.
 
+#import shared/gates_3
+#import shared/sequence
+#import shared/gru_cell
+
+@group(0) @binding(0) var<uniform> recurrence: Recurrence;
+// [direction][k4][gate][unit]: vectors of four k of the recurrent kernel; see weights.wgsl.
+@group(0) @binding(1) var<storage, read> kernel: array<StoredWeights>;
+// [direction][step of the chunk][group][unit]: the gates of x·kernel + bias.
 @group(0) @binding(2) var<storage, read> projection: array<StoredSums>;
+// Hidden states [direction][slot][group][unit]; see recurrence.wgsl.
+@group(0) @binding(3) var<storage, read_write> states: array<Rows>;
+// [direction][unit]: the recurrent bias of the candidate.
 @group(0) @binding(4) var<storage, read> recurrent_bias: array<f32>;
+#if WRITES_OUTPUTS
+// [batch][timesteps of the segment][features_padded]
+@group(0) @binding(5) var<storage, read_write> output: array<f32>;
+// [batch][units_padded]: the final hidden states of both directions.
+@group(0) @binding(6) var<storage, read_write> hidden_0: array<f32>;
+@group(0) @binding(7) var<storage, read_write> hidden_1: array<f32>;
+#endif
 
-const FIRST_OUTPUT: u32 = 5u;
+// The gates that the kernel has of a unit, and the first one that is computed.
+const KERNEL_GATES: u32 = 3u;
+const FIRST_GATE: u32 = 0u;
 
+// Of the step, of this invocation's part.
 var<private> sums: Sums;
 
 fn accumulate(rows: Quad, weights: Weights, phase: u32) {

@@ -1,11 +1,13 @@
 // projection = x·kernel + bias, for a chunk of timesteps, in one dispatch for the directions that
 // read the same segment of x.
 //
-//   x           [batch][timesteps of the segment][features4]   vectors of four features
-//   bias        [direction][unit]                              the gates of a unit
-//   projection  [direction][step][group][unit]                 as recurrence.wgsl has it
-//
-// An invocation computes all gates of a unit for TILES quads of rows.
+// An invocation computes all gates of a unit for TILES quads of rows: four rows of the batch of one
+// step, or with ONE_ROW four steps of the one row of the batch.
+
+// The gates of the cell: 1, 3 or 4.
+#import shared/gates_#{GATES}
+#import shared/weights
+#import shared/invocation
 
 struct Projection {
     batch: u32,
@@ -28,14 +30,60 @@ struct Projection {
 }
 
 @group(0) @binding(0) var<uniform> p: Projection;
+// [direction][k4][gate][unit]: vectors of four features of the layer's kernel; see weights.wgsl.
+@group(0) @binding(1) var<storage, read> kernel: array<StoredWeights>;
+// [direction][unit]: the gates of a unit.
 @group(0) @binding(2) var<storage, read> bias: array<RowSums>;
+// [batch][timesteps of the segment][features4]: vectors of four features.
 @group(0) @binding(3) var<storage, read> x: array<vec4<f32>>;
+// [direction][step][group][unit]: as recurrence.wgsl has it.
+#if ONE_ROW
+@group(0) @binding(4) var<storage, read_write> projection: array<RowSums>;
+#else
+@group(0) @binding(4) var<storage, read_write> projection: array<StoredQuadSums>;
+#endif
 
 override WORKGROUP: u32 = 64u;
 // 1, 2 or 4.
 override TILES: u32 = 1u;
 
+// Of the rows of all tiles.
 var<private> sums: array<RowSums, 16>;
+
+#if ONE_ROW
+// The step and the batch row of a row of a quad; past the last they repeat it.
+fn row_place(quad: u32, row: u32) -> vec2<u32> {
+    return vec2(min(quad * 4u + row, p.steps - 1u), 0u);
+}
+
+fn store_step(step: u32, direction: u32, unit: u32, sums: RowSums) {
+    if step >= p.steps { return; }
+    projection[(direction * p.steps + step) * p.units + unit] = sums;
+}
+
+fn store(quad: u32, direction: u32, unit: u32, a: RowSums, b: RowSums, c: RowSums, d: RowSums) {
+    store_step(quad * 4u, direction, unit, a);
+    store_step(quad * 4u + 1u, direction, unit, b);
+    store_step(quad * 4u + 2u, direction, unit, c);
+    store_step(quad * 4u + 3u, direction, unit, d);
+}
+#else
+fn quads() -> u32 {
+    return p.steps * p.groups;
+}
+
+// The step and the batch row of a row of a quad; past the last they repeat it.
+fn row_place(quad: u32, row: u32) -> vec2<u32> {
+    let clamped = min(quad, quads() - 1u);
+    return vec2(clamped / p.groups, min(clamped % p.groups * 4u + row, p.batch - 1u));
+}
+
+fn store(quad: u32, direction: u32, unit: u32, a: RowSums, b: RowSums, c: RowSums, d: RowSums) {
+    if quad >= quads() { return; }
+    let place = (direction * quads() + quad) * p.units + unit;
+    projection[place] = stored_quad_sums(interleaved(a, b, c, d));
+}
+#endif
 
 // Where a row of a quad starts in x.
 fn row_start(quad: u32, row: u32, direction: u32) -> u32 {
@@ -45,6 +93,39 @@ fn row_start(quad: u32, row: u32, direction: u32) -> u32 {
     let t = select(step, p.timesteps - 1u - step, from_end);
     return (place.y * p.segment_timesteps + t - p.segment_start) * p.features4;
 }
+
+#if SUBGROUPS
+#import software/input_by_subgroup
+#else
+override BLOCK: u32 = 16u;
+override BLOCK_ROWS: u32 = 4u * TILES * BLOCK;
+
+var<workgroup> block_rows: array<vec4<f32>, BLOCK_ROWS>;
+
+fn start_rows(quad: u32, direction: u32) {}
+
+fn load_block(quad: u32, direction: u32, k: u32, invocation: Invocation) {
+    workgroupBarrier();
+    for (var i = invocation.lane; i < BLOCK_ROWS; i += WORKGROUP) {
+        let row = i / BLOCK;
+        let start = row_start(quad + row / 4u, row % 4u, direction);
+        block_rows[i] = x[start + min(k + i % BLOCK, p.features4 - 1u)];
+    }
+    workgroupBarrier();
+}
+
+// The j-th vector of the block, of a row.
+fn row_at(row: u32, j: u32) -> vec4<f32> {
+    return block_rows[row * BLOCK + j];
+}
+
+// Adds a block to the sums.
+fn multiply_block(weights_first: u32, k: u32) {
+    for (var j = 0u; j < min(BLOCK, p.features4 - k); j++) {
+        multiply_tiles(j, weights_of_k(weights_first, k + j));
+    }
+}
+#endif
 
 fn add_row(row: u32, j: u32, weights: Weights) {
     sums[row] = row_added(sums[row], row_at(row, j), weights);
@@ -91,9 +172,9 @@ fn start_sums(first: RowSums) {
 }
 
 fn store_quad(quad: u32, tile: u32, direction: u32, unit: u32) {
-    let first = 4u * tile;
+    let i = 4u * tile;
     let place = p.first_projected + direction;
-    store(quad + tile, place, unit, sums[first], sums[first + 1u], sums[first + 2u], sums[first + 3u]);
+    store(quad + tile, place, unit, sums[i], sums[i + 1u], sums[i + 2u], sums[i + 3u]);
 }
 
 @compute @workgroup_size(WORKGROUP)

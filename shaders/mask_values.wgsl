@@ -1,7 +1,7 @@
 // mask = 1 where a feature of the vector differs from the mask's value, otherwise 0.
-//
-//   x     [row][timestep][features_padded]
-//   mask  [row][timesteps, filled up to a multiple of 4]
+
+#import shared/flat
+#import shared/differs
 
 struct MaskValues {
     vectors: u32,
@@ -13,12 +13,14 @@ struct MaskValues {
 }
 
 @group(0) @binding(0) var<uniform> p: MaskValues;
+// [row][timestep][features_padded]
 @group(0) @binding(1) var<storage, read> x: array<f32>;
+// [row][timesteps, filled up to a multiple of 4]
 @group(0) @binding(2) var<storage, read_write> mask: array<f32>;
 
 @compute @workgroup_size(WORKGROUP)
-fn mask_values(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
-    let vector = flat(workgroup, lane);
+fn mask_values(invocation: Invocation) {
+    let vector = flat(invocation);
     if vector >= p.vectors { return; }
     var counts = false;
     for (var i = 0u; i < p.features; i++) {

@@ -1,6 +1,7 @@
 // output = x, and zero where all features of a vector have the mask's value.
-//
-//   x, output  [vector][features_padded]
+
+#import shared/flat
+#import shared/differs
 
 struct Masking {
     vectors: u32,
@@ -10,15 +11,19 @@ struct Masking {
 }
 
 @group(0) @binding(0) var<uniform> p: Masking;
+// [vector][features_padded]
 @group(0) @binding(1) var<storage, read> x: array<f32>;
+// The same.
 @group(0) @binding(2) var<storage, read_write> output: array<f32>;
 
 @compute @workgroup_size(WORKGROUP)
-fn masking(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
-    let vector = flat(workgroup, lane);
+fn masking(invocation: Invocation) {
+    let vector = flat(invocation);
     if vector >= p.vectors { return; }
     let start = vector * p.features_padded;
     var counts = false;
-    for (var i = 0u; i < p.features; i++) { counts = counts || differs(x[start + i], p.mask_value); }
+    for (var i = 0u; i < p.features; i++) {
+        counts = counts || differs(x[start + i], p.mask_value);
+    }
     for (var i = 0u; i < p.features; i++) { output[start + i] = select(0.0, x[start + i], counts); }
 }

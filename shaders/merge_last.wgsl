@@ -1,8 +1,16 @@
 // merge.wgsl of a sequence's last chunk, and what final_states.wgsl does of up to four states, in
-// one dispatch: for devices that bind six storage buffers. Stands after merge_unit.wgsl.
-//
-//   state_0 to state_3  [batch][units_padded], of workgroups y from the chunk's steps on
+// one dispatch: for devices that bind six storage buffers.
 
+#import shared/merge_unit
+
+@group(0) @binding(0) var<uniform> p: Merge;
+// As recurrence.wgsl has them: the ring of hidden states, [slot][group][unit][row of the group]
+// from a direction's start on; [step][group][row of the group] from its mask_start on, 0 where the
+// output is zero.
+@group(0) @binding(1) var<storage, read> states: array<f32>;
+// [batch][timesteps of the segment][features_padded]
+@group(0) @binding(2) var<storage, read_write> output: array<f32>;
+// [batch][units_padded], of workgroups y from the chunk's steps on.
 @group(0) @binding(3) var<storage, read_write> state_0: array<f32>;
 @group(0) @binding(4) var<storage, read_write> state_1: array<f32>;
 @group(0) @binding(5) var<storage, read_write> state_2: array<f32>;
@@ -25,12 +33,12 @@ fn final_state(index: u32, unit: u32, group: u32) {
 }
 
 @compute @workgroup_size(WORKGROUP)
-fn merge_last(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
-    let unit = workgroup.x * WORKGROUP + lane;
+fn merge_last(invocation: Invocation) {
+    let unit = invocation.workgroup.x * WORKGROUP + invocation.lane;
     if unit >= p.units { return; }
-    if workgroup.y < p.steps {
-        merge_unit(unit, workgroup.y, workgroup.z);
-    } else if workgroup.z < p.groups {
-        final_state(workgroup.y - p.steps, unit, workgroup.z);
+    if invocation.workgroup.y < p.steps {
+        merge_unit(unit, invocation.workgroup.y, invocation.workgroup.z);
+    } else if invocation.workgroup.z < p.groups {
+        final_state(invocation.workgroup.y - p.steps, unit, invocation.workgroup.z);
     }
 }

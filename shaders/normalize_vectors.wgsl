@@ -1,10 +1,8 @@
 // Normalizes each vector of an array in place: the softmaxes, sparsemax, LayerNormalization,
-// RMSNormalization, UnitNormalization.
-//
-//   values       [vector][features_padded]
-//   gamma, beta  [features]
-//
-// An invocation takes a vector.
+// RMSNormalization, UnitNormalization. An invocation takes a vector.
+
+#import shared/flat
+#import shared/activations
 
 struct Normalize {
     vectors: u32,
@@ -19,8 +17,11 @@ struct Normalize {
 }
 
 @group(0) @binding(0) var<uniform> p: Normalize;
+// [features]
 @group(0) @binding(1) var<storage, read> gamma: array<f32>;
+// [features]
 @group(0) @binding(2) var<storage, read> beta: array<f32>;
+// [vector][features_padded]
 @group(0) @binding(3) var<storage, read_write> values: array<f32>;
 
 fn softmax(start: u32) {
@@ -121,8 +122,8 @@ fn moments(start: u32) {
 }
 
 @compute @workgroup_size(WORKGROUP)
-fn normalize_vectors(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
-    let vector = flat(workgroup, lane);
+fn normalize_vectors(invocation: Invocation) {
+    let vector = flat(invocation);
     if vector >= p.vectors { return; }
     let start = vector * p.features_padded;
     if p.mode < 2u {

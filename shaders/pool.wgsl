@@ -1,7 +1,6 @@
 // The largest value or the mean of each window of timesteps.
-//
-//   x       [row][timestep][features4] mask    [row][timesteps, filled up to a multiple of 4]: 1
-//   where the timestep counts for the mean output  [row][output timestep][features4]
+
+#import shared/flat
 
 struct Pool {
     // Output vectors in all, and of a row.
@@ -20,8 +19,11 @@ struct Pool {
 }
 
 @group(0) @binding(0) var<uniform> p: Pool;
+// [row][timestep][features4]
 @group(0) @binding(1) var<storage, read> x: array<vec4<f32>>;
+// [row][timesteps, filled up to a multiple of 4]: 1 where the timestep counts for the mean.
 @group(0) @binding(2) var<storage, read> mask: array<f32>;
+// [row][output timestep][features4]
 @group(0) @binding(3) var<storage, read_write> output: array<vec4<f32>>;
 
 fn larger(old: vec4<f32>, value: vec4<f32>) -> vec4<f32> {
@@ -30,8 +32,8 @@ fn larger(old: vec4<f32>, value: vec4<f32>) -> vec4<f32> {
 }
 
 @compute @workgroup_size(WORKGROUP)
-fn pool(@builtin(workgroup_id) workgroup: vec3<u32>, @builtin(local_invocation_index) lane: u32) {
-    let index = flat(workgroup, lane);
+fn pool(invocation: Invocation) {
+    let index = flat(invocation);
     if index >= p.vectors * p.features4 { return; }
     let feature4 = index % p.features4;
     let vector = index / p.features4;

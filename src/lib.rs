@@ -29,7 +29,9 @@ pub use device::{AdapterReport, CpuOptions, Device, DeviceInfo, DeviceKind, Devi
 pub use error::{Error, Result};
 #[cfg(feature = "kernel_list")]
 #[doc(hidden)]
-pub use gpu::{KernelEntry, kernel_list, kernel_settings};
+pub use gpu::{
+    KernelEntry, SourceLine, kernel_list, kernel_names, kernel_settings, planned_kernel,
+};
 #[cfg(feature = "gpu")]
 pub use gpu::{PlanAdapter, PlanReport, PlannedDispatch};
 #[cfg(feature = "keras")]
@@ -37,11 +39,11 @@ pub use import::{KerasFileReport, KerasLayerReport, KerasLimits, inspect_keras};
 #[doc(no_inline)]
 pub use layer::{
     Activation, Bidirectional, Cell, Dense, Direction, Embedding, Gru, Initializer, Layer, Lstm,
-    Masking, MergeMode, SimpleRnn, TimeDistributed,
+    Masking, MergeMode, Role, SimpleRnn, TimeDistributed,
 };
 pub use model::{
-    Call, DirectionOutputs, Graph, Inputs, LayerId, Model, Output, Outputs, Role, Summary,
-    SummaryRow, Tensor,
+    Call, DirectionOutputs, Graph, Inputs, LayerId, MaskOrigin, MaskOrigins, MaskRules, Model,
+    Output, Outputs, Summary, SummaryRow, Tensor,
 };
 pub use pending::Pending;
 pub use runner::Counters;

@@ -56,11 +56,11 @@ pub(crate) enum Started {
     Done(Outputs),
     #[cfg_attr(not(feature = "gpu"), allow(dead_code))]
     // only a GPU works while its caller goes on
-    InFlight(Box<dyn Flight>),
+    InFlight(Box<dyn CallInFlight>),
 }
 
 /// A call that a device still works on.
-pub(crate) trait Flight: Debug + Send + Sync {
+pub(crate) trait CallInFlight: Debug + Send + Sync {
     /// Waits for its outputs.
     fn outputs(self: Box<Self>, wait: Wait) -> Awaited<'static, Outputs>;
 }

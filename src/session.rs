@@ -147,7 +147,8 @@ impl Session {
     /// for x in &batches {
     ///     let pending = session.submit(x.view())?;
     ///     if let Some(before) = before.replace(pending) {
-    ///         println!("{}", before.wait()?.output().sum_axis(Axis(0))); // while the GPU works on the next
+    ///         // While the GPU works on the next:
+    ///         println!("{}", before.wait()?.output().sum_axis(Axis(0)));
     ///     }
     /// }
     /// # Ok::<(), birnn::Error>(())
@@ -221,7 +222,8 @@ impl Session {
     /// let whole = session.run(x.view())?;
     /// session.reset_states();
     /// session.run(x.slice(s![.., ..4, ..]))?;
-    /// let rest = session.run(x.slice(s![.., 4.., ..]))?; // goes on where the first four timesteps ended
+    /// // Goes on where the first four timesteps ended.
+    /// let rest = session.run(x.slice(s![.., 4.., ..]))?;
     /// assert_eq!(rest.output(), whole.output());
     /// # Ok::<(), birnn::Error>(())
     /// ```
@@ -244,7 +246,8 @@ impl Session {
     /// use birnn::{Device, DeviceOptions, Gru, Model};
     /// let model = Model::sequential(2, [Gru::new(3)])?.initialize(1)?;
     /// let mut session = Device::best()?.compile(&model)?;
-    /// session.recover_with([DeviceOptions::new().gpu(), DeviceOptions::new().cpu()]); // once more, and else without a GPU
+    /// // Once more on a GPU, and else without one.
+    /// session.recover_with([DeviceOptions::new().gpu(), DeviceOptions::new().cpu()]);
     /// let outputs = session.run(ndarray::Array3::<f32>::zeros((1, 4, 2)).view())?;
     /// # Ok::<(), birnn::Error>(())
     /// ```
@@ -257,10 +260,12 @@ impl Session {
     async fn recover(&mut self, reason: String, had_states: bool) -> Result<()> {
         self.compiled = self.recovery.compile(&self.model, &reason).await?;
         if had_states {
-            let lost = "the states of its stateful layers are lost with it; the session starts from zeros again";
+            let lost = "the states of its stateful layers are lost with it; the session starts \
+                        from zeros again";
             return Err(Error::DeviceLost { reason: format!("{reason}; {lost}") });
         }
-        tracing::warn!(reason, device = %self.device_info(), "the device was lost: another one goes on");
+        let device = self.device_info();
+        tracing::warn!(reason, %device, "the device was lost: another one goes on");
         Ok(())
     }
 

@@ -227,6 +227,14 @@ fn run_prints_and_writes_what_keras_returned() {
     }
 }
 
+/// Its outputs are those that `--reference` compares with, rounded to float32.
+#[test]
+fn run_on_the_reference_is_exact() {
+    let text = success(birnn(&["run", MODEL, X, "--device", "reference", "--reference"]));
+    assert!(text.contains("reference (CPU, float64)"), "{text}");
+    assert!(stated_differences(&text).iter().all(|d| *d < 3e-8), "{text}");
+}
+
 #[test]
 fn run_passes_nan_on() {
     let dir = scratch("nan");
@@ -1027,4 +1035,33 @@ fn plan_needs_no_device() {
     let line = failure(birnn(&["plan", "1", "1", "1", "100000", "--adapter", "downlevel"]), 1);
     assert!(line.contains("max_storage_buffer_binding_size"), "{line}");
     assert_eq!(output(birnn(&["plan", "0", "1", "1", "1"])).status.code(), Some(2));
+}
+
+#[test]
+fn kernel_prints_what_the_driver_gets() {
+    let list = success(birnn(&["kernel"]));
+    assert!(list.contains("lstm_sequence        All steps of a chunk of an LSTM"), "{list}");
+    for line in list.lines() {
+        let name = line.split(' ').next().expect("a name");
+        let wgsl = success(birnn(&["kernel", name]));
+        assert!(wgsl.contains(&format!("fn {name}(")), "{wgsl}");
+        assert!(!wgsl.lines().any(|line| line.starts_with('#')), "{wgsl}");
+    }
+    let kernel =
+        |options: &[&str]| success(birnn(&[&["kernel", "lstm_sequence"], options].concat()));
+    let usual = kernel(&[]);
+    assert!(usual.contains("var<storage, read_write> output: array<f32>;"), "{usual}");
+    assert!(!usual.contains("subgroupShuffle") && !usual.contains("unpack2x16float"), "{usual}");
+    assert!(kernel(&["--half-weights"]).contains("unpack2x16float"));
+    assert!(kernel(&["--adapter", "software"]).contains("subgroupShuffle"));
+    assert!(kernel(&["--rows", "1"]).contains("alias Rows = f32;"));
+    let overrides = kernel(&["--overrides", "--masked", "--units", "64"]);
+    assert!(overrides.contains("MASKED = 1\n"), "{overrides}");
+    assert!(overrides.contains("STATES = 128\n"), "{overrides}");
+    let of_cell = |cell| success(birnn(&["kernel", "input_projection", "--cell", cell]));
+    assert!(of_cell("gru").contains("const GATES: u32 = 3u;"));
+    let line = failure(birnn(&["kernel", "nothing"]), 1);
+    assert!(line.contains("there is no kernel \"nothing\""), "{line}");
+    let line = failure(birnn(&["kernel", "lstm_sequence", "--units", "2000"]), 1);
+    assert!(line.contains("doesn't run for a layer of 2000 units and 32 rows"), "{line}");
 }

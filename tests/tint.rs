@@ -19,7 +19,7 @@ fn not_run(reason: &str) {
 fn kernels() -> Vec<KernelEntry> {
     let mut list = kernel_settings();
     for entry in list.iter_mut().filter(|entry| entry.wgsl.contains("subgroupShuffle")) {
-        entry.wgsl = format!("enable subgroups;\n{}", entry.wgsl);
+        entry.wgsl = format!("enable subgroups; {}", entry.wgsl);
     }
     list
 }
@@ -55,8 +55,10 @@ fn complaint(entry: &KernelEntry, folder: &Path) -> Option<String> {
         .output()
         .expect("tint starts");
     let said = String::from_utf8_lossy(&output.stderr);
-    (!output.status.success() || !said.is_empty())
-        .then(|| format!("{} ({}) {:?}\n{said}", entry.kernel, entry.setting, entry.constants))
+    (!output.status.success() || !said.is_empty()).then(|| {
+        let said = entry.located(&said);
+        format!("{} ({}) {:?}\n{said}", entry.kernel, entry.setting, entry.constants)
+    })
 }
 
 /// A folder of its own, if the program is there.

@@ -1,40 +1,27 @@
 //! The CPU path: recurrences in vectors and on threads, all other operators as
 //! [`crate::reference`] computes them.
 //!
-//! The way of the data: [`pack`] lays the weights out once; [`CpuSession`] cuts a layer's work into
-//! [`sequence`]s, one for each direction and some rows of the batch, which threads run
+//! The way of the data: weights are [`Packed`] once; [`CpuSession`] cuts a layer's work into
+//! [`Sequence`]s, one for each direction and some rows of the batch, which threads run
 //! independently, or where that is better one after the other, each on all threads; a thread that
-//! is done helps with the parts of the others' timesteps. A sequence projects a chunk of timesteps
-//! and then runs it [`step`] by step; both are [`matmul`] and [`activation`]. Layers of few units
-//! go the short way of [`small`].
+//! is done helps with the parts of the others' timesteps.
 //!
 //! Every sum runs in the same order whatever the batch, the number of threads or the way that the
 //! work is split: the results are equal to the bit.
 
-mod activation;
-mod beside;
-mod half;
-mod matmul;
-mod pack;
-mod pages;
-mod sequence;
-mod small;
-mod step;
 mod threads;
 
 pub(crate) use threads::Threads;
 
 use crate::error::{Error, Result};
 use crate::graph::{Constants, OperatorGraph};
-use crate::layer::Recurrent;
+use crate::layer::{Recurrent, Weights};
 use crate::model::{Bound, CallShape, Model, Outputs};
-use crate::operator::{self, MergeMode, Reader};
+use crate::operator::{self, MergeMode};
 use crate::reference::{Carried, Ran, Recurrence, Sequences, Shared, carried_batch, run_graph};
 use crate::runner::{Awaited, Runner, Started, Wait};
+use birnn_simd::{Arch, Machine, Output, Packed, Reader, Scratch, Sequence};
 use ndarray::{Array2, Array3, ArrayD, Axis, Zip};
-use pack::Packed;
-use pulp::{Arch, Simd, WithSimd};
-use sequence::{Machine, Output, Scratch, Sequence};
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::sync::Mutex;
@@ -60,8 +47,8 @@ const ONE_AFTER_THE_OTHER_BYTES: usize = 18 << 20;
 /// Of more rows, the arithmetic takes longer than the reading.
 const ONE_AFTER_THE_OTHER_ROWS: usize = 8;
 
-/// How many graphs are kept; above it all are dropped, so that a caller with ever new shapes doesn't
-/// fill memory.
+/// How many graphs are kept; above it all are dropped, so that a caller with ever new shapes
+/// doesn't fill memory.
 const KEPT_GRAPHS: usize = 16;
 
 /// A model made ready for the CPU.
@@ -79,7 +66,7 @@ struct Engine {
     arch: Arch,
     threads: Threads,
     /// Of each layer of the model its directions and their weights.
-    layers: Vec<Vec<(Recurrent, Packed)>>,
+    layers: Vec<Vec<Packed>>,
     scratch: Mutex<Vec<Scratch>>,
 }
 
@@ -96,12 +83,12 @@ impl CpuSession {
         arch: Arch,
     ) -> Result<CpuSession> {
         model.check_weights()?;
-        let lanes = arch.dispatch(Lanes);
+        let lanes = birnn_simd::lanes(arch);
         let pack = |layer: &Recurrent| {
             let weights = layer
                 .weights()
                 .ok_or_else(|| Error::MissingWeights { layer: layer.name().to_string() })?;
-            Ok((layer.clone(), Packed::new(layer, weights, lanes, half_weights)))
+            Ok(Packed::new(reader(layer), views(weights), lanes, half_weights))
         };
         let layers = model.layers().map(|layer| {
             layer.innermost().directions().into_iter().map(|(_, layer)| pack(layer)).collect()
@@ -153,16 +140,27 @@ impl Runner for CpuSession {
 
 /// How many values a vector has, of the instructions that this processor has.
 pub(crate) fn lanes() -> usize {
-    Arch::new().dispatch(Lanes)
+    birnn_simd::lanes(Arch::new())
 }
 
-struct Lanes;
+fn views(weights: &Weights) -> birnn_simd::Weights<'_> {
+    birnn_simd::Weights {
+        kernel: weights.kernel.view(),
+        recurrent_kernel: weights.recurrent_kernel.view(),
+        bias: weights.bias.view(),
+        recurrent_bias: weights.recurrent_bias.view(),
+    }
+}
 
-impl WithSimd for Lanes {
-    type Output = usize;
-    #[inline(always)]
-    fn with_simd<S: Simd>(self, _: S) -> usize {
-        S::F32_LANES
+/// What the kernels need to know of a direction.
+fn reader(layer: &Recurrent) -> Reader {
+    Reader {
+        cell: layer.cell(),
+        units: layer.units(),
+        activation: layer.activation(),
+        recurrent_activation: layer.recurrent_activation(),
+        go_backwards: layer.go_backwards(),
+        zero_output_for_mask: layer.zero_output_for_mask(),
     }
 }
 
@@ -175,7 +173,6 @@ impl Recurrence<f32> for Engine {
         let Sequences { x, mask, mut states } = sequences;
         let (batch, timesteps, features) = x.dim();
         let x = x.as_standard_layout();
-        let directions = &self.layers[operator.weights];
         let units: Vec<usize> = operator.directions.iter().map(|reader| reader.units).collect();
         let plan = self.plan(operator, batch, timesteps, features);
         let mut arrays = Arrays::new(operator, batch, timesteps, &units);
@@ -192,9 +189,7 @@ impl Recurrence<f32> for Engine {
             let mut masks = mask.as_ref().map(|mask| mask.axis_chunks_iter(Axis(0), plan.rows));
             let rows = flat.chunks(plan.rows * timesteps * features);
             for ((x, hidden), output) in rows.zip(hidden).zip(output.groups(plan.rows)) {
-                jobs.push(Sequence {
-                    layer: &directions[direction].0,
-                    packed: &directions[direction].1,
+                let sequence = Sequence {
                     x,
                     rows: hidden.nrows(),
                     timesteps,
@@ -202,7 +197,8 @@ impl Recurrence<f32> for Engine {
                     output,
                     hidden,
                     cell: cell.as_mut().and_then(Iterator::next),
-                });
+                };
+                jobs.push((&self.layers[operator.weights][direction], sequence));
             }
         }
         self.execute(jobs, plan);
@@ -233,8 +229,8 @@ impl Engine {
     ) -> Plan {
         let directions = &operator.directions;
         let threads = self.threads.count();
-        let columns = |reader: &Reader| reader.cell.gates() * reader.units;
-        let a_row = |reader: &Reader| columns(reader) * (reader.units + features);
+        let columns = |reader: &operator::Reader| reader.cell.gates() * reader.units;
+        let a_row = |reader: &operator::Reader| columns(reader) * (reader.units + features);
         let work = directions.iter().map(a_row).sum::<usize>() * batch * timesteps;
         if threads == 1 || work < LEAST_WORK {
             return Plan { rows: batch.min(GROUP_ROWS), together: false, shares: 1, parts: 1 };
@@ -248,8 +244,7 @@ impl Engine {
         let a_step = a_row_of_a_step.min().unwrap_or(0) * rows;
         let most_parts = (a_step / LEAST_PART).max(1);
         let weights = &self.layers[operator.weights];
-        let recurrent_kernels: usize =
-            weights.iter().map(|(_, packed)| packed.recurrent_bytes()).sum();
+        let recurrent_kernels: usize = weights.iter().map(Packed::recurrent_bytes).sum();
         let one_after_the_other = directions.len() > 1
             && batch <= ONE_AFTER_THE_OTHER_ROWS
             && recurrent_kernels > ONE_AFTER_THE_OTHER_BYTES
@@ -261,12 +256,12 @@ impl Engine {
         Plan { rows, together: !one_after_the_other, shares, parts }
     }
 
-    fn execute(&self, jobs: Vec<Sequence>, plan: Plan) {
+    fn execute(&self, jobs: Vec<(&Packed, Sequence)>, plan: Plan) {
         let machine = Machine { arch: self.arch, shares: plan.shares, parts: plan.parts };
-        let run = |job: Sequence| {
+        let run = |(packed, sequence): (&Packed, Sequence)| {
             let kept = self.scratch.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).pop();
             let mut scratch = kept.unwrap_or_default();
-            job.run(machine, &mut scratch);
+            packed.run(sequence, machine, &mut scratch);
             self.scratch.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).push(scratch);
         };
         match (plan.together, machine.all_parts()) {
@@ -357,44 +352,6 @@ impl Arrays {
         }
         arrays
     }
-}
-
-impl<'a> Output<'a> {
-    /// Some rows each.
-    fn groups(self, rows: usize) -> Vec<Output<'a>> {
-        let mut groups = Vec::new();
-        let mut rest = self;
-        while let Some((group, after)) = rest.split(rows) {
-            groups.push(group);
-            rest = after;
-        }
-        groups
-    }
-
-    fn split(self, rows: usize) -> Option<(Output<'a>, Output<'a>)> {
-        match self {
-            Output::Every(array) if !array.is_empty() => {
-                let rows = rows.min(array.len_of(Axis(0)));
-                let (group, after) = array.split_at(Axis(0), rows);
-                Some((Output::Every(group), Output::Every(after)))
-            }
-            Output::Last(array) if !array.is_empty() => {
-                let rows = rows.min(array.len_of(Axis(0)));
-                let (group, after) = array.split_at(Axis(0), rows);
-                Some((Output::Last(group), Output::Last(after)))
-            }
-            _ => None,
-        }
-    }
-}
-
-/// Every instruction set that this machine has.
-#[cfg(test)]
-fn each_arch() -> Vec<Arch> {
-    let mut all = vec![Arch::new(), Arch::Scalar];
-    #[cfg(target_arch = "x86_64")]
-    all.extend(pulp::x86::V3::try_new().map(Arch::V3));
-    all
 }
 
 #[cfg(test)]

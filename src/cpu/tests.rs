@@ -6,6 +6,7 @@ use crate::model::Inputs;
 use crate::operator::Operator;
 use crate::order::orders;
 use crate::reference::{self, State};
+use birnn_simd::each_arch;
 use ndarray::{Array2, Array3};
 use proptest::prelude::*;
 use rand::{RngExt, SeedableRng};

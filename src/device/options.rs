@@ -125,8 +125,8 @@ impl DeviceOptions {
     ///   [`DeviceOptions::open`] returns
     ///   [`Error::DeviceRequest`](crate::Error::DeviceRequest).
     /// * The CPU path stores only the `recurrent_kernel` so, and only of layers of more than 8
-    ///   units. A small batch through a layer of 1024 units or more, which spends most of its time on
-    ///   reading weights, gains most; other calls gain little, and large batches can take longer
+    ///   units. A small batch through a layer of 1024 units or more, which spends most of its time
+    ///   on reading weights, gains most; other calls gain little, and large batches can take longer
     ///   (`docs/performance.md`).
     pub fn half_weights(mut self, yes: bool) -> DeviceOptions {
         self.half_weights = yes;
@@ -289,7 +289,8 @@ impl GpuOptions {
     }
 
     /// Whether the GPU records when a call begins and ends, where the adapter has timestamps
-    /// (default: false). [`Session::gpu_time`](crate::Session::gpu_time) returns the time between the two.
+    /// (default: false). [`Session::gpu_time`](crate::Session::gpu_time) returns the time between
+    /// the two.
     pub fn gpu_time(mut self, yes: bool) -> GpuOptions {
         self.gpu_time = yes;
         self

@@ -14,7 +14,8 @@ pub(super) async fn ranked() -> Vec<wgpu::Adapter> {
     let instance =
         wgpu::Instance::new(wgpu::InstanceDescriptor::new_without_display_handle_from_env());
     let mut adapters = instance.enumerate_adapters(wgpu::Backends::all()).await;
-    adapters.sort_by_key(|adapter| rank(kind(adapter.get_info().device_type))); // stable: the driver's order among equals
+    // Stable: equals stay in the driver's order.
+    adapters.sort_by_key(|adapter| rank(kind(adapter.get_info().device_type)));
     adapters
 }
 
@@ -80,8 +81,13 @@ pub(super) fn passed_over(
     match name {
         Some(name) if !is_called(&report.info.name, name) => Some("has another name".into()),
         Some(_) => None,
-        None => (report.info.kind == DeviceKind::SoftwareGpu && !options.allow_software)
-            .then(|| "a software adapter: ask for it by name, with --allow-software, DeviceOptions::allow_software(true) or BIRNN_ALLOW_SOFTWARE=1".to_string()),
+        None => {
+            (report.info.kind == DeviceKind::SoftwareGpu && !options.allow_software).then(|| {
+                "a software adapter: ask for it by name, with --allow-software, \
+                 DeviceOptions::allow_software(true) or BIRNN_ALLOW_SOFTWARE=1"
+                    .to_string()
+            })
+        }
     }
 }
 

@@ -297,7 +297,7 @@ impl GpuDevice {
             Some(wgpu::Error::OutOfMemory { .. }) => {
                 Err(Error::OutOfMemory { what: what.to_string() })
             }
-            Some(error) => Err(Error::Gpu(format!("{what}: {error}"))),
+            Some(error) => Err(Error::Gpu(self.pipelines().located(format!("{what}: {error}")))),
         }
     }
 }

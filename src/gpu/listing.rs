@@ -1,10 +1,9 @@
 //! The kernels in every setting that the planner uses, for developers' tools.
 
 use super::calls::plain_call;
-use super::kernel::settings;
-use super::kernel::{Constants, Kernel, Sharing};
+use super::kernel::{Constants, Kernel, Role, Sharing, SourceLine, located, settings};
 use super::limits::Limits;
-use super::plan::{Tuned, plan};
+use super::plan::{PlanAdapter, Tuned, plan};
 use crate::layer::{Bidirectional, Gru, Layer, Lstm, SimpleRnn};
 use crate::model::{CallShape, Model};
 use std::collections::HashSet;
@@ -22,6 +21,44 @@ pub struct KernelEntry {
     pub constants: Vec<(&'static str, f64)>,
     /// Whether it is another setting with a mask or weights of 16 bits.
     pub variant: bool,
+    /// Where each line of the source stands in `shaders/`.
+    pub lines: Vec<SourceLine>,
+}
+
+impl KernelEntry {
+    /// A compiler's message with files and their lines in the place of `wgsl:LINE`.
+    pub fn located(&self, message: &str) -> String {
+        located(&self.lines, message)
+    }
+}
+
+/// The name of every kernel, and what it does in a sentence.
+pub fn kernel_names() -> Vec<(&'static str, String)> {
+    Kernel::ALL.iter().map(|kernel| (kernel.name(), kernel.about())).collect()
+}
+
+/// The kernel that runs for so many rows of the batch through a layer, which stands alone in a
+/// model; of a kernel that isn't for recurrent layers any. `None`: the planner doesn't choose it, or
+/// there is none of this name.
+pub fn planned_kernel(
+    name: &str,
+    layer: Layer,
+    rows: usize,
+    adapter: PlanAdapter,
+    half_weights: bool,
+    masked: bool,
+) -> Option<KernelEntry> {
+    const TIMESTEPS: usize = 16;
+    const FEATURES: usize = 16;
+    let kernel = *Kernel::ALL.iter().find(|kernel| kernel.name() == name)?;
+    if kernel.row().role == Role::Other {
+        return Some(entry(kernel, Constants::default()));
+    }
+    let model = Model::sequential(FEATURES, [layer]).ok()?;
+    let mut found = Vec::new();
+    stages(&model, [rows, TIMESTEPS], &adapter.limits(half_weights), masked, &mut found);
+    let (_, constants) = found.into_iter().find(|(other, _)| *other == kernel)?;
+    Some(entry(kernel, constants))
 }
 
 /// Batch, timesteps, features and units of the layers whose plans are looked at.
@@ -45,11 +82,13 @@ pub fn kernel_list() -> Vec<KernelEntry> {
         for layer in layers(units) {
             let Ok(model) = Model::sequential(features, [layer]) else { continue };
             for limits in limits() {
-                stages(&model, batch, timesteps, &limits, &mut found);
+                for masked in [false, true] {
+                    stages(&model, [batch, timesteps], &limits, masked, &mut found);
+                }
             }
         }
     }
-    for kernel in Kernel::ALL {
+    for &kernel in Kernel::ALL {
         if !found.iter().any(|(other, _)| *other == kernel) {
             found.push((kernel, Constants::default()));
         }
@@ -93,34 +132,31 @@ fn limits() -> [Limits; 2] {
     })
 }
 
-/// Adds the kernels of a plan, with a mask and without.
+/// Adds the kernels of a plan.
 fn stages(
     model: &Model,
-    batch: usize,
-    timesteps: usize,
+    [batch, timesteps]: [usize; 2],
     limits: &Limits,
+    masked: bool,
     found: &mut Vec<(Kernel, Constants)>,
 ) {
     let Ok(call) = plain_call(model, batch, timesteps) else { return };
-    for masked in [false, true] {
-        let call = CallShape { masks: vec![masked; call.masks.len()], ..call.clone() };
-        let planned = model.lower(&call).and_then(|graph| plan(&graph, limits, &Tuned::new()));
-        for stage in
-            planned.iter().flat_map(|plan| &plan.launches).flat_map(|launch| &launch.stages)
-        {
-            if !found.contains(&(stage.kernel, stage.constants)) {
-                found.push((stage.kernel, stage.constants));
-            }
+    let call = CallShape { masks: vec![masked; call.masks.len()], ..call };
+    let planned = model.lower(&call).and_then(|graph| plan(&graph, limits, &Tuned::new()));
+    for stage in planned.iter().flat_map(|plan| &plan.launches).flat_map(|launch| &launch.stages) {
+        if !found.contains(&(stage.kernel, stage.constants)) {
+            found.push((stage.kernel, stage.constants));
         }
     }
 }
 
 fn entry(kernel: Kernel, constants: Constants) -> KernelEntry {
-    let list = kernel.constants(constants);
     let tiling = constants.tiling;
-    let has = |name: &str| list.iter().any(|(constant, _)| *constant == name);
+    let source = kernel.source(tiling);
+    let overrides = kernel.overrides(constants, &source);
+    let has = |name: &str| overrides.iter().any(|(constant, _)| *constant == name);
     let mut setting = Vec::new();
-    if has("WORKGROUP") {
+    if kernel.row().role != Role::Other {
         setting.push(format!("{} gates, workgroup {}", tiling.gates, tiling.workgroup));
         setting.push(format!("rows {}", tiling.group_rows * tiling.tiles));
         let told = [
@@ -152,7 +188,8 @@ fn entry(kernel: Kernel, constants: Constants) -> KernelEntry {
         variant,
         kernel: kernel.name(),
         setting: setting.join(", "),
-        wgsl: kernel.source(tiling),
-        constants: list,
+        wgsl: source.wgsl,
+        constants: overrides,
+        lines: source.lines,
     }
 }

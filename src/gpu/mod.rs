@@ -40,5 +40,7 @@ pub use plan::{PlanAdapter, PlanReport, PlannedDispatch};
 pub(crate) use adapter::adapters;
 pub(crate) use device::GpuDevice;
 #[cfg(feature = "kernel_list")]
-pub use listing::{KernelEntry, kernel_list, kernel_settings};
+pub use kernel::SourceLine;
+#[cfg(feature = "kernel_list")]
+pub use listing::{KernelEntry, kernel_list, kernel_names, kernel_settings, planned_kernel};
 pub(crate) use session::GpuSession;

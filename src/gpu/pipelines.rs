@@ -1,6 +1,6 @@
 //! Kernels built on a device: each once for all its sessions.
 
-use super::kernel::{Access, Constants, Kernel, Step};
+use super::kernel::{Access, Constants, Kernel, Step, located};
 use super::plan::STEP_TABLE;
 use std::collections::HashMap;
 
@@ -19,6 +19,8 @@ pub(super) struct Pipelines {
     /// What every session binds there; made with the first.
     pub step_table: Option<wgpu::BindGroup>,
     built: HashMap<(Kernel, Constants), Pipeline>,
+    /// The kernels in the order in which they were built; a shader module's label has the number.
+    modules: Vec<(Kernel, Constants)>,
 }
 
 impl Pipelines {
@@ -27,7 +29,7 @@ impl Pipelines {
             label: Some("birnn step"),
             entries: &[layout_entry(0, wgpu::BufferBindingType::Uniform, true)],
         });
-        Pipelines { step_layout, step_table: None, built: HashMap::new() }
+        Pipelines { step_layout, step_table: None, built: HashMap::new(), modules: Vec::new() }
     }
 
     /// A uniform buffer with the numbers of the steps, `stride` bytes apart, where a dynamic offset
@@ -73,10 +75,29 @@ impl Pipelines {
         if let Some(pipeline) = self.built.get(&(kernel, constants)) {
             return (pipeline.clone(), false);
         }
-        let pipeline = build(device, &self.step_layout, kernel, constants);
+        let label = module_label(self.modules.len(), kernel);
+        self.modules.push((kernel, constants));
+        let pipeline = build(device, &self.step_layout, kernel, constants, &label);
         self.built.insert((kernel, constants), pipeline.clone());
         (pipeline, true)
     }
+
+    /// What wgpu says, with files and lines of `shaders/` where it is about a kernel's source.
+    pub fn located(&self, message: String) -> String {
+        let about = self.modules.iter().enumerate().find(|(number, (kernel, _))| {
+            message.contains(&format!("'{}'", module_label(*number, *kernel)))
+        });
+        match about {
+            Some((_, (kernel, constants))) => {
+                located(&kernel.source(constants.tiling).lines, &message)
+            }
+            None => message,
+        }
+    }
+}
+
+fn module_label(number: usize, kernel: Kernel) -> String {
+    format!("{} {number}", kernel.name())
 }
 
 fn build(
@@ -84,9 +105,10 @@ fn build(
     step_layout: &wgpu::BindGroupLayout,
     kernel: Kernel,
     constants: Constants,
+    module_label: &str,
 ) -> Pipeline {
-    let storage = kernel.storage(constants.tiling).iter().enumerate().map(|(i, access)| {
-        let read_only = *access == Access::Read;
+    let storage = kernel.storage(constants.tiling).enumerate().map(|(i, access)| {
+        let read_only = access == Access::Read;
         layout_entry(i as u32 + 1, wgpu::BufferBindingType::Storage { read_only }, false)
     });
     let entries: Vec<_> = [layout_entry(0, wgpu::BufferBindingType::Uniform, true)]
@@ -104,9 +126,11 @@ fn build(
         bind_group_layouts: &groups,
         immediate_size: 0,
     });
+    let source = kernel.source(constants.tiling);
+    let overrides = kernel.overrides(constants, &source);
     let module = device.create_shader_module(wgpu::ShaderModuleDescriptor {
-        label: Some(kernel.name()),
-        source: wgpu::ShaderSource::Wgsl(kernel.source(constants.tiling).into()),
+        label: Some(module_label),
+        source: wgpu::ShaderSource::Wgsl(source.wgsl.into()),
     });
     let pipeline = device.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
         label: Some(kernel.name()),
@@ -114,7 +138,7 @@ fn build(
         module: &module,
         entry_point: Some(kernel.name()),
         compilation_options: wgpu::PipelineCompilationOptions {
-            constants: &kernel.constants(constants),
+            constants: &overrides,
             // Every buffer and all workgroup memory is written before it is read.
             zero_initialize_workgroup_memory: false,
         },
@@ -133,5 +157,40 @@ fn layout_entry(
         visibility: wgpu::ShaderStages::COMPUTE,
         ty: wgpu::BindingType::Buffer { ty, has_dynamic_offset, min_binding_size: None },
         count: None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::device::DeviceOptions;
+    use crate::gpu::GpuDevice;
+    use crate::host;
+
+    #[test]
+    fn an_error_in_a_kernel_names_its_file_and_line() {
+        let options = DeviceOptions::new().allow_software(true).gpu();
+        let gpu = match host::block_on(GpuDevice::open(&options, None)) {
+            Ok(gpu) => gpu,
+            Err(error) if std::env::var_os("BIRNN_REQUIRE_GPU").is_none() => {
+                use std::io::Write;
+                let _ = writeln!(std::io::stderr(), "NOT RUN: errors in kernels: {error}");
+                return;
+            }
+            Err(error) => panic!("BIRNN_REQUIRE_GPU is set: {error}"),
+        };
+        let (kernel, constants) = (Kernel::Masking, Constants::default());
+        gpu.pipelines().modules.push((kernel, constants));
+        let label = module_label(gpu.pipelines().modules.len() - 1, kernel);
+        let source = kernel.source(constants.tiling).wgsl;
+        let wrong = source.replace("fn differs(a: f32", "fn differs(a: nothing");
+        let error = host::block_on(gpu.checked("a kernel", || {
+            Ok(gpu.device.create_shader_module(wgpu::ShaderModuleDescriptor {
+                label: Some(&label),
+                source: wgpu::ShaderSource::Wgsl(wrong.into()),
+            }))
+        }));
+        let said = error.map(|_| ()).expect_err("no such type").to_string();
+        assert!(said.contains("shaders/shared/differs.wgsl:"), "{said}");
     }
 }

@@ -8,7 +8,7 @@ use super::timer::TIMER_BYTES;
 use crate::error::{Error, Result};
 use crate::host::{self, Instant};
 use crate::model::{Output, Outputs};
-use crate::runner::{self, Awaited, Wait};
+use crate::runner::{Awaited, CallInFlight, Wait};
 use futures_intrusive::channel::shared::{OneshotReceiver, oneshot_channel};
 use futures_intrusive::sync::Mutex;
 use ndarray::{Axis, Slice};
@@ -286,7 +286,7 @@ impl Flight {
     }
 }
 
-impl runner::Flight for Arc<Flight> {
+impl CallInFlight for Arc<Flight> {
     fn outputs(self: Box<Self>, wait: Wait) -> Awaited<'static, Outputs> {
         Box::pin(async move { self.wait(wait).await.map(Outputs::new) })
     }

@@ -431,7 +431,7 @@ mod tests {
         host::block_on(run).unwrap()
     }
 
-    /// A driver without memory for a call's buffers can't be had here: the work says that it failed.
+    /// No driver runs out of memory here when it is asked to: the work says that it failed.
     #[test]
     fn a_call_that_fails_on_the_device_takes_the_states_with_it() {
         let Some(gpu) = device(&GpuOptions::new()) else { return };

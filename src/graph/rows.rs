@@ -10,12 +10,15 @@ impl OperatorGraph {
     ///
     /// Of each array that depends on the batch it follows how many indices of the first axis a row
     /// of the batch has.
+    #[allow(dead_code)] // It is for backends that cut calls; none asks yet.
     pub fn rows_are_independent(&self, batch: usize) -> bool {
         let mut rows: Vec<Option<usize>> = vec![None; self.arrays.len()];
         for (rows, array) in rows.iter_mut().zip(&self.arrays) {
             let of_the_batch = !matches!(array.source, Source::Constant(_) | Source::Step);
             match array.shape.first() {
-                Some(&first) if of_the_batch && first % batch == 0 => *rows = Some(first / batch),
+                Some(&first) if of_the_batch && batch > 0 && first.is_multiple_of(batch) => {
+                    *rows = Some(first / batch);
+                }
                 _ if of_the_batch => return false,
                 _ => {}
             }
@@ -49,7 +52,7 @@ impl OperatorGraph {
                 let read = step.reads.first().copied().flatten()?;
                 let values = of_the_batch * self.values_of_an_index(read);
                 let of_an_index = self.values_of_an_index(step.writes[0]);
-                (values % of_an_index == 0).then(|| vec![values / of_an_index])
+                values.is_multiple_of(of_an_index).then(|| vec![values / of_an_index.max(1)])
             }
             _ => Some(vec![of_the_batch; step.writes.len()]),
         }
@@ -62,6 +65,7 @@ impl OperatorGraph {
 
     /// Whether every step reads its sequence timestep by timestep, in order, so that the arrays
     /// can be cut along time.
+    #[allow(dead_code)] // As rows_are_independent.
     pub fn runs_along_time(&self) -> bool {
         self.steps.iter().all(|step| {
             let shapes = self.shapes(&step.reads);

@@ -64,7 +64,7 @@ mod gpu {
     }
 
     /// Waits for a device's submissions, so that those who await them need not block: a thread that
-    /// is started when it is first needed. One is enough, as a GPU does in order what was submitted.
+    /// is started when it is first needed. One is enough: a GPU does in order what was submitted.
     #[derive(Debug, Default)]
     pub(crate) struct Poller {
         thread: Mutex<Option<PollingThread>>,

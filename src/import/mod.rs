@@ -1,7 +1,146 @@
 //! Files to models. Nothing else in this crate knows a file format.
+//!
+//! Importers use no more of the crate than its public interface: what they do another crate can
+//! do, too (`tests/toy_importer` is one, and compiles those that are here).
 
 mod keras;
 mod recognize;
 
-pub(crate) use keras::KerasConfig;
 pub use keras::{KerasFileReport, KerasLayerReport, KerasLimits, inspect_keras};
+
+#[cfg(doc)]
+use crate::Error;
+use crate::{Model, Result};
+use std::path::Path;
+
+impl Model {
+    /// Reads a model that Keras saved with its weights: `model.save("model.keras")`, or the legacy
+    /// `model.save("model.h5")`, of Keras 3 or Keras 2 (`tf.keras`). The content says which of the
+    /// two formats it is, not the file's name.
+    ///
+    /// Sequential and functional models are read, with shared layers, several inputs and outputs,
+    /// masks, and initial states that are tensors. Of which layers: LSTM, GRU, SimpleRNN,
+    /// CuDNNLSTM, CuDNNGRU, RNN of cells (of several as one layer for each, named `<layer>/cell_0`
+    /// and so on), Bidirectional, TimeDistributed, and those of [`layer`](crate::layer) that keep
+    /// no state, such as Dense, Embedding, Masking, Conv1D, BatchNormalization and
+    /// MultiHeadAttention; see [`Error::UnsupportedLayer`] of a file with another one for the full
+    /// list.
+    ///
+    /// Inputs keep the names of the `InputLayer`s, in the order of the Keras model's inputs; ids
+    /// and masks are given as numbers of the model's type. The outputs come in the order of Keras's
+    /// flattened list. What only matters in training (dropout, regularizers, initializers, the
+    /// optimizer) is passed over. A number of timesteps that the file fixes stays fixed. Masks
+    /// follow the rules of the Keras that wrote the file.
+    ///
+    /// Whatever dtype policy a file has (float16, bfloat16, float64, mixed), the model computes in
+    /// f32.
+    ///
+    /// # Errors
+    /// * [`Error::Io`] where the file can't be read.
+    /// * [`Error::MalformedFile`] where it is no Keras model, is damaged, or lacks weights.
+    /// * [`Error::UnsupportedLayer`], [`Error::UnsupportedArgument`], [`Error::UnsupportedModel`]
+    ///   where the model would compute something that this crate doesn't; nothing that changes a
+    ///   result is passed over.
+    /// * [`Error::Argument`], [`Error::Graph`], [`Error::WeightShape`], [`Error::NonFiniteWeight`]
+    ///   where what the file says doesn't fit together.
+    ///
+    /// ```
+    /// use birnn::Model;
+    /// use ndarray::Array3;
+    ///
+    /// let model = Model::from_keras("tests/fixtures/keras/notebook_lstm2.keras")?;
+    /// assert_eq!(model.input_names(), ["input_layer"]);
+    /// assert_eq!(model.layer_names(), ["bidirectional"]);
+    /// let x = Array3::<f32>::ones((1, 8, 2)); // [batch, timesteps, features]
+    /// let outputs = birnn::reference::run(&model, x.view())?;
+    /// // Bidirectional(LSTM(3, return_sequences=True, return_state=True))
+    /// assert_eq!(outputs.output().shape(), [1, 8, 6]);
+    /// assert_eq!(outputs.backward().cell()?.shape(), [1, 3]);
+    /// # Ok::<(), birnn::Error>(())
+    /// ```
+    pub fn from_keras(path: impl AsRef<Path>) -> Result<Model> {
+        KerasLimits::new().load(path)
+    }
+
+    /// [`Model::from_keras`] on a file's content, for example one that was downloaded or compiled
+    /// in; `name` stands for the file in messages.
+    ///
+    /// # Errors
+    /// As [`Model::from_keras`], without [`Error::Io`].
+    ///
+    /// ```
+    /// use birnn::{Error, Model};
+    /// let error = Model::from_keras_bytes("notes.txt", b"plain text".to_vec()).unwrap_err();
+    /// assert!(matches!(error, Error::MalformedFile { .. }));
+    /// ```
+    pub fn from_keras_bytes(name: &str, bytes: Vec<u8>) -> Result<Model> {
+        KerasLimits::new().load_bytes(name, bytes)
+    }
+
+    /// The model that Keras's `model.to_json()` describes, without weights: they come from
+    /// [`Model::load_keras_weights`], [`Model::set_weights`] or [`Model::initialize`].
+    ///
+    /// # Errors
+    /// As [`Model::from_keras`], without [`Error::Io`] and what concerns weights.
+    ///
+    /// ```
+    /// use birnn::Model;
+    /// let json = r#"{"class_name": "Sequential", "keras_version": "2.15.0", "config": {
+    ///     "name": "sequential", "layers": [
+    ///         {"class_name": "Embedding", "config": {
+    ///             "name": "embedding", "batch_input_shape": [null, null],
+    ///             "input_dim": 100, "output_dim": 8, "mask_zero": true}},
+    ///         {"class_name": "SimpleRNN", "config": {
+    ///             "name": "rnn", "units": 4, "activation": "tanh"}}]}}"#;
+    /// let model = Model::from_keras_config(json)?.initialize(1)?;
+    /// assert_eq!(model.layer_names(), ["embedding", "rnn"]);
+    /// # Ok::<(), birnn::Error>(())
+    /// ```
+    ///
+    /// With the weights of a file of their own:
+    ///
+    /// ```
+    /// fn load(json: &str) -> birnn::Result<birnn::Model> {
+    ///     let mut model = birnn::Model::from_keras_config(json)?; // what to_json() returned
+    ///     model.load_keras_weights("model.weights.h5")?;
+    ///     Ok(model)
+    /// }
+    /// ```
+    pub fn from_keras_config(json: &str) -> Result<Model> {
+        KerasLimits::new().load_config(json)
+    }
+
+    /// Reads the weights of a file into the model, which has to come from the configuration of the
+    /// same Keras model: from [`Model::from_keras_config`] or [`Model::from_keras`]. The file is
+    /// Keras's `model.save_weights(...)` (`.weights.h5`, or the legacy `.h5` of Keras 2) or a whole
+    /// saved model.
+    ///
+    /// # Errors
+    /// As [`Model::from_keras`]; [`Error::Graph`] where the model wasn't built from a configuration
+    /// of Keras's.
+    ///
+    /// ```
+    /// use birnn::Model;
+    /// let mut model = Model::from_keras("tests/fixtures/keras/notebook_lstm2.keras")?;
+    /// model.load_keras_weights("tests/fixtures/keras/notebook_lstm2_keras3.h5")?;
+    /// # Ok::<(), birnn::Error>(())
+    /// ```
+    pub fn load_keras_weights(&mut self, path: impl AsRef<Path>) -> Result<()> {
+        KerasLimits::new().load_weights(self, path)
+    }
+
+    /// [`Model::load_keras_weights`] on a file's content; `name` stands for the file in messages.
+    ///
+    /// # Errors
+    /// As [`Model::load_keras_weights`], without [`Error::Io`].
+    ///
+    /// ```
+    /// use birnn::Model;
+    /// let mut model = Model::from_keras("tests/fixtures/keras/notebook_lstm2.keras")?;
+    /// assert!(model.load_keras_weights_bytes("notes.txt", b"plain text".to_vec()).is_err());
+    /// # Ok::<(), birnn::Error>(())
+    /// ```
+    pub fn load_keras_weights_bytes(&mut self, name: &str, bytes: Vec<u8>) -> Result<()> {
+        KerasLimits::new().load_weights_bytes(self, name, bytes)
+    }
+}

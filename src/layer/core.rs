@@ -362,6 +362,19 @@ impl Identity {
         "Identity",
     ];
 
+    /// The layer that stands for the class of this name; `None` where it is none of
+    /// [`Identity::CLASSES`].
+    ///
+    /// ```
+    /// use birnn::layer::Identity;
+    /// assert!(Identity::of_class("GaussianNoise").is_some());
+    /// assert!(Identity::of_class("Dense").is_none());
+    /// ```
+    pub fn of_class(class_name: &str) -> Option<Identity> {
+        let class_name = Identity::CLASSES.into_iter().find(|known| *known == class_name)?;
+        Some(Identity { class_name })
+    }
+
     /// Keras's `Dropout`, which drops values in training only.
     pub fn dropout() -> Identity {
         Identity { class_name: "Dropout" }

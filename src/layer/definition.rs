@@ -147,16 +147,21 @@ pub(crate) enum MaskRule {
     Ids,
 }
 
-/// A weight that a layer has.
+/// A weight that a layer has; see [`Model::weight_specs`](crate::Model::weight_specs).
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct WeightSpec {
+#[non_exhaustive]
+pub struct WeightSpec {
+    /// Keras's name for it, such as `kernel`, `recurrent_kernel` or `bias`; in a
+    /// [`MultiHeadAttention`](crate::layer::MultiHeadAttention) with the projection before it, such
+    /// as `query kernel`.
     pub name: &'static str,
+    /// Its shape, such as `[features, units]`.
     pub shape: Vec<usize>,
-    pub initializer: Initializer,
+    pub(crate) initializer: Initializer,
 }
 
 impl WeightSpec {
-    pub fn new(
+    pub(crate) fn new(
         name: &'static str,
         shape: impl Into<Vec<usize>>,
         initializer: Initializer,
@@ -164,7 +169,7 @@ impl WeightSpec {
         WeightSpec { name, shape: shape.into(), initializer }
     }
 
-    pub fn sample(&self, rng: &mut ChaCha12Rng) -> ArrayD<f32> {
+    pub(crate) fn sample(&self, rng: &mut ChaCha12Rng) -> ArrayD<f32> {
         // Keras's fans of a weight of more than two axes: all but the last two are the receptive
         // field.
         let columns = self.shape.last().copied().unwrap_or(1);

@@ -34,7 +34,7 @@ use std::sync::Arc;
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum Layer {
-    /// An [`Lstm`], [`Gru`] or [`SimpleRnn`].
+    /// An [`Lstm`](super::Lstm), [`Gru`](super::Gru) or [`SimpleRnn`](super::SimpleRnn).
     Recurrent(Recurrent),
     /// Two of these, which read time in opposite directions.
     Bidirectional(Box<Bidirectional>),
@@ -220,8 +220,15 @@ impl Layer {
         }
     }
 
-    /// The layer that a TimeDistributed calls on every timestep.
-    pub(crate) fn time_distributed(&self) -> Option<&Layer> {
+    /// The layer that a [`TimeDistributed`] calls on every timestep; `None` for other layers.
+    ///
+    /// ```
+    /// use birnn::{Dense, Layer, TimeDistributed};
+    /// let each = Layer::from(TimeDistributed::new(Dense::new(3)));
+    /// assert_eq!(each.time_distributed().map(Layer::class_name), Some("Dense"));
+    /// assert_eq!(Layer::from(Dense::new(3)).time_distributed(), None);
+    /// ```
+    pub fn time_distributed(&self) -> Option<&Layer> {
         match self {
             Layer::Feedforward(Feedforward { kind: Kind::TimeDistributed(each), .. }) => {
                 Some(&*each.layer)
@@ -283,7 +290,7 @@ impl Layer {
         for layer in self.directions_mut() {
             let count = layer.weight_names().len();
             let arrays: Vec<_> = arrays.by_ref().take(count).collect();
-            layer.weights = Some(Weights::new(&name, layer, &arrays)?.into());
+            layer.weights = Some(Weights::new(&name, &arrays)?.into());
         }
         match self {
             Layer::Feedforward(layer) => layer.set_weights(inputs, arrays.collect()),
@@ -295,7 +302,7 @@ impl Layer {
     pub(crate) fn weight_arrays(&self) -> Option<Vec<ArrayD<f32>>> {
         let mut arrays = Vec::new();
         for (_, layer) in self.directions() {
-            arrays.extend(layer.weights()?.arrays(layer));
+            arrays.extend(layer.weights()?.arrays(layer.bias_rows()));
         }
         if let Layer::Feedforward(layer) = self {
             arrays.extend(layer.weights()?.iter().cloned());

@@ -4,8 +4,8 @@
 //! as in `[batch, timesteps, features]`. Arguments that are axes count them as Keras does: 0 is the
 //! batch, 1 the axis after it, and -1 the last.
 //!
-//! An argument is set without a check; a value that a layer can't have is an [`Error::Argument`]
-//! when the layer is added to a model.
+//! An argument is set without a check; a value that a layer can't have is an
+//! [`Error::Argument`](crate::Error::Argument) when the layer is added to a model.
 
 mod attention;
 mod bidirectional;
@@ -17,6 +17,7 @@ mod initializer;
 mod kinds;
 mod lowering;
 mod merging;
+mod name;
 mod normalization;
 mod recurrent;
 mod reshaping;
@@ -34,13 +35,15 @@ pub use convolution::{
 pub use core::{
     ActivationLayer, Dense, Embedding, Identity, Masking, PRelu, ReluLayer, SoftmaxLayer,
 };
-pub(crate) use definition::{MaskArguments, MaskRule, WeightSpec};
+pub use definition::WeightSpec;
+pub(crate) use definition::{MaskArguments, MaskRule};
 pub(crate) use dims::{Dims, axis_of, shown};
 pub use initializer::Initializer;
 pub(crate) use kinds::Kind;
 pub use kinds::{Feedforward, Layer, TimeDistributed};
 pub(crate) use lowering::Lowering;
 pub use merging::{Concatenate, Merge};
+pub use name::default_name;
 pub use normalization::{
     BatchNormalization, LayerNormalization, RmsNormalization, UnitNormalization,
 };

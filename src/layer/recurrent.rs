@@ -115,16 +115,35 @@ impl Recurrent {
         self.weights.as_deref()
     }
 
-    /// The same layer in the other direction, or with the other outputs at masked timesteps.
-    #[cfg_attr(not(feature = "keras"), allow(dead_code))]
-    pub(crate) fn with_flags(
-        mut self,
-        go_backwards: bool,
-        zero_output_for_mask: bool,
-    ) -> Recurrent {
+    /// The same layer, with weights where it has some, that reads time from the last timestep to
+    /// the first or not.
+    ///
+    /// ```
+    /// use birnn::{Lstm, layer::Recurrent};
+    /// let forward = Recurrent::from(Lstm::new(8));
+    /// assert!(forward.clone().with_go_backwards(true).go_backwards());
+    /// ```
+    pub fn with_go_backwards(mut self, go_backwards: bool) -> Recurrent {
         self.go_backwards = go_backwards;
+        self
+    }
+
+    /// The same layer, with weights where it has some, whose output at a masked timestep is zero or
+    /// not.
+    ///
+    /// ```
+    /// use birnn::{Lstm, layer::Recurrent};
+    /// let layer = Recurrent::from(Lstm::new(8).return_sequences(true));
+    /// assert!(layer.with_zero_output_for_mask(true).zero_output_for_mask());
+    /// ```
+    pub fn with_zero_output_for_mask(mut self, zero_output_for_mask: bool) -> Recurrent {
         self.zero_output_for_mask = zero_output_for_mask;
         self
+    }
+
+    /// How many rows its bias has; 0: it has none.
+    pub(super) fn bias_rows(&self) -> usize {
+        if self.use_bias { self.cell.bias_rows() } else { 0 }
     }
 
     pub(super) fn weight_names(&self) -> Vec<&'static str> {
@@ -179,7 +198,7 @@ impl Recurrent {
         let columns = self.cell.gates() * self.units;
         let kernel = self.kernel_initializer.sample(features, columns, rng);
         let recurrent_kernel = self.recurrent_initializer.sample(self.units, columns, rng);
-        let rows = if self.use_bias { self.cell.bias_rows() } else { 0 };
+        let rows = self.bias_rows();
         let initializer = if self.use_bias { self.bias_initializer } else { Initializer::Zeros };
         let bias = initializer.sample(2, columns, rng);
         let row = |i: usize| {

@@ -1,12 +1,12 @@
 use std::fmt;
 
-/// One of the two directions of a [`Bidirectional`].
+/// One of the two directions of a [`Bidirectional`](super::Bidirectional).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Direction {
-    /// The forward layer of a [`Bidirectional`]; also a recurrent layer that is in none, whichever
-    /// way it reads time.
+    /// The forward layer of a [`Bidirectional`](super::Bidirectional); also a recurrent layer that
+    /// is in none, whichever way it reads time.
     Forward,
-    /// The backward layer of a [`Bidirectional`].
+    /// The backward layer of a [`Bidirectional`](super::Bidirectional).
     Backward,
 }
 

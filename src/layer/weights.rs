@@ -1,4 +1,3 @@
-use super::Recurrent;
 use crate::error::{Error, Result};
 use ndarray::{Array1, Array2, ArrayD, Axis, stack};
 
@@ -26,11 +25,11 @@ impl Weights {
         &self.recurrent_kernel
     }
 
-    /// From arrays in Keras's order, whose number and shapes are checked.
-    pub(super) fn new(name: &str, layer: &Recurrent, arrays: &[ArrayD<f32>]) -> Result<Weights> {
-        let columns = layer.cell().gates() * layer.units();
+    /// Of a layer of this name, from arrays in Keras's order, whose number and shapes are checked.
+    pub(super) fn new(name: &str, arrays: &[ArrayD<f32>]) -> Result<Weights> {
+        let columns = arrays.first().and_then(|kernel| kernel.shape().last()).map_or(0, |&n| n);
         let mut matrices = arrays.iter().map(|array| {
-            let rows = array.len() / columns;
+            let rows = array.len() / columns.max(1);
             Array2::from_shape_fn((rows, columns), |(i, j)| {
                 if array.ndim() == 1 { array[[j]] } else { array[[i, j]] }
             })
@@ -46,17 +45,17 @@ impl Weights {
         Ok(Weights { kernel, recurrent_kernel, bias: bias_row(0), recurrent_bias: bias_row(1) })
     }
 
-    /// The arrays in Keras's order.
-    pub(super) fn arrays(&self, layer: &Recurrent) -> Vec<ArrayD<f32>> {
+    /// The arrays in Keras's order, of a layer whose bias has so many rows.
+    pub(super) fn arrays(&self, bias_rows: usize) -> Vec<ArrayD<f32>> {
         let mut arrays =
             vec![self.kernel.clone().into_dyn(), self.recurrent_kernel.clone().into_dyn()];
-        if layer.use_bias() && layer.cell().bias_rows() == 2 {
-            arrays.extend(
+        match bias_rows {
+            0 => {}
+            1 => arrays.push(self.bias.clone().into_dyn()),
+            _ => arrays.extend(
                 stack(Axis(0), &[self.bias.view(), self.recurrent_bias.view()])
-                    .map(|b| b.into_dyn()),
-            );
-        } else if layer.use_bias() {
-            arrays.push(self.bias.clone().into_dyn());
+                    .map(|bias| bias.into_dyn()),
+            ),
         }
         arrays
     }

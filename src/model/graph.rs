@@ -1,6 +1,6 @@
 use super::{BuiltLayer, InputSpec, MaskRules, Model, Node, TensorSpec};
 use crate::error::{Error, Result};
-use crate::layer::{Dims, Layer, Role, shown};
+use crate::layer::{Dims, Layer, Role, default_name, shown};
 use crate::order::standard;
 use ndarray::ArrayD;
 use std::collections::HashMap;
@@ -37,20 +37,18 @@ pub struct Graph {
     nodes: Vec<Node>,
     tensors: Vec<TensorSpec>,
     counters: HashMap<String, usize>,
-    /// Keras 3's but for a file of Keras 2.
-    pub(crate) mask_rules: MaskRules,
+    mask_rules: MaskRules,
 }
 
 /// Stands for an array in a [`Graph`]: an input, or what a call of a layer returns. It is valid in
-/// that graph only.
+/// that graph and in the model that the graph builds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Tensor(usize);
 
 impl Tensor {
-    /// Its place among the graph's arrays.
-    #[cfg_attr(not(feature = "keras"), allow(dead_code))]
-    pub(crate) fn index(self) -> usize {
-        self.0
+    /// The array at this place among a graph's arrays.
+    pub(super) fn at(index: usize) -> Tensor {
+        Tensor(index)
     }
 }
 
@@ -139,6 +137,17 @@ impl Graph {
     /// An empty graph.
     pub fn new() -> Graph {
         Graph::default()
+    }
+
+    /// Sets whose rules masks follow from layer to layer (default: those of Keras 3).
+    ///
+    /// ```
+    /// use birnn::{Graph, MaskRules};
+    /// let graph = Graph::new().mask_rules(MaskRules::Keras2); // of a model made in Keras 2
+    /// ```
+    pub fn mask_rules(mut self, rules: MaskRules) -> Graph {
+        self.mask_rules = rules;
+        self
     }
 
     /// Adds an input of shape `[batch, timesteps, features]`. With `timesteps` `None` it takes any
@@ -252,7 +261,7 @@ impl Graph {
 
     /// Keras's default name: the class in snake case, with a counter from the second on.
     fn fresh_name(&mut self, class_name: &str) -> String {
-        let base = snake_case(class_name);
+        let base = default_name(class_name);
         let counter = self.counters.entry(base.clone()).or_insert(0);
         *counter += 1;
         if *counter == 1 { base } else { format!("{base}_{}", *counter - 1) }
@@ -333,29 +342,20 @@ impl Graph {
         Ok(results)
     }
 
-    /// The axes of one of its arrays, without the batch.
-    #[cfg_attr(not(feature = "keras"), allow(dead_code))]
-    pub(crate) fn axes(&self, tensor: Tensor) -> &[Option<usize>] {
+    /// The lengths of an array's axes after the batch; `None` is any length. Of a [`Tensor`] of
+    /// another graph they are meaningless, perhaps empty.
+    ///
+    /// ```
+    /// use birnn::{Graph, Lstm};
+    /// let mut graph = Graph::new();
+    /// let x = graph.sequence_input("x", None, 4)?; // [batch, timesteps, features]
+    /// let y = graph.add(Lstm::new(3), x)?[0]; // [batch, units]
+    /// assert_eq!(graph.axes(x), [None, Some(4)]);
+    /// assert_eq!(graph.axes(y), [Some(3)]);
+    /// # Ok::<(), birnn::Error>(())
+    /// ```
+    pub fn axes(&self, tensor: Tensor) -> &[Option<usize>] {
         self.tensors.get(tensor.0).map(|spec| &spec.shape[..]).unwrap_or_default()
-    }
-
-    /// The array at this index among its arrays.
-    #[cfg_attr(not(feature = "keras"), allow(dead_code))]
-    pub(crate) fn tensor_at(&self, index: usize) -> Option<Tensor> {
-        (index < self.tensors.len()).then_some(Tensor(index))
-    }
-
-    /// How many states one direction of a layer has.
-    #[cfg_attr(not(feature = "keras"), allow(dead_code))]
-    pub(crate) fn cell_states(&self, layer: LayerId) -> usize {
-        let directions =
-            self.layers.get(layer.0).map(|(layer, _)| layer.directions()).unwrap_or_default();
-        directions.first().map_or(0, |(_, layer)| layer.cell().states())
-    }
-
-    #[cfg_attr(not(feature = "keras"), allow(dead_code))]
-    pub(crate) fn is_bidirectional(&self, layer: LayerId) -> bool {
-        matches!(self.layers.get(layer.0), Some((Layer::Bidirectional(_), _)))
     }
 
     fn shape(&self, tensor: Tensor) -> Result<&Dims> {
@@ -448,45 +448,9 @@ impl Graph {
             tensors,
             outputs,
             mask_rules: self.mask_rules,
-            #[cfg(feature = "keras")]
-            keras: None,
+            attachment: None,
         };
         model.check_masks(&model.masks(|_| false))?;
         Ok(model)
-    }
-}
-
-/// `MaxPooling1D` to `max_pooling1d`, as Keras names layers.
-pub(crate) fn snake_case(class_name: &str) -> String {
-    let characters: Vec<char> = class_name.chars().collect();
-    let mut name = String::new();
-    for (i, &c) in characters.iter().enumerate() {
-        let after_lower = i > 0 && !characters[i - 1].is_uppercase();
-        let before_lower = i > 0 && characters.get(i + 1).is_some_and(|next| next.is_lowercase());
-        if c.is_uppercase() && (after_lower && !characters[i - 1].is_ascii_digit() || before_lower)
-        {
-            name.push('_');
-        }
-        name.extend(c.to_lowercase());
-    }
-    name
-}
-
-#[cfg(test)]
-mod tests {
-    #[test]
-    fn default_names_are_kerass() {
-        for (class_name, name) in [
-            ("LSTM", "lstm"),
-            ("SimpleRNN", "simple_rnn"),
-            ("MaxPooling1D", "max_pooling1d"),
-            ("GlobalAveragePooling1D", "global_average_pooling1d"),
-            ("Conv1D", "conv1d"),
-            ("PReLU", "p_re_lu"),
-            ("ReLU", "re_lu"),
-            ("TimeDistributed", "time_distributed"),
-        ] {
-            assert_eq!(super::snake_case(class_name), name);
-        }
     }
 }

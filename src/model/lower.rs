@@ -235,3 +235,136 @@ fn is_carried(layer: &Layer, state: usize) -> bool {
         .flat_map(|(_, layer)| std::iter::repeat_n(layer.stateful(), layer.cell().states()));
     stateful.nth(state).unwrap_or(false)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::layer::{
+        Attention, BatchNormalization, Conv1d, Dense, Flatten, GlobalAveragePooling1d, Gru, Lstm,
+        Masking, MultiHeadAttention, Permute, Reshape, TimeDistributed,
+    };
+    use crate::model::{Call, Graph, Tensor};
+    use crate::operator::{Operator, Transpose};
+
+    /// The graph for a batch of 2 rows of 8 timesteps.
+    fn lowered(model: &Model) -> OperatorGraph {
+        let axes = |&tensor: &usize| model.tensors[tensor].shape.clone();
+        let inputs = model.inputs.iter().map(|input| axes(&input.tensor));
+        let shape = |axes: Vec<Option<usize>>| axes.iter().map(|n| n.unwrap_or(8)).collect();
+        let states = |node: &Node| {
+            let directions = model.layers[node.layer].layer.directions();
+            directions.iter().flat_map(|(_, layer)| vec![false; layer.cell().states()]).collect()
+        };
+        let call = CallShape {
+            batch: 2,
+            inputs: inputs.map(shape).collect(),
+            masks: vec![false; model.inputs.len()],
+            states: model.nodes.iter().map(states).collect(),
+            carried: false,
+        };
+        model.lower(&call).unwrap()
+    }
+
+    fn names(graph: &OperatorGraph) -> Vec<&str> {
+        graph.steps.iter().map(|step| step.operator.rules().name()).collect()
+    }
+
+    fn sequential(layers: impl IntoIterator<Item = Layer>) -> OperatorGraph {
+        lowered(&Model::sequential(4, layers).unwrap())
+    }
+
+    fn sequence(units: usize) -> Layer {
+        Lstm::new(units).return_sequences(true).into()
+    }
+
+    #[test]
+    fn rows_of_every_layer_run_in_parts() {
+        let layers: [Layer; 10] = [
+            sequence(6),
+            TimeDistributed::new(Dense::new(3)).into(),
+            TimeDistributed::new(Reshape::new(vec![Some(3), Some(1)])).into(),
+            TimeDistributed::new(Gru::new(4)).into(),
+            BatchNormalization::new().into(),
+            Permute::new(vec![2, 1]).into(),
+            Conv1d::new(4, 2).into(),
+            GlobalAveragePooling1d::new().into(),
+            Reshape::new(vec![None, Some(2)]).into(),
+            Flatten::new().into(),
+        ];
+        assert!(sequential(layers).rows_are_independent(2));
+        let mut graph = Graph::new();
+        let x = graph.sequence_input("x", None, 4).unwrap();
+        let one = graph.add(Attention::new(), [x, x]).unwrap()[0];
+        let other = graph.add(MultiHeadAttention::new(2, 3), [x, one]).unwrap();
+        assert!(lowered(&graph.build(other).unwrap()).rows_are_independent(2));
+    }
+
+    /// Not so where an operator turns the batch into another axis, or mixes its rows.
+    #[test]
+    fn rows_that_are_mixed_do_not_run_in_parts() {
+        let turned = |order: Vec<usize>| {
+            let mut graph = OperatorGraph::default();
+            let x = graph.feed(Source::Input(0), [2, 3, 4]);
+            graph.outputs = graph.step("turned", Transpose { order }, [Some(x)]).unwrap();
+            graph.rows_are_independent(2)
+        };
+        assert!(turned(vec![0, 2, 1]));
+        assert!(!turned(vec![1, 0, 2]));
+        let mut graph = OperatorGraph::default();
+        let x = graph.feed(Source::Input(0), [2, 3]);
+        graph.outputs = graph.step("joined", Concat { axis: 0 }, [Some(x), Some(x)]).unwrap();
+        assert!(!graph.rows_are_independent(2));
+    }
+
+    #[test]
+    fn recurrences_alone_run_along_time() {
+        assert!(sequential([sequence(3), sequence(4)]).runs_along_time());
+        let last: Layer = Gru::new(4).into();
+        assert!(sequential([sequence(3), last]).runs_along_time());
+        assert!(!sequential([sequence(3), Dense::new(4).into()]).runs_along_time());
+    }
+
+    /// What nothing needs is no step: masks that nothing reads, layers beside the outputs.
+    #[test]
+    fn steps_that_nothing_needs_are_left_out() {
+        let dense = || Dense::new(3).into();
+        assert_eq!(names(&sequential([Masking::new().into(), dense()])), ["blank", "matmul"]);
+        let masked = [Masking::new().into(), sequence(3)];
+        assert_eq!(names(&sequential(masked)), ["blank", "differs", "recurrent"]);
+        let mut graph = Graph::new();
+        let x = graph.sequence_input("x", None, 4).unwrap();
+        let aside = graph.add(sequence(2), x).unwrap();
+        graph.add(dense(), aside[0]).unwrap();
+        let kept = graph.add(dense(), x).unwrap();
+        assert_eq!(names(&lowered(&graph.build(kept).unwrap())), ["matmul"]);
+    }
+
+    /// A stateful layer that is called twice goes on from its own first call.
+    #[test]
+    fn the_second_call_of_a_stateful_layer_reads_the_states_of_the_first() {
+        let mut graph = Graph::new();
+        let x = graph.sequence_input("x", None, 4).unwrap();
+        let layer = graph.layer(Lstm::new(4).return_sequences(true).stateful(true)).unwrap();
+        let first = graph.call(layer, Call::on(x)).unwrap();
+        let second: Vec<Tensor> = graph.call(layer, Call::on(first[0])).unwrap();
+        let graph = lowered(&graph.build(second).unwrap());
+        let [one, other] = &graph.steps[..] else { panic!("{:?}", names(&graph)) };
+        assert_eq!(one.reads[2..], [None, None]);
+        assert_eq!(other.reads[2..], [Some(one.writes[1]), Some(one.writes[2])]);
+        let carried: Vec<ArrayId> = graph.carried.iter().map(|(_, array)| *array).collect();
+        assert_eq!(carried, other.writes[1..]);
+    }
+
+    #[test]
+    fn an_operator_that_is_given_other_shapes_is_an_error() {
+        let mut graph = OperatorGraph::default();
+        let x = graph.feed(Source::Input(0), [2, 3]);
+        let error = graph.step("odd", Differs { value: 0.0, any_feature: true }, [None]);
+        assert!(error.unwrap_err().to_string().contains("\"odd\": differs"));
+        let shape = vec![2, 4];
+        let error = graph.step("odd", crate::operator::Reshape { shape }, [Some(x)]).unwrap_err();
+        assert!(error.to_string().contains("[2, 3]"), "{error}");
+        let reshaped: Operator = crate::operator::Reshape { shape: vec![6] }.into();
+        assert_eq!(graph.step("odd", reshaped, [Some(x)]).unwrap().len(), 1);
+    }
+}

@@ -3,27 +3,27 @@
 mod graph;
 mod inputs;
 mod lower;
+mod mask_origins;
 mod masks;
 mod outputs;
 mod summary;
 
-#[cfg(feature = "keras")]
-pub(crate) use graph::snake_case;
 pub use graph::{Call, Graph, LayerId, Tensor};
 pub(crate) use inputs::Bound;
 pub use inputs::Inputs;
 pub(crate) use lower::CallShape;
-pub(crate) use masks::{MaskRules, MaskSource, Masks};
+pub use mask_origins::{MaskOrigin, MaskOrigins};
+pub use masks::MaskRules;
+pub(crate) use masks::{MaskSource, Masks};
 pub use outputs::{DirectionOutputs, Output, Outputs};
 pub use summary::{Summary, SummaryRow};
 
 use crate::error::{Error, Result};
-pub use crate::layer::Role;
-
-use crate::layer::{Dims, Layer};
+use crate::layer::{Dims, Layer, Role, WeightSpec};
 use ndarray::ArrayD;
 use rand::SeedableRng;
 use rand_chacha::ChaCha12Rng;
+use std::any::Any;
 use std::sync::Arc;
 
 /// A network: its layers, how they are connected, and their weights.
@@ -53,9 +53,8 @@ pub struct Model {
     /// The tensors that the model returns, in order.
     pub(crate) outputs: Vec<usize>,
     pub(crate) mask_rules: MaskRules,
-    /// Keras's configuration, where it was built from one.
-    #[cfg(feature = "keras")]
-    pub(crate) keras: Option<Arc<crate::import::KerasConfig>>,
+    /// What the model's importer keeps with it.
+    attachment: Option<Arc<dyn Any + Send + Sync>>,
 }
 
 /// What the model is fed with: first what the caller gives, then the constants.
@@ -174,10 +173,9 @@ impl Model {
         layer: &str,
         arrays: impl IntoIterator<Item = ArrayD<f32>>,
     ) -> Result<()> {
-        let known = self.layer_names();
         match self.layers.iter_mut().find(|built| built.layer.name() == layer) {
             Some(built) => built.layer.set_weights(&built.inputs, arrays.into_iter().collect()),
-            None => Err(Error::UnknownLayer { name: layer.to_string(), known }),
+            None => Err(self.unknown(layer)),
         }
     }
 
@@ -188,15 +186,61 @@ impl Model {
     /// [`Error::UnknownLayer`] where no layer has this name, [`Error::MissingWeights`] where its
     /// weights aren't set.
     pub fn weights(&self, layer: &str) -> Result<Vec<ArrayD<f32>>> {
-        let built = self.layers.iter().find(|built| built.layer.name() == layer);
-        let built = built.ok_or_else(|| Error::UnknownLayer {
-            name: layer.to_string(),
-            known: self.layer_names(),
-        })?;
-        built
-            .layer
+        let layer = &self.built(layer)?.layer;
+        layer
             .weight_arrays()
-            .ok_or_else(|| Error::MissingWeights { layer: layer.to_string() })
+            .ok_or_else(|| Error::MissingWeights { layer: layer.name().to_string() })
+    }
+
+    /// The names and shapes of the weights of the layer with this name: those of the arrays that
+    /// [`Model::set_weights`] takes, in the same order. Empty for a layer that has none. A
+    /// bidirectional layer has each name twice, first of its forward layer.
+    ///
+    /// # Errors
+    /// [`Error::UnknownLayer`] where no layer has this name.
+    ///
+    /// ```
+    /// use birnn::{Gru, Model};
+    /// let model = Model::sequential(2, [Gru::new(3).use_bias(false)])?;
+    /// let [kernel, recurrent_kernel] = &model.weight_specs("gru")?[..] else { unreachable!() };
+    /// assert_eq!((kernel.name, &kernel.shape[..]), ("kernel", &[2, 9][..])); // [features, 3 · units]
+    /// assert_eq!(recurrent_kernel.shape, [3, 9]); // [units, 3 · units]
+    /// # Ok::<(), birnn::Error>(())
+    /// ```
+    pub fn weight_specs(&self, layer: &str) -> Result<Vec<WeightSpec>> {
+        let BuiltLayer { layer, inputs } = self.built(layer)?;
+        Ok(layer.weight_specs(inputs))
+    }
+
+    fn built(&self, layer: &str) -> Result<&BuiltLayer> {
+        let built = self.layers.iter().find(|built| built.layer.name() == layer);
+        built.ok_or_else(|| self.unknown(layer))
+    }
+
+    fn unknown(&self, layer: &str) -> Error {
+        Error::UnknownLayer { name: layer.to_string(), known: self.layer_names() }
+    }
+
+    /// Keeps a value with the model, in place of the one that was attached before: for an importer
+    /// that has to know later what it read, for example where a file of weights has those of each
+    /// layer. Nothing else looks at it; clones of the model share it.
+    ///
+    /// ```
+    /// use birnn::{Gru, Model};
+    /// struct Origin(String);
+    /// let mut model = Model::sequential(2, [Gru::new(3)])?;
+    /// model.attach(Origin("model.txt".into()));
+    /// assert_eq!(model.attachment::<Origin>().unwrap().0, "model.txt");
+    /// assert!(model.attachment::<u32>().is_none());
+    /// # Ok::<(), birnn::Error>(())
+    /// ```
+    pub fn attach<T: Any + Send + Sync>(&mut self, value: T) {
+        self.attachment = Some(Arc::new(value));
+    }
+
+    /// The value that [`Model::attach`] keeps; `None` where there is none or it is of another type.
+    pub fn attachment<T: Any + Send + Sync>(&self) -> Option<Arc<T>> {
+        self.attachment.clone()?.downcast().ok()
     }
 
     /// The names of the layers, in the order in which they were added to the model.

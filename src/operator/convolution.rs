@@ -1,5 +1,5 @@
 use super::{Along, Rules, Shapes, Windows, axes, expect};
-use crate::layer::Activation;
+use birnn_cell::Activation;
 
 /// `activation(Σ x[window] · kernel + bias)` over windows of timesteps.
 ///

@@ -1,5 +1,5 @@
 use super::{Along, Rules, Shapes, axes, expect, shape, vector_by_vector};
-use crate::layer::Activation;
+use birnn_cell::Activation;
 
 /// `activation(x · kernel + bias)` over the last axis of x.
 ///

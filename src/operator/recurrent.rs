@@ -1,5 +1,5 @@
 use super::{Along, Rules, Shapes, axes, expect};
-use crate::layer::{Activation, Cell};
+use birnn_cell::{Activation, Cell};
 
 /// How a [`Bidirectional`](crate::Bidirectional) joins the outputs of its two directions, which
 /// are each `[batch, timesteps, units]` or `[batch, units]`.
@@ -86,6 +86,7 @@ impl Recurrent {
     }
 
     /// How many arrays it writes before the final states.
+    #[allow(dead_code)] // It is for backends that plan calls; none asks yet.
     pub fn outputs(&self) -> usize {
         if self.merge_mode == MergeMode::None { self.directions.len() } else { 1 }
     }

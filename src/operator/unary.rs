@@ -1,7 +1,7 @@
 //! Functions of each value by itself, or of each vector.
 
 use super::{Along, Rules, Shapes, shape, vector_by_vector};
-use crate::layer::Activation;
+use birnn_cell::Activation;
 
 /// An activation of operand 0, x. It writes the shape of x, of which glu halves the last axis.
 #[derive(Clone, Debug, PartialEq)]

@@ -4,6 +4,7 @@
 mod demo;
 mod devices;
 mod inspect;
+mod kernel;
 mod npy;
 mod plan;
 mod run;
@@ -40,6 +41,9 @@ enum Command {
     /// Say what a layer of a shape would do on a GPU, without one: its dispatches, their work, and
     /// what bounds them.
     Plan(plan::PlanArgs),
+    /// Print the WGSL of a kernel as the driver gets it, for a layer of a shape; without a name list
+    /// the kernels.
+    Kernel(kernel::KernelArgs),
     /// Run the notebook's four programs (lstm1, lstm2, gru1, gru2), print what it prints, and
     /// compare them with the f64 reference.
     Demo(demo::DemoArgs),
@@ -136,6 +140,7 @@ fn dispatch(command: &Command, out: &mut impl Write) -> Result<ExitCode> {
         Command::Inspect(args) => inspect::inspect(args, out),
         Command::Devices(args) => devices::devices(args, out),
         Command::Plan(args) => plan::plan(args, out),
+        Command::Kernel(args) => kernel::kernel(args, out),
         Command::Demo(args) => demo::demo(args, out),
     }
 }

@@ -56,7 +56,7 @@ pub struct PlanArgs {
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
-enum CellArg {
+pub enum CellArg {
     Lstm,
     /// GRU with reset_after=True, Keras's default.
     Gru,
@@ -66,13 +66,23 @@ enum CellArg {
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
-enum AdapterArg {
+pub enum AdapterArg {
     /// A GPU, within WebGPU's default limits.
     Gpu,
     /// A GPU with less: four storage buffers a kernel.
     Downlevel,
     /// One that computes on the CPU, as lavapipe.
     Software,
+}
+
+impl From<AdapterArg> for PlanAdapter {
+    fn from(adapter: AdapterArg) -> PlanAdapter {
+        match adapter {
+            AdapterArg::Gpu => PlanAdapter::Gpu,
+            AdapterArg::Downlevel => PlanAdapter::DownlevelGpu,
+            AdapterArg::Software => PlanAdapter::Software,
+        }
+    }
 }
 
 impl PlanArgs {
@@ -96,11 +106,7 @@ impl PlanArgs {
 pub fn plan(args: &PlanArgs, out: &mut impl Write) -> Result<ExitCode> {
     let layers = (1..=args.layers).map(|layer| args.layer(layer == args.layers));
     let model = Model::sequential(args.features as usize, layers.collect::<Vec<_>>())?;
-    let adapter = match args.adapter {
-        AdapterArg::Gpu => PlanAdapter::Gpu,
-        AdapterArg::Downlevel => PlanAdapter::DownlevelGpu,
-        AdapterArg::Software => PlanAdapter::Software,
-    };
+    let adapter = PlanAdapter::from(args.adapter);
     let (batch, timesteps) = (args.batch as usize, args.timesteps as usize);
     let report = PlanReport::new(&model, batch, timesteps, adapter, args.half_weights)?;
     writeln!(out, "On a {adapter}:")?;

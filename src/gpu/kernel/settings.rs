@@ -1,12 +1,12 @@
 //! Every setting that a kernel can have, for tests and developers' tools.
 
-use super::{Constants, Kernel, Sharing, Tiling};
+use super::{Constants, Kernel, Role, Sharing, Tiling};
 use crate::layer::Activation;
 
 /// Every kernel in every way in which the planner can cut it, with a mask and without, and with
 /// every activation.
 pub(in crate::gpu) fn settings() -> Vec<(Kernel, Constants)> {
-    Kernel::ALL.into_iter().flat_map(|kernel| cut(kernel).chain(activated(kernel))).collect()
+    Kernel::ALL.iter().flat_map(|&kernel| cut(kernel).chain(activated(kernel))).collect()
 }
 
 fn cut(kernel: Kernel) -> impl Iterator<Item = (Kernel, Constants)> {
@@ -26,20 +26,16 @@ fn activated(kernel: Kernel) -> impl Iterator<Item = (Kernel, Constants)> {
 }
 
 fn has(kernel: Kernel, constant: &str) -> bool {
-    kernel.constants(Constants::default()).iter().any(|(name, _)| *name == constant)
+    kernel.source(Tiling::default()).wgsl.contains(&format!("override {constant}:"))
 }
 
 /// Every way in which the planner can cut a kernel.
 pub(super) fn tilings(kernel: Kernel) -> Vec<Tiling> {
-    let gates: &[u32] = match kernel {
-        Kernel::InputProjection => &[1, 3, 4],
-        Kernel::LstmStep | Kernel::LstmSequence => &[4],
-        Kernel::SimpleRnnStep | Kernel::SimpleRnnSequence => &[1],
-        _ if kernel.steps() || kernel.is_sequence() => &[3],
-        _ => return vec![Tiling::default()],
-    };
+    if kernel.row().role == Role::Other {
+        return vec![Tiling::default()];
+    }
     let mut tilings = Vec::new();
-    for &gates in gates {
+    for &gates in kernel.row().gates {
         for group_rows in [1, 4] {
             for half_weights in [false, true] {
                 for sharing in [Sharing::Workgroup, Sharing::Subgroup(4), Sharing::Subgroup(8)] {
@@ -81,10 +77,8 @@ fn cuts(kernel: Kernel, tiling: Tiling) -> Vec<Tiling> {
         return cuts;
     }
     let mut cuts = [1, 2, 4].map(|tiles| Tiling { tiles, ..tiling }).to_vec();
-    if kernel == Kernel::InputProjection {
-        if let Sharing::Subgroup(size) = tiling.sharing {
-            cuts.push(Tiling { workgroup: size, tiles: 4, ..tiling });
-        }
+    if let (Kernel::InputProjection, Sharing::Subgroup(size)) = (kernel, tiling.sharing) {
+        cuts.push(Tiling { workgroup: size, tiles: 4, ..tiling });
     }
     if kernel.steps() && tiling.sharing == Sharing::Workgroup {
         let split = |(split, workgroup)| Tiling { split, workgroup, block: 128, ..tiling };

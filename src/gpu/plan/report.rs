@@ -7,7 +7,9 @@ use super::recurrent::{Group, groups};
 use super::rows::rows_at_once;
 use crate::error::{Error, Result};
 use crate::gpu::calls::plain_call;
-use crate::gpu::kernel::{FinalStates, Kernel, LoadState, Merge, Projection, Recurrence, Sharing};
+use crate::gpu::kernel::{
+    FinalStates, Kernel, LoadState, Merge, Projection, Recurrence, Role, Sharing,
+};
 use crate::gpu::limits::Limits;
 use crate::graph::OperatorGraph;
 use crate::model::{CallShape, Model};
@@ -34,7 +36,7 @@ struct Machine {
 }
 
 impl PlanAdapter {
-    fn limits(self, half_weights: bool) -> Limits {
+    pub(in crate::gpu) fn limits(self, half_weights: bool) -> Limits {
         let limits = match self {
             PlanAdapter::DownlevelGpu => wgpu::Limits::downlevel_defaults(),
             _ => wgpu::Limits::default(),
@@ -305,7 +307,7 @@ fn dispatches(plan: &Plan, machine: Machine) -> Vec<PlannedDispatch> {
         for stage in &launch.stages {
             let bytes = bytes(stage);
             let tiling = stage.constants.tiling;
-            let tiled = is_recurrent(stage.kernel) || stage.kernel == Kernel::InputProjection;
+            let tiled = stage.kernel.row().role != Role::Other;
             let dispatch = PlannedDispatch {
                 kernel: stage.kernel.name(),
                 count: launch.steps.unwrap_or(1),
@@ -326,10 +328,6 @@ fn dispatches(plan: &Plan, machine: Machine) -> Vec<PlannedDispatch> {
         }
     }
     list
-}
-
-fn is_recurrent(kernel: Kernel) -> bool {
-    kernel.steps() || kernel.is_sequence()
 }
 
 fn cut(stage: &Stage) -> String {
@@ -357,7 +355,7 @@ fn bytes(stage: &Stage) -> u64 {
     let uniform = &stage.uniform;
     let bytes = match stage.kernel {
         Kernel::InputProjection => uniform.read().map(|p| projection_bytes(stage, &p)),
-        kernel if is_recurrent(kernel) => uniform.read().map(|p| recurrence_bytes(stage, &p)),
+        kernel if kernel.is_recurrent() => uniform.read().map(|p| recurrence_bytes(stage, &p)),
         Kernel::Merge | Kernel::MergeLast => uniform.read().map(|p| merge_bytes(stage, &p)),
         Kernel::FinalStates => uniform.read().map(|p: FinalStates| {
             8 * u64::from(p.batch) * u64::from(p.units) * u64::from(stage.workgroups[1])

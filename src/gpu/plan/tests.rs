@@ -218,9 +218,7 @@ fn layers_of_a_stack_share_dispatches_where_it_pays() {
     let stages = |units: usize, layers: usize, rows: usize, timesteps: usize, limits: &Limits| {
         let model = stack(0, 16, units, layers);
         let plan = planned(&model, rows, timesteps, false, limits);
-        let recurrence = |launch: &Launch| {
-            launch.stages[0].kernel.is_sequence() || launch.stages[0].kernel.steps()
-        };
+        let recurrence = |launch: &Launch| launch.stages[0].kernel.is_recurrent();
         let recurrences = plan.launches.iter().filter(|launch| recurrence(launch));
         (!plan.waves.is_empty(), recurrences.map(|launch| launch.steps.unwrap_or(1)).sum::<usize>())
     };

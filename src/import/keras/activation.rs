@@ -2,9 +2,8 @@
 
 use super::arguments::Arguments;
 use super::class::{self, Class};
-use super::file::Version;
-use crate::error::Result;
-use crate::layer::Activation;
+use super::version::Version;
+use crate::{Activation, Result};
 use serde_json::Value;
 
 impl Arguments<'_> {
@@ -24,12 +23,14 @@ impl Arguments<'_> {
             ("hard_sigmoid", Version::Unknown) => self.unsupported(
                 name,
                 &text.into(),
-                "Keras 2 and Keras 3 compute it differently and the file has no keras_version; load and save it again in Keras",
+                "Keras 2 and Keras 3 compute it differently and the file has no keras_version; \
+                 load and save it again in Keras",
             ),
             ("threshold", _) => self.unsupported(
                 name,
                 &text.into(),
-                "Keras can't compute it by its name, as it takes two arguments more; use the layer ReLU(threshold=…)",
+                "Keras can't compute it by its name, as it takes two arguments more; use the \
+                 layer ReLU(threshold=…)",
             ),
             _ => match Activation::from_keras_name(text) {
                 Some(activation) => Ok(activation),
@@ -72,7 +73,8 @@ impl Arguments<'_> {
                 (None, slope, 0.0) => Ok(Activation::LeakyRelu(slope.into())),
                 (Some(6.0), 0.0, 0.0) => Ok(Activation::Relu6),
                 _ => {
-                    let reason = "as an activation ReLU takes a negative_slope, or max_value=6; put the ReLU behind the layer as a layer of its own";
+                    let reason = "as an activation ReLU takes a negative_slope, or max_value=6; \
+                                  put the ReLU behind the layer as a layer of its own";
                     self.unsupported(name, value, reason)
                 }
             },

@@ -4,16 +4,16 @@
 use super::class::Class;
 use super::entry::Entry;
 use super::hdf5::Hdf5;
-use super::malformed;
-use super::weights::Slot;
-use crate::error::Result;
-use crate::model::snake_case;
+use super::messages::malformed;
+use super::slot::Slot;
+use crate::Result;
+use crate::layer::default_name;
 use std::collections::HashMap;
 
 /// Where the groups of layers stand: Keras 2.12 to 2.14 found the layers under another name first.
 const FOLDERS: [&str; 2] = ["layers", "_layer_checkpoint_dependencies"];
-/// What Keras 2 puts between the parts of a group's name on Windows: there `layers\lstm\cell` is the
-/// name of one group.
+/// What Keras 2 puts between the parts of a group's name on Windows: there `layers\lstm\cell` is
+/// the name of one group.
 const WINDOWS: char = '\\';
 
 /// The groups, by layer name. They are named after the classes and stand in the order of the
@@ -22,7 +22,7 @@ pub(super) fn groups(weights: &Hdf5, entries: &[Entry]) -> Result<HashMap<String
     let found = Found::new(weights)?;
     let mut of_class: HashMap<String, Vec<&str>> = HashMap::new();
     for entry in entries.iter().filter(|entry| !matches!(entry.class, Class::MaskOperation(_))) {
-        of_class.entry(snake_case(entry.class.name())).or_default().push(entry.name);
+        of_class.entry(default_name(entry.class.name())).or_default().push(entry.name);
     }
     let mut noted = HashMap::new();
     let mut counted = HashMap::new();
@@ -75,9 +75,9 @@ impl Found {
         Ok(Found { before: format!("{}/", FOLDERS[0]), names: Vec::new() })
     }
 
-    /// The groups of a class's layers, in their order. Keras 2.12 and 2.13 count a layer with weights
-    /// twice, so the numbers are those that there are, unless there are more or fewer groups than
-    /// layers.
+    /// The groups of a class's layers, in their order. Keras 2.12 and 2.13 count a layer with
+    /// weights twice, so the numbers are those that there are, unless there are more or fewer
+    /// groups than layers.
     fn paths(&self, class: &str, layers: usize) -> Vec<String> {
         let number = |name: &String| match name.strip_prefix(class)? {
             "" => Some(0),

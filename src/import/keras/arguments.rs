@@ -1,8 +1,9 @@
 //! Reads a layer's arguments; each one in the file is looked at.
 
-use super::file::Version;
-use super::{json, shown};
-use crate::error::{Error, Result};
+use super::json;
+use super::messages::shown;
+use super::version::Version;
+use crate::{Error, Result};
 use serde_json::{Map, Value};
 
 /// Arguments that don't change what a trained layer computes, or that are read elsewhere (the
@@ -43,7 +44,8 @@ const ONLY_THE_DEFAULT: [(&str, &str); 11] = [
     ("sparse", "save the model with a dense input"),
     (
         "ragged",
-        "save the model with a dense input; run sequences of different lengths one by one, or with a mask",
+        "save the model with a dense input; run sequences of different lengths one by one, or \
+         with a mask",
     ),
     ("optional", "save the model with optional=False and always give the input"),
     ("renorm", "save the model with renorm=False"),
@@ -259,8 +261,8 @@ impl<'a> Arguments<'a> {
         }
     }
 
-    /// Refuses every argument that is not in `read`, unless it has no effect or, as far as is known,
-    /// its default.
+    /// Refuses every argument that is not in `read`, unless it has no effect or, as far as is
+    /// known, its default.
     pub(super) fn check_others(&self, read: &[&str]) -> Result<()> {
         self.values
             .iter()
@@ -293,7 +295,8 @@ impl<'a> Arguments<'a> {
             _ if is_false => {
                 let argument = format!("{}{name}", self.prefix);
                 tracing::warn!(
-                    "layer {:?}: {argument}=false isn't known; as a default of a newer Keras it is taken to have no effect",
+                    "layer {:?}: {argument}=false isn't known; as a default of a newer Keras it \
+                     is taken to have no effect",
                     self.layer
                 );
                 Ok(())

@@ -1,8 +1,9 @@
 //! The calls of layers in a functional model, in the forms of Keras 2 and Keras 3.
 
 use super::class::Class;
-use super::{json, malformed, shown};
-use crate::error::{Error, Result};
+use super::json;
+use super::messages::{malformed, shown};
+use crate::{Error, Result};
 use ndarray::ArrayD;
 use serde_json::Value;
 

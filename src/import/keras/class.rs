@@ -1,17 +1,83 @@
 //! Which Keras classes are supported, and by which names files call them.
 
-use super::{malformed, mask_operation, stateless};
-use crate::error::{Error, Result};
+use super::messages::malformed;
+use crate::{Error, Result};
 use serde_json::Value;
 
 /// For [`Error::UnsupportedLayer`].
-pub(super) const SUPPORTED: &str = "InputLayer, LSTM, GRU, SimpleRNN, CuDNNLSTM, CuDNNGRU, RNN of LSTMCell, GRUCell, SimpleRNNCell and lists of \
-     these, Bidirectional, TimeDistributed, Dense, Embedding, Masking, Activation, ReLU, LeakyReLU, ELU, PReLU, Softmax, \
-     LayerNormalization, RMSNormalization, BatchNormalization, UnitNormalization, Conv1D, MaxPooling1D, \
-     AveragePooling1D, GlobalMaxPooling1D, GlobalAveragePooling1D, Concatenate, Add, Subtract, Multiply, Average, \
-     Maximum, Minimum, Flatten, Reshape, Permute, RepeatVector, Cropping1D, ZeroPadding1D, UpSampling1D, Attention, \
-     AdditiveAttention, MultiHeadAttention, Dropout, SpatialDropout1D, GaussianNoise, GaussianDropout, AlphaDropout, \
-     ActivityRegularization and Identity, in a Sequential or functional model";
+pub(super) const SUPPORTED: &str = "\
+    InputLayer, LSTM, GRU, SimpleRNN, CuDNNLSTM, CuDNNGRU, RNN of LSTMCell, GRUCell, \
+    SimpleRNNCell and lists of these, Bidirectional, TimeDistributed, Dense, Embedding, Masking, \
+    Activation, ReLU, LeakyReLU, ELU, PReLU, Softmax, LayerNormalization, RMSNormalization, \
+    BatchNormalization, UnitNormalization, Conv1D, MaxPooling1D, AveragePooling1D, \
+    GlobalMaxPooling1D, GlobalAveragePooling1D, Concatenate, Add, Subtract, Multiply, Average, \
+    Maximum, Minimum, Flatten, Reshape, Permute, RepeatVector, Cropping1D, ZeroPadding1D, \
+    UpSampling1D, Attention, AdditiveAttention, MultiHeadAttention, Dropout, SpatialDropout1D, \
+    GaussianNoise, GaussianDropout, AlphaDropout, ActivityRegularization and Identity, in a \
+    Sequential or functional model";
+
+/// The classes without state that are supported.
+pub(super) const STATELESS: [&str; 45] = [
+    "Dense",
+    "Embedding",
+    "Masking",
+    "Activation",
+    "ReLU",
+    "LeakyReLU",
+    "ELU",
+    "PReLU",
+    "Softmax",
+    "LayerNormalization",
+    "RMSNormalization",
+    "BatchNormalization",
+    "UnitNormalization",
+    "Conv1D",
+    "MaxPooling1D",
+    "AveragePooling1D",
+    "GlobalMaxPooling1D",
+    "GlobalAveragePooling1D",
+    "Concatenate",
+    "Add",
+    "Subtract",
+    "Multiply",
+    "Average",
+    "Maximum",
+    "Minimum",
+    "Flatten",
+    "Reshape",
+    "Permute",
+    "RepeatVector",
+    "Cropping1D",
+    "ZeroPadding1D",
+    "UpSampling1D",
+    "Attention",
+    "AdditiveAttention",
+    "MultiHeadAttention",
+    "Dropout",
+    "SpatialDropout1D",
+    "GaussianNoise",
+    "GaussianDropout",
+    "AlphaDropout",
+    "ActivityRegularization",
+    "Identity",
+    "BatchNormalizationV1",
+    "BatchNormalizationV2",
+    "SyncBatchNormalization",
+];
+
+/// The operations that masks are made of, and `Cast`, which a dtype policy of another precision
+/// puts before them.
+const MASK_OPERATIONS: [&str; 9] = [
+    "NotEqual",
+    "Any",
+    "ConvertToTensor",
+    "LogicalOr",
+    "ExpandDims",
+    "ZerosLike",
+    "OnesLike",
+    "Concatenate",
+    "Cast",
+];
 
 /// How the layers of a model are connected.
 pub(super) enum Root {
@@ -40,9 +106,9 @@ pub(super) enum Class {
     Rnn,
     Bidirectional,
     TimeDistributed,
-    /// One of [`stateless::CLASSES`].
+    /// One of [`STATELESS`].
     Stateless(&'static str),
-    /// No layer: an operation that Keras 3 computes a mask with, one of [`mask_operation::NAMES`].
+    /// No layer: an operation that Keras 3 computes a mask with, one of [`MASK_OPERATIONS`].
     MaskOperation(&'static str),
 }
 
@@ -75,7 +141,7 @@ pub(super) fn of(value: &Value) -> Result<Class, String> {
     let plain = name.strip_prefix("Keras>").unwrap_or(name);
     // An operation can have the name of a layer: `a + b` is an Add.
     if is_operation(value) {
-        let known = mask_operation::NAMES.iter().find(|operation| **operation == plain);
+        let known = MASK_OPERATIONS.iter().find(|operation| **operation == plain);
         return known
             .map(|operation| Class::MaskOperation(operation))
             .ok_or_else(|| full_name(value, name));
@@ -90,7 +156,7 @@ pub(super) fn of(value: &Value) -> Result<Class, String> {
         "RNN" => Class::Rnn,
         "Bidirectional" => Class::Bidirectional,
         "TimeDistributed" => Class::TimeDistributed,
-        _ => match stateless::CLASSES.iter().find(|class| **class == plain) {
+        _ => match STATELESS.iter().find(|class| **class == plain) {
             Some(class) => Class::Stateless(class),
             None => return Err(full_name(value, name)),
         },
@@ -118,8 +184,7 @@ fn is_operation(value: &Value) -> bool {
         // The HDF5 files of Keras 3 name no modules; of a layer there is always said whether it is
         // trainable.
         None => {
-            let of_masks =
-                text("class_name").is_some_and(|name| mask_operation::NAMES.contains(&name));
+            let of_masks = text("class_name").is_some_and(|name| MASK_OPERATIONS.contains(&name));
             of_masks && value.get("config").is_some_and(|config| config.get("trainable").is_none())
         }
     }

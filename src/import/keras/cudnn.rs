@@ -1,11 +1,11 @@
-//! The weights of `CuDNNLSTM` and `CuDNNGRU`, which files also hold for layers `LSTM` and `GRU` that
-//! were trained as the former: the same numbers in the layout that cuDNN reads.
+//! The weights of `CuDNNLSTM` and `CuDNNGRU`, which files also hold for layers `LSTM` and `GRU`
+//! that were trained as the former: the same numbers in the layout that cuDNN reads.
 //!
 //! Source: `_convert_rnn_weights` in Keras 2's `saving/legacy/hdf5_format.py`.
 
 use super::hdf5::Hdf5;
-use super::weights::Slot;
-use crate::error::Result;
+use super::slot::Slot;
+use crate::Result;
 use ndarray::{Array2, ArrayD, Axis, Ix2, Slice};
 use std::ops::Range;
 

@@ -1,8 +1,8 @@
 //! The list of layers in a model's configuration.
 
 use super::class::{self, Class, SUPPORTED};
-use super::malformed;
-use crate::error::{Error, Result};
+use super::messages::malformed;
+use crate::{Error, Result};
 use serde_json::{Map, Value};
 use std::collections::HashSet;
 

@@ -1,24 +1,17 @@
 //! Takes a file apart: the model's configuration, which Keras wrote it, and its weights.
 
 use super::hdf5::Hdf5;
-use super::weights::WeightFile;
-use super::{CONFIG, KerasLimits, json, malformed};
-use crate::error::{Error, Result};
+use super::json;
+use super::limits::KerasLimits;
+use super::messages::{CONFIG, malformed};
+use super::version::Version;
 use crate::import::recognize::{self, Format};
+use crate::{Error, Result};
 use serde_json::Value;
 use std::fs::File;
 use std::io::{BufReader, Cursor, Read, Seek};
 use std::path::Path;
 use zip::ZipArchive;
-
-/// Which Keras wrote a file: a name can mean different things in each.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Version {
-    Keras2,
-    Keras3,
-    /// The file doesn't say.
-    Unknown,
-}
 
 /// Where in the weights' HDF5 a layer's arrays stand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,6 +20,12 @@ pub(super) enum Layout {
     Archive,
     /// Legacy HDF5: by the layer's name behind this prefix, with a list of the arrays' names.
     Legacy(&'static str),
+}
+
+/// Weights in HDF5, and how they are laid out.
+pub(super) struct WeightFile {
+    pub hdf5: Hdf5,
+    pub layout: Layout,
 }
 
 /// A file taken apart.
@@ -112,7 +111,8 @@ fn open_archive(name: &str, bytes: Vec<u8>, limits: &KerasLimits) -> Result<Kera
     };
     let (config_label, config) = configuration("config.json")?;
     let (metadata_label, metadata) = configuration("metadata.json")?;
-    let version = version(&metadata_label, metadata.get("keras_version").and_then(Value::as_str))?;
+    let version =
+        Version::parse(&metadata_label, metadata.get("keras_version").and_then(Value::as_str))?;
     let weights = member(name, &mut archive, "model.weights.h5", "unpacked_bytes", unpacked)?;
     drop(archive);
     let hdf5 = Hdf5::open(format!("{name}: model.weights.h5"), weights, unpacked)?;
@@ -228,7 +228,7 @@ pub(super) fn parse_config(label: &str, json: &[u8], limits: &KerasLimits) -> Re
 /// Which Keras wrote a configuration that stands alone.
 pub(super) fn config_version(config: &Value, json: &str) -> Result<Version> {
     match config.get("keras_version") {
-        Some(found) => version(CONFIG, found.as_str()),
+        Some(found) => Version::parse(CONFIG, found.as_str()),
         // Keras 3 doesn't write its version here, but its dtypes are objects.
         None if json.contains("DTypePolicy") => Ok(Version::Keras3),
         None => Ok(Version::Unknown),
@@ -240,7 +240,7 @@ fn hdf5_version(name: &str, hdf5: &Hdf5, group: &str) -> Result<Version> {
         None => hdf5.text(group, "keras_version")?,
         some => some,
     };
-    version(name, written_by.as_deref())
+    Version::parse(name, written_by.as_deref())
 }
 
 fn parse(label: &str, json: &[u8], limits: &KerasLimits) -> Result<Value> {
@@ -252,21 +252,5 @@ fn parse(label: &str, json: &[u8], limits: &KerasLimits) -> Result<Value> {
         Ok(value) => Ok(value),
         Err(e) if e.is_data() => malformed(label, format!("{e} (KerasLimits::config_values)")),
         Err(e) => malformed(label, format!("is not valid JSON: {e}")),
-    }
-}
-
-fn version(label: &str, text: Option<&str>) -> Result<Version> {
-    let Some(text) = text else {
-        return Ok(Version::Unknown);
-    };
-    match text.split('.').next().and_then(|major| major.parse::<u32>().ok()) {
-        Some(2) => Ok(Version::Keras2),
-        Some(3) => Ok(Version::Keras3),
-        _ => malformed(
-            label,
-            format!(
-                "was saved by Keras {text:?}; load it in Keras 2 or 3 and save it again, or update this crate"
-            ),
-        ),
     }
 }

@@ -1,17 +1,17 @@
 //! Builds the graph of a functional model.
 
+use super::assembly::{Added, Assembly};
 use super::call::{Call, Reference, calls, references};
 use super::class::Class;
 use super::entry::Entry;
-use super::file::Version;
 use super::layer;
-use super::malformed;
 use super::mask_operation::{self, Mask, MaskExpressions, Piece};
+use super::messages::malformed;
 use super::order::order;
-use super::recurrent::{Built, Wiring};
-use crate::error::{Error, Result};
-use crate::layer::{MergeMode, Reshape};
-use crate::model::{Call as GraphCall, Graph, LayerId, MaskRules, Model, Tensor};
+use super::recurrent::Built;
+use super::version::Version;
+use crate::layer::Reshape;
+use crate::{Error, Model, Result, Tensor};
 use serde_json::Value;
 use std::collections::HashMap;
 
@@ -38,13 +38,11 @@ pub(super) fn build(
         by_name: entries.iter().enumerate().map(|(index, entry)| (entry.name, index)).collect(),
         entries,
         max_calls,
-        graph: graph(version),
+        assembly: Assembly::new(version),
         results: HashMap::new(),
         masks: MaskExpressions::default(),
-        calls: 0,
         constants: 0,
         spelled_out: Vec::new(),
-        unmasked: Vec::new(),
     };
     let outputs = builder.listed(config, "output_layers")?;
     let order = builder.order(&nodes, &outputs)?;
@@ -57,19 +55,9 @@ pub(super) fn build(
         .iter()
         .map(|reference| builder.tensor("a model output", reference))
         .collect::<Result<Vec<_>>>()?;
-    let model = builder.graph.build(outputs)?;
-    check_unmasked(&model, builder.unmasked)?;
+    let model = builder.assembly.build(outputs)?;
     check_spelled_out(&model, builder.masks, builder.spelled_out)?;
     Ok(model)
-}
-
-/// An empty graph with the rules of the Keras that wrote the file.
-pub(super) fn graph(version: Version) -> Graph {
-    let mut graph = Graph::new();
-    if version == Version::Keras2 {
-        graph.mask_rules = MaskRules::Keras2;
-    }
-    graph
 }
 
 fn nodes<'a>(label: &str, entries: &[Entry<'a>], max_calls: usize) -> Result<Vec<Node<'a>>> {
@@ -97,7 +85,7 @@ fn nodes<'a>(label: &str, entries: &[Entry<'a>], max_calls: usize) -> Result<Vec
 enum Step {
     /// It has not been called yet.
     New(Built),
-    Called(Vec<LayerId>, Wiring),
+    Called(Added),
     /// An input, or an operation.
     None,
 }
@@ -118,17 +106,13 @@ struct Builder<'a> {
     entries: &'a [Entry<'a>],
     max_calls: usize,
     by_name: HashMap<&'a str, usize>,
-    graph: Graph,
+    assembly: Assembly,
     /// What each call returned, by entry and number.
     results: HashMap<(usize, usize), Vec<Piece>>,
     masks: MaskExpressions,
-    /// How many calls the graph has.
-    calls: usize,
     /// How many constants it has.
     constants: usize,
     spelled_out: Vec<SpelledOut>,
-    /// Layers that can't be called with masks, and why.
-    unmasked: Vec<(String, Error)>,
 }
 
 impl<'a> Builder<'a> {
@@ -196,7 +180,7 @@ impl<'a> Builder<'a> {
         if let Reference::Constant(array) = reference {
             self.constants += 1;
             let name = format!("constant_{}", self.constants);
-            return self.graph.constant(&name, array.clone()).map(Piece::Array);
+            return self.assembly.graph.constant(&name, array.clone()).map(Piece::Array);
         }
         let found = self.entry(reader, reference)?;
         let found = found.and_then(|(entry, call, tensor)| {
@@ -279,7 +263,8 @@ impl<'a> Builder<'a> {
             if entry.class != Class::Input {
                 return self.dangling("a model input", &reference);
             }
-            let tensor = self.graph.input(entry.name, &layer::input(entry, self.version)?)?;
+            let tensor =
+                self.assembly.graph.input(entry.name, &layer::input(entry, self.version)?)?;
             self.results.insert((index, 0), vec![Piece::Array(tensor)]);
         }
         Ok(())
@@ -303,32 +288,22 @@ impl<'a> Builder<'a> {
         let reader = self.reader(node);
         let operands = node.call.inputs.iter().map(|reference| self.piece(&reader, reference));
         let operands: Vec<Piece> = operands.collect::<Result<_>>()?;
-        self.masks.run(&self.graph, &self.entries[node.entry], &operands, node.call.number)
+        self.masks.run(&self.assembly.graph, &self.entries[node.entry], &operands, node.call.number)
     }
 
     fn layer_call(&mut self, node: &Node, step: &mut Step) -> Result<Vec<Tensor>> {
         let reader = self.reader(node);
-        let (ids, wiring) = match std::mem::replace(step, Step::None) {
-            Step::New(built) => {
-                let wiring = built.wiring;
-                (self.add(built)?, wiring)
-            }
-            Step::Called(ids, wiring) => (ids, wiring),
+        let layer = match std::mem::replace(step, Step::None) {
+            Step::New(built) => self.assembly.add(self.entries[node.entry].name, built)?,
+            Step::Called(layer) => layer,
             Step::None => return malformed(self.label, format!("{reader} can't be found")),
         };
-        *step = Step::Called(ids.clone(), wiring);
+        *step = Step::Called(layer.clone());
         let inputs = self.tensors(&reader, &node.call.inputs)?;
         let inputs = self.of_one_rank(node, inputs)?;
         let states = self.tensors(&reader, &node.call.initial_state)?;
         let masks = self.call_masks(node)?;
-        let call = GraphCall::from(&inputs[..]).masks(&masks);
-        let mut calls = Calls { graph: &mut self.graph, count: &mut self.calls };
-        match (wiring, &ids[..]) {
-            (Wiring::Row, [id]) => calls.call(*id, call.initial_state(&states)),
-            (wiring, ids) => {
-                calls.cells(self.entries[node.entry].name, wiring, ids, call, &masks, &states)
-            }
-        }
+        self.assembly.call(&layer, &inputs, &masks, &states)
     }
 
     /// Gives the inputs of a layer that joins them as many axes: as Keras does, by axes of length
@@ -336,27 +311,22 @@ impl<'a> Builder<'a> {
     fn of_one_rank(&mut self, node: &Node, mut inputs: Vec<Tensor>) -> Result<Vec<Tensor>> {
         let entry = &self.entries[node.entry];
         let joins = ["Add", "Subtract", "Multiply", "Average", "Maximum", "Minimum"];
-        let most = inputs.iter().map(|&input| self.graph.axes(input).len()).max().unwrap_or(0);
+        let most =
+            inputs.iter().map(|&input| self.assembly.graph.axes(input).len()).max().unwrap_or(0);
         if !matches!(entry.class, Class::Stateless(class) if joins.contains(&class)) {
             return Ok(inputs);
         }
         for (index, input) in inputs.iter_mut().enumerate() {
-            let axes = self.graph.axes(*input);
+            let axes = self.assembly.graph.axes(*input);
             if axes.len() < most {
                 let axes = [&vec![Some(1); most - axes.len()], axes].concat();
                 let name = format!("{}/expand_{}_{index}", entry.name, node.number);
-                let expanded = self.graph.add(Reshape::new(axes).named(name), *input)?;
-                self.calls += 1;
+                let reshape = self.assembly.graph.layer(Reshape::new(axes).named(name))?;
+                let expanded = self.assembly.call_layer(reshape, *input)?;
                 *input = *expanded.first().unwrap_or(input);
             }
         }
         Ok(inputs)
-    }
-
-    fn add(&mut self, built: Built) -> Result<Vec<LayerId>> {
-        self.unmasked
-            .extend(built.unmasked.map(|error| (built.layers[0].name().to_string(), error)));
-        built.layers.into_iter().map(|layer| self.graph.layer(layer)).collect()
     }
 
     /// The masks of a call that are arrays; what operations compute the inputs have to carry.
@@ -389,7 +359,13 @@ impl<'a> Builder<'a> {
             let reference =
                 node.call.masks[input].as_ref().map_or("None".to_string(), Reference::describe);
             let layer = self.entries[node.entry].name.to_string();
-            self.spelled_out.push(SpelledOut { layer, node: self.calls, input, mask, reference });
+            self.spelled_out.push(SpelledOut {
+                layer,
+                node: self.assembly.calls(),
+                input,
+                mask,
+                reference,
+            });
         }
         Ok(if as_carried { Vec::new() } else { arrays })
     }
@@ -397,8 +373,8 @@ impl<'a> Builder<'a> {
     /// A mask as an array, where it is one, and among the masks that operations compute.
     fn call_mask(&mut self, reader: &str, reference: &Reference) -> Result<(Option<Tensor>, Mask)> {
         let piece = self.piece(reader, reference)?;
-        match (&piece, self.masks.mask(&self.graph, &piece)) {
-            (_, Some(Some(mask))) => Ok((self.masks.array(&self.graph, mask), Some(mask))),
+        match (&piece, self.masks.mask(&self.assembly.graph, &piece)) {
+            (_, Some(Some(mask))) => Ok((self.masks.array(mask), Some(mask))),
             (_, Some(None)) => Ok((None, None)),
             // Whether it can be a mask is for the graph to say.
             (Piece::Array(array), None) => Ok((Some(*array), None)),
@@ -407,126 +383,24 @@ impl<'a> Builder<'a> {
     }
 }
 
-/// Calls layers, and counts.
-pub(super) struct Calls<'g> {
-    pub graph: &'g mut Graph,
-    pub count: &'g mut usize,
-}
-
-impl Calls<'_> {
-    pub(super) fn call(&mut self, id: LayerId, call: GraphCall) -> Result<Vec<Tensor>> {
-        *self.count += 1;
-        self.graph.call(id, call)
-    }
-
-    /// Calls the layers that stand for one of several cells. Returns the outputs and then every
-    /// cell's states.
-    pub(super) fn cells(
-        &mut self,
-        name: &str,
-        wiring: Wiring,
-        ids: &[LayerId],
-        first: GraphCall,
-        masks: &[Option<Tensor>],
-        states: &[Tensor],
-    ) -> Result<Vec<Tensor>> {
-        let (forward, others, merge_mode) = match wiring {
-            Wiring::Row => (ids, &[][..], MergeMode::None),
-            Wiring::Both { forward, merge_mode } => {
-                let (forward, others) = ids.split_at(forward.min(ids.len()));
-                (forward, others, merge_mode)
-            }
-        };
-        let (backward, merge) = match (merge_mode, others) {
-            (MergeMode::None, others) => (others, None),
-            (_, [backward @ .., merge]) => (backward, Some(*merge)),
-            (_, []) => (others, None),
-        };
-        let counts: Vec<usize> =
-            forward.iter().chain(backward).map(|&id| self.graph.cell_states(id)).collect();
-        let wanted: usize = counts.iter().sum();
-        if !states.is_empty() && states.len() != wanted {
-            return Err(Error::Graph(format!(
-                "layer {name:?} takes {wanted} initial states, got {}",
-                states.len()
-            )));
-        }
-        let (own, rest) =
-            states.split_at(counts[..forward.len()].iter().sum::<usize>().min(states.len()));
-        let (mut outputs, mut returned) = self.row(forward, first.clone(), masks, own)?;
-        if !backward.is_empty() {
-            let (output, more) = self.row(backward, first, masks, rest)?;
-            outputs.extend(output);
-            returned.extend(more);
-        }
-        if let Some(merge) = merge {
-            outputs = self.call(merge, GraphCall::from(&outputs[..]))?;
-        }
-        outputs.extend(returned);
-        Ok(outputs)
-    }
-
-    /// Calls layers one on the other's output, with the same masks. Returns the last one's output,
-    /// and the states.
-    fn row(
-        &mut self,
-        ids: &[LayerId],
-        first: GraphCall,
-        masks: &[Option<Tensor>],
-        mut states: &[Tensor],
-    ) -> Result<(Vec<Tensor>, Vec<Tensor>)> {
-        let (mut call, mut output, mut returned) = (first, Vec::new(), Vec::new());
-        for &id in ids {
-            let (own, rest) = states.split_at(self.graph.cell_states(id).min(states.len()));
-            states = rest;
-            let twice = self.graph.is_bidirectional(id);
-            let own = if twice { [own, own].concat() } else { own.to_vec() };
-            let mut results = self.call(id, call.initial_state(&own))?;
-            // Of a cell that runs in both directions only the backward one counts.
-            if twice {
-                results.remove(0);
-                let more = results.len() - 1;
-                results.drain(1..1 + more / 2);
-            }
-            returned.extend(results.split_off(1));
-            output = results;
-            call = GraphCall::from(&output[..]).masks(masks);
-        }
-        Ok((output, returned))
-    }
-}
-
-/// That no layer has a mask that can't have one.
-pub(super) fn check_unmasked(model: &Model, unmasked: Vec<(String, Error)>) -> Result<()> {
-    let masks = model.masks(|_| false);
-    for (name, error) in unmasked {
-        let mut calls = model.nodes.iter().zip(&masks.of_node);
-        if calls.any(|(node, of)| {
-            model.layers[node.layer].layer.name() == name && of.iter().any(Option::is_some)
-        }) {
-            return Err(error);
-        }
-    }
-    Ok(())
-}
-
 /// That every mask that the file spells out is the one that the model computes.
 fn check_spelled_out(
     model: &Model,
     mut expressions: MaskExpressions,
     spelled_out: Vec<SpelledOut>,
 ) -> Result<()> {
-    let masks = model.masks(|_| false);
-    let found = expressions.of_model(&masks);
+    let masks = model.mask_origins(|_| false);
+    let found = expressions.of_model(&masks.origins);
     for SpelledOut { layer, node, input, mask, reference } in spelled_out {
-        let carried =
-            masks.of_node[node].get(input).copied().flatten().and_then(|mask| found[mask]);
+        let carried = masks.calls[node].get(input).copied().flatten().and_then(|mask| found[mask]);
         if carried != mask {
             return Err(Error::UnsupportedArgument {
                 layer,
                 argument: "mask".into(),
                 value: reference,
-                reason: "it is not the mask that the input carries; give the mask as an input of the model".into(),
+                reason: "it is not the mask that the input carries; give the mask as an input of \
+                         the model"
+                    .into(),
             });
         }
     }

@@ -1,7 +1,7 @@
 //! Reads attributes and arrays of HDF5, with the checks that an untrusted file needs.
 
-use super::malformed;
-use crate::error::{Error, Result};
+use super::messages::malformed;
+use crate::{Error, Result};
 use hdf5_reader::error::Error as H5Error;
 use hdf5_reader::group::Group;
 use hdf5_reader::messages::datatype::Datatype;
@@ -164,7 +164,8 @@ impl Hdf5 {
         match bytes.and_then(|bytes| self.budget.checked_sub(bytes)) {
             Some(rest) => self.budget = rest,
             None => {
-                let reason = "with the arrays before it more than this file may unpack to (KerasLimits::unpacked_bytes)";
+                let reason = "with the arrays before it more than this file may unpack to \
+                              (KerasLimits::unpacked_bytes)";
                 return fail(format!("is {shape:?}, {reason}"));
             }
         }

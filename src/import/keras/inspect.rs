@@ -1,10 +1,12 @@
 //! What stands in a file, also in one that can't be loaded.
 
 use super::class::Class;
-use super::file::{KerasFile, Version};
-use super::{KerasLimits, build, call, class, entry, layer};
-use crate::error::{Error, Result};
-use crate::model::Model;
+use super::file::{self, KerasFile};
+use super::limits::KerasLimits;
+use super::load::build;
+use super::version::Version;
+use super::{call, class, entry, layer};
+use crate::{Error, Model, Result};
 use serde_json::Value;
 use std::path::Path;
 
@@ -42,13 +44,24 @@ pub struct KerasLayerReport {
 /// ```
 ///
 /// # Errors
-/// [`Error::Io`], [`Error::MalformedFile`] or [`Error::UnsupportedModel`] where the file has no list
-/// of layers.
+/// [`Error::Io`], [`Error::MalformedFile`] or [`Error::UnsupportedModel`] where the file has no
+/// list of layers.
 pub fn inspect_keras(path: impl AsRef<Path>) -> Result<KerasFileReport> {
     KerasLimits::new().inspect(path)
 }
 
-pub(super) fn report(file: KerasFile, limits: &KerasLimits) -> Result<KerasFileReport> {
+impl KerasLimits {
+    /// [`inspect_keras`](crate::inspect_keras) within these limits.
+    ///
+    /// # Errors
+    /// As [`inspect_keras`](crate::inspect_keras).
+    pub fn inspect(&self, path: impl AsRef<Path>) -> Result<KerasFileReport> {
+        let path = path.as_ref();
+        report(KerasFile::open(&path.display().to_string(), file::read(path, self)?, self)?, self)
+    }
+}
+
+fn report(file: KerasFile, limits: &KerasLimits) -> Result<KerasFileReport> {
     let (label, version) = (file.config_label.clone(), file.version);
     let root = class::root(&label, &file.config);
     let is_functional = matches!(root, Ok(class::Root::Functional));

@@ -3,11 +3,12 @@
 use super::arguments::Arguments;
 use super::class::Class;
 use super::entry::Entry;
-use super::file::Version;
+use super::messages::{malformed, shown};
 use super::recurrent::{self, Built, Wiring};
-use super::{malformed, shown, stateless};
-use crate::error::{Error, Result};
-use crate::layer::{Layer, Recurrent};
+use super::stateless;
+use super::version::Version;
+use crate::layer::Recurrent;
+use crate::{Error, Layer, Result};
 use serde_json::{Map, Value};
 
 /// The types of numbers that an input can have: what Keras computes with them is what `f32` gives.
@@ -93,7 +94,7 @@ fn cells(arguments: &Arguments, cells: Vec<Recurrent>) -> Built {
     {
         // As masks stay in the order of time, so do the arrays up to the last cell: see
         // `recurrent::aligned`.
-        let last = last.clone().with_flags(true, last.zero_output_for_mask());
+        let last = last.clone().with_go_backwards(true);
         let before = cells[..cells.len() - 1].iter().cloned().map(recurrent::aligned);
         return row(arguments, before.chain([last.into()]).collect());
     }
@@ -102,14 +103,16 @@ fn cells(arguments: &Arguments, cells: Vec<Recurrent>) -> Built {
 
 /// `TimeDistributed`, perhaps of several cells.
 fn time_distributed(arguments: &Arguments) -> Result<Built> {
-    let layers = recurrent::time_distributed(arguments)?;
-    let backwards = match &layers[..] {
-        [first, _, ..] => first.layer.directions().iter().any(|(_, layer)| layer.go_backwards()),
-        _ => false,
-    };
-    let reason = "several cells that read a masked sequence backwards are not supported; use one layer for each cell";
-    let unmasked = backwards.then(|| argument(arguments, "layer", reason));
-    Ok(Built { unmasked, ..row(arguments, layers) })
+    let mut built = row(arguments, recurrent::time_distributed(arguments)?);
+    if let [first, _, ..] = &built.layers[..]
+        && let Some(first) = first.time_distributed()
+        && first.directions().iter().any(|(_, layer)| layer.go_backwards())
+    {
+        let reason = "several cells that read a masked sequence backwards are not supported; use \
+                      one layer for each cell";
+        built.unmasked = Some(argument(arguments, "layer", reason));
+    }
+    Ok(built)
 }
 
 /// A layer, or several for the cells of one.
@@ -147,7 +150,8 @@ fn unmasked(arguments: &Arguments, layer: &Layer) -> Option<Error> {
     let zeroed = |(_, layer): &(_, &Recurrent)| {
         layer.go_backwards() && layer.zero_output_for_mask() && layer.return_sequences()
     };
-    let reason = "unrolled and backwards Keras zeroes the outputs by the mask in the other order; save the model with unroll=False";
+    let reason = "unrolled and backwards Keras zeroes the outputs by the mask in the other order; \
+                  save the model with unroll=False";
     let differs = unrolled && layer.directions().iter().any(zeroed);
     differs.then(|| argument(arguments, "unroll", reason))
 }

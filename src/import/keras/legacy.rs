@@ -2,10 +2,9 @@
 
 use super::entry::Entry;
 use super::hdf5::Hdf5;
-use super::malformed;
-use super::weights::{CellName, Slot};
-use crate::error::Result;
-use crate::layer::Direction;
+use super::messages::malformed;
+use super::slot::{CellName, Slot};
+use crate::{Direction, Result};
 use serde_json::{Map, Value};
 use std::collections::HashMap;
 
@@ -181,7 +180,7 @@ fn end_of(path: &str, name: &str) -> Option<usize> {
 #[cfg(test)]
 mod tests {
     use super::{CellName, direction_of, is_of_cell};
-    use crate::layer::Direction;
+    use crate::Direction;
     use serde_json::{Value, json};
 
     #[test]

@@ -1,9 +1,7 @@
 //! How much a file may ask for.
 
-use super::{CONFIG, KerasFile, build, entry, file, from_config, inspect, weights};
-use crate::error::{Error, Result};
-use crate::model::Model;
-use std::path::Path;
+#[cfg(doc)]
+use crate::{Error, Model};
 
 const MIB: u64 = 1 << 20;
 
@@ -82,69 +80,6 @@ impl KerasLimits {
     pub fn calls(mut self, calls: usize) -> KerasLimits {
         self.calls = calls;
         self
-    }
-
-    /// [`Model::from_keras`] within these limits.
-    ///
-    /// # Errors
-    /// As [`Model::from_keras`].
-    pub fn load(&self, path: impl AsRef<Path>) -> Result<Model> {
-        let path = path.as_ref();
-        self.load_bytes(&path.display().to_string(), file::read(path, self)?)
-    }
-
-    /// [`Model::from_keras_bytes`] within these limits.
-    ///
-    /// # Errors
-    /// As [`Model::from_keras_bytes`].
-    pub fn load_bytes(&self, name: &str, bytes: Vec<u8>) -> Result<Model> {
-        build(KerasFile::open(name, bytes, self)?, self)
-    }
-
-    /// [`Model::from_keras_config`] within these limits.
-    ///
-    /// # Errors
-    /// As [`Model::from_keras_config`].
-    pub fn load_config(&self, json: &str) -> Result<Model> {
-        let config = file::parse_config(CONFIG, json.as_bytes(), self)?;
-        let version = file::config_version(&config, json)?;
-        from_config(CONFIG, version, config, self)
-    }
-
-    /// [`Model::load_keras_weights`] within these limits.
-    ///
-    /// # Errors
-    /// As [`Model::load_keras_weights`].
-    pub fn load_weights(&self, model: &mut Model, path: impl AsRef<Path>) -> Result<()> {
-        let path = path.as_ref();
-        self.load_weights_bytes(model, &path.display().to_string(), file::read(path, self)?)
-    }
-
-    /// [`Model::load_keras_weights_bytes`] within these limits.
-    ///
-    /// # Errors
-    /// As [`Model::load_keras_weights_bytes`].
-    pub fn load_weights_bytes(&self, model: &mut Model, name: &str, bytes: Vec<u8>) -> Result<()> {
-        let Some(keras) = model.keras.clone() else {
-            return Err(Error::Graph(
-                "weights are only read into a model from Model::from_keras_config or Model::from_keras; use Model::set_weights".into(),
-            ));
-        };
-        // The configuration was read already, perhaps within other limits.
-        let entries = entry::entries(CONFIG, &keras.0, usize::MAX)?;
-        weights::load(&mut file::open_weights(name, bytes, self)?, model, &entries)
-    }
-
-    /// [`inspect_keras`](crate::inspect_keras) within these limits.
-    ///
-    /// # Errors
-    /// As [`inspect_keras`](crate::inspect_keras).
-    pub fn inspect(&self, path: impl AsRef<Path>) -> Result<inspect::KerasFileReport> {
-        let path = path.as_ref();
-        inspect::report(
-            KerasFile::open(&path.display().to_string(), file::read(path, self)?, self)?,
-            self,
-        )
     }
 
     /// What a file of this size may unpack to.

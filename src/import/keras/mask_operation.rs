@@ -6,24 +6,11 @@
 //! operations only say which mask is meant.
 
 use super::arguments::is_float;
+use super::class;
 use super::entry::Entry;
-use crate::error::{Error, Result};
-use crate::model::{Graph, MaskSource, Masks, Tensor};
+use crate::{Error, Graph, MaskOrigin, Result, Tensor};
 use serde_json::Value;
 
-/// The operations that masks are made of, and `Cast`, which a dtype policy of another precision
-/// puts before them.
-pub(super) const NAMES: [&str; 9] = [
-    "NotEqual",
-    "Any",
-    "ConvertToTensor",
-    "LogicalOr",
-    "ExpandDims",
-    "ZerosLike",
-    "OnesLike",
-    "Concatenate",
-    "Cast",
-];
 /// More masks than any real model joins.
 const MAX_JOINED: usize = 256;
 
@@ -51,21 +38,21 @@ pub(super) enum Piece {
 /// The masks that operations compute, each in terms of those before it.
 #[derive(Debug, Default)]
 pub(super) struct MaskExpressions {
-    sources: Vec<MaskSource>,
+    origins: Vec<MaskOrigin>,
 }
 
 impl MaskExpressions {
-    fn add(&mut self, source: MaskSource) -> usize {
-        self.sources.iter().position(|known| *known == source).unwrap_or_else(|| {
-            self.sources.push(source);
-            self.sources.len() - 1
+    fn add(&mut self, origin: MaskOrigin) -> usize {
+        self.origins.iter().position(|known| *known == origin).unwrap_or_else(|| {
+            self.origins.push(origin);
+            self.origins.len() - 1
         })
     }
 
     /// The array that a mask is, where it is one.
-    pub(super) fn array(&self, graph: &Graph, mask: usize) -> Option<Tensor> {
-        match self.sources[mask] {
-            MaskSource::Tensor(index) => graph.tensor_at(index),
+    pub(super) fn array(&self, mask: usize) -> Option<Tensor> {
+        match self.origins[mask] {
+            MaskOrigin::NotZero(array) => Some(array),
             _ => None,
         }
     }
@@ -83,9 +70,7 @@ impl MaskExpressions {
             entry.config.get("keepdims").is_some_and(|value| value != &Value::Bool(false));
         let piece = match (entry.class.name(), operands, number) {
             ("NotEqual", &[Piece::Array(array)], Some(value)) => match graph.axes(array).len() {
-                1 if value == 0.0 => {
-                    Some(Piece::Mask(Some(self.add(MaskSource::Tensor(array.index())))))
-                }
+                1 if value == 0.0 => Some(Piece::Mask(Some(self.add(MaskOrigin::NotZero(array))))),
                 2.. => Some(Piece::NotEqual(array, value)),
                 _ => None,
             },
@@ -114,7 +99,7 @@ impl MaskExpressions {
         match piece {
             Piece::Mask(mask) => Some(*mask),
             Piece::Array(array) if graph.axes(*array).len() == 1 => {
-                Some(Some(self.add(MaskSource::Tensor(array.index()))))
+                Some(Some(self.add(MaskOrigin::NotZero(*array))))
             }
             _ => None,
         }
@@ -131,8 +116,8 @@ impl MaskExpressions {
         let Some(masks) = masks.iter().copied().collect::<Option<Vec<usize>>>() else {
             return Some(None);
         };
-        let parts = |mask: &usize| match &self.sources[*mask] {
-            MaskSource::Any(of) => of.clone(),
+        let parts = |mask: &usize| match &self.origins[*mask] {
+            MaskOrigin::Any(of) => of.clone(),
             _ => vec![*mask],
         };
         let mut of: Vec<usize> = masks.iter().flat_map(parts).collect();
@@ -141,23 +126,19 @@ impl MaskExpressions {
         match of[..] {
             [] => None,
             [one] => Some(Some(one)),
-            _ => (of.len() <= MAX_JOINED).then(|| Some(self.add(MaskSource::Any(of)))),
+            _ => (of.len() <= MAX_JOINED).then(|| Some(self.add(MaskOrigin::Any(of)))),
         }
     }
 
     fn any(&mut self, graph: &Graph, piece: &Piece) -> Option<Piece> {
         let mask = match piece {
             Piece::NotEqual(array, value) => {
-                Some(self.add(MaskSource::Values { tensor: array.index(), value: value.to_bits() }))
+                Some(self.add(MaskOrigin::NotEqual { array: *array, value: *value }))
             }
             Piece::Joined(parts, along) => {
                 let last = graph.axes(parts.first()?.0).len() as isize;
                 match *along {
-                    1 if last == 2 => {
-                        let parts =
-                            parts.iter().map(|(array, mask)| (array.index(), *mask)).collect();
-                        Some(self.add(MaskSource::Concatenate(parts)))
-                    }
+                    1 if last == 2 => Some(self.add(MaskOrigin::Concatenate(parts.clone()))),
                     axis if axis == -1 || axis == last => {
                         self.any_of(&parts.iter().map(|(_, mask)| *mask).collect::<Vec<_>>())?
                     }
@@ -170,28 +151,28 @@ impl MaskExpressions {
     }
 
     /// The masks of a model in these terms.
-    pub(super) fn of_model(&mut self, masks: &Masks) -> Vec<Mask> {
+    pub(super) fn of_model(&mut self, origins: &[MaskOrigin]) -> Vec<Mask> {
         let mut found: Vec<Mask> = Vec::new();
-        for source in &masks.sources {
-            let translated = match source {
-                MaskSource::Any(of) => {
+        for origin in origins {
+            let translated = match origin {
+                MaskOrigin::Any(of) => {
                     self.any_of(&of.iter().map(|&mask| found[mask]).collect::<Vec<_>>()).flatten()
                 }
-                MaskSource::All(of) => {
+                MaskOrigin::All(of) => {
                     let of = of.iter().map(|&mask| found[mask]).collect::<Option<_>>();
-                    of.map(|of| self.add(MaskSource::All(of)))
+                    of.map(|of| self.add(MaskOrigin::All(of)))
                 }
-                MaskSource::AnyInLastAxis(mask) => {
-                    found[*mask].map(|mask| self.add(MaskSource::AnyInLastAxis(mask)))
+                MaskOrigin::AnyInLastAxis(mask) => {
+                    found[*mask].map(|mask| self.add(MaskOrigin::AnyInLastAxis(mask)))
                 }
-                MaskSource::Concatenate(parts) => {
+                MaskOrigin::Concatenate(parts) => {
                     let parts = parts
                         .iter()
                         .map(|(array, mask)| (*array, mask.and_then(|mask| found[mask])))
                         .collect();
-                    Some(self.add(MaskSource::Concatenate(parts)))
+                    Some(self.add(MaskOrigin::Concatenate(parts)))
                 }
-                source => Some(self.add(source.clone())),
+                origin => Some(self.add(origin.clone())),
             };
             found.push(translated);
         }
@@ -213,6 +194,6 @@ pub(super) fn refused(entry: &Entry) -> Error {
     Error::UnsupportedLayer {
         layer: entry.name.to_string(),
         class_name: format!("keras.ops ({})", entry.class.name()),
-        supported: super::class::SUPPORTED,
+        supported: class::SUPPORTED,
     }
 }

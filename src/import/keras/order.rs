@@ -88,6 +88,7 @@ fn by_depth(needed: &[usize], parents: &[Vec<usize>], layers: &[usize]) -> Vec<u
             depths[parent] = depths[parent].max(Some(depth + 1));
         }
     }
-    met.sort_by_key(|&call| std::cmp::Reverse(depths[call])); // stable: within one depth as they were met
+    // Stable: within one depth as they were met.
+    met.sort_by_key(|&call| std::cmp::Reverse(depths[call]));
     met
 }

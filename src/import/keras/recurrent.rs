@@ -3,12 +3,12 @@
 
 use super::arguments::Arguments;
 use super::class::{self, Class, Kind, SUPPORTED};
-use super::file::Version;
 use super::stateless;
-use crate::error::{Error, Result};
-use crate::layer::{
-    Activation, Bidirectional, Concatenate, Gru, Layer, Lstm, Merge, MergeMode, Recurrent,
-    RecurrentBuilder, SimpleRnn, TimeDistributed,
+use super::version::Version;
+use crate::layer::{Concatenate, Merge, Recurrent, RecurrentBuilder};
+use crate::{
+    Activation, Bidirectional, Error, Gru, Layer, Lstm, MergeMode, Result, SimpleRnn,
+    TimeDistributed,
 };
 use serde_json::Value;
 
@@ -115,8 +115,9 @@ fn elementwise(cell: &Arguments, name: &str) -> Result<Activation> {
     match activation.is_elementwise() {
         true => Ok(activation),
         false => {
-            let reason = "it goes over all units at once, and recurrent layers take element-wise activations here; \
-                          if only the output is meant, train with an Activation layer behind this one";
+            let reason = "it goes over all units at once, and recurrent layers take element-wise \
+                          activations here; if only the output is meant, train with an Activation \
+                          layer behind this one";
             cell.unsupported(name, &activation.keras_name().into(), reason)
         }
     }
@@ -262,7 +263,8 @@ fn both_of_cells(
     let backwards = forward[0].go_backwards()
         || backward.as_ref().is_some_and(|cells| !cells[0].go_backwards());
     if backwards {
-        let reason = "with several cells the forward layer has to read forward and the backward layer backward";
+        let reason = "with several cells the forward layer has to read forward and the backward \
+                      layer backward";
         return arguments.unsupported(
             "layer.go_backwards",
             &Value::Bool(forward[0].go_backwards()),
@@ -277,12 +279,13 @@ fn both_of_cells(
         |direction: &str, index: usize| format!("{}/{direction}_cell_{index}", arguments.layer());
     let forward = forward.into_iter().enumerate().map(|(index, cell)| {
         let zeros = sequences && index + 1 == count; // Bidirectional's rule
-        Layer::from(cell.with_flags(false, zeros)).named(name("forward", index))
+        Layer::from(cell.with_go_backwards(false).with_zero_output_for_mask(zeros))
+            .named(name("forward", index))
     });
     let backward = backward.into_iter().enumerate().map(|(index, cell)| {
         let layer = match index < last || sequences {
             true => aligned(cell),
-            false => Layer::from(cell.with_flags(true, false)),
+            false => Layer::from(cell.with_go_backwards(true).with_zero_output_for_mask(false)),
         };
         layer.named(name("backward", index))
     });
@@ -302,7 +305,9 @@ fn both_of_cells(
 /// needs them and the mask is: one direction of a Bidirectional. The other is the same cell once
 /// more, whose output nobody reads.
 pub(super) fn aligned(cell: Recurrent) -> Layer {
-    Bidirectional::new(cell.with_flags(false, true)).merge_mode(MergeMode::None).into()
+    Bidirectional::new(cell.with_go_backwards(false).with_zero_output_for_mask(true))
+        .merge_mode(MergeMode::None)
+        .into()
 }
 
 fn merge_mode(arguments: &Arguments) -> Result<MergeMode> {
@@ -326,8 +331,8 @@ fn check_states(arguments: &Arguments, forward: &Recurrent, backward: &Recurrent
     let differ = forward.cell().states() != backward.cell().states();
     if differ && forward.return_state() && arguments.version() != Version::Keras2 {
         let class = Value::from(backward.cell().class_name());
-        let reason = "with return_state=True Keras 3 can't run directions of which only one has a cell state; \
-                      use the same class on both sides, or return_state=False";
+        let reason = "with return_state=True Keras 3 can't run directions of which only one has a \
+                      cell state; use the same class on both sides, or return_state=False";
         return arguments.unsupported("backward_layer", &class, reason);
     }
     Ok(())

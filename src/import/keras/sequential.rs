@@ -1,14 +1,13 @@
 //! Builds the graph of a `Sequential` model.
 
 use super::arguments::Arguments;
+use super::assembly::Assembly;
 use super::class::Class;
 use super::entry::Entry;
-use super::file::Version;
-use super::graph::{Calls, check_unmasked, graph};
-use super::recurrent::Wiring;
-use super::{layer, malformed, shown};
-use crate::error::{Error, Result};
-use crate::model::{Call, Model};
+use super::layer;
+use super::messages::{malformed, shown};
+use super::version::Version;
+use crate::{Error, Model, Result};
 use serde_json::Value;
 
 /// The model of a row of layers.
@@ -29,31 +28,22 @@ pub(super) fn build(
         .iter()
         .map(|entry| layer::build(label, entry, version, false))
         .collect::<Result<_>>()?;
-    let mut graph = graph(version);
+    let mut assembly = Assembly::new(version);
     let (name, axes) = input(label, version, config, first)?;
-    let mut outputs = vec![graph.input(&name, &axes)?];
-    let (mut unmasked, mut count) = (Vec::new(), 0);
+    let mut outputs = vec![assembly.graph.input(&name, &axes)?];
     for (entry, built) in rest.iter().zip(layers) {
         if outputs.len() != 1 {
             return Err(Error::Graph(format!(
-                "layer {:?} of a Sequential follows one that returns {} arrays; only the last layer may have return_state or merge_mode None",
+                "layer {:?} of a Sequential follows one that returns {} arrays; only the last \
+                 layer may have return_state or merge_mode None",
                 entry.name,
                 outputs.len()
             )));
         }
-        unmasked.extend(built.unmasked.map(|error| (built.layers[0].name().to_string(), error)));
-        let ids =
-            built.layers.into_iter().map(|layer| graph.layer(layer)).collect::<Result<Vec<_>>>()?;
-        let call = Call::from(&outputs[..]);
-        let mut calls = Calls { graph: &mut graph, count: &mut count };
-        outputs = match (built.wiring, &ids[..]) {
-            (Wiring::Row, [id]) => calls.call(*id, call)?,
-            (wiring, ids) => calls.cells(entry.name, wiring, ids, call, &[], &[])?,
-        };
+        let layer = assembly.add(entry.name, built)?;
+        outputs = assembly.call(&layer, &outputs, &[], &[])?;
     }
-    let model = graph.build(outputs)?;
-    check_unmasked(&model, unmasked)?;
-    Ok(model)
+    assembly.build(outputs)
 }
 
 /// The input's name and axes: of the `InputLayer`, otherwise from wherever Keras wrote the shape.
@@ -92,7 +82,8 @@ fn input(
         None => malformed(
             label,
             format!(
-                "the file doesn't say what shape layer {:?} reads (found {}): build the model before saving it, by an Input layer, model.build(...) or a first call",
+                "the file doesn't say what shape layer {:?} reads (found {}): build the model \
+                 before saving it, by an Input layer, model.build(...) or a first call",
                 first.name,
                 shown(config.pointer("/config/build_input_shape").unwrap_or(&Value::Null))
             ),

@@ -2,7 +2,6 @@
 
 use super::arguments::Arguments;
 use super::class;
-use crate::error::{Error, Result};
 use crate::layer::{
     AdditiveAttention, Attention, AveragePooling1d, BatchNormalization, Concatenate, Conv1d,
     Cropping1d, Dense, Embedding, Flatten, GlobalAveragePooling1d, GlobalMaxPooling1d, Identity,
@@ -10,62 +9,14 @@ use crate::layer::{
     Permute, ReluLayer, RepeatVector, Reshape, RmsNormalization, ScoreMode, SoftmaxLayer,
     UnitNormalization, UpSampling1d, ZeroPadding1d,
 };
+use crate::{Error, Result};
 use serde_json::Value;
 
-/// The Keras classes that [`layer`] builds.
-pub(super) const CLASSES: [&str; 45] = [
-    "Dense",
-    "Embedding",
-    "Masking",
-    "Activation",
-    "ReLU",
-    "LeakyReLU",
-    "ELU",
-    "PReLU",
-    "Softmax",
-    "LayerNormalization",
-    "RMSNormalization",
-    "BatchNormalization",
-    "UnitNormalization",
-    "Conv1D",
-    "MaxPooling1D",
-    "AveragePooling1D",
-    "GlobalMaxPooling1D",
-    "GlobalAveragePooling1D",
-    "Concatenate",
-    "Add",
-    "Subtract",
-    "Multiply",
-    "Average",
-    "Maximum",
-    "Minimum",
-    "Flatten",
-    "Reshape",
-    "Permute",
-    "RepeatVector",
-    "Cropping1D",
-    "ZeroPadding1D",
-    "UpSampling1D",
-    "Attention",
-    "AdditiveAttention",
-    "MultiHeadAttention",
-    "Dropout",
-    "SpatialDropout1D",
-    "GaussianNoise",
-    "GaussianDropout",
-    "AlphaDropout",
-    "ActivityRegularization",
-    "Identity",
-    "BatchNormalizationV1",
-    "BatchNormalizationV2",
-    "SyncBatchNormalization",
-];
-
-/// The layer of one of [`CLASSES`], without its name; `causal` is how it is called.
+/// The layer of one of [`class::STATELESS`], without its name; `causal` is how it is called.
 pub(super) fn layer(class_name: &str, arguments: &Arguments, causal: bool) -> Result<Layer> {
-    if let Some(&class_name) = Identity::CLASSES.iter().find(|class| **class == class_name) {
+    if let Some(identity) = Identity::of_class(class_name) {
         arguments.check_others(&["rate", "noise_shape", "stddev", "l1", "l2"])?;
-        return Ok(Identity { class_name }.into());
+        return Ok(identity.into());
     }
     match class_name {
         "Dense" => dense(arguments),

@@ -1,7 +1,9 @@
 //! Classes and their arguments: layers without state, operations, cells in a stack.
 
 use super::*;
-use crate::import::keras::{class, stateless};
+use crate::MaskOrigin;
+use crate::import::keras::class;
+use crate::layer::{Attention, Dense};
 
 /// A functional model of layers in a row on input `x`.
 fn row(shape: Value, layers: Vec<Value>) -> Value {
@@ -48,7 +50,7 @@ fn least(class: &str) -> (Value, Value) {
 
 #[test]
 fn every_class_is_built() {
-    for class in stateless::CLASSES.into_iter().chain(["TimeDistributed"]) {
+    for class in class::STATELESS.into_iter().chain(["TimeDistributed"]) {
         let (shape, arguments) = least(class);
         let mut config = row(shape, vec![named(class, arguments)]);
         if [
@@ -97,7 +99,7 @@ fn classes_in_snake_case_are_kerass() {
         ("MultiHeadAttention", "multi_head_attention"),
     ];
     for (class, name) in names {
-        assert_eq!(crate::model::snake_case(class), name);
+        assert_eq!(crate::layer::default_name(class), name);
     }
 }
 
@@ -163,10 +165,7 @@ fn arguments_of_layers_without_state_are_looked_at() {
 fn activations_can_be_layers() {
     let of = |activation: Value| {
         let dense = named("Dense", json!({"units": 2, "activation": activation}));
-        let model = keras3(row(json!([null, 4, 3]), vec![dense]))?;
-        let Layer::Feedforward(layer) = &model.layers[0].layer else { panic!("{model:?}") };
-        let crate::layer::Kind::Dense(dense) = &layer.kind else { panic!("{layer:?}") };
-        Ok(dense.activation)
+        keras3(row(json!([null, 4, 3]), vec![dense]))
     };
     let layer = |class: &str, config: Value| json!({"class_name": class, "config": config});
     let expected = [
@@ -184,11 +183,9 @@ fn activations_can_be_layers() {
         (layer("Activation", json!({"activation": "tanh"})), Activation::Tanh),
     ];
     for (value, activation) in expected {
-        assert_eq!(
-            of(value.clone()).unwrap_or_else(|e: Error| panic!("{value}: {e}")),
-            activation,
-            "{value}"
-        );
+        let model = of(value.clone()).unwrap_or_else(|e| panic!("{value}: {e}"));
+        let dense = Dense::new(2).activation(activation).named("it");
+        assert!(model.layers().eq([&dense]), "{value}: {model:?}");
     }
     for value in [
         layer("ReLU", json!({"max_value": 3.0})),
@@ -255,8 +252,9 @@ fn several_cells_take_their_states_in_order() {
     config["config"]["input_layers"] =
         json!(["x", "h", "c", "g", "s"].map(|name| json!([name, 0, 0])));
     let model = keras3(config.clone()).unwrap();
-    let given: Vec<_> = model.nodes.iter().map(|node| node.initial_state.clone()).collect();
-    assert_eq!(given, [vec![1, 2], vec![3], vec![4]]);
+    let read: Vec<_> =
+        model.summary().rows.into_iter().map(|row| row.connected_to).skip(5).collect();
+    assert_eq!(read, [vec!["x", "h", "c"], vec!["rnn/cell_0", "g"], vec!["rnn/cell_1", "s"]]);
     config["config"]["layers"][2]["inbound_nodes"] = states(&["h", "c"]);
     assert!(reason_of(keras3(config)).contains("4 initial states"));
 }
@@ -293,7 +291,9 @@ fn spelled_out(compared_with: f64, axis: i64, classes: [&str; 2]) -> Value {
 fn masks_of_operations_are_those_that_arrays_carry() {
     let model = keras3(spelled_out(0.5, -1, ["NotEqual", "Any"])).unwrap();
     assert_eq!(model.layer_names(), ["masking", "rnn"]);
-    assert_eq!(model.masks(|_| false).of_node[1], [Some(0)]);
+    let masks = model.mask_origins(|_| false);
+    assert_eq!(masks.calls[1], [Some(0)]);
+    assert!(matches!(masks.origins[0], MaskOrigin::NotEqual { value: 0.5, .. }));
     let other = reason_of(keras3(spelled_out(0.25, -1, ["NotEqual", "Any"])));
     assert!(other.contains("\"rnn\"") && other.contains("mask=any"), "{other}");
     for (axis, classes) in
@@ -313,12 +313,25 @@ fn masks_of_operations_are_those_that_arrays_carry() {
 /// Keras 2 writes no operations.
 #[test]
 fn masks_follow_the_version() {
-    let config = row(json!([null, 4, 3]), vec![named("Masking", json!({})), rnn(json!({}))]);
-    assert_eq!(
-        build(Version::Keras2, &config).unwrap().mask_rules,
-        crate::model::MaskRules::Keras2
-    );
-    assert_eq!(keras3(config).unwrap().mask_rules, crate::model::MaskRules::Keras3);
+    let masking = |name: &str, input: &str| {
+        let mut masking = named("Masking", json!({"name": name}));
+        masking["inbound_nodes"] = json!([[[input, 0, 0, {}]]]);
+        masking
+    };
+    let (a, b) = (masking("a", "x"), masking("b", "y"));
+    let mut add = named("Add", json!({"name": "add"}));
+    add["inbound_nodes"] = json!([[["a", 0, 0, {}], ["b", 0, 0, {}]]]);
+    let mut rnn = rnn(json!({}));
+    rnn["inbound_nodes"] = json!([[["add", 0, 0, {}]]]);
+    let (x, y) = (input("x", json!([null, 4, 3])), input("y", json!([null, 4, 3])));
+    let config = json!({"class_name": "Functional", "config": {"layers": [x, y, a, b, add, rnn],
+        "input_layers": [["x", 0, 0], ["y", 0, 0]], "output_layers": [["rnn", 0, 0]]}});
+    let read = |version: Version| {
+        let masks = build(version, &config).unwrap().mask_origins(|_| false);
+        masks.origins[masks.calls[3][0].unwrap()].clone()
+    };
+    assert_eq!(read(Version::Keras2), MaskOrigin::All(vec![0, 1]));
+    assert_eq!(read(Version::Keras3), MaskOrigin::Any(vec![0, 1]));
 }
 
 #[test]
@@ -337,9 +350,8 @@ fn a_causal_mask_belongs_to_the_call() {
     let attention =
         |nodes: Value| functional(named("Attention", json!({})), nodes, json!([["it", 0, 0]]));
     let is_causal = |model: Model| {
-        let Layer::Feedforward(layer) = &model.layers[0].layer else { panic!("{model:?}") };
-        let crate::layer::Kind::Attention(attention) = &layer.kind else { panic!("{layer:?}") };
-        attention.use_causal_mask
+        let causal = Attention::new().use_causal_mask(true).named("it");
+        model.layers().eq([&causal])
     };
     assert!(is_causal(keras3(attention(json!([call(true)]))).unwrap()));
     assert!(!is_causal(keras3(attention(json!([call(false)]))).unwrap()));
@@ -350,9 +362,8 @@ fn a_causal_mask_belongs_to_the_call() {
 
 #[test]
 fn a_configuration_alone_is_a_model() {
-    let model =
-        Model::from_keras_config(&row(json!([null, 4, 3]), vec![rnn(json!({}))]).to_string())
-            .unwrap();
+    let of = |json: &str| KerasLimits::new().load_config(json);
+    let model = of(&row(json!([null, 4, 3]), vec![rnn(json!({}))]).to_string()).unwrap();
     assert_eq!(model.summary().parameters, 3 * 2 + 2 * 2 + 2);
     assert!(model.weights("rnn").is_err());
     for json in [
@@ -362,10 +373,7 @@ fn a_configuration_alone_is_a_model() {
         "{\"class_name\": \"Sequential\"}",
         "{\"keras_version\": 5, \"class_name\": 1}",
     ] {
-        assert!(
-            matches!(Model::from_keras_config(json), Err(Error::MalformedFile { .. })),
-            "{json}"
-        );
+        assert!(matches!(of(json), Err(Error::MalformedFile { .. })), "{json}");
     }
 }
 

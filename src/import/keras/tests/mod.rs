@@ -2,11 +2,11 @@
 
 mod classes;
 
-use super::file::Version;
-use super::{KerasLimits, entry, hdf5, network};
-use crate::error::{Error, Result};
-use crate::model::Model;
-use crate::{Activation, Layer};
+use super::limits::KerasLimits;
+use super::load::network;
+use super::version::Version;
+use super::{entry, hdf5};
+use crate::{Activation, Error, Layer, Model, Result};
 use serde_json::{Value, json};
 
 fn build(version: Version, config: &Value) -> Result<Model> {
@@ -65,9 +65,9 @@ fn plain_nodes() -> Value {
     json!([[["x", 0, 0, {}]]])
 }
 
-/// The axes of what the first layer reads.
-fn read(model: &Model) -> &[Option<usize>] {
-    &model.layers[0].inputs[0]
+/// The axes of the model's first input, without the batch.
+fn read(model: &Model) -> Vec<Option<usize>> {
+    model.summary().rows[0].output_shapes[0][1..].to_vec()
 }
 
 fn reason_of(result: Result<Model>) -> String {
@@ -136,11 +136,9 @@ fn every_form_of_a_call_is_read() {
     for nodes in forms {
         let model =
             keras3(functional(rnn(json!({})), nodes.clone(), json!(["rnn", 0, 0]))).unwrap();
-        assert_eq!(
-            (&model.nodes[0].inputs[..], &model.nodes[0].initial_state[..]),
-            (&[0][..], &[1][..]),
-            "{nodes}"
-        );
+        let [x, h, rnn] = &model.summary().rows[..] else { panic!("{nodes}") };
+        assert_eq!((x.given_as, h.given_as), (None, Some("initial state")), "{nodes}");
+        assert_eq!(rnn.connected_to, ["x", "h"], "{nodes}");
     }
 }
 
@@ -306,7 +304,8 @@ fn hard_sigmoid_depends_on_the_version() {
     let config =
         functional(rnn(json!({"activation": "hard_sigmoid"})), plain_nodes(), json!(["rnn", 0, 0]));
     let activation = |version| {
-        build(version, &config).map(|model| model.layers[0].layer.directions()[0].1.activation())
+        build(version, &config)
+            .map(|model| model.layers().next().unwrap().directions()[0].1.activation())
     };
     assert_eq!(activation(Version::Keras2).unwrap(), Activation::HardSigmoidKeras2);
     assert_eq!(activation(Version::Keras3).unwrap(), Activation::HardSigmoid);
@@ -366,9 +365,7 @@ fn a_missing_backward_layer_runs_the_other_way() {
         json!([["b", 0, 0], ["b", 0, 1]]),
     );
     let model = build(Version::Keras2, &config).unwrap();
-    let Layer::Bidirectional(both) = &model.layers[0].layer else {
-        panic!("{:?}", model.layers[0].layer)
-    };
+    let Some(Layer::Bidirectional(both)) = model.layers().next() else { panic!("{model:?}") };
     assert_eq!((both.forward().go_backwards(), both.backward().go_backwards()), (true, false));
 }
 

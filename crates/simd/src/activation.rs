@@ -1,0 +1,229 @@
+//! The activation functions on vectors. Those that real models use are computed in vectors; the
+//! rest value by value, by the formulas of [`birnn_cell::activate`].
+//!
+//! tanh and sigmoid: of e^x by the polynomial of Cephes (expf), as in `shaders/shared/activations.wgsl`;
+//! error at most 1.5 ulp, which the tests below measure.
+
+use birnn_cell::Activation;
+use pulp::{Simd, WithSimd};
+
+/// An activation of some of the vectors of each row. NaN stays NaN.
+#[inline(always)]
+pub(super) fn activate_vectors<S: Simd, const V: usize>(
+    simd: S,
+    activation: Activation,
+    rows: &mut [[S::f32s; V]],
+    which: &[usize],
+) {
+    simd.vectorize(Activate {
+        activation,
+        values: bytemuck::cast_slice_mut(rows),
+        vectors: V,
+        which,
+    });
+}
+
+/// A function of its own for each instruction set, rather than a copy wherever there is an
+/// activation.
+struct Activate<'a> {
+    activation: Activation,
+    /// `[row][vector][lane]`
+    values: &'a mut [f32],
+    vectors: usize,
+    which: &'a [usize],
+}
+
+impl WithSimd for Activate<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(mut self, simd: S) {
+        let splat = |value| simd.splat_f32s(value);
+        match self.activation {
+            Activation::Linear => {}
+            Activation::Tanh => self.each::<S>(|x| tanh(simd, x)),
+            Activation::Sigmoid => self.each::<S>(|x| sigmoid(simd, x)),
+            Activation::Relu => self.each::<S>(|x| above(simd, 0.0, x)),
+            Activation::HardSigmoid => {
+                let line = |x| simd.add_f32s(simd.div_f32s(x, splat(6.0)), splat(0.5));
+                self.each::<S>(|x| clip(simd, line(x), 0.0, 1.0));
+            }
+            Activation::HardSigmoidKeras2 => {
+                let line = |x| simd.add_f32s(simd.mul_f32s(splat(0.2), x), splat(0.5));
+                self.each::<S>(|x| clip(simd, line(x), 0.0, 1.0));
+            }
+            Activation::Softsign => {
+                self.each::<S>(|x| simd.div_f32s(x, simd.add_f32s(splat(1.0), simd.abs_f32s(x))));
+            }
+            other => self.lane_by_lane::<S>(other),
+        }
+    }
+}
+
+impl Activate<'_> {
+    #[inline(always)]
+    fn each<S: Simd>(&mut self, function: impl Fn(S::f32s) -> S::f32s) {
+        for row in S::as_mut_simd_f32s(self.values).0.chunks_exact_mut(self.vectors) {
+            self.which.iter().for_each(|&vector| row[vector] = function(row[vector]));
+        }
+    }
+
+    fn lane_by_lane<S: Simd>(&mut self, activation: Activation) {
+        for row in self.values.chunks_exact_mut(self.vectors * S::F32_LANES) {
+            for vector in self.which {
+                let lanes = &mut row[vector * S::F32_LANES..][..S::F32_LANES];
+                lanes.iter_mut().for_each(|lane| *lane = plain(activation, *lane));
+            }
+        }
+    }
+}
+
+/// By the formula, in f64, rounded once.
+fn plain(activation: Activation, x: f32) -> f32 {
+    birnn_cell::activate(activation, x.into()) as f32
+}
+
+#[inline(always)]
+fn above<S: Simd>(simd: S, low: f32, x: S::f32s) -> S::f32s {
+    let low = simd.splat_f32s(low);
+    simd.select_f32s(simd.less_than_f32s(x, low), low, x)
+}
+
+#[inline(always)]
+fn clip<S: Simd>(simd: S, x: S::f32s, low: f32, high: f32) -> S::f32s {
+    let most = simd.splat_f32s(high);
+    simd.select_f32s(simd.greater_than_f32s(x, most), most, above(simd, low, x))
+}
+
+/// `coefficients[0] xⁿ + … + coefficients[n]`
+#[inline(always)]
+fn polynomial<S: Simd, const N: usize>(simd: S, x: S::f32s, coefficients: [f32; N]) -> S::f32s {
+    let mut sum = simd.splat_f32s(coefficients[0]);
+    for coefficient in &coefficients[1..] {
+        sum = simd.mul_add_e_f32s(sum, x, simd.splat_f32s(*coefficient));
+    }
+    sum
+}
+
+/// eʳ - 1 and 2^(n + scale), where x = n ln 2 + r, |r| ≤ ln 2 / 2 and the power is a normal number.
+#[inline(always)]
+fn exp_parts<S: Simd>(simd: S, x: S::f32s, scale: f32) -> (S::f32s, S::f32s) {
+    let splat = |value| simd.splat_f32s(value);
+    // Rounded to whole numbers, for it is above 2²³: the sum's low bits are n and the exponent of
+    // 2^scale.
+    let magic = splat(12_582_912.0 + 127.0 + scale);
+    let sum = simd.mul_add_e_f32s(x, splat(std::f32::consts::LOG2_E), magic);
+    let n = simd.sub_f32s(sum, magic);
+    let r = simd.negate_mul_add_e_f32s(n, splat(0.693_359_4), x);
+    let r = simd.negate_mul_add_e_f32s(n, splat(-2.121_944_4e-4), r);
+    let p = polynomial(
+        simd,
+        r,
+        [1.987_569_1e-4, 1.398_199_9e-3, 8.333_452e-3, 4.166_579_6e-2, 1.666_666_5e-1, 0.5],
+    );
+    let power = simd.wrapping_dyn_shl_u32s(simd.transmute_u32s_f32s(sum), simd.splat_u32s(23));
+    (simd.mul_add_e_f32s(p, simd.mul_f32s(r, r), r), simd.transmute_f32s_u32s(power))
+}
+
+/// 1 / (1 + e⁻ˣ), below zero as e^x / (1 + e^x), which doesn't overflow.
+#[inline(always)]
+pub(super) fn sigmoid<S: Simd>(simd: S, x: S::f32s) -> S::f32s {
+    let one = simd.splat_f32s(1.0);
+    // Below, e^x is 0. In two factors, as 2⁻¹⁵⁰ is no normal number.
+    let low = above(simd, -104.0, simd.or_f32s(x, simd.splat_f32s(-0.0)));
+    let (e, power) = exp_parts(simd, low, 64.0);
+    let e = simd.mul_f32s(
+        simd.mul_f32s(simd.add_f32s(e, one), power),
+        simd.splat_f32s(1.0 / (1u128 << 64) as f32),
+    );
+    let positive = simd.greater_than_f32s(x, simd.splat_f32s(0.0));
+    simd.div_f32s(simd.select_f32s(positive, one, e), simd.add_f32s(one, e))
+}
+
+/// y / (y + 2) of y = e^2|x| - 1, with the sign of x.
+#[inline(always)]
+pub(super) fn tanh<S: Simd>(simd: S, x: S::f32s) -> S::f32s {
+    let splat = |value| simd.splat_f32s(value);
+    let size = simd.abs_f32s(x);
+    // It is 1 from 9.02 on.
+    let most = splat(10.0);
+    let clamped = simd.select_f32s(simd.greater_than_f32s(size, most), most, size);
+    let (e, power) = exp_parts(simd, simd.add_f32s(clamped, clamped), 0.0);
+    let y = simd.mul_add_e_f32s(e, power, simd.sub_f32s(power, splat(1.0)));
+    let tanh = simd.div_f32s(y, simd.add_f32s(y, splat(2.0)));
+    simd.or_f32s(tanh, simd.and_f32s(x, splat(-0.0)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::each_arch;
+
+    fn values(activation: Activation) -> Vec<f32> {
+        let mut values: Vec<f32> = (0..40_000).map(|i| (i as f32 - 20_000.0) * 0.0061).collect();
+        values.extend(
+            (0..4_000)
+                .flat_map(|i| [1.0, -1.0].map(|sign| sign * 1.045f32.powi(i % 2_000 - 1_990))),
+        );
+        values.extend([
+            0.0,
+            -0.0,
+            f32::INFINITY,
+            f32::NEG_INFINITY,
+            f32::MAX,
+            f32::MIN,
+            f32::MIN_POSITIVE,
+            1e-45,
+        ]);
+        if matches!(activation, Activation::Tanh | Activation::Sigmoid) {
+            let to_128 = (0..0x4300_0000).step_by(1009).map(f32::from_bits);
+            values.extend(to_128.flat_map(|value| [value, -value]));
+        }
+        values.resize(values.len().next_multiple_of(16), 0.5);
+        values
+    }
+
+    /// The most that a function in vectors is off; `None` for those that are computed value by
+    /// value.
+    fn ulps(activation: Activation) -> Option<f64> {
+        match activation {
+            Activation::Linear | Activation::Relu => Some(0.0),
+            Activation::Tanh | Activation::Sigmoid => Some(1.5),
+            Activation::Softsign => Some(2.0),
+            // Near its zero the sum cancels.
+            Activation::HardSigmoid | Activation::HardSigmoidKeras2 => Some(1e3),
+            _ => None,
+        }
+    }
+
+    #[test]
+    fn activations_are_within_a_few_ulps_on_every_instruction_set() {
+        for arch in each_arch() {
+            for activation in Activation::ALL.into_iter().filter(|a| a.is_elementwise()) {
+                let x = values(activation);
+                let mut y = x.clone();
+                arch.dispatch(Activate { activation, values: &mut y, vectors: 1, which: &[0] });
+                for (&x, &y) in x.iter().zip(&y) {
+                    let Some(ulps) = ulps(activation) else {
+                        let plain = plain(activation, x);
+                        assert!(
+                            y == plain || plain.is_nan() && y.is_nan(),
+                            "{arch:?} {activation} of {x}: {y}"
+                        );
+                        continue;
+                    };
+                    let exact = birnn_cell::activate(activation, f64::from(x));
+                    // A subnormal's unit is that of the least normal number.
+                    let unit =
+                        f64::from(f32::EPSILON) * exact.abs().max(f64::from(f32::MIN_POSITIVE));
+                    let near = (f64::from(y) - exact).abs() <= ulps * unit + 1e-43;
+                    let same = y == exact as f32 || y.is_nan() && exact.is_nan();
+                    assert!(near || same, "{arch:?} {activation} of {x}: {y}, not {exact}");
+                }
+                let mut nan = vec![f32::NAN; 16];
+                arch.dispatch(Activate { activation, values: &mut nan, vectors: 1, which: &[0] });
+                assert!(nan.iter().all(|y| y.is_nan()), "{arch:?} {activation} of NaN: {nan:?}");
+            }
+        }
+    }
+}

@@ -1,0 +1,66 @@
+//! Recurrences in the vectors of every instruction set that a processor may have: what the CPU path
+//! of [birnn](https://docs.rs/birnn) computes with. It is a crate of its own because what is
+//! compiled for each instruction set takes long: nothing here is generic for callers, and a change
+//! of birnn compiles none of it again.
+//!
+//! The way of the data: [`Packed`] lays the weights of a direction out once. [`Packed::run`] takes
+//! a [`Sequence`] from its first timestep to the last (`run`): it projects a chunk of timesteps and
+//! then runs it `timestep` by `timestep`, whose parts threads share (`parts`). What a thread does
+//! for a part is a `step`; what is particular to a cell stands in `cells`. Both projections and
+//! steps are `matmul` and `activation`. Layers of few units go the short way of `small`.
+//!
+//! Every sum runs in the same order whatever the batch, the number of threads or the way that the
+//! work is split: the results are equal to the bit.
+
+// Not forbid, which refuses what ndarray's s! expands to.
+#![deny(unsafe_code)]
+#![warn(missing_docs)]
+
+mod activation;
+mod beside;
+mod cells;
+mod half;
+mod matmul;
+mod matrix;
+mod pack;
+mod pages;
+mod parts;
+mod reader;
+mod run;
+mod sequence;
+mod small;
+mod step;
+mod timestep;
+
+pub use pack::Packed;
+pub use parts::Machine;
+pub use pulp::Arch;
+pub use reader::{Reader, Weights};
+pub use run::Scratch;
+pub use sequence::{Output, Sequence};
+
+use pulp::{Simd, WithSimd};
+
+/// How many values a vector has.
+pub fn lanes(arch: Arch) -> usize {
+    arch.dispatch(Lanes)
+}
+
+struct Lanes;
+
+impl WithSimd for Lanes {
+    type Output = usize;
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) -> usize {
+        S::F32_LANES
+    }
+}
+
+/// Every instruction set that this machine has, for tests.
+pub fn each_arch() -> Vec<Arch> {
+    let mut all = vec![Arch::new(), Arch::Scalar];
+    #[cfg(target_arch = "x86_64")]
+    all.extend(pulp::x86::V3::try_new().map(Arch::V3));
+    all
+}

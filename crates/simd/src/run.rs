@@ -1,0 +1,392 @@
+//! A direction of a recurrent layer on some rows of the batch, from the first timestep to the last.
+
+use crate::beside::{BLOCK_ROWS, Beside, Done, RoomBeside};
+use crate::cells;
+use crate::matrix::RecurrentKernel;
+use crate::pack::Packed;
+use crate::parts::{Machine, each, split};
+use crate::sequence::{Output, Sequence};
+use crate::small::Run;
+use crate::step::{FinishProjection, Project, sums_kept};
+use crate::timestep::{Timestep, Written};
+use ndarray::{ArrayView2, ArrayViewMut1, Axis};
+use std::ops::Range;
+
+/// The projection of a chunk of timesteps is kept between these sizes, so that it stays in cache;
+/// within them a quarter of the kernel, which each chunk reads once.
+const PROJECTION_BYTES: Range<usize> = (512 << 10)..(16 << 20);
+
+/// Where one row is multiplied with a recurrent kernel of so many bytes, it waits for the
+/// second-level or third-level cache and leaves half the arithmetic free. Measured with a
+/// second-level cache of 1 MiB, which it reads half as fast as it multiplies: 6 to 10 % less time
+/// from 96 to 384 units, nothing gained with 64 units, or with two rows, and time lost above 8 MiB,
+/// for the pieces read the kernel again for every [`BLOCK_ROWS`].
+const BESIDE_BYTES: Range<usize> = (80 << 10)..(8 << 20);
+/// The same of one in 16 bits, which leaves less of the arithmetic free: 3 to 7 % less time with
+/// 128 and 256 units, time lost with 512.
+const HALF_BESIDE_BYTES: Range<usize> = (80 << 10)..(1 << 20);
+
+/// The arrays of a running sequence, kept from call to call.
+#[derive(Debug, Default)]
+pub struct Scratch {
+    /// Of each matrix, `[panel][step of the chunk][row][vector][lane]`.
+    projections: Vec<Vec<f32>>,
+    /// The same of the next chunk, where it is projected beside the steps of this one, and of each
+    /// part how much is done.
+    upcoming: Vec<f32>,
+    done: Vec<Done>,
+    /// `[block][row][lane]`
+    hidden: Vec<f32>,
+    next: Vec<f32>,
+    cell: Vec<f32>,
+    update_gate: Vec<f32>,
+    reset_hidden: Vec<f32>,
+    /// Of each part, `[panel][row][vector][lane]`.
+    sums: Vec<f32>,
+    counts: Vec<bool>,
+    seen: Vec<bool>,
+}
+
+/// A sequence that runs.
+struct Running<'p, 'a> {
+    packed: &'p Packed,
+    machine: Machine,
+    sequence: Sequence<'a>,
+}
+
+impl Packed {
+    /// Runs a sequence from its first timestep to the last.
+    pub fn run(&self, sequence: Sequence, machine: Machine, scratch: &mut Scratch) {
+        match &self.small {
+            Some(small) => machine.arch.dispatch(Run { small, reader: &self.reader, sequence }),
+            None => Running { packed: self, machine, sequence }.run(scratch),
+        }
+    }
+}
+
+impl<'a> Running<'_, 'a> {
+    fn run(mut self, scratch: &mut Scratch) {
+        self.start(scratch);
+        let projects_beside = self.projects_beside();
+        let mut chunks = self.chunks(projects_beside).peekable();
+        if let Some(first) = chunks.peek() {
+            self.project(first.clone(), scratch);
+        }
+        while let Some(chunk) = chunks.next() {
+            let upcoming = chunks
+                .peek()
+                .filter(|_| projects_beside)
+                .map(|steps| self.input_rows(steps.clone()));
+            let beside = upcoming.as_deref();
+            if let Some(rows) = beside {
+                self.start_upcoming(rows, scratch);
+            }
+            for (step_of_chunk, step) in chunk.enumerate() {
+                self.read_mask(step, scratch);
+                self.step(step_of_chunk, scratch, beside);
+                std::mem::swap(&mut scratch.hidden, &mut scratch.next);
+                self.write_output(step, scratch);
+            }
+            match (beside, chunks.peek()) {
+                (Some(rows), _) => self.finish_upcoming(rows, scratch),
+                (None, Some(next)) => self.project(next.clone(), scratch),
+                (None, None) => {}
+            }
+        }
+        self.end(scratch);
+    }
+
+    fn state_values(&self) -> usize {
+        self.packed.blocks() * self.sequence.rows * self.packed.lanes
+    }
+
+    fn start(&self, scratch: &mut Scratch) {
+        let values = self.state_values();
+        let both = if cells::keeps_gates(self.packed.reader.cell) { values } else { 0 };
+        scratch.hidden.resize(values, 0.0);
+        scratch.next.resize(values, 0.0);
+        scratch.update_gate.resize(both, 0.0);
+        scratch.reset_hidden.resize(both, 0.0);
+        scratch.sums.resize(
+            self.machine.all_parts() * sums_kept(self.sequence.rows) * self.packed.lanes,
+            0.0,
+        );
+        scratch
+            .projections
+            .resize(self.packed.matrices.len().max(scratch.projections.len()), Vec::new());
+        to_blocks(self.sequence.hidden.view(), &mut scratch.hidden, self.packed.lanes);
+        if let Some(cell) = &self.sequence.cell {
+            scratch.cell.resize(values, 0.0);
+            to_blocks(cell.view(), &mut scratch.cell, self.packed.lanes);
+        }
+        scratch.seen.clear();
+        scratch.seen.resize(self.sequence.rows, false);
+    }
+
+    fn end(&mut self, scratch: &Scratch) {
+        let (rows, lanes) = (self.sequence.rows, self.packed.lanes);
+        for (row, state) in self.sequence.hidden.outer_iter_mut().enumerate() {
+            from_blocks(&scratch.hidden, rows, lanes, row, state);
+        }
+        for (row, state) in
+            self.sequence.cell.iter_mut().flat_map(|cell| cell.outer_iter_mut()).enumerate()
+        {
+            from_blocks(&scratch.cell, rows, lanes, row, state);
+        }
+    }
+
+    /// The timesteps that are projected at a time.
+    fn chunks(&self, projects_beside: bool) -> impl Iterator<Item = Range<usize>> + use<> {
+        if projects_beside {
+            return cut(self.sequence.timesteps, BLOCK_ROWS);
+        }
+        let kernel: usize = self.packed.matrices.iter().map(|matrix| matrix.kernel.len()).sum();
+        let a_step: usize = self
+            .packed
+            .matrices
+            .iter()
+            .map(|m| m.panels * m.vectors * self.packed.lanes * self.sequence.rows)
+            .sum();
+        let values = kernel.clamp(PROJECTION_BYTES.start, PROJECTION_BYTES.end) / 4;
+        let chunk = (values / a_step.max(1)).clamp(1, self.sequence.timesteps);
+        cut(self.sequence.timesteps, chunk)
+    }
+
+    /// The rows of x of some timesteps: of each timestep those of the batch.
+    fn input_rows(&self, steps: Range<usize>) -> Vec<&'a [f32]> {
+        let (features, x) = (self.packed.features, self.sequence.x);
+        let row = |step: usize, row: usize| {
+            let t = if self.packed.reader.go_backwards {
+                self.sequence.timesteps - 1 - step
+            } else {
+                step
+            };
+            &x[(row * self.sequence.timesteps + t) * features..][..features]
+        };
+        let steps = steps.flat_map(|step| (0..self.sequence.rows).map(move |index| (step, index)));
+        steps.map(|(step, index)| row(step, index)).collect()
+    }
+
+    /// Whether a chunk is projected beside the steps of the one before it: where one row waits for
+    /// the recurrent kernel.
+    fn projects_beside(&self) -> bool {
+        let [matrix] = &self.packed.matrices[..] else { return false };
+        let waits = match matrix.recurrent_kernel {
+            RecurrentKernel::Single(_) => BESIDE_BYTES.contains(&matrix.recurrent_kernel.bytes()),
+            RecurrentKernel::Half(_) => {
+                HALF_BESIDE_BYTES.contains(&matrix.recurrent_kernel.bytes())
+            }
+        };
+        self.sequence.rows == 1 && waits && self.machine.arch.dispatch(RoomBeside)
+    }
+
+    fn start_upcoming(&self, rows: &[&[f32]], scratch: &mut Scratch) {
+        let matrix = &self.packed.matrices[0];
+        let row = matrix.vectors * self.packed.lanes;
+        scratch.upcoming.resize(matrix.panels * rows.len() * row, 0.0);
+        scratch.done.clear();
+        scratch.done.resize(self.machine.all_parts(), Done::default());
+    }
+
+    fn finish_upcoming(&self, rows: &[&[f32]], scratch: &mut Scratch) {
+        let matrix = &self.packed.matrices[0];
+        let beside = self.beside(rows, &mut scratch.upcoming, &mut scratch.done);
+        each(
+            beside.map(|beside| {
+                let work = FinishProjection { vectors: matrix.vectors, beside };
+                move || self.machine.arch.dispatch(work)
+            }),
+            None,
+        );
+        std::mem::swap(&mut scratch.upcoming, &mut scratch.projections[0]);
+    }
+
+    /// The parts of a projection.
+    fn beside<'b>(
+        &'b self,
+        rows: &'b [&'b [f32]],
+        upcoming: &'b mut [f32],
+        done: &'b mut [Done],
+    ) -> impl Iterator<Item = Beside<'b>> {
+        let matrix = &self.packed.matrices[0];
+        let parts = self.machine.cut(matrix.panels);
+        let a_panel = |values: usize| values / matrix.panels;
+        let (sums, kernel, bias) =
+            (a_panel(upcoming.len()), a_panel(matrix.kernel.len()), a_panel(matrix.bias.len()));
+        let arrays = split(upcoming, parts.clone(), sums).zip(done);
+        parts.zip(arrays).map(move |(panels, (sums, done))| Beside {
+            rows,
+            panels: &matrix.kernel[panels.start * kernel..panels.end * kernel],
+            bias: &matrix.bias[panels.start * bias..panels.end * bias],
+            sums,
+            done,
+        })
+    }
+
+    fn project(&self, steps: Range<usize>, scratch: &mut Scratch) {
+        let rows = self.input_rows(steps);
+        for (matrix, projection) in self.packed.matrices.iter().zip(&mut scratch.projections) {
+            let a_panel = rows.len() * matrix.vectors * self.packed.lanes;
+            projection.resize(matrix.panels * a_panel, 0.0);
+            let parts = self.machine.cut(matrix.panels);
+            let of_parts = split(projection, parts.clone(), a_panel);
+            each(
+                parts.zip(of_parts).map(|(panels, projection)| {
+                    let rows = &rows;
+                    move || self.machine.arch.dispatch(Project { matrix, panels, rows, projection })
+                }),
+                None,
+            );
+        }
+    }
+
+    /// Which rows count at this timestep, and which ever have.
+    fn read_mask(&self, step: usize, scratch: &mut Scratch) {
+        let Some(mask) = &self.sequence.mask else { return };
+        let t =
+            if self.packed.reader.go_backwards { self.sequence.timesteps - 1 - step } else { step };
+        scratch.counts.clear();
+        scratch.counts.extend(mask.column(t));
+        scratch.seen.iter_mut().zip(&scratch.counts).for_each(|(seen, counts)| *seen |= counts);
+    }
+
+    fn step(&self, step: usize, scratch: &mut Scratch, beside: Option<&[&[f32]]>) {
+        let Scratch { projections, upcoming, done, hidden, counts, sums, .. } = scratch;
+        let timestep = Timestep {
+            machine: self.machine,
+            reader: &self.packed.reader,
+            matrices: &self.packed.matrices,
+            recurrent_bias: &self.packed.recurrent_bias,
+            projections,
+            step,
+            rows: self.sequence.rows,
+            lanes: self.packed.lanes,
+            hidden,
+            mask: self.sequence.mask.is_some().then_some(&counts[..]),
+        };
+        let written = Written {
+            next: &mut scratch.next,
+            cell: &mut scratch.cell,
+            update_gate: &mut scratch.update_gate,
+            reset_hidden: &mut scratch.reset_hidden,
+            sums,
+        };
+        let beside = beside.map(|rows| self.beside(rows, upcoming, done));
+        cells::step(&timestep, beside.into_iter().flatten(), written);
+    }
+
+    /// Brings the hidden states to the output: where the timestep is masked, zeros or what stood
+    /// there before.
+    fn write_output(&mut self, step: usize, scratch: &Scratch) {
+        let mut output = match &mut self.sequence.output {
+            Output::Every(output) => output.index_axis_mut(Axis(1), step),
+            Output::Last(output) if step + 1 == self.sequence.timesteps => output.view_mut(),
+            Output::Last(_) => return,
+        };
+        let zero_output = self.packed.reader.zero_output_for_mask;
+        for (row, mut output) in output.outer_iter_mut().enumerate() {
+            let zero = self.sequence.mask.is_some()
+                && if zero_output { !scratch.counts[row] } else { !scratch.seen[row] };
+            match zero {
+                true => output.fill(0.0),
+                false => {
+                    from_blocks(&scratch.hidden, self.sequence.rows, self.packed.lanes, row, output)
+                }
+            }
+        }
+    }
+}
+
+/// Cuts timesteps into chunks.
+fn cut(timesteps: usize, chunk: usize) -> impl Iterator<Item = Range<usize>> {
+    (0..timesteps).step_by(chunk).map(move |start| start..timesteps.min(start + chunk))
+}
+
+/// `[rows, units]` to `[block][row][lane]`.
+fn to_blocks(states: ArrayView2<f32>, blocks: &mut [f32], lanes: usize) {
+    let rows = states.nrows();
+    for (row, state) in states.outer_iter().enumerate() {
+        for (block, state) in state.axis_chunks_iter(Axis(0), lanes).enumerate() {
+            let place = &mut blocks[(block * rows + row) * lanes..][..state.len()];
+            place.iter_mut().zip(state).for_each(|(place, &value)| *place = value);
+        }
+    }
+}
+
+/// Copies a row of `[block][row][lane]` to `state`, `[units]`, wherever its values stand in memory.
+fn from_blocks(
+    blocks: &[f32],
+    rows: usize,
+    lanes: usize,
+    row: usize,
+    mut state: ArrayViewMut1<f32>,
+) {
+    // Vectors of a length that the compiler knows: a call to copy one takes as long as many.
+    match (state.as_slice_mut(), lanes) {
+        (Some(state), 16) => from_vectors::<16>(blocks, rows, row, state),
+        (Some(state), 8) => from_vectors::<8>(blocks, rows, row, state),
+        (Some(state), 4) => from_vectors::<4>(blocks, rows, row, state),
+        _ => {
+            for (unit, value) in state.iter_mut().enumerate() {
+                *value = blocks[(unit / lanes * rows + row) * lanes + unit % lanes];
+            }
+        }
+    }
+}
+
+fn from_vectors<const LANES: usize>(blocks: &[f32], rows: usize, row: usize, state: &mut [f32]) {
+    let mut vectors = blocks.as_chunks::<LANES>().0.iter().skip(row).step_by(rows);
+    let (whole, rest) = state.as_chunks_mut::<LANES>();
+    whole.iter_mut().zip(&mut vectors).for_each(|(state, vector)| *state = *vector);
+    if let Some(vector) = vectors.next() {
+        rest.copy_from_slice(&vector[..rest.len()]);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ndarray::{Array1, Array2};
+
+    #[test]
+    fn chunks_have_every_timestep_once() {
+        for (timesteps, chunk) in [(1, 1), (7, 7), (9, 4), (9, 8), (50, 17), (3, 5), (100, 1)] {
+            let chunks: Vec<_> = cut(timesteps, chunk).collect();
+            assert!(
+                chunks.iter().cloned().flatten().eq(0..timesteps),
+                "{timesteps}, {chunk}: {chunks:?}"
+            );
+            assert!(
+                chunks.iter().all(|steps| !steps.is_empty() && steps.len() <= chunk),
+                "{chunks:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn rows_come_back_from_blocks_as_they_went() {
+        for lanes in [1, 2, 4, 8, 16] {
+            for (rows, units) in [(1, 1), (1, 16), (3, 5), (2, 33), (5, 48)] {
+                let states =
+                    Array2::from_shape_fn((rows, units), |(row, unit)| (row * units + unit) as f32);
+                let mut blocks = vec![-1.0; units.div_ceil(lanes) * rows * lanes];
+                to_blocks(states.view(), &mut blocks, lanes);
+                assert_eq!(
+                    blocks[(units / 2 / lanes * rows) * lanes + units / 2 % lanes],
+                    (units / 2) as f32
+                );
+                for (row, state) in states.outer_iter().enumerate() {
+                    let what = format!("row {row} of {rows}, {units} units, {lanes} lanes");
+                    let mut back = Array1::from_elem(units, -2.0);
+                    from_blocks(&blocks, rows, lanes, row, back.view_mut());
+                    assert_eq!(back, state, "{what}");
+                    // And where the values of a row stand apart.
+                    let mut apart = Array2::from_elem((units, 2), -2.0);
+                    from_blocks(&blocks, rows, lanes, row, apart.column_mut(1));
+                    assert_eq!(apart.column(1), state, "{what}");
+                    assert!(apart.column(0).iter().all(|&other| other == -2.0), "{what}");
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,73 @@
+// The rows of the batch that an invocation computes side by side: four in a vector, or the one row
+// of a batch of one (ONE_ROW). Goes with one of gates_1.wgsl to gates_4.wgsl.
+
+#if ONE_ROW
+const ROWS: u32 = 1u;
+// What an array between the kernels has of a unit: a value for each row.
+alias Rows = f32;
+// The rows of four k.
+alias Quad = vec4<f32>;
+// The gates of a unit, each of all rows.
+alias Sums = RowSums;
+// The same of a GRU, whatever the number of gates that a kernel computes.
+alias ThreeGates = vec3<f32>;
+// The last two as they stand in memory.
+alias StoredSums = RowSums;
+alias StoredThreeGates = vec3<f32>;
+#else
+const ROWS: u32 = 4u;
+alias Rows = vec4<f32>;
+alias Quad = mat4x4<f32>;
+alias Sums = QuadSums;
+alias ThreeGates = mat3x4<f32>;
+alias StoredSums = StoredQuadSums;
+alias StoredThreeGates = array<vec4<f32>, 3>;
+#endif
+
+// The values of the rows, of which there are ROWS.
+fn row_values(value: Rows) -> vec4<f32> {
+    return vec4(value);
+}
+
+fn all_sums(stored: StoredSums) -> Sums {
+#if ONE_ROW
+    return stored;
+#else
+    return quad_sums(stored);
+#endif
+}
+
+fn three_gates(stored: StoredThreeGates) -> ThreeGates {
+#if ONE_ROW
+    return stored;
+#else
+    return ThreeGates(stored[0], stored[1], stored[2]);
+#endif
+}
+
+// Adds four k times the weights.
+fn added(sums: Sums, rows: Quad, weights: Weights) -> Sums {
+#if ONE_ROW
+    return row_added(sums, rows, weights);
+#else
+    return quad_added(sums, rows, weights);
+#endif
+}
+
+// The same of one gate.
+fn gate_added(sum: Rows, rows: Quad, weights: vec4<f32>) -> Rows {
+#if ONE_ROW
+    return one_row_added(sum, rows, weights);
+#else
+    return four_rows_added(sum, rows, weights);
+#endif
+}
+
+fn activated(activation: u32, parameter: f32, x: Rows) -> Rows {
+#if ONE_ROW
+    // Four equal computations, of which compilers do one.
+    return activate(activation, parameter, vec4(x)).x;
+#else
+    return activate(activation, parameter, x);
+#endif
+}

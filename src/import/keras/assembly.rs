@@ -1,0 +1,172 @@
+//! The model as it grows: layers of the file in the graph, and calls of them. A layer of the file
+//! can be several in the graph, one for each of its cells.
+
+use super::recurrent::{Built, Wiring};
+use super::version::Version;
+use crate::{Call, Error, Graph, Layer, LayerId, MaskRules, MergeMode, Model, Result, Tensor};
+
+/// A graph, and what has been called in it.
+pub(super) struct Assembly {
+    pub graph: Graph,
+    /// The layer of each call, in order.
+    called: Vec<LayerId>,
+    /// Layers that can't be called with masks, and why.
+    unmasked: Vec<(LayerId, Error)>,
+}
+
+/// A layer of the file in the graph.
+#[derive(Clone)]
+pub(super) struct Added {
+    name: String,
+    members: Vec<Member>,
+    wiring: Wiring,
+}
+
+/// One of the layers in the graph that stand for one of the file.
+#[derive(Clone, Copy)]
+struct Member {
+    id: LayerId,
+    /// How many states one direction of it has.
+    states: usize,
+    is_bidirectional: bool,
+}
+
+impl Assembly {
+    /// An empty graph with the rules of the Keras that wrote the file.
+    pub(super) fn new(version: Version) -> Assembly {
+        let rules = match version {
+            Version::Keras2 => MaskRules::Keras2,
+            Version::Keras3 | Version::Unknown => MaskRules::Keras3,
+        };
+        let graph = Graph::new().mask_rules(rules);
+        Assembly { graph, called: Vec::new(), unmasked: Vec::new() }
+    }
+
+    /// How many calls the graph has.
+    pub(super) fn calls(&self) -> usize {
+        self.called.len()
+    }
+
+    /// Adds the layers of one of the file, which is named `name`.
+    pub(super) fn add(&mut self, name: &str, built: Built) -> Result<Added> {
+        let Built { layers, wiring, unmasked } = built;
+        let mut members = Vec::new();
+        for layer in layers {
+            let states = layer.directions().first().map_or(0, |(_, layer)| layer.cell().states());
+            let is_bidirectional = matches!(layer, Layer::Bidirectional(_));
+            members.push(Member { id: self.graph.layer(layer)?, states, is_bidirectional });
+        }
+        self.unmasked.extend(members.first().map(|member| member.id).zip(unmasked));
+        Ok(Added { name: name.to_string(), members, wiring })
+    }
+
+    /// Calls a layer of the file. Returns the output, or both of a layer with merge mode None, and
+    /// then every cell's states.
+    pub(super) fn call(
+        &mut self,
+        layer: &Added,
+        inputs: &[Tensor],
+        masks: &[Option<Tensor>],
+        states: &[Tensor],
+    ) -> Result<Vec<Tensor>> {
+        let call = Call::from(inputs).masks(masks);
+        match (layer.wiring, &layer.members[..]) {
+            (Wiring::Row, [only]) => self.call_layer(only.id, call.initial_state(states)),
+            _ => self.call_cells(layer, call, masks, states),
+        }
+    }
+
+    /// Calls a layer of the graph.
+    pub(super) fn call_layer(
+        &mut self,
+        layer: LayerId,
+        call: impl Into<Call>,
+    ) -> Result<Vec<Tensor>> {
+        self.called.push(layer);
+        self.graph.call(layer, call)
+    }
+
+    fn call_cells(
+        &mut self,
+        layer: &Added,
+        first: Call,
+        masks: &[Option<Tensor>],
+        states: &[Tensor],
+    ) -> Result<Vec<Tensor>> {
+        let Added { name, members, wiring } = layer;
+        let (forward, others, merge_mode) = match *wiring {
+            Wiring::Row => (&members[..], &[][..], MergeMode::None),
+            Wiring::Both { forward, merge_mode } => {
+                let (forward, others) = members.split_at(forward.min(members.len()));
+                (forward, others, merge_mode)
+            }
+        };
+        let (backward, merge) = match (merge_mode, others) {
+            (MergeMode::None, others) => (others, None),
+            (_, [backward @ .., merge]) => (backward, Some(merge.id)),
+            (_, []) => (others, None),
+        };
+        let count = |row: &[Member]| row.iter().map(|member| member.states).sum::<usize>();
+        let wanted = count(forward) + count(backward);
+        if !states.is_empty() && states.len() != wanted {
+            return Err(Error::Graph(format!(
+                "layer {name:?} takes {wanted} initial states, got {}",
+                states.len()
+            )));
+        }
+        let (own, rest) = states.split_at(count(forward).min(states.len()));
+        let (mut outputs, mut returned) = self.call_row(forward, first.clone(), masks, own)?;
+        if !backward.is_empty() {
+            let (output, more) = self.call_row(backward, first, masks, rest)?;
+            outputs.extend(output);
+            returned.extend(more);
+        }
+        if let Some(merge) = merge {
+            outputs = self.call_layer(merge, &outputs[..])?;
+        }
+        outputs.extend(returned);
+        Ok(outputs)
+    }
+
+    /// Calls layers one on the other's output, with the same masks. Returns the last one's output,
+    /// and the states.
+    fn call_row(
+        &mut self,
+        row: &[Member],
+        first: Call,
+        masks: &[Option<Tensor>],
+        mut states: &[Tensor],
+    ) -> Result<(Vec<Tensor>, Vec<Tensor>)> {
+        let (mut call, mut output, mut returned) = (first, Vec::new(), Vec::new());
+        for member in row {
+            let (own, rest) = states.split_at(member.states.min(states.len()));
+            states = rest;
+            let twice = member.is_bidirectional;
+            let own = if twice { [own, own].concat() } else { own.to_vec() };
+            let mut results = self.call_layer(member.id, call.initial_state(&own))?;
+            // Of a cell that runs in both directions only the backward one counts.
+            if twice {
+                results.remove(0);
+                let more = results.len() - 1;
+                results.drain(1..1 + more / 2);
+            }
+            returned.extend(results.split_off(1));
+            output = results;
+            call = Call::from(&output[..]).masks(masks);
+        }
+        Ok((output, returned))
+    }
+
+    /// The model, after a check that no layer has a mask that can't have one.
+    pub(super) fn build(self, outputs: Vec<Tensor>) -> Result<Model> {
+        let model = self.graph.build(outputs)?;
+        let masks = model.mask_origins(|_| false);
+        for (layer, error) in self.unmasked {
+            let mut calls = self.called.iter().zip(&masks.calls);
+            if calls.any(|(called, of)| *called == layer && of.iter().any(Option::is_some)) {
+                return Err(error);
+            }
+        }
+        Ok(model)
+    }
+}

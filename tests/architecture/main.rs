@@ -1,0 +1,220 @@
+//! Rules of the source tree that the compiler doesn't check: no circles between files, what may
+//! use what, and no code that passes over values silently.
+//!
+//! Each list of exceptions only shrinks: a test fails where one isn't needed any more.
+
+mod circles;
+mod modules;
+mod silence;
+mod tests;
+mod tokens;
+
+use circles::{circles, describe};
+use modules::{Crate, Files, read};
+use std::collections::BTreeSet;
+use std::path::Path;
+use tokens::{Token, attribute, tokens};
+
+/// Circles that are still there: what the paths of their files begin with.
+const KNOWN_CIRCLES: [&[&str]; 6] = [
+    &["src/cpu/"],
+    &["src/gpu/plan/", "src/gpu/network.rs"],
+    &["src/gpu/", "src/device.rs", "src/session.rs", "src/recovery.rs"],
+    &["src/layer/", "src/model/"],
+    &["src/reference/", "src/model/inputs.rs"],
+    &["src/bin/birnn/"],
+];
+
+/// What says what is computed, and knows neither where nor which file it came from.
+const DESCRIPTIONS: [&str; 6] =
+    ["crates/cell/", "src/operator/", "src/cell/", "src/graph/", "src/layer/", "src/model/"];
+/// What runs models or reads files.
+const BACKENDS_AND_FORMATS: [&str; 9] = [
+    "src/cpu/",
+    "src/gpu/",
+    "src/reference/",
+    "src/import/",
+    "src/device",
+    "src/session",
+    "src/recovery",
+    "src/native",
+    "src/runner",
+];
+/// Crates that only such files need.
+const THEIR_CRATES: [&str; 11] = [
+    "wgpu",
+    "naga",
+    "pollster",
+    "futures_intrusive",
+    "pulp",
+    "rayon",
+    "birnn_simd",
+    "memmap2",
+    "hdf5_reader",
+    "zip",
+    "serde_json",
+];
+/// Descriptions that still use a backend: which file, and the beginning of what it uses.
+const KNOWN_USES_OF_BACKENDS: [(&str, &str); 1] = [("src/model/inputs.rs", "src/reference/")];
+/// Descriptions that still differ with the crate's features.
+const KNOWN_FEATURES: [&str; 3] =
+    ["src/layer/recurrent.rs", "src/model/inputs.rs", "src/model/masks.rs"];
+
+/// The reference itself, and what runs it for those who ask for it.
+const RUNS_THE_REFERENCE: [&str; 2] = ["src/reference/", "src/device"];
+/// Other code that still uses the reference. The CPU path and the GPU's take the layers without
+/// state, and what they share with them, from there.
+const KNOWN_USES_OF_THE_REFERENCE: [&str; 3] = ["src/cpu/", "src/gpu/", "src/model/inputs.rs"];
+
+/// Where values that aren't as a fast path wants them have to be copied, or to be an error.
+const FAST_PATHS: [&str; 5] = ["src/cpu/", "src/gpu/", "src/graph/", "src/operator/", "crates/"];
+/// Questions of fast paths whose "no" passes as it should, and why.
+const REVIEWED: [(&str, &str, &str); 2] = [
+    (
+        "src/gpu/pipelines.rs",
+        "if let Ok(mut view) = buffer.get_mapped_range_mut",
+        "there is no buffer to write to, which the error scope around it says",
+    ),
+    (
+        "src/gpu/session.rs",
+        "if let Some(buffer) = self.buffers.get",
+        "an array that nothing on the GPU reads has no buffer",
+    ),
+];
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// The crates of the repository that run models: the files and the root of each.
+fn crates() -> Vec<(Files, String)> {
+    let own = read(root(), "src");
+    let mut crates = vec![(own.clone(), "src/lib.rs".to_string())];
+    crates.push((own, "src/bin/birnn/main.rs".to_string()));
+    for member in std::fs::read_dir(root().join("crates")).into_iter().flatten() {
+        let folder = format!("crates/{}/src", member.unwrap().file_name().to_str().unwrap());
+        crates.push((read(root(), &folder), format!("{folder}/lib.rs")));
+    }
+    crates
+}
+
+fn library() -> Crate {
+    Crate::new(&read(root(), "src"), "src/lib.rs")
+}
+
+fn begins_with(file: &str, beginnings: &[&str]) -> bool {
+    beginnings.iter().any(|beginning| file.starts_with(beginning))
+}
+
+/// Fails with what was found beside the known exceptions, and with those that weren't found.
+fn compare(found: BTreeSet<String>, known: impl IntoIterator<Item = impl Into<String>>) {
+    let known: BTreeSet<String> = known.into_iter().map(Into::into).collect();
+    let more = found.difference(&known).map(|found| format!("against the rule: {found}"));
+    let gone = known.difference(&found).map(|gone| format!("take it from the list: {gone}"));
+    let problems: Vec<String> = more.chain(gone).collect();
+    assert!(problems.is_empty(), "\n{}\n", problems.join("\n"));
+}
+
+#[test]
+fn files_form_no_circles() {
+    let mut problems = Vec::new();
+    let mut known = BTreeSet::new();
+    for (files, root) in crates() {
+        let uses = Crate::new(&files, &root).uses();
+        for circle in circles(&uses) {
+            let is_in = |begins: &&[&str]| circle.iter().all(|file| begins_with(file, begins));
+            match KNOWN_CIRCLES.iter().position(is_in) {
+                Some(index) => _ = known.insert(index),
+                None => problems.push(describe(&uses, &circle)),
+            }
+        }
+    }
+    let gone = KNOWN_CIRCLES.iter().enumerate().filter(|(index, _)| !known.contains(index));
+    problems
+        .extend(gone.map(|(_, begins)| format!("no circle in {begins:?}: take it from the list")));
+    assert!(problems.is_empty(), "\n{}\n", problems.join("\n\n"));
+}
+
+#[test]
+fn descriptions_use_no_backend_and_no_file_format() {
+    let mut found = BTreeSet::new();
+    for (file, uses) in library().uses() {
+        if begins_with(&file, &DESCRIPTIONS) {
+            let wrong = BACKENDS_AND_FORMATS
+                .iter()
+                .filter(|beginning| uses.keys().any(|used| used.starts_with(*beginning)));
+            found.extend(wrong.map(|beginning| format!("{file} uses {beginning}")));
+        }
+    }
+    let known = KNOWN_USES_OF_BACKENDS.map(|(file, used)| format!("{file} uses {used}"));
+    for (files, root) in crates() {
+        for (file, path) in Crate::new(&files, &root).paths() {
+            if begins_with(file, &DESCRIPTIONS) && THEIR_CRATES.contains(&&path[0][..]) {
+                found.insert(format!("{file} uses the crate {}", path[0]));
+            }
+        }
+    }
+    compare(found, known);
+}
+
+#[test]
+fn descriptions_are_the_same_whatever_the_features() {
+    let files = read(root(), "src");
+    let names_a_feature = |source: &str| {
+        let tokens = tokens(source);
+        let attributes = (0..tokens.len()).filter_map(|at| Some((at, attribute(&tokens, at)?)));
+        let mut words = attributes.flat_map(|(at, end)| tokens[at..end].iter().map(Token::word));
+        words.any(|word| word == "feature")
+    };
+    let described = files.iter().filter(|(file, _)| begins_with(file, &DESCRIPTIONS));
+    let found = described.filter(|(_, source)| names_a_feature(source));
+    compare(found.map(|(file, _)| file.clone()).collect(), KNOWN_FEATURES);
+}
+
+/// What lies deeper than the names at the root, and methods and fields, the compiler checks:
+/// `tests/toy_importer` compiles the importers outside of the crate.
+#[test]
+fn importers_use_public_names() {
+    let library = library();
+    let exports = library.exports();
+    let private = library.paths().filter(|(file, path)| {
+        file.starts_with("src/import/")
+            && path[0] == "crate"
+            && path.get(1).is_some_and(|name| name != "import" && !exports.contains(&name[..]))
+    });
+    compare(
+        private.map(|(file, path)| format!("{file} uses {}", path.join("::"))).collect(),
+        [""; 0],
+    );
+}
+
+#[test]
+fn nothing_but_tests_uses_the_reference() {
+    let uses = library().uses();
+    let users = uses.iter().filter(|(file, uses)| {
+        !begins_with(file, &RUNS_THE_REFERENCE)
+            && uses.keys().any(|used| used.starts_with("src/reference/"))
+    });
+    let known = |file: &String| {
+        let known = KNOWN_USES_OF_THE_REFERENCE.iter().find(|known| file.starts_with(*known));
+        known.map_or(file.clone(), |known| known.to_string())
+    };
+    compare(users.map(|(file, _)| known(file)).collect(), KNOWN_USES_OF_THE_REFERENCE);
+}
+
+#[test]
+fn fast_paths_pass_over_nothing_silently() {
+    let mut files = read(root(), "src");
+    for (more, _) in crates() {
+        files.extend(more);
+    }
+    let is_test = |file: &str| file.ends_with("/tests.rs") || file.contains("/tests/");
+    let mut found = BTreeSet::new();
+    for (file, source) in files {
+        if begins_with(&file, &FAST_PATHS) && !is_test(&file) {
+            let skips = silence::silent_skips(&source);
+            found.extend(skips.into_iter().map(|skip| format!("{file}: {skip}")));
+        }
+    }
+    compare(found, REVIEWED.map(|(file, skip, _)| format!("{file}: {skip}")));
+}

@@ -1,0 +1,7 @@
+//! The files of `src/import`, without the functions of `Model` that call them: only birnn itself
+//! can give its types functions.
+
+#[path = "../../../src/import/keras/mod.rs"]
+pub mod keras;
+#[path = "../../../src/import/recognize.rs"]
+mod recognize;
