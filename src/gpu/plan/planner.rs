@@ -72,7 +72,7 @@ impl<'a> Planner<'a> {
     }
 
     pub fn launch(&mut self, stages: Vec<Stage>, steps: Option<usize>) {
-        let fits = |stage: &Stage| stage.uniform.layout == stage.kernel.uniform();
+        let fits = |stage: &Stage| stage.uniform.layout == stage.kernel.row().uniform;
         debug_assert!(stages.iter().all(fits));
         self.plan.launches.push(Launch { stages, steps });
     }
