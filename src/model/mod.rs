@@ -4,6 +4,7 @@ mod graph;
 mod inputs;
 mod lower;
 mod mask_origins;
+mod mask_rules;
 mod masks;
 mod outputs;
 mod summary;
@@ -13,7 +14,7 @@ pub(crate) use inputs::Bound;
 pub use inputs::Inputs;
 pub(crate) use lower::CallShape;
 pub use mask_origins::{MaskOrigin, MaskOrigins};
-pub use masks::MaskRules;
+pub use mask_rules::MaskRules;
 pub(crate) use masks::{MaskSource, Masks};
 pub use outputs::{DirectionOutputs, Output, Outputs};
 pub use summary::{Summary, SummaryRow};
@@ -96,37 +97,6 @@ pub(crate) struct TensorSpec {
 }
 
 impl Model {
-    /// Builds a model of layers in a row on one input, `[batch, timesteps, features]`, with any
-    /// number of timesteps; Keras's `Sequential`. The model returns what the last layer returns.
-    ///
-    /// A recurrent layer before another one needs `return_sequences`. A layer without a name gets
-    /// the one that Keras would give it: its class in snake case, with a counter from the second
-    /// layer of the class on (`lstm`, `lstm_1`).
-    ///
-    /// # Errors
-    /// [`Error::Argument`] where a layer has an argument value that it can't have,
-    /// [`Error::Graph`] where `features` is zero, there is no layer, or a layer doesn't fit the one
-    /// before it.
-    ///
-    /// ```
-    /// use birnn::{Bidirectional, Gru, Layer, Lstm, Model};
-    /// let layers: [Layer; 2] = [Bidirectional::new(Gru::new(8).return_sequences(true)).into(), Lstm::new(4).into()];
-    /// let model = Model::sequential(2, layers)?;
-    /// assert_eq!(model.layer_names(), ["bidirectional", "lstm"]);
-    /// # Ok::<(), birnn::Error>(())
-    /// ```
-    pub fn sequential<L: Into<Layer>>(
-        features: usize,
-        layers: impl IntoIterator<Item = L>,
-    ) -> Result<Model> {
-        let mut graph = Graph::new();
-        let mut outputs = vec![graph.sequence_input("input", None, features)?];
-        for layer in layers {
-            outputs = graph.add(layer, outputs[0])?;
-        }
-        graph.build(outputs)
-    }
-
     /// Gives every layer new weights, drawn by its initializers from `seed`. The same model and
     /// seed get the same weights.
     ///

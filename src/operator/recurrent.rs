@@ -1,4 +1,4 @@
-use super::{Along, Rules, Shapes, axes, expect};
+use super::rules::{Along, Rules, Shapes, axes, expect};
 use birnn_cell::{Activation, Cell};
 
 /// How a [`Bidirectional`](crate::Bidirectional) joins the outputs of its two directions, which
