@@ -63,7 +63,8 @@ pub struct Model {
 pub(crate) struct InputSpec {
     pub name: String,
     pub tensor: usize,
-    /// The value of one that the caller doesn't give, `[batch, …]`; or with a batch of one, for any.
+    /// The value of one that the caller doesn't give, `[batch, …]`; or with a batch of one, for
+    /// any.
     pub constant: Option<Arc<ArrayD<f32>>>,
 }
 
@@ -134,7 +135,8 @@ impl Model {
     /// use birnn::{Model, SimpleRnn};
     /// use ndarray::{arr1, arr2};
     /// let mut model = Model::sequential(1, [SimpleRnn::new(1).named("sum")])?;
-    /// let weights = [arr2(&[[1.0]]).into_dyn(), arr2(&[[0.5]]).into_dyn(), arr1(&[0.0]).into_dyn()];
+    /// let (kernel, recurrent_kernel, bias) = (arr2(&[[1.0]]), arr2(&[[0.5]]), arr1(&[0.0]));
+    /// let weights = [kernel.into_dyn(), recurrent_kernel.into_dyn(), bias.into_dyn()];
     /// model.set_weights("sum", weights)?;
     /// # Ok::<(), birnn::Error>(())
     /// ```
@@ -173,7 +175,8 @@ impl Model {
     /// use birnn::{Gru, Model};
     /// let model = Model::sequential(2, [Gru::new(3).use_bias(false)])?;
     /// let [kernel, recurrent_kernel] = &model.weight_specs("gru")?[..] else { unreachable!() };
-    /// assert_eq!((kernel.name, &kernel.shape[..]), ("kernel", &[2, 9][..])); // [features, 3 · units]
+    /// assert_eq!(kernel.name, "kernel");
+    /// assert_eq!(kernel.shape, [2, 9]); // [features, 3 · units]
     /// assert_eq!(recurrent_kernel.shape, [3, 9]); // [units, 3 · units]
     /// # Ok::<(), birnn::Error>(())
     /// ```

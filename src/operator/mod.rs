@@ -40,7 +40,7 @@ pub use recurrent::MergeMode;
 pub(crate) use recurrent::{Reader, Recurrent};
 pub(crate) use repeat::Repeat;
 pub(crate) use reshape::Reshape;
-pub(crate) use rules::{Along, Rules, Shapes};
+pub(crate) use rules::{Along, Rules};
 pub(crate) use slice::Slice;
 pub(crate) use transpose::Transpose;
 pub(crate) use unary::{Activate, Relu};

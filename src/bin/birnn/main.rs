@@ -41,8 +41,8 @@ enum Command {
     /// Say what a layer of a shape would do on a GPU, without one: its dispatches, their work, and
     /// what bounds them.
     Plan(plan::PlanArgs),
-    /// Print the WGSL of a kernel as the driver gets it, for a layer of a shape; without a name list
-    /// the kernels.
+    /// Print the WGSL of a kernel as the driver gets it, for a layer of a shape; without a name
+    /// list the kernels.
     Kernel(kernel::KernelArgs),
     /// Run the notebook's four programs (lstm1, lstm2, gru1, gru2), print what it prints, and
     /// compare them with the f64 reference.
