@@ -26,7 +26,6 @@ pub(crate) enum MaskSource {
     Concatenate(Vec<(usize, Option<usize>)>),
 }
 
-#[cfg_attr(not(feature = "gpu"), allow(dead_code))]
 /// The masks of a call.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Masks {

@@ -15,7 +15,6 @@ pub use inputs::Inputs;
 pub(crate) use lower::CallShape;
 pub use mask_origins::{MaskOrigin, MaskOrigins};
 pub use mask_rules::MaskRules;
-pub(crate) use masks::{MaskSource, Masks};
 pub use outputs::{DirectionOutputs, Output, Outputs};
 pub use summary::{Summary, SummaryRow};
 
@@ -256,7 +255,7 @@ impl Model {
     }
 
     /// Whether a layer carries its states from call to call.
-    #[cfg_attr(not(feature = "gpu"), allow(dead_code))]
+    #[allow(dead_code)] // Only backends that cut calls ask.
     pub(crate) fn is_stateful(&self) -> bool {
         self.layers().any(|layer| layer.directions().iter().any(|(_, l)| l.stateful()))
     }

@@ -86,7 +86,7 @@ impl Recurrent {
     }
 
     /// How many arrays it writes before the final states.
-    #[allow(dead_code)] // It is for backends that plan calls; none asks yet.
+    #[allow(dead_code)] // Only backends that plan calls ask.
     pub fn outputs(&self) -> usize {
         if self.merge_mode == MergeMode::None { self.directions.len() } else { 1 }
     }
