@@ -1,4 +1,3 @@
-use super::ConstantId;
 use crate::number::Real;
 use ndarray::{ArrayD, ArrayView, ArrayViewD, Dimension};
 
@@ -23,6 +22,14 @@ impl<'m> Constant<'m> {
             Constant::Derived(values) => values.mapv(F::nearest),
         }
     }
+}
+
+/// A constant of a layer of the model; the same in the graphs of all calls, so that a backend can
+/// prepare it once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct ConstantId {
+    pub layer: usize,
+    pub index: usize,
 }
 
 /// The constants of all layers of a model, made once for any number of calls.

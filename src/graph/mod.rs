@@ -5,7 +5,7 @@
 mod constants;
 mod rows;
 
-pub(crate) use constants::{Constant, Constants};
+pub(crate) use constants::{Constant, ConstantId, Constants};
 
 use crate::error::{Error, Result};
 use crate::operator::Operator;
@@ -58,14 +58,6 @@ pub(crate) enum Source {
 /// A state of a stateful layer of the model; `index` counts its states in Keras's order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct StateOfLayer {
-    pub layer: usize,
-    pub index: usize,
-}
-
-/// A constant of a layer of the model; the same in the graphs of all calls, so that a backend can
-/// prepare it once.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct ConstantId {
     pub layer: usize,
     pub index: usize,
 }

@@ -10,7 +10,7 @@ impl OperatorGraph {
     ///
     /// Of each array that depends on the batch it follows how many indices of the first axis a row
     /// of the batch has.
-    #[allow(dead_code)] // It is for backends that cut calls; none asks yet.
+    #[allow(dead_code)] // Only backends that cut calls ask.
     pub fn rows_are_independent(&self, batch: usize) -> bool {
         let mut rows: Vec<Option<usize>> = vec![None; self.arrays.len()];
         for (rows, array) in rows.iter_mut().zip(&self.arrays) {

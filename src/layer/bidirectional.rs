@@ -59,7 +59,8 @@ impl Bidirectional {
     ///
     /// ```
     /// use birnn::{Bidirectional, Lstm};
-    /// let layer = Bidirectional::new(Lstm::new(32)).backward_layer(Lstm::new(8).go_backwards(true));
+    /// let backward = Lstm::new(8).go_backwards(true);
+    /// let layer = Bidirectional::new(Lstm::new(32)).backward_layer(backward);
     /// ```
     pub fn backward_layer(mut self, layer: impl Into<Recurrent>) -> Bidirectional {
         self.backward = layer.into();

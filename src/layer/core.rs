@@ -16,7 +16,8 @@ arguments! {
     ///
     /// ```
     /// use birnn::{Activation, Dense, Gru, Layer, Model};
-    /// let layers: [Layer; 2] = [Gru::new(8).into(), Dense::new(3).activation(Activation::Softmax).into()];
+    /// let classes = Dense::new(3).activation(Activation::Softmax);
+    /// let layers: [Layer; 2] = [Gru::new(8).into(), classes.into()];
     /// let model = Model::sequential(2, layers)?;
     /// # Ok::<(), birnn::Error>(())
     /// ```

@@ -120,7 +120,8 @@ impl Layer {
         };
         let [timesteps, Some(_)] = inputs[0][..] else {
             return Err(Error::Graph(format!(
-                "layer {:?} reads [batch, timesteps, features] with a fixed number of features, and its input is {}; set return_sequences on a recurrent layer before it",
+                "layer {:?} reads [batch, timesteps, features] with a fixed number of features, and \
+                 its input is {}; set return_sequences on a recurrent layer before it",
                 self.name(),
                 shown(&inputs[0])
             )));
@@ -363,7 +364,11 @@ macro_rules! kinds {
         $(
             impl From<$layer> for Layer {
                 fn from(layer: $layer) -> Layer {
-                    Layer::Feedforward(Feedforward { name: String::new(), kind: Kind::$kind(layer), weights: None })
+                    Layer::Feedforward(Feedforward {
+                        name: String::new(),
+                        kind: Kind::$kind(layer),
+                        weights: None,
+                    })
                 }
             }
 

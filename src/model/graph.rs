@@ -1,4 +1,5 @@
-use super::{BuiltLayer, InputSpec, MaskRules, Model, Node, TensorSpec};
+use super::mask_rules::MaskRules;
+use super::{BuiltLayer, InputSpec, Model, Node, TensorSpec};
 use crate::error::{Error, Result};
 use crate::layer::{Dims, Layer, Role, default_name, shown};
 use crate::order::standard;
@@ -20,7 +21,8 @@ use std::sync::Arc;
 /// let source = graph.sequence_input("source", None, 5)?;
 /// let target = graph.sequence_input("target", None, 4)?;
 /// let encoded = graph.add(Lstm::new(8).return_state(true), source)?; // output, hidden, cell
-/// let decoded = graph.add(Lstm::new(8).return_sequences(true), Call::on(target).initial_state(&encoded[1..]))?;
+/// let call = Call::on(target).initial_state(&encoded[1..]);
+/// let decoded = graph.add(Lstm::new(8).return_sequences(true), call)?;
 /// let model = graph.build(decoded)?.initialize(1)?;
 ///
 /// let (source, target) = (Array3::<f32>::zeros((2, 7, 5)), Array3::<f32>::zeros((2, 3, 4)));
@@ -406,7 +408,12 @@ impl Graph {
         for (mask, input) in call.masks.iter().zip(inputs) {
             let Some(mask) = *mask else { continue };
             let shape = self.shape(mask)?;
-            let fits = matches!((&shape[..], input.first()), ([m], Some(t)) if m.is_none() || t.is_none() || m == t);
+            let fits = match (&shape[..], input.first()) {
+                ([of_mask], Some(of_input)) => {
+                    of_mask.is_none() || of_input.is_none() || of_mask == of_input
+                }
+                _ => false,
+            };
             if !fits || input.len() < 2 {
                 return wrong(format!(
                     "{} of a mask doesn't fit an array of {}",
@@ -452,5 +459,39 @@ impl Graph {
         };
         model.check_masks(&model.masks(|_| false))?;
         Ok(model)
+    }
+}
+
+impl Model {
+    /// Builds a model of layers in a row on one input, `[batch, timesteps, features]`, with any
+    /// number of timesteps; Keras's `Sequential`. The model returns what the last layer returns.
+    ///
+    /// A recurrent layer before another one needs `return_sequences`. A layer without a name gets
+    /// the one that Keras would give it: its class in snake case, with a counter from the second
+    /// layer of the class on (`lstm`, `lstm_1`).
+    ///
+    /// # Errors
+    /// [`Error::Argument`] where a layer has an argument value that it can't have,
+    /// [`Error::Graph`] where `features` is zero, there is no layer, or a layer doesn't fit the one
+    /// before it.
+    ///
+    /// ```
+    /// use birnn::{Bidirectional, Gru, Layer, Lstm, Model};
+    /// let below = Bidirectional::new(Gru::new(8).return_sequences(true));
+    /// let layers: [Layer; 2] = [below.into(), Lstm::new(4).into()];
+    /// let model = Model::sequential(2, layers)?;
+    /// assert_eq!(model.layer_names(), ["bidirectional", "lstm"]);
+    /// # Ok::<(), birnn::Error>(())
+    /// ```
+    pub fn sequential<L: Into<Layer>>(
+        features: usize,
+        layers: impl IntoIterator<Item = L>,
+    ) -> Result<Model> {
+        let mut graph = Graph::new();
+        let mut outputs = vec![graph.sequence_input("input", None, features)?];
+        for layer in layers {
+            outputs = graph.add(layer, outputs[0])?;
+        }
+        graph.build(outputs)
     }
 }

@@ -82,7 +82,8 @@ impl<'a, F> Inputs<'a, F> {
     /// let difference = graph.add(Merge::subtract(), Call::on([left, right]))?;
     /// let mut session = Device::cpu().compile(&graph.build(difference)?)?;
     /// let (one, two) = (Array3::<f32>::ones((1, 4, 2)), Array3::<f32>::from_elem((1, 4, 2), 2.0));
-    /// let outputs = session.run(Inputs::named("right", two.view()).input_named("left", one.view()))?;
+    /// let inputs = Inputs::named("right", two.view()).input_named("left", one.view());
+    /// let outputs = session.run(inputs)?;
     /// assert_eq!(outputs.output()[[0, 0, 0]], -1.0);
     /// # Ok::<(), birnn::Error>(())
     /// ```
@@ -217,12 +218,10 @@ impl<'a, F> From<ArrayViewD<'a, F>> for Inputs<'a, F> {
 /// Inputs that fit the model: what every backend reads.
 #[derive(Debug)]
 pub(crate) struct Bound<'a, F> {
-    #[cfg_attr(not(feature = "gpu"), allow(dead_code))]
     pub batch: usize,
     /// The model's inputs, in order, and its constants.
     pub arrays: Vec<CowArray<'a, F, IxDyn>>,
     /// The shape of every array of the model but the batch.
-    #[cfg_attr(not(feature = "gpu"), allow(dead_code))]
     pub shapes: Vec<Vec<usize>>,
     /// The mask of each input of the model, where the call gives it: `[batch, timesteps]`.
     pub masks: Vec<Option<Array2<bool>>>,
@@ -434,7 +433,9 @@ impl Model {
         };
         let [batch, timesteps, _, ..] = *input else {
             return Err(Error::Graph(format!(
-                "input {name:?} of shape {input:?} takes no mask or lengths: they are for [batch, timesteps, features]; of ids an Embedding with mask_zero makes the mask, false at id 0"
+                "input {name:?} of shape {input:?} takes no mask or lengths: they are for [batch, \
+                 timesteps, features]; of ids an Embedding with mask_zero makes the mask, false at \
+                 id 0"
             )));
         };
         match mask {

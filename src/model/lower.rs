@@ -1,7 +1,8 @@
 //! From layers to operators, for calls of one shape. Every rule of Keras's own ends here: what
 //! masks which array, which states a layer starts from, what is returned.
 
-use super::{Bound, MaskSource, Masks, Model, Node};
+use super::masks::{MaskSource, Masks};
+use super::{Bound, Model, Node};
 use crate::error::{Error, Result};
 use crate::graph::{ArrayId, Constant, Constants, OperatorGraph, Source, StateOfLayer};
 use crate::layer::{Layer, Lowering};

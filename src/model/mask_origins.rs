@@ -1,6 +1,7 @@
 //! Tells where a model's masks come from.
 
-use super::{MaskSource, Model, Tensor};
+use super::masks::MaskSource;
+use super::{Model, Tensor};
 
 /// How a mask of a model is made; see [`Model::mask_origins`]. A mask is `[batch, timesteps]`, true
 /// where the timestep counts. Other masks are meant by their place in [`MaskOrigins::origins`].

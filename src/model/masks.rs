@@ -2,6 +2,7 @@
 //! counts; Keras hands it from layer to layer beside the array. Pure: which masks there are depends
 //! on the graph and on the call alone.
 
+use super::mask_rules::MaskRules;
 use super::{Model, Node};
 use crate::error::{Error, Result};
 use crate::layer::{Layer, MaskArguments, MaskRule, axis_of};
@@ -25,7 +26,6 @@ pub(crate) enum MaskSource {
     Concatenate(Vec<(usize, Option<usize>)>),
 }
 
-#[cfg_attr(not(feature = "gpu"), allow(dead_code))]
 /// The masks of a call.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Masks {
@@ -70,20 +70,6 @@ impl Masks {
             }
         }
     }
-}
-
-/// Whose rules the masks follow: those of the Keras that the model was made in.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum MaskRules {
-    /// A joined array counts where any of its arrays' masks does; a recurrent layer that is called
-    /// with initial states doesn't use the mask that its input carries.
-    #[default]
-    Keras3,
-    /// A joined array counts where all masks do that there are, and joining doesn't look at masks
-    /// otherwise; a recurrent layer with initial states still reads its input's mask; attention
-    /// takes no masks away; a TimeDistributed's output has the mask that the layer in it makes.
-    Keras2,
 }
 
 impl Model {

@@ -4,6 +4,7 @@ mod graph;
 mod inputs;
 mod lower;
 mod mask_origins;
+mod mask_rules;
 mod masks;
 mod outputs;
 mod summary;
@@ -13,8 +14,7 @@ pub(crate) use inputs::Bound;
 pub use inputs::Inputs;
 pub(crate) use lower::CallShape;
 pub use mask_origins::{MaskOrigin, MaskOrigins};
-pub use masks::MaskRules;
-pub(crate) use masks::{MaskSource, Masks};
+pub use mask_rules::MaskRules;
 pub use outputs::{DirectionOutputs, Output, Outputs};
 pub use summary::{Summary, SummaryRow};
 
@@ -62,7 +62,8 @@ pub struct Model {
 pub(crate) struct InputSpec {
     pub name: String,
     pub tensor: usize,
-    /// The value of one that the caller doesn't give, `[batch, …]`; or with a batch of one, for any.
+    /// The value of one that the caller doesn't give, `[batch, …]`; or with a batch of one, for
+    /// any.
     pub constant: Option<Arc<ArrayD<f32>>>,
 }
 
@@ -96,37 +97,6 @@ pub(crate) struct TensorSpec {
 }
 
 impl Model {
-    /// Builds a model of layers in a row on one input, `[batch, timesteps, features]`, with any
-    /// number of timesteps; Keras's `Sequential`. The model returns what the last layer returns.
-    ///
-    /// A recurrent layer before another one needs `return_sequences`. A layer without a name gets
-    /// the one that Keras would give it: its class in snake case, with a counter from the second
-    /// layer of the class on (`lstm`, `lstm_1`).
-    ///
-    /// # Errors
-    /// [`Error::Argument`] where a layer has an argument value that it can't have,
-    /// [`Error::Graph`] where `features` is zero, there is no layer, or a layer doesn't fit the one
-    /// before it.
-    ///
-    /// ```
-    /// use birnn::{Bidirectional, Gru, Layer, Lstm, Model};
-    /// let layers: [Layer; 2] = [Bidirectional::new(Gru::new(8).return_sequences(true)).into(), Lstm::new(4).into()];
-    /// let model = Model::sequential(2, layers)?;
-    /// assert_eq!(model.layer_names(), ["bidirectional", "lstm"]);
-    /// # Ok::<(), birnn::Error>(())
-    /// ```
-    pub fn sequential<L: Into<Layer>>(
-        features: usize,
-        layers: impl IntoIterator<Item = L>,
-    ) -> Result<Model> {
-        let mut graph = Graph::new();
-        let mut outputs = vec![graph.sequence_input("input", None, features)?];
-        for layer in layers {
-            outputs = graph.add(layer, outputs[0])?;
-        }
-        graph.build(outputs)
-    }
-
     /// Gives every layer new weights, drawn by its initializers from `seed`. The same model and
     /// seed get the same weights.
     ///
@@ -164,7 +134,8 @@ impl Model {
     /// use birnn::{Model, SimpleRnn};
     /// use ndarray::{arr1, arr2};
     /// let mut model = Model::sequential(1, [SimpleRnn::new(1).named("sum")])?;
-    /// let weights = [arr2(&[[1.0]]).into_dyn(), arr2(&[[0.5]]).into_dyn(), arr1(&[0.0]).into_dyn()];
+    /// let (kernel, recurrent_kernel, bias) = (arr2(&[[1.0]]), arr2(&[[0.5]]), arr1(&[0.0]));
+    /// let weights = [kernel.into_dyn(), recurrent_kernel.into_dyn(), bias.into_dyn()];
     /// model.set_weights("sum", weights)?;
     /// # Ok::<(), birnn::Error>(())
     /// ```
@@ -203,7 +174,8 @@ impl Model {
     /// use birnn::{Gru, Model};
     /// let model = Model::sequential(2, [Gru::new(3).use_bias(false)])?;
     /// let [kernel, recurrent_kernel] = &model.weight_specs("gru")?[..] else { unreachable!() };
-    /// assert_eq!((kernel.name, &kernel.shape[..]), ("kernel", &[2, 9][..])); // [features, 3 · units]
+    /// assert_eq!(kernel.name, "kernel");
+    /// assert_eq!(kernel.shape, [2, 9]); // [features, 3 · units]
     /// assert_eq!(recurrent_kernel.shape, [3, 9]); // [units, 3 · units]
     /// # Ok::<(), birnn::Error>(())
     /// ```
@@ -283,7 +255,7 @@ impl Model {
     }
 
     /// Whether a layer carries its states from call to call.
-    #[cfg_attr(not(feature = "gpu"), allow(dead_code))]
+    #[allow(dead_code)] // Only backends that cut calls ask.
     pub(crate) fn is_stateful(&self) -> bool {
         self.layers().any(|layer| layer.directions().iter().any(|(_, l)| l.stateful()))
     }

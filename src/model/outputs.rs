@@ -73,7 +73,8 @@ impl<F> Outputs<F> {
     /// let mut graph = Graph::new();
     /// let x = graph.sequence_input("x", None, 2)?;
     /// let h = graph.add(Gru::new(4), x)?[0];
-    /// let (tag, score) = (graph.add(Dense::new(5).named("tag"), h)?[0], graph.add(Dense::new(1).named("score"), h)?[0]);
+    /// let tag = graph.add(Dense::new(5).named("tag"), h)?[0];
+    /// let score = graph.add(Dense::new(1).named("score"), h)?[0];
     /// let model = graph.build([tag, score])?.initialize(1)?;
     /// let x = ndarray::Array3::<f32>::ones((3, 6, 2));
     /// let outputs = Device::cpu().compile(&model)?.run(x.view())?;

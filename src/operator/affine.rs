@@ -1,6 +1,6 @@
 //! Value by value with weights that lie along some axes.
 
-use super::{Along, Rules, Shapes, shape};
+use super::rules::{Along, Rules, Shapes, shape};
 
 /// `x · scale + shift`.
 ///

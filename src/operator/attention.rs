@@ -1,4 +1,4 @@
-use super::{Along, Rules, Shapes, axes, expect};
+use super::rules::{Along, Rules, Shapes, axes, expect};
 
 /// `softmax(scores) · value`, of each head by itself. The features of the heads are side by side.
 ///

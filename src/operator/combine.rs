@@ -1,4 +1,4 @@
-use super::{Along, Rules, Shapes, shape};
+use super::rules::{Along, Rules, Shapes, shape};
 
 /// Several arrays value by value: their sum, product, largest value…
 ///

@@ -1,4 +1,4 @@
-use super::{Along, Rules, Shapes, shape};
+use super::rules::{Along, Rules, Shapes, shape};
 
 /// Arrays, its operands, one after another along an axis. They are equally long along all others.
 #[derive(Clone, Debug, PartialEq)]

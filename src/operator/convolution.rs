@@ -1,4 +1,5 @@
-use super::{Along, Rules, Shapes, Windows, axes, expect};
+use super::rules::{Along, Rules, Shapes, axes, expect};
+use super::windows::Windows;
 use birnn_cell::Activation;
 
 /// `activation(Σ x[window] · kernel + bias)` over windows of timesteps.

@@ -1,6 +1,6 @@
 //! Comparisons with a number, of which masks are made. NaN differs from everything.
 
-use super::{Along, Rules, Shapes, shape, vector_by_vector};
+use super::rules::{Along, Rules, Shapes, shape, vector_by_vector};
 
 /// 1 where operand 0 differs from a value, 0 elsewhere. It writes the shape of the operand, with
 /// `any_feature` without the last axis: 1 where any value along it differs.

@@ -1,4 +1,4 @@
-use super::{Along, Rules, Shapes, axes, shape};
+use super::rules::{Along, Rules, Shapes, axes, shape};
 
 /// The row of a table for each id.
 ///

@@ -1,4 +1,4 @@
-use super::{Along, Rules, Shapes, axes, expect, shape, vector_by_vector};
+use super::rules::{Along, Rules, Shapes, axes, expect, shape, vector_by_vector};
 use birnn_cell::Activation;
 
 /// `activation(x · kernel + bias)` over the last axis of x.

@@ -1,4 +1,4 @@
-use super::{Along, Rules, Shapes, expect, shape};
+use super::rules::{Along, Rules, Shapes, expect, shape};
 
 /// A normalization over some axes.
 ///

@@ -1,4 +1,4 @@
-use super::{Along, Rules, Shapes, shape};
+use super::rules::{Along, Rules, Shapes, shape};
 
 /// Operand 0 with zeros before and after it along an axis.
 #[derive(Clone, Debug, PartialEq)]

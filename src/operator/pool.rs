@@ -1,4 +1,5 @@
-use super::{Along, Rules, Shapes, Windows, axes, expect};
+use super::rules::{Along, Rules, Shapes, axes, expect};
+use super::windows::Windows;
 
 /// The largest value or the mean of each feature over windows of timesteps.
 ///

@@ -1,4 +1,4 @@
-use super::{Along, Rules, Shapes, axes, expect};
+use super::rules::{Along, Rules, Shapes, axes, expect};
 use birnn_cell::{Activation, Cell};
 
 /// How a [`Bidirectional`](crate::Bidirectional) joins the outputs of its two directions, which
@@ -86,7 +86,7 @@ impl Recurrent {
     }
 
     /// How many arrays it writes before the final states.
-    #[allow(dead_code)] // It is for backends that plan calls; none asks yet.
+    #[allow(dead_code)] // Only backends that plan calls ask.
     pub fn outputs(&self) -> usize {
         if self.merge_mode == MergeMode::None { self.directions.len() } else { 1 }
     }

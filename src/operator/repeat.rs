@@ -1,4 +1,4 @@
-use super::{Along, Rules, Shapes, shape};
+use super::rules::{Along, Rules, Shapes, shape};
 
 /// Operand 0 with every index of an axis `times` times in a row.
 #[derive(Clone, Debug, PartialEq)]

@@ -1,4 +1,4 @@
-use super::{Along, Rules, Shapes, shape};
+use super::rules::{Along, Rules, Shapes, shape};
 
 /// The values of operand 0 in the same order, in another shape.
 #[derive(Clone, Debug, PartialEq)]

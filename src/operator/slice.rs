@@ -1,4 +1,4 @@
-use super::{Along, Rules, Shapes, shape};
+use super::rules::{Along, Rules, Shapes, shape};
 
 /// A part of operand 0: `length` indices of an axis, from `start` on.
 #[derive(Clone, Debug, PartialEq)]

@@ -1,4 +1,4 @@
-use super::{Along, Rules, Shapes, shape};
+use super::rules::{Along, Rules, Shapes, shape};
 
 /// The axes of operand 0 in another order: axis `i` of what it writes is axis `order[i]` of the
 /// operand.

@@ -1,6 +1,6 @@
 //! Functions of each value by itself, or of each vector.
 
-use super::{Along, Rules, Shapes, shape, vector_by_vector};
+use super::rules::{Along, Rules, Shapes, shape, vector_by_vector};
 use birnn_cell::Activation;
 
 /// An activation of operand 0, x. It writes the shape of x, of which glu halves the last axis.

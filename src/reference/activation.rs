@@ -1,4 +1,4 @@
-use super::{Computed, Reads};
+use super::operands::{Computed, Reads};
 use crate::layer::Activation;
 use crate::number::Real;
 use crate::operator::{Activate, Relu};

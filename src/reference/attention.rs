@@ -1,5 +1,5 @@
 use super::activation::softmax_lane;
-use super::{Computed, Reads};
+use super::operands::{Computed, Reads};
 use crate::number::Real;
 use crate::operator::{Attention, MaskedScore, Score};
 use ndarray::{Array2, Array3, ArrayView2, Ix2, Ix3, ShapeError, s};

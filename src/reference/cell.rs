@@ -1,4 +1,4 @@
-use super::activate;
+use super::activation::activate;
 use crate::layer::{Cell, Weights};
 use crate::number::Real;
 use crate::operator::Reader;

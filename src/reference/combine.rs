@@ -1,4 +1,4 @@
-use super::{Computed, Reads, whole};
+use super::operands::{Computed, Reads, whole};
 use crate::number::Real;
 use crate::operator::{Combine, Operation};
 use ndarray::{ArrayD, ArrayViewD, Axis, ErrorKind, IxDyn, ShapeError, Zip};

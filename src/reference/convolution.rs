@@ -1,5 +1,5 @@
 use super::activation::activate_rows;
-use super::{Computed, Reads};
+use super::operands::{Computed, Reads};
 use crate::number::Real;
 use crate::operator::Convolution;
 use ndarray::{Array3, Axis, Ix3, s};

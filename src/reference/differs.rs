@@ -1,4 +1,4 @@
-use super::{Computed, Reads};
+use super::operands::{Computed, Reads};
 use crate::number::Real;
 use crate::operator::{Blank, Differs};
 use ndarray::Axis;

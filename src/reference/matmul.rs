@@ -1,5 +1,5 @@
 use super::activation::activate_rows;
-use super::{Computed, Reads};
+use super::operands::{Computed, Reads};
 use crate::number::Real;
 use crate::operator::MatMul;
 use ndarray::Ix2;

@@ -17,6 +17,7 @@ mod gather;
 mod matmul;
 mod moving;
 mod normalize;
+mod operands;
 mod pool;
 mod recurrent;
 mod run;
@@ -32,7 +33,6 @@ pub(crate) use session::ReferenceSession;
 
 use crate::error::Result;
 use crate::model::{Inputs, Model, Outputs};
-use ndarray::{ArrayD, ArrayViewD, ErrorKind, ShapeError};
 use recurrent::Plain;
 
 /// Runs the model on the CPU, in `f32` or `f64` as the inputs have it, on the calling thread.
@@ -61,37 +61,4 @@ pub fn run<'a, F: Real>(model: &Model, inputs: impl Into<Inputs<'a, F>>) -> Resu
     let (constants, recurrence) = (model.constants(), Plain::new(model)?);
     let shared = Shared { model, constants: &constants, recurrence: &recurrence };
     run_graph(shared, &graph, &inputs, &mut Carried::default())
-}
-
-/// The operands of an operator, in C order.
-struct Reads<'a, F>(Vec<Option<ArrayViewD<'a, F>>>);
-
-impl<F> Reads<'_, F> {
-    /// An operand that is there: a graph has no step without it.
-    fn get(&self, operand: usize) -> std::result::Result<ArrayViewD<'_, F>, ShapeError> {
-        let there = self.optional(operand);
-        there.ok_or_else(|| ShapeError::from_kind(ErrorKind::IncompatibleShape))
-    }
-
-    fn optional(&self, operand: usize) -> Option<ArrayViewD<'_, F>> {
-        self.0.get(operand)?.as_ref().map(|read| read.view())
-    }
-
-    /// Those that are there.
-    fn all(&self) -> Vec<ArrayViewD<'_, F>> {
-        self.0.iter().flatten().map(|read| read.view()).collect()
-    }
-}
-
-/// What an operator writes.
-type Computed<F> = std::result::Result<ArrayD<F>, ShapeError>;
-
-/// The same values in C order, in another shape.
-fn reshaped<F: Clone>(array: ArrayD<F>, shape: &[usize]) -> Computed<F> {
-    array.as_standard_layout().into_owned().into_shape_with_order(shape)
-}
-
-/// A whole number in the precision of `F`.
-fn whole<F: Real>(number: usize) -> F {
-    F::nearest(number as f64)
 }

@@ -1,6 +1,6 @@
 //! The operators that only move values.
 
-use super::{Computed, Reads, reshaped};
+use super::operands::{Computed, Reads, reshaped};
 use crate::number::Real;
 use crate::operator::{Concat, Pad, Repeat, Slice, Transpose};
 use ndarray::{ArrayD, Axis, ErrorKind, IxDyn, ShapeError, concatenate};

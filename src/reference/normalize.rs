@@ -1,5 +1,5 @@
 use super::activation::softmax_lane;
-use super::{Computed, Reads, reshaped};
+use super::operands::{Computed, Reads, reshaped};
 use crate::number::Real;
 use crate::operator::{Normalization, Normalize};
 use ndarray::{ArrayViewMut1, Axis, IxDyn};

@@ -1,4 +1,4 @@
-use super::{Computed, Reads, whole};
+use super::operands::{Computed, Reads, whole};
 use crate::number::Real;
 use crate::operator::{Pool, Reduction};
 use ndarray::{Array1, Array3, ArrayView2, ArrayView3, ArrayViewMut2, Axis, Ix2, Ix3, Zip};

@@ -1,8 +1,9 @@
 use super::cell::{CellWeights, State, step};
-use super::{Reads, Real};
+use super::operands::Reads;
 use crate::error::{Error, Result};
 use crate::layer::{self, Layer};
 use crate::model::Model;
+use crate::number::Real;
 use crate::operator::{MergeMode, Reader, Recurrent};
 use crate::order::to_standard;
 use ndarray::{

@@ -1,13 +1,15 @@
 //! Running a graph of operators, step by step.
 
+use super::operands::{Computed, Reads};
 use super::recurrent::{Recurrence, recurrent};
 use super::{
-    Computed, Reads, Real, activation, affine, attention, combine, convolution, differs, gather,
-    matmul, moving, normalize, pool,
+    activation, affine, attention, combine, convolution, differs, gather, matmul, moving,
+    normalize, pool,
 };
 use crate::error::{Error, Result};
 use crate::graph::{ArrayId, Constants, OperatorGraph, Source, StateOfLayer, Step};
 use crate::model::{Bound, Model, Output, Outputs};
+use crate::number::Real;
 use crate::operator::Operator;
 use crate::order::standard;
 use ndarray::{ArrayD, Axis, CowArray, IxDyn};

@@ -1,5 +1,5 @@
 use super::recurrent::Plain;
-use super::{Carried, Shared, carried_batch, run_graph};
+use super::run::{Carried, Shared, carried_batch, run_graph};
 use crate::error::Result;
 use crate::graph::Constants;
 use crate::model::{Bound, Model, Output, Outputs};

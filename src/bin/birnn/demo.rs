@@ -1,7 +1,8 @@
 //! `birnn demo`: the notebook's four programs on the notebook's input, printed as the notebook
 //! prints them.
 
-use crate::{DeviceArgs, show};
+use crate::device_args::DeviceArgs;
+use crate::show;
 use anyhow::{Result, bail};
 use birnn::{Bidirectional, Device, Gru, Lstm, Model, reference};
 use clap::Args;

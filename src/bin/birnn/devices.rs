@@ -1,6 +1,7 @@
 //! `birnn devices`
 
-use crate::{DeviceArgs, one_line, show, terminal};
+use crate::device_args::DeviceArgs;
+use crate::{show, terminal};
 use anyhow::Result;
 use birnn::{AdapterReport, Device, DeviceInfo, DeviceKind};
 use clap::Args;
@@ -38,7 +39,7 @@ pub fn devices(args: &DevicesArgs, out: &mut impl Write) -> Result<ExitCode> {
             writeln!(out, "With --device {}:", args.device.device)?;
             show::device(out, device.info())?;
         }
-        Err(error) if args.check => writeln!(out, "{}", one_line(&error.into()))?,
+        Err(error) if args.check => writeln!(out, "{}", terminal::one_line(&error.into()))?,
         Err(error) => return Err(error.into()),
     }
     Ok(if args.check && !is_gpu { ExitCode::from(NO_GPU) } else { ExitCode::SUCCESS })

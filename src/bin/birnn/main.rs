@@ -2,6 +2,7 @@
 #![deny(unsafe_code)]
 
 mod demo;
+mod device_args;
 mod devices;
 mod inspect;
 mod kernel;
@@ -11,9 +12,8 @@ mod run;
 mod show;
 mod terminal;
 
-use anyhow::{Context, Result};
-use birnn::{CpuOptions, Device, DeviceOptions};
-use clap::{Args, Parser, Subcommand};
+use anyhow::Result;
+use clap::{Parser, Subcommand};
 use std::io::{self, BufWriter, Write};
 use std::process::ExitCode;
 
@@ -41,8 +41,8 @@ enum Command {
     /// Say what a layer of a shape would do on a GPU, without one: its dispatches, their work, and
     /// what bounds them.
     Plan(plan::PlanArgs),
-    /// Print the WGSL of a kernel as the driver gets it, for a layer of a shape; without a name list
-    /// the kernels.
+    /// Print the WGSL of a kernel as the driver gets it, for a layer of a shape; without a name
+    /// list the kernels.
     Kernel(kernel::KernelArgs),
     /// Run the notebook's four programs (lstm1, lstm2, gru1, gru2), print what it prints, and
     /// compare them with the f64 reference.
@@ -53,64 +53,6 @@ impl Command {
     /// Whether warnings are left out.
     fn is_quiet(&self) -> bool {
         matches!(self, Command::Run(args) if args.quiet)
-    }
-}
-
-#[derive(Debug, Args)]
-struct DeviceArgs {
-    /// best (a GPU where there is one, otherwise the CPU), gpu, cpu, reference (plain formulas in
-    /// float64, slow), or part of an adapter's name.
-    #[arg(long, value_name = "DEVICE", env = "BIRNN_DEVICE", default_value = "best")]
-    device: String,
-    /// Let best and gpu choose an adapter that computes on the CPU, too: lavapipe, WARP.
-    /// So does the environment variable BIRNN_ALLOW_SOFTWARE=1.
-    #[arg(long, env = "BIRNN_ALLOW_SOFTWARE", hide_env = true, value_parser = yes_or_no)]
-    allow_software: bool,
-    /// Store recurrent layers' kernels as 16-bit floats, rounded to 11 bits: half as much to read,
-    /// which pays for large layers and small batches. On the CPU path of layers of more than 8
-    /// units, and not of the input's kernels.
-    #[arg(long)]
-    half_weights: bool,
-    /// Threads of the CPU path; 0: as many as cores, or RAYON_NUM_THREADS. They change no bit of
-    /// the result.
-    #[arg(
-        long,
-        value_name = "THREADS",
-        default_value_t = 0,
-        allow_negative_numbers = true,
-        value_parser = clap::value_parser!(u16).range(..=1024)
-    )]
-    threads: u16,
-}
-
-/// The value of BIRNN_ALLOW_SOFTWARE, with the words that the crate takes; the crate itself takes
-/// any other word for 0.
-fn yes_or_no(value: &str) -> Result<bool, String> {
-    match value.to_lowercase().as_str() {
-        "1" | "true" | "yes" | "on" => Ok(true),
-        "" | "0" | "false" | "no" | "off" => Ok(false),
-        _ => Err("the environment variable BIRNN_ALLOW_SOFTWARE is 1 or 0".to_string()),
-    }
-}
-
-impl DeviceArgs {
-    fn open(&self) -> birnn::Result<Device> {
-        let options = DeviceOptions::new()
-            .parse(&self.device)
-            .allow_software(self.allow_software)
-            .half_weights(self.half_weights)
-            .with_cpu(CpuOptions::new().threads(self.threads.into()));
-        terminal::without_mesas_line(|| options.open())
-    }
-
-    fn open_for_work(&self) -> Result<Device> {
-        self.open().with_context(|| {
-            format!(
-                "device {:?} (--device, or the environment variable BIRNN_DEVICE; best, gpu, cpu \
-                 or part of an adapter's name)",
-                self.device
-            )
-        })
     }
 }
 
@@ -128,7 +70,7 @@ fn main() -> ExitCode {
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
             let _ = out.flush();
-            let _ = writeln!(io::stderr(), "error: {}", one_line(&error));
+            let _ = writeln!(io::stderr(), "error: {}", terminal::one_line(&error));
             ExitCode::FAILURE
         }
     }
@@ -147,21 +89,4 @@ fn dispatch(command: &Command, out: &mut impl Write) -> Result<ExitCode> {
 
 fn is_broken_pipe(error: &anyhow::Error) -> bool {
     error.downcast_ref::<io::Error>().is_some_and(|e| e.kind() == io::ErrorKind::BrokenPipe)
-}
-
-/// The error and its causes in one line. Some errors already hold their cause's text; it is not
-/// said twice.
-fn one_line(error: &anyhow::Error) -> String {
-    let mut line = String::new();
-    for cause in error.chain() {
-        let cause = cause.to_string();
-        if line.contains(&cause) {
-            continue;
-        }
-        if !line.is_empty() {
-            line.push_str(": ");
-        }
-        line.push_str(&cause);
-    }
-    line.split_whitespace().collect::<Vec<_>>().join(" ")
 }

@@ -1,6 +1,7 @@
 //! `birnn run`
 
-use crate::{DeviceArgs, npy, show};
+use crate::device_args::DeviceArgs;
+use crate::{npy, show};
 use anyhow::{Context, Result, bail};
 use birnn::{Error, Inputs, Model, Output, Outputs, Session, reference};
 use clap::Args;

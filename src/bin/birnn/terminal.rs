@@ -1,5 +1,5 @@
-//! What reaches standard error besides the program's own error: the crate's warnings, and not a
-//! line that Mesa writes there.
+//! What reaches standard error: the program's own error and the crate's warnings, a line each, and
+//! not a line that Mesa writes there.
 
 use std::fmt::{self, Write as _};
 use std::io;
@@ -60,6 +60,23 @@ impl Visit for Text {
             }
         };
     }
+}
+
+/// The error and its causes in one line. Some errors already hold their cause's text; it is not
+/// said twice.
+pub fn one_line(error: &anyhow::Error) -> String {
+    let mut line = String::new();
+    for cause in error.chain() {
+        let cause = cause.to_string();
+        if line.contains(&cause) {
+            continue;
+        }
+        if !line.is_empty() {
+            line.push_str(": ");
+        }
+        line.push_str(&cause);
+    }
+    line.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 /// Does some work that opens Vulkan drivers, without the line `error: XDG_RUNTIME_DIR is invalid or
