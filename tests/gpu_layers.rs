@@ -91,11 +91,12 @@ fn one_input(index: usize, timesteps: usize, features: usize, choice: usize) -> 
         20 => Identity::dropout().into(),
         21 => TimeDistributed::new(Dense::new(even(few)).activation(activation)).into(),
         22 => TimeDistributed::new(LayerNormalization::new()).into(),
+        23 => Rescaling::new(0.3).offset(few as f64).into(),
         _ => RmsNormalization::new().into(),
     }
 }
 
-const ONE_INPUT: usize = 24;
+const ONE_INPUT: usize = 25;
 
 fn several_inputs(index: usize, features: usize, choice: usize) -> (Layer, usize) {
     let causal = choice.is_multiple_of(2);

@@ -7,6 +7,7 @@ mod device;
 
 use birnn::layer::{
     Attention, Conv1d, GlobalAveragePooling1d, LayerNormalization, MultiHeadAttention, Padding,
+    Rescaling,
 };
 use birnn::{
     Activation, Bidirectional, Call, Dense, Device, Graph, Gru, Initializer, Inputs, Layer, Lstm,
@@ -342,5 +343,29 @@ fn masking_compares_as_keras_does() {
         for (found, exact) in found.output().iter().zip(exact.output()) {
             assert!((found - exact).abs() < 2e-6, "{found} is not {exact} on {}", device.info());
         }
+    }
+}
+
+/// One layer on arrays of different ranks: its two numbers belong to none of their axes.
+#[test]
+fn rescaling_is_one_multiplication_and_one_addition() {
+    let mut graph = Graph::new();
+    let vector = graph.input("vector", &[Some(5)]).unwrap();
+    let sequence = graph.sequence_input("sequence", None, 5).unwrap();
+    let layer = graph.layer(Rescaling::new(1.0 / 255.0).offset(-0.5)).unwrap();
+    let vector = graph.call(layer, Call::on(vector)).unwrap()[0];
+    let sequence = graph.call(layer, Call::on(sequence)).unwrap()[0];
+    let model = graph.build([vector, sequence]).unwrap();
+    let x = random((2, 3, 5), 8);
+    let first = x.index_axis(Axis(1), 0);
+    let expected = x.mapv(|value| value * (1.0 / 255.0) - 0.5);
+    for device in devices() {
+        let inputs = Inputs::new(first).input(x.view());
+        let outputs = device.compile(&model).unwrap().run(inputs).unwrap();
+        let arrays: Vec<_> = outputs.list().iter().map(|output| &output.array).collect();
+        for (found, &expected) in arrays[1].iter().zip(&expected) {
+            assert!(same(*found, expected.into(), 1e-7), "{found} {expected}");
+        }
+        assert_eq!(arrays[0], &arrays[1].index_axis(Axis(1), 0), "{device:?}");
     }
 }

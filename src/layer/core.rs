@@ -1,13 +1,17 @@
-//! Dense, Embedding, Masking, and the layers that are an activation or nothing at inference.
+//! Dense, Embedding, Masking, Rescaling, and the layers that are an activation or nothing at
+//! inference.
 
 use super::definition::{Definition, MaskRule, WeightSpec, Wrong, arguments, size};
 use super::dims::{Dims, axis_of, features};
 use super::initializer::Initializer;
 use super::lowering::Lowering;
 use crate::error::Error;
-use crate::graph::ArrayId;
-use crate::operator::{self, Activate, Blank, Gather, MatMul, Normalization, Normalize, Relu};
+use crate::graph::{ArrayId, Constant};
+use crate::operator::{
+    self, Activate, Affine, Blank, Gather, MatMul, Normalization, Normalize, Relu,
+};
 use birnn_cell::Activation;
+use ndarray::{ArrayD, arr0};
 
 arguments! {
     /// Keras's `Dense`: `activation(x·kernel + bias)` over the last axis. It reads an array of any
@@ -340,6 +344,49 @@ impl Definition for SoftmaxLayer {
 
     fn has_mask_argument(&self) -> bool {
         true
+    }
+}
+
+arguments! {
+    /// Keras's `Rescaling`: `x · scale + offset`. It reads an array of any shape and returns the
+    /// same shape.
+    ///
+    /// ```
+    /// use birnn::{Device, Graph, layer::Rescaling};
+    /// let mut graph = Graph::new();
+    /// let pixels = graph.input("pixels", &[Some(3)])?;
+    /// let outputs = graph.add(Rescaling::new(1.0 / 127.5).offset(-1.0), pixels)?;
+    /// let model = graph.build(outputs)?;
+    /// let x = ndarray::arr2(&[[0.0f32, 127.5, 255.0]]).into_dyn();
+    /// let outputs = Device::cpu().compile(&model)?.run(x.view())?;
+    /// assert_eq!(outputs.output(), &ndarray::arr2(&[[-1.0f32, 0.0, 1.0]]).into_dyn());
+    /// # Ok::<(), birnn::Error>(())
+    /// ```
+    Rescaling(
+        /// What values are multiplied by.
+        scale: f64
+    ) {
+        /// What is added then (default: 0).
+        offset: f64 = 0.0,
+    }
+}
+
+impl Definition for Rescaling {
+    fn class_name(&self) -> &'static str {
+        "Rescaling"
+    }
+
+    fn output(&self, inputs: &[Dims]) -> Result<Dims, String> {
+        Ok(inputs[0].clone())
+    }
+
+    fn constants<'w>(&self, _: &'w [ArrayD<f32>], _: &[Dims]) -> Vec<Constant<'w>> {
+        [self.scale, self.offset].map(|number| Constant::Derived(arr0(number).into_dyn())).into()
+    }
+
+    fn lower(&self, call: &mut Lowering) -> Result<ArrayId, Error> {
+        let (scale, offset) = (call.constant(0, []), call.constant(1, []));
+        call.add(Affine, [Some(call.input(0)), Some(scale), Some(offset)])
     }
 }
 

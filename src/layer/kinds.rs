@@ -6,7 +6,7 @@ use super::convolution::{
     AveragePooling1d, Conv1d, GlobalAveragePooling1d, GlobalMaxPooling1d, MaxPooling1d,
 };
 use super::core::{
-    ActivationLayer, Dense, Embedding, Identity, Masking, PRelu, ReluLayer, SoftmaxLayer,
+    ActivationLayer, Dense, Embedding, Identity, Masking, PRelu, ReluLayer, Rescaling, SoftmaxLayer,
 };
 use super::definition::{Definition, MaskRule, WeightSpec, Wrong};
 use super::dims::{Dims, shown};
@@ -390,6 +390,7 @@ kinds! {
     Relu(ReluLayer),
     PRelu(PRelu),
     Softmax(SoftmaxLayer),
+    Rescaling(Rescaling),
     Identity(Identity),
     LayerNormalization(LayerNormalization),
     RmsNormalization(RmsNormalization),

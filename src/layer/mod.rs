@@ -33,7 +33,7 @@ pub use convolution::{
     AveragePooling1d, Conv1d, GlobalAveragePooling1d, GlobalMaxPooling1d, MaxPooling1d, Padding,
 };
 pub use core::{
-    ActivationLayer, Dense, Embedding, Identity, Masking, PRelu, ReluLayer, SoftmaxLayer,
+    ActivationLayer, Dense, Embedding, Identity, Masking, PRelu, ReluLayer, Rescaling, SoftmaxLayer,
 };
 pub use definition::WeightSpec;
 pub(crate) use definition::{MaskArguments, MaskRule};

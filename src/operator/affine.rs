@@ -7,7 +7,7 @@ use super::rules::{Along, Rules, Shapes, shape};
 /// | operand | shape | |
 /// |---|---|---|
 /// | 0 | `[batch, …]` | x |
-/// | 1, 2 | `[…]` | scale and shift: of x without the batch, but length one along axes that share them |
+/// | 1, 2 | `[…]` | scale and shift: the last axes of x, as many as they have, but never the batch; an axis that shares them has length one |
 ///
 /// It writes the shape of x.
 #[derive(Clone, Debug, PartialEq)]
@@ -23,8 +23,8 @@ fn along_x(reads: &Shapes, weights: usize) -> Result<Vec<Vec<usize>>, String> {
     let x = shape(reads, 0)?;
     for weight in 1..=weights {
         let weight = shape(reads, weight)?;
-        let fits = weight.len() + 1 == x.len()
-            && weight.iter().zip(&x[1..]).all(|(&weight, &x)| weight == 1 || weight == x);
+        let mut axes = weight.iter().rev().zip(x.iter().rev());
+        let fits = weight.len() < x.len() && axes.all(|(&weight, &x)| weight == 1 || weight == x);
         if !fits {
             return Err(format!("a weight of {weight:?} doesn't lie along {x:?}"));
         }

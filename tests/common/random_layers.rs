@@ -6,7 +6,7 @@ use birnn::layer::{
     AveragePooling1d, BatchNormalization, Bidirectional, Concatenate, Conv1d, Cropping1d,
     Embedding, Flatten, GlobalAveragePooling1d, GlobalMaxPooling1d, Gru, LayerNormalization, Lstm,
     Masking, MaxPooling1d, Merge, MultiHeadAttention, PRelu, Padding, Permute, ReluLayer,
-    RepeatVector, Reshape, RmsNormalization, SimpleRnn, SoftmaxLayer, TimeDistributed,
+    RepeatVector, Rescaling, Reshape, RmsNormalization, SimpleRnn, SoftmaxLayer, TimeDistributed,
     UnitNormalization, UpSampling1d, ZeroPadding1d,
 };
 use birnn::{Graph, Model, Result, Tensor};
@@ -46,7 +46,7 @@ impl Random {
 /// A layer that reads one array; its arguments may be wrong.
 fn layer(random: &mut Random) -> Layer {
     let n = random.from(1, 5);
-    match random.below(28) {
+    match random.below(29) {
         0 => Dense::new(n).activation(random.activation()).use_bias(random.coin()).into(),
         1 => Masking::new().mask_value(random.below(2) as f32).into(),
         2 => random.activation().into(),
@@ -107,6 +107,7 @@ fn layer(random: &mut Random) -> Layer {
         24 => Lstm::new(n).return_sequences(random.coin()).into(),
         25 => Bidirectional::new(Gru::new(n).return_sequences(random.coin())).into(),
         26 => SimpleRnn::new(n).return_sequences(random.coin()).go_backwards(random.coin()).into(),
+        27 => Rescaling::new(0.5).offset(n as f64).into(),
         _ => TimeDistributed::new(layer(random)).into(),
     }
 }

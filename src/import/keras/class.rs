@@ -8,8 +8,8 @@ use serde_json::Value;
 pub(super) const SUPPORTED: &str = "\
     InputLayer, LSTM, GRU, SimpleRNN, CuDNNLSTM, CuDNNGRU, RNN of LSTMCell, GRUCell, \
     SimpleRNNCell and lists of these, Bidirectional, TimeDistributed, Dense, Embedding, Masking, \
-    Activation, ReLU, LeakyReLU, ELU, PReLU, Softmax, LayerNormalization, RMSNormalization, \
-    BatchNormalization, UnitNormalization, Conv1D, MaxPooling1D, AveragePooling1D, \
+    Activation, ReLU, LeakyReLU, ELU, PReLU, Softmax, Rescaling, LayerNormalization, \
+    RMSNormalization, BatchNormalization, UnitNormalization, Conv1D, MaxPooling1D, AveragePooling1D, \
     GlobalMaxPooling1D, GlobalAveragePooling1D, Concatenate, Add, Subtract, Multiply, Average, \
     Maximum, Minimum, Flatten, Reshape, Permute, RepeatVector, Cropping1D, ZeroPadding1D, \
     UpSampling1D, Attention, AdditiveAttention, MultiHeadAttention, Dropout, SpatialDropout1D, \
@@ -17,7 +17,7 @@ pub(super) const SUPPORTED: &str = "\
     Sequential or functional model";
 
 /// The classes without state that are supported.
-pub(super) const STATELESS: [&str; 45] = [
+pub(super) const STATELESS: [&str; 46] = [
     "Dense",
     "Embedding",
     "Masking",
@@ -27,6 +27,7 @@ pub(super) const STATELESS: [&str; 45] = [
     "ELU",
     "PReLU",
     "Softmax",
+    "Rescaling",
     "LayerNormalization",
     "RMSNormalization",
     "BatchNormalization",

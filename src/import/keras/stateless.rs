@@ -6,8 +6,8 @@ use crate::layer::{
     AdditiveAttention, Attention, AveragePooling1d, BatchNormalization, Concatenate, Conv1d,
     Cropping1d, Dense, Embedding, Flatten, GlobalAveragePooling1d, GlobalMaxPooling1d, Identity,
     Layer, LayerNormalization, Masking, MaxPooling1d, Merge, MultiHeadAttention, PRelu, Padding,
-    Permute, ReluLayer, RepeatVector, Reshape, RmsNormalization, ScoreMode, SoftmaxLayer,
-    UnitNormalization, UpSampling1d, ZeroPadding1d,
+    Permute, ReluLayer, RepeatVector, Rescaling, Reshape, RmsNormalization, ScoreMode,
+    SoftmaxLayer, UnitNormalization, UpSampling1d, ZeroPadding1d,
 };
 use crate::{Error, Result};
 use serde_json::Value;
@@ -28,6 +28,7 @@ pub(super) fn layer(class_name: &str, arguments: &Arguments, causal: bool) -> Re
         "ELU" => arguments.elu().map(Layer::from),
         "PReLU" => prelu(arguments),
         "Softmax" => softmax(arguments),
+        "Rescaling" => rescaling(arguments),
         "LayerNormalization" => layer_normalization(arguments),
         "RMSNormalization" => rms_normalization(arguments),
         "BatchNormalization"
@@ -109,6 +110,18 @@ fn prelu(arguments: &Arguments) -> Result<Layer> {
 fn softmax(arguments: &Arguments) -> Result<Layer> {
     arguments.check_others(&["axis"])?;
     Ok(SoftmaxLayer::new().axis(arguments.axis("axis")?).into())
+}
+
+fn rescaling(arguments: &Arguments) -> Result<Layer> {
+    arguments.check_others(&["scale", "offset"])?;
+    let number = |name| match arguments.get(name) {
+        None => arguments.wrong(name, "is missing".into()),
+        Some(value) if value.is_array() || value.is_object() => {
+            arguments.unsupported(name, value, "only one number for all values is supported")
+        }
+        Some(_) => arguments.exact_number(name, 0.0),
+    };
+    Ok(Rescaling::new(number("scale")?).offset(number("offset")?).into())
 }
 
 fn layer_normalization(arguments: &Arguments) -> Result<Layer> {

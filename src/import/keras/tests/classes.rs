@@ -41,6 +41,7 @@ fn least(class: &str) -> (Value, Value) {
         "RepeatVector" => return (json!([null, 4]), json!({"n": 3})),
         "Cropping1D" => json!({"cropping": [1, 1]}),
         "ZeroPadding1D" => json!({"padding": 1}),
+        "Rescaling" => json!({"scale": 0.5, "offset": 1}),
         "MultiHeadAttention" => json!({"num_heads": 2, "key_dim": 3}),
         "TimeDistributed" => json!({"layer": dense}),
         _ => json!({}),
@@ -127,6 +128,9 @@ fn arguments_of_layers_without_state_are_looked_at() {
         ("UpSampling1D", json!({"size": 0}), "size"),
         ("Softmax", json!({"axis": [1, 2]}), "axis"),
         ("ReLU", json!({"max_value": "six"}), "max_value"),
+        ("Rescaling", json!({"offset": 0.0}), "scale"),
+        ("Rescaling", json!({"scale": [0.5, 2.0], "offset": 0.0}), "scale"),
+        ("Rescaling", json!({"scale": 0.5, "offset": "low"}), "offset"),
         (
             "MultiHeadAttention",
             json!({"num_heads": 2, "key_dim": 3, "attention_axes": [1, 2]}),
