@@ -10,6 +10,7 @@ mod cell;
 mod formula;
 mod gru;
 mod lstm;
+mod mgu;
 mod options;
 mod simple_rnn;
 mod timestep;
@@ -23,5 +24,5 @@ pub use timestep::{CellWeights, Formula, Real, State, Timestep};
 impl Cell {
     /// Every cell, without options: the registry.
     pub const ALL: &'static [Cell] =
-        &[Cell::LSTM, Cell::GRU, Cell::GRU_RESET_BEFORE, Cell::SIMPLE_RNN];
+        &[Cell::LSTM, Cell::GRU, Cell::GRU_RESET_BEFORE, Cell::SIMPLE_RNN, Cell::MGU];
 }

@@ -19,7 +19,7 @@ macro_rules! cells {
     };
 }
 
-cells!["gru", "gru_reset_before", "lstm", "simple_rnn"];
+cells!["gru", "gru_reset_before", "lstm", "mgu", "simple_rnn"];
 
 struct Names {
     cell: &'static str,

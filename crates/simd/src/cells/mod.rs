@@ -3,6 +3,7 @@
 
 mod gru;
 mod lstm;
+mod mgu;
 mod simple_rnn;
 
 use crate::beside::Beside;
@@ -18,6 +19,7 @@ const STEPS: &[(&str, Step)] = &[
     ("gru", gru::step),
     ("gru_reset_before", gru::step_reset_before),
     ("lstm", lstm::step),
+    ("mgu", mgu::step),
     ("simple_rnn", simple_rnn::step),
 ];
 
