@@ -14,7 +14,6 @@ mod host;
 mod import;
 pub mod layer;
 mod model;
-mod number;
 mod operator;
 mod order;
 mod pending;

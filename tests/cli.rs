@@ -1020,11 +1020,11 @@ fn plan_needs_no_device() {
         "128",
         "128",
         "--cell",
-        "gru-v1",
+        "gru-reset-before",
         "--adapter",
         "software",
     ]));
-    assert!(found.contains("gru_reset_sequence"), "{found}");
+    assert!(found.contains("gru_reset_before_sequence"), "{found}");
     let found =
         success(birnn(&["plan", "1", "100", "512", "512", "--forward-only", "--layers", "4"]));
     for expected in

@@ -4,7 +4,7 @@
 #[path = "common/device.rs"]
 mod device;
 
-use birnn::layer::Recurrent;
+use birnn::layer::{Cell, CellOptions, Recurrent, RecurrentBuilder};
 use birnn::{
     Activation, Bidirectional, Device, GpuOptions, Gru, Initializer, Inputs, Layer, Lstm,
     MergeMode, Model, PlanAdapter, SimpleRnn,
@@ -31,7 +31,7 @@ fn gpu() -> Option<&'static Device> {
 
 #[derive(Clone, Debug)]
 struct Case {
-    cell: u8,
+    cell: Cell,
     units: usize,
     backward_units: Option<usize>,
     features: usize,
@@ -73,6 +73,19 @@ fn activations() -> impl Strategy<Value = (Activation, Activation)> {
     (prop::sample::select(any), prop::sample::select(bounded))
 }
 
+/// Every cell, half of them with options that it can have.
+fn cells() -> impl Strategy<Value = Cell> {
+    let clip = prop_oneof![Just(None), Just(Some(0.6f32.into()))];
+    (prop::sample::select(Cell::ALL), any::<bool>(), clip, any::<[bool; 2]>()).prop_map(
+        |(cell, plain, clip, [peepholes, coupled])| {
+            let lstm = cell.has_cell_state();
+            let options =
+                CellOptions { clip, peepholes: peepholes && lstm, coupled: coupled && lstm };
+            if plain { cell } else { cell.with(options) }
+        },
+    )
+}
+
 fn cases(units: impl Strategy<Value = usize> + 'static) -> impl Strategy<Value = Case> {
     let merge = prop::option::weighted(
         0.7,
@@ -86,7 +99,7 @@ fn cases(units: impl Strategy<Value = usize> + 'static) -> impl Strategy<Value =
     );
     let shape = (units, size(40), size(20), size(33));
     (
-        0u8..4,
+        cells(),
         shape,
         prop::option::weighted(0.2, size(40)),
         activations(),
@@ -127,34 +140,23 @@ fn cases(units: impl Strategy<Value = usize> + 'static) -> impl Strategy<Value =
 }
 
 impl Case {
-    fn recurrent(&self, cell: u8, units: usize, go_backwards: bool) -> Recurrent {
-        macro_rules! arguments {
-            ($layer:expr) => {
-                $layer
-                    .activation(self.activation)
-                    .recurrent_activation(self.recurrent_activation)
-                    .use_bias(self.flags[0])
-                    .return_sequences(self.flags[1])
-                    .return_state(self.flags[2])
-                    .go_backwards(go_backwards)
-                    .zero_output_for_mask(self.flags[4])
-                    .stateful(self.stateful)
-                    .bias_initializer(Initializer::RandomUniform { min: -0.5, max: 0.5 })
-                    // Small enough that unbounded activations don't run away within the steps
-                    // tested.
-                    .recurrent_initializer(Initializer::RandomNormal {
-                        mean: 0.0,
-                        stddev: 0.3 / (units as f32).sqrt(),
-                    })
-                    .into()
-            };
-        }
-        match cell {
-            0 => arguments!(Lstm::new(units)),
-            1 => arguments!(Gru::new(units)),
-            2 => arguments!(Gru::new(units).reset_after(false)),
-            _ => arguments!(SimpleRnn::new(units)),
-        }
+    fn recurrent(&self, cell: Cell, units: usize, go_backwards: bool) -> Recurrent {
+        RecurrentBuilder::of(cell, units)
+            .activation(self.activation)
+            .recurrent_activation(self.recurrent_activation)
+            .use_bias(self.flags[0])
+            .return_sequences(self.flags[1])
+            .return_state(self.flags[2])
+            .go_backwards(go_backwards)
+            .zero_output_for_mask(self.flags[4])
+            .stateful(self.stateful)
+            .bias_initializer(Initializer::RandomUniform { min: -0.5, max: 0.5 })
+            // Small enough that unbounded activations don't run away within the steps tested.
+            .recurrent_initializer(Initializer::RandomNormal {
+                mean: 0.0,
+                stddev: 0.3 / (units as f32).sqrt(),
+            })
+            .into()
     }
 
     fn layer(&self) -> Layer {
@@ -168,11 +170,9 @@ impl Case {
             }
             // Another cell: the directions can't share launches.
             Some(_) => {
-                both = both.backward_layer(self.recurrent(
-                    (self.cell + 1) % 4,
-                    self.units,
-                    !self.flags[3],
-                ))
+                let place = Cell::ALL.iter().position(|cell| cell.name() == self.cell.name());
+                let other = Cell::ALL[(place.unwrap() + 1) % Cell::ALL.len()];
+                both = both.backward_layer(self.recurrent(other, self.units, !self.flags[3]))
             }
             None => {}
         }

@@ -14,6 +14,10 @@ fn quad_sums(stored: StoredQuadSums) -> QuadSums {
     return QuadSums(stored[0], stored[1]);
 }
 
+fn stored_quad_sums(sums: QuadSums) -> StoredQuadSums {
+    return StoredQuadSums(sums[0], sums[1]);
+}
+
 fn weights_at(first: u32, gate: u32) -> Weights {
     return Weights(kernel_at(first), kernel_at(first + gate));
 }
@@ -33,4 +37,8 @@ fn quad_added(sums: QuadSums, rows: mat4x4<f32>, weights: Weights) -> QuadSums {
         row_added(of_row[2], row[2], weights),
         row_added(of_row[3], row[3], weights),
     ));
+}
+
+fn interleaved(a: RowSums, b: RowSums, c: RowSums, d: RowSums) -> QuadSums {
+    return transpose(mat4x2<f32>(a, b, c, d));
 }

@@ -5,6 +5,18 @@
 #import shared/mask
 
 #if WRITES_OUTPUTS
+const FIRST_OUTPUT: u32 = #{FIRST_OUTPUT}u;
+// [batch][timesteps of the segment][features_padded]
+@group(0) @binding(FIRST_OUTPUT) var<storage, read_write> output: array<f32>;
+// [batch][units_padded]: the final hidden states of both directions.
+@group(0) @binding(FIRST_OUTPUT + 1u) var<storage, read_write> hidden_0: array<f32>;
+@group(0) @binding(FIRST_OUTPUT + 2u) var<storage, read_write> hidden_1: array<f32>;
+#if CELL_STATE
+// The same of the cell states.
+@group(0) @binding(FIRST_OUTPUT + 3u) var<storage, read_write> cell_0: array<f32>;
+@group(0) @binding(FIRST_OUTPUT + 4u) var<storage, read_write> cell_1: array<f32>;
+#endif
+
 // Where a unit of a step stands in the first row of the output.
 fn output_start(p: Place, step: u32) -> u32 {
     let second = p.direction == 1u;
@@ -65,3 +77,29 @@ fn finish_hidden(p: Place, hidden: Rows) {
     }
 #endif
 }
+
+#if CELL_STATE
+// The cell state after the last step.
+fn finish_cell(p: Place, cell: Rows) {
+    states[cell_start(p.direction, 0u) + p.state] = cell;
+#if WRITES_OUTPUTS
+    if !is_final(p, 1u) { return; }
+    let row = p.group * ROWS;
+    let values = row_values(cell);
+    write_cell(p, row, values.x);
+    if ROWS > 1u {
+        write_cell(p, row + 1u, values.y);
+        write_cell(p, row + 2u, values.z);
+        write_cell(p, row + 3u, values.w);
+    }
+#endif
+}
+
+#if WRITES_OUTPUTS
+fn write_cell(p: Place, row: u32, value: f32) {
+    if row >= recurrence.batch { return; }
+    let to = row * recurrence.units_padded + p.unit;
+    if p.direction == 0u { cell_0[to] = value; } else { cell_1[to] = value; }
+}
+#endif
+#endif

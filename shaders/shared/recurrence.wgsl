@@ -4,8 +4,8 @@
 //               one after the other, each of a group's rows
 //   states      the hidden states  [direction][slot][group][unit]: a ring, step s reads slot
 //               s mod slots and writes the next one;
-//               what the cell keeps, from cell_start on  [array][direction][group][unit]: an LSTM's
-//               cell state, or for a GRU with reset_after false z and r ⊙ h;
+//               what the cell keeps, from cell_start on  [array][direction][group][unit]: a cell
+//               state, or what goes from a first product to a second (two_products.wgsl);
 //               what the mask means, from mask_start on  [direction][step of the chunk][group]: as
 //               step_mask.wgsl writes it
 //

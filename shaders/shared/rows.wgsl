@@ -9,19 +9,14 @@ alias Rows = f32;
 alias Quad = vec4<f32>;
 // The gates of a unit, each of all rows.
 alias Sums = RowSums;
-// The same of a GRU, whatever the number of gates that a kernel computes.
-alias ThreeGates = vec3<f32>;
-// The last two as they stand in memory.
+// The same as they stand in memory.
 alias StoredSums = RowSums;
-alias StoredThreeGates = vec3<f32>;
 #else
 const ROWS: u32 = 4u;
 alias Rows = vec4<f32>;
 alias Quad = mat4x4<f32>;
 alias Sums = QuadSums;
-alias ThreeGates = mat3x4<f32>;
 alias StoredSums = StoredQuadSums;
-alias StoredThreeGates = array<vec4<f32>, 3>;
 #endif
 
 // The values of the rows, of which there are ROWS.
@@ -34,14 +29,6 @@ fn all_sums(stored: StoredSums) -> Sums {
     return stored;
 #else
     return quad_sums(stored);
-#endif
-}
-
-fn three_gates(stored: StoredThreeGates) -> ThreeGates {
-#if ONE_ROW
-    return stored;
-#else
-    return ThreeGates(stored[0], stored[1], stored[2]);
 #endif
 }
 

@@ -13,6 +13,7 @@ struct Step {
     // The step within the chunk.
     index: u32,
 }
+@group(1) @binding(0) var<uniform> step: Step;
 
 // Groups of rows that an invocation computes: 1, 2 or 4; 1 where SPLIT is above 1.
 override TILES: u32 = 1u;

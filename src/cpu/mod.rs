@@ -15,7 +15,7 @@ pub(crate) use threads::Threads;
 
 use crate::error::{Error, Result};
 use crate::graph::{Constants, OperatorGraph};
-use crate::layer::{Recurrent, Weights};
+use crate::layer::Recurrent;
 use crate::model::{Bound, CallShape, Model, Outputs};
 use crate::operator::{self, MergeMode};
 use crate::reference::{Carried, Ran, Recurrence, Sequences, Shared, carried_batch, run_graph};
@@ -88,7 +88,16 @@ impl CpuSession {
             let weights = layer
                 .weights()
                 .ok_or_else(|| Error::MissingWeights { layer: layer.name().to_string() })?;
-            Ok(Packed::new(reader(layer), views(weights), lanes, half_weights))
+            let bias = weights.projection_bias(layer.cell());
+            let unit_weights = layer.cell().unit_weights().into_iter();
+            let views = birnn_simd::Weights {
+                kernel: weights.kernel.view(),
+                recurrent_kernel: weights.recurrent_kernel.view(),
+                bias: bias.view(),
+                unit_weights: unit_weights.map(|weight| weights.of_units(weight)).collect(),
+            };
+            let unknown = || Error::Graph(format!("the CPU path has no {}", layer.cell().name()));
+            Packed::new(reader(layer), views, lanes, half_weights).ok_or_else(unknown)
         };
         let layers = model.layers().map(|layer| {
             layer.innermost().directions().into_iter().map(|(_, layer)| pack(layer)).collect()
@@ -141,15 +150,6 @@ impl Runner for CpuSession {
 /// How many values a vector has, of the instructions that this processor has.
 pub(crate) fn lanes() -> usize {
     birnn_simd::lanes(Arch::new())
-}
-
-fn views(weights: &Weights) -> birnn_simd::Weights<'_> {
-    birnn_simd::Weights {
-        kernel: weights.kernel.view(),
-        recurrent_kernel: weights.recurrent_kernel.view(),
-        bias: weights.bias.view(),
-        recurrent_bias: weights.recurrent_bias.view(),
-    }
 }
 
 /// What the kernels need to know of a direction.
@@ -229,7 +229,7 @@ impl Engine {
     ) -> Plan {
         let directions = &operator.directions;
         let threads = self.threads.count();
-        let columns = |reader: &operator::Reader| reader.cell.gates() * reader.units;
+        let columns = |reader: &operator::Reader| reader.cell.gates().len() * reader.units;
         let a_row = |reader: &operator::Reader| columns(reader) * (reader.units + features);
         let work = directions.iter().map(a_row).sum::<usize>() * batch * timesteps;
         if threads == 1 || work < LEAST_WORK {

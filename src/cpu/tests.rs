@@ -1,7 +1,7 @@
 //! The CPU path against the reference in f64, on every instruction set and number of threads.
 
 use super::*;
-use crate::layer::{Activation, Bidirectional, Gru, Layer, Lstm, SimpleRnn};
+use crate::layer::{Activation, Bidirectional, Cell, CellOptions, Gru, Layer, RecurrentBuilder};
 use crate::model::Inputs;
 use crate::operator::Operator;
 use crate::order::orders;
@@ -15,7 +15,7 @@ use rand_chacha::ChaCha12Rng;
 /// A recurrent layer on a batch.
 #[derive(Clone, Debug)]
 struct Case {
-    cell: usize,
+    cell: Cell,
     directions: usize,
     merge_mode: MergeMode,
     batch: usize,
@@ -28,6 +28,19 @@ struct Case {
     masked: bool,
     activation: Activation,
     recurrent_activation: Activation,
+}
+
+/// Every cell, half of them with options that it can have.
+fn cells() -> impl Strategy<Value = Cell> {
+    let clip = prop_oneof![Just(None), Just(Some(0.6f32.into()))];
+    (prop::sample::select(Cell::ALL), any::<bool>(), clip, any::<[bool; 2]>()).prop_map(
+        |(cell, plain, clip, [peepholes, coupled])| {
+            let lstm = cell.has_cell_state();
+            let options =
+                CellOptions { clip, peepholes: peepholes && lstm, coupled: coupled && lstm };
+            if plain { cell } else { cell.with(options) }
+        },
+    )
 }
 
 fn cases() -> impl Strategy<Value = Case> {
@@ -53,7 +66,7 @@ fn cases() -> impl Strategy<Value = Case> {
     ];
     let (activations, gates) =
         (prop::sample::select(activations.to_vec()), prop::sample::select(gates.to_vec()));
-    let kinds = (0usize..4, 1usize..3, prop::sample::select(modes.to_vec()), activations, gates);
+    let kinds = (cells(), 1usize..3, prop::sample::select(modes.to_vec()), activations, gates);
     (sizes, kinds, any::<[bool; 4]>()).prop_map(
         |(sizes, kinds, [sequences, backwards, zero, masked])| Case {
             cell: kinds.0,
@@ -76,7 +89,7 @@ fn cases() -> impl Strategy<Value = Case> {
 impl Case {
     fn bidirectional_lstm() -> Case {
         Case {
-            cell: 0,
+            cell: Cell::LSTM,
             directions: 2,
             merge_mode: MergeMode::Concat,
             batch: 1,
@@ -93,27 +106,16 @@ impl Case {
     }
 
     fn model(&self) -> Model {
-        macro_rules! layer {
-            ($new:expr) => {{
-                let layer = $new
-                    .return_sequences(self.return_sequences)
-                    .return_state(true)
-                    .go_backwards(self.go_backwards)
-                    .zero_output_for_mask(self.zero_output_for_mask)
-                    .activation(self.activation)
-                    .recurrent_activation(self.recurrent_activation);
-                if self.directions == 2 {
-                    Bidirectional::new(layer).merge_mode(self.merge_mode).into()
-                } else {
-                    Layer::from(layer)
-                }
-            }};
-        }
-        let layer = match self.cell {
-            0 => layer!(Lstm::new(self.units)),
-            1 => layer!(Gru::new(self.units)),
-            2 => layer!(Gru::new(self.units).reset_after(false)),
-            _ => layer!(SimpleRnn::new(self.units)),
+        let layer = RecurrentBuilder::of(self.cell, self.units)
+            .return_sequences(self.return_sequences)
+            .return_state(true)
+            .go_backwards(self.go_backwards)
+            .zero_output_for_mask(self.zero_output_for_mask)
+            .activation(self.activation)
+            .recurrent_activation(self.recurrent_activation);
+        let layer = match self.directions {
+            2 => Bidirectional::new(layer).merge_mode(self.merge_mode).into(),
+            _ => Layer::from(layer),
         };
         let mut model = Model::sequential(self.features, [layer]).unwrap().initialize(3).unwrap();
         // Biases start as zeros: give them values.
@@ -139,7 +141,7 @@ impl Case {
 
     fn states(&self) -> Vec<Array2<f32>> {
         let mut rng = ChaCha12Rng::seed_from_u64(9);
-        let count = self.directions * if self.cell == 0 { 2 } else { 1 };
+        let count = self.directions * self.cell.states();
         let mut state = || {
             Array2::from_shape_simple_fn((self.batch, self.units), || rng.random_range(-1.0..1.0))
         };
@@ -208,16 +210,24 @@ proptest! {
 #[test]
 fn threads_change_no_bit() {
     let case = Case { units: 520, masked: true, ..Case::bidirectional_lstm() };
-    let cases =
-        [(0, 2, 1), (0, 1, 1), (1, 1, 1), (1, 2, 9), (2, 1, 2), (2, 2, 40), (3, 1, 1), (3, 2, 40)];
+    let cases = [
+        (Cell::LSTM, 2, 1),
+        (Cell::LSTM, 1, 1),
+        (Cell::GRU, 1, 1),
+        (Cell::GRU, 2, 9),
+        (Cell::GRU_RESET_BEFORE, 1, 2),
+        (Cell::GRU_RESET_BEFORE, 2, 40),
+        (Cell::SIMPLE_RNN, 1, 1),
+        (Cell::SIMPLE_RNN, 2, 40),
+    ];
     let cases =
         cases.map(|(cell, directions, batch)| Case { cell, directions, batch, ..case.clone() });
     // So large that the directions run one after the other.
-    let large = [(0, 800), (1, 950)];
+    let large = [(Cell::LSTM, 800), (Cell::GRU, 950)];
     let large =
         large.map(|(cell, units)| Case { cell, batch: 2, timesteps: 5, units, ..case.clone() });
     // So long that the projection goes on beside the steps.
-    let long = [(0, 21), (1, 16), (3, 160)];
+    let long = [(Cell::LSTM, 21), (Cell::GRU, 16), (Cell::SIMPLE_RNN, 160)];
     let beside = long.map(|(cell, features)| Case {
         cell,
         features,
@@ -269,7 +279,8 @@ fn the_batch_changes_no_bit() {
         Case { batch: 300, timesteps: 5, features: 6, units: 21, ..Case::bidirectional_lstm() };
     // So long and large that one row's projection goes on beside the steps.
     let long = Case { batch: 5, timesteps: 75, features: 40, units: 190, ..case.clone() };
-    let cases = (0..4).flat_map(|cell| [&case, &long].map(|case| Case { cell, ..case.clone() }));
+    let cases =
+        Cell::ALL.iter().flat_map(|&cell| [&case, &long].map(|case| Case { cell, ..case.clone() }));
     for case in cases {
         let model = case.model();
         let mut session = session(&model, Arch::new(), 2);
@@ -302,7 +313,13 @@ fn half_weights_are_rounded_to_eleven_bits() {
         masked: true,
         ..Case::bidirectional_lstm()
     };
-    for (cell, units) in [(0, 131), (1, 130), (2, 65), (3, 1), (0, 64)] {
+    for (cell, units) in [
+        (Cell::LSTM, 131),
+        (Cell::GRU, 130),
+        (Cell::GRU_RESET_BEFORE, 65),
+        (Cell::SIMPLE_RNN, 1),
+        (Cell::LSTM, 64),
+    ] {
         let case = Case { cell, units, ..case.clone() };
         for (zeros, most) in [(Some(0), 3e-6), (Some(1), 3e-6), (None, 2e-4)] {
             let mut model = case.model();
@@ -345,7 +362,7 @@ fn half_weights_are_rounded_to_eleven_bits() {
 /// either.
 #[test]
 fn half_weights_give_the_same_bits_on_threads_and_in_batches() {
-    for (cell, units) in [(0, 530), (1, 300), (2, 270)] {
+    for (cell, units) in [(Cell::LSTM, 530), (Cell::GRU, 300), (Cell::GRU_RESET_BEFORE, 270)] {
         let case =
             Case { cell, units, batch: 9, timesteps: 3, features: 7, ..Case::bidirectional_lstm() };
         let model = case.model();
@@ -365,9 +382,12 @@ fn extreme_inputs_pass_as_in_the_formulas() {
         Case { batch: 9, timesteps: 4, features: 3, units: 19, ..Case::bidirectional_lstm() };
     let extremes =
         [f32::NAN, f32::INFINITY, f32::NEG_INFINITY, 1e-42, -1e-45, 1e30, -1e30, f32::MIN_POSITIVE];
-    for (cell, activation) in
-        [(0, Activation::Tanh), (1, Activation::Tanh), (2, Activation::Relu), (3, Activation::Relu)]
-    {
+    for (cell, activation) in [
+        (Cell::LSTM, Activation::Tanh),
+        (Cell::GRU, Activation::Tanh),
+        (Cell::GRU_RESET_BEFORE, Activation::Relu),
+        (Cell::SIMPLE_RNN, Activation::Relu),
+    ] {
         let case = Case { cell, activation, ..case.clone() };
         let model = case.model();
         let mut x = case.input();
@@ -382,7 +402,7 @@ fn extreme_inputs_pass_as_in_the_formulas() {
                 for (&found, &plain) in found.array.iter().zip(&plain.array) {
                     let near = (found - plain).abs() <= 4e-6 * plain.abs().max(1.0);
                     let alike = near || found == plain || found.is_nan() && plain.is_nan();
-                    assert!(alike, "{arch:?} cell {cell}: {found}, not {plain}");
+                    assert!(alike, "{arch:?} {cell:?}: {found}, not {plain}");
                 }
             }
         }
@@ -432,7 +452,13 @@ impl Recurrence<f32> for Reordering<'_> {
 /// What layers hand to one another, in every memory order, on every instruction set.
 #[test]
 fn no_memory_order_changes_a_bit() {
-    for (cell, units, batch) in [(0, 5, 3), (0, 20, 3), (1, 33, 2), (2, 17, 9), (3, 40, 130)] {
+    for (cell, units, batch) in [
+        (Cell::LSTM, 5, 3),
+        (Cell::LSTM, 20, 3),
+        (Cell::GRU, 33, 2),
+        (Cell::GRU_RESET_BEFORE, 17, 9),
+        (Cell::SIMPLE_RNN, 40, 130),
+    ] {
         let case = Case { cell, units, batch, masked: true, ..Case::bidirectional_lstm() };
         let above = Layer::from(Bidirectional::new(Gru::new(12).return_state(true)));
         let layers = case.model().layers().next().cloned().into_iter();

@@ -4,7 +4,7 @@ use super::calls::plain_call;
 use super::kernel::{Constants, Kernel, Role, Sharing, SourceLine, located, settings};
 use super::limits::Limits;
 use super::plan::{PlanAdapter, Tuned, plan};
-use crate::layer::{Bidirectional, Gru, Layer, Lstm, SimpleRnn};
+use crate::layer::{Bidirectional, Cell, Layer, RecurrentBuilder};
 use crate::model::{CallShape, Model};
 use std::collections::HashSet;
 
@@ -34,7 +34,7 @@ impl KernelEntry {
 
 /// The name of every kernel, and what it does in a sentence.
 pub fn kernel_names() -> Vec<(&'static str, String)> {
-    Kernel::ALL.iter().map(|kernel| (kernel.name(), kernel.about())).collect()
+    Kernel::all().iter().map(|kernel| (kernel.name(), kernel.about())).collect()
 }
 
 /// The kernel that runs for so many rows of the batch through a layer, which stands alone in a
@@ -50,7 +50,7 @@ pub fn planned_kernel(
 ) -> Option<KernelEntry> {
     const TIMESTEPS: usize = 16;
     const FEATURES: usize = 16;
-    let kernel = *Kernel::ALL.iter().find(|kernel| kernel.name() == name)?;
+    let kernel = Kernel::all().into_iter().find(|kernel| kernel.name() == name)?;
     if kernel.row().role == Role::Other {
         return Some(entry(kernel, Constants::default()));
     }
@@ -88,7 +88,7 @@ pub fn kernel_list() -> Vec<KernelEntry> {
             }
         }
     }
-    for &kernel in Kernel::ALL {
+    for kernel in Kernel::all() {
         if !found.iter().any(|(other, _)| *other == kernel) {
             found.push((kernel, Constants::default()));
         }
@@ -112,13 +112,10 @@ pub fn kernel_settings() -> Vec<KernelEntry> {
     list
 }
 
-fn layers(units: usize) -> [Layer; 4] {
-    [
-        Bidirectional::new(Lstm::new(units).return_sequences(true)).into(),
-        Bidirectional::new(Gru::new(units).return_sequences(true)).into(),
-        Bidirectional::new(Gru::new(units).reset_after(false).return_sequences(true)).into(),
-        Bidirectional::new(SimpleRnn::new(units).return_sequences(true)).into(),
-    ]
+fn layers(units: usize) -> impl Iterator<Item = Layer> {
+    Cell::ALL.iter().map(move |&cell| {
+        Bidirectional::new(RecurrentBuilder::of(cell, units).return_sequences(true)).into()
+    })
 }
 
 /// Those of a GPU with WebGPU's default limits, its weights in 32 and 16 bits.

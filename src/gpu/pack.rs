@@ -1,9 +1,10 @@
 //! Weights in the layouts of the kernels. Pure.
 
+use super::kernel::gates_padded;
 use super::plan::{ConstantLayout, RecurrentWeight, Weight, WeightPart};
 use crate::error::{Error, Result};
 use crate::graph::ConstantId;
-use crate::layer::{Cell, Weights};
+use crate::layer::Weights;
 use crate::model::Model;
 use ndarray::{Array2, ArrayD};
 
@@ -33,10 +34,11 @@ fn pack_recurrent(model: &Model, weight: &RecurrentWeight) -> Result<Vec<u32>> {
             WeightPart::RecurrentKernel => {
                 pack_kernel(weight, &weights.recurrent_kernel, &mut packed)
             }
-            WeightPart::RecurrentBias if weight.cell == (Cell::Gru { reset_after: true }) => {
-                packed.extend(weights.recurrent_bias.iter().skip(2 * weight.units));
+            WeightPart::UnitWeights => {
+                for unit_weight in weight.cell.unit_weights() {
+                    packed.extend(weights.of_units(unit_weight));
+                }
             }
-            WeightPart::RecurrentBias => {}
         }
     }
     let is_kernel = matches!(weight.part, WeightPart::Kernel | WeightPart::RecurrentKernel);
@@ -74,7 +76,7 @@ fn check_halves(model: &Model, layer: usize, weights: &Weights) -> Result<()> {
 
 /// `[panel][k4][gate][unit of the panel]`, vectors of four rows of the kernel, zeros past the last.
 fn pack_kernel(weight: &RecurrentWeight, kernel: &Array2<f32>, packed: &mut Vec<f32>) {
-    let (units, gates) = (weight.units, weight.cell.gates());
+    let (units, gates) = (weight.units, weight.cell.gates().len());
     let panel = weight.panel.map_or(units, |panel| panel as usize);
     for first in (0..units).step_by(panel) {
         for k in (0..kernel.nrows()).step_by(4) {
@@ -89,20 +91,12 @@ fn pack_kernel(weight: &RecurrentWeight, kernel: &Array2<f32>, packed: &mut Vec<
     }
 }
 
-/// `[unit]`: the gates, three filled up to four. The recurrent bias of a GRU's z and r is only ever
-/// added to this one, so it is added here.
+/// `[unit]`: the gates, three filled up to four.
 fn pack_bias(weight: &RecurrentWeight, weights: &Weights, packed: &mut Vec<f32>) {
-    let (units, cell) = (weight.units, weight.cell);
-    let gates_added = if cell == (Cell::Gru { reset_after: true }) { 2 } else { 0 };
-    let gates_padded = if cell.gates() == 3 { 4 } else { cell.gates() };
-    let of = |bias: &ndarray::Array1<f32>, gates: usize, gate: usize, unit: usize| {
-        bias.get(gate * units + unit).copied().filter(|_| gate < gates).unwrap_or(0.0)
-    };
-    for unit in 0..units {
-        for gate in 0..gates_padded {
-            let bias = of(&weights.bias, cell.gates(), gate, unit);
-            packed.push(bias + of(&weights.recurrent_bias, gates_added, gate, unit));
-        }
+    let bias = weights.projection_bias(weight.cell);
+    for unit in 0..weight.units {
+        let columns = (0..gates_padded(weight.cell)).map(|gate| gate * weight.units + unit);
+        packed.extend(columns.map(|column| bias.get(column).copied().unwrap_or(0.0)));
     }
 }
 

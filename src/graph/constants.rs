@@ -1,4 +1,4 @@
-use crate::number::Real;
+use birnn_cell::Real;
 use ndarray::{ArrayD, ArrayView, ArrayViewD, Dimension};
 
 /// An array that the operators of a layer read and that no call changes: a weight, or what

@@ -291,7 +291,7 @@ impl Layer {
         for layer in self.directions_mut() {
             let count = layer.weight_names().len();
             let arrays: Vec<_> = arrays.by_ref().take(count).collect();
-            layer.weights = Some(Weights::new(&name, &arrays)?.into());
+            layer.weights = Some(Weights::new(&name, &layer.weight_roles(), &arrays)?.into());
         }
         match self {
             Layer::Feedforward(layer) => layer.set_weights(inputs, arrays.collect()),
@@ -303,7 +303,7 @@ impl Layer {
     pub(crate) fn weight_arrays(&self) -> Option<Vec<ArrayD<f32>>> {
         let mut arrays = Vec::new();
         for (_, layer) in self.directions() {
-            arrays.extend(layer.weights()?.arrays(layer.bias_rows()));
+            arrays.extend(layer.weights()?.arrays(&layer.weight_roles(), layer.cell().bias_rows()));
         }
         if let Layer::Feedforward(layer) = self {
             arrays.extend(layer.weights()?.iter().cloned());

@@ -28,7 +28,10 @@ pub use crate::operator::MergeMode;
 pub use attention::{AdditiveAttention, Attention, MultiHeadAttention, ScoreMode};
 pub use bidirectional::Bidirectional;
 #[doc(inline)]
-pub use birnn_cell::{Activation, Cell, Parameter};
+pub use birnn_cell::{
+    Activation, Cell, CellOptions, Description, Gate, GateActivation, HiddenProduct, Parameter,
+    UnitWeight, WeightRole,
+};
 pub use convolution::{
     AveragePooling1d, Conv1d, GlobalAveragePooling1d, GlobalMaxPooling1d, MaxPooling1d, Padding,
 };

@@ -6,7 +6,7 @@ use super::weights::Weights;
 use crate::error::{Error, Result};
 use crate::graph::ArrayId;
 use crate::operator::{self, MergeMode, Reader};
-use birnn_cell::{Activation, Cell};
+use birnn_cell::{Activation, Cell, WeightRole};
 use rand_chacha::ChaCha12Rng;
 use std::{marker::PhantomData, sync::Arc};
 
@@ -147,24 +147,25 @@ impl Recurrent {
     }
 
     pub(super) fn weight_names(&self) -> Vec<&'static str> {
-        let mut names = vec!["kernel", "recurrent_kernel"];
-        names.extend(self.use_bias.then_some("bias"));
-        names
+        self.weight_roles().into_iter().map(WeightRole::name).collect()
     }
 
-    /// The weights, in Keras's order.
+    pub(super) fn weight_roles(&self) -> Vec<WeightRole> {
+        self.cell.weights(self.use_bias)
+    }
+
+    /// The weights, in the order of files.
     pub(super) fn weight_specs(&self, features: usize) -> Vec<WeightSpec> {
-        let columns = self.cell.gates() * self.units;
-        let bias = if self.cell.bias_rows() == 2 { vec![2, columns] } else { vec![columns] };
-        let shapes = [vec![features, columns], vec![self.units, columns], bias];
-        let initializers =
-            [self.kernel_initializer, self.recurrent_initializer, self.bias_initializer];
-        let names = self.weight_names().into_iter();
-        names
-            .zip(shapes)
-            .zip(initializers)
-            .map(|((name, shape), i)| WeightSpec::new(name, shape, i))
-            .collect()
+        let initializer = |role: WeightRole| match role {
+            WeightRole::Kernel | WeightRole::Peepholes => self.kernel_initializer,
+            WeightRole::RecurrentKernel => self.recurrent_initializer,
+            WeightRole::Bias => self.bias_initializer,
+        };
+        let spec = |role: WeightRole| {
+            let shape = self.cell.weight_shape(role, features, self.units);
+            WeightSpec::new(role.name(), shape, initializer(role))
+        };
+        self.weight_roles().into_iter().map(spec).collect()
     }
 
     pub(super) fn check(&self) -> Result<()> {
@@ -191,11 +192,16 @@ impl Recurrent {
                 });
             }
         }
-        Ok(())
+        match self.cell.wrong_option() {
+            None => Ok(()),
+            Some((argument, reason)) => {
+                Err(Error::Argument { layer: self.name.clone(), argument: argument.into(), reason })
+            }
+        }
     }
 
     pub(super) fn initialize(&mut self, features: usize, rng: &mut ChaCha12Rng) {
-        let columns = self.cell.gates() * self.units;
+        let columns = self.cell.gates().len() * self.units;
         let kernel = self.kernel_initializer.sample(features, columns, rng);
         let recurrent_kernel = self.recurrent_initializer.sample(self.units, columns, rng);
         let rows = self.bias_rows();
@@ -204,11 +210,20 @@ impl Recurrent {
         let row = |i: usize| {
             if i < rows { bias.row(i).to_owned() } else { ndarray::Array1::zeros(columns) }
         };
-        let mut weights =
-            Weights { kernel, recurrent_kernel, bias: row(0), recurrent_bias: row(1) };
-        if self.cell == Cell::Lstm && self.use_bias && self.unit_forget_bias {
-            weights.bias.slice_mut(ndarray::s![self.units..2 * self.units]).fill(1.0);
+        let (mut bias, recurrent_bias) = (row(0), row(1));
+        let forget_gate = self.cell.description().forget_gate;
+        if let Some(gate) = forget_gate.filter(|_| self.use_bias && self.unit_forget_bias) {
+            bias.slice_mut(ndarray::s![gate * self.units..(gate + 1) * self.units]).fill(1.0);
         }
+        let peepholes = match self.cell.options.peepholes {
+            true => self.kernel_initializer.sample(
+                self.cell.description().peepholes.len(),
+                self.units,
+                rng,
+            ),
+            false => ndarray::Array2::zeros((0, self.units)),
+        };
+        let weights = Weights { kernel, recurrent_kernel, bias, recurrent_bias, peepholes };
         self.weights = Some(weights.into());
     }
 
@@ -270,6 +285,11 @@ pub struct SimpleRnnCell;
 /// h'      = o ⊙ activation(c')
 /// ```
 ///
+/// Three options that Keras has not, but the operator LSTM of ONNX has:
+/// [`peepholes`](Lstm::peepholes) let the gates see the cell state, [`coupled`](Lstm::coupled)
+/// makes f = 1 - i, and [`clip`](RecurrentBuilder::clip) limits the sums that the gates are
+/// activations of.
+///
 /// Source: Hochreiter & Schmidhuber 1997 and `keras.layers.LSTMCell`.
 ///
 /// ```
@@ -313,7 +333,8 @@ pub type Gru = RecurrentBuilder<GruCell>;
 /// ```
 pub type SimpleRnn = RecurrentBuilder<SimpleRnnCell>;
 
-/// Builds an [`Lstm`], [`Gru`] or [`SimpleRnn`]: `new` makes a layer with Keras's default
+/// Builds an [`Lstm`], [`Gru`] or [`SimpleRnn`], or with `RecurrentBuilder<Cell>` a layer of any
+/// [`Cell`]: `new` makes a layer with Keras's default
 /// arguments, and a method for each argument changes it. It converts by `into()` to a
 /// [`Layer`](super::Layer), and to the [`Recurrent`] that a
 /// [`Bidirectional`](super::Bidirectional) takes.
@@ -332,7 +353,7 @@ impl<C> From<RecurrentBuilder<C>> for Recurrent {
 impl RecurrentBuilder<LstmCell> {
     /// An LSTM of `units` units: its hidden and cell states are `[batch, units]`.
     pub fn new(units: usize) -> Self {
-        Self { layer: Recurrent::new(Cell::Lstm, units), cell: PhantomData }
+        Self { layer: Recurrent::new(Cell::LSTM, units), cell: PhantomData }
     }
 
     /// Whether [`Model::initialize`](crate::Model::initialize) sets the forget gate's bias to one
@@ -341,19 +362,45 @@ impl RecurrentBuilder<LstmCell> {
         self.layer.unit_forget_bias = yes;
         self
     }
+
+    /// Whether the gates see the cell state (default: false), by a further weight `peepholes`,
+    /// `[3, units]`, with rows p_i, p_f and p_o (Gers & Schmidhuber 2000). To the sums of i and f
+    /// p_i ⊙ c and p_f ⊙ c are added, to that of o p_o ⊙ c', which is the new cell state.
+    ///
+    /// It is the input P of ONNX's LSTM, which has the rows in the order i, o, f.
+    ///
+    /// ```
+    /// use birnn::{Lstm, Model};
+    /// let model = Model::sequential(2, [Lstm::new(3).peepholes(true)])?.initialize(1)?;
+    /// assert_eq!(model.weights("lstm")?[3].shape(), [3, 3]);
+    /// # Ok::<(), birnn::Error>(())
+    /// ```
+    pub fn peepholes(mut self, yes: bool) -> Self {
+        self.layer.cell.options.peepholes = yes;
+        self
+    }
+
+    /// Whether the forget gate is one minus the input gate (default: false): f = 1 - i, as with
+    /// `input_forget` in ONNX. The columns of f in `kernel`, `recurrent_kernel` and `bias` are then
+    /// there, but without effect.
+    pub fn coupled(mut self, yes: bool) -> Self {
+        self.layer.cell.options.coupled = yes;
+        self
+    }
 }
 
 impl RecurrentBuilder<GruCell> {
     /// A GRU of `units` units: its hidden state is `[batch, units]`.
     pub fn new(units: usize) -> Self {
-        Self { layer: Recurrent::new(Cell::Gru { reset_after: true }, units), cell: PhantomData }
+        Self { layer: Recurrent::new(Cell::GRU, units), cell: PhantomData }
     }
 
     /// Whether the reset gate is applied after the product of hidden state and `recurrent_kernel`
     /// (true, the default) or before (false). With true the layer has a recurrent bias, and its
     /// `bias` is `[2, 3 · units]` instead of `[3 · units]`.
     pub fn reset_after(mut self, yes: bool) -> Self {
-        self.layer.cell = Cell::Gru { reset_after: yes };
+        let cell = if yes { Cell::GRU } else { Cell::GRU_RESET_BEFORE };
+        self.layer.cell = cell.with(self.layer.cell.options);
         self
     }
 }
@@ -361,7 +408,32 @@ impl RecurrentBuilder<GruCell> {
 impl RecurrentBuilder<SimpleRnnCell> {
     /// A SimpleRNN of `units` units: its hidden state is `[batch, units]`.
     pub fn new(units: usize) -> Self {
-        Self { layer: Recurrent::new(Cell::SimpleRnn, units), cell: PhantomData }
+        Self { layer: Recurrent::new(Cell::SIMPLE_RNN, units), cell: PhantomData }
+    }
+}
+
+impl RecurrentBuilder<Cell> {
+    /// A layer of any cell, such as one that has no builder of its own.
+    ///
+    /// ```
+    /// use birnn::layer::{Cell, RecurrentBuilder};
+    /// use birnn::Model;
+    /// let layer = RecurrentBuilder::of(Cell::GRU, 4).return_sequences(true);
+    /// let model = Model::sequential(2, [layer])?.initialize(1)?;
+    /// # Ok::<(), birnn::Error>(())
+    /// ```
+    pub fn of(cell: Cell, units: usize) -> Self {
+        Self { layer: Recurrent::new(cell, units), cell: PhantomData }
+    }
+}
+
+impl<C> RecurrentBuilder<C> {
+    /// Limits the sums of all gates and candidates to what is between `-limit` and `limit`, before
+    /// their activations (default: they have no limit). The limit has to be above zero. It is
+    /// `clip` in ONNX.
+    pub fn clip(mut self, limit: f32) -> Self {
+        self.layer.cell.options.clip = Some(limit.into());
+        self
     }
 }
 

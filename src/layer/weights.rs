@@ -1,9 +1,11 @@
 use crate::error::{Error, Result};
-use ndarray::{Array1, Array2, ArrayD, Axis, stack};
+use birnn_cell::{Cell, CellWeights, Real, UnitWeight, WeightRole};
+use ndarray::{Array1, Array2, ArrayD, ArrayView1, Axis, Slice, stack};
 
 /// The weights of one direction of a recurrent layer, laid out as in Keras. The gates are side by
-/// side along the columns, `units` columns each: `i f c o` for an LSTM (input gate, forget gate,
-/// candidate, output gate), `z r h` for a GRU (update gate, reset gate, candidate).
+/// side along the columns, `units` columns each, in the order of
+/// [`Cell::gates`](crate::Cell::gates): `i f c o` for an LSTM (input gate, forget gate, candidate,
+/// output gate), `z r h` for a GRU (update gate, reset gate, candidate).
 #[derive(Clone, Debug, PartialEq)]
 pub struct Weights {
     pub(crate) kernel: Array2<f32>,
@@ -12,6 +14,8 @@ pub struct Weights {
     pub(crate) bias: Array1<f32>,
     /// `[gates · units]`: the second row of the bias of a GRU with `reset_after`, otherwise zeros.
     pub(crate) recurrent_bias: Array1<f32>,
+    /// `[gates that have one, units]`; without rows where the cell has none.
+    pub(crate) peepholes: Array2<f32>,
 }
 
 impl Weights {
@@ -25,39 +29,94 @@ impl Weights {
         &self.recurrent_kernel
     }
 
-    /// Of a layer of this name, from arrays in Keras's order, whose number and shapes are checked.
-    pub(super) fn new(name: &str, arrays: &[ArrayD<f32>]) -> Result<Weights> {
-        let columns = arrays.first().and_then(|kernel| kernel.shape().last()).map_or(0, |&n| n);
-        let mut matrices = arrays.iter().map(|array| {
-            let rows = array.len() / columns.max(1);
-            Array2::from_shape_fn((rows, columns), |(i, j)| {
+    /// The `peepholes`, `[3, units]` for an LSTM that has them, which multiply the cell state: of
+    /// the input gate, the forget gate and the output gate. Without rows where the cell has none.
+    pub fn peepholes(&self) -> &Array2<f32> {
+        &self.peepholes
+    }
+
+    /// Of a layer of this name, from arrays whose roles, number and shapes are checked.
+    pub(super) fn new(name: &str, roles: &[WeightRole], arrays: &[ArrayD<f32>]) -> Result<Weights> {
+        let matrix = |role: WeightRole| {
+            let place = roles.iter().position(|&other| other == role)?;
+            let array = arrays.get(place)?;
+            let columns = array.shape().last().map_or(1, |&columns| columns.max(1));
+            Some(Array2::from_shape_fn((array.len() / columns, columns), |(i, j)| {
                 if array.ndim() == 1 { array[[j]] } else { array[[i, j]] }
-            })
-        });
-        let (Some(kernel), Some(recurrent_kernel)) = (matrices.next(), matrices.next()) else {
+            }))
+        };
+        let matrices = (matrix(WeightRole::Kernel), matrix(WeightRole::RecurrentKernel));
+        let (Some(kernel), Some(recurrent_kernel)) = matrices else {
             return Err(Error::MissingWeights { layer: name.to_string() });
         };
-        let bias = matrices.next();
+        let (units, columns) = recurrent_kernel.dim();
+        let bias = matrix(WeightRole::Bias);
         let bias_row = |row: usize| match &bias {
             Some(bias) if row < bias.nrows() => bias.row(row).to_owned(),
             _ => Array1::zeros(columns),
         };
-        Ok(Weights { kernel, recurrent_kernel, bias: bias_row(0), recurrent_bias: bias_row(1) })
+        Ok(Weights {
+            bias: bias_row(0),
+            recurrent_bias: bias_row(1),
+            peepholes: matrix(WeightRole::Peepholes).unwrap_or_else(|| Array2::zeros((0, units))),
+            kernel,
+            recurrent_kernel,
+        })
     }
 
-    /// The arrays in Keras's order, of a layer whose bias has so many rows.
-    pub(super) fn arrays(&self, bias_rows: usize) -> Vec<ArrayD<f32>> {
-        let mut arrays =
-            vec![self.kernel.clone().into_dyn(), self.recurrent_kernel.clone().into_dyn()];
-        match bias_rows {
-            0 => {}
-            1 => arrays.push(self.bias.clone().into_dyn()),
-            _ => arrays.extend(
-                stack(Axis(0), &[self.bias.view(), self.recurrent_bias.view()])
-                    .map(|bias| bias.into_dyn()),
-            ),
+    /// The arrays of these roles, of a cell whose bias has so many rows.
+    pub(super) fn arrays(&self, roles: &[WeightRole], bias_rows: usize) -> Vec<ArrayD<f32>> {
+        let rows = [self.bias.view(), self.recurrent_bias.view()];
+        let array = |role: &WeightRole| match role {
+            WeightRole::Kernel => Some(self.kernel.clone().into_dyn()),
+            WeightRole::RecurrentKernel => Some(self.recurrent_kernel.clone().into_dyn()),
+            WeightRole::Bias if bias_rows == 1 => Some(self.bias.clone().into_dyn()),
+            WeightRole::Bias => stack(Axis(0), &rows).map(|bias| bias.into_dyn()).ok(),
+            WeightRole::Peepholes => Some(self.peepholes.clone().into_dyn()),
+        };
+        roles.iter().filter_map(array).collect()
+    }
+
+    /// In the precision of the formulas.
+    pub(crate) fn of_cell<F: Real>(&self) -> CellWeights<F> {
+        let real = |value: f32| F::nearest(value.into());
+        CellWeights {
+            kernel: self.kernel.mapv(real),
+            recurrent_kernel: self.recurrent_kernel.mapv(real),
+            bias: self.bias.mapv(real),
+            recurrent_bias: self.recurrent_bias.mapv(real),
+            peepholes: self.peepholes.mapv(real),
         }
-        arrays
+    }
+
+    /// A value of each unit.
+    pub(crate) fn of_units(&self, weight: UnitWeight) -> ArrayView1<'_, f32> {
+        match weight {
+            UnitWeight::Peephole(row) => self.peepholes.row(row),
+            UnitWeight::RecurrentBias(gate) => {
+                self.recurrent_bias.slice_axis(Axis(0), self.place(gate))
+            }
+        }
+    }
+
+    /// The bias of the input's product: what is only ever added to it, as the recurrent bias of
+    /// most gates is, is added here.
+    pub(crate) fn projection_bias(&self, cell: Cell) -> Array1<f32> {
+        let mut bias = &self.bias + &self.recurrent_bias;
+        for weight in cell.unit_weights() {
+            if let UnitWeight::RecurrentBias(gate) = weight {
+                let place = self.place(gate);
+                let own = self.bias.slice_axis(Axis(0), place);
+                bias.slice_axis_mut(Axis(0), place).assign(&own);
+            }
+        }
+        bias
+    }
+
+    /// A gate's values of a bias.
+    fn place(&self, gate: usize) -> Slice {
+        let units = self.recurrent_kernel.nrows();
+        Slice::from(gate * units..(gate + 1) * units)
     }
 }
 

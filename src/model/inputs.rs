@@ -1,7 +1,7 @@
 use super::{InputSpec, Model};
 use crate::error::{Error, Result};
 use crate::layer::{Direction, Layer};
-use crate::number::Real;
+use birnn_cell::Real;
 use ndarray::{
     Array2, ArrayD, ArrayView, ArrayView2, ArrayView3, ArrayViewD, Axis, CowArray, Dimension,
     IxDyn, Slice,

@@ -6,8 +6,8 @@ use super::{Bound, Model, Node};
 use crate::error::{Error, Result};
 use crate::graph::{ArrayId, Constant, Constants, OperatorGraph, Source, StateOfLayer};
 use crate::layer::{Layer, Lowering};
-use crate::number::Real;
 use crate::operator::{Combine, Concat, Differs, Operation};
+use birnn_cell::Real;
 use std::collections::HashMap;
 
 /// What the graph of a call depends on, beside the model.

@@ -1,7 +1,7 @@
 use super::operands::{Computed, Reads};
 use crate::layer::Activation;
-use crate::number::Real;
 use crate::operator::{Activate, Relu};
+use birnn_cell::Real;
 use ndarray::{ArrayD, ArrayViewMut1, Axis, Zip};
 
 /// The value of an activation at `x`, as `keras.activations` defines it; in `f32`, too, it is

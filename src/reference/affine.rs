@@ -1,5 +1,5 @@
 use super::operands::{Computed, Reads};
-use crate::number::Real;
+use birnn_cell::Real;
 use ndarray::Zip;
 
 /// `x · scale + shift`

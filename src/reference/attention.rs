@@ -1,7 +1,7 @@
 use super::activation::softmax_lane;
 use super::operands::{Computed, Reads};
-use crate::number::Real;
 use crate::operator::{Attention, MaskedScore, Score};
+use birnn_cell::Real;
 use ndarray::{Array2, Array3, ArrayView2, Ix2, Ix3, ShapeError, s};
 
 /// `softmax(scores) · value`, of one example and head after the other.

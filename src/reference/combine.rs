@@ -1,6 +1,6 @@
 use super::operands::{Computed, Reads, whole};
-use crate::number::Real;
 use crate::operator::{Combine, Operation};
+use birnn_cell::Real;
 use ndarray::{ArrayD, ArrayViewD, Axis, ErrorKind, IxDyn, ShapeError, Zip};
 
 /// Value by value; an axis of length one is repeated.

@@ -1,7 +1,7 @@
 use super::activation::activate_rows;
 use super::operands::{Computed, Reads};
-use crate::number::Real;
 use crate::operator::Convolution;
+use birnn_cell::Real;
 use ndarray::{Array3, Axis, Ix3, s};
 
 /// `activation(Σ x[window] · kernel + bias)`; with groups each part of the features reaches its

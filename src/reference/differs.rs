@@ -1,6 +1,6 @@
 use super::operands::{Computed, Reads};
-use crate::number::Real;
 use crate::operator::{Blank, Differs};
+use birnn_cell::Real;
 use ndarray::Axis;
 
 /// 1 where x differs from the value, or a value of its vector does.

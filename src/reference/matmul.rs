@@ -1,7 +1,7 @@
 use super::activation::activate_rows;
 use super::operands::{Computed, Reads};
-use crate::number::Real;
 use crate::operator::MatMul;
+use birnn_cell::Real;
 use ndarray::Ix2;
 
 /// `activation(x · kernel + bias)`

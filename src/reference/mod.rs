@@ -9,7 +9,6 @@
 mod activation;
 mod affine;
 mod attention;
-mod cell;
 mod combine;
 mod convolution;
 mod differs;
@@ -23,10 +22,10 @@ mod recurrent;
 mod run;
 mod session;
 
-pub use crate::number::Real;
 pub use activation::activate;
+pub use birnn_cell::Real;
 #[cfg(test)]
-pub(crate) use cell::State;
+pub(crate) use birnn_cell::State;
 pub(crate) use recurrent::{Ran, Recurrence, Sequences};
 pub(crate) use run::{Carried, Shared, carried_batch, run_graph};
 pub(crate) use session::ReferenceSession;

@@ -1,8 +1,8 @@
 //! The operators that only move values.
 
 use super::operands::{Computed, Reads, reshaped};
-use crate::number::Real;
 use crate::operator::{Concat, Pad, Repeat, Slice, Transpose};
+use birnn_cell::Real;
 use ndarray::{ArrayD, Axis, ErrorKind, IxDyn, ShapeError, concatenate};
 
 pub(super) fn reshape<F: Real>(reads: &Reads<F>, shape: &[usize]) -> Computed<F> {

@@ -1,7 +1,7 @@
 use super::activation::softmax_lane;
 use super::operands::{Computed, Reads, reshaped};
-use crate::number::Real;
 use crate::operator::{Normalization, Normalize};
+use birnn_cell::Real;
 use ndarray::{ArrayViewMut1, Axis, IxDyn};
 
 /// Every vector of the values along the axes by itself.

@@ -1,6 +1,6 @@
 //! What operators read and write.
 
-use crate::number::Real;
+use birnn_cell::Real;
 use ndarray::{ArrayD, ArrayViewD, ErrorKind, ShapeError};
 
 /// The operands of an operator, in C order.

@@ -1,6 +1,6 @@
 use super::operands::{Computed, Reads, whole};
-use crate::number::Real;
 use crate::operator::{Pool, Reduction};
+use birnn_cell::Real;
 use ndarray::{Array1, Array3, ArrayView2, ArrayView3, ArrayViewMut2, Axis, Ix2, Ix3, Zip};
 
 /// The largest value or the mean of each window.

@@ -1,11 +1,10 @@
-use super::cell::{CellWeights, State, step};
 use super::operands::Reads;
 use crate::error::{Error, Result};
 use crate::layer::{self, Layer};
 use crate::model::Model;
-use crate::number::Real;
 use crate::operator::{MergeMode, Reader, Recurrent};
 use crate::order::to_standard;
+use birnn_cell::{CellWeights, Real, State, Timestep};
 use ndarray::{
     Array2, Array3, ArrayD, ArrayView1, ArrayView2, ArrayView3, Axis, Ix2, Ix3, ShapeError,
     concatenate,
@@ -77,7 +76,7 @@ impl<F: Real> Plain<F> {
     pub fn new(model: &Model) -> Result<Plain<F>> {
         let of_direction = |layer: &layer::Recurrent| {
             let missing = || Error::MissingWeights { layer: layer.name().to_string() };
-            layer.weights().map(CellWeights::new).ok_or_else(missing)
+            layer.weights().map(layer::Weights::of_cell).ok_or_else(missing)
         };
         let of_layer = |layer: &Layer| {
             let directions = layer.innermost().directions();
@@ -137,7 +136,16 @@ fn run_direction<F: Real>(
     let mut output = Array2::zeros((batch, reader.units));
     for index in 0..timesteps {
         let t = if reader.go_backwards { timesteps - 1 - index } else { index };
-        let next = step(reader, weights, x.index_axis(Axis(1), t), state.clone());
+        let x = x.index_axis(Axis(1), t);
+        let timestep = Timestep {
+            units: reader.units,
+            activation: reader.activation,
+            recurrent_activation: reader.recurrent_activation,
+            options: reader.cell.options,
+            weights,
+            x,
+        };
+        let next = reader.cell.after(&timestep, &state);
         match mask.as_ref().map(|mask| mask.column(t)) {
             None => {
                 output.assign(&next.hidden);

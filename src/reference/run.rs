@@ -9,9 +9,9 @@ use super::{
 use crate::error::{Error, Result};
 use crate::graph::{ArrayId, Constants, OperatorGraph, Source, StateOfLayer, Step};
 use crate::model::{Bound, Model, Output, Outputs};
-use crate::number::Real;
 use crate::operator::Operator;
 use crate::order::standard;
+use birnn_cell::Real;
 use ndarray::{ArrayD, Axis, CowArray, IxDyn};
 use std::collections::HashMap;
 

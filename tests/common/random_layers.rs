@@ -104,9 +104,17 @@ fn layer(random: &mut Random) -> Layer {
         21 => ZeroPadding1d::new((random.below(3), random.below(3))).into(),
         22 => UpSampling1d::new().size(n).into(),
         23 => Embedding::new(n, random.from(1, 4)).mask_zero(random.coin()).into(),
-        24 => Lstm::new(n).return_sequences(random.coin()).into(),
+        24 => Lstm::new(n)
+            .return_sequences(random.coin())
+            .peepholes(random.coin())
+            .coupled(random.coin())
+            .into(),
         25 => Bidirectional::new(Gru::new(n).return_sequences(random.coin())).into(),
-        26 => SimpleRnn::new(n).return_sequences(random.coin()).go_backwards(random.coin()).into(),
+        26 => SimpleRnn::new(n)
+            .return_sequences(random.coin())
+            .go_backwards(random.coin())
+            .clip(random.below(3) as f32)
+            .into(),
         27 => Rescaling::new(0.5).offset(n as f64).into(),
         _ => TimeDistributed::new(layer(random)).into(),
     }

@@ -8,7 +8,21 @@
 mod activation;
 mod cell;
 mod formula;
+mod gru;
+mod lstm;
+mod mgu;
+mod options;
+mod simple_rnn;
+mod timestep;
 
 pub use activation::{Activation, Parameter};
-pub use cell::Cell;
+pub use cell::{Cell, Description, Gate, GateActivation, HiddenProduct, UnitWeight, WeightRole};
 pub use formula::activate;
+pub use options::CellOptions;
+pub use timestep::{CellWeights, Formula, Real, State, Timestep};
+
+impl Cell {
+    /// Every cell, without options: the registry.
+    pub const ALL: &'static [Cell] =
+        &[Cell::LSTM, Cell::GRU, Cell::GRU_RESET_BEFORE, Cell::SIMPLE_RNN, Cell::MGU];
+}

@@ -90,7 +90,7 @@ fn above<S: Simd>(simd: S, low: f32, x: S::f32s) -> S::f32s {
 }
 
 #[inline(always)]
-fn clip<S: Simd>(simd: S, x: S::f32s, low: f32, high: f32) -> S::f32s {
+pub(crate) fn clip<S: Simd>(simd: S, x: S::f32s, low: f32, high: f32) -> S::f32s {
     let most = simd.splat_f32s(high);
     simd.select_f32s(simd.greater_than_f32s(x, most), most, above(simd, low, x))
 }

@@ -19,6 +19,7 @@
 mod activation;
 mod beside;
 mod cells;
+mod epilogue;
 mod half;
 mod matmul;
 mod matrix;

@@ -24,8 +24,7 @@ pub(crate) struct Matrix {
 }
 
 impl Matrix {
-    /// `bias` is that of all gates.
-    pub fn new(columns: &Columns, weights: &Weights, bias: &[f32], half: bool) -> Matrix {
+    pub fn new(columns: &Columns, weights: &Weights, half: bool) -> Matrix {
         let Columns { gates, lanes, units } = *columns;
         let recurrent_kernel =
             columns.pack(units, |row, column| weights.recurrent_kernel[[row, column]]);
@@ -42,7 +41,7 @@ impl Matrix {
             panels: columns.panels(),
             kernel: columns.pack(features, |row, column| weights.kernel[[row, column]]),
             recurrent_kernel,
-            bias: columns.pack(1, |_, column| bias[column]),
+            bias: columns.pack(1, |_, column| weights.bias[column]),
         }
     }
 }
@@ -68,7 +67,7 @@ impl RecurrentKernel {
 /// The gates of a matrix.
 pub(crate) struct Gates {
     /// Where they stand among those of the kernels.
-    pub columns: &'static [usize],
+    pub columns: Vec<usize>,
     /// Blocks of units in a panel, so that it has three or four vectors.
     pub blocks: usize,
 }

@@ -4,7 +4,8 @@ use crate::cells;
 use crate::matrix::{Columns, Gates, Matrix};
 use crate::pages::Pages;
 use crate::reader::{Reader, Weights};
-use crate::small::{Small, UNITS};
+use crate::small::Small;
+use ndarray::ArrayView1;
 
 /// A direction's weights, ready for vectors of `lanes` values.
 #[derive(Debug)]
@@ -12,38 +13,44 @@ pub struct Packed {
     pub(crate) reader: Reader,
     pub(crate) lanes: usize,
     pub(crate) features: usize,
-    /// One, but for a GRU with reset_after false: its candidate's recurrent matmul reads what the
-    /// gates computed.
+    /// One, or two: the second one's recurrent matmul reads what the gates of the first computed.
     pub(crate) matrices: Vec<Matrix>,
-    /// GRU with reset_after: the candidate's recurrent bias, `[block][lane]`.
-    pub(crate) recurrent_bias: Pages<f32>,
+    /// What each unit has one value of, as a recurrent bias or a peephole: each `[block][lane]`.
+    pub(crate) unit_weights: Vec<Pages<f32>>,
+    /// What runs a timestep.
+    pub(crate) step: cells::Step,
     /// Instead of all that, for few units.
     pub(crate) small: Option<Small>,
 }
 
 impl Packed {
     /// With `half` the recurrent kernel is kept in 16 bits a weight. `lanes` are those of the
-    /// instruction set that it will run on.
-    pub fn new(reader: Reader, weights: Weights, lanes: usize, half: bool) -> Packed {
+    /// instruction set that it will run on. `None`: no step was written for the cell.
+    pub fn new(reader: Reader, weights: Weights, lanes: usize, half: bool) -> Option<Packed> {
+        let step = cells::step(reader.cell)?;
         let features = weights.kernel.nrows();
-        let (matrices, recurrent_bias) = (Vec::new(), Pages::zeros(0));
-        let mut packed = Packed { reader, lanes, features, matrices, recurrent_bias, small: None };
-        if reader.units <= UNITS {
-            packed.small = Some(Small::new(&reader, &weights));
-            return packed;
+        let mut packed = Packed {
+            reader,
+            lanes,
+            features,
+            matrices: Vec::new(),
+            unit_weights: Vec::new(),
+            step,
+            small: Small::new(&reader, &weights),
+        };
+        if packed.small.is_some() {
+            return Some(packed);
         }
-        let bias = cells::bias(reader.cell, &weights);
         let matrix = |gates: &Gates| {
             let columns = Columns { gates, lanes, units: reader.units };
-            Matrix::new(&columns, &weights, &bias, half)
+            Matrix::new(&columns, &weights, half)
         };
         packed.matrices = cells::matrices(reader.cell).iter().map(matrix).collect();
-        if cells::has_recurrent_bias(reader.cell) {
-            let candidate = &Gates { columns: &[2], blocks: 1 };
-            packed.recurrent_bias = Columns { gates: candidate, lanes, units: reader.units }
-                .pack(1, |_, column| weights.recurrent_bias[column]);
-        }
-        packed
+        let one = &Gates { columns: vec![0], blocks: 1 };
+        let columns = Columns { gates: one, lanes, units: reader.units };
+        let of_units = |weight: &ArrayView1<f32>| columns.pack(1, |_, unit| weight[unit]);
+        packed.unit_weights = weights.unit_weights.iter().map(of_units).collect();
+        Some(packed)
     }
 
     /// Blocks of units that the states are kept in, those that only fill up a panel included.

@@ -18,16 +18,15 @@ pub struct Reader {
     pub zero_output_for_mask: bool,
 }
 
-/// A direction's weights as Keras lays them out: the gates side by side along the columns, `units`
-/// columns each.
-#[derive(Clone, Copy, Debug)]
+/// A direction's weights: the gates side by side along the columns, `units` columns each.
+#[derive(Clone, Debug)]
 pub struct Weights<'a> {
     /// `[features, gates · units]`
     pub kernel: ArrayView2<'a, f32>,
     /// `[units, gates · units]`
     pub recurrent_kernel: ArrayView2<'a, f32>,
-    /// `[gates · units]`
+    /// `[gates · units]`: what is added to the product of the input.
     pub bias: ArrayView1<'a, f32>,
-    /// `[gates · units]`: the second row of the bias of a GRU with reset_after, otherwise zeros.
-    pub recurrent_bias: ArrayView1<'a, f32>,
+    /// Those of [`Cell::unit_weights`], each `[units]`.
+    pub unit_weights: Vec<ArrayView1<'a, f32>>,
 }

@@ -1,7 +1,6 @@
 //! A direction of a recurrent layer on some rows of the batch, from the first timestep to the last.
 
 use crate::beside::{BLOCK_ROWS, Beside, Done, RoomBeside};
-use crate::cells;
 use crate::matrix::RecurrentKernel;
 use crate::pack::Packed;
 use crate::parts::{Machine, each, split};
@@ -39,8 +38,8 @@ pub struct Scratch {
     hidden: Vec<f32>,
     next: Vec<f32>,
     cell: Vec<f32>,
-    update_gate: Vec<f32>,
-    reset_hidden: Vec<f32>,
+    gate: Vec<f32>,
+    gated: Vec<f32>,
     /// Of each part, `[panel][row][vector][lane]`.
     sums: Vec<f32>,
     counts: Vec<bool>,
@@ -102,11 +101,11 @@ impl<'a> Running<'_, 'a> {
 
     fn start(&self, scratch: &mut Scratch) {
         let values = self.state_values();
-        let both = if cells::keeps_gates(self.packed.reader.cell) { values } else { 0 };
+        let between = if self.packed.matrices.len() > 1 { values } else { 0 };
         scratch.hidden.resize(values, 0.0);
         scratch.next.resize(values, 0.0);
-        scratch.update_gate.resize(both, 0.0);
-        scratch.reset_hidden.resize(both, 0.0);
+        scratch.gate.resize(between, 0.0);
+        scratch.gated.resize(between, 0.0);
         scratch.sums.resize(
             self.machine.all_parts() * sums_kept(self.sequence.rows) * self.packed.lanes,
             0.0,
@@ -256,7 +255,7 @@ impl<'a> Running<'_, 'a> {
             machine: self.machine,
             reader: &self.packed.reader,
             matrices: &self.packed.matrices,
-            recurrent_bias: &self.packed.recurrent_bias,
+            unit_weights: &self.packed.unit_weights,
             projections,
             step,
             rows: self.sequence.rows,
@@ -267,12 +266,12 @@ impl<'a> Running<'_, 'a> {
         let written = Written {
             next: &mut scratch.next,
             cell: &mut scratch.cell,
-            update_gate: &mut scratch.update_gate,
-            reset_hidden: &mut scratch.reset_hidden,
+            gate: &mut scratch.gate,
+            gated: &mut scratch.gated,
             sums,
         };
         let beside = beside.map(|rows| self.beside(rows, upcoming, done));
-        cells::step(&timestep, beside.into_iter().flatten(), written);
+        (self.packed.step)(&timestep, &mut beside.into_iter().flatten(), written);
     }
 
     /// Brings the hidden states to the output: where the timestep is masked, zeros or what stood

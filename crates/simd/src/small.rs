@@ -19,22 +19,44 @@ pub(super) const UNITS: usize = 8;
 /// A value for each unit; what is past the last unit is never read.
 type Units = [f64; UNITS];
 
+/// The cells that are computed so: without options.
+const CELLS: [(Cell, SmallCell); 4] = [
+    (Cell::LSTM, SmallCell::Lstm),
+    (Cell::GRU, SmallCell::Gru),
+    (Cell::GRU_RESET_BEFORE, SmallCell::GruResetBefore),
+    (Cell::SIMPLE_RNN, SmallCell::SimpleRnn),
+];
+
+#[derive(Clone, Copy, Debug)]
+enum SmallCell {
+    Lstm,
+    Gru,
+    GruResetBefore,
+    SimpleRnn,
+}
+
 /// A direction's weights.
 #[derive(Debug)]
 pub(super) struct Small {
+    cell: SmallCell,
     /// `[feature][gate]`
     kernel: Vec<Units>,
     /// `[unit][gate]`
     recurrent_kernel: Vec<Units>,
     /// `[gate]`
     bias: Vec<Units>,
-    /// `[gate]`; zeros but for a GRU with reset_after.
-    recurrent_bias: Vec<Units>,
+    /// Those of the cell.
+    unit_weights: Vec<Units>,
 }
 
 impl Small {
-    pub fn new(reader: &Reader, weights: &Weights) -> Small {
-        let (units, gates) = (reader.units, reader.cell.gates());
+    /// `None`: the layer has too many units, or a cell that is not computed so.
+    pub fn new(reader: &Reader, weights: &Weights) -> Option<Small> {
+        let (units, gates) = (reader.units, reader.cell.gates().len());
+        let cell = CELLS.into_iter().find(|(cell, _)| *cell == reader.cell)?.1;
+        if units > UNITS {
+            return None;
+        }
         let of_row = |row: &[f32]| -> Vec<Units> {
             let mut of_gates = vec![[0.0; UNITS]; gates];
             for (gate, values) in of_gates.iter_mut().zip(row.chunks(units)) {
@@ -45,12 +67,13 @@ impl Small {
         let of_rows = |kernel: ArrayView2<f32>| {
             kernel.rows().into_iter().flat_map(|row| of_row(&row.to_vec())).collect()
         };
-        Small {
+        Some(Small {
+            cell,
             kernel: of_rows(weights.kernel),
             recurrent_kernel: of_rows(weights.recurrent_kernel),
             bias: of_row(&weights.bias.to_vec()),
-            recurrent_bias: of_row(&weights.recurrent_bias.to_vec()),
-        }
+            unit_weights: weights.unit_weights.iter().map(|w| of_row(&w.to_vec())[0]).collect(),
+        })
     }
 }
 
@@ -116,7 +139,7 @@ fn run_row<S: Simd>(
     states: &mut States,
 ) {
     let timesteps = sequence.timesteps;
-    let features = small.kernel.len() / reader.cell.gates();
+    let features = small.kernel.len() / reader.cell.gates().len();
     let x = &sequence.x[row * timesteps * features..][..timesteps * features];
     let mut seen = false;
     for step in 0..timesteps {
@@ -125,11 +148,11 @@ fn run_row<S: Simd>(
         seen |= counts;
         if counts {
             let x = &x[t * features..][..features];
-            match reader.cell {
-                Cell::Lstm => small.lstm(simd, reader, x, states),
-                Cell::Gru { reset_after: true } => small.gru(simd, reader, x, states),
-                Cell::Gru { reset_after: false } => small.gru_reset_before(simd, reader, x, states),
-                Cell::SimpleRnn => small.simple_rnn(simd, reader, x, states),
+            match small.cell {
+                SmallCell::Lstm => small.lstm(simd, reader, x, states),
+                SmallCell::Gru => small.gru(simd, reader, x, states),
+                SmallCell::GruResetBefore => small.gru_reset_before(simd, reader, x, states),
+                SmallCell::SimpleRnn => small.simple_rnn(simd, reader, x, states),
             }
         }
         let zero = if reader.zero_output_for_mask { !counts } else { !seen };
@@ -171,7 +194,7 @@ impl Small {
     fn gru<S: Simd>(&self, simd: S, reader: &Reader, x: &[f32], states: &mut States) {
         let (mut projected, mut sums) = ([[0.0; UNITS]; 3], [[0.0; UNITS]; 3]);
         projected.copy_from_slice(&self.bias);
-        sums.copy_from_slice(&self.recurrent_bias);
+        sums[2] = self.unit_weights[0];
         add_products(simd, &mut projected, x.iter().map(|&x| f64::from(x)), &self.kernel, 0..3);
         add_products(simd, &mut sums, states.hidden.into_iter(), &self.recurrent_kernel, 0..3);
         let [mut z, mut r, mut candidate] = projected;

@@ -4,7 +4,7 @@ use crate::beside::{Beside, multiply_beside};
 use crate::half::Half;
 use crate::matmul::{Blocks, Whole, Word, multiply, panels_at_a_time, vectors, vectors_mut};
 use crate::matrix::{Matrix, RecurrentKernel};
-use birnn_cell::Activation;
+use crate::reader::Reader;
 use pulp::{Simd, WithSimd};
 use std::ops::Range;
 
@@ -266,8 +266,7 @@ pub(super) struct States<'a> {
     pub next: &'a mut [f32],
     /// For each row whether the timestep counts, otherwise its states stay; without a mask all do.
     pub mask: Option<&'a [bool]>,
-    pub activation: Activation,
-    pub recurrent_activation: Activation,
+    pub reader: &'a Reader,
 }
 
 impl States<'_> {

@@ -3,6 +3,7 @@
 use crate::beside::Beside;
 use crate::matmul::Blocks;
 use crate::matrix::Matrix;
+use crate::pages::Pages;
 use crate::parts::{Machine, each, split};
 use crate::reader::Reader;
 use crate::step::{Finish, States, Step, goes_back, sums_kept};
@@ -12,8 +13,8 @@ pub(crate) struct Timestep<'a> {
     pub machine: Machine,
     pub reader: &'a Reader,
     pub matrices: &'a [Matrix],
-    /// The candidate's, `[block][lane]`, of a cell that has one.
-    pub recurrent_bias: &'a [f32],
+    /// Those of the cell, each `[block][lane]`.
+    pub unit_weights: &'a [Pages<f32>],
     /// Of each matrix, `[panel][step of the chunk][row][vector][lane]`.
     pub projections: &'a [Vec<f32>],
     /// Counted from the first of the chunk.
@@ -31,8 +32,9 @@ pub(crate) struct Written<'a> {
     /// The next hidden states.
     pub next: &'a mut [f32],
     pub cell: &'a mut [f32],
-    pub update_gate: &'a mut [f32],
-    pub reset_hidden: &'a mut [f32],
+    /// What a first product hands on to a second: a gate, and the gated hidden state.
+    pub gate: &'a mut [f32],
+    pub gated: &'a mut [f32],
     /// Of each part, `[panel][row][vector][lane]`.
     pub sums: &'a mut [f32],
 }
@@ -40,13 +42,7 @@ pub(crate) struct Written<'a> {
 impl<'a> Timestep<'a> {
     /// The states before it, and a part of those after it.
     pub fn states(&self, next: &'a mut [f32]) -> States<'a> {
-        States {
-            hidden: self.hidden,
-            next,
-            mask: self.mask,
-            activation: self.reader.activation,
-            recurrent_activation: self.reader.recurrent_activation,
-        }
+        States { hidden: self.hidden, next, mask: self.mask, reader: self.reader }
     }
 
     /// One of its matrices: `read` is multiplied with the recurrent kernel; `finish` is made of the

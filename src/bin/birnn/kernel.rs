@@ -1,8 +1,9 @@
 //! `birnn kernel`
 
-use crate::plan::{AdapterArg, CellArg};
+use crate::plan::{AdapterArg, cell};
 use anyhow::{Result, bail};
-use birnn::{Bidirectional, Gru, KernelEntry, Layer, Lstm, PlanAdapter, SimpleRnn};
+use birnn::layer::RecurrentBuilder;
+use birnn::{Bidirectional, Cell, KernelEntry, Layer, PlanAdapter};
 use birnn::{kernel_names, planned_kernel};
 use clap::Args;
 use std::io::Write;
@@ -29,8 +30,8 @@ pub struct KernelArgs {
     )]
     rows: u32,
     /// The cell of the layer, for the kernels that serve several.
-    #[arg(long, value_enum, ignore_case = true, default_value = "lstm")]
-    cell: CellArg,
+    #[arg(long, value_parser = cell, default_value = "lstm")]
+    cell: Cell,
     /// The kind of adapter.
     #[arg(long, value_enum, ignore_case = true, default_value = "gpu")]
     adapter: AdapterArg,
@@ -83,22 +84,9 @@ impl KernelArgs {
 
     /// A bidirectional layer of the kernel's cell.
     fn layer(&self, name: &str, units: usize) -> Layer {
-        let cell = match name.split('_').next() {
-            Some("lstm") => CellArg::Lstm,
-            Some("simple") => CellArg::SimpleRnn,
-            Some("gru") if name.contains("reset") || name.contains("candidate") => CellArg::GruV1,
-            Some("gru") => CellArg::Gru,
-            _ => self.cell,
-        };
-        match cell {
-            CellArg::Lstm => Bidirectional::new(Lstm::new(units).return_sequences(true)).into(),
-            CellArg::Gru => Bidirectional::new(Gru::new(units).return_sequences(true)).into(),
-            CellArg::GruV1 => {
-                Bidirectional::new(Gru::new(units).reset_after(false).return_sequences(true)).into()
-            }
-            CellArg::SimpleRnn => {
-                Bidirectional::new(SimpleRnn::new(units).return_sequences(true)).into()
-            }
-        }
+        let own = Cell::ALL.iter().filter(|cell| name.starts_with(&format!("{}_", cell.name())));
+        let own = own.max_by_key(|cell| cell.name().len());
+        let layer = RecurrentBuilder::of(own.copied().unwrap_or(self.cell), units);
+        Bidirectional::new(layer.return_sequences(true)).into()
     }
 }

@@ -1,7 +1,8 @@
 //! `birnn plan`
 
 use anyhow::Result;
-use birnn::{Bidirectional, Gru, Layer, Lstm, Model, PlanAdapter, PlanReport, SimpleRnn};
+use birnn::layer::RecurrentBuilder;
+use birnn::{Bidirectional, Cell, Layer, Model, PlanAdapter, PlanReport};
 use clap::{Args, ValueEnum};
 use comfy_table::{Table, presets::UTF8_FULL_CONDENSED};
 use std::io::Write;
@@ -34,8 +35,9 @@ pub struct PlanArgs {
         value_parser = clap::value_parser!(u32).range(1..=100_000)
     )]
     units: u32,
-    #[arg(long, value_enum, ignore_case = true, default_value = "lstm")]
-    cell: CellArg,
+    /// The cell of the layers; gru has reset_after=True, Keras's default.
+    #[arg(long, value_parser = cell, default_value = "lstm")]
+    cell: Cell,
     /// The kind of adapter.
     #[arg(long, value_enum, ignore_case = true, default_value = "gpu")]
     adapter: AdapterArg,
@@ -55,14 +57,12 @@ pub struct PlanArgs {
     half_weights: bool,
 }
 
-#[derive(Clone, Copy, Debug, ValueEnum)]
-pub enum CellArg {
-    Lstm,
-    /// GRU with reset_after=True, Keras's default.
-    Gru,
-    /// GRU with reset_after=False.
-    GruV1,
-    SimpleRnn,
+/// A cell by its name, with `-` in the place of `_`.
+pub fn cell(text: &str) -> Result<Cell, String> {
+    let name = |cell: &Cell| cell.name().replace('_', "-");
+    let found = Cell::ALL.iter().find(|cell| name(cell) == text.to_lowercase());
+    let names = || Cell::ALL.iter().map(name).collect::<Vec<_>>().join(", ");
+    found.copied().ok_or_else(|| format!("the cells are {}", names()))
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -87,19 +87,10 @@ impl From<AdapterArg> for PlanAdapter {
 
 impl PlanArgs {
     fn layer(&self, last: bool) -> Layer {
-        let units = self.units as usize;
-        macro_rules! layer {
-            ($layer:expr) => {{
-                let layer = $layer.return_sequences(true).return_state(last);
-                if self.forward_only { layer.into() } else { Bidirectional::new(layer).into() }
-            }};
-        }
-        match self.cell {
-            CellArg::Lstm => layer!(Lstm::new(units)),
-            CellArg::Gru => layer!(Gru::new(units)),
-            CellArg::GruV1 => layer!(Gru::new(units).reset_after(false)),
-            CellArg::SimpleRnn => layer!(SimpleRnn::new(units)),
-        }
+        let layer = RecurrentBuilder::of(self.cell, self.units as usize)
+            .return_sequences(true)
+            .return_state(last);
+        if self.forward_only { layer.into() } else { Bidirectional::new(layer).into() }
     }
 }
 

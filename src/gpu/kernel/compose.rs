@@ -4,6 +4,8 @@
 //! What is wrong (an unknown module, an `#if` of an unknown setting or without end) stays in the
 //! text, so that the WGSL compiler refuses it; [`located`] brings line numbers back to the files.
 
+use super::cells;
+
 macro_rules! files {
     ($($name:literal),+ $(,)?) => {
         /// The files of `shaders/`: names without `.wgsl`, and texts.
@@ -22,15 +24,8 @@ files![
     "elementwise",
     "embedding",
     "final_states",
-    "gru_candidate_step",
-    "gru_reset_sequence",
-    "gru_reset_step",
-    "gru_sequence",
-    "gru_step",
     "input_projection",
     "load_state",
-    "lstm_sequence",
-    "lstm_step",
     "mask_values",
     "masking",
     "merge",
@@ -38,26 +33,25 @@ files![
     "normalize_vectors",
     "pool",
     "shared/activations",
+    "shared/cell",
     "shared/differs",
     "shared/flat",
     "shared/gates_1",
     "shared/gates_2",
     "shared/gates_3",
     "shared/gates_4",
-    "shared/gru_cell",
     "shared/invocation",
-    "shared/lstm_cell",
     "shared/mask",
     "shared/merge_unit",
+    "shared/one_product",
     "shared/outputs",
     "shared/recurrence",
     "shared/rows",
     "shared/sequence",
     "shared/step",
     "shared/sums",
+    "shared/two_products",
     "shared/weights",
-    "simple_rnn_sequence",
-    "simple_rnn_step",
     "software/input_by_subgroup",
     "software/panels",
     "software/rows_by_subgroup",
@@ -107,7 +101,8 @@ struct Composing<'a> {
 impl Composing<'_> {
     /// Adds a file, unless it has been; `false`: there is no such file.
     fn file(&mut self, name: &str) -> bool {
-        let Some(&(file, text)) = FILES.iter().find(|(file, _)| *file == name) else {
+        let mut files = FILES.iter().chain(cells::FILES);
+        let Some(&(file, text)) = files.find(|(file, _)| *file == name) else {
             return false;
         };
         if !self.imported.contains(&file) {
@@ -257,7 +252,7 @@ mod tests {
     fn every_file_is_listed_and_used() {
         let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("shaders");
         let mut found = Vec::new();
-        for part in ["", "shared/", "software/"] {
+        for part in ["", "cells/", "shared/", "software/"] {
             for entry in std::fs::read_dir(folder.join(part)).unwrap() {
                 let path = entry.unwrap().path();
                 if path.extension().is_some_and(|ending| ending == "wgsl") {
@@ -266,13 +261,14 @@ mod tests {
             }
         }
         found.sort();
-        let mut listed: Vec<_> = FILES.iter().map(|(name, _)| name.to_string()).collect();
+        let all = || FILES.iter().chain(cells::FILES);
+        let mut listed: Vec<_> = all().map(|(name, _)| name.to_string()).collect();
         listed.sort();
         assert_eq!(listed, found);
         let imports = |text: &str, name: &str| text.contains(&format!("#import {name}\n"));
         for (name, _) in FILES.iter().filter(|(name, _)| name.contains('/')) {
             let gates = name.starts_with("shared/gates_");
-            assert!(gates || FILES.iter().any(|(_, text)| imports(text, name)), "{name}");
+            assert!(gates || all().any(|(_, text)| imports(text, name)), "{name}");
         }
     }
 }

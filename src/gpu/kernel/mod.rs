@@ -1,6 +1,7 @@
 //! The kernels of `shaders/`: a [`table`] of them, what they are told ([`uniforms`]), and their
 //! WGSL as the driver gets it ([`compose`](compose::compose)) in each setting. Pure.
 
+mod cells;
 mod compose;
 #[cfg(any(test, feature = "kernel_list"))]
 mod settings;
@@ -9,6 +10,7 @@ mod table;
 mod tests;
 mod uniforms;
 
+pub(in crate::gpu) use cells::{CellKernel, gates_padded, kept};
 #[cfg(feature = "kernel_list")]
 pub use compose::SourceLine;
 pub(in crate::gpu) use compose::{Composed, located};
@@ -120,8 +122,7 @@ impl Tiling {
 impl Kernel {
     /// Its WGSL. What numbers decide is left to [`Kernel::overrides`].
     pub fn source(self, tiling: Tiling) -> Composed {
-        let settings = [
-            ("GATES", tiling.gates),
+        let mut settings = vec![
             ("ONE_ROW", (tiling.group_rows == 1).into()),
             ("HALF_WEIGHTS", tiling.half_weights.into()),
             ("SUBGROUPS", matches!(tiling.sharing, Sharing::Subgroup(_)).into()),
@@ -129,7 +130,16 @@ impl Kernel {
             ("WRITES_OUTPUTS", tiling.writes_outputs.into()),
             ("QUADS", tiling.units.div_ceil(4).max(1)),
         ];
-        compose::compose(self.name(), &settings)
+        match self {
+            Kernel::Cell(kernel) => {
+                settings.extend(kernel.settings());
+                compose::compose(kernel.file(), &settings)
+            }
+            _ => {
+                settings.push(("GATES", tiling.gates));
+                compose::compose(self.name(), &settings)
+            }
+        }
     }
 
     /// What it does, in a sentence.
@@ -148,7 +158,12 @@ impl Kernel {
             Sharing::Workgroup => 0,
             Sharing::Subgroup(size) => size,
         };
+        let clip = match self {
+            Kernel::Cell(kernel) => kernel.cell.options.clip.map_or(0.0, f32::from),
+            _ => 0.0,
+        };
         let all = [
+            ("CLIP", f64::from(clip)),
             ("ACTIVATION", f64::from(activation)),
             ("ACTIVATION_PARAMETER", f64::from(parameter)),
             ("RECURRENT_ACTIVATION", f64::from(recurrent_activation)),

@@ -1,5 +1,6 @@
 //! The kernels: a row each.
 
+use super::cells::{CellKernel, Part};
 use super::uniforms::*;
 
 /// How a kernel uses a storage buffer.
@@ -24,9 +25,9 @@ pub(in crate::gpu) enum Role {
 }
 
 /// What is known of a kernel beside its source.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(in crate::gpu) struct Row {
-    /// Of its file in `shaders/`, and of its entry point.
+    /// Of its entry point; but for cells' kernels that of its file in `shaders/`, too.
     pub name: &'static str,
     pub role: Role,
     pub uniform: &'static Layout,
@@ -41,19 +42,22 @@ pub(in crate::gpu) struct Row {
 
 macro_rules! kernels {
     ($($kernel:ident: $row:expr,)+) => {
-        /// A kernel, named as its file in `shaders/`.
+        /// A kernel, named as its file in `shaders/`; those of a cell share the cell's file.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         pub(in crate::gpu) enum Kernel {
+            Cell(CellKernel),
             $($kernel),+
         }
 
         impl Kernel {
+            /// Those that serve all cells or none.
             #[cfg(any(test, feature = "kernel_list"))]
-            pub const ALL: &'static [Kernel] = &[$(Kernel::$kernel),+];
+            const OF_NO_CELL: &'static [Kernel] = &[$(Kernel::$kernel),+];
 
-            pub fn row(self) -> &'static Row {
+            pub fn row(self) -> Row {
                 match self {
-                    $(Kernel::$kernel => const { &$row }),+
+                    Kernel::Cell(kernel) => of_cell(kernel),
+                    $(Kernel::$kernel => $row),+
                 }
             }
         }
@@ -65,18 +69,22 @@ const fn other(name: &'static str, uniform: &'static Layout, storage: &'static [
     Row { name, role: Role::Other, uniform, storage, outputs: 0, gates: &[] }
 }
 
-const fn step(name: &'static str, gates: &'static [u32], storage: &'static [Access]) -> Row {
-    Row { name, role: Role::Step, uniform: Recurrence::LAYOUT, storage, outputs: 0, gates }
+/// A kernel of a cell.
+fn of_cell(kernel: CellKernel) -> Row {
+    let cell = kernel.cell;
+    Row {
+        name: kernel.name(),
+        role: if kernel.part == Part::Sequence { Role::Sequence } else { Role::Step },
+        uniform: Recurrence::LAYOUT,
+        storage: if cell.unit_weights().is_empty() { &OF_CELL[..3] } else { OF_CELL },
+        outputs: 1 + 2 * cell.states(),
+        gates: &COUNTS[cell.gates().len() - 1..][..1],
+    }
 }
 
-const fn sequence(
-    name: &'static str,
-    gates: &'static [u32],
-    storage: &'static [Access],
-    outputs: usize,
-) -> Row {
-    Row { name, role: Role::Sequence, uniform: Recurrence::LAYOUT, storage, outputs, gates }
-}
+/// The recurrent kernel, the projection, the states, and what each unit has one value of.
+const OF_CELL: &[Access] = &[Read, Read, Write, Read];
+const COUNTS: &[u32] = &[1, 2, 3, 4];
 
 kernels! {
     InputProjection: Row {
@@ -85,17 +93,8 @@ kernels! {
         uniform: Projection::LAYOUT,
         storage: &[Read, Read, Read, Write],
         outputs: 0,
-        gates: &[1, 3, 4],
+        gates: COUNTS,
     },
-    LstmStep: step("lstm_step", &[4], &[Read, Read, Write]),
-    GruStep: step("gru_step", &[3], &[Read, Read, Write, Read]),
-    GruResetStep: step("gru_reset_step", &[3], &[Read, Read, Write]),
-    GruCandidateStep: step("gru_candidate_step", &[3], &[Read, Read, Write]),
-    SimpleRnnStep: step("simple_rnn_step", &[1], &[Read, Read, Write]),
-    LstmSequence: sequence("lstm_sequence", &[4], &[Read, Read, Write], 5),
-    GruSequence: sequence("gru_sequence", &[3], &[Read, Read, Write, Read], 3),
-    GruResetSequence: sequence("gru_reset_sequence", &[3], &[Read, Read, Write], 3),
-    SimpleRnnSequence: sequence("simple_rnn_sequence", &[1], &[Read, Read, Write], 3),
     LoadState: other("load_state", LoadState::LAYOUT, &[Read, Write]),
     StepMask: other("step_mask", StepMask::LAYOUT, &[Read, Write, Write]),
     Merge: other("merge", Merge::LAYOUT, &[Read, Write]),
@@ -120,6 +119,16 @@ kernels! {
 }
 
 impl Kernel {
+    /// Every kernel, those of cells without options.
+    #[cfg(any(test, feature = "kernel_list"))]
+    pub fn all() -> Vec<Kernel> {
+        let of_cell = |&cell: &birnn_cell::Cell| {
+            [CellKernel::of(cell, false), CellKernel::of(cell, true)].concat()
+        };
+        let of_cells = birnn_cell::Cell::ALL.iter().flat_map(of_cell).map(Kernel::Cell);
+        of_cells.chain(Kernel::OF_NO_CELL.iter().copied()).collect()
+    }
+
     /// The entry point.
     pub fn name(self) -> &'static str {
         self.row().name
@@ -136,6 +145,7 @@ impl Kernel {
     }
 
     /// Whether it multiplies by a recurrent kernel.
+    #[cfg(test)]
     pub fn is_recurrent(self) -> bool {
         self.steps() || self.is_sequence()
     }

@@ -81,7 +81,7 @@ fn every_kernel_and_setting_translates_to_every_backend() {
 
 #[test]
 fn bindings_are_those_of_the_source() {
-    for &kernel in Kernel::ALL {
+    for kernel in Kernel::all() {
         for tiling in tilings(kernel) {
             check_bindings(kernel, tiling);
         }
@@ -147,7 +147,7 @@ fn check_struct(module: &naga::Module, ty: naga::Handle<naga::Type>) {
 
 #[test]
 fn uniforms_are_those_of_the_source() {
-    for &kernel in Kernel::ALL {
+    for kernel in Kernel::all() {
         let module = parsed(&kernel.source(tilings(kernel)[0]));
         let uniforms = module.global_variables.iter().map(|(_, variable)| variable);
         let uniforms = uniforms.filter(|v| v.space == naga::AddressSpace::Uniform);

@@ -3,7 +3,7 @@
 //! as a whole.
 
 use super::recurrent::Group;
-use crate::gpu::kernel::{Kernel, Tiling};
+use crate::gpu::kernel::{CellKernel, Tiling};
 use crate::gpu::limits::Limits;
 use crate::gpu::software;
 use crate::layer::Cell;
@@ -39,34 +39,14 @@ impl Choice {
     }
 
     /// The dispatches of a step, or of a chunk of a sequence.
-    pub fn kernels(&self, cell: Cell) -> &'static [Kernel] {
-        match (cell, self.sequence) {
-            (Cell::Lstm, false) => &[Kernel::LstmStep],
-            (Cell::Lstm, true) => &[Kernel::LstmSequence],
-            (Cell::Gru { reset_after: true }, false) => &[Kernel::GruStep],
-            (Cell::Gru { reset_after: true }, true) => &[Kernel::GruSequence],
-            (Cell::Gru { reset_after: false }, false) => {
-                &[Kernel::GruResetStep, Kernel::GruCandidateStep]
-            }
-            (Cell::Gru { reset_after: false }, true) => &[Kernel::GruResetSequence],
-            (Cell::SimpleRnn, false) => &[Kernel::SimpleRnnStep],
-            (Cell::SimpleRnn, true) => &[Kernel::SimpleRnnSequence],
-        }
-    }
-}
-
-/// The arrays that a cell keeps in the states beside the hidden state.
-pub(super) fn kept(cell: Cell) -> usize {
-    match cell {
-        Cell::Lstm => 1,
-        Cell::Gru { reset_after: false } => 2,
-        _ => 0,
+    pub fn kernels(&self, cell: Cell) -> Vec<CellKernel> {
+        CellKernel::of(cell, self.sequence)
     }
 }
 
 /// The kernels for so many rows of the batch.
 pub(super) fn choose(group: &Group, rows: usize, limits: &Limits) -> Choice {
-    let gates = group.reader.cell.gates();
+    let gates = group.reader.cell.gates().len();
     let units = group.reader.units;
     let group_rows = if rows == 1 { 1 } else { 4 };
     let groups = rows.div_ceil(group_rows);

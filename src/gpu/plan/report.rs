@@ -8,7 +8,7 @@ use super::rows::rows_at_once;
 use crate::error::{Error, Result};
 use crate::gpu::calls::plain_call;
 use crate::gpu::kernel::{
-    FinalStates, Kernel, LoadState, Merge, Projection, Recurrence, Role, Sharing,
+    CellKernel, FinalStates, Kernel, LoadState, Merge, Projection, Recurrence, Role, Sharing,
 };
 use crate::gpu::limits::Limits;
 use crate::graph::OperatorGraph;
@@ -355,7 +355,7 @@ fn bytes(stage: &Stage) -> u64 {
     let uniform = &stage.uniform;
     let bytes = match stage.kernel {
         Kernel::InputProjection => uniform.read().map(|p| projection_bytes(stage, &p)),
-        kernel if kernel.is_recurrent() => uniform.read().map(|p| recurrence_bytes(stage, &p)),
+        Kernel::Cell(kernel) => uniform.read().map(|p| recurrence_bytes(stage, kernel, &p)),
         Kernel::Merge | Kernel::MergeLast => uniform.read().map(|p| merge_bytes(stage, &p)),
         Kernel::FinalStates => uniform.read().map(|p: FinalStates| {
             8 * u64::from(p.batch) * u64::from(p.units) * u64::from(stage.workgroups[1])
@@ -382,25 +382,16 @@ fn projection_bytes(stage: &Stage, p: &Projection) -> u64 {
     directions * (weight_bytes(stage) * k * gates * units + 4 * steps * batch * (k + gates * units))
 }
 
-fn recurrence_bytes(stage: &Stage, p: &Recurrence) -> u64 {
+fn recurrence_bytes(stage: &Stage, kernel: CellKernel, p: &Recurrence) -> u64 {
     let tiling = stage.constants.tiling;
     let sequence = stage.kernel.is_sequence();
     let (rows, directions) = (u64::from(tiling.group_rows), u64::from(stage.directions()));
     let [groups, units, batch] = [p.groups, p.units, p.batch].map(u64::from);
     let k = units.next_multiple_of(4);
     let steps = if sequence { u64::from(p.steps) } else { 1 };
-    // The gates computed of the kernel; what is read of each unit and row in each step, and
-    // by a step kernel written.
-    let (computed, each) = match stage.kernel {
-        Kernel::LstmStep => (4, 4 + 4),
-        Kernel::LstmSequence => (4, 4),
-        Kernel::GruStep => (3, 3 + 2),
-        Kernel::GruSequence | Kernel::GruResetSequence => (3, 3),
-        Kernel::GruResetStep => (2, 2 + 3),
-        Kernel::GruCandidateStep => (1, 1 + 4),
-        Kernel::SimpleRnnSequence => (1, 1),
-        _ => (1, 1 + 2),
-    };
+    // What is read of each unit and row in each step, and by a step kernel written.
+    let computed = kernel.gates().len() as u64;
+    let each = computed + kernel.values_moved() as u64;
     let states = match (sequence, tiling.writes_outputs) {
         (false, _) => 0,
         (true, false) => directions * steps * groups * rows,

@@ -6,7 +6,6 @@ use super::planner::Planner;
 use super::recurrent::Group;
 use crate::gpu::kernel::Tiling;
 use crate::gpu::limits::Limits;
-use crate::layer::Cell;
 
 /// The most ways that are timed.
 const CANDIDATES: usize = 5;
@@ -40,12 +39,7 @@ impl Planner<'_> {
 
 /// Batches up to a power of two are taken for alike.
 fn class(group: &Group, rows: usize, limits: &Limits) -> String {
-    let cell = match group.reader.cell {
-        Cell::Lstm => "LSTM",
-        Cell::Gru { reset_after: true } => "GRU",
-        Cell::Gru { reset_after: false } => "GRU, reset before",
-        Cell::SimpleRnn => "SimpleRNN",
-    };
+    let cell = group.reader.cell.description().title;
     let Group { features, directions, .. } = group;
     let weights = if limits.half_weights { ", 16-bit weights" } else { "" };
     let (units, directions, rows) =

@@ -36,13 +36,14 @@ pub(in crate::gpu) enum WeightPart {
     Kernel,
     Bias,
     RecurrentKernel,
-    RecurrentBias,
+    /// What each unit has one value of, such as a recurrent bias.
+    UnitWeights,
 }
 
 impl WeightPart {
     /// Whether a stack has one array for all its recurrences.
     pub fn is_recurrent(self) -> bool {
-        matches!(self, WeightPart::RecurrentKernel | WeightPart::RecurrentBias)
+        matches!(self, WeightPart::RecurrentKernel | WeightPart::UnitWeights)
     }
 }
 

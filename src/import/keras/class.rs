@@ -1,7 +1,7 @@
 //! Which Keras classes are supported, and by which names files call them.
 
 use super::messages::malformed;
-use crate::{Error, Result};
+use crate::{Cell, Error, Result};
 use serde_json::Value;
 
 /// For [`Error::UnsupportedLayer`].
@@ -86,17 +86,24 @@ pub(super) enum Root {
     Functional,
 }
 
-/// The recurrences.
+/// A recurrence that Keras has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
-    Lstm,
-    Gru,
-    SimpleRnn,
-    /// An LSTM whose weights are laid out as cuDNN reads them.
-    CudnnLstm,
-    /// A GRU with reset_after, the same way.
-    CudnnGru,
+pub(super) struct Kind {
+    /// The class.
+    pub name: &'static str,
+    /// A GRU is one with reset_after here.
+    pub cell: Cell,
+    /// Whether its weights are laid out as cuDNN reads them.
+    pub cudnn: bool,
 }
+
+const KINDS: [Kind; 5] = [
+    Kind { name: "LSTM", cell: Cell::LSTM, cudnn: false },
+    Kind { name: "GRU", cell: Cell::GRU, cudnn: false },
+    Kind { name: "SimpleRNN", cell: Cell::SIMPLE_RNN, cudnn: false },
+    Kind { name: "CuDNNLSTM", cell: Cell::LSTM, cudnn: true },
+    Kind { name: "CuDNNGRU", cell: Cell::GRU, cudnn: true },
+];
 
 /// A supported layer class.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -118,11 +125,7 @@ impl Class {
     pub(super) fn name(self) -> &'static str {
         match self {
             Class::Input => "InputLayer",
-            Class::Recurrent(Kind::Lstm) => "LSTM",
-            Class::Recurrent(Kind::Gru) => "GRU",
-            Class::Recurrent(Kind::SimpleRnn) => "SimpleRNN",
-            Class::Recurrent(Kind::CudnnLstm) => "CuDNNLSTM",
-            Class::Recurrent(Kind::CudnnGru) => "CuDNNGRU",
+            Class::Recurrent(kind) => kind.name,
             Class::Rnn => "RNN",
             Class::Bidirectional => "Bidirectional",
             Class::TimeDistributed => "TimeDistributed",
@@ -149,18 +152,18 @@ pub(super) fn of(value: &Value) -> Result<Class, String> {
     }
     let known = match plain {
         "InputLayer" => Class::Input,
-        "LSTM" => Class::Recurrent(Kind::Lstm),
-        "GRU" => Class::Recurrent(Kind::Gru),
-        "SimpleRNN" => Class::Recurrent(Kind::SimpleRnn),
-        "CuDNNLSTM" => Class::Recurrent(Kind::CudnnLstm),
-        "CuDNNGRU" => Class::Recurrent(Kind::CudnnGru),
         "RNN" => Class::Rnn,
         "Bidirectional" => Class::Bidirectional,
         "TimeDistributed" => Class::TimeDistributed,
-        _ => match STATELESS.iter().find(|class| **class == plain) {
-            Some(class) => Class::Stateless(class),
-            None => return Err(full_name(value, name)),
-        },
+        _ => {
+            let recurrent = KINDS.into_iter().find(|kind| kind.name == plain);
+            let stateless = STATELESS.iter().find(|class| **class == plain);
+            match (recurrent, stateless) {
+                (Some(kind), _) => Class::Recurrent(kind),
+                (None, Some(class)) => Class::Stateless(class),
+                (None, None) => return Err(full_name(value, name)),
+            }
+        }
     };
     // A user's own class can have the name of one of Keras's: then its module or registration gives
     // it away.
@@ -170,12 +173,10 @@ pub(super) fn of(value: &Value) -> Result<Class, String> {
 /// The recurrence of a serialized cell, or the name of the class that it is.
 pub(super) fn cell(value: &Value) -> Result<Kind, String> {
     let name = value.get("class_name").and_then(Value::as_str).unwrap_or("(none)");
-    match name.strip_prefix("Keras>").unwrap_or(name) {
-        "LSTMCell" if is_kerass_own(value, name) => Ok(Kind::Lstm),
-        "GRUCell" if is_kerass_own(value, name) => Ok(Kind::Gru),
-        "SimpleRNNCell" if is_kerass_own(value, name) => Ok(Kind::SimpleRnn),
-        _ => Err(full_name(value, name)),
-    }
+    let plain = name.strip_prefix("Keras>").unwrap_or(name);
+    let of_cell = |kind: &Kind| !kind.cudnn && plain == format!("{}Cell", kind.name);
+    let kind = KINDS.into_iter().find(of_cell).filter(|_| is_kerass_own(value, name));
+    kind.ok_or_else(|| full_name(value, name))
 }
 
 fn is_operation(value: &Value) -> bool {

@@ -6,10 +6,7 @@ use super::class::{self, Class, Kind, SUPPORTED};
 use super::stateless;
 use super::version::Version;
 use crate::layer::{Concatenate, Merge, Recurrent, RecurrentBuilder};
-use crate::{
-    Activation, Bidirectional, Error, Gru, Layer, Lstm, MergeMode, Result, SimpleRnn,
-    TimeDistributed,
-};
+use crate::{Activation, Bidirectional, Cell, Error, Layer, MergeMode, Result, TimeDistributed};
 use serde_json::Value;
 
 /// The arguments that a layer has and its cell has not.
@@ -78,35 +75,46 @@ impl<'a> Flags<'a> {
 
 /// `LSTM`, `GRU` or `SimpleRNN`, or one of the first two for cuDNN.
 pub(super) fn recurrent(arguments: &Arguments, kind: Kind) -> Result<Recurrent> {
-    arguments.check_others(&[&OF_THE_LAYER[..], of_the_kind(kind)].concat())?;
+    arguments.check_others(&[&OF_THE_LAYER[..], &of_the_kind(kind)].concat())?;
     layer(arguments, kind, Flags::of(arguments)?)
 }
 
 /// The arguments of a cell; a layer such as `LSTM` has them among its own.
-fn of_the_kind(kind: Kind) -> &'static [&'static str] {
-    match kind {
-        Kind::Lstm => &["units", "activation", "use_bias", "recurrent_activation"],
-        Kind::Gru => &["units", "activation", "use_bias", "recurrent_activation", "reset_after"],
-        Kind::SimpleRnn => &["units", "activation", "use_bias"],
-        // What cuDNN computes has no choice of activations, and always a bias.
-        Kind::CudnnLstm | Kind::CudnnGru => &["units"],
+fn of_the_kind(kind: Kind) -> Vec<&'static str> {
+    if kind.cudnn {
+        return vec!["units"]; // what cuDNN computes has no choice of activations, and always a bias
     }
+    let mut arguments = vec!["units", "activation", "use_bias"];
+    arguments.extend(kind.cell.has_gates().then_some("recurrent_activation"));
+    arguments.extend((kind.cell == Cell::GRU).then_some("reset_after"));
+    arguments
 }
 
 /// The layer of a cell; an `LSTM` has its cell's arguments among its own.
 fn layer(cell: &Arguments, kind: Kind, flags: Flags) -> Result<Recurrent> {
-    let units = cell.size("units")?;
-    Ok(match kind {
-        Kind::Lstm => gated(Lstm::new(units), cell, flags)?.into(),
-        Kind::SimpleRnn => common(SimpleRnn::new(units), cell, flags)?.into(),
-        Kind::Gru => {
-            // Files without the argument are older than it, and then mean false.
-            let reset_after = cell.flag("reset_after", cell.version() == Version::Keras3)?;
-            gated(Gru::new(units).reset_after(reset_after), cell, flags)?.into()
-        }
-        Kind::CudnnLstm => flagged(Lstm::new(units), flags).into(),
-        Kind::CudnnGru => flagged(Gru::new(units).reset_after(true), flags).into(),
-    })
+    let (units, known) = (cell.size("units")?, of_the_kind(kind));
+    let mut runs = kind.cell;
+    // Files without the argument are older than it, and then mean false.
+    if known.contains(&"reset_after")
+        && !cell.flag("reset_after", cell.version() == Version::Keras3)?
+    {
+        runs = Cell::GRU_RESET_BEFORE;
+    }
+    let mut layer = RecurrentBuilder::of(runs, units)
+        .go_backwards(flags.go_backwards)
+        .return_sequences(flags.return_sequences)
+        .return_state(flags.return_state)
+        .stateful(flags.stateful)
+        .zero_output_for_mask(flags.zero_output_for_mask)
+        .named(flags.name);
+    if known.contains(&"recurrent_activation") {
+        layer = layer.recurrent_activation(elementwise(cell, "recurrent_activation")?);
+    }
+    if known.contains(&"activation") {
+        layer = layer.activation(elementwise(cell, "activation")?);
+        layer = layer.use_bias(cell.flag("use_bias", true)?);
+    }
+    Ok(layer.into())
 }
 
 /// A recurrent layer takes no activation that goes over a whole axis.
@@ -121,35 +129,6 @@ fn elementwise(cell: &Arguments, name: &str) -> Result<Activation> {
             cell.unsupported(name, &activation.keras_name().into(), reason)
         }
     }
-}
-
-fn gated<C>(
-    layer: RecurrentBuilder<C>,
-    cell: &Arguments,
-    flags: Flags,
-) -> Result<RecurrentBuilder<C>> {
-    let recurrent_activation = elementwise(cell, "recurrent_activation")?;
-    Ok(common(layer, cell, flags)?.recurrent_activation(recurrent_activation))
-}
-
-fn common<C>(
-    layer: RecurrentBuilder<C>,
-    cell: &Arguments,
-    flags: Flags,
-) -> Result<RecurrentBuilder<C>> {
-    let layer =
-        layer.activation(elementwise(cell, "activation")?).use_bias(cell.flag("use_bias", true)?);
-    Ok(flagged(layer, flags))
-}
-
-fn flagged<C>(layer: RecurrentBuilder<C>, flags: Flags) -> RecurrentBuilder<C> {
-    layer
-        .go_backwards(flags.go_backwards)
-        .return_sequences(flags.return_sequences)
-        .return_state(flags.return_state)
-        .stateful(flags.stateful)
-        .zero_output_for_mask(flags.zero_output_for_mask)
-        .named(flags.name)
 }
 
 /// `RNN` of one cell or of several, in the order in which they run.
@@ -209,7 +188,7 @@ fn of_cell(
         Some(stacked) => stacked.of("cells", value)?,
         None => arguments.of("cell", value)?,
     };
-    cell.check_others(of_the_kind(kind))?;
+    cell.check_others(&of_the_kind(kind))?;
     layer(&cell, kind, flags)
 }
 

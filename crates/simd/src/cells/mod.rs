@@ -1,55 +1,51 @@
-//! What is particular to each cell: the gates that stand side by side in its matrices, and what
-//! becomes of the sums of a timestep.
+//! What is particular to each cell: what becomes of the sums of a timestep. A file a cell (both
+//! forms of the GRU in one), and a line in [`STEPS`].
 
 mod gru;
 mod lstm;
+mod mgu;
 mod simple_rnn;
 
 use crate::beside::Beside;
 use crate::matrix::Gates;
-use crate::reader::Weights;
 use crate::timestep::{Timestep, Written};
 use birnn_cell::Cell;
 
+/// Runs a timestep of a cell.
+pub(crate) type Step = for<'a> fn(&Timestep<'a>, &mut dyn Iterator<Item = Beside<'a>>, Written<'a>);
+
+/// Of the cells by their names.
+const STEPS: &[(&str, Step)] = &[
+    ("gru", gru::step),
+    ("gru_reset_before", gru::step_reset_before),
+    ("lstm", lstm::step),
+    ("mgu", mgu::step),
+    ("simple_rnn", simple_rnn::step),
+];
+
+/// What runs a timestep of the cell.
+pub(crate) fn step(cell: Cell) -> Option<Step> {
+    STEPS.iter().find(|(name, _)| *name == cell.name()).map(|(_, step)| *step)
+}
+
 /// Of each matrix of a cell its gates: there are as many matrices as products of the hidden state
 /// that wait for one another.
-pub(crate) fn matrices(cell: Cell) -> &'static [Gates] {
-    match cell {
-        Cell::Lstm => lstm::MATRICES,
-        Cell::Gru { reset_after: true } => gru::RESET_AFTER,
-        Cell::Gru { reset_after: false } => gru::RESET_BEFORE,
-        Cell::SimpleRnn => simple_rnn::MATRICES,
-    }
+pub(crate) fn matrices(cell: Cell) -> Vec<Gates> {
+    let gates = [cell.first_gates(), cell.second_gates()];
+    // A panel has three or four vectors.
+    let matrix = |columns: Vec<usize>| Gates { blocks: (4 / columns.len()).max(1), columns };
+    gates.into_iter().filter(|gates| !gates.is_empty()).map(matrix).collect()
 }
 
-/// The bias that the projection starts from, of all gates.
-pub(crate) fn bias(cell: Cell, weights: &Weights) -> Vec<f32> {
-    match cell {
-        Cell::Gru { reset_after: true } => gru::bias(weights),
-        _ => weights.bias.to_vec(),
-    }
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-/// Whether the product of the candidate has a bias of its own.
-pub(crate) fn has_recurrent_bias(cell: Cell) -> bool {
-    cell == Cell::Gru { reset_after: true }
-}
-
-/// Whether [`Written`] needs its update gate and reset hidden state.
-pub(crate) fn keeps_gates(cell: Cell) -> bool {
-    cell == Cell::Gru { reset_after: false }
-}
-
-/// Runs a timestep.
-pub(crate) fn step<'a>(
-    timestep: &Timestep<'a>,
-    beside: impl Iterator<Item = Beside<'a>>,
-    written: Written<'a>,
-) {
-    match timestep.reader.cell {
-        Cell::Lstm => lstm::step(timestep, beside, written),
-        Cell::Gru { reset_after: true } => gru::step(timestep, beside, written),
-        Cell::Gru { reset_after: false } => gru::step_reset_before(timestep, beside, written),
-        Cell::SimpleRnn => simple_rnn::step(timestep, beside, written),
+    #[test]
+    fn every_cell_has_its_step() {
+        for cell in Cell::ALL {
+            assert!(step(*cell).is_some(), "{cell:?}");
+        }
+        assert_eq!(STEPS.len(), Cell::ALL.len());
     }
 }

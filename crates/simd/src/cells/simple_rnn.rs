@@ -1,15 +1,11 @@
-use crate::activation::activate_vectors;
 use crate::beside::Beside;
-use crate::matrix::Gates;
 use crate::step::{Finish, Panels, States};
 use crate::timestep::{Timestep, Written};
 use pulp::Simd;
 
-pub(super) const MATRICES: &[Gates] = &[Gates { columns: &[0], blocks: 4 }];
-
 pub(super) fn step<'a>(
     timestep: &Timestep<'a>,
-    beside: impl Iterator<Item = Beside<'a>>,
+    beside: &mut dyn Iterator<Item = Beside<'a>>,
     written: Written<'a>,
 ) {
     let Written { next, sums, .. } = written;
@@ -25,7 +21,7 @@ impl Finish<4> for SimpleRnnStates<'_> {
     #[inline(always)]
     fn finish<S: Simd>(&mut self, simd: S, panels: Panels<S, 4>, sums: &mut [[S::f32s; 4]]) {
         panels.add(simd, sums, 0..4);
-        activate_vectors(simd, self.0.activation, sums, &[0, 1, 2, 3]);
+        self.0.reader.candidates(simd, sums, &[0, 1, 2, 3]);
         for (panel, sums) in sums.chunks_exact(panels.rows).enumerate() {
             (0..4).for_each(|block| {
                 self.0.write::<S>(panels.place(panel), block, |row, _| sums[row][block])

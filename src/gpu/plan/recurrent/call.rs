@@ -1,8 +1,8 @@
 //! A group at work: what its launches have in common.
 
 use super::group::Group;
-use crate::gpu::kernel::Recurrence;
-use crate::gpu::plan::choice::{Choice, kept};
+use crate::gpu::kernel::{Recurrence, kept};
+use crate::gpu::plan::choice::Choice;
 use crate::gpu::plan::launch::BufferId;
 use crate::gpu::plan::layout::ArrayLayout;
 use crate::gpu::plan::planner::Planner;

@@ -1,12 +1,12 @@
 //! Groups: directions of a recurrence that run in the same launches; and stacks of recurrences.
 
 use crate::error::{Error, Result};
+use crate::gpu::kernel::gates_padded;
 use crate::gpu::limits::Limits;
 use crate::gpu::plan::planner::roots;
 use crate::gpu::plan::weight::{RecurrentWeight, Weight, WeightPart};
 use crate::gpu::software;
 use crate::graph::{ArrayId, OperatorGraph, Step};
-use crate::layer::Cell;
 use crate::operator::{Operator, Reader, Recurrent};
 
 /// One or both directions of a recurrence, computed by the same launches.
@@ -46,7 +46,7 @@ pub(in crate::gpu::plan) struct Stacked {
 
 impl Group {
     pub fn columns(&self) -> usize {
-        self.reader.cell.gates() * self.reader.units
+        self.reader.cell.gates().len() * self.reader.units
     }
 
     pub fn features4(&self) -> usize {
@@ -73,7 +73,8 @@ impl Group {
     pub fn total_weight(&self) -> u64 {
         let rows = self.reader.units.next_multiple_of(4) + self.features4() * 4;
         let kernels = self.weight_bytes() * rows as u64 * self.columns() as u64;
-        let biases = 4 * (self.columns_padded() + self.reader.units) as u64;
+        let unit_weights = self.reader.cell.unit_weights().len() * self.reader.units;
+        let biases = 4 * (self.columns_padded() + unit_weights) as u64;
         self.directions.len() as u64 * (kernels + biases)
     }
 
@@ -99,10 +100,6 @@ impl Group {
             panel: self.panel,
         })
     }
-}
-
-fn gates_padded(cell: Cell) -> usize {
-    if cell.gates() == 3 { 4 } else { cell.gates() }
 }
 
 /// The groups of each step of the graph; none where it isn't a recurrence.

@@ -6,7 +6,6 @@ use crate::gpu::kernel::{Constants, FinalStates, Kernel, Merge, Recurrence};
 use crate::gpu::plan::launch::{BufferId, Stage, WORKGROUP, grid};
 use crate::gpu::plan::planner::Planner;
 use crate::graph::{ArrayId, StateOfLayer};
-use crate::layer::Cell;
 
 /// The parameter of merge that says that there is no mask.
 const NO_MASK: usize = u32::MAX as usize;
@@ -79,8 +78,8 @@ impl Planner<'_> {
     /// steps, into one array that no other direction's values are added to, and each final state to
     /// one place. Not in a stack, whose layers may run the same dispatch.
     pub(super) fn can_write_outputs(&self, call: &GroupCall) -> bool {
-        let recurrent_bias = call.group.reader.cell == (Cell::Gru { reset_after: true });
-        let buffers = 4 + usize::from(recurrent_bias) + 2 * call.group.reader.cell.states();
+        let cell = call.group.reader.cell;
+        let buffers = 4 + usize::from(!cell.unit_weights().is_empty()) + 2 * cell.states();
         let twice = |array: &ArrayId| self.used[array.0] && self.carried(*array).is_some();
         let together = match &call.outputs[..] {
             [only] => only.mode == 0,

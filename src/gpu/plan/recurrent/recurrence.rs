@@ -6,14 +6,12 @@
 use super::call::{Chunk, GroupCall, PROJECTION_BYTES, Place};
 use super::group::Group;
 use crate::error::Result;
-use crate::gpu::kernel::{Constants, Kernel, Projection, StepMask, Tiling};
-use crate::gpu::plan::choice::kept;
+use crate::gpu::kernel::{Constants, Kernel, Projection, StepMask, Tiling, kept};
 use crate::gpu::plan::launch::{BufferId, STEP_TABLE, Stage, WORKGROUP, grid};
 use crate::gpu::plan::layout::ArrayLayout;
 use crate::gpu::plan::planner::Planner;
 use crate::gpu::plan::weight::WeightPart;
 use crate::graph::Step;
-use crate::layer::Cell;
 use crate::operator::Recurrent;
 
 impl Planner<'_> {
@@ -220,8 +218,8 @@ impl Planner<'_> {
             BufferId::Projection,
             BufferId::States,
         ];
-        if reader.cell == (Cell::Gru { reset_after: true }) {
-            buffers.push(self.weight(group.weight(WeightPart::RecurrentBias)));
+        if !reader.cell.unit_weights().is_empty() {
+            buffers.push(self.weight(group.weight(WeightPart::UnitWeights)));
         }
         let mut uniform = call.recurrence(chunk, loaded);
         if call.writes_outputs {
@@ -239,8 +237,9 @@ impl Planner<'_> {
         let runs = if choice.sequence { chunk.steps } else { 1 };
         let flops =
             2 * (directions * call.input.rows * units * runs) as u64 * group.columns() as u64;
-        let stages = kernels.iter().map(|&kernel| Stage {
-            kernel,
+        let gates = reader.cell.gates().len() as u64;
+        let stages = kernels.into_iter().map(|kernel| Stage {
+            kernel: Kernel::Cell(kernel),
             constants: Constants {
                 activation: reader.activation,
                 recurrent_activation: reader.recurrent_activation,
@@ -250,11 +249,7 @@ impl Planner<'_> {
             buffers: buffers.clone(),
             uniform: uniform.into(),
             workgroups: grid(workgroups),
-            flops: match kernel {
-                Kernel::GruResetStep => flops * 2 / 3,
-                Kernel::GruCandidateStep => flops / 3,
-                _ => flops,
-            },
+            flops: flops * kernel.gates().len() as u64 / gates,
         });
         let stages = stages.collect();
         self.launch(stages, if choice.sequence { None } else { Some(chunk.steps) });

@@ -6,8 +6,7 @@
 use super::call::{Chunk, GroupCall, PROJECTION_BYTES, Place};
 use super::group::{Group, Stacked};
 use crate::error::Result;
-use crate::gpu::kernel::Sharing;
-use crate::gpu::plan::choice::kept;
+use crate::gpu::kernel::{Sharing, kept};
 use crate::gpu::plan::launch::{STEP_TABLE, Waves};
 use crate::gpu::plan::planner::Planner;
 use crate::gpu::software;

@@ -1,0 +1,31 @@
+// The timesteps of an LSTM, all directions at once: one a dispatch, or all of a chunk (SEQUENCE).
+// Source of the formula: crates/cell/src/lstm.rs.
+
+#import shared/one_product
+
+// The states after a timestep. `projected` and `recurrent`: the gates i f c o of x·kernel + bias,
+// and of h·recurrent_kernel.
+fn after(projected: Sums, recurrent: Sums, old: CellStates, unit: Unit) -> CellStates {
+    let sums = projected + recurrent;
+    let i = gate(with_peephole(sums[0], unit, 0u, old.cell));
+#if COUPLED
+    let f = Rows(1.0) - i;
+#else
+    let f = gate(with_peephole(sums[1], unit, 1u, old.cell));
+#endif
+    let cell = f * old.cell + i * candidate(sums[2]);
+    let o = gate(with_peephole(sums[3], unit, 2u, cell));
+    return CellStates(o * activated(ACTIVATION, ACTIVATION_PARAMETER, cell), cell);
+}
+
+#if SEQUENCE
+@compute @workgroup_size(WORKGROUP)
+fn lstm_sequence(invocation: Invocation) {
+    all_timesteps(invocation);
+}
+#else
+@compute @workgroup_size(WORKGROUP)
+fn lstm_step(invocation: Invocation) {
+    one_timestep(invocation);
+}
+#endif
