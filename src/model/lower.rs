@@ -280,12 +280,13 @@ mod tests {
 
     #[test]
     fn rows_of_every_layer_run_in_parts() {
-        let layers: [Layer; 10] = [
+        let layers: [Layer; 11] = [
             sequence(6),
             TimeDistributed::new(Dense::new(3)).into(),
             TimeDistributed::new(Reshape::new(vec![Some(3), Some(1)])).into(),
             TimeDistributed::new(Gru::new(4)).into(),
             BatchNormalization::new().into(),
+            Permute::new(vec![2, 1]).into(),
             Permute::new(vec![2, 1]).into(),
             Conv1d::new(4, 2).into(),
             GlobalAveragePooling1d::new().into(),

@@ -103,14 +103,14 @@ impl<F: Real> Timestep<'_, F> {
     /// x·W + b, by the gate's columns of `kernel` and `bias`.
     pub fn of_input(&self, gate: usize) -> Array2<F> {
         self.x.dot(&self.columns(&self.weights.kernel, gate))
-            + &self.values(&self.weights.bias, gate)
+            + self.values(&self.weights.bias, gate)
     }
 
     /// h·U + b, by the gate's columns of `recurrent_kernel` and of the recurrent bias. `hidden`, h,
     /// is the hidden state, or that times a gate.
     pub fn of_hidden(&self, gate: usize, hidden: &Array2<F>) -> Array2<F> {
         hidden.dot(&self.columns(&self.weights.recurrent_kernel, gate))
-            + &self.values(&self.weights.recurrent_bias, gate)
+            + self.values(&self.weights.recurrent_bias, gate)
     }
 
     /// p ⊙ c, where p is this row of `peepholes`; zeros where the cell has none.

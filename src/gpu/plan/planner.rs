@@ -223,10 +223,9 @@ pub(super) fn roots(graph: &OperatorGraph) -> Vec<ArrayId> {
     for step in &graph.steps {
         if let (Operator::Reshape(_), &[Some(from)], &[to]) =
             (&step.operator, &step.reads[..], &step.writes[..])
+            && same_in_memory(graph.shape(from), graph.shape(to))
         {
-            if same_in_memory(graph.shape(from), graph.shape(to)) {
-                roots[to.0] = roots[from.0];
-            }
+            roots[to.0] = roots[from.0];
         }
     }
     roots

@@ -424,7 +424,7 @@ fn a_report_refuses_no_rows_or_timesteps_and_absurd_numbers() {
 fn half_weights_halve_the_weights() {
     let model = model(0, 512, 512, true);
     let of = |half| PlanReport::new(&model, 1, 10, PlanAdapter::Gpu, half).expect("a plan");
-    let biases = 4 * 2 * (4 + 1) * 512;
+    let biases = 4 * 2 * 4 * 512; // bytes, directions, gates, units
     assert_eq!(2 * (of(true).weight_bytes - biases), of(false).weight_bytes - biases);
     assert!(of(true).intensity() > 1.5 * of(false).intensity());
 }
