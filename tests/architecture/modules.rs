@@ -251,7 +251,8 @@ impl Crate {
                 Some(name) if !is_public || module.words.contains(name) => paths.push(path.clone()),
                 None if !is_public => {
                     let names = self.names_of(index, path);
-                    paths.extend(names.map(|name| [&path[..], std::slice::from_ref(name)].concat()));
+                    paths
+                        .extend(names.map(|name| [&path[..], std::slice::from_ref(name)].concat()));
                     paths.push(path.clone());
                 }
                 _ => {}

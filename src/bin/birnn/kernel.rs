@@ -48,8 +48,10 @@ pub struct KernelArgs {
 
 pub fn kernel(args: &KernelArgs, out: &mut impl Write) -> Result<ExitCode> {
     let Some(name) = &args.name else {
-        for (name, about) in kernel_names() {
-            writeln!(out, "{name:20} {about}")?;
+        let names = kernel_names();
+        let width = names.iter().map(|(name, _)| name.len()).max().unwrap_or_default();
+        for (name, about) in names {
+            writeln!(out, "{name:width$}  {about}")?;
         }
         return Ok(ExitCode::SUCCESS);
     };

@@ -36,7 +36,8 @@ pub(in crate::gpu) struct Row {
     /// The storage buffers that a sequence kernel has after those, where it writes what the layer
     /// returns.
     pub outputs: usize,
-    /// The gates of the cells that it serves.
+    /// The gates of the cells that it serves, for lists of settings.
+    #[cfg_attr(not(any(test, feature = "kernel_list")), allow(dead_code))]
     pub gates: &'static [u32],
 }
 
