@@ -22,8 +22,6 @@ use crate::reference::{Carried, Ran, Recurrence, Sequences, Shared, carried_batc
 use crate::runner::{Awaited, Runner, Started, Wait};
 use birnn_simd::{Arch, Machine, Output, Packed, Reader, Scratch, Sequence};
 use ndarray::{Array2, Array3, ArrayD, Axis, Zip};
-use std::collections::HashMap;
-use std::collections::hash_map::Entry;
 use std::sync::Mutex;
 
 /// Rows of the batch that run together: above it, another pass over the weights costs next to
@@ -57,7 +55,7 @@ pub(crate) struct CpuSession {
     engine: Engine,
     constants: Constants<f32>,
     /// Of the shapes of calls so far.
-    graphs: HashMap<CallShape, OperatorGraph>,
+    graphs: Vec<(CallShape, OperatorGraph)>,
     carried: Carried<f32>,
 }
 
@@ -106,23 +104,26 @@ impl CpuSession {
         Ok(CpuSession {
             engine: Engine { arch, threads, layers, scratch: Mutex::default() },
             constants: model.constants(),
-            graphs: HashMap::new(),
+            graphs: Vec::new(),
             carried: Carried::default(),
         })
     }
 
     fn run(&mut self, model: &Model, inputs: &Bound<'_, f32>) -> Result<Outputs> {
         let shape = inputs.call_shape(inputs.batch, !self.carried.is_empty());
-        if !self.graphs.contains_key(&shape) && self.graphs.len() >= KEPT_GRAPHS {
-            self.graphs.clear();
-        }
-        let graph = match self.graphs.entry(shape) {
-            Entry::Occupied(known) => known.into_mut(),
-            Entry::Vacant(new) => {
-                let graph = model.lower(new.key())?;
-                new.insert(graph)
+        let known = self.graphs.iter().position(|(known, _)| *known == shape);
+        let index = match known {
+            Some(index) => index,
+            None => {
+                let graph = model.lower(&shape)?;
+                if self.graphs.len() >= KEPT_GRAPHS {
+                    self.graphs.clear();
+                }
+                self.graphs.push((shape, graph));
+                self.graphs.len() - 1
             }
         };
+        let graph = &self.graphs[index].1;
         let shared = Shared { model, constants: &self.constants, recurrence: &self.engine };
         run_graph(shared, graph, inputs, &mut self.carried)
     }
