@@ -12,7 +12,7 @@ use ndarray::{Array2, ArrayD};
 pub(super) fn pack(model: &Model, weight: &Weight) -> Result<Vec<u32>> {
     match weight {
         Weight::Recurrent(weight) => pack_recurrent(model, weight),
-        Weight::Constant { id, layout } => Ok(bits(pack_constant(model, *id, *layout))),
+        Weight::Constant { id, layout } => pack_constant(model, *id, *layout).map(bits),
         Weight::One => Ok(bits(vec![1.0])),
     }
 }
@@ -108,13 +108,14 @@ fn two_halves(numbers: &[f32]) -> u32 {
         .fold(0, |bits, &number| bits << 16 | u32::from(half::f16::from_f32(number).to_bits()))
 }
 
-fn pack_constant(model: &Model, id: ConstantId, layout: ConstantLayout) -> Vec<f32> {
+fn pack_constant(model: &Model, id: ConstantId, layout: ConstantLayout) -> Result<Vec<f32>> {
     let constants = model.constants_of(id.layer);
-    let Some(constant) = constants.get(id.index) else { return Vec::new() };
-    let values: ArrayD<f32> = constant.values();
+    let missing =
+        || Error::MissingWeights { layer: model.layers[id.layer].layer.name().to_string() };
+    let values: ArrayD<f32> = constants.get(id.index).ok_or_else(missing)?.values();
     match layout {
-        ConstantLayout::Flat => values.iter().copied().collect(),
-        ConstantLayout::Vectors => pack_vectors(&values),
+        ConstantLayout::Flat => Ok(values.iter().copied().collect()),
+        ConstantLayout::Vectors => Ok(pack_vectors(&values)),
         ConstantLayout::Matrix { groups } => pack_matrix(&values, groups),
     }
 }
@@ -131,11 +132,13 @@ fn pack_vectors(values: &ArrayD<f32>) -> Vec<f32> {
     packed
 }
 
-fn pack_matrix(kernel: &ArrayD<f32>, groups: usize) -> Vec<f32> {
+fn pack_matrix(kernel: &ArrayD<f32>, groups: usize) -> Result<Vec<f32>> {
     let (taps, of_group, columns) = match *kernel.shape() {
         [taps, rows, columns] => (taps, rows, columns),
         [rows, columns] => (1, rows, columns),
-        _ => return Vec::new(), // no operator multiplies with it
+        ref shape => {
+            return Err(Error::Graph(format!("no kernel multiplies with weights of {shape:?}")));
+        }
     };
     let kernel: Vec<f32> = kernel.iter().copied().collect();
     let rows = of_group * groups;
@@ -157,5 +160,5 @@ fn pack_matrix(kernel: &ArrayD<f32>, groups: usize) -> Vec<f32> {
             }
         }
     }
-    packed
+    Ok(packed)
 }
