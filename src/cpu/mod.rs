@@ -60,7 +60,8 @@ struct Engine {
     threads: Threads,
     /// Of each layer of the model its directions and their weights.
     layers: Vec<Vec<Packed>>,
-    scratch: Mutex<Vec<Scratch>>,
+    // In boxes, as they are large and move from thread to thread.
+    scratch: Mutex<Vec<Box<Scratch>>>,
 }
 
 impl CpuSession {
