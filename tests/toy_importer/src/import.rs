@@ -5,3 +5,5 @@
 pub mod keras;
 #[path = "../../../src/import/recognize.rs"]
 mod recognize;
+#[path = "../../../src/import/pytorch/mod.rs"]
+pub mod pytorch;
