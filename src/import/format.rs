@@ -5,7 +5,6 @@ use crate::{Error, Result};
 use std::fs::File;
 use std::io::{BufReader, Read};
 use std::path::Path;
-use zip::ZipArchive;
 
 /// A format that models are read from.
 ///
@@ -68,7 +67,7 @@ fn malformed(path: &Path, reason: String) -> Error {
 /// PyTorch keeps a pickle of this name in its archives. Of an archive that can't be opened, or of
 /// something else, the reader of Keras's says what is wrong.
 fn of_archive(file: &File) -> FileFormat {
-    let archive = ZipArchive::new(BufReader::new(file));
+    let archive = recognize::torch_archive(BufReader::new(file));
     let is_pickle = |name: &str| name == "data.pkl" || name.ends_with("/data.pkl");
     match archive.is_ok_and(|zip| zip.file_names().flatten().any(|name| is_pickle(&name))) {
         true => FileFormat::Torch,

@@ -1,7 +1,11 @@
 //! What a file is, by its first bytes: the formats that models are read from, and a sentence for
 //! each of the others that people take for one.
 
+use std::io::{Read, Seek};
 use std::path::Path;
+use zip::ZipArchive;
+use zip::read::{ArchiveOffset, Config};
+use zip::result::ZipResult;
 
 /// How many of a file's first bytes [`format`] looks at. A web page may begin with empty lines and
 /// a comment, JSON with a long name; all others tell themselves apart within some 30 bytes.
@@ -224,6 +228,13 @@ fn unknown(head: &[u8]) -> String {
     )
 }
 
+/// Opens an archive of PyTorch's. The crate zip, left to itself, looks for where the archive begins
+/// in the file, and is wrong about files with a record of zip64 that isn't needed, as PyTorch
+/// writes one, if the first entry of its directory has 76 bytes: as many as the record.
+pub(crate) fn torch_archive<R: Read + Seek>(file: R) -> ZipResult<ZipArchive<R>> {
+    ZipArchive::with_config(Config { archive_offset: ArchiveOffset::Known(0) }, file)
+}
+
 /// The folder in an archive of PyTorch's in which all members are, with a slash at its end or
 /// nothing; none where it is no such archive, or is TorchScript.
 pub(crate) fn torch_folder(names: &[String]) -> Option<&str> {
@@ -321,7 +332,7 @@ pub(crate) fn by_name(path: &Path) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Format, archive, by_name, folder, format};
+    use super::{Format, archive, by_name, folder, format, torch_folder};
     use std::path::Path;
 
     #[track_caller]
@@ -365,7 +376,6 @@ mod tests {
         is(b"\x93NUMPY\x01\0", &["NumPy array"]);
         is(b"\x1c\0\0\0TFL3\x14\0", &["TensorFlow Lite", "model.save"]);
         is(b"\x80\x04\x95\x0b\0", &["pickle"]);
-        is(b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19.\x80\x02", &["PyTorch", "old format"]);
         is(b"model_checkpoint_path: \"model-1\"\n", &["checkpoint", "load_weights"]);
         is(b"\0\0\x06\x08\x01\x1a\x02\x08\x01\0\x1c\x0e_CHECK", &["checkpoint", "load_weights"]);
         is(b"\0\0\0\0\0\0\0\0\0", &["zeros"]);
@@ -386,9 +396,11 @@ mod tests {
 
     #[test]
     fn safetensors_are_recognized() {
-        is(b"\x40\0\0\0\0\0\0\0{\"weight\":{\"dtype\"", &["safetensors", "Keras"]);
-        is(b"\x02\0\0\0\0\0\0\0{}", &["safetensors"]);
-        is(b"{\0\0\0\0\0\0\0{\"a\"", &["safetensors"]); // a length of 123, which is {
+        let is_one = |head: &[u8]| assert_eq!(format(head), Ok(Format::Safetensors));
+        is_one(b"\x40\0\0\0\0\0\0\0{\"weight\":{\"dtype\"");
+        is_one(b"\x02\0\0\0\0\0\0\0{}");
+        is_one(b"\x80\x04\0\0\0\0\0\0{\"a\""); // a length of 1152, which begins a pickle, too
+        is_one(b"{\0\0\0\0\0\0\0{\"a\""); // a length of 123, which is {
         is(b"\xff\xff\xff\xff\xff\xff\0\0{\"a\"", &["first bytes"]);
     }
 
@@ -425,10 +437,19 @@ mod tests {
     fn archives_are_recognized_by_their_names() {
         let of = |names: &[&str]| archive(&names.iter().map(|n| n.to_string()).collect::<Vec<_>>());
         let pytorch = ["archive/data.pkl", "archive/version", "archive/data/0"];
-        assert!(of(&pytorch).contains("a PyTorch file"));
+        assert!(of(&pytorch).contains("Model::from_torch"));
         let script = ["silero/data.pkl", "silero/code/__torch__.py", "silero/constants.pkl"];
-        assert!(of(&script).contains("TorchScript"));
+        assert!(of(&script).contains("torch.jit.load"));
         assert!(of(&["code/__torch__.py", "data.pkl"]).contains("TorchScript"));
+        let folder = |names: &[&str]| {
+            let names: Vec<String> = names.iter().map(|name| name.to_string()).collect();
+            torch_folder(&names).map(str::to_string)
+        };
+        assert_eq!(folder(&pytorch).as_deref(), Some("archive/"));
+        assert_eq!(folder(&["data.pkl", "a/data.pkl"]).as_deref(), Some(""));
+        assert_eq!(folder(&script), None);
+        assert_eq!(folder(&["notdata.pkl", "config.json"]), None);
+        assert!(of(&["config.json", "model.weights.h5"]).contains("Model::from_keras"));
         assert!(of(&["x.npy", "y.npy"]).contains(".npz"));
         assert!(of(&["m/saved_model.pb", "m/variables/variables.index"]).contains("SavedModel"));
         let folder = ["m/config.json", "m/metadata.json", "m/model.weights.h5"];

@@ -129,7 +129,7 @@ impl Walk<'_, '_> {
         depth: usize,
     ) -> Result<()> {
         let pickle = self.pickle;
-        let Some((module, function)) = pickle.global(callee) else { return Ok(()) };
+        let Some((module, function)) = global(pickle, callee) else { return Ok(()) };
         let arguments = pickle.items(arguments).unwrap_or_default();
         self.count(depth, arguments.len())?;
         match (module, function, arguments) {
@@ -205,6 +205,20 @@ impl View {
     }
 }
 
+/// The module and the name of what is called. torch.save before PyTorch 1.6 kept classes of modules
+/// outside of the pickle: `("module", class, file, source)`.
+fn global<'a>(pickle: &Pickle<'a>, callee: Id) -> Option<(&'a [u8], &'a [u8])> {
+    match *pickle.get(callee) {
+        Value::Persistent(id) if is_class(pickle, id) => pickle.global(*pickle.items(id)?.get(1)?),
+        _ => pickle.global(callee),
+    }
+}
+
+fn is_class(pickle: &Pickle, id: Id) -> bool {
+    let tag = pickle.items(id).and_then(|items| items.first());
+    tag.is_some_and(|&tag| pickle.text(tag) == Some(b"module"))
+}
+
 /// Whether there may be tensors in it.
 fn is_inner(pickle: &Pickle, value: Id) -> bool {
     let value = pickle.get(value);
@@ -239,6 +253,9 @@ pub(super) fn storages(pickle: &Pickle) -> Result<HashMap<String, Storage>, Stri
     let mut storages = HashMap::new();
     for value in pickle.values() {
         let &Value::Persistent(id) = value else { continue };
+        if is_class(pickle, id) {
+            continue;
+        }
         let storage = storage_of(pickle, id)?;
         let (values, dtype) = (storage.values, storage.dtype.clone());
         let known = storages.entry(storage.key.clone()).or_insert(storage);

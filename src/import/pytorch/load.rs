@@ -126,7 +126,8 @@ fn only_module(reader: &Reader) -> Result<String> {
         }
     };
     let root = &part[..wrappers(part)];
-    let is_other = |name: &&str| name.starts_with(root) && !name.starts_with(part.as_str());
+    let is_own = |name: &str| name.strip_prefix(&part[..]).is_some_and(|own| !own.contains('.'));
+    let is_other = |name: &&str| name.starts_with(root) && !is_own(name);
     let others: Vec<&str> = reader.names().filter(is_other).collect();
     match &others[..] {
         [] => Ok(part.clone()),

@@ -111,7 +111,7 @@ struct Machine<'a> {
     stack: Vec<Id>,
     /// The heights of the stack at the marks that are open.
     marks: Vec<usize>,
-    memo: HashMap<u64, Id>,
+    memo: HashMap<u32, Id>,
     /// What may still be put anywhere.
     left: usize,
     most: usize,
@@ -199,7 +199,7 @@ impl<'a> Machine<'a> {
 
     fn put(&mut self, opcode: u8) -> Done {
         let key = match opcode {
-            0x94 => self.memo.len() as u64,
+            0x94 => self.memo.len() as u32,
             _ => self.memo_key(opcode == b'p', if opcode == b'q' { 1 } else { 4 })?,
         };
         let top = *self.stack.last().ok_or_else(underflow)?;
@@ -216,9 +216,9 @@ impl<'a> Machine<'a> {
         }
     }
 
-    fn memo_key(&mut self, is_line: bool, bytes: usize) -> Result<u64, String> {
+    fn memo_key(&mut self, is_line: bool, bytes: usize) -> Result<u32, String> {
         if !is_line {
-            return self.length(bytes);
+            return Ok(self.length(bytes)? as u32); // of at most four bytes
         }
         let line = self.line()?;
         let number = std::str::from_utf8(line).ok().and_then(|text| text.parse().ok());

@@ -43,6 +43,9 @@ pub(super) struct Sizes {
     pub is_cell: bool,
 }
 
+/// The most layers of a module.
+const MOST_LAYERS: usize = 1000;
+
 impl Sizes {
     /// Of the module whose tensors' names begin with `prefix`; none where there is none.
     pub(super) fn of(reader: &Reader, prefix: &str) -> Result<Option<Sizes>> {
@@ -68,13 +71,17 @@ impl Sizes {
             ));
         };
         let layer = |k: &usize| has(&format!("weight_hh_l{k}"));
+        let layers = if is_cell { 1 } else { (0..).take_while(layer).count() };
+        if layers > MOST_LAYERS {
+            return reader.wrong(format!("{prefix:?} has {layers} layers, more than {MOST_LAYERS}"));
+        }
         Ok(Some(Sizes {
             cell,
             features,
             units,
             outputs,
             is_projected: reader.has(&projection),
-            layers: if is_cell { 1 } else { (0..).take_while(layer).count() },
+            layers,
             directions: 1 + usize::from(has("weight_hh_l0_reverse")),
             use_bias: has(&format!("bias_ih{suffix}")),
             is_cell,

@@ -47,7 +47,7 @@ pub(super) fn tensors(
 impl<'f> Archive<'f> {
     fn open(file: &'f str, bytes: Vec<u8>, limits: &TorchLimits) -> Result<Archive<'f>> {
         let left = limits.unpacked(bytes.len());
-        let zip = ZipArchive::new(Cursor::new(bytes))
+        let zip = recognize::torch_archive(Cursor::new(bytes))
             .or_else(|e| malformed(file, format!("is no zip archive, or is cut off: {e}")))?;
         let names: Vec<String> =
             zip.file_names().flatten().map(|name| name.into_owned()).collect();
