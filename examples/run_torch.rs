@@ -8,8 +8,7 @@ use birnn::torch::StateDict;
 use birnn::{Device, Graph, Model};
 use ndarray::{Axis, arr2};
 
-const FILE: &str =
-    concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/torch/tagger.safetensors");
+const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/torch/tagger.safetensors");
 
 /// ```python
 /// def forward(self, ids):

@@ -56,3 +56,7 @@ pub use session::Session;
 #[cfg(all(doctest, feature = "keras", feature = "pytorch"))]
 #[doc = include_str!("../README.md")]
 struct Readme;
+
+#[cfg(all(doctest, feature = "pytorch"))]
+#[doc = include_str!("../docs/pytorch.md")]
+struct PyTorch;

@@ -929,7 +929,9 @@ fn a_model_is_inspected() {
 fn state_dicts_are_inspected_and_run() {
     let torch = |name: &str| format!("tests/fixtures/torch/{name}");
     let lstm = success(birnn(&["inspect", &torch("lstm.safetensors")]));
-    for line in ["lstm_l0 (Bidirectional)", "lstm_l1 (Bidirectional)", "Inputs: input (None, None, 4)"] {
+    for line in
+        ["lstm_l0 (Bidirectional)", "lstm_l1 (Bidirectional)", "Inputs: input (None, None, 4)"]
+    {
         assert!(lstm.contains(line), "{line}: {lstm}");
     }
     let tagger = output(birnn(&["inspect", &torch("tagger.safetensors")]));

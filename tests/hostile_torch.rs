@@ -147,7 +147,10 @@ fn pickle_bombs(report: &mut Report) {
         ("kept values", [&b"N"[..], &vec![0x94; 64 << 20]].concat()),
         ("deep lists", [&vec![b']'; 1 << 20][..], &vec![b'a'; (1 << 20) - 1], b"."].concat()),
         ("deep tuples", [&b")"[..], &vec![0x85; 1 << 20], b"."].concat()),
-        ("deep dicts", [&b"}S'a'\n".repeat(1 << 18)[..], b"N", &vec![b's'; 1 << 18], b"."].concat()),
+        (
+            "deep dicts",
+            [&b"}S'a'\n".repeat(1 << 18)[..], b"N", &vec![b's'; 1 << 18], b"."].concat(),
+        ),
         ("calls of calls", {
             let rebuild = b"ctorch._tensor\n_rebuild_from_type_v2\n".to_vec();
             let inner = [&b"q\0"[..], &b"h\0N(h\0NN".repeat(10_000)].concat();
@@ -207,19 +210,31 @@ fn safetensors(header: &str, data: usize) -> Vec<u8> {
 
 fn safetensors_bombs(report: &mut Report) {
     let one = |name: &str, dtype: &str, shape: &str, end: u64| {
-        format!("{{\"{name}\":{{\"dtype\":\"{dtype}\",\"shape\":{shape},\"data_offsets\":[0,{end}]}}}}")
+        format!(
+            "{{\"{name}\":{{\"dtype\":\"{dtype}\",\"shape\":{shape},\"data_offsets\":[0,{end}]}}}}"
+        )
     };
-    for shape in ["[0]", "[1,1]", "[18446744073709551615]", "[4294967296,4294967296]", "[-1]", "[1e9]"] {
+    for shape in
+        ["[0]", "[1,1]", "[18446744073709551615]", "[4294967296,4294967296]", "[-1]", "[1e9]"]
+    {
         for end in [0, 4, 8, u64::MAX] {
             for dtype in ["F32", "F64", "BF16", "F4", "C64", "X"] {
                 let header = one("weight_hh_l0", dtype, shape, end);
-                file(report, &format!("safetensors {dtype} {shape} {end}"), safetensors(&header, 4));
+                file(
+                    report,
+                    &format!("safetensors {dtype} {shape} {end}"),
+                    safetensors(&header, 4),
+                );
             }
         }
     }
     let deep = format!("{{\"a\":{}{}}}", "[".repeat(20_000), "]".repeat(20_000));
     file(report, "safetensors, nested", safetensors(&deep, 0));
-    file(report, "safetensors, a long name", safetensors(&one(&"n".repeat(1 << 20), "F32", "[1]", 4), 4));
+    file(
+        report,
+        "safetensors, a long name",
+        safetensors(&one(&"n".repeat(1 << 20), "F32", "[1]", 4), 4),
+    );
     let axes = format!("[{}1]", "1,".repeat(1 << 20));
     file(report, "safetensors, many axes", safetensors(&one("weight_hh_l0", "F32", &axes, 4), 4));
     let empty = "\"dtype\":\"F32\",\"shape\":[0],\"data_offsets\":[0,0]}";
@@ -235,7 +250,9 @@ fn safetensors_bombs(report: &mut Report) {
 fn large_modules(report: &mut Report) {
     let entry = |name: &str, shape: [usize; 2], at: usize| {
         let end = at + shape[0] * shape[1] * 2;
-        let text = format!("\"{name}\":{{\"dtype\":\"F16\",\"shape\":{shape:?},\"data_offsets\":[{at},{end}]}}");
+        let text = format!(
+            "\"{name}\":{{\"dtype\":\"F16\",\"shape\":{shape:?},\"data_offsets\":[{at},{end}]}}"
+        );
         (text, end)
     };
     let units = 1 << 18;

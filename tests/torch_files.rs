@@ -70,7 +70,9 @@ impl Case {
         match &self.kind[..] {
             "tagger" => tagger(StateDict::open(&self.file)?),
             "parts" => parts(StateDict::open(&self.file)?),
-            _ if self.is_relu => TorchOptions::new().nonlinearity(Activation::Relu).load(&self.file),
+            _ if self.is_relu => {
+                TorchOptions::new().nonlinearity(Activation::Relu).load(&self.file)
+            }
             _ => Model::from_torch(&self.file),
         }
     }

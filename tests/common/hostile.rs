@@ -170,4 +170,3 @@ pub fn damage(random: &mut Random, bytes: &mut [u8]) {
         }
     }
 }
-

@@ -20,7 +20,7 @@ pub fn inspect(args: &InspectArgs, out: &mut impl Write) -> Result<ExitCode> {
     let file = &args.model;
     let (model, layers) = if file.has_config() {
         (file.load(), Vec::new())
-    } else if format(file)? == FileFormat::Torch {
+    } else if file.is_torch() || format(file)? == FileFormat::Torch {
         return torch(file, out);
     } else {
         let report = inspect_keras(file.path()).map_err(|error| file.named(error))?;

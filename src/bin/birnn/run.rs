@@ -245,7 +245,7 @@ impl ModelArgs {
     }
 
     fn load_alone(&self) -> birnn::Result<Model> {
-        if self.prefix.is_none() && self.nonlinearity.is_none() {
+        if !self.is_torch() {
             return Model::load(&self.model);
         }
         let nonlinearity = match self.nonlinearity {
@@ -259,6 +259,11 @@ impl ModelArgs {
 
     pub fn path(&self) -> &Path {
         &self.model
+    }
+
+    /// Whether an argument says that it is a file of PyTorch's.
+    pub fn is_torch(&self) -> bool {
+        self.prefix.is_some() || self.nonlinearity.is_some()
     }
 
     /// Whether the configuration is a file of its own.

@@ -77,7 +77,8 @@ impl Walk<'_, '_> {
                     return Ok(());
                 }
                 let entries = entries.iter().filter(|(_, value)| is_inner(pickle, *value));
-                let mut named = entries.filter_map(|&(key, value)| Some((key_text(pickle, key)?, value)));
+                let mut named =
+                    entries.filter_map(|&(key, value)| Some((key_text(pickle, key)?, value)));
                 named.try_for_each(|(key, value)| self.child(name, key, value, depth))
             }
             Value::Tuple(items) | Value::List(items) => {

@@ -14,11 +14,7 @@ use std::sync::Arc;
 /// The version of the format, the only one that there was.
 const VERSION: i64 = 1001;
 
-pub(super) fn tensors(
-    file: &str,
-    bytes: Vec<u8>,
-    limits: &TorchLimits,
-) -> Result<Vec<FileTensor>> {
+pub(super) fn tensors(file: &str, bytes: Vec<u8>, limits: &TorchLimits) -> Result<Vec<FileTensor>> {
     let mut rest = &bytes[..];
     let mut next = |what: &str| match Pickle::read(rest, limits.values) {
         Ok(pickle) => {

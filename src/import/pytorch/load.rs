@@ -94,8 +94,7 @@ impl TorchOptions {
         let name = part[wrappers(&part)..].trim_end_matches('.').to_string();
         let mut graph = Graph::new();
         let x = graph.sequence_input("input", None, features)?;
-        let module =
-            state.add_recurrent(&mut graph, &part, &name, x.into(), self.nonlinearity)?;
+        let module = state.add_recurrent(&mut graph, &part, &name, x.into(), self.nonlinearity)?;
         let mut outputs = vec![module.output];
         for (place, &hidden) in module.h_n.iter().enumerate() {
             outputs.push(hidden);
@@ -169,11 +168,7 @@ pub fn c_n<F: Clone>(outputs: &Outputs<F>) -> Result<Array3<F>> {
     final_states("c_n", outputs, true)
 }
 
-fn final_states<F: Clone>(
-    wanted: &str,
-    outputs: &Outputs<F>,
-    of_cells: bool,
-) -> Result<Array3<F>> {
+fn final_states<F: Clone>(wanted: &str, outputs: &Outputs<F>, of_cells: bool) -> Result<Array3<F>> {
     let none = || Error::NoSuchOutput {
         wanted: wanted.to_string(),
         available: outputs.list().iter().map(|o| format!("{} of {}", o.role, o.layer)).collect(),

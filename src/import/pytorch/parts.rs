@@ -71,10 +71,9 @@ fn recurrent(sizes: &Sizes) -> String {
     if sizes.layers > 1 {
         text += &format!(", {} layers", sizes.layers);
     }
-    for (holds, words) in [
-        (sizes.directions > 1, ", bidirectional"),
-        (!sizes.use_bias, ", without bias"),
-    ] {
+    for (holds, words) in
+        [(sizes.directions > 1, ", bidirectional"), (!sizes.use_bias, ", without bias")]
+    {
         text += if holds { words } else { "" };
     }
     if sizes.is_projected {

@@ -29,7 +29,11 @@ pub(super) enum Value<'a> {
     /// What is kept outside of the pickle, such as the values of a tensor, by what names it.
     Persistent(Id),
     /// What a call would return, and the state that would be set then.
-    Call { callee: Id, arguments: Id, state: Option<Id> },
+    Call {
+        callee: Id,
+        arguments: Id,
+        state: Option<Id>,
+    },
 }
 
 /// A pickle's values.
@@ -372,7 +376,9 @@ impl<'a> Machine<'a> {
         let most = self.most;
         let left = self.left.checked_sub(1);
         self.left = left.ok_or_else(|| {
-            format!("it makes more than {most} values, the most that are read (TorchLimits::values)")
+            format!(
+                "it makes more than {most} values, the most that are read (TorchLimits::values)"
+            )
         })?;
         Ok(())
     }

@@ -142,9 +142,7 @@ impl Reader {
     pub(super) fn take_shaped(&mut self, name: &str, shape: &[usize]) -> Result<ArrayD<f32>> {
         match &self.find(name)?.shape {
             found if found == shape => self.take(name),
-            found => {
-                self.wrong(format!("tensor {name:?} has shape {found:?}, expected {shape:?}"))
-            }
+            found => self.wrong(format!("tensor {name:?} has shape {found:?}, expected {shape:?}")),
         }
     }
 

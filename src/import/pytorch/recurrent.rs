@@ -6,7 +6,9 @@
 
 use super::reader::Reader;
 use crate::layer::{Cell, Concatenate, RecurrentBuilder};
-use crate::{Activation, Bidirectional, Call, Dense, Error, Graph, Layer, MergeMode, Result, Tensor};
+use crate::{
+    Activation, Bidirectional, Call, Dense, Error, Graph, Layer, MergeMode, Result, Tensor,
+};
 use ndarray::{Array2, ArrayD, ArrayViewD, Axis, Ix2, Slice, concatenate, stack};
 
 /// What a recurrent module returns in a graph, in PyTorch's terms.
@@ -73,7 +75,8 @@ impl Sizes {
         let layer = |k: &usize| has(&format!("weight_hh_l{k}"));
         let layers = if is_cell { 1 } else { (0..).take_while(layer).count() };
         if layers > MOST_LAYERS {
-            return reader.wrong(format!("{prefix:?} has {layers} layers, more than {MOST_LAYERS}"));
+            return reader
+                .wrong(format!("{prefix:?} has {layers} layers, more than {MOST_LAYERS}"));
         }
         Ok(Some(Sizes {
             cell,
@@ -138,7 +141,8 @@ impl Module {
         };
         let mut layers = Vec::new();
         for layer in 0..sizes.layers {
-            let features = if layer == 0 { sizes.features } else { sizes.directions * sizes.outputs };
+            let features =
+                if layer == 0 { sizes.features } else { sizes.directions * sizes.outputs };
             let directions = 0..sizes.directions;
             let read = |direction| {
                 let suffix = sizes.suffix(layer, direction);
@@ -330,7 +334,8 @@ fn in_keras_order(rows: ArrayViewD<f32>, cell: Cell) -> ArrayD<f32> {
         return rows.into_owned();
     }
     let units = rows.shape()[0] / 3;
-    let gate = |gate: usize| rows.slice_axis(Axis(0), Slice::from(gate * units..(gate + 1) * units));
+    let gate =
+        |gate: usize| rows.slice_axis(Axis(0), Slice::from(gate * units..(gate + 1) * units));
     let gates = concatenate(Axis(0), &[gate(1), gate(0), gate(2)]);
     gates.unwrap_or_else(|_| rows.to_owned()) // their shapes are equal
 }

@@ -6,7 +6,9 @@ use super::parts::{self, PartInfo};
 use super::reader::Reader;
 use super::recurrent::{Module, NamedWeights, Recurrent, Sizes};
 use crate::layer::{BatchNormalization, LayerNormalization, Padding, ZeroPadding1d};
-use crate::{Activation, Call, Dense, Embedding, Error, Graph, Layer, Model, Result, Tensor, layer};
+use crate::{
+    Activation, Call, Dense, Embedding, Error, Graph, Layer, Model, Result, Tensor, layer,
+};
 use ndarray::ArrayD;
 use std::path::Path;
 
@@ -245,8 +247,7 @@ impl StateDict {
         let gamma = self.reader.take(&format!("{part}weight"))?;
         let beta = self.reader.take_optional(&format!("{part}bias"))?;
         let axes = (1..=gamma.ndim() as isize).rev().map(|axis| -axis).collect();
-        let layer =
-            LayerNormalization::new().axis(axes).epsilon(epsilon).center(beta.is_some());
+        let layer = LayerNormalization::new().axis(axes).epsilon(epsilon).center(beta.is_some());
         self.add(graph, prefix, layer, [Some(gamma), beta], x)
     }
 
@@ -456,7 +457,8 @@ fn groups(graph: &Graph, prefix: &str, x: Tensor, of_group: usize) -> Result<usi
     match graph.axes(x).last() {
         Some(&Some(features)) if features % of_group == 0 => Ok(features / of_group),
         axes => {
-            let found = axes.copied().flatten().map_or("an open number of".into(), |n| n.to_string());
+            let found =
+                axes.copied().flatten().map_or("an open number of".into(), |n| n.to_string());
             Err(Error::Graph(format!(
                 "the convolution {prefix:?} reads {of_group} features in each group, and the array \
                  has {found} features"

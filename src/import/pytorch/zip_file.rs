@@ -25,19 +25,14 @@ struct Archive<'f> {
 
 const PICKLE: &str = "data.pkl";
 
-pub(super) fn tensors(
-    file: &str,
-    bytes: Vec<u8>,
-    limits: &TorchLimits,
-) -> Result<Vec<FileTensor>> {
+pub(super) fn tensors(file: &str, bytes: Vec<u8>, limits: &TorchLimits) -> Result<Vec<FileTensor>> {
     let mut archive = Archive::open(file, bytes, limits)?;
     if archive.member("byteorder")?.is_some_and(|order| order.starts_with(b"big")) {
         return malformed(file, BIG_ENDIAN);
     }
     let label = format!("{file}: {PICKLE}");
     let Some(bytes) = archive.member(PICKLE)? else { return malformed(&label, "is missing") };
-    let pickle =
-        Pickle::read(&bytes, limits.values).or_else(|reason| malformed(&label, reason))?;
+    let pickle = Pickle::read(&bytes, limits.values).or_else(|reason| malformed(&label, reason))?;
     let views = checkpoint::tensors(file, &pickle, limits)?;
     drop(pickle);
     let mut storages = HashMap::new();
@@ -49,8 +44,7 @@ impl<'f> Archive<'f> {
         let left = limits.unpacked(bytes.len());
         let zip = recognize::torch_archive(Cursor::new(bytes))
             .or_else(|e| malformed(file, format!("is no zip archive, or is cut off: {e}")))?;
-        let names: Vec<String> =
-            zip.file_names().flatten().map(|name| name.into_owned()).collect();
+        let names: Vec<String> = zip.file_names().flatten().map(|name| name.into_owned()).collect();
         match recognize::torch_folder(&names) {
             Some(folder) => Ok(Archive { file, folder: folder.to_string(), zip, left }),
             None => malformed(file, recognize::archive(&names)),
