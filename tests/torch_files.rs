@@ -170,7 +170,7 @@ fn compare(tolerance: f64, errors: impl Fn(&Case, &Model) -> Result<Vec<(String,
             Err(error) => failures.push(format!("{}: {error}", case.name)),
             Ok(errors) => {
                 for (place, error) in errors {
-                    if !(error <= tolerance) {
+                    if error.is_nan() || error > tolerance {
                         failures.push(format!("{} {place}: error {error:e}", case.name));
                     } else if error > largest.0 {
                         largest = (error, format!("{} {place}", case.name));
