@@ -237,6 +237,7 @@ pub(crate) fn torch_archive<R: Read + Seek>(file: R) -> ZipResult<ZipArchive<R>>
 
 /// The folder in an archive of PyTorch's in which all members are, with a slash at its end or
 /// nothing; none where it is no such archive, or is TorchScript.
+#[allow(dead_code)] // Only the importer of such files asks.
 pub(crate) fn torch_folder(names: &[String]) -> Option<&str> {
     let folders = names.iter().filter_map(|name| name.strip_suffix("data.pkl"));
     let folders = folders.filter(|folder| folder.is_empty() || folder.ends_with('/'));
