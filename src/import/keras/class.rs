@@ -13,8 +13,8 @@ pub(super) const SUPPORTED: &str = "\
     GlobalMaxPooling1D, GlobalAveragePooling1D, Concatenate, Add, Subtract, Multiply, Average, \
     Maximum, Minimum, Flatten, Reshape, Permute, RepeatVector, Cropping1D, ZeroPadding1D, \
     UpSampling1D, Attention, AdditiveAttention, MultiHeadAttention, Dropout, SpatialDropout1D, \
-    GaussianNoise, GaussianDropout, AlphaDropout, ActivityRegularization and Identity, in a \
-    Sequential or functional model";
+    GaussianNoise, GaussianDropout, AlphaDropout, ActivityRegularization and Identity, in \
+    Sequential and functional models, which may be layers of others";
 
 /// The classes without state that are supported.
 pub(super) const STATELESS: [&str; 46] = [
@@ -81,6 +81,7 @@ const MASK_OPERATIONS: [&str; 9] = [
 ];
 
 /// How the layers of a model are connected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Root {
     Sequential,
     Functional,
@@ -114,6 +115,8 @@ pub(super) enum Class {
     Rnn,
     Bidirectional,
     TimeDistributed,
+    /// A model as a layer of another.
+    Model(Root),
     /// One of [`STATELESS`].
     Stateless(&'static str),
     /// No layer: an operation that Keras 3 computes a mask with, one of [`MASK_OPERATIONS`].
@@ -129,6 +132,8 @@ impl Class {
             Class::Rnn => "RNN",
             Class::Bidirectional => "Bidirectional",
             Class::TimeDistributed => "TimeDistributed",
+            Class::Model(Root::Sequential) => "Sequential",
+            Class::Model(Root::Functional) => "Functional",
             Class::Stateless(name) | Class::MaskOperation(name) => name,
         }
     }
@@ -155,6 +160,8 @@ pub(super) fn of(value: &Value) -> Result<Class, String> {
         "RNN" => Class::Rnn,
         "Bidirectional" => Class::Bidirectional,
         "TimeDistributed" => Class::TimeDistributed,
+        "Sequential" => Class::Model(Root::Sequential),
+        "Functional" | "Model" => Class::Model(Root::Functional),
         _ => {
             let recurrent = KINDS.into_iter().find(|kind| kind.name == plain);
             let stateless = STATELESS.iter().find(|class| **class == plain);
