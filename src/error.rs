@@ -284,15 +284,21 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 fn instead(class_name: &str) -> &'static str {
     let inner = class_name.rsplit('(').next().unwrap_or_default().trim_end_matches(')');
     if inner.contains(['>', '.']) && !inner.starts_with("keras") {
-        return "its code isn't in the file; replace it by layers of Keras's (`birnn inspect` lists \
-                those that are supported) and save the model again";
+        return "its code isn't in the file; say which layers compute it (KerasOptions::custom in \
+                Rust), or replace it by layers of Keras's (`birnn inspect` lists those that are \
+                supported) and save the model again";
     }
     if class_name.starts_with("keras.") && class_name.contains("ops") {
         return "an operation; put a layer of Keras's in its place, or compute it before or after \
                 the model, and save the model again";
     }
     match inner.rsplit('.').next().unwrap_or_default() {
-        "Lambda" | "TFOpLambda" | "SlicingOpLambda" | "TensorFlowOpLayer" => {
+        "Lambda" => {
+            "its code isn't in the file in a form that birnn runs; say which layers compute it \
+             (KerasOptions::lambda in Rust), put layers of Keras's in its place, or compute it \
+             before or after the model, and save the model again"
+        }
+        "TFOpLambda" | "SlicingOpLambda" | "TensorFlowOpLayer" => {
             "its code isn't in the file in a form that birnn runs; put layers of Keras's in its \
              place, or compute it before or after the model, and save the model again"
         }

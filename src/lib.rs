@@ -38,7 +38,10 @@ pub use import::FileFormat;
 #[cfg(feature = "pytorch")]
 pub use import::pytorch as torch;
 #[cfg(feature = "keras")]
-pub use import::{KerasFileReport, KerasLayerReport, KerasLimits, inspect_keras};
+pub use import::{
+    CustomLayer, KerasFileReport, KerasLayer, KerasLayerReport, KerasLimits, KerasOptions,
+    inspect_keras,
+};
 #[doc(no_inline)]
 pub use layer::{
     Activation, Bidirectional, Cell, Dense, Direction, Embedding, Gru, Initializer, Layer, Lstm,

@@ -12,7 +12,10 @@ mod recognize;
 
 pub use format::FileFormat;
 #[cfg(feature = "keras")]
-pub use keras::{KerasFileReport, KerasLayerReport, KerasLimits, inspect_keras};
+pub use keras::{
+    CustomLayer, KerasFileReport, KerasLayer, KerasLayerReport, KerasLimits, KerasOptions,
+    inspect_keras,
+};
 
 #[cfg(doc)]
 use crate::Error;

@@ -50,7 +50,7 @@ fn of_model(weights: &Hdf5, parent: &str, entries: &[Entry]) -> Result<HashMap<S
     let found = Found::new(weights, parent)?;
     let mut of_class: HashMap<String, Vec<&str>> = HashMap::new();
     for entry in entries.iter().filter(|entry| !matches!(entry.class, Class::MaskOperation(_))) {
-        of_class.entry(default_name(entry.class.name())).or_default().push(entry.name);
+        of_class.entry(default_name(entry.class_name)).or_default().push(entry.name);
     }
     let mut noted = HashMap::new();
     let mut counted = HashMap::new();
@@ -135,6 +135,42 @@ impl Found {
         };
         numbers.into_iter().map(path).collect()
     }
+}
+
+/// How deep groups in a custom layer's group are looked into.
+const MAX_DEPTH: usize = 16;
+/// The most arrays of a custom layer.
+const MAX_ARRAYS: usize = 4096;
+
+/// The names of all arrays in a group, in the order of their numbers; those of the groups in it
+/// follow, in the order of their names.
+pub(super) fn all_arrays(weights: &Hdf5, group: &str) -> Result<Vec<String>> {
+    let mut found = Vec::new();
+    add_arrays(weights, group, "", MAX_DEPTH, &mut found)?;
+    Ok(found)
+}
+
+fn add_arrays(
+    weights: &Hdf5,
+    group: &str,
+    before: &str,
+    depth: usize,
+    found: &mut Vec<String>,
+) -> Result<()> {
+    let mut arrays = weights.arrays(group)?;
+    arrays.sort_by_key(|name| (name.parse::<usize>().unwrap_or(usize::MAX), name.clone()));
+    found.extend(arrays.into_iter().map(|name| format!("{before}{name}")));
+    let mut groups = weights.groups(group)?;
+    groups.sort_by_key(|name| (name != "vars", name.clone()));
+    if found.len() > MAX_ARRAYS || depth == 0 && !groups.is_empty() {
+        let reason = format!("{group} has over {MAX_ARRAYS} arrays or {MAX_DEPTH} groups in it");
+        return malformed(weights.label(), reason);
+    }
+    for name in groups {
+        let before = format!("{before}{name}/");
+        add_arrays(weights, &format!("{group}/{name}"), &before, depth - 1, found)?;
+    }
+    Ok(())
 }
 
 /// The path of each array.

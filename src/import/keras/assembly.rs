@@ -71,7 +71,16 @@ impl Assembly {
     ) -> Result<Vec<Tensor>> {
         let call = Call::from(inputs).masks(masks);
         match (layer.wiring, &layer.members[..]) {
-            (Wiring::Row, [only]) => self.call_layer(only.id, call.initial_state(states)),
+            (Wiring::Row | Wiring::Chain, [only]) => {
+                self.call_layer(only.id, call.initial_state(states))
+            }
+            (Wiring::Chain, [first, rest @ ..]) => {
+                let mut outputs = self.call_layer(first.id, call.initial_state(states))?;
+                for member in rest {
+                    outputs = self.call_layer(member.id, &outputs[..])?;
+                }
+                Ok(outputs)
+            }
             _ => self.call_cells(layer, call, masks, states),
         }
     }
@@ -95,7 +104,7 @@ impl Assembly {
     ) -> Result<Vec<Tensor>> {
         let Added { name, members, wiring } = layer;
         let (forward, others, merge_mode) = match *wiring {
-            Wiring::Row => (&members[..], &[][..], MergeMode::None),
+            Wiring::Row | Wiring::Chain => (&members[..], &[][..], MergeMode::None),
             Wiring::Both { forward, merge_mode } => {
                 let (forward, others) = members.split_at(forward.min(members.len()));
                 (forward, others, merge_mode)

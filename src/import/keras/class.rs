@@ -117,6 +117,8 @@ pub(super) enum Class {
     TimeDistributed,
     /// A model as a layer of another.
     Model(Root),
+    /// One that the caller builds.
+    Custom,
     /// One of [`STATELESS`].
     Stateless(&'static str),
     /// No layer: an operation that Keras 3 computes a mask with, one of [`MASK_OPERATIONS`].
@@ -134,6 +136,7 @@ impl Class {
             Class::TimeDistributed => "TimeDistributed",
             Class::Model(Root::Sequential) => "Sequential",
             Class::Model(Root::Functional) => "Functional",
+            Class::Custom => "custom layer",
             Class::Stateless(name) | Class::MaskOperation(name) => name,
         }
     }

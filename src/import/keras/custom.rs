@@ -43,18 +43,18 @@ impl KerasOptions {
     }
 
     /// Has `build` make every layer of this class: the name in
-    /// `@keras.saving.register_keras_serializable("package", "Name")`, `package>Name`, or of a class
-    /// that wasn't registered the name that [`Error::UnsupportedLayer`] gives it. A class that birnn
-    /// has itself isn't asked for here.
+    /// `@keras.saving.register_keras_serializable("package", "Name")`, `package>Name`, or of a
+    /// class that wasn't registered the name that [`Error::UnsupportedLayer`] gives it. A class
+    /// that birnn has itself isn't asked for here.
     ///
     /// ```
     /// use birnn::layer::Rescaling;
     /// use birnn::{CustomLayer, KerasOptions};
-    /// // @keras.saving.register_keras_serializable("fixtures")
+    /// // @keras.saving.register_keras_serializable("birnn_fixtures")
     /// // class Doubled(keras.layers.Layer):
     /// //     def call(self, x):
     /// //         return x * 2
-    /// let options = KerasOptions::new().custom("fixtures>Doubled", |layer| {
+    /// let options = KerasOptions::new().custom("birnn_fixtures>Doubled", |layer| {
     ///     assert_eq!(layer.name(), "mine");
     ///     Ok(CustomLayer::new(Rescaling::new(2.0)))
     /// });
@@ -71,8 +71,8 @@ impl KerasOptions {
     }
 
     /// Has `build` make the `Lambda` of this name, whose code isn't in the file in a form that can
-    /// be read. One in a model that is a layer may be told from others by that one's name before its
-    /// own: `encoder/double`.
+    /// be read. One in a model that is a layer may be told from others by that one's name before
+    /// its own: `encoder/double`.
     pub fn lambda(
         mut self,
         name: impl Into<String>,
@@ -131,7 +131,9 @@ impl CustomLayer {
     /// use birnn::{CustomLayer, Dense};
     /// // A Dense that keeps the transpose of its kernel.
     /// let layer = CustomLayer::new(Dense::new(4).use_bias(false))
-    ///     .weights(|arrays| Ok(arrays.into_iter().map(|(_, array)| array.reversed_axes()).collect()));
+    ///     .weights(|arrays| {
+    ///         Ok(arrays.into_iter().map(|(_, array)| array.reversed_axes()).collect())
+    ///     });
     /// ```
     pub fn weights(
         mut self,
@@ -141,10 +143,7 @@ impl CustomLayer {
         self
     }
 
-    pub(super) fn converted(
-        &self,
-        arrays: Vec<(String, ArrayD<f32>)>,
-    ) -> Result<Vec<ArrayD<f32>>> {
+    pub(super) fn converted(&self, arrays: Vec<(String, ArrayD<f32>)>) -> Result<Vec<ArrayD<f32>>> {
         match &self.convert {
             Some(convert) => convert(arrays),
             None => Ok(arrays.into_iter().map(|(_, array)| array).collect()),
@@ -210,7 +209,10 @@ impl<'a> KerasLayer<'a> {
     /// [`Error::Argument`] where it is missing or none.
     pub fn size(&self, argument: &str) -> Result<usize> {
         let size = |value: &Value| {
-            value.as_u64().filter(|size| *size < 1 << 24).and_then(|size| usize::try_from(size).ok())
+            value
+                .as_u64()
+                .filter(|size| *size < 1 << 24)
+                .and_then(|size| usize::try_from(size).ok())
         };
         self.read(argument, "a whole number below 2^24", size)
     }

@@ -1,6 +1,7 @@
 //! The layers in a model's configuration, with those of the models among them.
 
 use super::class::{self, Class, Root, SUPPORTED};
+use super::custom::{Builder, CustomLayer, KerasLayer, Registry};
 use super::messages::malformed;
 use crate::{Error, Result};
 use serde_json::{Map, Value};
@@ -17,6 +18,10 @@ pub(super) struct Entry<'a> {
     /// Its name in the whole model, behind those of the models around it: `encoder/lstm`.
     pub path: String,
     pub class: Class,
+    /// The name of its class in the file, of a custom one without its package.
+    pub class_name: &'a str,
+    /// What builds it, where the caller does.
+    pub builder: Option<Builder>,
     /// Its arguments.
     pub config: &'a Map<String, Value>,
     /// The calls of it, in a functional model.
@@ -27,6 +32,26 @@ pub(super) struct Entry<'a> {
     pub time_distributed: usize,
     /// The model that it is, or that its `TimeDistributed` calls.
     pub model: Option<Nested<'a>>,
+}
+
+impl Entry<'_> {
+    /// How many layers the caller builds of it; none where that fails.
+    pub(super) fn members(&self) -> usize {
+        self.custom_layer().map_or(0, |layer| layer.layers.len())
+    }
+
+    /// What the caller builds of it.
+    pub(super) fn custom_layer(&self) -> Result<CustomLayer> {
+        let layer = KerasLayer::new(&self.path, self.class_name, self.config);
+        match &self.builder {
+            Some(builder) => builder.build(&layer),
+            None => Err(Error::UnsupportedLayer {
+                layer: self.path.clone(),
+                class_name: self.class_name.to_string(),
+                supported: SUPPORTED,
+            }),
+        }
+    }
 }
 
 /// A model as a layer.
@@ -101,9 +126,14 @@ pub(super) fn listed<'a>(file: &str, model: &'a Value, count: &mut Count) -> Res
 }
 
 /// The layers of a model, in the order of the file, with those of the models among them.
-pub(super) fn entries<'a>(file: &str, model: &'a Value, limit: usize) -> Result<Vec<Entry<'a>>> {
+pub(super) fn entries<'a>(
+    file: &str,
+    model: &'a Value,
+    limit: usize,
+    registry: &Registry,
+) -> Result<Vec<Entry<'a>>> {
     class::root(file, model)?;
-    inside(file, model, &Around::default(), &mut Count::new(limit))
+    inside(file, model, &Around::default(), &mut Count::new(limit), registry)
 }
 
 /// The layers of a model that stands in others.
@@ -112,14 +142,15 @@ fn inside<'a>(
     model: &'a Value,
     around: &Around,
     count: &mut Count,
+    registry: &Registry,
 ) -> Result<Vec<Entry<'a>>> {
     around.check_depth(file)?;
     let layers = listed(file, model, count)?;
     let mut entries = Vec::new();
     for (index, value) in layers.iter().enumerate() {
-        let mut entry = entry(file, index, value, around)?;
+        let mut entry = entry(file, index, value, around, registry)?;
         if let Some((value, root, around)) = model_of(value, &entry.path, around) {
-            let entries = inside(file, value, &around, count)?;
+            let entries = inside(file, value, &around, count, registry)?;
             entry.model = Some(Nested { value, root, entries });
         }
         entries.push(entry);
@@ -156,16 +187,26 @@ pub(super) fn entry<'a>(
     index: usize,
     value: &'a Value,
     around: &Around,
+    registry: &Registry,
 ) -> Result<Entry<'a>> {
     let own = value.get("name").and_then(Value::as_str);
     let configured = value.pointer("/config/name").and_then(Value::as_str);
     let name = own.or(configured).unwrap_or_default();
     let path = format!("{}{name}", around.prefix);
-    let class = class::of(value).map_err(|class_name| Error::UnsupportedLayer {
-        layer: if name.is_empty() { format!("{path}number {index}") } else { path.clone() },
-        class_name,
-        supported: SUPPORTED,
-    })?;
+    let (class, builder) = match class::of(value) {
+        Ok(class) => (class, None),
+        Err(class_name) => match registry.find(value, &class_name, name, &path) {
+            Some(builder) => (Class::Custom, Some(builder.clone())),
+            None => {
+                let number = format!("{path}number {index}");
+                return Err(Error::UnsupportedLayer {
+                    layer: if name.is_empty() { number } else { path },
+                    class_name,
+                    supported: SUPPORTED,
+                });
+            }
+        },
+    };
     if name.is_empty() {
         return malformed(file, format!("layer {path}number {index} has no name"));
     }
@@ -179,11 +220,16 @@ pub(super) fn entry<'a>(
     let Some(config) = arguments else {
         return malformed(file, format!("layer {path:?} has no config"));
     };
+    let of_custom = value.get("class_name").and_then(Value::as_str).unwrap_or_default();
+    let of_custom = of_custom.rsplit('>').next().unwrap_or_default();
+    let class_name = if builder.is_some() { of_custom } else { class.name() };
     let built_shape = value.pointer("/build_config/input_shape").filter(|shape| shape.is_array());
     Ok(Entry {
         name,
         path,
         class,
+        class_name,
+        builder,
         config,
         inbound_nodes: value.get("inbound_nodes"),
         built_shape,

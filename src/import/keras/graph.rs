@@ -4,30 +4,19 @@
 use super::assembly::{Added, Assembly};
 use super::call::Reference;
 use super::class::{Class, Root};
-use super::entry::{Entry, Nested};
+use super::entry::Entry;
+use super::given_mask::{GivenMask, SpelledOut, check_attention, check_spelled_out};
 use super::layer;
-use super::mask_operation::{self, Mask, MaskExpressions, Piece};
+use super::level::{Level, Source, Step};
+use super::mask_operation::{self, MaskExpressions, Piece};
 use super::messages::malformed;
 use super::network::{Network, Node, too_many_calls};
-use super::recurrent::Built;
 use super::sequential;
 use super::version::Version;
 use crate::layer::{Identity, Reshape};
-use crate::{Call, Error, LayerId, Model, Result, Tensor};
+use crate::{Call, Error, Model, Result, Tensor};
 use ndarray::ArrayD;
-use serde_json::Value;
 use std::collections::HashMap;
-
-/// A model that stands in a file.
-pub(super) struct Source<'a> {
-    /// What the file is called in messages.
-    pub label: &'a str,
-    pub version: Version,
-    pub root: Root,
-    pub value: &'a Value,
-    pub entries: &'a [Entry<'a>],
-    pub max_calls: usize,
-}
 
 /// Builds it.
 pub(super) fn build(source: &Source) -> Result<Model> {
@@ -42,94 +31,17 @@ pub(super) fn build(source: &Source) -> Result<Model> {
         spelled_out: Vec::new(),
         attention: Vec::new(),
     };
-    let mut top = Part::new(source, "")?;
+    let mut top = Level::new(source, "")?;
     let inputs = builder.inputs(source, &top.network)?;
     top.inputs = top.network.inputs(source.value)?;
     let outputs = builder.run(&mut top, inputs)?;
     let has_models = source.entries.iter().any(|entry| entry.model.is_some());
     let model = builder.assembly.build(outputs)?;
     check_spelled_out(&model, builder.masks, builder.spelled_out)?;
-    match has_models && source.version != Version::Keras2 {
-        true => check_attention(&model, builder.attention)?,
-        false => {}
+    if has_models && source.version != Version::Keras2 {
+        check_attention(&model, builder.attention)?;
     }
     Ok(model)
-}
-
-/// The whole model or one in it, with its layers on their way into the graph.
-struct Part<'a> {
-    path: &'a str,
-    network: Network<'a>,
-    steps: Vec<Step<'a>>,
-    /// The entries of its inputs; none of a Sequential without an input layer.
-    inputs: Vec<usize>,
-    /// Whether its inputs have names by which they are given.
-    inputs_are_dict: bool,
-    /// By input the layer that gives it the masks of calls, once there is one.
-    mask_layers: HashMap<usize, LayerId>,
-}
-
-/// A layer of the file on its way into the graph.
-enum Step<'a> {
-    /// It has not been called yet.
-    New(Built),
-    Called(Added),
-    Model(Box<Part<'a>>),
-    /// An input, or an operation.
-    None,
-}
-
-impl<'a> Part<'a> {
-    fn new(source: &Source<'a>, path: &'a str) -> Result<Part<'a>> {
-        let Source { label, version, root, value, entries, max_calls } = *source;
-        let network = Network::new(label, version, root, value, entries, max_calls)?;
-        let steps = Part::steps(source, &network)?;
-        let inputs_are_dict = value.pointer("/config/input_layers").is_some_and(Value::is_object);
-        let mask_layers = HashMap::new();
-        Ok(Part { path, network, steps, inputs: Vec::new(), inputs_are_dict, mask_layers })
-    }
-
-    /// A model that is a layer.
-    fn inside(source: &Source<'a>, entry: &'a Entry, nested: &'a Nested) -> Result<Part<'a>> {
-        let Nested { value, root, entries } = nested;
-        let source = Source { root: *root, value, entries, ..*source };
-        let mut part = Part::new(&source, &entry.path)?;
-        part.inputs = part.network.inputs(value)?;
-        Ok(part)
-    }
-
-    /// The layers, each as its calls ask for it.
-    fn steps(source: &Source<'a>, network: &Network<'a>) -> Result<Vec<Step<'a>>> {
-        let mut causal = vec![None; network.entries.len()];
-        for node in &network.nodes {
-            let use_causal_mask = node.call.use_causal_mask;
-            let before = causal[node.entry].replace(use_causal_mask);
-            if before.is_some_and(|before| before != use_causal_mask) {
-                return Err(Error::UnsupportedArgument {
-                    layer: network.entries[node.entry].path.clone(),
-                    argument: "use_causal_mask".into(),
-                    value: use_causal_mask.to_string(),
-                    reason:
-                        "another call of the layer has it otherwise; use the same in every call"
-                            .into(),
-                });
-            }
-        }
-        let is_functional = network.root == Root::Functional;
-        let step = |(index, causal): (usize, Option<bool>)| {
-            let entry = &network.entries[index];
-            match (entry.class, &entry.model) {
-                (_, Some(nested)) => {
-                    Part::inside(source, entry, nested).map(|part| Step::Model(Box::new(part)))
-                }
-                (Class::Input | Class::MaskOperation(_), _) if is_functional => Ok(Step::None),
-                (Class::Input, _) if index == 0 => Ok(Step::None),
-                _ => layer::build(source.label, entry, source.version, causal.unwrap_or(false))
-                    .map(Step::New),
-            }
-        };
-        causal.into_iter().enumerate().map(step).collect()
-    }
 }
 
 /// One call of a model: its inputs, and what the calls in it have returned so far.
@@ -139,16 +51,6 @@ struct Scope<'s, 'a> {
     input: Option<Piece>,
     /// By entry and number of the call.
     results: HashMap<(usize, usize), Vec<Piece>>,
-}
-
-/// A mask that the file spells out, and the input of a call that has to have it.
-struct SpelledOut {
-    layer: String,
-    /// The call's place in the model.
-    node: usize,
-    input: usize,
-    mask: Mask,
-    reference: String,
 }
 
 struct Builder<'a> {
@@ -184,8 +86,8 @@ impl Builder<'_> {
     }
 
     /// Runs the calls of a model on these inputs, and returns what it returns.
-    fn run(&mut self, part: &mut Part, inputs: Vec<Tensor>) -> Result<Vec<Tensor>> {
-        let Part { network, steps, inputs: entries, .. } = part;
+    fn run(&mut self, level: &mut Level, inputs: Vec<Tensor>) -> Result<Vec<Tensor>> {
+        let Level { network, steps, inputs: entries, .. } = level;
         let network = &*network;
         let input = inputs.first().map(|&input| Piece::Array(input));
         let results = entries.iter().zip(inputs);
@@ -228,10 +130,10 @@ impl Builder<'_> {
         let reader = scope.network.reader(node);
         scope.check_row(entry, node)?;
         let arrays = match std::mem::replace(step, Step::None) {
-            Step::Model(mut part) => {
-                let inputs = self.model_inputs(scope, node, &mut part)?;
-                let outputs = self.run(&mut part, inputs)?;
-                *step = Step::Model(part);
+            Step::Model(mut level) => {
+                let inputs = self.model_inputs(scope, node, &mut level)?;
+                let outputs = self.run(&mut level, inputs)?;
+                *step = Step::Model(level);
                 outputs
             }
             Step::New(built) => {
@@ -356,11 +258,16 @@ impl Builder<'_> {
     }
 
     /// The arrays that a model is called on, in the order of its inputs.
-    fn model_inputs(&mut self, scope: &Scope, node: &Node, part: &mut Part) -> Result<Vec<Tensor>> {
+    fn model_inputs(
+        &mut self,
+        scope: &Scope,
+        node: &Node,
+        level: &mut Level,
+    ) -> Result<Vec<Tensor>> {
         let (reader, entry) = (scope.network.reader(node), &scope.network.entries[node.entry]);
         let mut inputs = self.tensors(scope, &reader, &node.call.inputs)?;
         let masks = self.call_masks(scope, node)?;
-        let wanted = part.inputs.len().max(usize::from(part.network.root == Root::Sequential));
+        let wanted = level.inputs.len().max(usize::from(level.network.root == Root::Sequential));
         let distributed = entry.class == Class::TimeDistributed;
         if inputs.len() != wanted || masks.len() > wanted || distributed && wanted != 1 {
             let (arrays, masks) = (inputs.len(), masks.len());
@@ -369,7 +276,7 @@ impl Builder<'_> {
                 format!(
                     "layer {:?} is called on {arrays} arrays with {masks} masks; the model has \
                      {wanted} inputs, and in TimeDistributed it has one",
-                    part.path
+                    level.path
                 ),
             );
         }
@@ -379,18 +286,18 @@ impl Builder<'_> {
             // it has to carry the mask anyway.
             let read_again = scope.reads(&node.call.inputs[index]) > 1;
             mask.array = mask.array.filter(|_| !read_again || self.version == Version::Keras2);
-            inputs[index] = self.masked(part, index, inputs[index], mask)?;
+            inputs[index] = self.masked(level, index, inputs[index], mask)?;
         }
-        let inputs = by_name(self.label, part, &node.call.input_names, inputs)?;
-        for (&index, &input) in part.inputs.iter().zip(&inputs) {
-            let inner = &part.network.entries[index];
+        let inputs = level.in_order(self.label, &node.call.input_names, inputs)?;
+        for (&index, &input) in level.inputs.iter().zip(&inputs) {
+            let inner = &level.network.entries[index];
             let axes = layer::input(inner, self.version)?.len() + inner.time_distributed;
             let given = self.assembly.graph.axes(input).len();
             if given != axes {
                 return Err(Error::Graph(format!(
                     "layer {:?} is called on an array of {given} axes beside the batch, and its \
                      model reads {axes}; put a Reshape before it",
-                    part.path
+                    level.path
                 )));
             }
         }
@@ -400,28 +307,28 @@ impl Builder<'_> {
     /// An input of a model with the mask that a call gives it.
     fn masked(
         &mut self,
-        part: &mut Part,
+        level: &mut Level,
         input: usize,
         array: Tensor,
         mask: GivenMask,
     ) -> Result<Tensor> {
-        let layer = match part.mask_layers.get(&input) {
+        let layer = match level.mask_layers.get(&input) {
             Some(&layer) => layer,
             None => {
-                let entry = part.inputs.get(input).map(|&entry| &part.network.entries[entry]);
+                let entry = level.inputs.get(input).map(|&entry| &level.network.entries[entry]);
                 let name = match entry {
                     Some(entry) => entry.path.clone(),
-                    None => format!("{}/input", part.path),
+                    None => format!("{}/input", level.path),
                 };
                 let identity = Identity::of_class("Identity").unwrap_or(Identity::dropout());
                 let layer = self.assembly.graph.layer(identity.named(name))?;
-                part.mask_layers.insert(input, layer);
+                level.mask_layers.insert(input, layer);
                 layer
             }
         };
         let call = Call::on(array).masks(&[mask.array]);
         if mask.array.is_none() {
-            self.spelled_out.push(mask.spelled_out(part.path, self.assembly.calls(), 0));
+            self.spelled_out.push(mask.spelled_out(level.path, self.assembly.calls(), 0));
         }
         Ok(*self.assembly.call_layer(layer, call)?.first().unwrap_or(&array))
     }
@@ -500,46 +407,6 @@ impl Scope<'_, '_> {
     }
 }
 
-/// A mask that a call gives.
-#[derive(Clone)]
-struct GivenMask {
-    /// It, where it is an array.
-    array: Option<Tensor>,
-    /// It among the masks that operations compute.
-    mask: Mask,
-    /// For messages.
-    reference: String,
-}
-
-impl GivenMask {
-    fn none() -> GivenMask {
-        GivenMask { array: None, mask: None, reference: "None".to_string() }
-    }
-
-    fn spelled_out(self, layer: &str, node: usize, input: usize) -> SpelledOut {
-        let GivenMask { mask, reference, .. } = self;
-        SpelledOut { layer: layer.to_string(), node, input, mask, reference }
-    }
-}
-
-/// The arrays in the order of the model's inputs, where the call names them and the model doesn't.
-fn by_name(label: &str, part: &Part, names: &[&str], inputs: Vec<Tensor>) -> Result<Vec<Tensor>> {
-    if names.len() != inputs.len() || part.inputs_are_dict {
-        return Ok(inputs);
-    }
-    let place = |&entry: &usize| {
-        let name = part.network.entries[entry].name;
-        names.iter().position(|given| *given == name).and_then(|place| inputs.get(place)).copied()
-    };
-    match part.inputs.iter().map(place).collect() {
-        Some(ordered) => Ok(ordered),
-        None => malformed(
-            label,
-            format!("layer {:?} is called on {names:?}, which its inputs aren't named", part.path),
-        ),
-    }
-}
-
 /// That a call in a model in `TimeDistributed` can be run on all timesteps.
 fn check_on_every_timestep(entry: &Entry, node: &Node) -> Result<()> {
     let call = &node.call;
@@ -557,46 +424,4 @@ fn check_on_every_timestep(entry: &Entry, node: &Node) -> Result<()> {
         _ => return Ok(()),
     };
     Err(layer::in_time_distributed(entry, reason))
-}
-
-/// In Keras 3 a layer behind a model finds its input's mask when the model runs, and a
-/// MultiHeadAttention has taken it away by then; here it would be found in the graph.
-fn check_attention(model: &Model, attention: Vec<(usize, String)>) -> Result<()> {
-    let masks = model.mask_origins(|_| false);
-    let masked = |(node, _): &(usize, String)| masks.calls[*node].iter().any(Option::is_some);
-    match attention.into_iter().find(masked) {
-        None => Ok(()),
-        Some((_, layer)) => Err(Error::UnsupportedArgument {
-            layer,
-            argument: "mask".into(),
-            value: "that of its input".into(),
-            reason: "in Keras 3 it takes the masks of its inputs away from the layers of other \
-                     models; put the layers of the inner models in their places"
-                .into(),
-        }),
-    }
-}
-
-/// That every mask that the file spells out is the one that the model computes.
-fn check_spelled_out(
-    model: &Model,
-    mut expressions: MaskExpressions,
-    spelled_out: Vec<SpelledOut>,
-) -> Result<()> {
-    let masks = model.mask_origins(|_| false);
-    let found = expressions.of_model(&masks.origins);
-    for SpelledOut { layer, node, input, mask, reference } in spelled_out {
-        let carried = masks.calls[node].get(input).copied().flatten().and_then(|mask| found[mask]);
-        if carried != mask {
-            return Err(Error::UnsupportedArgument {
-                layer,
-                argument: "mask".into(),
-                value: reference,
-                reason: "it is not the mask that the input carries; give the mask as an input of \
-                         the model"
-                    .into(),
-            });
-        }
-    }
-    Ok(())
 }

@@ -1,6 +1,7 @@
 //! What stands in a file, also in one that can't be loaded.
 
 use super::class::Class;
+use super::custom::{KerasOptions, Registry};
 use super::entry::{Around, Count};
 use super::file::{self, KerasFile};
 use super::limits::KerasLimits;
@@ -58,29 +59,46 @@ impl KerasLimits {
     /// # Errors
     /// As [`inspect_keras`](crate::inspect_keras).
     pub fn inspect(&self, path: impl AsRef<Path>) -> Result<KerasFileReport> {
-        let path = path.as_ref();
-        report(KerasFile::open(&path.display().to_string(), file::read(path, self)?, self)?, self)
+        KerasOptions::from(self.clone()).inspect(path)
     }
 }
 
-fn report(file: KerasFile, limits: &KerasLimits) -> Result<KerasFileReport> {
+impl KerasOptions {
+    /// [`inspect_keras`](crate::inspect_keras) with these options.
+    ///
+    /// # Errors
+    /// As [`inspect_keras`](crate::inspect_keras).
+    pub fn inspect(&self, path: impl AsRef<Path>) -> Result<KerasFileReport> {
+        let (path, limits) = (path.as_ref(), &self.limits);
+        let bytes = file::read(path, limits)?;
+        report(KerasFile::open(&path.display().to_string(), bytes, limits)?, self)
+    }
+}
+
+fn report(file: KerasFile, options: &KerasOptions) -> Result<KerasFileReport> {
     let (label, version) = (file.config_label.clone(), file.version);
     let root = class::root(&label, &file.config);
     let is_functional = matches!(root, Ok(class::Root::Functional));
     // A model of a class of its own may have no list of layers, for which that is the reason.
-    let mut reports =
-        Reports { label: &label, version, count: Count::new(limits.layers), layers: Vec::new() };
+    let mut reports = Reports {
+        label: &label,
+        version,
+        registry: &options.registry,
+        count: Count::new(options.limits.layers),
+        layers: Vec::new(),
+    };
     reports
         .of_model(&file.config, is_functional, &Around::default())
         .map_err(|error| root.err().unwrap_or(error))?;
     let layers = reports.layers;
-    Ok(KerasFileReport { layers, model: build(file, limits) })
+    Ok(KerasFileReport { layers, model: build(file, options) })
 }
 
 /// The reports on the layers of a file so far.
 struct Reports<'l> {
     label: &'l str,
     version: Version,
+    registry: &'l Registry,
     count: Count,
     layers: Vec<KerasLayerReport>,
 }
@@ -118,7 +136,7 @@ impl Reports<'_> {
         around: &Around,
         is_model: bool,
     ) -> Result<()> {
-        let entry = entry::entry(self.label, index, value, around)?;
+        let entry = entry::entry(self.label, index, value, around, self.registry)?;
         match entry.class {
             Class::Input => return layer::input(&entry, self.version).map(|_| ()),
             Class::MaskOperation(_) => return Ok(()),

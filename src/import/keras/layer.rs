@@ -74,6 +74,7 @@ pub(super) fn build(label: &str, entry: &Entry, version: Version, causal: bool) 
             );
         }
         Class::Recurrent(kind) => Layer::from(recurrent::recurrent(&arguments, kind)?).into(),
+        Class::Custom => custom(&arguments, entry)?,
         Class::Rnn => cells(&arguments, recurrent::rnn(&arguments)?),
         Class::Bidirectional => recurrent::bidirectional(&arguments)?,
         Class::TimeDistributed => time_distributed(&arguments)?,
@@ -148,6 +149,24 @@ pub(super) fn in_time_distributed(entry: &Entry, reason: &str) -> Error {
              {class_name} can't: {reason}"
         ),
     }
+}
+
+/// The layers that the caller builds.
+fn custom(arguments: &Arguments, entry: &Entry) -> Result<Built> {
+    let layer = entry.custom_layer()?;
+    let mut layers = layer.layers;
+    if layers.len() > 1 {
+        let named = |(index, layer): (usize, Layer)| layer.named(member_name(&entry.path, index));
+        layers = layers.into_iter().enumerate().map(named).collect();
+    }
+    let reason = "its input has a mask, and CustomLayer::supports_masking isn't set";
+    let unmasked = (!layer.supports_masking).then(|| argument(arguments, "mask", reason));
+    Ok(Built { layers, wiring: Wiring::Chain, unmasked })
+}
+
+/// The name of one of the layers that make up a custom one.
+pub(super) fn member_name(layer: &str, index: usize) -> String {
+    format!("{layer}/layer_{index}")
 }
 
 /// The layers of an `RNN`'s cells.

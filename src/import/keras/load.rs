@@ -1,8 +1,10 @@
 //! From a file, or from a configuration and a file of weights, to a model.
 
+use super::custom::{KerasOptions, Registry};
 use super::entry::{self, Entry};
 use super::file::{self, KerasFile};
-use super::graph::{self, Source};
+use super::graph;
+use super::level::Source;
 use super::limits::KerasLimits;
 use super::messages::CONFIG;
 use super::version::Version;
@@ -17,8 +19,7 @@ impl KerasLimits {
     /// # Errors
     /// As [`Model::from_keras`].
     pub fn load(&self, path: impl AsRef<Path>) -> Result<Model> {
-        let path = path.as_ref();
-        self.load_bytes(&path.display().to_string(), file::read(path, self)?)
+        KerasOptions::from(self.clone()).load(path)
     }
 
     /// [`Model::from_keras_bytes`] within these limits.
@@ -26,7 +27,7 @@ impl KerasLimits {
     /// # Errors
     /// As [`Model::from_keras_bytes`].
     pub fn load_bytes(&self, name: &str, bytes: Vec<u8>) -> Result<Model> {
-        build(KerasFile::open(name, bytes, self)?, self)
+        KerasOptions::from(self.clone()).load_bytes(name, bytes)
     }
 
     /// [`Model::from_keras_config`] within these limits.
@@ -34,12 +35,7 @@ impl KerasLimits {
     /// # Errors
     /// As [`Model::from_keras_config`].
     pub fn load_config(&self, json: &str) -> Result<Model> {
-        let config = file::parse_config(CONFIG, json.as_bytes(), self)?;
-        let version = file::config_version(&config, json)?;
-        let entries = entry::entries(CONFIG, &config, self.layers)?;
-        let mut model = network(CONFIG, version, &config, &entries, self)?;
-        model.attach(KerasConfig(config));
-        Ok(model)
+        KerasOptions::from(self.clone()).load_config(json)
     }
 
     /// [`Model::load_keras_weights`] within these limits.
@@ -56,7 +52,7 @@ impl KerasLimits {
     /// # Errors
     /// As [`Model::load_keras_weights_bytes`].
     pub fn load_weights_bytes(&self, model: &mut Model, name: &str, bytes: Vec<u8>) -> Result<()> {
-        let Some(config) = model.attachment::<KerasConfig>() else {
+        let Some(source) = model.attachment::<KerasSource>() else {
             return Err(Error::Graph(
                 "weights are only read into a model from Model::from_keras_config or \
                  Model::from_keras; use Model::set_weights"
@@ -64,21 +60,59 @@ impl KerasLimits {
             ));
         };
         // The configuration was read already, perhaps within other limits.
-        let entries = entry::entries(CONFIG, &config.0, usize::MAX)?;
+        let entries = entry::entries(CONFIG, &source.config, usize::MAX, &source.registry)?;
         weights::load(&mut file::open_weights(name, bytes, self)?, model, &entries)
     }
 }
 
-/// The configuration that a model was built from, which says where in a file its weights stand.
-struct KerasConfig(Value);
+impl KerasOptions {
+    /// [`Model::from_keras`] with these options.
+    ///
+    /// # Errors
+    /// As [`Model::from_keras`], and those of the functions that build layers.
+    pub fn load(&self, path: impl AsRef<Path>) -> Result<Model> {
+        let path = path.as_ref();
+        self.load_bytes(&path.display().to_string(), file::read(path, &self.limits)?)
+    }
+
+    /// [`Model::from_keras_bytes`] with these options.
+    ///
+    /// # Errors
+    /// As [`Model::from_keras_bytes`], and those of the functions that build layers.
+    pub fn load_bytes(&self, name: &str, bytes: Vec<u8>) -> Result<Model> {
+        build(KerasFile::open(name, bytes, &self.limits)?, self)
+    }
+
+    /// [`Model::from_keras_config`] with these options; [`Model::load_keras_weights`] reads the
+    /// weights of its custom layers, too.
+    ///
+    /// # Errors
+    /// As [`Model::from_keras_config`], and those of the functions that build layers.
+    pub fn load_config(&self, json: &str) -> Result<Model> {
+        let config = file::parse_config(CONFIG, json.as_bytes(), &self.limits)?;
+        let version = file::config_version(&config, json)?;
+        let entries = entry::entries(CONFIG, &config, self.limits.layers, &self.registry)?;
+        let mut model = network(CONFIG, version, &config, &entries, &self.limits)?;
+        model.attach(KerasSource { config, registry: self.registry.clone() });
+        Ok(model)
+    }
+}
+
+/// What a model was built from: the configuration, which says where in a file its weights stand,
+/// and the caller's layers.
+struct KerasSource {
+    config: Value,
+    registry: Registry,
+}
 
 /// The model of a file, with its weights.
-pub(super) fn build(file: KerasFile, limits: &KerasLimits) -> Result<Model> {
+pub(super) fn build(file: KerasFile, options: &KerasOptions) -> Result<Model> {
     let KerasFile { config_label: label, config, version, mut weights } = file;
-    let entries = entry::entries(&label, &config, limits.layers)?;
+    let KerasOptions { limits, registry } = options;
+    let entries = entry::entries(&label, &config, limits.layers, registry)?;
     let mut model = network(&label, version, &config, &entries, limits)?;
     weights::load(&mut weights, &mut model, &entries)?;
-    model.attach(KerasConfig(config));
+    model.attach(KerasSource { config, registry: registry.clone() });
     Ok(model)
 }
 

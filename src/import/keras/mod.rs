@@ -6,14 +6,15 @@
 //! * [`messages`] and [`limits`]: what errors say of a file, and how much it may ask for;
 //!   [`version`]: which Keras wrote it.
 //! * [`file`] takes it apart into the configuration ([`json`]) and the weights ([`hdf5`]).
-//! * [`class`]: which classes there are; [`entry`]: the layers in a configuration, with those of
+//! * [`class`]: which classes there are; [`custom`]: those that the caller builds; [`entry`]: the layers in a configuration, with those of
 //!   the models among them.
 //! * [`arguments`] and [`activation`] read a layer's arguments; [`stateless`], [`recurrent`] and
 //!   [`layer`] build the layers.
 //! * [`network`]: which layers a model calls on what, in a row or as a functional model says
 //!   ([`call`], in the [`order`] in which Keras runs them); [`sequential`]: what a row reads.
 //! * [`assembly`] adds and calls layers in a graph; [`graph`] does so as the networks of the model
-//!   and of the models in it say, with the masks of [`mask_operation`].
+//!   and of the models in it ([`level`]) say, with the masks of [`mask_operation`] and
+//!   [`given_mask`].
 //! * [`slot`]: where each array of a layer stands, in an [`archive`], a [`legacy`] file or the
 //!   layout of [`cudnn`]; [`weights`] reads them into the model.
 //! * [`load`] does all of it, and [`inspect`] reports on a file, whether it can be loaded or not.
@@ -25,20 +26,24 @@ mod assembly;
 mod call;
 mod class;
 mod cudnn;
+mod custom;
 mod entry;
 mod file;
+mod given_mask;
 mod graph;
 mod hdf5;
 mod inspect;
 mod json;
 mod layer;
 mod legacy;
+mod level;
 mod limits;
 mod load;
 mod mask_operation;
 mod messages;
 mod network;
 mod order;
+
 mod recurrent;
 mod sequential;
 mod slot;
@@ -49,5 +54,6 @@ mod weights;
 #[cfg(test)]
 mod tests;
 
+pub use custom::{CustomLayer, KerasLayer, KerasOptions};
 pub use inspect::{KerasFileReport, KerasLayerReport, inspect_keras};
 pub use limits::KerasLimits;

@@ -27,6 +27,8 @@ pub(super) struct Built {
 pub(super) enum Wiring {
     /// Each reads the output of the one before.
     Row,
+    /// Each reads the output of the one before; they are no cells.
+    Chain,
     /// So many that read forward in a row; the others, in a row of their own, read backward; the
     /// last one may merge.
     Both { forward: usize, merge_mode: MergeMode },

@@ -4,7 +4,7 @@
 use super::class::Class;
 use super::entry::Entry;
 use super::hdf5::Wanted;
-use super::layer::cell_name;
+use super::layer::{cell_name, member_name};
 use crate::layer::{Recurrent, WeightSpec, default_name};
 use crate::{Direction, Layer};
 use serde_json::{Map, Value};
@@ -74,6 +74,11 @@ pub(super) fn names(entry: &Entry) -> Vec<(String, Part)> {
                 let part = |cell| (cell_name(&entry.path, cell), Part { cell, direction: None });
                 parts.extend((0..count).map(part));
             }
+        }
+        Class::Custom => {
+            let count = entry.members();
+            let name = |index| (member_name(&entry.path, index), Part::default());
+            parts.extend((0..count).filter(|_| count > 1).map(name));
         }
         _ => {}
     }

@@ -1,7 +1,9 @@
 //! Finds and reads the weights of each layer.
 
+use super::class::Class;
 use super::entry::Entry;
 use super::file::{Layout, WeightFile};
+use super::hdf5::Wanted;
 use super::legacy::Inner;
 use super::messages::malformed;
 use super::slot::{Part, Slot, is_twin, names, slots};
@@ -40,14 +42,20 @@ struct Weighted<'e> {
 /// Gives every layer of the model its weights.
 pub(super) fn load(file: &mut WeightFile, model: &mut Model, entries: &[Entry]) -> Result<()> {
     let layers = with_weights(file.hdf5.label(), model, entries)?;
+    let customs = customs(model, entries)?;
     let groups = match file.layout {
         Layout::Archive => archive::groups(&file.hdf5, entries)?,
-        Layout::Legacy(folder) => legacy::groups(&file.hdf5, folder, &top_names(&layers, entries))?,
+        Layout::Legacy(folder) => {
+            legacy::groups(&file.hdf5, folder, &top_names(&layers, &customs, entries))?
+        }
     };
     let inner_names = match file.layout {
         Layout::Archive => HashMap::new(),
         Layout::Legacy(_) => inner_names(file, &layers, &groups)?,
     };
+    for custom in &customs {
+        load_custom(file, model, custom, &groups)?;
+    }
     for Weighted { layer, mut slots, place, part } in layers {
         let (name, entry) = (layer.name(), place.entry);
         let group = match file.layout {
@@ -114,10 +122,11 @@ fn with_weights<'e>(
     let mut layers = Vec::new();
     for layer in model.layers() {
         let specs = model.weight_specs(layer.name())?;
-        if specs.is_empty() {
+        let found = by_name.get(layer.name());
+        if specs.is_empty() || found.is_some_and(|(place, _)| place.entry.class == Class::Custom) {
             continue;
         }
-        let Some(&(place, part)) = by_name.get(layer.name()) else {
+        let Some(&(place, part)) = found else {
             return malformed(
                 label,
                 format!("layer {:?}: it isn't one of the configuration's", layer.name()),
@@ -130,8 +139,14 @@ fn with_weights<'e>(
 }
 
 /// The names of the whole model's layers that have weights, in the order of the file.
-fn top_names<'e>(layers: &[Weighted<'e>], entries: &'e [Entry<'e>]) -> Vec<&'e str> {
-    let have: HashSet<&str> = layers.iter().map(|layer| layer.place.top.name).collect();
+fn top_names<'e>(
+    layers: &[Weighted<'e>],
+    customs: &[Custom<'e>],
+    entries: &'e [Entry<'e>],
+) -> Vec<&'e str> {
+    let places = layers.iter().map(|layer| layer.place);
+    let places = places.chain(customs.iter().map(|custom| custom.place));
+    let have: HashSet<&str> = places.map(|place| place.top.name).collect();
     entries.iter().map(|entry| entry.name).filter(|name| have.contains(name)).collect()
 }
 
@@ -162,4 +177,65 @@ fn inner_names(
         }
     }
     Ok(names)
+}
+
+/// A layer that the caller builds and that has weights.
+struct Custom<'e> {
+    place: Place<'e>,
+    /// The names of the layers that it consists of, and how many arrays each has.
+    layers: Vec<(String, usize)>,
+}
+
+fn customs<'e>(model: &Model, entries: &'e [Entry<'e>]) -> Result<Vec<Custom<'e>>> {
+    let mut customs = Vec::new();
+    for place in places(entries).into_iter().filter(|place| place.entry.class == Class::Custom) {
+        let members = names(place.entry).into_iter().map(|(name, _)| name);
+        let members = members.map(|name| Ok((model.weight_specs(&name)?.len(), name)));
+        let members = members.collect::<Result<Vec<_>>>()?;
+        let layers: Vec<_> = members.into_iter().map(|(count, name)| (name, count)).collect();
+        if layers.iter().any(|(_, count)| *count > 0) {
+            customs.push(Custom { place, layers });
+        }
+    }
+    Ok(customs)
+}
+
+/// Gives the layers that make up a custom one what the caller makes of the arrays in the file.
+fn load_custom(
+    file: &mut WeightFile,
+    model: &mut Model,
+    custom: &Custom,
+    groups: &HashMap<String, String>,
+) -> Result<()> {
+    let Place { entry, top, .. } = custom.place;
+    let fail =
+        |label: &str, reason: &str| malformed(label, format!("layer {:?}: {reason}", entry.path));
+    let legacy = matches!(file.layout, Layout::Legacy(_));
+    if legacy && custom.place.is_inner() {
+        let reason = "weights of a custom layer in a model that is a layer are read from .keras \
+                      files only";
+        return fail(file.hdf5.label(), reason);
+    }
+    let Some(group) = groups.get(if legacy { top.name } else { &entry.path }) else {
+        return fail(file.hdf5.label(), "it has no group of weights");
+    };
+    let names = match legacy {
+        true => legacy::names(&file.hdf5, group)?,
+        false => archive::all_arrays(&file.hdf5, group)?,
+    };
+    let mut arrays = Vec::new();
+    for name in names {
+        let path = format!("{group}/{name}");
+        let shape = file.hdf5.shape(&path)?.unwrap_or_default();
+        let wanted = Wanted { layer: entry.path.clone(), weight: name.clone(), shape };
+        arrays.push((name, file.hdf5.read(&path, &wanted)?));
+    }
+    let mut arrays = entry.custom_layer()?.converted(arrays)?.into_iter();
+    for (index, (name, count)) in custom.layers.iter().enumerate() {
+        // What is left over is the last one's, which says so.
+        let count = if index + 1 == custom.layers.len() { usize::MAX } else { *count };
+        let own: Vec<_> = arrays.by_ref().take(count).collect();
+        model.set_weights(name, own)?;
+    }
+    Ok(())
 }

@@ -3,6 +3,7 @@
 mod classes;
 mod nested;
 
+use super::custom::Registry;
 use super::limits::KerasLimits;
 use super::load::network;
 use super::version::Version;
@@ -12,7 +13,7 @@ use serde_json::{Value, json};
 
 fn build(version: Version, config: &Value) -> Result<Model> {
     let limits = KerasLimits::new();
-    let entries = entry::entries("test", config, limits.layers)?;
+    let entries = entry::entries("test", config, limits.layers, &Registry::default())?;
     network("test", version, config, &entries, &limits)
 }
 

@@ -1,0 +1,78 @@
+//! The masks that calls give in a file, and whether the model computes the same.
+
+use super::mask_operation::{Mask, MaskExpressions};
+use crate::{Error, Model, Result, Tensor};
+
+/// A mask that a call gives.
+#[derive(Clone)]
+pub(super) struct GivenMask {
+    /// It, where it is an array.
+    pub array: Option<Tensor>,
+    /// It among the masks that operations compute.
+    pub mask: Mask,
+    /// For messages.
+    pub reference: String,
+}
+
+impl GivenMask {
+    pub(super) fn none() -> GivenMask {
+        GivenMask { array: None, mask: None, reference: "None".to_string() }
+    }
+
+    pub(super) fn spelled_out(self, layer: &str, node: usize, input: usize) -> SpelledOut {
+        let GivenMask { mask, reference, .. } = self;
+        SpelledOut { layer: layer.to_string(), node, input, mask, reference }
+    }
+}
+
+/// A mask that the file spells out, and the input of a call that has to have it.
+pub(super) struct SpelledOut {
+    layer: String,
+    /// The call's place in the model.
+    node: usize,
+    input: usize,
+    mask: Mask,
+    reference: String,
+}
+
+/// That every mask that the file spells out is the one that the model computes.
+pub(super) fn check_spelled_out(
+    model: &Model,
+    mut expressions: MaskExpressions,
+    spelled_out: Vec<SpelledOut>,
+) -> Result<()> {
+    let masks = model.mask_origins(|_| false);
+    let found = expressions.of_model(&masks.origins);
+    for SpelledOut { layer, node, input, mask, reference } in spelled_out {
+        let carried = masks.calls[node].get(input).copied().flatten().and_then(|mask| found[mask]);
+        if carried != mask {
+            return Err(Error::UnsupportedArgument {
+                layer,
+                argument: "mask".into(),
+                value: reference,
+                reason: "it is not the mask that the input carries; give the mask as an input of \
+                         the model"
+                    .into(),
+            });
+        }
+    }
+    Ok(())
+}
+
+/// In Keras 3 a layer behind a model finds its input's mask when the model runs, and a
+/// MultiHeadAttention has taken it away by then; here it would be found in the graph.
+pub(super) fn check_attention(model: &Model, attention: Vec<(usize, String)>) -> Result<()> {
+    let masks = model.mask_origins(|_| false);
+    let masked = |(node, _): &(usize, String)| masks.calls[*node].iter().any(Option::is_some);
+    match attention.into_iter().find(masked) {
+        None => Ok(()),
+        Some((_, layer)) => Err(Error::UnsupportedArgument {
+            layer,
+            argument: "mask".into(),
+            value: "that of its input".into(),
+            reason: "in Keras 3 it takes the masks of its inputs away from the layers of other \
+                     models; put the layers of the inner models in their places"
+                .into(),
+        }),
+    }
+}
