@@ -20,7 +20,7 @@ fn bytes(file: &str) -> Vec<u8> {
 }
 
 /// Good files of every format, and of many kinds of layers.
-const SEEDS: [&str; 16] = [
+const SEEDS: [&str; 19] = [
     "keras/notebook_lstm2.keras",
     "keras/notebook_gru2_keras2.h5",
     "keras/notebook_lstm2_keras3.h5",
@@ -37,6 +37,9 @@ const SEEDS: [&str; 16] = [
     "layers/file_h5_layer_time_distributed_bi_lstm.h5",
     "layers/keras2_cells.h5",
     "layers/keras2_float64.h5",
+    "layers/model_nested_several.keras",
+    "layers/model_nested_graph_on_timesteps.keras",
+    "layers/keras2_nested_shared.h5",
 ];
 
 /// A report on models of Keras's.

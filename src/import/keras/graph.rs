@@ -284,7 +284,7 @@ impl Builder<'_> {
             let Some(mut mask) = mask else { continue };
             // In Keras 3 an array keeps such a mask for whoever reads it later: where somebody may,
             // it has to carry the mask anyway.
-            let read_again = scope.reads(&node.call.inputs[index]) > 1;
+            let read_again = scope.network.reads(&node.call.inputs[index]) > 1;
             mask.array = mask.array.filter(|_| !read_again || self.version == Version::Keras2);
             inputs[index] = self.masked(level, index, inputs[index], mask)?;
         }
@@ -375,12 +375,6 @@ impl Scope<'_, '_> {
         let found =
             found.and_then(|(entry, call, tensor)| self.results.get(&(entry, call))?.get(tensor));
         found.map_or_else(|| network.dangling(reader, reference), Ok)
-    }
-
-    /// How many times it is read by calls of the model.
-    fn reads(&self, reference: &Reference) -> usize {
-        let read = self.network.nodes.iter().flat_map(|node| &node.call.inputs);
-        read.filter(|read| *read == reference).count()
     }
 
     /// That what the reference means is none of the operations that are known.

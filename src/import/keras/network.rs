@@ -30,6 +30,19 @@ pub(super) struct Network<'a> {
     pub outputs: Vec<Reference<'a>>,
     max_calls: usize,
     by_name: ByName<'a>,
+    /// How many inputs of calls each array is.
+    reads: HashMap<Place<'a>, usize>,
+}
+
+/// The layer, the call and the output that an array is.
+type Place<'a> = (&'a str, usize, usize);
+
+/// Where the array of a reference comes from; `None` for a constant and the input of a Sequential.
+fn place<'a>(reference: &Reference<'a>) -> Option<Place<'a>> {
+    match *reference {
+        Reference::Output { layer, call, tensor } => Some((layer, call, tensor)),
+        _ => None,
+    }
 }
 
 /// The entries by their names.
@@ -88,6 +101,7 @@ impl<'a> Network<'a> {
             outputs: Vec::new(),
             max_calls,
             by_name: ByName(HashMap::new()),
+            reads: HashMap::new(),
         };
         for (index, entry) in entries.iter().enumerate() {
             let found = Found { entry: index, class: entry.class, calls: 0 };
@@ -99,6 +113,10 @@ impl<'a> Network<'a> {
                 network.read_calls()?;
                 network.outputs = network.listed(value, "output_layers")?;
                 network.number_calls(version);
+                let inputs = network.nodes.iter().flat_map(|node| &node.call.inputs);
+                for place in inputs.filter_map(place) {
+                    *network.reads.entry(place).or_default() += 1;
+                }
                 network.order = network.in_order()?;
             }
         }
@@ -197,6 +215,11 @@ impl<'a> Network<'a> {
                 format!("layer {name:?}: its input depends on its own output, or on such a cycle"),
             )
         })
+    }
+
+    /// How many inputs of calls an array is.
+    pub(super) fn reads(&self, reference: &Reference) -> usize {
+        place(reference).and_then(|place| self.reads.get(&place)).copied().unwrap_or(1)
     }
 
     /// Who reads, for messages.
