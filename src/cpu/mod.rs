@@ -18,7 +18,7 @@ use crate::graph::{Constants, OperatorGraph};
 use crate::layer::Recurrent;
 use crate::model::{Bound, CallShape, Model, Outputs};
 use crate::operator::{self, MergeMode};
-use crate::reference::{Carried, Ran, Recurrence, Sequences, Shared, carried_batch, run_graph};
+use crate::reference::{Carried, Ran, Recurrence, Sequences, Shared, run_graph};
 use crate::runner::{Awaited, Runner, Started, Wait};
 use birnn_simd::{Arch, Machine, Output, Packed, Reader, Scratch, Sequence};
 use ndarray::{Array2, Array3, ArrayD, Axis, Zip};
@@ -57,6 +57,8 @@ pub(crate) struct CpuSession {
     /// Of the shapes of calls so far.
     graphs: Vec<(CallShape, OperatorGraph)>,
     carried: Carried<f32>,
+    /// The rows of the batch of the last call.
+    rows: usize,
 }
 
 #[derive(Debug)]
@@ -106,6 +108,7 @@ impl CpuSession {
             constants: model.constants(),
             graphs: Vec::new(),
             carried: Carried::default(),
+            rows: 0,
         })
     }
 
@@ -125,6 +128,7 @@ impl CpuSession {
         };
         let graph = &self.graphs[index].1;
         let shared = Shared { model, constants: &self.constants, recurrence: &self.engine };
+        self.rows = inputs.batch;
         run_graph(shared, graph, inputs, &mut self.carried)
     }
 }
@@ -140,7 +144,7 @@ impl Runner for CpuSession {
     }
 
     fn carried_batch(&self) -> Option<usize> {
-        carried_batch(&self.carried)
+        (!self.carried.is_empty()).then_some(self.rows)
     }
 
     fn reset_states(&mut self) {
@@ -182,7 +186,7 @@ impl Recurrence<f32> for Engine {
             Error::Graph("the input of a recurrence isn't in C order".to_string())
         })?;
         for (direction, (output, state)) in
-            arrays.views(&units).into_iter().zip(&mut states).enumerate()
+            arrays.views(operator, &units).into_iter().zip(&mut states).enumerate()
         {
             let hidden = state.hidden.axis_chunks_iter_mut(Axis(0), plan.rows);
             let mut cell =
@@ -306,8 +310,8 @@ impl Arrays {
         }
     }
 
-    /// Where each direction writes; what the backward one writes goes back into the order of time.
-    fn views(&mut self, units: &[usize]) -> Vec<Output<'_>> {
+    /// Where each direction writes; what is reversed goes back into the order of time.
+    fn views(&mut self, operator: &operator::Recurrent, units: &[usize]) -> Vec<Output<'_>> {
         let arrays = match self {
             Arrays::Every(arrays) => arrays.len(),
             Arrays::Last(arrays) => arrays.len(),
@@ -329,8 +333,10 @@ impl Arrays {
                 vec![Output::Last(forward), Output::Last(backward)]
             }
         };
-        if let [_, Output::Every(backward)] = &mut views[..] {
-            backward.invert_axis(Axis(1));
+        for (view, reader) in views.iter_mut().zip(&operator.directions) {
+            if let (Output::Every(output), true) = (view, reader.reverse_output) {
+                output.invert_axis(Axis(1));
+            }
         }
         views
     }

@@ -12,6 +12,7 @@ pub(crate) const HEAD: usize = 512;
 pub(crate) enum Format {
     Zip,
     Hdf5,
+    Onnx,
 }
 
 /// What to do with a model of another framework.
@@ -92,10 +93,7 @@ pub(crate) fn format(head: &[u8]) -> Result<Format, String> {
             concat!("is a safetensors file, which holds weights without a model", rebuild!())
         }
         _ if is_saved_model(head) => SAVED_MODEL,
-        _ if is_onnx(head) => {
-            "is an ONNX model: save the Keras model that it was made from with \
-             model.save(\"model.keras\"), or build it anew in Keras and give it these weights"
-        }
+        _ if is_onnx(head) => return Ok(Format::Onnx),
         _ => return Err(text(head).unwrap_or_else(|| unknown(head))),
     };
     Err(sentence.into())

@@ -7,8 +7,8 @@ use super::layout::strides;
 use super::planner::Planner;
 use crate::error::{Error, Result};
 use crate::gpu::kernel::{Combine, Kernel, Side};
-use crate::graph::{Source, Step};
-use crate::operator::{Concat, Pad, Repeat, Slice, Transpose};
+use crate::graph::{ArrayId, Source, Step};
+use crate::operator::{Operator, Concat, Pad, Repeat, Slice, Transpose};
 
 /// How a value joins what is in its place; the numbers of `combine.wgsl`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -91,6 +91,32 @@ impl Planner<'_> {
             ..Walk::new([outer, inner], [inner, 1], [stride, 1])
         };
         self.walk(source, target, walk, join)
+    }
+
+    /// Copies what the next call starts from, as far as no recurrence has written it there.
+    pub(super) fn hand_on(&mut self) -> Result<()> {
+        let graph = self.graph;
+        let recurrences =
+            graph.steps.iter().filter(|step| matches!(step.operator, Operator::Recurrent(_)));
+        let written: Vec<ArrayId> =
+            recurrences.flat_map(|step| step.writes.iter().copied()).collect();
+        let mut copies = Vec::new();
+        for (state, array) in graph.carried.iter().filter(|(_, array)| !written.contains(array)) {
+            let mut source = self.array(*array);
+            // What the last call left may be overwritten before it is read.
+            if matches!(source.buffer, BufferId::Carried(_)) {
+                let scratch = self.scratch_array(source.shape.clone())?;
+                self.copy(&source, &scratch, Join::Store)?;
+                source = scratch;
+            }
+            copies.push((source, *state));
+        }
+        for (source, state) in copies {
+            let target = Array { buffer: BufferId::Carried(state), shape: source.shape.clone() };
+            self.need(target.buffer, target.bytes())?;
+            self.copy(&source, &target, Join::Store)?;
+        }
+        Ok(())
     }
 
     /// The features of each vector from `first` on, as many as the target has.

@@ -1,0 +1,60 @@
+//! Recurrent layers.
+
+use super::operands::Operands;
+use super::{Array, Evaluator};
+use crate::layer::Layer;
+use crate::operator::{self, MergeMode, Reader};
+use crate::program::shapes::Reason;
+use crate::program::values::Kind;
+
+impl Evaluator {
+    /// `weights`: the layer of the model that has them.
+    pub(super) fn recurrent(
+        &mut self,
+        operands: &Operands,
+        layer: &Layer,
+        in_order_of_time: bool,
+        weights: Option<usize>,
+    ) -> Reason<Vec<Array>> {
+        let weights = weights.ok_or("its weights are computed, and have to be constants")?;
+        let directions = layer.directions();
+        let alone = directions.len() == 1;
+        let reader = |index: usize| {
+            let layer = directions[index].1;
+            Reader {
+                cell: layer.cell(),
+                units: layer.units(),
+                activation: layer.activation(),
+                recurrent_activation: layer.recurrent_activation(),
+                go_backwards: layer.go_backwards(),
+                reverse_output: match alone {
+                    true => in_order_of_time && layer.go_backwards(),
+                    false => index == 1,
+                },
+                zero_output_for_mask: layer.zero_output_for_mask(),
+            }
+        };
+        let states: usize = directions.iter().map(|(_, layer)| layer.cell().states()).sum();
+        let operator = operator::Recurrent {
+            directions: (0..directions.len()).map(reader).collect(),
+            merge_mode: MergeMode::Concat,
+            return_sequences: true,
+            weights,
+        };
+        let mut reads = vec![Some(self.straight(operands.get(0)?)?)];
+        for operand in 1..operator::Recurrent::STATES + states {
+            let array = operands.optional(operand).filter(|array| !is_zero_state(operand, array));
+            reads.push(array.map(|array| self.straight(array)).transpose()?);
+        }
+        let written = self.step(operator, &reads)?;
+        let array = |array| Array::Computed(self.straight_array(array, Kind::Float));
+        Ok(written.into_iter().map(array).collect())
+    }
+}
+
+/// Whether an operand is an initial state of zeros, which is what a recurrence starts from without
+/// one.
+fn is_zero_state(operand: usize, array: &Array) -> bool {
+    let zeros = |values: &crate::program::values::Values| values.to_bools().iter().all(|one| !one);
+    operand >= operator::Recurrent::STATES && array.known().is_some_and(zeros)
+}
