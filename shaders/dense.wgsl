@@ -1,36 +1,38 @@
-// output = activation(Σ windows x·kernel + bias): Dense (a window of one vector), Conv1D, and the
-// projections of multi-head attention.
+// output = activation(Σ windows x·kernel + bias): Dense (a window of one vector), convolutions, and
+// the projections of multi-head attention.
 //
-// An invocation computes four consecutive output timesteps (over the rows) of four columns; `lanes`
+// An invocation computes four consecutive output vectors (over the rows) of four columns; `lanes`
 // invocations of a workgroup stand side by side along the columns.
 
 #import shared/invocation
 #import shared/activations
+#import shared/windows
 
 struct Dense {
-    // Output vectors in all, and of a row.
+    // Output vectors in all.
     vectors: u32,
-    outputs: u32,
-    timesteps: u32,
     features4: u32,
     columns: u32,
     columns4: u32,
-    taps: u32,
-    strides: u32,
-    dilation_rate: u32,
-    // Timesteps missing before the first.
-    before: u32,
     lanes: u32,
+    // The struct below starts at a multiple of 16 bytes.
+    unused0: u32,
+    unused1: u32,
+    unused2: u32,
+    // Windows over lines, such as the rows of an image, and along each line; of a sequence there is
+    // one line.
+    down: Windows,
+    across: Windows,
 }
 
 @group(0) @binding(0) var<uniform> p: Dense;
-// [row][timestep][features4]: vectors of four features.
+// [row][line][place in it][features4]: vectors of four features.
 @group(0) @binding(1) var<storage, read> x: array<vec4<f32>>;
 // [tap][features4][columns4][feature]: vectors of four columns.
 @group(0) @binding(2) var<storage, read> kernel: array<vec4<f32>>;
 // [columns4]
 @group(0) @binding(3) var<storage, read> bias: array<vec4<f32>>;
-// [row][output timestep][columns4]
+// [row][output line][output place in it][columns4]
 @group(0) @binding(4) var<storage, read_write> output: array<vec4<f32>>;
 
 // The number of the activation in activations.wgsl, and its parameter.
@@ -48,11 +50,13 @@ struct Window {
 
 fn window(vector: u32, tap: u32) -> Window {
     let clamped = min(vector, p.vectors - 1u);
-    let row = clamped / p.outputs;
-    let t = (clamped % p.outputs) * p.strides + tap * p.dilation_rate;
-    let inside = t >= p.before && t - p.before < p.timesteps;
-    let timestep = select(0u, t - p.before, inside);
-    return Window((row * p.timesteps + timestep) * p.features4, inside);
+    let line = clamped / p.across.outputs;
+    let y = held(p.down, line % p.down.outputs, tap / p.across.size);
+    let x = held(p.across, clamped % p.across.outputs, tap % p.across.size);
+    let inside = y < p.down.length && x < p.across.length;
+    let row = line / p.down.outputs;
+    let place = select(0u, (row * p.down.length + y) * p.across.length + x, inside);
+    return Window(place * p.features4, inside);
 }
 
 // Adds four features times their columns.
@@ -80,11 +84,13 @@ fn dense(invocation: Invocation) {
     var s1 = s0;
     var s2 = s0;
     var s3 = s0;
-    for (var tap = 0u; tap < p.taps; tap++) {
+    for (var tap = 0u; tap < p.down.size * p.across.size; tap++) {
         let w0 = window(vector, tap);
         let w1 = window(vector + 1u, tap);
         let w2 = window(vector + 2u, tap);
         let w3 = window(vector + 3u, tap);
+        // So most elements of a transposed convolution.
+        if !(w0.inside || w1.inside || w2.inside || w3.inside) { continue; }
         var weight = (tap * p.features4 * p.columns4 + column4) * 4u;
         for (var k = 0u; k < p.features4; k++) {
             let columns = mat4x4<f32>(

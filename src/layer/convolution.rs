@@ -63,8 +63,8 @@ impl Padding {
     fn windows(self, timesteps: usize, size: usize, dilation: usize, strides: usize) -> Windows {
         let window = (size - 1) * dilation + 1;
         let outputs = self.outputs(timesteps, window, strides);
-        let before = self.before(timesteps, window, strides);
-        Windows { outputs, size, strides, dilation, before }
+        let before = self.before(timesteps, window, strides) as isize;
+        Windows { outputs, size, strides, dilation, spread: 1, before }
     }
 
     fn output(
@@ -184,6 +184,7 @@ impl Definition for Conv1d {
         let bias = self.use_bias.then(|| call.constant(1, [self.filters]));
         let (size, timesteps) = (self.kernel_size, call.shape(x)[1]);
         let windows = self.padding.windows(timesteps, size, self.dilation_rate, self.strides);
+        let windows = vec![windows];
         let &Conv1d { groups, activation, .. } = self;
         call.add(Convolution { windows, groups, activation }, [Some(x), Some(kernel), bias])
     }
@@ -230,6 +231,7 @@ macro_rules! pooling {
                 let (timesteps, size) = (call.shape(x)[1], self.pool_size);
                 let windows =
                     self.padding.windows(timesteps, size, 1, self.strides.unwrap_or(size));
+                let windows = vec![windows];
                 call.apply(Pool { windows, reduction: Reduction::$reduction }, x)
             }
 
@@ -276,7 +278,7 @@ macro_rules! global_pooling {
             fn lower(&self, call: &mut Lowering) -> Result<ArrayId, Error> {
                 let (x, mask) = (call.input(0), call.mask(0));
                 let shape = call.shape(x);
-                let windows = Windows::whole(shape[1]);
+                let windows = vec![Windows::whole(shape[1])];
                 let reads = [Some(x), mask];
                 let pooled =
                     call.add(Pool { windows, reduction: Reduction::$reduction }, reads)?;

@@ -346,22 +346,23 @@ pub struct Feedforward {
 }
 
 macro_rules! kinds {
-    ($($kind:ident($layer:ty)),+ $(,)?) => {
+    ($($(#[$if:meta])? $kind:ident($layer:ty)),+ $(,)?) => {
         /// Which layer it is, with its arguments.
         #[derive(Clone, Debug, PartialEq)]
         pub(crate) enum Kind {
-            $($kind($layer),)+
+            $($(#[$if])? $kind($layer),)+
         }
 
         impl Kind {
             pub(crate) fn definition(&self) -> &dyn Definition {
                 match self {
-                    $(Kind::$kind(layer) => layer,)+
+                    $($(#[$if])? Kind::$kind(layer) => layer,)+
                 }
             }
         }
 
         $(
+            $(#[$if])?
             impl From<$layer> for Layer {
                 fn from(layer: $layer) -> Layer {
                     Layer::Feedforward(Feedforward {
@@ -372,6 +373,7 @@ macro_rules! kinds {
                 }
             }
 
+            $(#[$if])?
             impl $layer {
                 /// Gives the layer a name (default: its class in snake case, with a counter from
                 /// the second layer of the class on), and makes it a [`Layer`].
@@ -414,6 +416,8 @@ kinds! {
     AdditiveAttention(AdditiveAttention),
     MultiHeadAttention(MultiHeadAttention),
     TimeDistributed(TimeDistributed),
+    #[cfg(test)]
+    Probe(super::probe::Probe),
 }
 
 impl Feedforward {

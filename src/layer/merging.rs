@@ -5,7 +5,7 @@ use super::dims::{Dims, axis_of, shown};
 use super::lowering::Lowering;
 use crate::error::Error;
 use crate::graph::ArrayId;
-use crate::operator::{Combine, Concat, Operation};
+use crate::operator::{Binary, BinaryFunction, Combination, Combine, Concat, Unary, UnaryFunction};
 use std::ops::RangeInclusive;
 
 /// Keras's `Add`, `Subtract`, `Multiply`, `Average`, `Maximum` and `Minimum`, which join arrays of
@@ -30,6 +30,40 @@ use std::ops::RangeInclusive;
 #[derive(Clone, Debug, PartialEq)]
 pub struct Merge {
     pub(crate) operation: Operation,
+}
+
+/// How arrays are joined.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Operation {
+    Add,
+    Subtract,
+    Multiply,
+    Average,
+    Maximum,
+    Minimum,
+}
+
+impl Operation {
+    /// What joins two arrays; of a mean their sum.
+    fn of_two(self) -> BinaryFunction {
+        match self {
+            Operation::Add | Operation::Average => BinaryFunction::Add,
+            Operation::Subtract => BinaryFunction::Subtract,
+            Operation::Multiply => BinaryFunction::Multiply,
+            Operation::Maximum => BinaryFunction::Maximum,
+            Operation::Minimum => BinaryFunction::Minimum,
+        }
+    }
+
+    /// What joins arrays of which some are masked; `None`: their masks don't count.
+    fn with_masks(self) -> Option<Combination> {
+        match self {
+            Operation::Multiply => Some(Combination::Product),
+            Operation::Maximum => Some(Combination::Largest),
+            Operation::Minimum => Some(Combination::Smallest),
+            Operation::Add | Operation::Subtract | Operation::Average => None,
+        }
+    }
 }
 
 macro_rules! merges {
@@ -102,11 +136,24 @@ impl Definition for Merge {
 
     fn lower(&self, call: &mut Lowering) -> Result<ArrayId, Error> {
         let count = call.inputs.len();
-        let counts =
-            matches!(self.operation, Operation::Multiply | Operation::Maximum | Operation::Minimum);
-        let masks = (0..count).map(|index| call.mask(index).filter(|_| counts));
-        let reads: Vec<_> = call.inputs.iter().map(|&input| Some(input)).chain(masks).collect();
-        call.add(Combine { operation: self.operation, count }, reads)
+        if let Some(operation) = self.operation.with_masks()
+            && call.masks.iter().any(Option::is_some)
+        {
+            let masks = (0..count).map(|index| call.mask(index));
+            let reads: Vec<_> = call.inputs.iter().map(|&input| Some(input)).chain(masks).collect();
+            return call.add(Combine { operation, count }, reads);
+        }
+        let function = self.operation.of_two();
+        let mut joined = call.input(0);
+        for index in 1..count {
+            joined = call.add(Binary { function }, [Some(joined), Some(call.input(index))])?;
+        }
+        match self.operation {
+            Operation::Average => {
+                call.apply(Unary { function: UnaryFunction::DividedBy(count as f32) }, joined)
+            }
+            _ => Ok(joined),
+        }
     }
 
     fn computes_with_masks(&self) -> bool {

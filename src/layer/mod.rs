@@ -19,6 +19,8 @@ mod lowering;
 mod merging;
 mod name;
 mod normalization;
+#[cfg(test)]
+mod probe;
 mod recurrent;
 mod reshaping;
 mod role;
@@ -50,6 +52,8 @@ pub use name::default_name;
 pub use normalization::{
     BatchNormalization, LayerNormalization, RmsNormalization, UnitNormalization,
 };
+#[cfg(test)]
+pub(crate) use probe::{Operand, Probe};
 pub use recurrent::{
     Gru, GruCell, Lstm, LstmCell, Recurrent, RecurrentBuilder, SimpleRnn, SimpleRnnCell,
 };

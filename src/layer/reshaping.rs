@@ -5,7 +5,7 @@ use super::dims::{Dims, sequence, shown};
 use super::lowering::Lowering;
 use crate::error::Error;
 use crate::graph::ArrayId;
-use crate::operator::{Pad, Repeat, Slice, Transpose};
+use crate::operator::{Expand, Filling, Pad, Slice, Transpose};
 
 /// The product of the axes, where all are known.
 fn count(dims: &Dims) -> Option<usize> {
@@ -181,7 +181,7 @@ impl Definition for RepeatVector {
         let x = call.input(0);
         let shape = call.shape(x);
         let vector = call.reshaped(x, vec![shape[0], 1, shape[1]])?;
-        call.apply(Repeat { axis: 1, times: self.n }, vector)
+        call.apply(Expand { shape: vec![shape[0], self.n, shape[1]] }, vector)
     }
 }
 
@@ -219,7 +219,7 @@ impl Definition for Cropping1d {
         let x = call.input(0);
         let (start, end) = self.cropping;
         let length = call.shape(x)[1] - start - end;
-        call.apply(Slice { axis: 1, start, length }, x)
+        call.apply(Slice { axis: 1, start, step: 1, length }, x)
     }
 }
 
@@ -256,7 +256,8 @@ impl Definition for ZeroPadding1d {
 
     fn lower(&self, call: &mut Lowering) -> Result<ArrayId, Error> {
         let (before, after) = self.padding;
-        call.apply(Pad { axis: 1, before, after }, call.input(0))
+        let filling = Filling::Constant(0.0);
+        call.apply(Pad { axis: 1, before, after, filling }, call.input(0))
     }
 }
 
@@ -289,6 +290,11 @@ impl Definition for UpSampling1d {
     }
 
     fn lower(&self, call: &mut Lowering) -> Result<ArrayId, Error> {
-        call.apply(Repeat { axis: 1, times: self.size }, call.input(0))
+        let x = call.input(0);
+        let [batch, timesteps, features] = call.shape(x)[..] else { return Ok(x) };
+        let each = call.reshaped(x, vec![batch, timesteps, 1, features])?;
+        let repeated =
+            call.apply(Expand { shape: vec![batch, timesteps, self.size, features] }, each)?;
+        call.reshaped(repeated, vec![batch, timesteps * self.size, features])
     }
 }

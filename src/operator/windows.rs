@@ -1,32 +1,72 @@
-/// Windows of timesteps: which timesteps each of them holds.
+use super::rules::{Shapes, shape};
+
+/// Windows along an axis, such as timesteps: which indices each of them holds.
+///
+/// The indices stand `spread` apart, and nothing stands between them. Window `w` begins
+/// `w · strides - before` behind the first one, and its elements are `dilation` apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Windows {
-    /// How many windows there are: the timesteps of what is written.
+    /// How many windows there are: the length of the axis that is written.
     pub outputs: usize,
     /// Elements of a window.
     pub size: usize,
-    /// Timesteps from one window to the next.
+    /// From one window to the next.
     pub strides: usize,
-    /// Timesteps from one element of a window to the next.
+    /// From one element of a window to the next.
     pub dilation: usize,
-    /// How many timesteps the first window begins before the first timestep. What lies outside the
-    /// sequence is no part of a window.
-    pub before: usize,
+    /// From one index to the next: 1, or the strides of a convolution that this one transposes.
+    pub spread: usize,
+    /// How far the first window begins before the first index; below zero: behind it. What lies
+    /// outside of the array is no part of a window.
+    pub before: isize,
 }
 
 impl Windows {
-    /// One window over all timesteps.
-    pub fn whole(timesteps: usize) -> Windows {
-        Windows { outputs: 1, size: timesteps, strides: 1, dilation: 1, before: 0 }
+    /// One window over all of an axis.
+    pub fn whole(length: usize) -> Windows {
+        Windows { outputs: 1, size: length, strides: 1, dilation: 1, spread: 1, before: 0 }
     }
 
-    /// The elements of a window that lie within `timesteps` timesteps, each with its timestep.
-    pub fn elements(self, window: usize, timesteps: usize) -> impl Iterator<Item = (usize, usize)> {
-        let timestep = move |element: usize| {
-            (window * self.strides + element * self.dilation).checked_sub(self.before)
-        };
-        let elements =
-            (0..self.size).filter_map(move |element| Some((element, timestep(element)?)));
-        elements.filter(move |&(_, timestep)| timestep < timesteps)
+    /// The index that an element of a window holds, of so many; `None`: it holds none.
+    pub fn index(self, window: usize, element: usize, length: usize) -> Option<usize> {
+        let place = window.checked_mul(self.strides)?;
+        let place = place.checked_add(element.checked_mul(self.dilation)?)?;
+        let place = place.checked_add_signed(self.before.checked_neg()?)?;
+        let index = place / self.spread;
+        (place.is_multiple_of(self.spread) && index < length).then_some(index)
+    }
+
+    /// The windows whose element of this number holds an index, each with it.
+    pub fn with_element(self, element: usize, length: usize) -> Vec<(usize, usize)> {
+        let windows = (0..self.outputs)
+            .filter_map(|window| Some((window, self.index(window, element, length)?)));
+        windows.collect()
+    }
+
+    /// That its numbers can be computed with.
+    fn check(self) -> Result<(), String> {
+        let all = [self.outputs, self.size, self.strides, self.dilation, self.spread];
+        let before = self.before.unsigned_abs();
+        match all.iter().chain([&before]).any(|&number| number >= 1 << 31)
+            || [self.strides, self.dilation, self.spread].contains(&0)
+        {
+            true => Err(format!("{self:?} are no windows")),
+            false => Ok(()),
+        }
+    }
+}
+
+/// Windows over the axes between the first, the batch, and the last, the features, of operand 0:
+/// the batch, the windows along each axis, and the features.
+pub(super) fn windowed(
+    reads: &Shapes,
+    windows: &[Windows],
+) -> Result<(usize, Vec<usize>, usize), String> {
+    windows.iter().try_for_each(|windows| windows.check())?;
+    match shape(reads, 0)? {
+        &[batch, ref between @ .., features] if between.len() == windows.len() => {
+            Ok((batch, windows.iter().map(|windows| windows.outputs).collect(), features))
+        }
+        x => Err(format!("{x:?} has not {} axes between batch and features", windows.len())),
     }
 }

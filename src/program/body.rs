@@ -121,7 +121,7 @@ impl Program {
             if std::mem::replace(&mut needed.values[value], true) || folded[value].is_some() {
                 continue;
             }
-            if let Origin::Result { step, .. } = self.origins[value]
+            if let Origin::Result(step) = self.origins[value]
                 && !std::mem::replace(&mut needed.steps[step], true)
             {
                 open.extend(self.steps[step].operands.iter().flatten());
@@ -147,7 +147,7 @@ impl Program {
             match self.origins[value] {
                 Origin::Input(input) => decides[input] = self.inputs[input].kind != Kind::Float,
                 Origin::Constant(_) => {}
-                Origin::Result { step, .. } => match self.steps[step].operation {
+                Origin::Result(step) => match self.steps[step].operation {
                     Operation::Shape => {}
                     _ => open.extend(self.steps[step].operands.iter().flatten()),
                 },

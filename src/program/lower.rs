@@ -119,10 +119,9 @@ impl Lowering<'_> {
                 open.pop();
                 continue;
             }
-            let Origin::Result { step, .. } = self.body.origins[value] else {
+            let Origin::Result(index) = self.body.origins[value] else {
                 return Err(Error::Graph(format!("value {value} of the program isn't there")));
             };
-            let index = step;
             let step = &self.body.steps[index];
             let missing = self
                 .missing(step)

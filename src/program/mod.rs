@@ -94,7 +94,8 @@ pub(crate) struct Input {
 enum Origin {
     Input(usize),
     Constant(usize),
-    Result { step: usize, index: usize },
+    /// Of the step of this number.
+    Result(usize),
 }
 
 /// An operation at work.
@@ -180,7 +181,7 @@ impl Program {
         let (step, results) = (self.steps.len(), operation.results());
         let first_result = self.origins.len();
         self.steps.push(Step { name: name.to_string(), operation, operands, first_result });
-        Ok((0..results).map(|index| self.value(Origin::Result { step, index })).collect())
+        Ok((0..results).map(|_| self.value(Origin::Result(step))).collect())
     }
 
     /// Makes the model return an array by this name. A number without an axis is returned as an

@@ -277,6 +277,10 @@ pub enum Reduction {
     Minimum,
     /// Their product.
     Product,
+    /// The sum of their squares.
+    SumOfSquares,
+    /// The sum of their sizes, `|x|`.
+    SumOfAbsolutes,
 }
 
 /// What [`Operation::Pad`] puts around an array.
@@ -289,6 +293,8 @@ pub enum PadMode {
     Reflect,
     /// The outermost value.
     Edge,
+    /// The array's other end.
+    Wrap,
 }
 
 /// What [`Operation::Pool`] takes of a window.

@@ -1,8 +1,8 @@
 //! The launches that scale and shift values.
 
 use super::launch::BufferId;
-use super::moving::four_axes;
 use super::planner::Planner;
+use super::walk::check_axes;
 use super::weight::ConstantLayout;
 use crate::error::Result;
 use crate::gpu::kernel::{self, Kernel};
@@ -22,7 +22,7 @@ impl Planner<'_> {
     fn along_axes(&mut self, step: &Step, shift: Option<BufferId>) -> Result<()> {
         let (source, target) = (self.operand(step, 0)?, self.array(step.writes[0]));
         let scale = self.constant(step, 1, ConstantLayout::Flat)?;
-        four_axes(source.shape.len())?;
+        check_axes(source.shape.len(), 4)?;
         let mut axes = [1; 3];
         axes[4 - source.shape.len()..].copy_from_slice(&source.shape[1..]);
         let strides = self.strides_along(step)?;

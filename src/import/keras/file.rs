@@ -65,8 +65,11 @@ pub(super) fn read(path: &Path, limits: &KerasLimits) -> Result<Vec<u8>> {
 }
 
 fn format(name: &str, bytes: &[u8]) -> Result<Format> {
-    recognize::format(&bytes[..bytes.len().min(recognize::HEAD)])
-        .or_else(|reason| malformed(name, reason))
+    match recognize::format(&bytes[..bytes.len().min(recognize::HEAD)]) {
+        Ok(Format::Onnx) => malformed(name, ONNX),
+        Ok(format) => Ok(format),
+        Err(reason) => malformed(name, reason),
+    }
 }
 
 /// That an archive has one of Keras's files at least; which one is missing is said where it is
@@ -87,9 +90,13 @@ impl KerasFile {
         match format(name, &bytes)? {
             Format::Zip => open_archive(name, bytes, limits),
             Format::Hdf5 => open_legacy(name, bytes, limits),
+            Format::Onnx => malformed(name, ONNX),
         }
     }
 }
+
+/// What to do with a file that isn't of Keras's.
+const ONNX: &str = "is an ONNX model: read it with Model::from_onnx, or Model::load";
 
 fn check_size(label: &str, bytes: usize, limit: &str, most: u64) -> Result<()> {
     match bytes as u64 > most {

@@ -9,8 +9,6 @@ use std::collections::{HashMap, HashSet};
 
 /// Graphs within graphs.
 const MOST_DEPTH: usize = 16;
-/// Known values that are kept to look at: shapes, axes, numbers.
-const LOOKED_AT: usize = 64;
 
 /// What is known of an array while the program is built.
 #[derive(Clone, Debug, Default)]
@@ -19,8 +17,6 @@ pub(super) struct Facts {
     pub shape: Option<Vec<usize>>,
     /// The type of a constant's numbers.
     pub data_type: Option<DataType>,
-    /// Its values, where they are few and constant.
-    pub values: Option<Values>,
 }
 
 #[derive(Debug)]
@@ -103,12 +99,7 @@ impl<'a> Importer<'a> {
     }
 
     fn constant_of(&mut self, values: Values, data_type: Option<DataType>) -> Value {
-        let few = values.len() <= LOOKED_AT;
-        let facts = Facts {
-            shape: Some(values.shape().to_vec()),
-            data_type,
-            values: few.then(|| values.clone()),
-        };
+        let facts = Facts { shape: Some(values.shape().to_vec()), data_type };
         let value = self.program.constant(values);
         self.facts.insert(value, facts);
         value
@@ -129,7 +120,7 @@ impl<'a> Importer<'a> {
     /// What is known of an array is known of another one, too.
     pub fn same_facts(&mut self, from: Value, to: Value) {
         if let Some(facts) = self.facts.get(&from).cloned() {
-            self.facts.insert(to, Facts { values: None, ..facts });
+            self.facts.insert(to, facts);
         }
     }
 

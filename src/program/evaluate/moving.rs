@@ -315,6 +315,7 @@ impl Evaluator {
         let most = match mode {
             PadMode::Constant => usize::MAX,
             PadMode::Reflect => length.saturating_sub(1),
+            PadMode::Wrap => length,
             PadMode::Edge => if length > 0 { usize::MAX } else { 0 },
         };
         if before.max(after) > most {
@@ -335,12 +336,13 @@ impl Evaluator {
                 Ok(host::pad(&known.values, axis, (before, after), mode, &value).into())
             }
             Array::Computed(x) => {
-                let padding = match mode {
-                    PadMode::Constant => operator::Padding::Constant(value),
-                    PadMode::Reflect => operator::Padding::Reflect,
-                    PadMode::Edge => operator::Padding::Edge,
+                let filling = match mode {
+                    PadMode::Constant => operator::Filling::Constant(value),
+                    PadMode::Reflect => operator::Filling::Reflect,
+                    PadMode::Edge => operator::Filling::Edge,
+                    PadMode::Wrap => operator::Filling::Wrap,
                 };
-                let pad = operator::Pad { axis: x.order[axis], before, after, padding };
+                let pad = operator::Pad { axis: x.order[axis], before, after, filling };
                 let array = self.step(pad, &[Some(x.array)])?[0];
                 Ok(Array::Computed(self.in_order_of(array, x, x.kind)))
             }
@@ -414,7 +416,7 @@ impl Evaluator {
         if let (Some(x), Some(places)) = (x.known(), places.known()) {
             let outer = &places.shape()[..places.shape().len() - 1];
             self.afford(&[outer, &x.shape()[depth..]].concat())?;
-            return host::take_nd(x, &places.to_integers());
+            return host::take_nd(x, &places.to_integers()).map(Array::from);
         }
         // The rows that the first axes count, taken by their numbers.
         let rows = self.row_numbers(places, &x.shape()[..depth])?;

@@ -218,7 +218,9 @@ impl Evaluator {
                 self.afford(known.values.shape())?;
                 Ok(host::reduce(reduction, &known.values, axes).into())
             }
-            Array::Computed(x) if axes.is_empty() => Ok(Array::Computed(x.clone())),
+            Array::Computed(x) if axes.is_empty() && !is_of_powers(reduction) => {
+                Ok(Array::Computed(x.clone()))
+            }
             Array::Computed(x) => {
                 let function = match reduction {
                     Reduction::Sum => ReduceFunction::Sum,
@@ -226,6 +228,8 @@ impl Evaluator {
                     Reduction::Maximum => ReduceFunction::Maximum,
                     Reduction::Minimum => ReduceFunction::Minimum,
                     Reduction::Product => ReduceFunction::Product,
+                    Reduction::SumOfSquares => ReduceFunction::SumOfSquares,
+                    Reduction::SumOfAbsolutes => ReduceFunction::SumOfAbsolutes,
                 };
                 let axes = in_memory(x, axes);
                 self.apply(operator::Reduce { axes, function, keep_axes: true }, x, x.kind)
@@ -372,27 +376,10 @@ impl Evaluator {
             };
         }
         let x = self.computed(x)?;
-        let place = x.order[axis];
-        if !log {
-            let axes = vec![place];
-            let normalization = Normalization::Softmax;
-            return self.apply(operator::Normalize { axes, normalization }, &x, Kind::Float);
-        }
-        // The activation goes over the last axis.
-        let last = x.order.len() - 1;
-        let mut order: Vec<usize> = (0..x.order.len()).collect();
-        order.swap(axis, last);
-        let turned = x.transposed(&order);
-        let turned = match turned.order[last] == last {
-            true => turned,
-            false => {
-                let straight = self.put_straight(&turned)?;
-                self.straight_array(straight, Kind::Float)
-            }
-        };
-        let activation = Activation::LogSoftmax;
-        let result = self.apply(operator::Activate { activation }, &turned, Kind::Float)?;
-        self.transpose(&result, &order)
+        let axes = vec![x.order[axis]];
+        let normalization =
+            if log { Normalization::LogSoftmax } else { Normalization::Softmax };
+        self.apply(operator::Normalize { axes, normalization }, &x, Kind::Float)
     }
 
     pub(super) fn standardize(
@@ -469,4 +456,9 @@ fn device_binary(function: Binary) -> BinaryFunction {
         Binary::And => BinaryFunction::And,
         Binary::Or => BinaryFunction::Or,
     }
+}
+
+/// Whether a reduction changes a value that is alone.
+fn is_of_powers(reduction: Reduction) -> bool {
+    matches!(reduction, Reduction::SumOfSquares | Reduction::SumOfAbsolutes)
 }

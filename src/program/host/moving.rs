@@ -116,6 +116,7 @@ pub fn pad(
                 _ if inside == at => at,
                 (PadMode::Constant, Some(value)) => return value.clone(),
                 (PadMode::Reflect, _) => (2 * inside - at).clamp(0, last),
+                (PadMode::Wrap, _) => at.rem_euclid(length as isize),
                 _ => inside,
             };
             place[axis] = from as usize;

@@ -12,6 +12,12 @@ pub fn reduce(reduction: Reduction, x: &Values, axes: &[usize]) -> Values {
             let whole = over(x, axes, |values| match reduction {
                 Reduction::Sum => values.iter().fold(0, |sum: i64, &v| sum.wrapping_add(v)),
                 Reduction::Product => values.iter().fold(1, |all: i64, &v| all.wrapping_mul(v)),
+                Reduction::SumOfSquares => {
+                    values.iter().fold(0, |sum: i64, &v| sum.wrapping_add(v.wrapping_mul(v)))
+                }
+                Reduction::SumOfAbsolutes => {
+                    values.iter().fold(0, |sum: i64, &v| sum.wrapping_add(v.wrapping_abs()))
+                }
                 Reduction::Maximum => values.iter().copied().max().unwrap_or(i64::MIN),
                 Reduction::Minimum => values.iter().copied().min().unwrap_or(i64::MAX),
                 Reduction::Mean => {
@@ -34,6 +40,8 @@ fn of_numbers(reduction: Reduction, values: &[f32]) -> f32 {
         Reduction::Sum => wide.sum::<f64>() as f32,
         Reduction::Mean => (wide.sum::<f64>() / values.len() as f64) as f32,
         Reduction::Product => wide.product::<f64>() as f32,
+        Reduction::SumOfSquares => wide.map(|value| value * value).sum::<f64>() as f32,
+        Reduction::SumOfAbsolutes => wide.map(f64::abs).sum::<f64>() as f32,
         Reduction::Maximum => extreme(|v, best| v > best, f32::NEG_INFINITY),
         Reduction::Minimum => extreme(|v, best| v < best, f32::INFINITY),
     }

@@ -159,6 +159,7 @@ fn pad(call: &mut Call) -> Result<()> {
         "constant" => PadMode::Constant,
         "reflect" => PadMode::Reflect,
         "edge" => PadMode::Edge,
+        "wrap" => PadMode::Wrap,
         other => return call.unsupported(format!("mode {other:?} isn't supported")),
     };
     let x = call.required(0)?;

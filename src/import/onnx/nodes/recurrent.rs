@@ -205,7 +205,7 @@ fn layer(
     let activations = activations(call, kinds, directions.len())?;
     let mut readers = Vec::new();
     for (&backwards, of_direction) in directions.iter().zip(&activations) {
-        let mut builder = RecurrentBuilder::<Cell>::new(cell, units)
+        let mut builder = RecurrentBuilder::of(cell, units)
             .use_bias(use_bias)
             .return_sequences(true)
             .zero_output_for_mask(true)

@@ -8,16 +8,16 @@ use crate::program::{Binary, Operation, Reduction, Unary, Value};
 pub(super) const NODES: &[(&str, Handler)] = &[
     ("ArgMax", |call| extreme(call, false)),
     ("ArgMin", |call| extreme(call, true)),
-    ("ReduceL1", |call| reduced(call, |call, x| call.unary(Unary::Absolute, x), Reduction::Sum, None)),
-    ("ReduceL2", |call| reduced(call, squared, Reduction::Sum, Some(Unary::Sqrt))),
-    ("ReduceLogSum", |call| reduced(call, same, Reduction::Sum, Some(Unary::Log))),
+    ("ReduceL1", |call| reduced(call, Reduction::SumOfAbsolutes, None)),
+    ("ReduceL2", |call| reduced(call, Reduction::SumOfSquares, Some(Unary::Sqrt))),
+    ("ReduceLogSum", |call| reduced(call, Reduction::Sum, Some(Unary::Log))),
     ("ReduceLogSumExp", log_sum_exp),
-    ("ReduceMax", |call| reduced(call, same, Reduction::Maximum, None)),
-    ("ReduceMean", |call| reduced(call, same, Reduction::Mean, None)),
-    ("ReduceMin", |call| reduced(call, same, Reduction::Minimum, None)),
-    ("ReduceProd", |call| reduced(call, same, Reduction::Product, None)),
-    ("ReduceSum", |call| reduced(call, same, Reduction::Sum, None)),
-    ("ReduceSumSquare", |call| reduced(call, squared, Reduction::Sum, None)),
+    ("ReduceMax", |call| reduced(call, Reduction::Maximum, None)),
+    ("ReduceMean", |call| reduced(call, Reduction::Mean, None)),
+    ("ReduceMin", |call| reduced(call, Reduction::Minimum, None)),
+    ("ReduceProd", |call| reduced(call, Reduction::Product, None)),
+    ("ReduceSum", |call| reduced(call, Reduction::Sum, None)),
+    ("ReduceSumSquare", |call| reduced(call, Reduction::SumOfSquares, None)),
 ];
 
 fn extreme(call: &mut Call, smallest: bool) -> Result<()> {
@@ -26,14 +26,6 @@ fn extreme(call: &mut Call, smallest: bool) -> Result<()> {
     let x = call.required(0)?;
     let place = call.op(Operation::ArgMax { axis, keep, smallest, last }, [x])?;
     call.set(0, place)
-}
-
-fn same(_: &mut Call, x: Value) -> Result<Value> {
-    Ok(x)
-}
-
-fn squared(call: &mut Call, x: Value) -> Result<Value> {
-    call.binary(Binary::Multiply, x, x)
 }
 
 /// The axes, and whether there are some to reduce: none are all, unless a flag says otherwise.
@@ -48,20 +40,14 @@ fn axes(call: &mut Call) -> Result<(Option<Value>, bool)> {
     Ok((listed.filter(|_| !is_empty), !(is_empty && nothing)))
 }
 
-/// A function of each value, then a value of all, then a function of it.
-fn reduced(
-    call: &mut Call,
-    before: fn(&mut Call, Value) -> Result<Value>,
-    reduction: Reduction,
-    after: Option<Unary>,
-) -> Result<()> {
+/// A value of all, and a function of it. With no axes and `noop_with_empty_axes` each value is
+/// reduced by itself.
+fn reduced(call: &mut Call, reduction: Reduction, after: Option<Unary>) -> Result<()> {
     let keep = call.flag("keepdims", true)?;
     let (axes, reduces) = axes(call)?;
     let x = call.required(0)?;
-    let mut result = before(call, x)?;
-    if reduces {
-        result = call.reduce(reduction, result, axes, keep)?;
-    }
+    let axes = if reduces { axes } else { Some(call.importer.integers([])) };
+    let mut result = call.reduce(reduction, x, axes, keep || !reduces)?;
     if let Some(function) = after {
         result = call.unary(function, result)?;
     }
