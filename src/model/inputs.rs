@@ -357,7 +357,8 @@ impl Model {
         let axes = &self.tensors[spec.tensor].shape;
         let input = format!("input {:?}", spec.name);
         let fits = |(axis, &n): (&Option<usize>, &usize)| axis.is_none_or(|length| length == n);
-        if axes.len() != found.len() || !axes.iter().zip(found).all(fits) {
+        let is_number = axes.is_empty() && found == [1];
+        if !is_number && (axes.len() != found.len() || !axes.iter().zip(found).all(fits)) {
             let name = |axis: &Option<usize>| axis.map_or("any".to_string(), |n| n.to_string());
             let expected = axes.iter().map(name).collect::<Vec<_>>().join(", ");
             let expected = format!("[{expected}]");

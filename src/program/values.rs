@@ -114,7 +114,9 @@ impl Values {
         }
     }
 
-    pub(super) fn cast(&self, kind: Kind) -> Values {
+    /// The same values as others of this kind: numbers lose their part behind the point, and what
+    /// isn't zero is true.
+    pub fn cast(&self, kind: Kind) -> Values {
         match kind {
             Kind::Float => Values::Floats(self.to_floats()),
             Kind::Integer => Values::Integers(self.to_integers()),

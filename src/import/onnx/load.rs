@@ -6,7 +6,7 @@ use super::nodes;
 use super::options::OnnxOptions;
 use super::proto::{self, Budget, Dimension, Graph, ValueInfo};
 use super::tensor::DataType;
-use crate::program::Length;
+use crate::program::{Length, Operation, Value, Values};
 use crate::{Error, Model, Result};
 use std::collections::HashSet;
 use std::fs::File;
@@ -113,14 +113,11 @@ fn inputs<'a>(
 ) -> Result<()> {
     let constants: HashSet<&str> = graph.initializers.iter().map(|tensor| tensor.name).collect();
     for (name, values) in &options.fixed {
-        let input = graph.inputs.iter().find(|input| input.name == name);
-        match input {
-            Some(input) => {
-                let value = importer.constant(values.clone());
-                importer.name(input.name, value)?;
-            }
-            None => return unknown_input(name, graph),
-        }
+        let Some(input) = graph.inputs.iter().find(|input| input.name == name) else {
+            return unknown_input(name, graph);
+        };
+        let value = fixed(importer, input, values)?;
+        importer.name(input.name, value)?;
     }
     for input in &graph.inputs {
         if !constants.contains(input.name) && importer.find(input.name).is_none() {
@@ -128,6 +125,31 @@ fn inputs<'a>(
         }
     }
     Ok(())
+}
+
+/// An input that is a constant now, of its own kind. A number may be given as an array of one.
+fn fixed(importer: &mut Importer, input: &ValueInfo, values: &Values) -> Result<Value> {
+    let data_type = match DataType::new(input.data_type) {
+        Ok(data_type) => data_type,
+        Err(what) => {
+            return importer.malformed(format!("the input {:?} holds {what}", input.name));
+        }
+    };
+    let value = importer.constant(values.cast(data_type.kind()));
+    importer.set_type(value, data_type);
+    match &input.shape {
+        Some(axes) if axes.is_empty() && values.shape() == [1] => {
+            let none = importer.integers([]);
+            let reshape = Operation::Reshape { zero_copies: false };
+            Ok(importer.program.add(input.name, reshape, [value, none])?[0])
+        }
+        Some(axes) if axes.len() != values.shape().len() => Err(Error::InputShape {
+            input: format!("the fixed input {:?}", input.name),
+            found: values.shape().to_vec(),
+            expected: format!("{} axes", axes.len()),
+        }),
+        _ => Ok(value),
+    }
 }
 
 fn unknown_input(name: &str, graph: &Graph) -> Result<()> {

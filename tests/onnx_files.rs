@@ -1,0 +1,189 @@
+//! ONNX models against what onnxruntime computed of them: `tests/fixtures/onnx`, whose generator is
+//! `tests/fixtures/generate_onnx.py`. On the reference, the CPU path, and a GPU.
+//!
+//! `BIRNN_ONNX_CASES` names another folder of such cases, which are run, too; `BIRNN_ONNX_ONLY` is
+//! part of the names of those that are, and `BIRNN_ONNX_DEVICES` part of the device's name.
+#![cfg(feature = "onnx")]
+
+mod common;
+#[cfg(feature = "gpu")]
+#[path = "common/device.rs"]
+mod device;
+
+use birnn::program::Values;
+use birnn::{Device, Model, OnnxOptions, Outputs};
+use common::inputs;
+use ndarray::ArrayD;
+use ndarray_npy::NpzReader;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+
+struct Case {
+    name: String,
+    model: PathBuf,
+    inputs: Vec<ArrayD<f32>>,
+    outputs: Vec<ArrayD<f32>>,
+}
+
+fn folder() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/onnx")
+}
+
+fn cases(folder: &Path) -> Vec<Case> {
+    let mut files: Vec<PathBuf> =
+        std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.retain(|path| path.extension().is_some_and(|end| end == "onnx"));
+    files.sort();
+    files.into_iter().map(case).collect()
+}
+
+fn case(model: PathBuf) -> Case {
+    let mut npz = NpzReader::new(File::open(model.with_extension("npz")).unwrap()).unwrap();
+    let mut arrays = |kind: &str| -> Vec<ArrayD<f32>> {
+        let mut array = |number: usize| npz.by_name(&format!("{kind}_{number}.npy"));
+        (0..).map_while(|number| array(number).ok()).collect()
+    };
+    let (inputs, outputs) = (arrays("in"), arrays("out"));
+    let name = model.file_stem().unwrap().to_str().unwrap().to_string();
+    Case { name, model, inputs, outputs }
+}
+
+/// How far from what was expected numbers may be.
+#[derive(Clone, Copy)]
+enum Most {
+    /// `|a - b| / max(1, |b|)`
+    Error(f64),
+    /// That of the package onnx's own suite, `|a - b| <= 1e-7 + 1e-3 |b|`.
+    Suite,
+}
+
+fn differs(found: &ArrayD<f32>, expected: &ArrayD<f32>, most: Most) -> Option<String> {
+    let shapes = (found.shape(), expected.shape());
+    if shapes.0 != shapes.1 {
+        return Some(format!("{:?}, expected {:?}", shapes.0, shapes.1));
+    }
+    let far = |(a, b): (&f32, &f32)| {
+        let (a, b) = (f64::from(*a), f64::from(*b));
+        let same = a == b || (a.is_nan() && b.is_nan());
+        let near = match most {
+            Most::Error(most) => (a - b).abs() / b.abs().max(1.0) < most,
+            Most::Suite => (a - b).abs() <= 1e-7 + 1e-3 * b.abs(),
+        };
+        (!same && !near).then(|| format!("{a} for {b} in {:?}", shapes.0))
+    };
+    found.iter().zip(expected).find_map(far)
+}
+
+/// What is wrong with a case on a device; `None`: nothing. `constants`: whether inputs behind the
+/// first are constants of the model.
+fn problem(case: &Case, device: &Device, most: Most, constants: bool) -> Option<String> {
+    if case.inputs.is_empty() {
+        return Some("it has no inputs, which birnn's models have".into());
+    }
+    let run = || {
+        let mut options = OnnxOptions::new();
+        let mut given = &case.inputs[..];
+        if constants {
+            let names = Model::from_onnx(&case.model)?.input_names();
+            for (name, array) in names.iter().zip(&case.inputs).skip(1) {
+                options = options.fixed_input(name, Values::Floats(array.clone()));
+            }
+            given = &given[..1];
+        }
+        let model = options.load(&case.model)?;
+        let mut session = device.compile(&model)?;
+        // The second call has all that the first one made.
+        session.run(inputs(given))?;
+        session.run(inputs(given))
+    };
+    let outputs: Outputs = match run() {
+        Ok(outputs) => outputs,
+        Err(error) => return Some(error.to_string()),
+    };
+    if outputs.list().len() != case.outputs.len() {
+        return Some(format!("{} outputs", outputs.list().len()));
+    }
+    let pairs = outputs.list().iter().zip(&case.outputs);
+    pairs.into_iter().find_map(|(found, expected)| differs(&found.array, expected, most))
+}
+
+fn check(folder: &Path, device: &Device, most: Most) {
+    let cases = cases(folder);
+    let failures: Vec<String> = cases
+        .iter()
+        .filter_map(|case| Some(format!("{}: {}", case.name, problem(case, device, most, false)?)))
+        .collect();
+    let right = cases.len() - failures.len();
+    println!("{}: {right} of {} cases", device.info().name, cases.len());
+    assert!(failures.is_empty() && cases.len() > 10, "\n{}\n", failures.join("\n"));
+}
+
+/// Both round in f32, over a few timesteps of a few units.
+const TOLERANCE: Most = Most::Error(3e-6);
+
+#[test]
+fn the_reference_agrees_with_onnxruntime() {
+    check(&folder(), &Device::reference(), TOLERANCE);
+}
+
+#[test]
+fn the_cpu_path_agrees_with_onnxruntime() {
+    check(&folder(), &Device::cpu(), TOLERANCE);
+}
+
+#[cfg(feature = "gpu")]
+#[test]
+fn a_gpu_agrees_with_onnxruntime() {
+    if let Some(device) = device::open(device::options()) {
+        check(&folder(), &device, TOLERANCE);
+    }
+}
+
+/// The devices that there are: reference, CPU, GPU.
+fn devices() -> Vec<Device> {
+    let mut devices = vec![Device::reference(), Device::cpu()];
+    #[cfg(feature = "gpu")]
+    devices.extend(device::open(device::options()));
+    devices
+}
+
+/// The node tests of the package onnx, whose weights are inputs: they are made constants.
+#[test]
+fn the_node_tests_of_recurrent_operators_pass() {
+    for device in devices() {
+        let cases = cases(&folder().join("nodes"));
+        assert_eq!(cases.len(), 18);
+        for case in &cases {
+            let problem = problem(case, &device, Most::Suite, true);
+            assert_eq!(problem, None, "{} on {}", case.name, device.info().name);
+        }
+    }
+}
+
+/// Cases of another folder, such as what onnx_nodes.py writes: how many are right, and what is
+/// wrong with the others.
+#[test]
+fn a_folder_of_cases() {
+    let Some(folder) = std::env::var_os("BIRNN_ONNX_CASES") else { return };
+    let only = std::env::var("BIRNN_ONNX_ONLY").unwrap_or_default();
+    let named = std::env::var("BIRNN_ONNX_DEVICES").unwrap_or_default();
+    let wanted = |device: &Device| device.info().name.contains(&named);
+    for device in devices().into_iter().filter(wanted) {
+        let (mut right, mut with_constants, mut failures) = (0, 0, Vec::new());
+        for case in cases(Path::new(&folder)).iter().filter(|case| case.name.contains(&only)) {
+            match problem(case, &device, Most::Suite, false) {
+                None => right += 1,
+                Some(_) if problem(case, &device, Most::Suite, true).is_none() => {
+                    with_constants += 1;
+                }
+                Some(problem) => failures.push(format!("{}: {problem}", case.name)),
+            }
+        }
+        println!("{}", failures.join("\n"));
+        println!(
+            "{}: {right} right, {with_constants} with constants, {} wrong",
+            device.info().name,
+            failures.len()
+        );
+    }
+}
