@@ -12,6 +12,7 @@ mod recognize;
 
 #[cfg(feature = "keras")]
 pub use keras::{KerasFileReport, KerasLayerReport, KerasLimits, inspect_keras};
+pub use load::FileFormat;
 #[cfg(feature = "onnx")]
 pub use onnx::{OnnxFileReport, OnnxNodeReport, OnnxOptions, inspect_onnx, onnx_operators};
 
@@ -24,7 +25,7 @@ use std::path::Path;
 
 #[cfg(feature = "onnx")]
 impl Model {
-    /// Reads an ONNX file, of opset 7 to 26, whatever wrote it. The content says that it is one,
+    /// Reads an ONNX file, of opset 7 to 28, whatever wrote it. The content says that it is one,
     /// not the file's name. Values may be in files beside it.
     ///
     /// Inputs and outputs keep the file's names, and their arrays the file's shapes: no axis is the

@@ -25,6 +25,8 @@ pub enum Operation {
     /// Operand 0 as values of another kind: numbers lose their part behind the point, and what
     /// isn't zero is true.
     Cast(Kind),
+    /// Operand 0 as values of the kind that operand 1 has.
+    CastLike,
     /// The lengths of operand 0's axes, always known.
     Shape,
     /// Operand 0 in the shape that operand 1 says, of which one length may be -1: what is left.
@@ -334,6 +336,7 @@ impl Operation {
             Binary(_) => "binary",
             Select => "select",
             Cast(_) => "cast",
+            CastLike => "cast_like",
             Shape => "shape",
             Reshape { .. } => "reshape",
             Flatten { .. } => "flatten",

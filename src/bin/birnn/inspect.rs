@@ -3,7 +3,7 @@
 use crate::run::ModelArgs;
 use crate::show;
 use anyhow::Result;
-use birnn::{Error, KerasLayerReport, Summary, inspect_keras};
+use birnn::{Error, FileFormat, KerasLayerReport, Summary, inspect_keras};
 use clap::Args;
 use comfy_table::{ContentArrangement, Table, presets::UTF8_FULL_CONDENSED};
 use std::io::Write;
@@ -16,6 +16,10 @@ pub struct InspectArgs {
 }
 
 pub fn inspect(args: &InspectArgs, out: &mut impl Write) -> Result<ExitCode> {
+    let format = FileFormat::of(args.model.path());
+    if !args.model.has_config() && matches!(format, Ok(FileFormat::Onnx)) {
+        return inspect_onnx(args, out);
+    }
     let (model, layers) = if args.model.has_config() {
         (args.model.load(), Vec::new())
     } else {
@@ -47,6 +51,45 @@ pub fn inspect(args: &InspectArgs, out: &mut impl Write) -> Result<ExitCode> {
         writeln!(out, "{}", show::wrapped(words, "  ", 98))?;
     }
     Err(error.context("the model can't be run"))
+}
+
+/// An ONNX file: its operators, its recurrent layers, inputs and outputs.
+fn inspect_onnx(args: &InspectArgs, out: &mut impl Write) -> Result<ExitCode> {
+    let report = args.model.onnx_options().inspect(args.model.path());
+    let report = report.map_err(|error| args.model.named(error))?;
+    let producer = match report.producer.as_str() {
+        "" => "an unknown producer",
+        producer => producer,
+    };
+    writeln!(out, "ONNX, opset {}, written by {producer}", report.opset)?;
+    let mut table = Table::new();
+    table
+        .load_style(UTF8_FULL_CONDENSED)
+        .set_content_arrangement(ContentArrangement::Dynamic)
+        .set_width(100)
+        .set_header(["Operator", "Nodes", "Supported"]);
+    for operator in &report.operators {
+        let supported = match &operator.problem {
+            None => "yes".to_string(),
+            Some(problem) => format!("no: {problem}"),
+        };
+        table.add_row([operator.op_type.clone(), operator.count.to_string(), supported]);
+    }
+    writeln!(out, "{table}")?;
+    match report.model {
+        Ok(model) => {
+            let summary = model.summary();
+            let layers = summary.rows.iter().filter(|row| row.class_name != "InputLayer");
+            for layer in layers {
+                let (name, class, count) = (&layer.name, layer.class_name, layer.parameters);
+                writeln!(out, "Layer: {name} ({class}), {count} params")?;
+            }
+            writeln!(out, "Inputs: {}", inputs(&summary))?;
+            writeln!(out, "Outputs: {}", model.output_names().join(", "))?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Err(error) => Err(args.model.named(error).context("the model can't be run")),
+    }
 }
 
 /// Each input with its shape and what it is given as.

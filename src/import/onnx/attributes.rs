@@ -119,7 +119,7 @@ impl<'a, 'n> Call<'_, 'a, 'n> {
             |name: &&str| !self.seen.contains(name) && !WITHOUT_EFFECT.contains(name);
         match names.into_iter().find(unknown) {
             Some(name) => self.unsupported(format!(
-                "its attribute {name:?} isn't known; export the model with an opset from 7 to 22"
+                "its attribute {name:?} isn't known; export the model with an opset from 7 to 28"
             )),
             None => Ok(()),
         }

@@ -13,9 +13,9 @@ const MOST_DEPTH: usize = 16;
 /// What is known of an array while the program is built.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Facts {
-    /// Its shape, where the file has it as a constant.
+    /// Its shape, where the file says it.
     pub shape: Option<Vec<usize>>,
-    /// The type of a constant's numbers.
+    /// The type of its numbers, where the file says it.
     pub data_type: Option<DataType>,
 }
 
@@ -126,6 +126,10 @@ impl<'a> Importer<'a> {
 
     pub fn set_type(&mut self, value: Value, data_type: DataType) {
         self.facts.entry(value).or_default().data_type = Some(data_type);
+    }
+
+    pub fn set_shape(&mut self, value: Value, shape: Vec<usize>) {
+        self.facts.entry(value).or_default().shape = Some(shape);
     }
 
     /// A name for a recurrent layer that no other has.

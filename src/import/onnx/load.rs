@@ -14,7 +14,7 @@ use std::io::Read;
 use std::path::Path;
 
 /// The versions of ONNX's operators that are known.
-const OPSETS: std::ops::RangeInclusive<i64> = 7..=26;
+const OPSETS: std::ops::RangeInclusive<i64> = 7..=28;
 
 pub(super) fn file(path: &Path, options: &OnnxOptions) -> Result<Model> {
     let bytes = read(path, options)?;
@@ -196,7 +196,15 @@ fn input<'a>(
             _ => Length::Any,
         });
     }
+    let fixed = |axis: &Length| match axis {
+        Length::Fixed(length) => Some(*length),
+        _ => None,
+    };
+    let whole: Option<Vec<usize>> = axes.iter().map(fixed).collect();
     let value = importer.program.input(name, axes, data_type.kind())?;
     importer.set_type(value, data_type);
+    if let Some(shape) = whole {
+        importer.set_shape(value, shape);
+    }
     importer.name(name, value)
 }

@@ -197,6 +197,10 @@ impl Evaluator {
                 self.select(operands.get(0)?, operands.get(1)?, operands.get(2)?)?
             }
             Operation::Cast(kind) => self.cast(operands.get(0)?, *kind)?,
+            Operation::CastLike => {
+                let kind = operands.get(1)?.kind();
+                self.cast(operands.get(0)?, kind)?
+            }
             Operation::Shape => {
                 let shape = operands.get(0)?.shape();
                 Values::integers(shape.iter().map(|&length| length as i64)).into()

@@ -116,14 +116,27 @@ fn axes_from(call: &mut Call, x: Value, axis: i64) -> Result<Value> {
 fn layer(call: &mut Call) -> Result<()> {
     let (axis, epsilon) = (call.int("axis", -1)?, call.float("epsilon", 1e-5)?);
     let _ = call.has("stash_type");
-    if call.has_output(1) || call.has_output(2) {
-        return call.unsupported("only its first output is supported");
-    }
     let (x, scale, shift) = (call.required(0)?, call.required(1)?, call.input(2)?);
     let axes = axes_from(call, x, axis)?;
+    if call.has_output(1) || call.has_output(2) {
+        moments(call, x, axes, epsilon)?;
+    }
     let result = call.op(Operation::Standardize { epsilon }, [x, axes])?;
     let result = scaled(call, result, scale, shift)?;
     call.set(0, result)
+}
+
+/// The further outputs of LayerNormalization: mean and `1 / √(variance + epsilon)`.
+fn moments(call: &mut Call, x: Value, axes: Value, epsilon: f32) -> Result<()> {
+    let mean = call.reduce(Reduction::Mean, x, Some(axes), true)?;
+    let centred = call.binary(Binary::Subtract, x, mean)?;
+    let squares = call.binary(Binary::Multiply, centred, centred)?;
+    let variance = call.reduce(Reduction::Mean, squares, Some(axes), true)?;
+    let variance = call.with_number(Binary::Add, variance, epsilon)?;
+    let deviation = call.unary(Unary::Sqrt, variance)?;
+    let inverse = call.unary(Unary::Reciprocal, deviation)?;
+    call.set(1, mean)?;
+    call.set(2, inverse)
 }
 
 /// `x / √(mean(x²) + epsilon) · scale`
@@ -158,6 +171,10 @@ fn lp(call: &mut Call) -> Result<()> {
         }
         other => return call.malformed(format!("its p is {other}")),
     };
+    // What is zero stays zero.
+    let is_zero = call.with_number(Binary::Equal, norm, 0.0)?;
+    let one = call.importer.float(1.0);
+    let norm = call.op(Operation::Select, [is_zero, one, norm])?;
     let result = call.binary(Binary::Divide, x, norm)?;
     call.set(0, result)
 }

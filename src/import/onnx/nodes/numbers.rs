@@ -176,7 +176,10 @@ fn cast_like(call: &mut Call) -> Result<()> {
     let _ = call.has("saturate");
     match call.importer.facts(like).data_type {
         Some(data_type) => cast_to(call, x, data_type),
-        None => call.unsupported("the type of its second input isn't known; use Cast"),
+        None => {
+            let result = call.op(Operation::CastLike, [x, like])?;
+            call.set(0, result)
+        }
     }
 }
 

@@ -275,9 +275,8 @@ fn pool(call: &mut Call, is_max: bool) -> Result<()> {
         }
         None if counts_padding => x = padded_same(call, x, &padding, &windows, &size, 0.0)?,
         None => {
-            return call.unsupported(
-                "auto_pad with strides, where padding isn't counted: export it with pads",
-            );
+            let result = mean_of_same(call, x, &padding, (windows, size))?;
+            return call.set(0, result);
         }
     }
     let pooling = match (is_max, counts_padding) {
@@ -289,6 +288,29 @@ fn pool(call: &mut Call, is_max: bool) -> Result<()> {
     let result = call.op(Operation::Pool { windows, size, pooling, partial }, [last])?;
     let result = call.channels_first(result)?;
     call.set(0, result)
+}
+
+/// The mean over windows of what lies within x: that with zeros around it, divided by the same of
+/// an array of ones.
+fn mean_of_same(
+    call: &mut Call,
+    x: Value,
+    padding: &Padding,
+    (windows, size): (Windows, Vec<usize>),
+) -> Result<Value> {
+    let shape = call.shape(x)?;
+    let one = call.importer.float(1.0);
+    let ones = call.op(Operation::Fill, [shape, one])?;
+    let mut means = Vec::new();
+    for array in [x, ones] {
+        let padded = padded_same(call, array, padding, &windows, &size, 0.0)?;
+        let last = call.channels_last(padded)?;
+        let (windows, size) = (windows.clone(), size.clone());
+        let pooling = Pooling::Mean;
+        means.push(call.op(Operation::Pool { windows, size, pooling, partial: false }, [last])?);
+    }
+    let mean = call.binary(Binary::Divide, means[0], means[1])?;
+    call.channels_first(mean)
 }
 
 fn global(call: &mut Call, reduction: Reduction) -> Result<()> {
