@@ -35,6 +35,14 @@ fn truth(is_true: bool) -> f32 {
     return select(0.0, 1.0, is_true);
 }
 
+// Of x / y rounded down. Rounding may have the quotient one too large or too small.
+fn remainder(x: f32, y: f32) -> f32 {
+    let rest = fma(-trunc(x / y), y, x);
+    if abs(rest) >= abs(y) { return 0.0; }
+    let down = rest == 0.0 || (rest < 0.0) == (y < 0.0);
+    return select(rest + y, rest, down);
+}
+
 // Comparisons of NaN are false.
 fn function_of(x: f32, y: f32) -> f32 {
     let ordered = !is_nan(x) && !is_nan(y);
@@ -51,6 +59,8 @@ fn function_of(x: f32, y: f32) -> f32 {
         case 9u: { return truth(ordered && x <= y); }
         case 10u: { return truth(differs(x, 0.0) && differs(y, 0.0)); }
         case 11u: { return truth(differs(x, 0.0) || differs(y, 0.0)); }
+        case 12u: { return truth(differs(x, 0.0) != differs(y, 0.0)); }
+        case 13u: { return remainder(x, y); }
         default: { return truth(differs(x, y)); }
     }
 }
@@ -63,7 +73,7 @@ fn broadcast(invocation: Invocation) {
     let x = a[place(p.a, i)];
     let y = b[place(p.b, i)];
     var value: f32;
-    if p.function == 12u {
+    if p.function == 14u {
         value = select(y, x, differs(c[place(p.c, i)], 0.0));
     } else {
         value = function_of(x, y);

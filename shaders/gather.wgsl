@@ -15,6 +15,8 @@ struct Gather {
     x_features: u32,
     ids_features: u32,
     features: u32,
+    // 1: ids below zero count from the end.
+    from_end: u32,
 }
 
 @group(0) @binding(0) var<uniform> p: Gather;
@@ -30,7 +32,8 @@ fn gather(invocation: Invocation) {
     let index = flat(invocation);
     if index >= p.values { return; }
     let vector = index / p.behind;
-    let id = ids[padded(vector % p.places, p.ids_features)];
+    var id = ids[padded(vector % p.places, p.ids_features)];
+    if p.from_end == 1u && id < 0.0 { id += f32(p.length); }
     let row = u32(clamp(id, 0.0, f32(p.length - 1u)));
     let source = (vector / p.places * p.length + row) * p.behind + index % p.behind;
     output[padded(index, p.features)] = x[padded(source, p.x_features)];

@@ -5,7 +5,7 @@ use crate::layer::{Activation, Operand, Probe};
 use crate::model::{Graph, Inputs, Model};
 use crate::operator::*;
 use crate::{Device, DeviceOptions};
-use ndarray::{ArrayD, ArrayView2, Axis};
+use ndarray::{ArrayD, Axis};
 use rand::seq::{IndexedRandom, SliceRandom};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha12Rng as Rng;
@@ -51,8 +51,8 @@ fn shown(probe: &Probe) -> String {
 /// The inputs as the model reads them.
 fn inputs<F>(arrays: &[ArrayD<F>]) -> Inputs<'_, F> {
     let mut views = arrays.iter().map(|array| {
-        let values = array.as_slice().expect("the arrays are in C order");
-        ArrayView2::from_shape((1, values.len()), values).expect("a row has all values")
+        let row = array.view().into_shape_with_order((1, array.len()));
+        row.expect("the arrays are in C order")
     });
     let first = Inputs::new(views.next().unwrap());
     views.fold(first, |inputs, view| inputs.input(view))
@@ -174,6 +174,11 @@ fn functions_of_two_arrays() {
                         true => [random(rng, &one), whole],
                         false => [random(rng, &one).mapv(|a| a.abs() + 0.1), random(rng, &other)],
                     }
+                }
+                BinaryFunction::Remainder => {
+                    let whole = |x: f32| (5.0 * x).round();
+                    let divisor = random(rng, &other).mapv(|b| whole(b + b.signum()));
+                    [random(rng, &one).mapv(|a| whole(4.0 * a)), divisor]
                 }
                 BinaryFunction::Add | BinaryFunction::Multiply | BinaryFunction::Divide => {
                     [random(rng, &one), random(rng, &other).mapv(|b| b + b.signum())]
@@ -325,7 +330,7 @@ fn rows_by_their_numbers() {
             Operand::Input(_) if rng.random_bool(0.5) => Operand::Constant(x),
             _ => Operand::Input(x),
         };
-        probe(Gather { axis }, [x, ids])
+        probe(Gather { axis, from_end: rng.random_bool(0.5) }, [x, ids])
     });
     cases(30, |rng| {
         let rank = rng.random_range(1..=4);
@@ -490,7 +495,7 @@ fn wrong_attributes_and_operands_are_errors() {
         (Pad { axis: 2, before: 0, after: 0, filling }.into(), vec![x()]),
         (Pad { axis: 0, before: 3, after: 0, filling }.into(), vec![x()]),
         (Pad { axis: 0, before: 4, after: 0, filling: Filling::Wrap }.into(), vec![x()]),
-        (Gather { axis: 2 }.into(), vec![x(), y()]),
+        (Gather { axis: 2, from_end: false }.into(), vec![x(), y()]),
         (Scatter { axes: 3 }.into(), vec![x(), y(), y()]),
         (Scatter { axes: 1 }.into(), vec![x(), y(), y()]),
         (BatchedMatMul.into(), vec![x(), y()]),

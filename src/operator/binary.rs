@@ -30,11 +30,14 @@ pub(crate) enum BinaryFunction {
     LessOrEqual,
     And,
     Or,
+    Xor,
+    /// What is left of `a / b` rounded down: it has the sign of `b`.
+    Remainder,
 }
 
 impl BinaryFunction {
     #[cfg(test)]
-    pub const ALL: [BinaryFunction; 12] = [
+    pub const ALL: [BinaryFunction; 14] = [
         BinaryFunction::Add,
         BinaryFunction::Subtract,
         BinaryFunction::Multiply,
@@ -47,6 +50,8 @@ impl BinaryFunction {
         BinaryFunction::LessOrEqual,
         BinaryFunction::And,
         BinaryFunction::Or,
+        BinaryFunction::Xor,
+        BinaryFunction::Remainder,
     ];
 }
 

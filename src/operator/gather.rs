@@ -11,6 +11,8 @@ use super::rules::{Along, Rules, Shapes, shape};
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Gather {
     pub axis: usize,
+    /// Whether ids below zero count from the end: -1 is the last.
+    pub from_end: bool,
 }
 
 impl Rules for Gather {

@@ -26,6 +26,8 @@ fn function<F: Real>(function: BinaryFunction) -> fn(F, F) -> F {
         BinaryFunction::LessOrEqual => |a, b| number(a <= b),
         BinaryFunction::And => |a, b| number(is_true(a) && is_true(b)),
         BinaryFunction::Or => |a, b| number(is_true(a) || is_true(b)),
+        BinaryFunction::Xor => |a, b| number(is_true(a) != is_true(b)),
+        BinaryFunction::Remainder => remainder,
     }
 }
 
@@ -46,6 +48,13 @@ pub(super) fn larger<F: Real>(a: F, b: F) -> F {
 /// NaN where one of them is.
 pub(super) fn smaller<F: Real>(a: F, b: F) -> F {
     if a < b || a.is_nan() { a } else { b }
+}
+
+/// Of `a / b` rounded down.
+fn remainder<F: Real>(a: F, b: F) -> F {
+    let towards_zero = a % b;
+    let down = towards_zero == F::zero() || (towards_zero < F::zero()) == (b < F::zero());
+    if down { towards_zero } else { towards_zero + b }
 }
 
 /// The number that stands for true or false.

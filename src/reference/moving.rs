@@ -1,7 +1,7 @@
 //! The operators that only move values.
 
 use super::binary::spread_to;
-use super::operands::{Computed, Reads, reshaped};
+use super::operands::{Computed, Reads, reshaped, whole};
 use crate::operator::{Concat, Expand, Filling, Gather, Pad, Scatter, Slice, Transpose};
 use birnn_cell::Real;
 use ndarray::{ArrayD, Axis, IxDyn, concatenate};
@@ -55,8 +55,13 @@ pub(super) fn expand<F: Real>(operator: &Expand, reads: &Reads<F>) -> Computed<F
 /// The index of the axis for each id; an id that a layer computed can be anything.
 pub(super) fn gather<F: Real>(operator: &Gather, reads: &Reads<F>, shape: &[usize]) -> Computed<F> {
     let x = reads.get(0)?;
-    let last = x.len_of(Axis(operator.axis)).saturating_sub(1);
-    let index = |id: &F| id.max(F::zero()).to_usize().unwrap_or(last).min(last);
+    let length = x.len_of(Axis(operator.axis));
+    let last = length.saturating_sub(1);
+    let counted = |id: F| match operator.from_end && id < F::zero() {
+        true => id + whole(length),
+        false => id,
+    };
+    let index = |&id: &F| counted(id).max(F::zero()).to_usize().unwrap_or(last).min(last);
     let indices: Vec<usize> = reads.get(1)?.iter().map(index).collect();
     reshaped(x.select(Axis(operator.axis), &indices), shape)
 }

@@ -364,6 +364,7 @@ uniforms! {
         x_features: u32,
         ids_features: u32,
         features: u32,
+        from_end: u32,
     }
     Scatter {
         values: u32,

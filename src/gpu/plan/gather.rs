@@ -19,6 +19,7 @@ impl Planner<'_> {
             x_features: x.features() as u32,
             ids_features: ids.features() as u32,
             features: target.features() as u32,
+            from_end: operator.from_end.into(),
         };
         let buffers = vec![x.buffer, ids.buffer, target.buffer];
         self.flat(Kernel::Gather, buffers, uniform, target.values());
