@@ -2,7 +2,8 @@
 //! `tests/fixtures/generate_onnx.py`. On the reference, the CPU path, and a GPU.
 //!
 //! `BIRNN_ONNX_CASES` names another folder of such cases, which are run, too; `BIRNN_ONNX_ONLY` is
-//! part of the names of those that are, and `BIRNN_ONNX_DEVICES` part of the device's name.
+//! part of the names of those that are, `BIRNN_ONNX_DEVICES` part of the device's name, and
+//! `BIRNN_ONNX_ERROR` the most that a value may differ, `|a - b| / max(1, |b|)`.
 #![cfg(feature = "onnx")]
 
 mod common;
@@ -167,13 +168,15 @@ fn a_folder_of_cases() {
     let Some(folder) = std::env::var_os("BIRNN_ONNX_CASES") else { return };
     let only = std::env::var("BIRNN_ONNX_ONLY").unwrap_or_default();
     let named = std::env::var("BIRNN_ONNX_DEVICES").unwrap_or_default();
+    let error = std::env::var("BIRNN_ONNX_ERROR").ok().and_then(|error| error.parse().ok());
+    let most = error.map_or(Most::Suite, Most::Error);
     let wanted = |device: &Device| device.info().name.contains(&named);
     for device in devices().into_iter().filter(wanted) {
         let (mut right, mut with_constants, mut failures) = (0, 0, Vec::new());
         for case in cases(Path::new(&folder)).iter().filter(|case| case.name.contains(&only)) {
-            match problem(case, &device, Most::Suite, false) {
+            match problem(case, &device, most, false) {
                 None => right += 1,
-                Some(_) if problem(case, &device, Most::Suite, true).is_none() => {
+                Some(_) if problem(case, &device, most, true).is_none() => {
                     with_constants += 1;
                 }
                 Some(problem) => failures.push(format!("{}: {problem}", case.name)),

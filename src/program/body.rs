@@ -8,7 +8,7 @@ use crate::error::{Error, Result};
 use crate::graph::Constant;
 use crate::layer::Layer;
 use crate::operator;
-use ndarray::ArrayD;
+use ndarray::{ArrayD, Axis};
 use std::sync::Arc;
 
 /// What a model runs in place of layers.
@@ -227,19 +227,9 @@ fn kept(
 }
 
 impl Body {
-    /// What its graphs read and no call changes.
+    /// What its graphs read and no call changes; a number is an array of one.
     pub fn constants(&self) -> Vec<Constant<'_>> {
-        let constant = |values: &'_ Arc<Values>| match &**values {
-            Values::Floats(_) => None,
-            values => Some(Constant::Derived(values.to_floats().mapv(f64::from))),
-        };
-        let constants = self.constants.iter();
-        constants
-            .map(|values| match &**values {
-                Values::Floats(array) => Constant::Weight(array.view()),
-                _ => constant(values).unwrap_or(Constant::Derived(ndarray::arr0(0.0).into_dyn())),
-            })
-            .collect()
+        self.constants.iter().map(|values| constant(values)).collect()
     }
 
     /// Whether the values of an input are known when a call is prepared.
@@ -288,5 +278,20 @@ impl Body {
         let mut axes = given.zip(shapes).flat_map(|((_, input), shape)| input.axes.iter().zip(shape));
         axes.find(|(axis, _)| matches!(axis, Length::Named(other) if other == name))
             .map(|(_, &length)| length)
+    }
+}
+
+/// A constant of the graphs.
+fn constant(values: &Values) -> Constant<'_> {
+    match values {
+        Values::Floats(array) if array.ndim() == 0 => {
+            Constant::Weight(array.view().insert_axis(Axis(0)))
+        }
+        Values::Floats(array) => Constant::Weight(array.view()),
+        values => {
+            let floats = values.to_floats().mapv(f64::from);
+            let is_number = floats.ndim() == 0;
+            Constant::Derived(if is_number { floats.insert_axis(Axis(0)) } else { floats })
+        }
     }
 }

@@ -24,6 +24,7 @@ use super::values::{Kind, Values};
 use crate::error::Error;
 use crate::graph::{ArrayId, ConstantId, OperatorGraph, Source};
 use crate::operator::{self, Operator};
+use ndarray::Axis;
 use operands::Operands;
 use std::collections::HashMap;
 
@@ -144,7 +145,10 @@ impl Evaluator {
                 self.fed(Source::Constant(id), shape, kind)
             }
             None => {
-                self.graph.known.push(known.values.to_floats().into());
+                let floats = known.values.to_floats();
+                // As `fed` has it: with an axis.
+                let floats = if shape.is_empty() { floats.insert_axis(Axis(0)) } else { floats };
+                self.graph.known.push(floats.into());
                 self.fed(Source::Known(self.graph.known.len() - 1), shape, kind)
             }
         }

@@ -374,17 +374,10 @@ impl Evaluator {
                 self.reshape(&taken, &shape)
             }
             (x, Some(known)) => {
-                for &place in &known {
-                    shapes::index(place, length)?;
-                }
-                let n = length as i64;
-                let counted = known.mapv(|place| if place < 0 { place + n } else { place });
-                self.gather(x, &Values::Integers(counted).into(), axis)
+                known.iter().try_for_each(|&place| shapes::index(place, length).map(|_| ()))?;
+                self.gather(x, places, axis)
             }
-            (x, None) => {
-                let counted = self.counted(places, length)?;
-                self.gather(x, &counted, axis)
-            }
+            (x, None) => self.gather(x, places, axis),
         }
     }
 
@@ -404,7 +397,7 @@ impl Evaluator {
         let (kind, ids) = (x.kind(), self.straight(places)?);
         let x = self.computed(x)?;
         let read = self.put_straight(&x)?;
-        let array = self.step(operator::Gather { axis }, &[Some(read), Some(ids)])?[0];
+        let array = self.step(operator::Gather { axis, from_end: true }, &[Some(read), Some(ids)])?[0];
         Ok(Array::Computed(self.straight_array(array, kind)))
     }
 

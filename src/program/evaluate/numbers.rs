@@ -93,19 +93,10 @@ impl Evaluator {
         match function {
             Binary::Greater => self.binary_step(BinaryFunction::Less, [b, a], kind),
             Binary::GreaterOrEqual => self.binary_step(BinaryFunction::LessOrEqual, [b, a], kind),
-            Binary::Xor => {
-                let [a, b] = [self.cast(a, Kind::Bool)?, self.cast(b, Kind::Bool)?];
-                let same = self.binary_step(BinaryFunction::Equal, [&a, &b], kind)?;
-                self.unary(Unary::Not, &same)
-            }
-            Binary::Modulo | Binary::Remainder => {
+            Binary::Remainder => {
                 let divided = self.binary_step(BinaryFunction::Divide, [a, b], Kind::Float)?;
-                let round = if function == Binary::Modulo {
-                    self.unary(Unary::Floor, &divided)?
-                } else {
-                    self.cast(&divided, Kind::Integer)?
-                };
-                let times = self.binary_step(BinaryFunction::Multiply, [&round, b], kind)?;
+                let rounded = self.cast(&divided, Kind::Integer)?;
+                let times = self.binary_step(BinaryFunction::Multiply, [&rounded, b], kind)?;
                 self.binary_step(BinaryFunction::Subtract, [a, &times], kind)
             }
             Binary::Divide if whole => {
@@ -446,11 +437,13 @@ fn device_binary(function: Binary) -> BinaryFunction {
         Binary::Add => BinaryFunction::Add,
         Binary::Subtract => BinaryFunction::Subtract,
         Binary::Multiply => BinaryFunction::Multiply,
-        Binary::Divide | Binary::Modulo | Binary::Remainder => BinaryFunction::Divide,
+        Binary::Divide | Binary::Remainder => BinaryFunction::Divide,
+        Binary::Modulo => BinaryFunction::Remainder,
+        Binary::Xor => BinaryFunction::Xor,
         Binary::Power => BinaryFunction::Power,
         Binary::Maximum => BinaryFunction::Maximum,
         Binary::Minimum => BinaryFunction::Minimum,
-        Binary::Equal | Binary::Xor => BinaryFunction::Equal,
+        Binary::Equal => BinaryFunction::Equal,
         Binary::Less | Binary::Greater => BinaryFunction::Less,
         Binary::LessOrEqual | Binary::GreaterOrEqual => BinaryFunction::LessOrEqual,
         Binary::And => BinaryFunction::And,
