@@ -47,7 +47,7 @@ pub(crate) struct Weighted {
 
 impl Program {
     /// Folds what is constant.
-    pub(crate) fn complete(self) -> Result<(Body, Vec<Weighted>)> {
+    pub(crate) fn complete(mut self) -> Result<(Body, Vec<Weighted>)> {
         if self.outputs.is_empty() {
             return Err(Error::Graph("the program has no output".into()));
         }
@@ -93,19 +93,32 @@ impl Program {
         self.ties.iter().map(tie).collect()
     }
 
-    /// Of each value what it is, where no call changes it.
-    fn folded(&self) -> Vec<Option<Array>> {
+    /// Of each value what it is, where no call changes it and something else reads it.
+    fn folded(&mut self) -> Vec<Option<Array>> {
         let mut folded: Vec<Option<Array>> = vec![None; self.origins.len()];
+        let constants = std::mem::take(&mut self.constants);
+        let values = constants.iter().fold(0usize, |sum, values| sum.saturating_add(values.len()));
+        let mut constants = constants.into_iter();
         for (value, origin) in self.origins.iter().enumerate() {
-            if let Origin::Constant(index) = origin {
-                folded[value] = Some(self.constants[*index].clone().into());
+            if let Origin::Constant = origin {
+                folded[value] = constants.next().map(Array::from);
             }
         }
-        let mut evaluator = Evaluator::of_known();
+        let mut readers = vec![0usize; self.origins.len()];
+        let read = self.steps.iter().flat_map(|step| step.operands.iter().flatten());
+        for &value in read.chain(self.outputs.iter().map(|(_, value)| value)) {
+            readers[value] += 1;
+        }
+        let mut evaluator = Evaluator::of_known(values);
         for step in &self.steps {
-            if let Some(results) = fold(step, &folded, &mut evaluator) {
-                for (index, result) in results.into_iter().enumerate() {
-                    folded[step.first_result + index] = Some(result);
+            let Some(results) = fold(step, &folded, &mut evaluator) else { continue };
+            for (index, result) in results.into_iter().enumerate() {
+                folded[step.first_result + index] = Some(result);
+            }
+            for &operand in step.operands.iter().flatten() {
+                readers[operand] -= 1;
+                if readers[operand] == 0 {
+                    folded[operand] = None;
                 }
             }
         }
@@ -146,7 +159,7 @@ impl Program {
             }
             match self.origins[value] {
                 Origin::Input(input) => decides[input] = self.inputs[input].kind != Kind::Float,
-                Origin::Constant(_) => {}
+                Origin::Constant => {}
                 Origin::Result(step) => match self.steps[step].operation {
                     Operation::Shape => {}
                     _ => open.extend(self.steps[step].operands.iter().flatten()),

@@ -93,7 +93,8 @@ pub(crate) struct Input {
 #[derive(Clone, Copy, Debug)]
 enum Origin {
     Input(usize),
-    Constant(usize),
+    /// The next one of the constants.
+    Constant,
     /// Of the step of this number.
     Result(usize),
 }
@@ -152,7 +153,7 @@ impl Program {
     /// Adds an array whose values are known.
     pub fn constant(&mut self, values: Values) -> Value {
         self.constants.push(values);
-        self.value(Origin::Constant(self.constants.len() - 1))
+        self.value(Origin::Constant)
     }
 
     fn value(&mut self, origin: Origin) -> Value {

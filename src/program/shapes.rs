@@ -5,6 +5,9 @@ use std::ops::Range;
 /// A reason why an operation can't be.
 pub(super) type Reason<T> = Result<T, String>;
 
+/// More axes than this no array has.
+const MOST_AXES: usize = 64;
+
 /// The axis that is counted from the end where it is negative.
 pub(super) fn axis(axis: i64, rank: usize) -> Reason<usize> {
     let counted = if axis < 0 { axis + rank as i64 } else { axis };
@@ -16,6 +19,9 @@ pub(super) fn axis(axis: i64, rank: usize) -> Reason<usize> {
 
 /// Axes in ascending order; an error where one is there twice.
 pub(super) fn axes(list: &[i64], rank: usize) -> Reason<Vec<usize>> {
+    if rank > MOST_AXES || list.len() > rank {
+        return Err(format!("{} axes of an array of {rank}", list.len()));
+    }
     let mut axes = list.iter().map(|&one| axis(one, rank)).collect::<Reason<Vec<_>>>()?;
     axes.sort_unstable();
     match axes.windows(2).any(|pair| pair[0] == pair[1]) {
@@ -28,6 +34,9 @@ pub(super) fn axes(list: &[i64], rank: usize) -> Reason<Vec<usize>> {
 pub(super) fn count(shape: &[usize]) -> Reason<usize> {
     // As bytes of an f64, with room to add some up.
     const MOST: usize = isize::MAX as usize / 64;
+    if shape.len() > MOST_AXES {
+        return Err(format!("an array of {} axes; {MOST_AXES} are supported", shape.len()));
+    }
     let product = shape.iter().try_fold(1usize, |product, &length| product.checked_mul(length));
     let product = product.filter(|&product| product <= MOST && shape.iter().all(|&n| n <= MOST));
     product.ok_or_else(|| format!("an array of shape {shape:?} is too large"))

@@ -30,7 +30,8 @@ pub(super) struct Importer<'a> {
     /// The names of the graph, and of the graphs around it.
     scopes: Vec<HashMap<&'a str, Value>>,
     facts: HashMap<Value, Facts>,
-    layers: HashSet<String>,
+    /// Of each name of a layer how often it was asked for.
+    layers: HashMap<String, usize>,
 }
 
 impl<'a> Importer<'a> {
@@ -48,7 +49,7 @@ impl<'a> Importer<'a> {
             external,
             scopes: vec![HashMap::new()],
             facts: HashMap::new(),
-            layers: HashSet::new(),
+            layers: HashMap::new(),
         }
     }
 
@@ -134,13 +135,12 @@ impl<'a> Importer<'a> {
 
     /// A name for a recurrent layer that no other has.
     pub fn layer_name(&mut self, label: &str) -> String {
-        let mut name = label.to_string();
-        let mut count = 1;
-        while !self.layers.insert(name.clone()) {
-            name = format!("{label}_{count}");
-            count += 1;
+        let counted = self.layers.entry(label.to_string()).or_default();
+        *counted += 1;
+        match *counted {
+            1 => label.to_string(),
+            count => self.layer_name(&format!("{label}_{}", count - 1)),
         }
-        name
     }
 
     /// The graph's own constants and nodes.

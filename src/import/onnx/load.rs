@@ -119,6 +119,11 @@ fn inputs<'a>(
         let value = fixed(importer, input, values)?;
         importer.name(input.name, value)?;
     }
+    const MOST: usize = 4096;
+    let given = graph.inputs.iter().filter(|input| !constants.contains(input.name)).count();
+    if given > MOST {
+        return importer.malformed(format!("it has {given} inputs; {MOST} are supported"));
+    }
     for input in &graph.inputs {
         if !constants.contains(input.name) && importer.find(input.name).is_none() {
             self::input(importer, input, options)?;

@@ -29,9 +29,11 @@ use operands::Operands;
 use std::collections::HashMap;
 
 /// How many values the host may compute for a call.
-const VALUES_OF_A_CALL: usize = 1 << 26;
-/// How many when a program is built: its weights, and what follows from them.
-const VALUES_OF_A_PROGRAM: usize = 1 << 29;
+const VALUES_OF_A_CALL: usize = 1 << 25;
+/// How many when a program is built, at least, and for each value of its constants: weights are put
+/// into another layout in some ten steps.
+const VALUES_OF_A_PROGRAM: usize = 1 << 22;
+const VALUES_OF_A_CONSTANT: usize = 32;
 
 /// The graph of a call in the making.
 #[derive(Debug)]
@@ -62,9 +64,11 @@ impl Evaluator {
         }
     }
 
-    /// For what is known without a call.
-    pub fn of_known() -> Evaluator {
-        Evaluator { known_only: true, budget: VALUES_OF_A_PROGRAM, ..Evaluator::new(0) }
+    /// For what is known without a call: so many values of constants.
+    pub fn of_known(values: usize) -> Evaluator {
+        let budget = values.saturating_mul(VALUES_OF_A_CONSTANT);
+        let budget = budget.saturating_add(VALUES_OF_A_PROGRAM);
+        Evaluator { known_only: true, budget, ..Evaluator::new(0) }
     }
 
     /// An array that the call gives.

@@ -37,6 +37,9 @@ fn gemm(call: &mut Call) -> Result<()> {
     call.set(0, result)
 }
 
+/// The inputs of an Einsum at most.
+const MOST_OPERANDS: usize = 16;
+
 /// An operand of an Einsum: an array with a letter for each axis.
 #[derive(Clone)]
 struct Lettered {
@@ -55,6 +58,9 @@ fn einsum(call: &mut Call) -> Result<()> {
     };
     let terms: Vec<Vec<char>> = left.split(',').map(|term| term.chars().collect()).collect();
     let inputs = call.inputs()?;
+    if inputs.len() > MOST_OPERANDS {
+        return call.unsupported(format!("it has more than {MOST_OPERANDS} inputs"));
+    }
     if terms.len() != inputs.len() {
         return call.malformed(format!("its equation {equation:?} has not {} terms", inputs.len()));
     }
