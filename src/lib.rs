@@ -34,10 +34,10 @@ pub use gpu::{
 };
 #[cfg(feature = "gpu")]
 pub use gpu::{PlanAdapter, PlanReport, PlannedDispatch};
-#[cfg(feature = "keras")]
-pub use import::{KerasFileReport, KerasLayerReport, KerasLimits, inspect_keras};
 #[cfg(any(feature = "keras", feature = "onnx"))]
 pub use import::FileFormat;
+#[cfg(feature = "keras")]
+pub use import::{KerasFileReport, KerasLayerReport, KerasLimits, inspect_keras};
 #[cfg(feature = "onnx")]
 pub use import::{OnnxFileReport, OnnxNodeReport, OnnxOptions, inspect_onnx, onnx_operators};
 #[doc(no_inline)]

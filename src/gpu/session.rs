@@ -192,7 +192,8 @@ impl GpuSession {
     ) -> Result<Vec<Output>> {
         let shapes: Vec<Vec<usize>> = match inputs.has_batch {
             true => {
-                let shape = |&tensor: &usize| [&[inputs.batch], &inputs.shapes[tensor][..]].concat();
+                let shape =
+                    |&tensor: &usize| [&[inputs.batch], &inputs.shapes[tensor][..]].concat();
                 model.outputs.iter().map(shape).collect()
             }
             false => {

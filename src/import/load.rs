@@ -65,8 +65,7 @@ impl FileFormat {
     pub fn of(path: impl AsRef<Path>) -> Result<FileFormat> {
         let path = path.as_ref();
         let io = |source| Error::Io { path: path.to_path_buf(), source };
-        let malformed =
-            |reason| Error::MalformedFile { file: path.display().to_string(), reason };
+        let malformed = |reason| Error::MalformedFile { file: path.display().to_string(), reason };
         if path.is_dir() {
             return Err(malformed(recognize::folder(path)));
         }

@@ -300,17 +300,7 @@ impl Model {
         let masks = self.bind_masks(inputs.masks, &arrays, &shapes)?;
         let states = self.bind_states(inputs.states, batch)?;
         let (values, tied) = (Vec::new(), Vec::new());
-        Ok(Bound {
-            batch,
-            has_batch: true,
-            arrays,
-            shapes,
-            masks,
-            longest,
-            states,
-            values,
-            tied,
-        })
+        Ok(Bound { batch, has_batch: true, arrays, shapes, masks, longest, states, values, tied })
     }
 
     /// Checks the inputs against a program.

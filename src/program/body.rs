@@ -1,6 +1,7 @@
 //! A program that is complete: what no call changes is computed once.
 
 use super::evaluate::{Array, Evaluator, Known};
+use super::layers::OfLayer;
 use super::operation::Operation;
 use super::values::{Kind, Values};
 use super::{Input, Length, Origin, Program, Step};
@@ -18,7 +19,7 @@ pub(crate) struct Body {
     pub(super) origins: Vec<Origin>,
     pub(super) steps: Vec<Step>,
     /// Of each step the layer of the model that has its weights.
-    pub(super) layers: Vec<Option<usize>>,
+    pub(super) layers: Vec<Option<OfLayer>>,
     /// Of each value what it is, where no call changes it and something reads it.
     pub(super) known: Vec<Option<Known>>,
     constants: Vec<Arc<Values>>,
@@ -63,7 +64,8 @@ impl Program {
             if needed.steps[index] {
                 let layer = (**layer).clone();
                 if let Some(found) = take_weights(step, layer, &folded)? {
-                    layers[index] = Some(weighted.len());
+                    let features = found.features;
+                    layers[index] = Some(OfLayer { layer: weighted.len(), features });
                     weighted.push(found);
                 }
             }
@@ -71,7 +73,16 @@ impl Program {
         let (known, constants) = kept(&folded, &steps, &needed.steps, &outputs);
         let layer_count = weighted.len();
         let body = Body {
-            inputs, origins, steps, layers, known, constants, outputs, decides, ties, layer_count,
+            inputs,
+            origins,
+            steps,
+            layers,
+            known,
+            constants,
+            outputs,
+            decides,
+            ties,
+            layer_count,
         };
         Ok((body, weighted))
     }
@@ -288,7 +299,8 @@ impl Body {
             Length::Named(name) => name,
         };
         let given = self.inputs.iter().enumerate().filter(|(index, _)| !self.is_tied(*index));
-        let mut axes = given.zip(shapes).flat_map(|((_, input), shape)| input.axes.iter().zip(shape));
+        let mut axes =
+            given.zip(shapes).flat_map(|((_, input), shape)| input.axes.iter().zip(shape));
         axes.find(|(axis, _)| matches!(axis, Length::Named(other) if other == name))
             .map(|(_, &length)| length)
     }

@@ -153,8 +153,7 @@ impl Lowering<'_> {
         let read = |value: &Option<usize>| value.and_then(|value| self.arrays[value].clone());
         let reads: Vec<Option<Array>> = step.operands.iter().map(read).collect();
         self.evaluator.name.clone_from(&step.name);
-        let results =
-            self.evaluator.evaluate(&step.operation, &reads, self.body.layers[index])?;
+        let results = self.evaluator.evaluate(&step.operation, &reads, self.body.layers[index])?;
         for (result, array) in results.into_iter().enumerate() {
             self.arrays[step.first_result + result] = Some(array);
         }
@@ -187,7 +186,8 @@ impl Lowering<'_> {
                 return Err(wrong(name, "tied input", &reason));
             }
             // An array of its own: what a recurrence ends with may be carried already.
-            let copy = graph.step(name, operator::Reshape { shape }, [Some(outputs[tie.output])])?;
+            let copy =
+                graph.step(name, operator::Reshape { shape }, [Some(outputs[tie.output])])?;
             let state = StateOfLayer { layer: self.body.layer_count, index };
             graph.carried.push((state, copy[0]));
         }

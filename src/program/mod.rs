@@ -14,6 +14,7 @@
 mod body;
 mod evaluate;
 mod host;
+mod layers;
 mod lower;
 mod operation;
 mod shapes;
@@ -130,12 +131,7 @@ impl Program {
     /// # Errors
     /// [`Error::Graph`] where another input has this name, or an axis' length isn't from 1 to
     /// 2^31 - 1.
-    pub fn input(
-        &mut self,
-        name: &str,
-        axes: impl Into<Vec<Length>>,
-        kind: Kind,
-    ) -> Result<Value> {
+    pub fn input(&mut self, name: &str, axes: impl Into<Vec<Length>>, kind: Kind) -> Result<Value> {
         let axes = axes.into();
         if let Some(length) =
             axes.iter().filter_map(Length::fixed).find(|length| !(1..1 << 31).contains(length))

@@ -376,7 +376,11 @@ impl Operation {
         match self {
             Operation::Split { parts, .. } => *parts,
             Operation::Recurrent { layer, .. } => {
-                1 + layer.directions().iter().map(|(_, reader)| reader.cell().states()).sum::<usize>()
+                1 + layer
+                    .directions()
+                    .iter()
+                    .map(|(_, reader)| reader.cell().states())
+                    .sum::<usize>()
             }
             _ => 1,
         }
@@ -386,8 +390,16 @@ impl Operation {
     pub(super) fn decides(&self, operand: usize) -> bool {
         use Operation::*;
         match self {
-            Reshape { .. } | Squeeze | Unsqueeze | Split { .. } | Expand | Tile
-            | Reduce { .. } | Standardize { .. } | Triangle { .. } | CumulativeSum { .. } => operand == 1,
+            Reshape { .. }
+            | Squeeze
+            | Unsqueeze
+            | Split { .. }
+            | Expand
+            | Tile
+            | Reduce { .. }
+            | Standardize { .. }
+            | Triangle { .. }
+            | CumulativeSum { .. } => operand == 1,
             Slice | Pad(_) => operand >= 1,
             Fill | Choose => operand == 0,
             NonZero | Range => true,

@@ -3,9 +3,7 @@
 use crate::device_args::DeviceArgs;
 use crate::{npy, show};
 use anyhow::{Context, Result, bail};
-use birnn::{
-    Error, FileFormat, Inputs, Model, OnnxOptions, Output, Outputs, Session, reference,
-};
+use birnn::{Error, FileFormat, Inputs, Model, OnnxOptions, Output, Outputs, Session, reference};
 use clap::Args;
 use ndarray::ArrayD;
 use std::fs::File;

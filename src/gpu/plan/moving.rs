@@ -7,7 +7,7 @@ use super::walk::{Route, joined, lengths, side};
 use crate::error::Result;
 use crate::gpu::kernel::{Kernel, MoveValues};
 use crate::graph::{ArrayId, Source, Step};
-use crate::operator::{Operator, Concat, Filling, Pad, Slice, Transpose};
+use crate::operator::{Concat, Filling, Operator, Pad, Slice, Transpose};
 
 impl Planner<'_> {
     /// An operand that is read value by value.

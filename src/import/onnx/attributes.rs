@@ -115,8 +115,7 @@ impl<'a, 'n> Call<'_, 'a, 'n> {
     /// That no attribute was passed over that could change the result.
     pub fn check_others(&self) -> Result<()> {
         let names = self.node.attributes.iter().map(|attribute| attribute.name);
-        let unknown =
-            |name: &&str| !self.seen.contains(name) && !WITHOUT_EFFECT.contains(name);
+        let unknown = |name: &&str| !self.seen.contains(name) && !WITHOUT_EFFECT.contains(name);
         match names.into_iter().find(unknown) {
             Some(name) => self.unsupported(format!(
                 "its attribute {name:?} isn't known; export the model with an opset from 7 to 28"

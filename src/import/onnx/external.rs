@@ -37,11 +37,11 @@ impl External {
         if length.is_some_and(|length| length != bytes as u64) {
             return Err(format!("{location:?} has {length:?} bytes of it, and it needs {bytes}"));
         }
+        let path = self.path(location)?;
         let left = self.left.get().checked_sub(bytes as u64).ok_or_else(|| {
             format!("{location:?}: more bytes of values than OnnxOptions::external_bytes allows")
         })?;
         self.left.set(left);
-        let path = self.path(location)?;
         read(&path, offset, bytes).map_err(|error| format!("{location:?}: {error}"))
     }
 

@@ -146,7 +146,8 @@ impl<'a> Importer<'a> {
     /// The graph's own constants and nodes.
     pub fn initializers(&mut self, graph: &Graph<'a>) -> Result<()> {
         if graph.sparse_initializers > 0 {
-            return self.malformed("it has sparse tensors, which aren't supported: make them dense");
+            return self
+                .malformed("it has sparse tensors, which aren't supported: make them dense");
         }
         for tensor in &graph.initializers {
             if self.scopes.last().is_some_and(|scope| scope.contains_key(tensor.name)) {
@@ -158,6 +159,9 @@ impl<'a> Importer<'a> {
         Ok(())
     }
 }
+
+/// Makes a node's operations, and names what it returns.
+pub(super) type Handler = fn(&mut Call) -> Result<()>;
 
 /// A node at work: the operations that it becomes.
 pub(super) struct Call<'i, 'a, 'n> {

@@ -16,13 +16,31 @@ use std::path::Path;
 /// The versions of ONNX's operators that are known.
 const OPSETS: std::ops::RangeInclusive<i64> = 7..=28;
 
-pub(super) fn file(path: &Path, options: &OnnxOptions) -> Result<Model> {
+impl OnnxOptions {
+    /// [`Model::from_onnx`] with these options.
+    ///
+    /// # Errors
+    /// As [`Model::from_onnx`].
+    pub fn load(&self, path: impl AsRef<Path>) -> Result<Model> {
+        file(path.as_ref(), self)
+    }
+
+    /// [`Model::from_onnx_bytes`] with these options.
+    ///
+    /// # Errors
+    /// As [`Model::from_onnx_bytes`].
+    pub fn load_bytes(&self, name: &str, bytes: &[u8]) -> Result<Model> {
+        self::bytes(name, bytes, self)
+    }
+}
+
+fn file(path: &Path, options: &OnnxOptions) -> Result<Model> {
     let bytes = read(path, options)?;
     let external = External::beside(path, options.external_bytes);
     model(&path.display().to_string(), &bytes, options, &external)
 }
 
-pub(super) fn bytes(name: &str, bytes: &[u8], options: &OnnxOptions) -> Result<Model> {
+fn bytes(name: &str, bytes: &[u8], options: &OnnxOptions) -> Result<Model> {
     check_size(name, bytes.len() as u64, options)?;
     model(name, bytes, options, &External::none())
 }
@@ -34,7 +52,9 @@ fn malformed<T>(file: &str, reason: impl Into<String>) -> Result<T> {
 fn check_size(name: &str, bytes: u64, options: &OnnxOptions) -> Result<()> {
     match bytes <= options.file_bytes {
         true => Ok(()),
-        false => malformed(name, format!("it has {bytes} bytes, more than OnnxOptions::file_bytes")),
+        false => {
+            malformed(name, format!("it has {bytes} bytes, more than OnnxOptions::file_bytes"))
+        }
     }
 }
 
@@ -96,7 +116,9 @@ fn model(file: &str, bytes: &[u8], options: &OnnxOptions, external: &External) -
     for output in &graph.outputs {
         match importer.find(output.name) {
             Some(value) => importer.program.output(output.name, value),
-            None => return malformed(file, format!("no node computes the output {:?}", output.name)),
+            None => {
+                return malformed(file, format!("no node computes the output {:?}", output.name));
+            }
         }
     }
     for (input, output) in &options.ties {
@@ -106,11 +128,7 @@ fn model(file: &str, bytes: &[u8], options: &OnnxOptions, external: &External) -
 }
 
 /// The inputs that a call gives: those that no initializer is the default of.
-fn inputs<'a>(
-    importer: &mut Importer<'a>,
-    graph: &Graph<'a>,
-    options: &OnnxOptions,
-) -> Result<()> {
+fn inputs<'a>(importer: &mut Importer<'a>, graph: &Graph<'a>, options: &OnnxOptions) -> Result<()> {
     let constants: HashSet<&str> = graph.initializers.iter().map(|tensor| tensor.name).collect();
     for (name, values) in &options.fixed {
         let Some(input) = graph.inputs.iter().find(|input| input.name == name) else {

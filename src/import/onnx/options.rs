@@ -1,9 +1,8 @@
 //! How a file is read.
 
-use super::load;
+#[cfg(doc)]
+use crate::Model;
 use crate::program::Values;
-use crate::{Model, Result};
-use std::path::Path;
 
 /// How an ONNX file is read: what the model's inputs mean, and how much the file may ask for. What
 /// is beyond a limit is [`Error::MalformedFile`](crate::Error::MalformedFile), which names the
@@ -87,21 +86,5 @@ impl OnnxOptions {
     pub fn messages(mut self, messages: usize) -> OnnxOptions {
         self.messages = messages;
         self
-    }
-
-    /// [`Model::from_onnx`] with these options.
-    ///
-    /// # Errors
-    /// As [`Model::from_onnx`].
-    pub fn load(&self, path: impl AsRef<Path>) -> Result<Model> {
-        load::file(path.as_ref(), self)
-    }
-
-    /// [`Model::from_onnx_bytes`] with these options.
-    ///
-    /// # Errors
-    /// As [`Model::from_onnx_bytes`].
-    pub fn load_bytes(&self, name: &str, bytes: &[u8]) -> Result<Model> {
-        load::bytes(name, bytes, self)
     }
 }

@@ -153,7 +153,9 @@ fn of_fields(tensor: &Tensor, data_type: DataType, shape: &[usize]) -> Result<Va
         DataType::Double => floats(tensor.doubles.iter().map(|&value| value as f32).collect()),
         DataType::Float16 => floats(int32s().map(|&bits| half(bits as u16)).collect()),
         DataType::Bfloat16 => floats(int32s().map(|&bits| bfloat(bits as u16)).collect()),
-        DataType::Bool => array(int32s().map(|&value| value != 0).collect(), shape).map(Values::Bools),
+        DataType::Bool => {
+            array(int32s().map(|&value| value != 0).collect(), shape).map(Values::Bools)
+        }
         DataType::Int64 => array(tensor.int64s.clone(), shape).map(Values::Integers),
         DataType::Uint32 | DataType::Uint64 => {
             let values = tensor.uint64s.iter().map(|&bits| unsigned(bits as u64));
@@ -201,7 +203,10 @@ mod tests {
         let floats = |values: &[f32]| Values::Floats(ndarray::arr1(values).into_dyn());
         assert_eq!(read(&tensor(1, &[1], &[0, 0, 128, 63])), Ok(floats(&[1.0])));
         assert_eq!(read(&tensor(10, &[2], &[0, 60, 1, 0])), Ok(floats(&[1.0, 2f32.powi(-24)])));
-        assert_eq!(read(&tensor(10, &[2], &[255, 123, 0, 252])), Ok(floats(&[65504.0, f32::NEG_INFINITY])));
+        assert_eq!(
+            read(&tensor(10, &[2], &[255, 123, 0, 252])),
+            Ok(floats(&[65504.0, f32::NEG_INFINITY]))
+        );
         assert_eq!(read(&tensor(16, &[1], &[192, 191])), Ok(floats(&[-1.5])));
         assert_eq!(read(&tensor(11, &[1], &[0, 0, 0, 0, 0, 0, 224, 63])), Ok(floats(&[0.5])));
         assert_eq!(read(&tensor(3, &[2], &[255, 5])), Ok(Values::integers([-1, 5])));
@@ -209,7 +214,8 @@ mod tests {
         assert_eq!(read(&tensor(5, &[1], &[254, 255])), Ok(Values::integers([-2])));
         let bools = ndarray::arr1(&[true, false]).into_dyn();
         assert_eq!(read(&tensor(9, &[2], &[1, 0])), Ok(Values::Bools(bools)));
-        let listed = Tensor { data_type: 7, dims: vec![2], int64s: vec![3, -4], ..Tensor::default() };
+        let listed =
+            Tensor { data_type: 7, dims: vec![2], int64s: vec![3, -4], ..Tensor::default() };
         assert_eq!(read(&listed), Ok(Values::integers([3, -4])));
         let listed = Tensor { data_type: 10, int32s: vec![0x3c00], ..Tensor::default() };
         assert_eq!(read(&listed), Ok(Values::float(1.0)));

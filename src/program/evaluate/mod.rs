@@ -16,14 +16,15 @@ mod recurrent;
 mod reshape;
 mod windows;
 
-pub(super) use array::{Array, Known};
-use array::Computed;
+use super::layers::OfLayer;
 use super::operation::Operation;
 use super::shapes::{self, Reason};
 use super::values::{Kind, Values};
 use crate::error::Error;
 use crate::graph::{ArrayId, ConstantId, OperatorGraph, Source};
 use crate::operator::{self, Operator};
+use array::Computed;
+pub(super) use array::{Array, Known};
 use ndarray::Axis;
 use operands::Operands;
 use std::collections::HashMap;
@@ -34,6 +35,8 @@ const VALUES_OF_A_CALL: usize = 1 << 25;
 /// into another layout in some ten steps.
 const VALUES_OF_A_PROGRAM: usize = 1 << 22;
 const VALUES_OF_A_CONSTANT: usize = 32;
+/// How many values an array of a call may have: 4 GiB.
+const MOST_COMPUTED: usize = 1 << 30;
 
 /// The graph of a call in the making.
 #[derive(Debug)]
@@ -128,7 +131,10 @@ impl Evaluator {
         };
         let written = self.graph.step(&self.name, operator, reads).map_err(text)?;
         for &array in &written {
-            shapes::count(self.graph.shape(array))?;
+            let shape = self.graph.shape(array);
+            if shapes::count(shape)? > MOST_COMPUTED {
+                return Err(format!("an array of shape {shape:?} is too large to compute"));
+            }
         }
         Ok(written)
     }
@@ -188,7 +194,7 @@ impl Evaluator {
         &mut self,
         operation: &Operation,
         reads: &[Option<Array>],
-        layer: Option<usize>,
+        layer: Option<OfLayer>,
     ) -> Reason<Vec<Array>> {
         let operands = Operands(reads);
         let result = match operation {

@@ -54,10 +54,8 @@ impl Evaluator {
         if let Some(&axis) = gone.iter().find(|&&axis| shape[axis] != 1) {
             return Err(format!("axis {axis} of {shape:?} isn't of length 1"));
         }
-        let left: Vec<usize> = (0..shape.len())
-            .filter(|axis| !gone.contains(axis))
-            .map(|axis| shape[axis])
-            .collect();
+        let left: Vec<usize> =
+            (0..shape.len()).filter(|axis| !gone.contains(axis)).map(|axis| shape[axis]).collect();
         self.reshape(x, &left)
     }
 
@@ -316,7 +314,13 @@ impl Evaluator {
             PadMode::Constant => usize::MAX,
             PadMode::Reflect => length.saturating_sub(1),
             PadMode::Wrap => length,
-            PadMode::Edge => if length > 0 { usize::MAX } else { 0 },
+            PadMode::Edge => {
+                if length > 0 {
+                    usize::MAX
+                } else {
+                    0
+                }
+            }
         };
         if before.max(after) > most {
             return Err(format!("{before} and {after} more of an axis of {length} ({mode:?})"));
@@ -397,7 +401,8 @@ impl Evaluator {
         let (kind, ids) = (x.kind(), self.straight(places)?);
         let x = self.computed(x)?;
         let read = self.put_straight(&x)?;
-        let array = self.step(operator::Gather { axis, from_end: true }, &[Some(read), Some(ids)])?[0];
+        let array =
+            self.step(operator::Gather { axis, from_end: true }, &[Some(read), Some(ids)])?[0];
         Ok(Array::Computed(self.straight_array(array, kind)))
     }
 
@@ -481,14 +486,14 @@ impl Evaluator {
             let (x, places, updates) = (x.shape(), places.shape(), updates.shape());
             return Err(format!("updates {updates:?} at places {places:?} of {x:?}"));
         }
-        if let (Some(x), Some(places), Some(updates)) =
-            (x.known(), places.known(), updates.known())
+        if let (Some(x), Some(places), Some(updates)) = (x.known(), places.known(), updates.known())
         {
             self.afford(x.shape())?;
             let updates = updates.cast(x.kind());
             return host::scatter_nd(x, &places.to_integers(), &updates).map(Array::from);
         }
-        if updates.known().is_some_and(Values::is_empty) || places.known().is_some_and(Values::is_empty)
+        if updates.known().is_some_and(Values::is_empty)
+            || places.known().is_some_and(Values::is_empty)
         {
             return Ok(x.clone());
         }
@@ -534,7 +539,11 @@ impl Evaluator {
                 return Err("its step is 0".into());
             }
             let step = i128::from(step);
-            let count = if (span > 0) == (step > 0) { (span.abs() + step.abs() - 1) / step.abs() } else { 0 };
+            let count = if (span > 0) == (step > 0) {
+                (span.abs() + step.abs() - 1) / step.abs()
+            } else {
+                0
+            };
             self.afford(&[usize::try_from(count).unwrap_or(usize::MAX)])?;
             let at = |index: i128| (i128::from(start) + index * step) as i64;
             return Ok(Values::integers((0..count).map(at)).into());

@@ -368,17 +368,11 @@ impl Evaluator {
         }
         let x = self.computed(x)?;
         let axes = vec![x.order[axis]];
-        let normalization =
-            if log { Normalization::LogSoftmax } else { Normalization::Softmax };
+        let normalization = if log { Normalization::LogSoftmax } else { Normalization::Softmax };
         self.apply(operator::Normalize { axes, normalization }, &x, Kind::Float)
     }
 
-    pub(super) fn standardize(
-        &mut self,
-        x: &Array,
-        axes: &[i64],
-        epsilon: f32,
-    ) -> Reason<Array> {
+    pub(super) fn standardize(&mut self, x: &Array, axes: &[i64], epsilon: f32) -> Reason<Array> {
         let axes = shapes::axes(axes, x.rank())?;
         let x = self.computed(x)?;
         let axes = in_memory(&x, &axes);

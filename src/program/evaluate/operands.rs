@@ -28,9 +28,11 @@ impl<'a> Operands<'a> {
                 array.shape()
             )
         };
-        array.known().ok_or_else(unknown)?.numbers().ok_or_else(|| {
-            format!("its operand {operand} holds numbers in place of whole numbers")
-        })
+        array
+            .known()
+            .ok_or_else(unknown)?
+            .numbers()
+            .ok_or_else(|| format!("its operand {operand} holds numbers in place of whole numbers"))
     }
 
     pub fn optional_numbers(&self, operand: usize) -> Reason<Option<Vec<i64>>> {

@@ -4,19 +4,25 @@ use super::operands::Operands;
 use super::{Array, Evaluator};
 use crate::layer::Layer;
 use crate::operator::{self, MergeMode, Reader};
+use crate::program::layers::OfLayer;
 use crate::program::shapes::Reason;
 use crate::program::values::Kind;
 
 impl Evaluator {
-    /// `weights`: the layer of the model that has them.
+    /// `weights`: where they are.
     pub(super) fn recurrent(
         &mut self,
         operands: &Operands,
         layer: &Layer,
         in_order_of_time: bool,
-        weights: Option<usize>,
+        weights: Option<OfLayer>,
     ) -> Reason<Vec<Array>> {
         let weights = weights.ok_or("its weights are computed, and have to be constants")?;
+        let x = operands.get(0)?;
+        if x.rank() != 3 || x.shape()[2] != weights.features {
+            let (shape, features) = (x.shape(), weights.features);
+            return Err(format!("it reads {shape:?}, and its weights are for {features} features"));
+        }
         let directions = layer.directions();
         let alone = directions.len() == 1;
         let reader = |index: usize| {
@@ -39,9 +45,9 @@ impl Evaluator {
             directions: (0..directions.len()).map(reader).collect(),
             merge_mode: MergeMode::Concat,
             return_sequences: true,
-            weights,
+            weights: weights.layer,
         };
-        let mut reads = vec![Some(self.straight(operands.get(0)?)?)];
+        let mut reads = vec![Some(self.straight(x)?)];
         for operand in 1..operator::Recurrent::STATES + states {
             let array = operands.optional(operand).filter(|array| !is_zero_state(operand, array));
             reads.push(array.map(|array| self.straight(array)).transpose()?);

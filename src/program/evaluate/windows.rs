@@ -87,11 +87,7 @@ impl Evaluator {
 }
 
 /// The windows along each axis.
-fn along_axes(
-    x: &[usize],
-    size: &[usize],
-    windows: &Windows,
-) -> Reason<Vec<operator::Windows>> {
+fn along_axes(x: &[usize], size: &[usize], windows: &Windows) -> Reason<Vec<operator::Windows>> {
     let along = size.iter().enumerate().map(|(axis, &size)| {
         let of = |list: &[usize]| list.get(axis).copied().unwrap_or(1);
         let (before, after) = windows.padding.get(axis).copied().unwrap_or((0, 0));

@@ -217,7 +217,8 @@ pub fn scatter_nd(x: &Values, places: &ArrayD<i64>, updates: &Values) -> Reason<
         }
         let from: Vec<T> = updates.iter().cloned().collect();
         for (number, spot) in spots.into_iter().enumerate() {
-            values[spot..spot + inner].clone_from_slice(&from[number * inner..(number + 1) * inner]);
+            values[spot..spot + inner]
+                .clone_from_slice(&from[number * inner..(number + 1) * inner]);
         }
         ArrayD::from_shape_vec(x.raw_dim(), values).map_err(text)
     }

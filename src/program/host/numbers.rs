@@ -48,7 +48,13 @@ fn of_number(function: Unary, x: f32) -> f32 {
 fn erf(x: f64) -> f64 {
     let y = x * std::f64::consts::SQRT_2;
     match y == 0.0 || !y.is_finite() {
-        true => if x.is_nan() { x } else { x.clamp(-1.0, 1.0) },
+        true => {
+            if x.is_nan() {
+                x
+            } else {
+                x.clamp(-1.0, 1.0)
+            }
+        }
         false => 2.0 * birnn_cell::activate(Activation::Gelu, y) / y - 1.0,
     }
 }
@@ -175,9 +181,10 @@ pub fn select(condition: &Values, a: &Values, b: &Values) -> Reason<Values> {
     ) -> Reason<ArrayD<T>> {
         let condition = condition.broadcast(IxDyn(shape));
         match (condition, a.broadcast(IxDyn(shape)), b.broadcast(IxDyn(shape))) {
-            (Some(condition), Some(a), Some(b)) => {
-                Ok(Zip::from(condition).and(a).and(b).map_collect(|&c, &a, &b| if c { a } else { b }))
-            }
+            (Some(condition), Some(a), Some(b)) => Ok(Zip::from(condition)
+                .and(a)
+                .and(b)
+                .map_collect(|&c, &a, &b| if c { a } else { b })),
             _ => Err(format!("{:?} and {:?} don't fit each other", a.shape(), b.shape())),
         }
     }

@@ -3,7 +3,7 @@
 use crate::program::operation::Reduction;
 use crate::program::shapes::{Reason, broadcast, count};
 use crate::program::values::{Kind, Values};
-use ndarray::{ArrayD, Axis, IxDyn, Ix2, Slice};
+use ndarray::{ArrayD, Axis, Ix2, IxDyn, Slice};
 
 /// Over these axes, which stay with length one. Sums are of `f64`, or of whole numbers.
 pub fn reduce(reduction: Reduction, x: &Values, axes: &[usize]) -> Values {

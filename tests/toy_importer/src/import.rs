@@ -3,5 +3,7 @@
 
 #[path = "../../../src/import/keras/mod.rs"]
 pub mod keras;
+#[path = "../../../src/import/onnx/mod.rs"]
+pub mod onnx;
 #[path = "../../../src/import/recognize.rs"]
 mod recognize;

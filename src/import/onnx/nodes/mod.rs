@@ -9,14 +9,11 @@ mod recurrent;
 mod reduce;
 mod windows;
 
-use super::importer::{Call, Importer, op_type};
+use super::importer::{Call, Handler, Importer, op_type};
 use super::proto::{Graph, Node};
 use crate::program::{Operation, Value};
 use crate::{Error, Result};
 use std::collections::HashSet;
-
-/// Makes a node's operations, and names what it returns.
-type Handler = fn(&mut Call) -> Result<()>;
 
 /// Every operator that is supported, with its domain where that isn't ONNX's own.
 pub(super) fn supported() -> Vec<&'static str> {

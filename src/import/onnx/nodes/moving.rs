@@ -1,8 +1,7 @@
 //! Nodes that make arrays, and that move values.
 
-use super::Handler;
 use crate::Result;
-use crate::import::onnx::importer::Call;
+use crate::import::onnx::importer::{Call, Handler};
 use crate::import::onnx::tensor;
 use crate::program::{Binary, Kind, Operation, PadMode, Reduction, Value, Values};
 
@@ -411,4 +410,3 @@ fn space_to_depth(call: &mut Call) -> Result<()> {
     let result = reshape_to(call, moved, vec![batch, depth, rows, columns])?;
     call.set(0, result)
 }
-

@@ -1,8 +1,7 @@
 //! Nodes that normalize.
 
-use super::Handler;
 use crate::Result;
-use crate::import::onnx::importer::Call;
+use crate::import::onnx::importer::{Call, Handler};
 use crate::program::{Binary, Operation, Reduction, Unary, Value};
 
 pub(super) const NODES: &[(&str, Handler)] = &[

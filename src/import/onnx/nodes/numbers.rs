@@ -1,7 +1,6 @@
 //! Nodes that compute value by value.
 
-use super::Handler;
-use crate::import::onnx::importer::Call;
+use crate::import::onnx::importer::{Call, Handler};
 use crate::import::onnx::tensor::DataType;
 use crate::program::{Binary, Kind, Operation, Unary, Value};
 use crate::{Activation, Result};
@@ -111,11 +110,7 @@ fn activation(call: &mut Call, activation: Activation) -> Result<()> {
     call.set(0, result)
 }
 
-fn parametric<P: From<f32>>(
-    call: &mut Call,
-    alpha: f32,
-    of: fn(P) -> Activation,
-) -> Result<()> {
+fn parametric<P: From<f32>>(call: &mut Call, alpha: f32, of: fn(P) -> Activation) -> Result<()> {
     let alpha = call.float("alpha", alpha)?;
     activation(call, of(alpha.into()))
 }
@@ -145,9 +140,8 @@ fn dropout(call: &mut Call) -> Result<()> {
     let x = call.required(0)?;
     if call.has_output(1) {
         let shape = call.shape(x)?;
-        let kept = call.importer.constant(crate::program::Values::Bools(
-            ndarray::arr0(true).into_dyn(),
-        ));
+        let kept =
+            call.importer.constant(crate::program::Values::Bools(ndarray::arr0(true).into_dyn()));
         let mask = call.op(Operation::Fill, [shape, kept])?;
         call.set(1, mask)?;
     }

@@ -1,8 +1,7 @@
 //! Nodes that multiply matrices.
 
-use super::Handler;
 use crate::Result;
-use crate::import::onnx::importer::Call;
+use crate::import::onnx::importer::{Call, Handler};
 use crate::program::{Binary, Operation, Reduction, Value};
 
 pub(super) const NODES: &[(&str, Handler)] =
@@ -142,9 +141,12 @@ fn multiplied(call: &mut Call, a: Lettered, b: Lettered, needed: &[char]) -> Res
     let turned_a = call.transpose(a.value, &places(&a.letters, &a_order))?;
     let turned_b = call.transpose(b.value, &places(&b.letters, &b_order))?;
     let (shape_a, shape_b) = (call.shape(turned_a)?, call.shape(turned_b)?);
-    let [n, rows, k, columns] = [both.len(), own_a.len(), over.len(), own_b.len()].map(|n| n as i64);
-    let matrices_a = joined(call, turned_a, shape_a, [(0, n), (n, n + rows), (n + rows, n + rows + k)])?;
-    let matrices_b = joined(call, turned_b, shape_b, [(0, n), (n, n + k), (n + k, n + k + columns)])?;
+    let [n, rows, k, columns] =
+        [both.len(), own_a.len(), over.len(), own_b.len()].map(|n| n as i64);
+    let matrices_a =
+        joined(call, turned_a, shape_a, [(0, n), (n, n + rows), (n + rows, n + rows + k)])?;
+    let matrices_b =
+        joined(call, turned_b, shape_b, [(0, n), (n, n + k), (n + k, n + k + columns)])?;
     let product = call.op(Operation::Product, [matrices_a, matrices_b])?;
     let first = call.slice(shape_a, 0, 0, n + rows)?;
     let last = call.slice(shape_b, 0, n + k, n + k + columns)?;

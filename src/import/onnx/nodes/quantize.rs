@@ -1,10 +1,9 @@
 //! Nodes of whole numbers that stand for others. They are computed in f32, with what the formulas
 //! say of rounding; sums of products are exact below 2^24.
 
-use super::Handler;
 use super::windows;
 use crate::Result;
-use crate::import::onnx::importer::Call;
+use crate::import::onnx::importer::{Call, Handler};
 use crate::import::onnx::tensor::DataType;
 use crate::program::{Binary, Kind, Operation, Reduction, Unary, Value};
 

@@ -1,7 +1,6 @@
 //! LSTM, GRU and RNN.
 
-use super::Handler;
-use crate::import::onnx::importer::Call;
+use crate::import::onnx::importer::{Call, Handler};
 use crate::layer::{Cell, CellOptions, Layer, Recurrent, RecurrentBuilder};
 use crate::program::{Binary, Kind, Operation, Value, Values};
 use crate::{Activation, Bidirectional, Result};
@@ -26,7 +25,7 @@ struct Kinds {
 
 const LSTM: Kinds = Kinds {
     cell: Cell::LSTM,
-    gates: &[0, 2, 3, 1],   // i o f c
+    gates: &[0, 2, 3, 1],  // i o f c
     peepholes: &[0, 2, 1], // i o f
     activations: &["Sigmoid", "Tanh", "Tanh"],
 };
@@ -241,7 +240,10 @@ fn activations(call: &mut Call, kinds: &Kinds, directions: usize) -> Result<Vec<
         Some(names) if names.len() == each * directions => names,
         Some(names) if names.is_empty() => kinds.activations.repeat(directions),
         Some(names) => {
-            return call.malformed(format!("it has {} activations for {directions} directions", names.len()));
+            return call.malformed(format!(
+                "it has {} activations for {directions} directions",
+                names.len()
+            ));
         }
         None => kinds.activations.repeat(directions),
     };

@@ -1,9 +1,8 @@
 //! Nodes over windows: convolutions and pooling. ONNX has the channels as axis 1, and birnn as the
 //! last.
 
-use super::Handler;
 use crate::Result;
-use crate::import::onnx::importer::Call;
+use crate::import::onnx::importer::{Call, Handler};
 use crate::program::{Binary, Operation, Pooling, Reduction, Value, Values, Windows};
 
 pub(super) const NODES: &[(&str, Handler)] = &[
@@ -42,7 +41,9 @@ fn padding(call: &mut Call, axes: usize) -> Result<Padding> {
     match call.text("auto_pad", "NOTSET")? {
         "NOTSET" => match listed {
             None => Ok(Padding::Explicit(vec![(0, 0); axes])),
-            Some(pads) if pads.len() == 2 * axes && pads.iter().all(|&n| (0..1 << 31).contains(&n)) => {
+            Some(pads)
+                if pads.len() == 2 * axes && pads.iter().all(|&n| (0..1 << 31).contains(&n)) =>
+            {
                 let (before, after) = pads.split_at(axes);
                 let sides = before.iter().copied().zip(after.iter().copied());
                 Ok(Padding::Explicit(sides.collect()))
