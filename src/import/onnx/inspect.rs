@@ -75,7 +75,7 @@ impl OnnxOptions {
         count(&graph, &budget, &mut counts, 0)
             .map_err(|reason| Error::MalformedFile { file: name, reason })?;
         let mut operators: Vec<_> = counts.into_values().collect();
-        operators.sort_by(|one: &OnnxNodeReport, other| other.count.cmp(&one.count));
+        operators.sort_by_key(|report: &OnnxNodeReport| std::cmp::Reverse(report.count));
         let producer = format!("{} {}", model.producer, model.producer_version);
         Ok(OnnxFileReport {
             producer: producer.trim().to_string(),
