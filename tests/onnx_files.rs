@@ -188,6 +188,7 @@ fn a_folder_of_cases() {
             device.info().name,
             failures.len()
         );
+        assert!(error.is_none() || failures.is_empty(), "{} cases are wrong", failures.len());
     }
 }
 

@@ -57,6 +57,7 @@ impl Program {
         let needed = self.needed(&folded);
         let decides = self.deciding(&needed);
         let Program { inputs, origins, mut steps, outputs, .. } = self;
+        let read = read(&steps, &needed.steps, &outputs, origins.len());
         let mut layers = vec![None; steps.len()];
         let mut weighted = Vec::new();
         for (index, step) in steps.iter_mut().enumerate() {
@@ -65,7 +66,8 @@ impl Program {
                 let layer = (**layer).clone();
                 if let Some(found) = take_weights(step, layer, &folded)? {
                     let features = found.features;
-                    layers[index] = Some(OfLayer { layer: weighted.len(), features });
+                    let has_reader = read[step.first_result];
+                    layers[index] = Some(OfLayer { layer: weighted.len(), features, has_reader });
                     weighted.push(found);
                 }
             }
@@ -226,6 +228,16 @@ fn take_weights(
     Ok(Some(Weighted { layer, features, weights }))
 }
 
+/// Of each value whether a step that is needed or an output reads it.
+fn read(steps: &[Step], needed: &[bool], outputs: &[(String, usize)], values: usize) -> Vec<bool> {
+    let mut read = vec![false; values];
+    outputs.iter().for_each(|(_, value)| read[*value] = true);
+    for (step, _) in steps.iter().zip(needed).filter(|(_, needed)| **needed) {
+        step.operands.iter().flatten().for_each(|&value| read[value] = true);
+    }
+    read
+}
+
 /// The known values that a step or an output reads, each with its place among the constants.
 fn kept(
     folded: &[Option<Array>],
@@ -233,11 +245,7 @@ fn kept(
     needed: &[bool],
     outputs: &[(String, usize)],
 ) -> (Vec<Option<Known>>, Vec<Arc<Values>>) {
-    let mut read = vec![false; folded.len()];
-    outputs.iter().for_each(|(_, value)| read[*value] = true);
-    for (step, _) in steps.iter().zip(needed).filter(|(_, needed)| **needed) {
-        step.operands.iter().flatten().for_each(|&value| read[value] = true);
-    }
+    let read = read(steps, needed, outputs, folded.len());
     let mut constants = Vec::new();
     let known = folded.iter().zip(read).map(|(array, read)| match array {
         Some(Array::Known(known)) if read => {

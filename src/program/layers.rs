@@ -7,4 +7,6 @@ pub(super) struct OfLayer {
     pub layer: usize,
     /// The features that it reads.
     pub features: usize,
+    /// Whether something reads its output, and not only its final states.
+    pub has_reader: bool,
 }

@@ -27,6 +27,9 @@ pub use values::{Kind, Values};
 
 use crate::error::{Error, Result};
 
+/// How many arrays an operation returns at most.
+const MOST_RESULTS: usize = 1 << 16;
+
 /// Builds a [`Model`](crate::Model) from operations on arrays. [`Program::input`] and
 /// [`Program::constant`] add arrays, [`Program::add`] an operation on some, [`Program::output`]
 /// names what the model returns, and [`Program::build`] makes the model.
@@ -176,6 +179,10 @@ impl Program {
             return Err(Error::Graph(text));
         }
         let (step, results) = (self.steps.len(), operation.results());
+        if results > MOST_RESULTS {
+            let text = format!("{name:?} ({}) returns {results} arrays", operation.name());
+            return Err(Error::Graph(format!("{text}; {MOST_RESULTS} are supported")));
+        }
         let first_result = self.origins.len();
         self.steps.push(Step { name: name.to_string(), operation, operands, first_result });
         Ok((0..results).map(|_| self.value(Origin::Result(step))).collect())
@@ -194,3 +201,6 @@ impl Program {
         self.ties.push((input.to_string(), output.to_string()));
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -50,6 +50,8 @@ pub(super) struct Evaluator {
     budget: usize,
     /// The layer that stands for the program's own constants.
     constants: usize,
+    /// Of each array that is another one in another shape that one.
+    roots: HashMap<ArrayId, ArrayId>,
     /// Arrays whose axes were put into order.
     straight: HashMap<(ArrayId, Vec<usize>), ArrayId>,
 }
@@ -63,6 +65,7 @@ impl Evaluator {
             known_only: false,
             budget: VALUES_OF_A_CALL,
             constants,
+            roots: HashMap::new(),
             straight: HashMap::new(),
         }
     }
@@ -84,7 +87,7 @@ impl Evaluator {
             // No array that is fed is without an axis.
             [] => {
                 let one = self.graph.feed(source, [1]);
-                self.step(operator::Reshape { shape: vec![] }, &[Some(one)])?[0]
+                self.reshaped(one, &[])?
             }
             shape => self.graph.feed(source, shape),
         };
@@ -139,6 +142,20 @@ impl Evaluator {
         Ok(written)
     }
 
+    /// The values of an array in another shape. One that had this shape before is that one again.
+    fn reshaped(&mut self, array: ArrayId, shape: &[usize]) -> Reason<ArrayId> {
+        let root = self.roots.get(&array).copied().unwrap_or(array);
+        for known in [array, root] {
+            if self.graph.shape(known) == shape {
+                return Ok(known);
+            }
+        }
+        let reshape = operator::Reshape { shape: shape.to_vec() };
+        let written = self.step(reshape, &[Some(root)])?[0];
+        self.roots.insert(written, root);
+        Ok(written)
+    }
+
     /// The array as the graph has it, whether it is known or not.
     fn computed(&mut self, array: &Array) -> Reason<Computed> {
         let known = match array {
@@ -183,7 +200,7 @@ impl Evaluator {
         let array = Some(computed.array);
         let written = match moves {
             true => self.step(operator::Transpose { order: computed.order.clone() }, &[array])?[0],
-            false => self.step(operator::Reshape { shape: computed.shape.clone() }, &[array])?[0],
+            false => self.reshaped(computed.array, &computed.shape)?,
         };
         self.straight.insert(key, written);
         Ok(written)

@@ -21,16 +21,12 @@ impl Evaluator {
         };
         match without_moving(&x.base(), &x.order, shape) {
             Some((base, order)) => {
-                let array = match base == x.base() {
-                    true => x.array,
-                    false => self.step(operator::Reshape { shape: base }, &[Some(x.array)])?[0],
-                };
+                let array = self.reshaped(x.array, &base)?;
                 Ok(Array::Computed(Computed { array, order, shape: shape.to_vec(), kind: x.kind }))
             }
             None => {
                 let straight = self.put_straight(x)?;
-                let reshape = operator::Reshape { shape: shape.to_vec() };
-                let array = self.step(reshape, &[Some(straight)])?[0];
+                let array = self.reshaped(straight, shape)?;
                 Ok(Array::Computed(self.straight_array(array, x.kind)))
             }
         }

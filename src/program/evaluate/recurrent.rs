@@ -44,7 +44,7 @@ impl Evaluator {
         let operator = operator::Recurrent {
             directions: (0..directions.len()).map(reader).collect(),
             merge_mode: MergeMode::Concat,
-            return_sequences: true,
+            return_sequences: weights.has_reader,
             weights: weights.layer,
         };
         let mut reads = vec![Some(self.straight(x)?)];
