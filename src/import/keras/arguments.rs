@@ -166,6 +166,20 @@ impl<'a> Arguments<'a> {
         }
     }
 
+    /// Sizes along the rows and the columns of an image: a number for both, or a list of two.
+    pub(super) fn image_size(&self, name: &str) -> Result<Option<(usize, usize)>> {
+        match self.get(name) {
+            None => Ok(None),
+            Some(Value::Array(items)) => match &items[..] {
+                [rows, columns] => {
+                    Ok(Some((self.size_of(name, rows)?, self.size_of(name, columns)?)))
+                }
+                _ => self.wrong(name, format!("{:?} are not two numbers", items.len())),
+            },
+            Some(value) => self.size_of(name, value).map(|both| Some((both, both))),
+        }
+    }
+
     /// How many at the start and at the end: a number for both, or a list of two.
     pub(super) fn both_ends(&self, name: &str) -> Result<(usize, usize)> {
         let value = self.get(name).unwrap_or(&Value::Null);
