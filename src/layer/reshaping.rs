@@ -295,6 +295,6 @@ impl Definition for UpSampling1d {
         let each = call.reshaped(x, vec![batch, timesteps, 1, features])?;
         let repeated =
             call.apply(Expand { shape: vec![batch, timesteps, self.size, features] }, each)?;
-        call.reshaped(repeated, vec![batch, timesteps * self.size, features])
+        call.reshaped(repeated, vec![batch, timesteps.saturating_mul(self.size), features])
     }
 }

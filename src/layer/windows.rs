@@ -56,8 +56,8 @@ impl Sliding {
             numbers.iter().try_for_each(|&number| size(argument, number))?;
         }
         let spans = (0..self.size.len()).map(|axis| self.span(axis));
-        if spans.max() >= Some(1 << 24) {
-            return Err(("dilation_rate", "a window spans 2^24 indices or more".to_string()));
+        if spans.max() >= Some(1 << 30) {
+            return Err(("dilation_rate", "a window spans 2^30 indices or more".to_string()));
         }
         if self.size.len() > 1 { self.not_causal() } else { Ok(()) }
     }
@@ -167,7 +167,7 @@ impl Sliding {
         let windows = |axis: usize| {
             let (length, span, strides) = (shape[axis + 1], self.span(axis), self.strides[axis]);
             let outputs = self.transposed_length(axis, length, more.map(|more| more[axis]));
-            let needed = length.saturating_sub(1) * strides + span;
+            let needed = length.saturating_sub(1).saturating_mul(strides).saturating_add(span);
             let cut = match self.padding {
                 Padding::Same => needed.saturating_sub(outputs) / 2,
                 _ => 0,

@@ -43,15 +43,16 @@ impl Windows {
         windows.collect()
     }
 
-    /// That its numbers can be computed with.
+    /// That all places are numbers that any backend can compute with.
     fn check(self) -> Result<(), String> {
-        let all = [self.outputs, self.size, self.strides, self.dilation, self.spread];
-        let before = self.before.unsigned_abs();
-        match all.iter().chain([&before]).any(|&number| number >= 1 << 31)
-            || [self.strides, self.dilation, self.spread].contains(&0)
-        {
-            true => Err(format!("{self:?} are no windows")),
-            false => Ok(()),
+        let last_window = self.outputs.saturating_sub(1).saturating_mul(self.strides);
+        let last_element = self.size.saturating_sub(1).saturating_mul(self.dilation);
+        let last = last_window.saturating_add(last_element);
+        let furthest = last.saturating_add(self.before.unsigned_abs());
+        let steps = [self.strides, self.dilation, self.spread];
+        match furthest < 1 << 31 && steps.iter().all(|step| (1..1 << 31).contains(step)) {
+            true => Ok(()),
+            false => Err(format!("{self:?} are no windows")),
         }
     }
 }
