@@ -187,12 +187,15 @@ fn on_images(index: usize, [rows, columns, features]: [usize; 3], choice: usize)
         7 => GlobalMaxPooling2d::new().keepdims(choice.is_multiple_of(2)).into(),
         8 => GlobalAveragePooling2d::new().keepdims(choice.is_multiple_of(2)).into(),
         9 => BatchNormalization::new().axis([-1, 1, 2][choice % 3]).into(),
+        11 => ZeroPadding2d::new(((few, 0), (1, few))).into(),
+        12 => UpSampling2d::new().size((few, 2)).into(),
+        13 => Cropping2d::new(((choice % rows.div_ceil(2), 0), (0, choice % columns))).into(),
         10 => PRelu::new().shared_axes([vec![], vec![1, 2], vec![2]][choice % 3].clone()).into(),
         _ => Flatten::new().into(),
     }
 }
 
-const ON_IMAGES: usize = 12;
+const ON_IMAGES: usize = 15;
 
 #[derive(Clone, Debug)]
 struct Case {

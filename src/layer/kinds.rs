@@ -23,7 +23,8 @@ use super::pooling::{
 };
 use super::recurrent::{self, Recurrent, RecurrentBuilder};
 use super::reshaping::{
-    Cropping1d, Flatten, Permute, RepeatVector, Reshape, UpSampling1d, ZeroPadding1d,
+    Cropping1d, Cropping2d, Flatten, Permute, RepeatVector, Reshape, UpSampling1d, UpSampling2d,
+    ZeroPadding1d, ZeroPadding2d,
 };
 use super::role::{Direction, Role};
 use super::weights::{self, Weights};
@@ -430,8 +431,11 @@ kinds! {
     Permute(Permute),
     RepeatVector(RepeatVector),
     Cropping1d(Cropping1d),
+    Cropping2d(Cropping2d),
     ZeroPadding1d(ZeroPadding1d),
+    ZeroPadding2d(ZeroPadding2d),
     UpSampling1d(UpSampling1d),
+    UpSampling2d(UpSampling2d),
     Attention(Attention),
     AdditiveAttention(AdditiveAttention),
     MultiHeadAttention(MultiHeadAttention),

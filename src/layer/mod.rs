@@ -68,7 +68,8 @@ pub use recurrent::{
     Gru, GruCell, Lstm, LstmCell, Recurrent, RecurrentBuilder, SimpleRnn, SimpleRnnCell,
 };
 pub use reshaping::{
-    Cropping1d, Flatten, Permute, RepeatVector, Reshape, UpSampling1d, ZeroPadding1d,
+    Cropping1d, Cropping2d, Flatten, Permute, RepeatVector, Reshape, UpSampling1d, UpSampling2d,
+    ZeroPadding1d, ZeroPadding2d,
 };
 pub use role::{Direction, Role};
 pub use weights::Weights;

@@ -7,7 +7,7 @@ use super::padding::Padding;
 use super::windows::{Along, Sliding};
 use crate::error::Error;
 use crate::graph::ArrayId;
-use crate::operator::{Pool, Reduction, Windows};
+use crate::operator::{Pool, Reduce, ReduceFunction, Reduction, Windows};
 
 macro_rules! pooling {
     ($(#[$doc:meta])* $layer:ident, $class_name:literal, $reduction:ident, $Along:ty, $two:expr) => {
@@ -115,14 +115,11 @@ fn pooled(input: &Dims, axes: usize, keepdims: bool) -> Result<Dims, String> {
 }
 
 macro_rules! global_pooling {
-    (
-        $(#[$doc:meta])* $layer:ident, $class_name:literal, $reduction:ident, $axes:literal,
-        $masked:literal
-    ) => {
+    ($(#[$doc:meta])* $layer:ident, $class_name:literal, $reduction:ident, $masked:literal) => {
         arguments! {
             $(#[$doc])*
             $layer() {
-                /// Whether the output keeps the axes over which it pools with length one, as in
+                /// Whether the output keeps the axis of time with length one, so that it is
                 /// `[batch, 1, features]` (default: false).
                 keepdims: bool = false,
             }
@@ -134,20 +131,19 @@ macro_rules! global_pooling {
             }
 
             fn output(&self, inputs: &[Dims]) -> Result<Dims, String> {
-                pooled(&inputs[0], $axes, self.keepdims)
+                pooled(&inputs[0], 1, self.keepdims)
             }
 
             fn lower(&self, call: &mut Lowering) -> Result<ArrayId, Error> {
                 let (x, mask) = (call.input(0), call.mask(0));
                 let shape = call.shape(x);
-                let lengths = &shape[1..shape.len() - 1];
-                let windows = lengths.iter().map(|&length| Windows::whole(length)).collect();
+                let windows = vec![Windows::whole(shape[1])];
                 let reads = [Some(x), mask];
                 let pooled =
                     call.add(Pool { windows, reduction: Reduction::$reduction }, reads)?;
                 match self.keepdims {
                     true => Ok(pooled),
-                    false => call.reshaped(pooled, vec![shape[0], shape[shape.len() - 1]]),
+                    false => call.reshaped(pooled, vec![shape[0], shape[2]]),
                 }
             }
 
@@ -172,21 +168,53 @@ macro_rules! global_pooling {
 global_pooling! {
     /// Keras's `GlobalMaxPooling1D`: the largest value of each feature over all timesteps, masked
     /// ones included. It reads `[batch, timesteps, features]` and returns `[batch, features]`.
-    GlobalMaxPooling1d, "GlobalMaxPooling1D", Maximum, 1, false
+    GlobalMaxPooling1d, "GlobalMaxPooling1D", Maximum, false
 }
 global_pooling! {
     /// Keras's `GlobalAveragePooling1D`: the mean of each feature over the timesteps that are not
     /// masked. It reads `[batch, timesteps, features]` and returns `[batch, features]`, with NaN
     /// where all timesteps of a row are masked.
-    GlobalAveragePooling1d, "GlobalAveragePooling1D", Mean, 1, true
+    GlobalAveragePooling1d, "GlobalAveragePooling1D", Mean, true
 }
-global_pooling! {
+macro_rules! global_image_pooling {
+    ($(#[$doc:meta])* $layer:ident, $class_name:literal, $function:ident) => {
+        arguments! {
+            $(#[$doc])*
+            $layer() {
+                /// Whether the output keeps the axes over which it pools with length one, so that it
+                /// is `[batch, 1, 1, features]` (default: false).
+                keepdims: bool = false,
+            }
+        }
+
+        impl Definition for $layer {
+            fn class_name(&self) -> &'static str {
+                $class_name
+            }
+
+            fn output(&self, inputs: &[Dims]) -> Result<Dims, String> {
+                pooled(&inputs[0], 2, self.keepdims)
+            }
+
+            fn lower(&self, call: &mut Lowering) -> Result<ArrayId, Error> {
+                let function = ReduceFunction::$function;
+                let reduce = Reduce { axes: vec![1, 2], function, keep_axes: self.keepdims };
+                call.apply(reduce, call.input(0))
+            }
+
+            fn masking(&self) -> MaskRule {
+                MaskRule::Drop
+            }
+        }
+    };
+}
+global_image_pooling! {
     /// Keras's `GlobalMaxPooling2D`: the largest value of each feature over all of an image. It
     /// reads `[batch, rows, columns, features]` and returns `[batch, features]`.
-    GlobalMaxPooling2d, "GlobalMaxPooling2D", Maximum, 2, false
+    GlobalMaxPooling2d, "GlobalMaxPooling2D", Maximum
 }
-global_pooling! {
+global_image_pooling! {
     /// Keras's `GlobalAveragePooling2D`: the mean of each feature over all of an image. It reads
     /// `[batch, rows, columns, features]` and returns `[batch, features]`.
-    GlobalAveragePooling2d, "GlobalAveragePooling2D", Mean, 2, false
+    GlobalAveragePooling2d, "GlobalAveragePooling2D", Mean
 }

@@ -44,8 +44,10 @@ fn add<F: Real>(
     let last = Axis(x.ndim() - 1);
     if of_group == 1 {
         for (mut sums, x) in sums.lanes_mut(last).into_iter().zip(x.lanes(last)) {
-            let sums = sums.iter_mut().zip(kernel.row(0)).enumerate();
-            sums.for_each(|(filter, (sum, &kernel))| *sum += x[filter / each] * kernel);
+            for (feature, &x) in x.iter().enumerate() {
+                let filters = feature * each..(feature + 1) * each;
+                filters.for_each(|filter| sums[filter] += x * kernel[[0, filter]]);
+            }
         }
         return Ok(());
     }

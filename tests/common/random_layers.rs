@@ -4,12 +4,13 @@
 use birnn::layer::{Activation, AdditiveAttention, Attention, Dense, Layer, ScoreMode};
 use birnn::layer::{
     AveragePooling1d, AveragePooling2d, BatchNormalization, Bidirectional, Concatenate, Conv1d,
-    Conv1dTranspose, Conv2d, Conv2dTranspose, Cropping1d, DepthwiseConv1d, DepthwiseConv2d, Dot,
-    Embedding, Flatten, GlobalAveragePooling1d, GlobalAveragePooling2d, GlobalMaxPooling1d,
-    GlobalMaxPooling2d, GroupNormalization, Gru, LayerNormalization, Lstm, Masking, MaxPooling1d,
-    MaxPooling2d, Merge, MultiHeadAttention, Normalization, PRelu, Padding, Permute, ReluLayer,
-    RepeatVector, Rescaling, Reshape, RmsNormalization, SeparableConv1d, SeparableConv2d,
-    SimpleRnn, SoftmaxLayer, TimeDistributed, UnitNormalization, UpSampling1d, ZeroPadding1d,
+    Conv1dTranspose, Conv2d, Conv2dTranspose, Cropping1d, Cropping2d, DepthwiseConv1d,
+    DepthwiseConv2d, Dot, Embedding, Flatten, GlobalAveragePooling1d, GlobalAveragePooling2d,
+    GlobalMaxPooling1d, GlobalMaxPooling2d, GroupNormalization, Gru, LayerNormalization, Lstm,
+    Masking, MaxPooling1d, MaxPooling2d, Merge, MultiHeadAttention, Normalization, PRelu, Padding,
+    Permute, ReluLayer, RepeatVector, Rescaling, Reshape, RmsNormalization, SeparableConv1d,
+    SeparableConv2d, SimpleRnn, SoftmaxLayer, TimeDistributed, UnitNormalization, UpSampling1d,
+    UpSampling2d, ZeroPadding1d, ZeroPadding2d,
 };
 use birnn::{Graph, Model, Result, Tensor};
 
@@ -48,7 +49,7 @@ impl Random {
 /// A layer that reads one array; its arguments may be wrong.
 fn layer(random: &mut Random) -> Layer {
     let n = random.from(1, 5);
-    match random.below(43) {
+    match random.below(46) {
         0 => Dense::new(n).activation(random.activation()).use_bias(random.coin()).into(),
         1 => Masking::new().mask_value(random.below(2) as f32).into(),
         2 => random.activation().into(),
@@ -155,6 +156,9 @@ fn layer(random: &mut Random) -> Layer {
             .into(),
         39 => GlobalMaxPooling2d::new().keepdims(random.coin()).into(),
         40 => GlobalAveragePooling2d::new().keepdims(random.coin()).into(),
+        42 => Cropping2d::new(((random.below(2), 0), (random.below(2), random.below(2)))).into(),
+        43 => ZeroPadding2d::new(((random.below(2), 1), (0, random.below(3)))).into(),
+        44 => UpSampling2d::new().size((n, 2)).into(),
         41 => Reshape::new(vec![Some(2), None, Some(random.from(1, 4))]).into(),
         _ => TimeDistributed::new(layer(random)).into(),
     }

@@ -198,6 +198,33 @@ impl<'a> Arguments<'a> {
         }
     }
 
+    /// How many at all ends of an image: a number for all, or a list with a number or two for the rows
+    /// and for the columns.
+    #[allow(clippy::type_complexity)]
+    pub(super) fn all_ends(&self, name: &str) -> Result<((usize, usize), (usize, usize))> {
+        let value = self.get(name).unwrap_or(&Value::Null);
+        let ends = |value: &Value| match value.as_array().map(Vec::as_slice) {
+            Some([start, end]) => natural(start).zip(natural(end)),
+            Some(_) => None,
+            None => natural(value).map(|n| (n, n)),
+        };
+        let all = match value.as_array().map(Vec::as_slice) {
+            Some([rows, columns]) => ends(rows).zip(ends(columns)),
+            Some(_) => None,
+            None => ends(value).map(|both| (both, both)),
+        };
+        let fits = |((top, bottom), (left, right)): &((usize, usize), (usize, usize))| {
+            [top, bottom, left, right].into_iter().all(|end| *end < MAX_SIZE)
+        };
+        match all.filter(fits) {
+            Some(all) => Ok(all),
+            None => self.wrong(
+                name,
+                format!("{} is no number below 2^24, or two or four of them", shown(value)),
+            ),
+        }
+    }
+
     /// A number as the f32 that Keras computes with.
     pub(super) fn number(&self, name: &str, default: f32) -> Result<f32> {
         match self.values.get(name) {

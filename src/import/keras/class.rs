@@ -14,13 +14,13 @@ pub(super) const SUPPORTED: &str = "\
     Conv1DTranspose, Conv2DTranspose, MaxPooling1D, MaxPooling2D, AveragePooling1D, \
     AveragePooling2D, GlobalMaxPooling1D, GlobalMaxPooling2D, GlobalAveragePooling1D, \
     GlobalAveragePooling2D, Concatenate, Dot, Add, Subtract, Multiply, Average, \
-    Maximum, Minimum, Flatten, Reshape, Permute, RepeatVector, Cropping1D, ZeroPadding1D, \
-    UpSampling1D, Attention, AdditiveAttention, MultiHeadAttention, Dropout, SpatialDropout1D, \
+    Maximum, Minimum, Flatten, Reshape, Permute, RepeatVector, Cropping1D, Cropping2D, \
+    ZeroPadding1D, ZeroPadding2D, UpSampling1D, UpSampling2D, Attention, AdditiveAttention, MultiHeadAttention, Dropout, SpatialDropout1D, \
     GaussianNoise, GaussianDropout, AlphaDropout, ActivityRegularization and Identity, in a \
     Sequential or functional model";
 
 /// The classes without state that are supported.
-pub(super) const STATELESS: [&str; 60] = [
+pub(super) const STATELESS: [&str; 63] = [
     "Dense",
     "Embedding",
     "Masking",
@@ -66,8 +66,11 @@ pub(super) const STATELESS: [&str; 60] = [
     "Permute",
     "RepeatVector",
     "Cropping1D",
+    "Cropping2D",
     "ZeroPadding1D",
+    "ZeroPadding2D",
     "UpSampling1D",
+    "UpSampling2D",
     "Attention",
     "AdditiveAttention",
     "MultiHeadAttention",

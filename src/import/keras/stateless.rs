@@ -5,12 +5,12 @@ use super::class;
 use crate::layer::{
     Activation, AdditiveAttention, Attention, AveragePooling1d, AveragePooling2d,
     BatchNormalization, Concatenate, Conv1d, Conv1dTranspose, Conv2d, Conv2dTranspose, Cropping1d,
-    Dense, DepthwiseConv1d, DepthwiseConv2d, Dot, Embedding, Flatten, GlobalAveragePooling1d,
-    GlobalAveragePooling2d, GlobalMaxPooling1d, GlobalMaxPooling2d, GroupNormalization, Identity,
-    Layer, LayerNormalization, Masking, MaxPooling1d, MaxPooling2d, Merge, MultiHeadAttention,
-    Normalization, PRelu, Padding, Permute, ReluLayer, RepeatVector, Rescaling, Reshape,
-    RmsNormalization, ScoreMode, SeparableConv1d, SeparableConv2d, SoftmaxLayer, UnitNormalization,
-    UpSampling1d, ZeroPadding1d,
+    Cropping2d, Dense, DepthwiseConv1d, DepthwiseConv2d, Dot, Embedding, Flatten,
+    GlobalAveragePooling1d, GlobalAveragePooling2d, GlobalMaxPooling1d, GlobalMaxPooling2d,
+    GroupNormalization, Identity, Layer, LayerNormalization, Masking, MaxPooling1d, MaxPooling2d,
+    Merge, MultiHeadAttention, Normalization, PRelu, Padding, Permute, ReluLayer, RepeatVector,
+    Rescaling, Reshape, RmsNormalization, ScoreMode, SeparableConv1d, SeparableConv2d,
+    SoftmaxLayer, UnitNormalization, UpSampling1d, UpSampling2d, ZeroPadding1d, ZeroPadding2d,
 };
 use crate::{Error, Result};
 use ndarray::{ArrayD, arr0, arr1};
@@ -87,8 +87,11 @@ pub(super) fn layer(class_name: &str, arguments: &Arguments, causal: bool) -> Re
         "Permute" => permute(arguments),
         "RepeatVector" => repeat_vector(arguments),
         "Cropping1D" => cropping(arguments),
+        "Cropping2D" => image_cropping(arguments),
         "ZeroPadding1D" => zero_padding(arguments),
+        "ZeroPadding2D" => image_padding(arguments),
         "UpSampling1D" => up_sampling(arguments),
+        "UpSampling2D" => image_up_sampling(arguments),
         "Attention" => attention(arguments, causal),
         "AdditiveAttention" => additive_attention(arguments, causal),
         "MultiHeadAttention" => multi_head_attention(arguments, causal),
@@ -453,6 +456,24 @@ fn zero_padding(arguments: &Arguments) -> Result<Layer> {
 fn up_sampling(arguments: &Arguments) -> Result<Layer> {
     arguments.check_others(&["size"])?;
     Ok(UpSampling1d::new().size(arguments.time_size("size")?.unwrap_or(2)).into())
+}
+
+fn image_cropping(arguments: &Arguments) -> Result<Layer> {
+    arguments.check_others(&["cropping"])?;
+    Ok(Cropping2d::new(arguments.all_ends("cropping")?).into())
+}
+
+fn image_padding(arguments: &Arguments) -> Result<Layer> {
+    arguments.check_others(&["padding"])?;
+    Ok(ZeroPadding2d::new(arguments.all_ends("padding")?).into())
+}
+
+fn image_up_sampling(arguments: &Arguments) -> Result<Layer> {
+    arguments.check_others(&["size", "interpolation"])?;
+    if let Some(value) = arguments.get("interpolation").filter(|value| *value != "nearest") {
+        return arguments.unsupported("interpolation", value, "only \"nearest\" is supported");
+    }
+    Ok(UpSampling2d::new().size(arguments.image_size("size")?.unwrap_or((2, 2))).into())
 }
 
 fn attention(arguments: &Arguments, causal: bool) -> Result<Layer> {

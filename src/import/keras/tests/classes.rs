@@ -47,7 +47,13 @@ fn least(class: &str) -> (Value, Value) {
             let arguments = json!({"kernel_size": [2, 3], "activation": "linear"});
             return (json!([null, 4, 5, 3]), arguments);
         }
-        "MaxPooling2D" | "AveragePooling2D" | "GlobalMaxPooling2D" | "GlobalAveragePooling2D" => {
+        "Cropping2D" => return (json!([null, 4, 5, 3]), json!({"cropping": [[1, 0], [2, 1]]})),
+        "ZeroPadding2D" => return (json!([null, 4, 5, 3]), json!({"padding": [1, 2]})),
+        "UpSampling2D"
+        | "MaxPooling2D"
+        | "AveragePooling2D"
+        | "GlobalMaxPooling2D"
+        | "GlobalAveragePooling2D" => {
             return (json!([null, 4, 5, 3]), json!({}));
         }
         "GroupNormalization" => json!({"groups": 3}),
@@ -186,6 +192,9 @@ fn arguments_of_layers_without_state_are_looked_at() {
         ("Cropping1D", json!({"cropping": [1, 2, 3]}), "cropping"),
         ("ZeroPadding1D", json!({"padding": [-1, 1]}), "padding"),
         ("UpSampling1D", json!({"size": 0}), "size"),
+        ("UpSampling2D", json!({"interpolation": "bilinear"}), "interpolation"),
+        ("Cropping2D", json!({"cropping": [[1, 2, 3], [1, 1]]}), "cropping"),
+        ("ZeroPadding2D", json!({"padding": [1, -1]}), "padding"),
         ("Softmax", json!({"axis": [1, 2]}), "axis"),
         ("ReLU", json!({"max_value": "six"}), "max_value"),
         ("Rescaling", json!({"offset": 0.0}), "scale"),
