@@ -10,7 +10,7 @@ mod error;
 mod gpu;
 mod graph;
 mod host;
-#[cfg(feature = "keras")]
+#[cfg(any(feature = "keras", feature = "pytorch"))]
 mod import;
 pub mod layer;
 mod model;
@@ -33,6 +33,10 @@ pub use gpu::{
 };
 #[cfg(feature = "gpu")]
 pub use gpu::{PlanAdapter, PlanReport, PlannedDispatch};
+#[cfg(any(feature = "keras", feature = "pytorch"))]
+pub use import::FileFormat;
+#[cfg(feature = "pytorch")]
+pub use import::pytorch as torch;
 #[cfg(feature = "keras")]
 pub use import::{KerasFileReport, KerasLayerReport, KerasLimits, inspect_keras};
 #[doc(no_inline)]
@@ -49,6 +53,10 @@ pub use runner::Counters;
 pub use session::Session;
 
 /// The README's examples are compiled and run as tests.
-#[cfg(all(doctest, feature = "keras"))]
+#[cfg(all(doctest, feature = "keras", feature = "pytorch"))]
 #[doc = include_str!("../README.md")]
 struct Readme;
+
+#[cfg(all(doctest, feature = "pytorch"))]
+#[doc = include_str!("../docs/pytorch.md")]
+struct PyTorch;

@@ -3,7 +3,8 @@
 use crate::device_args::DeviceArgs;
 use crate::{npy, show};
 use anyhow::{Context, Result, bail};
-use birnn::{Error, Inputs, Model, Output, Outputs, Session, reference};
+use birnn::torch::TorchOptions;
+use birnn::{Activation, Error, Inputs, Model, Output, Outputs, Session, reference};
 use clap::Args;
 use ndarray::ArrayD;
 use std::fs::File;
@@ -15,13 +16,27 @@ use std::time::{Duration, Instant};
 /// A model's files.
 #[derive(Debug, Args)]
 pub struct ModelArgs {
-    /// The model: a .keras or legacy .h5 file that Keras saved; with --config its weights alone,
-    /// .weights.h5 or .h5.
+    /// The model: a .keras or legacy .h5 file that Keras saved, or a state dict of an LSTM, GRU or
+    /// RNN that PyTorch saved, .safetensors, .pt or .pth; with --config the weights of a Keras model
+    /// alone, .weights.h5 or .h5.
     model: PathBuf,
     /// The model's configuration, what Keras's model.to_json() returned, for a file that holds
     /// weights only.
     #[arg(long, value_name = "CONFIG.json")]
     config: Option<PathBuf>,
+    /// Of a state dict of PyTorch's only the LSTM, GRU or RNN whose tensors' names begin with this,
+    /// such as encoder.lstm.
+    #[arg(long, value_name = "PREFIX", conflicts_with = "config")]
+    prefix: Option<String>,
+    /// The nonlinearity of an RNN of PyTorch's, which its state dict doesn't say.
+    #[arg(long, value_enum, conflicts_with = "config")]
+    nonlinearity: Option<Nonlinearity>,
+}
+
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum Nonlinearity {
+    Tanh,
+    Relu,
 }
 
 #[derive(Debug, Args)]
@@ -220,7 +235,7 @@ impl ModelArgs {
     /// The model, or why it can't be loaded, with the file's name.
     pub fn load(&self) -> Result<Model> {
         let Some(config) = &self.config else {
-            return Model::from_keras(&self.model).map_err(|error| self.named(error));
+            return self.load_alone().map_err(|error| self.named(error));
         };
         let json = read_config(config)?;
         let model = Model::from_keras_config(&json);
@@ -229,8 +244,26 @@ impl ModelArgs {
         Ok(model)
     }
 
+    fn load_alone(&self) -> birnn::Result<Model> {
+        if !self.is_torch() {
+            return Model::load(&self.model);
+        }
+        let nonlinearity = match self.nonlinearity {
+            Some(Nonlinearity::Relu) => Activation::Relu,
+            _ => Activation::Tanh,
+        };
+        let options = TorchOptions::new().nonlinearity(nonlinearity);
+        let options = self.prefix.iter().fold(options, |options, prefix| options.prefix(prefix));
+        Model::from_torch_with(&self.model, &options)
+    }
+
     pub fn path(&self) -> &Path {
         &self.model
+    }
+
+    /// Whether an argument says that it is a file of PyTorch's.
+    pub fn is_torch(&self) -> bool {
+        self.prefix.is_some() || self.nonlinearity.is_some()
     }
 
     /// Whether the configuration is a file of its own.

@@ -65,8 +65,11 @@ pub(super) fn read(path: &Path, limits: &KerasLimits) -> Result<Vec<u8>> {
 }
 
 fn format(name: &str, bytes: &[u8]) -> Result<Format> {
-    recognize::format(&bytes[..bytes.len().min(recognize::HEAD)])
-        .or_else(|reason| malformed(name, reason))
+    match recognize::format(&bytes[..bytes.len().min(recognize::HEAD)]) {
+        Ok(Format::TorchPickle | Format::Safetensors) => malformed(name, recognize::TORCH),
+        Ok(format) => Ok(format),
+        Err(reason) => malformed(name, reason),
+    }
 }
 
 /// That an archive has one of Keras's files at least; which one is missing is said where it is
@@ -86,7 +89,7 @@ impl KerasFile {
         check_size(name, bytes.len(), "file_bytes", limits.file_bytes)?;
         match format(name, &bytes)? {
             Format::Zip => open_archive(name, bytes, limits),
-            Format::Hdf5 => open_legacy(name, bytes, limits),
+            _ => open_legacy(name, bytes, limits),
         }
     }
 }

@@ -3,5 +3,7 @@
 
 #[path = "../../../src/import/keras/mod.rs"]
 pub mod keras;
+#[path = "../../../src/import/pytorch/mod.rs"]
+pub mod pytorch;
 #[path = "../../../src/import/recognize.rs"]
 mod recognize;
