@@ -68,6 +68,9 @@ pub(super) struct Arguments<'a> {
     values: &'a Map<String, Value>,
 }
 
+/// How many at both ends of the rows of an image, and of its columns.
+type AllEnds = ((usize, usize), (usize, usize));
+
 impl<'a> Arguments<'a> {
     pub(super) fn new(
         layer: &'a str,
@@ -200,8 +203,7 @@ impl<'a> Arguments<'a> {
 
     /// How many at all ends of an image: a number for all, or a list with a number or two for the rows
     /// and for the columns.
-    #[allow(clippy::type_complexity)]
-    pub(super) fn all_ends(&self, name: &str) -> Result<((usize, usize), (usize, usize))> {
+    pub(super) fn all_ends(&self, name: &str) -> Result<AllEnds> {
         let value = self.get(name).unwrap_or(&Value::Null);
         let ends = |value: &Value| match value.as_array().map(Vec::as_slice) {
             Some([start, end]) => natural(start).zip(natural(end)),
@@ -213,7 +215,7 @@ impl<'a> Arguments<'a> {
             Some(_) => None,
             None => ends(value).map(|both| (both, both)),
         };
-        let fits = |((top, bottom), (left, right)): &((usize, usize), (usize, usize))| {
+        let fits = |((top, bottom), (left, right)): &AllEnds| {
             [top, bottom, left, right].into_iter().all(|end| *end < MAX_SIZE)
         };
         match all.filter(fits) {

@@ -51,20 +51,24 @@ pub(super) fn layer(class_name: &str, arguments: &Arguments, causal: bool) -> Re
         "Conv1DTranspose" => conv1d_transpose(arguments),
         "Conv2DTranspose" => conv2d_transpose(arguments),
         "MaxPooling1D" => {
-            let (size, strides, padding) = pooling(arguments)?;
-            Ok(MaxPooling1d::new().pool_size(size).strides(strides).padding(padding).into())
+            let Pooling { size, strides, padding } = pooling(arguments, Arguments::time_size)?;
+            let layer = MaxPooling1d::new().pool_size(size.unwrap_or(2));
+            Ok(layer.strides(strides).padding(padding).into())
         }
         "AveragePooling1D" => {
-            let (size, strides, padding) = pooling(arguments)?;
-            Ok(AveragePooling1d::new().pool_size(size).strides(strides).padding(padding).into())
+            let Pooling { size, strides, padding } = pooling(arguments, Arguments::time_size)?;
+            let layer = AveragePooling1d::new().pool_size(size.unwrap_or(2));
+            Ok(layer.strides(strides).padding(padding).into())
         }
         "MaxPooling2D" => {
-            let (size, strides, padding) = image_pooling(arguments)?;
-            Ok(MaxPooling2d::new().pool_size(size).strides(strides).padding(padding).into())
+            let Pooling { size, strides, padding } = pooling(arguments, Arguments::image_size)?;
+            let layer = MaxPooling2d::new().pool_size(size.unwrap_or((2, 2)));
+            Ok(layer.strides(strides).padding(padding).into())
         }
         "AveragePooling2D" => {
-            let (size, strides, padding) = image_pooling(arguments)?;
-            Ok(AveragePooling2d::new().pool_size(size).strides(strides).padding(padding).into())
+            let Pooling { size, strides, padding } = pooling(arguments, Arguments::image_size)?;
+            let layer = AveragePooling2d::new().pool_size(size.unwrap_or((2, 2)));
+            Ok(layer.strides(strides).padding(padding).into())
         }
         "GlobalMaxPooling2D" => Ok(GlobalMaxPooling2d::new().keepdims(keepdims(arguments)?).into()),
         "GlobalAveragePooling2D" => {
@@ -262,20 +266,20 @@ const CONVOLVING: [&str; 6] =
 
 /// `others`: the arguments that the class has beside these; `along`: how a number for each axis is
 /// read, and `one`, which is 1 for each.
-fn convolving<A>(
-    arguments: &Arguments,
+fn convolving<'a, A: Copy>(
+    arguments: &Arguments<'a>,
     others: &[&str],
-    along: impl Fn(&str) -> Result<Option<A>>,
-    one: impl Fn() -> A,
+    along: impl Fn(&Arguments<'a>, &str) -> Result<Option<A>>,
+    one: A,
 ) -> Result<Convolving<A>> {
     arguments.check_others(&[&CONVOLVING[..], others].concat())?;
-    let Some(kernel_size) = along("kernel_size")? else {
+    let Some(kernel_size) = along(arguments, "kernel_size")? else {
         return arguments.wrong("kernel_size", "is missing".into());
     };
     Ok(Convolving {
         kernel_size,
-        strides: along("strides")?.unwrap_or_else(&one),
-        dilation_rate: along("dilation_rate")?.unwrap_or_else(one),
+        strides: along(arguments, "strides")?.unwrap_or(one),
+        dilation_rate: along(arguments, "dilation_rate")?.unwrap_or(one),
         padding: padding(arguments)?,
         activation: arguments.activation("activation")?,
         use_bias: arguments.flag("use_bias", true)?,
@@ -283,11 +287,11 @@ fn convolving<A>(
 }
 
 fn over_time(arguments: &Arguments, others: &[&str]) -> Result<Convolving<usize>> {
-    convolving(arguments, others, |name| arguments.time_size(name), || 1)
+    convolving(arguments, others, Arguments::time_size, 1)
 }
 
 fn over_images(arguments: &Arguments, others: &[&str]) -> Result<Convolving<(usize, usize)>> {
-    convolving(arguments, others, |name| arguments.image_size(name), || (1, 1))
+    convolving(arguments, others, Arguments::image_size, (1, 1))
 }
 
 macro_rules! with {
@@ -373,18 +377,21 @@ fn conv2d_transpose(arguments: &Arguments) -> Result<Layer> {
     Ok(with!(layer, read).output_padding(more).into())
 }
 
-fn pooling(arguments: &Arguments) -> Result<(usize, Option<usize>, Padding)> {
-    arguments.check_others(&["pool_size", "strides", "padding"])?;
-    let size = arguments.time_size("pool_size")?.unwrap_or(2);
-    Ok((size, arguments.time_size("strides")?, padding(arguments)?))
+/// What the poolings over windows have in common.
+struct Pooling<A> {
+    size: Option<A>,
+    strides: Option<A>,
+    padding: Padding,
 }
 
-fn image_pooling(
-    arguments: &Arguments,
-) -> Result<((usize, usize), Option<(usize, usize)>, Padding)> {
+/// `along`: how a number for each axis is read.
+fn pooling<'a, A>(
+    arguments: &Arguments<'a>,
+    along: impl Fn(&Arguments<'a>, &str) -> Result<Option<A>>,
+) -> Result<Pooling<A>> {
     arguments.check_others(&["pool_size", "strides", "padding"])?;
-    let size = arguments.image_size("pool_size")?.unwrap_or((2, 2));
-    Ok((size, arguments.image_size("strides")?, padding(arguments)?))
+    let (size, strides) = (along(arguments, "pool_size")?, along(arguments, "strides")?);
+    Ok(Pooling { size, strides, padding: padding(arguments)? })
 }
 
 fn keepdims(arguments: &Arguments) -> Result<bool> {
