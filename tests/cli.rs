@@ -583,7 +583,7 @@ fn a_file_that_is_no_model_is_said_to_be_what_it_is() {
             fixture("functional_of_a_class.keras"),
             &["birnn_fixtures>Renamed", "functional model", "save it again"],
         ),
-        (fixture("conv2d.keras"), &["\"frames\"", "TimeDistributed(Conv2D)", "replace it"]),
+        (fixture("conv3d.keras"), &["\"frames\"", "TimeDistributed(Conv3D)", "replace it"]),
         (written("bytes.h5", b"\x01\x02\x03"), &["its first bytes are 01 02 03"]),
         (written("m.keras", &zip(&["model.weights.h5"])), &["config.json", "missing"]),
     ];
@@ -604,11 +604,11 @@ fn a_file_that_is_no_model_is_said_to_be_what_it_is() {
 /// The supported classes are told once, and not in the error.
 #[test]
 fn inspect_lists_the_supported_layers_where_one_is_not() {
-    let file = "tests/fixtures/refused/conv2d.keras";
+    let file = "tests/fixtures/refused/conv3d.keras";
     let inspected = output(birnn(&["inspect", file]));
     let (table, line) = (text(&inspected.stdout), text(&inspected.stderr));
     assert!(table.contains("frames (TimeDistributed)"), "{table}");
-    assert!(table.contains("no: TimeDistributed(Conv2D) is not supported"), "{table}");
+    assert!(table.contains("no: TimeDistributed(Conv3D) is not supported"), "{table}");
     let (rows, list) = table.split_once("\nSupported are InputLayer, LSTM, ").expect(&table);
     assert!(rows.contains("└") && list.contains("GlobalAveragePooling1D"), "{table}");
     assert_eq!(table.matches("GlobalAveragePooling1D").count(), 1);

@@ -6,7 +6,7 @@ use super::{Bound, Model, Node};
 use crate::error::{Error, Result};
 use crate::graph::{ArrayId, Constant, Constants, OperatorGraph, Source, StateOfLayer};
 use crate::layer::{Layer, Lowering};
-use crate::operator::{Combine, Concat, Differs, Operation};
+use crate::operator::{Binary, BinaryFunction, Concat, Differs};
 use birnn_cell::Real;
 use std::collections::HashMap;
 
@@ -198,8 +198,8 @@ impl Lowered<'_> {
                 let longer = self.mask(longer)?;
                 self.make_mask(Differs { value: 0.0, any_feature: true }, longer)?
             }
-            MaskSource::Any(masks) => self.joined(masks, Operation::Maximum)?,
-            MaskSource::All(masks) => self.joined(masks, Operation::Minimum)?,
+            MaskSource::Any(masks) => self.joined(masks, BinaryFunction::Maximum)?,
+            MaskSource::All(masks) => self.joined(masks, BinaryFunction::Minimum)?,
             MaskSource::Concatenate(parts) => {
                 let parts = parts.into_iter().map(|(tensor, mask)| match mask {
                     Some(mask) => self.mask(mask).map(Some),
@@ -220,11 +220,19 @@ impl Lowered<'_> {
         Ok(self.graph.step("mask", differs, [Some(array)])?[0])
     }
 
-    fn joined(&mut self, masks: Vec<usize>, operation: Operation) -> Result<ArrayId> {
-        let masks = masks.into_iter().map(|mask| self.mask(mask).map(Some));
-        let masks = masks.collect::<Result<Vec<_>>>()?;
-        let count = masks.len();
-        Ok(self.graph.step("mask", Combine { operation, count }, masks)?[0])
+    /// Of no masks there is none to join: a source has at least one.
+    fn joined(&mut self, masks: Vec<usize>, function: BinaryFunction) -> Result<ArrayId> {
+        let mut joined = None;
+        for mask in masks {
+            let mask = self.mask(mask)?;
+            joined = Some(match joined {
+                None => mask,
+                Some(before) => {
+                    self.graph.step("mask", Binary { function }, [Some(before), Some(mask)])?[0]
+                }
+            });
+        }
+        joined.ok_or_else(|| Error::Graph("a mask is joined of none".to_string()))
     }
 }
 

@@ -17,9 +17,12 @@ pub(crate) struct Normalize {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[cfg_attr(not(test), expect(dead_code, reason = "ONNX's nodes are lowered to the others"))]
 pub(crate) enum Normalization {
     /// `exp(x) / Σ exp(x)`
     Softmax,
+    /// `x - ln Σ exp(x)`
+    LogSoftmax,
     /// `(x - mean) / √(variance + epsilon)`
     Moments { epsilon: f64 },
     /// `x / √(mean(x²) + epsilon)`

@@ -9,18 +9,20 @@
 mod activation;
 mod affine;
 mod attention;
+mod binary;
 mod combine;
 mod convolution;
 mod differs;
-mod gather;
 mod matmul;
 mod moving;
 mod normalize;
 mod operands;
 mod pool;
 mod recurrent;
+mod reduce;
 mod run;
 mod session;
+mod windows;
 
 pub use activation::activate;
 pub use birnn_cell::Real;

@@ -3,8 +3,8 @@
 use super::operands::{Computed, Reads};
 use super::recurrent::{Recurrence, recurrent};
 use super::{
-    activation, affine, attention, combine, convolution, differs, gather, matmul, moving,
-    normalize, pool,
+    activation, affine, attention, binary, combine, convolution, differs, matmul, moving,
+    normalize, pool, reduce,
 };
 use crate::error::{Error, Result};
 use crate::graph::{ArrayId, Constants, OperatorGraph, Source, StateOfLayer, Step};
@@ -126,16 +126,22 @@ fn compute<F: Real>(operator: &Operator, reads: &Reads<F>, shape: &[usize]) -> C
     match operator {
         Operator::Recurrent(_) => reads.get(0).map(|x| x.to_owned()), // `recurrent` runs it
         Operator::MatMul(operator) => matmul::matmul(operator, reads, shape),
-        Operator::Convolution(operator) => convolution::convolution(operator, reads),
-        Operator::Pool(operator) => pool::pool(operator, reads),
+        Operator::BatchedMatMul(_) => matmul::batched(reads, shape),
+        Operator::Convolution(operator) => convolution::convolution(operator, reads, shape),
+        Operator::Pool(operator) => pool::pool(operator, reads, shape),
         Operator::Attention(operator) => attention::attention(operator, reads),
         Operator::Activate(operator) => activation::activation(operator, reads),
+        Operator::Unary(operator) => activation::unary(operator, reads),
         Operator::Relu(operator) => activation::relu(operator, reads),
         Operator::PRelu(_) => affine::p_relu(reads),
         Operator::Affine(_) => affine::affine(reads),
         Operator::Normalize(operator) => normalize::normalize(operator, reads),
+        Operator::Binary(operator) => binary::binary(operator, reads, shape),
+        Operator::Where(_) => binary::choose(reads, shape),
         Operator::Combine(operator) => combine::combine(operator, reads),
-        Operator::Gather(_) => gather::gather(reads, shape),
+        Operator::Reduce(operator) => reduce::reduce(operator, reads, shape),
+        Operator::Gather(operator) => moving::gather(operator, reads, shape),
+        Operator::Scatter(operator) => moving::scatter(operator, reads),
         Operator::Differs(operator) => differs::differs(operator, reads),
         Operator::Blank(operator) => differs::blank(operator, reads),
         Operator::Reshape(_) => moving::reshape(reads, shape),
@@ -143,7 +149,7 @@ fn compute<F: Real>(operator: &Operator, reads: &Reads<F>, shape: &[usize]) -> C
         Operator::Slice(operator) => moving::slice(operator, reads),
         Operator::Pad(operator) => moving::pad(operator, reads, shape),
         Operator::Concat(operator) => moving::concat(operator, reads),
-        Operator::Repeat(operator) => moving::repeat(operator, reads, shape),
+        Operator::Expand(operator) => moving::expand(operator, reads),
     }
 }
 

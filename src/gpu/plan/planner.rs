@@ -96,6 +96,9 @@ impl<'a> Planner<'a> {
         uniform: impl Into<UniformData>,
         invocations: usize,
     ) {
+        if invocations == 0 {
+            return; // there is nothing to compute
+        }
         let workgroups = invocations.div_ceil(WORKGROUP);
         let workgroups = grid([workgroups.min(GRID_ROW), workgroups.div_ceil(GRID_ROW), 1]);
         let uniform = uniform.into();
