@@ -4,7 +4,7 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 fixtures=../tests/fixtures
 
-mkdir -p corpus/keras_file corpus/keras_config corpus/keras_weights
+mkdir -p corpus/keras_file corpus/keras_config corpus/keras_weights corpus/torch_file
 # Small ones: what a fuzzer changes in them is more often something that matters.
 find "$fixtures" \( -name '*.keras' -o -name '*.h5' \) -size -24k | while read -r file; do
     target=keras_file
@@ -15,4 +15,6 @@ for archive in "$fixtures"/layers/*.keras; do
     unzip -p "$archive" config.json >"corpus/keras_config/$(basename "$archive" .keras).json"
 done
 cp "$fixtures"/layers/*rnn*.json "$fixtures"/layers/keras2_weights_only_*.json corpus/keras_config
+find "$fixtures/torch" \( -name '*.pt' -o -name '*.pth' -o -name '*.safetensors' \) -size -4k \
+    -exec cp {} corpus/torch_file \;
 for target in corpus/*; do printf '%s: %s inputs\n' "$target" "$(find "$target" -type f | wc -l)"; done

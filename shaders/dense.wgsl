@@ -42,21 +42,31 @@ override WORKGROUP: u32 = 64u;
 // Workgroups along the grid's second axis, before it goes on in the third.
 const GRID_ROW: u32 = 32768u;
 
-struct Window {
-    // Where the vector that a tap reads starts, and whether there is one.
+// Which window of a row a vector of the output is.
+struct Position {
+    row: u32,
+    y: u32,
+    x: u32,
+}
+
+fn position(vector: u32) -> Position {
+    let clamped = min(vector, p.vectors - 1u);
+    let line = clamped / p.across.outputs;
+    return Position(line / p.down.outputs, line % p.down.outputs, clamped % p.across.outputs);
+}
+
+struct Held {
+    // Where the vector that an element of a window holds starts, and whether there is one.
     start: u32,
     inside: bool,
 }
 
-fn window(vector: u32, tap: u32) -> Window {
-    let clamped = min(vector, p.vectors - 1u);
-    let line = clamped / p.across.outputs;
-    let y = held(p.down, line % p.down.outputs, tap / p.across.size);
-    let x = held(p.across, clamped % p.across.outputs, tap % p.across.size);
+// `y`: the line that the element is in.
+fn vector_held(position: Position, y: u32, tap: u32) -> Held {
+    let x = held(p.across, position.x, tap);
     let inside = y < p.down.length && x < p.across.length;
-    let row = line / p.down.outputs;
-    let place = select(0u, (row * p.down.length + y) * p.across.length + x, inside);
-    return Window(place * p.features4, inside);
+    let place = select(0u, (position.row * p.down.length + y) * p.across.length + x, inside);
+    return Held(place * p.features4, inside);
 }
 
 // Adds four features times their columns.
@@ -84,30 +94,41 @@ fn dense(invocation: Invocation) {
     var s1 = s0;
     var s2 = s0;
     var s3 = s0;
-    for (var tap = 0u; tap < p.down.size * p.across.size; tap++) {
-        let w0 = window(vector, tap);
-        let w1 = window(vector + 1u, tap);
-        let w2 = window(vector + 2u, tap);
-        let w3 = window(vector + 3u, tap);
-        // So most elements of a transposed convolution.
-        if !(w0.inside || w1.inside || w2.inside || w3.inside) { continue; }
-        var weight = (tap * p.features4 * p.columns4 + column4) * 4u;
-        for (var k = 0u; k < p.features4; k++) {
-            let columns = mat4x4<f32>(
-                kernel[weight],
-                kernel[weight + 1u],
-                kernel[weight + 2u],
-                kernel[weight + 3u],
-            );
-            let x0 = select(vec4(0.0), x[w0.start + k], w0.inside);
-            let x1 = select(vec4(0.0), x[w1.start + k], w1.inside);
-            let x2 = select(vec4(0.0), x[w2.start + k], w2.inside);
-            let x3 = select(vec4(0.0), x[w3.start + k], w3.inside);
-            s0 = added(s0, x0, columns);
-            s1 = added(s1, x1, columns);
-            s2 = added(s2, x2, columns);
-            s3 = added(s3, x3, columns);
-            weight += p.columns4 * 4u;
+    let at0 = position(vector);
+    let at1 = position(vector + 1u);
+    let at2 = position(vector + 2u);
+    let at3 = position(vector + 3u);
+    for (var tap_y = 0u; tap_y < p.down.size; tap_y++) {
+        let y0 = held(p.down, at0.y, tap_y);
+        let y1 = held(p.down, at1.y, tap_y);
+        let y2 = held(p.down, at2.y, tap_y);
+        let y3 = held(p.down, at3.y, tap_y);
+        for (var tap_x = 0u; tap_x < p.across.size; tap_x++) {
+            let v0 = vector_held(at0, y0, tap_x);
+            let v1 = vector_held(at1, y1, tap_x);
+            let v2 = vector_held(at2, y2, tap_x);
+            let v3 = vector_held(at3, y3, tap_x);
+            // So most elements of a transposed convolution.
+            if !(v0.inside || v1.inside || v2.inside || v3.inside) { continue; }
+            let tap = tap_y * p.across.size + tap_x;
+            var weight = (tap * p.features4 * p.columns4 + column4) * 4u;
+            for (var k = 0u; k < p.features4; k++) {
+                let columns = mat4x4<f32>(
+                    kernel[weight],
+                    kernel[weight + 1u],
+                    kernel[weight + 2u],
+                    kernel[weight + 3u],
+                );
+                let x0 = select(vec4(0.0), x[v0.start + k], v0.inside);
+                let x1 = select(vec4(0.0), x[v1.start + k], v1.inside);
+                let x2 = select(vec4(0.0), x[v2.start + k], v2.inside);
+                let x3 = select(vec4(0.0), x[v3.start + k], v3.inside);
+                s0 = added(s0, x0, columns);
+                s1 = added(s1, x1, columns);
+                s2 = added(s2, x2, columns);
+                s3 = added(s3, x3, columns);
+                weight += p.columns4 * 4u;
+            }
         }
     }
     store(vector, column4, s0);

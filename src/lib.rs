@@ -10,7 +10,7 @@ mod error;
 mod gpu;
 mod graph;
 mod host;
-#[cfg(any(feature = "keras", feature = "onnx"))]
+#[cfg(any(feature = "keras", feature = "onnx", feature = "pytorch"))]
 mod import;
 pub mod layer;
 mod model;
@@ -34,8 +34,10 @@ pub use gpu::{
 };
 #[cfg(feature = "gpu")]
 pub use gpu::{PlanAdapter, PlanReport, PlannedDispatch};
-#[cfg(any(feature = "keras", feature = "onnx"))]
+#[cfg(any(feature = "keras", feature = "onnx", feature = "pytorch"))]
 pub use import::FileFormat;
+#[cfg(feature = "pytorch")]
+pub use import::pytorch as torch;
 #[cfg(feature = "keras")]
 pub use import::{KerasFileReport, KerasLayerReport, KerasLimits, inspect_keras};
 #[cfg(feature = "onnx")]
@@ -54,6 +56,10 @@ pub use runner::Counters;
 pub use session::Session;
 
 /// The README's examples are compiled and run as tests.
-#[cfg(all(doctest, feature = "keras"))]
+#[cfg(all(doctest, feature = "keras", feature = "pytorch"))]
 #[doc = include_str!("../README.md")]
 struct Readme;
+
+#[cfg(all(doctest, feature = "pytorch"))]
+#[doc = include_str!("../docs/pytorch.md")]
+struct PyTorch;

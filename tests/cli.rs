@@ -554,14 +554,14 @@ fn a_file_that_is_no_model_is_said_to_be_what_it_is() {
         (fixture("saved_model/saved_model.pb"), &["SavedModel", "tf_keras", "model.save"]),
         ("tests".to_string(), &["is a folder"]),
         (fixture("model.tflite"), &["TensorFlow Lite", "model.save"]),
-        (written("m.pth", &pytorch), &["PyTorch file", "model.save"]),
-        (written("m.jit", &script), &["TorchScript", "model.save"]),
+        (written("m.pth", &pytorch), &["data.pkl", "cut off"]),
+        (written("m.jit", &script), &["TorchScript", "torch.jit.load", "model.state_dict()"]),
         (fixture("model.pkl"), &["pickle", "model.save"]),
         (fixture("arrays.npz"), &["NumPy archive", "not a model"]),
         (fixture("array.npy"), &["NumPy array", "not a model"]),
         (written("other.zip", &zip(&["a.txt"])), &["without config.json", "\"a.txt\""]),
         (written("in.zip", &zip(&["x/best.keras"])), &["\"x/best.keras\" in it", "unpack"]),
-        (fixture("model.safetensors"), &["safetensors", "model.save"]),
+        (fixture("model.safetensors"), &["no LSTM, GRU or RNN"]),
         ("tests/fixtures/layers/keras2_weights_only_lstm.json".to_string(), &["JSON", "--config"]),
         (fixture("checkpoints"), &["checkpoints", "load_weights"]),
         (fixture("checkpoints/checkpoint"), &["checkpoints", "load_weights"]),
@@ -582,7 +582,7 @@ fn a_file_that_is_no_model_is_said_to_be_what_it_is() {
             fixture("functional_of_a_class.keras"),
             &["birnn_fixtures>Renamed", "functional model", "save it again"],
         ),
-        (fixture("conv2d.keras"), &["\"frames\"", "TimeDistributed(Conv2D)", "replace it"]),
+        (fixture("conv3d.keras"), &["\"frames\"", "TimeDistributed(Conv3D)", "replace it"]),
         (written("bytes.h5", b"\x01\x02\x03"), &["its first bytes are 01 02 03"]),
         (written("m.keras", &zip(&["model.weights.h5"])), &["config.json", "missing"]),
     ];
@@ -603,11 +603,11 @@ fn a_file_that_is_no_model_is_said_to_be_what_it_is() {
 /// The supported classes are told once, and not in the error.
 #[test]
 fn inspect_lists_the_supported_layers_where_one_is_not() {
-    let file = "tests/fixtures/refused/conv2d.keras";
+    let file = "tests/fixtures/refused/conv3d.keras";
     let inspected = output(birnn(&["inspect", file]));
     let (table, line) = (text(&inspected.stdout), text(&inspected.stderr));
     assert!(table.contains("frames (TimeDistributed)"), "{table}");
-    assert!(table.contains("no: TimeDistributed(Conv2D) is not supported"), "{table}");
+    assert!(table.contains("no: TimeDistributed(Conv3D) is not supported"), "{table}");
     let (rows, list) = table.split_once("\nSupported are InputLayer, LSTM, ").expect(&table);
     assert!(rows.contains("└") && list.contains("GlobalAveragePooling1D"), "{table}");
     assert_eq!(table.matches("GlobalAveragePooling1D").count(), 1);
@@ -921,6 +921,43 @@ fn a_model_is_inspected() {
     let line = failure(birnn(&["inspect", file]), 1);
     assert!(line.contains("double") && line.matches("lambda.keras").count() == 1, "{line}");
     assert_eq!(failure(birnn(&["inspect", "no.keras"]), 1).matches("no.keras").count(), 1);
+}
+
+/// A state dict of PyTorch's: its module, or else its tensors and what they seem to belong to.
+#[test]
+fn state_dicts_are_inspected_and_run() {
+    let torch = |name: &str| format!("tests/fixtures/torch/{name}");
+    let lstm = success(birnn(&["inspect", &torch("lstm.safetensors")]));
+    for line in
+        ["lstm_l0 (Bidirectional)", "lstm_l1 (Bidirectional)", "Inputs: input (None, None, 4)"]
+    {
+        assert!(lstm.contains(line), "{line}: {lstm}");
+    }
+    let tagger = output(birnn(&["inspect", &torch("tagger.safetensors")]));
+    assert_eq!(tagger.status.code(), Some(1));
+    let (out, error) = (text(&tagger.stdout), text(&tagger.stderr));
+    for words in ["embedding.weight", "[20, 8]", "f32", "8 features, 6 units, bidirectional"] {
+        assert!(out.contains(words), "{words}: {out}");
+    }
+    assert!(error.contains("more than the recurrent module"), "{error}");
+    let alone = ["--prefix", "lstm"];
+    success(birnn(&[&["inspect", &torch("tagger.safetensors")][..], &alone].concat()));
+
+    let dir = scratch("torch");
+    let x = dir.join("x.npy");
+    ndarray_npy::write_npy(&x, &ndarray::Array3::<f32>::ones((2, 3, 4))).expect("written");
+    let run = |relu: &[&str]| {
+        let arguments = ["run", &torch("rnn_relu.pt"), utf8(&x), "--device", "cpu"];
+        success(birnn(&[&arguments[..], relu].concat()))
+    };
+    assert!(run(&[]).contains("Hidden State Forward, shape [2, 6]"));
+    assert_ne!(run(&[]), run(&["--nonlinearity", "relu"]));
+    let wrong = ["run", &torch("lstm.safetensors"), utf8(&x), "--nonlinearity", "relu"];
+    let line = failure(birnn(&wrong), 1);
+    assert!(line.contains("nonlinearity") && line.contains("always tanh"), "{line}");
+    let keras = "tests/fixtures/keras/notebook_lstm1.keras";
+    let line = failure(birnn(&["inspect", keras, "--prefix", "lstm"]), 1);
+    assert!(line.contains("Model::from_keras"), "{line}");
 }
 
 #[test]

@@ -12,12 +12,13 @@ use std::process::{Command, Output};
 
 /// Each example, whether this build has the features that it needs, and a line that it prints, or
 /// the beginning of one.
-const EXAMPLES: [(&str, bool, &str); 7] = [
+const EXAMPLES: [(&str, bool, &str); 8] = [
     ("async_pipeline", true, "both ways give the same: true"),
     ("build_model", true, "the: noun 0.9"),
     ("choose_device", true, "All devices agree: true"),
     ("masks_and_lengths", true, "lengths and mask: the same states"),
     ("run_keras", cfg!(feature = "keras"), "c2 = backward cell state of bidirectional"),
+    ("run_torch", cfg!(feature = "pytorch"), "tags: ["),
     ("seq2seq", true, "the second alone, without padding, the same: true"),
     ("streaming", true, "reset_states begins a new sequence: yes"),
 ];

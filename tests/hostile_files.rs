@@ -2,31 +2,14 @@
 //! a second and within bounded memory, and none panics.
 #![cfg(feature = "keras")]
 
+#[path = "common/hostile.rs"]
+mod hostile;
+
 use birnn::{Error, KerasLimits, Model};
+use hostile::{Random, damage, unzip, with_member, zip};
 use serde_json::{Value, json};
-use std::io::{Cursor, Write};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use std::sync::mpsc;
-use std::time::{Duration, Instant};
-use zip::write::SimpleFileOptions;
-use zip::{CompressionMethod, ZipArchive, ZipWriter};
-
-const SECOND: Duration = Duration::from_secs(1);
-/// Memory that a load may take beyond the file itself.
-const MEMORY: u64 = 256 << 20;
-
-/// A small generator of numbers, so that a failure can be run again.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, n: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0 % n.max(1) as u64) as usize
-    }
-}
+use zip::CompressionMethod;
 
 fn fixtures() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures")
@@ -56,67 +39,14 @@ const SEEDS: [&str; 16] = [
     "layers/keras2_float64.h5",
 ];
 
-/// What was seen over the files.
+/// A report on models of Keras's.
 #[derive(Default)]
-struct Report {
-    files: usize,
-    loaded: usize,
-    problems: Vec<String>,
-    slowest: (Duration, String),
-    largest: (u64, String),
-}
-
-/// The most memory that the process has had since the last reset, in bytes; `None` where the system
-/// doesn't tell.
-fn peak_memory() -> Option<u64> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
-    line.trim().trim_end_matches(" kB").parse::<u64>().ok().map(|kib| kib * 1024)
-}
-
-fn memory() -> Option<u64> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
-    line.trim().trim_end_matches(" kB").parse::<u64>().ok().map(|kib| kib * 1024)
-}
-
-fn reset_peak_memory() -> bool {
-    std::fs::write("/proc/self/clear_refs", "5").is_ok()
-}
+struct Report(hostile::Report);
 
 impl Report {
-    /// Loads a file, and looks at the model where there is one.
+    /// Loads a model, and looks at it.
     fn check(&mut self, name: &str, load: impl FnOnce() -> Result<Model, Error>, size: usize) {
-        self.files += 1;
-        let before = memory().filter(|_| reset_peak_memory());
-        let start = Instant::now();
-        let result = catch_unwind(AssertUnwindSafe(|| {
-            load().map(|model| model.summary().to_string().len())
-        }));
-        let time = start.elapsed();
-        match result {
-            Ok(Ok(_)) => self.loaded += 1,
-            Ok(Err(e)) if e.to_string().is_empty() => {
-                self.problems.push(format!("{name}: an error without words"))
-            }
-            Ok(Err(_)) => {}
-            Err(_) => self.problems.push(format!("{name}: a panic")),
-        }
-        if time > SECOND {
-            self.problems.push(format!("{name}: {time:?}"));
-        }
-        if time > self.slowest.0 {
-            self.slowest = (time, name.to_string());
-        }
-        if let (Some(before), Some(peak)) = (before, peak_memory()) {
-            let taken = peak.saturating_sub(before);
-            if taken > MEMORY + size as u64 {
-                self.problems.push(format!("{name}: {} MiB", taken >> 20));
-            }
-            if taken > self.largest.0 {
-                self.largest = (taken, name.to_string());
-            }
-        }
+        self.0.check(name, || load().map(|model| model.summary().to_string().len()), size);
     }
 
     fn file(&mut self, name: &str, bytes: Vec<u8>) {
@@ -129,38 +59,6 @@ impl Report {
     }
 }
 
-/// The members of a `.keras` archive.
-fn unzip(bytes: &[u8]) -> Vec<(String, Vec<u8>)> {
-    let mut archive = ZipArchive::new(Cursor::new(bytes)).unwrap();
-    let mut members = Vec::new();
-    for index in 0..archive.len() {
-        let mut member = archive.by_index(index).unwrap();
-        let mut content = Vec::new();
-        std::io::Read::read_to_end(&mut member, &mut content).unwrap();
-        members.push((member.name().unwrap().to_string(), content));
-    }
-    members
-}
-
-fn zip(members: &[(&str, &[u8])], method: CompressionMethod) -> Vec<u8> {
-    let mut writer = ZipWriter::new(Cursor::new(Vec::new()));
-    for (name, content) in members {
-        writer.start_file(*name, SimpleFileOptions::default().compression_method(method)).unwrap();
-        writer.write_all(content).unwrap();
-    }
-    writer.finish().unwrap().into_inner()
-}
-
-/// An archive with one member replaced.
-fn with_member(archive: &[u8], name: &str, content: &[u8]) -> Vec<u8> {
-    let members = unzip(archive);
-    let members: Vec<_> = members
-        .iter()
-        .map(|(found, old)| (found.as_str(), if found == name { content } else { old.as_slice() }))
-        .collect();
-    zip(&members, CompressionMethod::Stored)
-}
-
 /// Calls `visit` on every value in a configuration.
 fn each(value: &mut Value, visit: &mut impl FnMut(&mut Value)) {
     visit(value);
@@ -168,31 +66,6 @@ fn each(value: &mut Value, visit: &mut impl FnMut(&mut Value)) {
         Value::Array(items) => items.iter_mut().for_each(|item| each(item, visit)),
         Value::Object(object) => object.values_mut().for_each(|item| each(item, visit)),
         _ => {}
-    }
-}
-
-/// Changes some bytes: flips, extreme numbers in place of 4 or 8 bytes, zeros, another part of the
-/// file.
-fn damage(random: &mut Random, bytes: &mut [u8]) {
-    for _ in 0..=random.below(4) {
-        let place = random.below(bytes.len());
-        let number = [0u64, 1, 0xFF, 0x7FFF_FFFF, 0xFFFF_FFFF, 1 << 40, u64::MAX >> 1, u64::MAX]
-            [random.below(8)];
-        match random.below(5) {
-            0 => bytes[place] ^= 1 << random.below(8),
-            1 => bytes[place] = [0, 1, 0x7F, 0xFF][random.below(4)],
-            kind @ (2 | 3) => {
-                let (place, width) = (place & !7, if kind == 2 { 4 } else { 8 });
-                let end = (place + width).min(bytes.len());
-                bytes[place..end].copy_from_slice(&number.to_le_bytes()[..end - place]);
-            }
-            _ => {
-                let (from, length) = (random.below(bytes.len()), random.below(64));
-                let part = bytes[from..(from + length).min(bytes.len())].to_vec();
-                let end = (place + part.len()).min(bytes.len());
-                bytes[place..end].copy_from_slice(&part[..end - place]);
-            }
-        }
     }
 }
 
@@ -606,7 +479,7 @@ fn corpus() -> Report {
     for (name, good) in &seeds {
         report.file(name, good.clone());
     }
-    assert_eq!(report.loaded, SEEDS.len(), "the seeds themselves load");
+    assert_eq!(report.0.loaded, SEEDS.len(), "the seeds themselves load");
     truncated(&mut report, &seeds);
     flipped(&mut report, &seeds, &mut random);
     spliced(&mut report, &seeds, &mut random);
@@ -621,30 +494,9 @@ fn corpus() -> Report {
     report
 }
 
-/// In a thread of its own, so that a file on which loading hangs fails the test.
 #[test]
 fn thousands_of_hostile_files_are_errors_or_models() {
-    let (send, receive) = mpsc::channel();
-    std::thread::spawn(move || send.send(corpus()));
-    let report = receive
-        .recv_timeout(Duration::from_secs(600))
-        .expect("the corpus was read within ten minutes");
-    println!(
-        "{} files, {} of them load; slowest {:?} ({}), most memory {} MiB ({})",
-        report.files,
-        report.loaded,
-        report.slowest.0,
-        report.slowest.1,
-        report.largest.0 >> 20,
-        report.largest.1
-    );
-    assert!(report.files >= 2000, "{} files", report.files);
-    assert!(
-        report.problems.is_empty(),
-        "{} problems\n{}",
-        report.problems.len(),
-        report.problems.join("\n")
-    );
+    hostile::passes(|| corpus().0, 2000);
 }
 
 #[track_caller]

@@ -11,12 +11,15 @@ mod common;
 mod device;
 #[path = "common/layers.rs"]
 mod layers;
+#[path = "common/support.rs"]
+mod support;
 
 use birnn::{Device, Error};
 use layers::{Case, Errors, F32_TOLERANCE, cases, errors_f32, errors_f64, f64_tolerance};
-use std::collections::{BTreeMap, BTreeSet};
-use std::fmt::Write;
-use std::path::{Path, PathBuf};
+use std::collections::BTreeSet;
+use support::{Table, committed, compare_document, rows};
+
+const DOCUMENT: &str = "support.md";
 
 const HEAD: &str = "\
 # What is supported
@@ -37,27 +40,6 @@ Loading these models is an error that names the layer.
 | Layer | What is refused |
 |---|---|
 ";
-
-/// How many cases pass, of how many.
-#[derive(Clone, Copy, Default)]
-struct Count {
-    passed: usize,
-    of: usize,
-}
-
-impl Count {
-    fn add(&mut self, passed: bool) {
-        self.passed += usize::from(passed);
-        self.of += 1;
-    }
-
-    fn shown(self) -> String {
-        if self.of == 0 { "-".to_string() } else { format!("{} of {}", self.passed, self.of) }
-    }
-}
-
-/// By layer and feature: CPU in f32, in f64, and the GPU.
-type Table = BTreeMap<(String, String), [Count; 3]>;
 
 /// What a case shows; the kinds of padding in its inputs are one.
 fn features(case: &Case) -> BTreeSet<String> {
@@ -93,43 +75,12 @@ fn table(gpu: Option<&Device>) -> Table {
     table
 }
 
-/// The last cell of each line of the committed file, by what stands before it.
-fn committed_gpu(text: &str) -> BTreeMap<(String, String), String> {
-    let cells = |line: &str| {
-        line.trim_matches('|').split('|').map(|cell| cell.trim().to_string()).collect::<Vec<_>>()
-    };
-    let lines = text.lines().map(cells).filter(|cells| cells.len() == 5);
-    lines.map(|cells| ((cells[0].clone(), cells[1].clone()), cells[4].clone())).collect()
-}
-
-fn document(table: &Table, gpu_tested: bool, committed: &str) -> String {
-    let (mut text, known) = (HEAD.to_string(), committed_gpu(committed));
-    for ((layer, feature), [f32_count, f64_count, gpu_count]) in table {
-        let feature = feature.replace('|', "/");
-        let gpu = match gpu_tested {
-            true => gpu_count.shown(),
-            false => known
-                .get(&(layer.clone(), feature.clone()))
-                .cloned()
-                .unwrap_or("not tested".to_string()),
-        };
-        writeln!(
-            text,
-            "| {layer} | {feature} | {} | {} | {gpu} |",
-            f32_count.shown(),
-            f64_count.shown()
-        )
-        .unwrap();
-    }
-    text += REFUSED;
+fn document(table: &Table, gpu_tested: bool) -> String {
+    let text = HEAD.to_string() + &rows(table, gpu_tested, &committed(DOCUMENT)) + REFUSED;
     let refused = cases()
         .into_iter()
         .filter_map(|case| Some(format!("| {} | {} |\n", case.layer, case.unsupported()?)));
     text + &refused.collect::<BTreeSet<_>>().into_iter().collect::<String>()
-}
-
-fn path(file: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join(file)
 }
 
 #[test]
@@ -138,19 +89,5 @@ fn the_documentation_claims_what_was_tested() {
     let gpu = device::open(device::options());
     #[cfg(not(feature = "gpu"))]
     let gpu: Option<Device> = None;
-    let committed = std::fs::read_to_string(path("docs/generated/support.md")).unwrap_or_default();
-    let found = document(&table(gpu.as_ref()), gpu.is_some(), &committed);
-    std::fs::write(path("target/support.md"), &found).unwrap();
-    if std::env::var_os("BIRNN_WRITE_DOCS").is_some() {
-        std::fs::create_dir_all(path("docs/generated")).unwrap();
-        std::fs::write(path("docs/generated/support.md"), &found).unwrap();
-    } else {
-        let differing =
-            found.lines().zip(committed.lines()).find(|(found, committed)| found != committed);
-        let hint = "BIRNN_WRITE_DOCS=1 cargo test --test support writes docs/generated/support.md";
-        assert!(
-            found == committed,
-            "docs/generated/support.md differs from what was tested: {differing:?}; {hint}"
-        );
-    }
+    compare_document(DOCUMENT, "support", &document(&table(gpu.as_ref()), gpu.is_some()));
 }

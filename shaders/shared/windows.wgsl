@@ -18,8 +18,12 @@ struct Windows {
 
 // The index that an element of a window holds; `length` where it holds none.
 fn held(windows: Windows, window: u32, element: u32) -> u32 {
-    let place = window * windows.strides + element * windows.dilation - windows.before;
-    let index = place / windows.spread;
-    let is_one = bitcast<i32>(place) >= 0 && place % windows.spread == 0u;
+    var index = window * windows.strides + element * windows.dilation - windows.before;
+    // What lies before the first index wraps round to a large number.
+    var is_one = bitcast<i32>(index) >= 0;
+    if windows.spread > 1u {
+        is_one = is_one && index % windows.spread == 0u;
+        index /= windows.spread;
+    }
     return select(windows.length, index, is_one && index < windows.length);
 }

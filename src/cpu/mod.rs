@@ -3,8 +3,7 @@
 //!
 //! The way of the data: weights are [`Packed`] once; [`CpuSession`] cuts a layer's work into
 //! [`Sequence`]s, one for each direction and some rows of the batch, which threads run
-//! independently, or where that is better one after the other, each on all threads; a thread that
-//! is done helps with the parts of the others' timesteps.
+//! independently, or where that is better one after the other, each on all threads.
 //!
 //! Every sum runs in the same order whatever the batch, the number of threads or the way that the
 //! work is split: the results are equal to the bit.
@@ -20,7 +19,8 @@ use crate::model::{Bound, CallShape, Model, Outputs};
 use crate::operator::{self, MergeMode};
 use crate::reference::{Carried, Ran, Recurrence, Sequences, Shared, run_graph};
 use crate::runner::{Awaited, Runner, Started, Wait};
-use birnn_simd::{Arch, Machine, Output, Packed, Reader, Scratch, Sequence};
+use birnn_cell::Reader;
+use birnn_simd::{Arch, Machine, Output, Packed, Scratch, Sequence};
 use ndarray::{Array2, Array3, ArrayD, Axis, Zip};
 use std::sync::Mutex;
 
@@ -29,14 +29,9 @@ use std::sync::Mutex;
 const GROUP_ROWS: usize = 128;
 /// Work of a call below which threads cost more than they save, in multiplications and additions.
 const LEAST_WORK: usize = 500_000;
-/// The same of a part of a step. With less, where one row waits for caches, parts cost up to 5 %.
+/// The same of a thread's part of a step. With less, where one row waits for caches, parts cost up
+/// to 5 %.
 const LEAST_PART: usize = 250_000;
-/// The parts of a step for each thread. A core that others use too, or one of a slower kind, would
-/// have all wait for its share: those that are done take parts of what is left. Measured with
-/// something else on one of two cores for 30 % of the time: up to 22 % less time than in one part
-/// each where a step has work for some; nothing gained or lost where both cores are free.
-const PARTS_A_THREAD: usize = 4;
-
 /// Directions whose recurrent kernels have more bytes together run one after the other, each on all
 /// threads: a shared cache that doesn't have them all at each timestep may have one of them.
 /// Measured with a cache of 32 MiB: up to 37 % less time from 18 MiB on, nothing gained or lost at
@@ -67,7 +62,8 @@ struct Engine {
     threads: Threads,
     /// Of each layer of the model its directions and their weights.
     layers: Vec<Vec<Packed>>,
-    scratch: Mutex<Vec<Scratch>>,
+    // In boxes, as they are large and move from thread to thread.
+    scratch: Mutex<Vec<Box<Scratch>>>,
 }
 
 impl CpuSession {
@@ -97,7 +93,7 @@ impl CpuSession {
                 unit_weights: unit_weights.map(|weight| weights.of_units(weight)).collect(),
             };
             let unknown = || Error::Graph(format!("the CPU path has no {}", layer.cell().name()));
-            Packed::new(reader(layer), views, lanes, half_weights).ok_or_else(unknown)
+            Packed::new(layer.reader(false), views, lanes, half_weights).ok_or_else(unknown)
         };
         let layers = model.layers().map(|layer| {
             layer.innermost().directions().into_iter().map(|(_, layer)| pack(layer)).collect()
@@ -157,18 +153,6 @@ pub(crate) fn lanes() -> usize {
     birnn_simd::lanes(Arch::new())
 }
 
-/// What the kernels need to know of a direction.
-fn reader(layer: &Recurrent) -> Reader {
-    Reader {
-        cell: layer.cell(),
-        units: layer.units(),
-        activation: layer.activation(),
-        recurrent_activation: layer.recurrent_activation(),
-        go_backwards: layer.go_backwards(),
-        zero_output_for_mask: layer.zero_output_for_mask(),
-    }
-}
-
 impl Recurrence<f32> for Engine {
     fn run(
         &self,
@@ -220,8 +204,6 @@ struct Plan {
     together: bool,
     /// The threads that each sequence has.
     shares: usize,
-    /// In how many parts they cut their shares of a timestep, so that idle threads can take some.
-    parts: usize,
 }
 
 impl Engine {
@@ -234,11 +216,11 @@ impl Engine {
     ) -> Plan {
         let directions = &operator.directions;
         let threads = self.threads.count();
-        let columns = |reader: &operator::Reader| reader.cell.gates().len() * reader.units;
-        let a_row = |reader: &operator::Reader| columns(reader) * (reader.units + features);
+        let columns = |reader: &Reader| reader.cell.gates().len() * reader.units;
+        let a_row = |reader: &Reader| columns(reader) * (reader.units + features);
         let work = directions.iter().map(a_row).sum::<usize>() * batch * timesteps;
         if threads == 1 || work < LEAST_WORK {
-            return Plan { rows: batch.min(GROUP_ROWS), together: false, shares: 1, parts: 1 };
+            return Plan { rows: batch.min(GROUP_ROWS), together: false, shares: 1 };
         }
         // More rows at a time reuse the weights better: no more groups than threads need, or than
         // cache asks for.
@@ -257,19 +239,18 @@ impl Engine {
         let sequences = directions.len() * batch.div_ceil(rows);
         let shares =
             if one_after_the_other { threads } else { (threads / sequences).clamp(1, most_parts) };
-        let parts = most_parts.min(threads * PARTS_A_THREAD).div_ceil(shares);
-        Plan { rows, together: !one_after_the_other, shares, parts }
+        Plan { rows, together: !one_after_the_other, shares }
     }
 
     fn execute(&self, jobs: Vec<(&Packed, Sequence)>, plan: Plan) {
-        let machine = Machine { arch: self.arch, shares: plan.shares, parts: plan.parts };
+        let machine = Machine { arch: self.arch, shares: plan.shares };
         let run = |(packed, sequence): (&Packed, Sequence)| {
             let kept = self.scratch.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).pop();
             let mut scratch = kept.unwrap_or_default();
             packed.run(sequence, machine, &mut scratch);
             self.scratch.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).push(scratch);
         };
-        match (plan.together, machine.all_parts()) {
+        match (plan.together, plan.shares) {
             (false, 1) => jobs.into_iter().for_each(run),
             (false, _) => self.threads.install(|| jobs.into_iter().for_each(run)),
             (true, _) => self.threads.install(|| {

@@ -260,16 +260,16 @@ fn directions_share_the_cache_or_take_it_in_turn() {
         let Operator::Recurrent(operator) = &graph.steps[0].operator else { panic!("{graph:?}") };
         session(&model, Arch::new(), threads).engine.plan(operator, batch, 3, 7)
     };
-    let of = |together| move |shares, parts, rows| Plan { rows, together, shares, parts };
+    let of = |together| move |shares, rows| Plan { rows, together, shares };
     let (together, one_after_the_other) = (of(true), of(false));
-    assert_eq!(plan(800, 2, 1, 2), one_after_the_other(2, 4, 1));
-    assert_eq!(plan(800, 2, 8, 5), one_after_the_other(5, 4, 8));
-    assert_eq!(plan(800, 2, 8, 1), one_after_the_other(1, 1, 8), "one thread");
-    assert_eq!(plan(800, 2, 9, 2), together(1, 8, 9), "arithmetic for nine rows");
-    assert_eq!(plan(700, 2, 1, 2), together(1, 7, 1), "the cache has both");
-    assert_eq!(plan(800, 1, 1, 2), together(2, 4, 1), "one direction");
-    assert_eq!(plan(800, 2, 1, 12), together(6, 2, 1), "more threads than work for them");
-    assert_eq!(plan(200, 2, 1, 2), together(1, 1, 1), "no step that it would pay to cut");
+    assert_eq!(plan(800, 2, 1, 2), one_after_the_other(2, 1));
+    assert_eq!(plan(800, 2, 8, 5), one_after_the_other(5, 8));
+    assert_eq!(plan(800, 2, 8, 1), one_after_the_other(1, 8), "one thread");
+    assert_eq!(plan(800, 2, 9, 2), together(1, 9), "arithmetic for nine rows");
+    assert_eq!(plan(700, 2, 1, 2), together(1, 1), "the cache has both");
+    assert_eq!(plan(800, 1, 1, 2), together(2, 1), "one direction");
+    assert_eq!(plan(800, 2, 1, 12), together(6, 1), "more threads than work for them");
+    assert_eq!(plan(200, 2, 1, 2), together(1, 1), "no step that it would pay to cut");
 }
 
 /// A row's result is the same alone and in any batch.

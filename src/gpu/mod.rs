@@ -22,6 +22,8 @@ mod limits;
 #[cfg(feature = "kernel_list")]
 mod listing;
 #[cfg(test)]
+mod operator_fixtures;
+#[cfg(test)]
 mod operator_tests;
 mod pace;
 mod pack;

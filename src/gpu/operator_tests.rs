@@ -18,7 +18,7 @@ const TOLERANCE: f64 = 5e-6;
 const FACTOR: f64 = 8.0;
 
 /// Opened once; `None`: there is no adapter, not even a software one.
-fn gpu() -> Option<&'static Device> {
+pub(super) fn gpu() -> Option<&'static Device> {
     static GPU: OnceLock<Option<Device>> = OnceLock::new();
     let open = || match DeviceOptions::new().allow_software(true).gpu().open() {
         Ok(device) => Some(device),
@@ -64,6 +64,14 @@ fn exact(probe: &Probe, model: &Model) -> ArrayD<f64> {
     let outputs = crate::reference::run(model, inputs(&arrays)).unwrap();
     let shape = probe.writes().unwrap();
     outputs.output().clone().into_shape_with_order(shape).unwrap()
+}
+
+/// What a device computes.
+pub(super) fn run(device: &Device, probe: &Probe) -> ArrayD<f32> {
+    let arrays: Vec<_> = probe.inputs().into_iter().cloned().collect();
+    let outputs = device.compile(&model(probe)).unwrap().run(inputs(&arrays));
+    let outputs = outputs.unwrap_or_else(|e| panic!("{}: {e}", shown(probe)));
+    outputs.output().clone().into_shape_with_order(probe.writes().unwrap()).unwrap()
 }
 
 fn check(probe: Probe) {
@@ -155,7 +163,7 @@ fn cases(count: u64, mut case: impl FnMut(&mut Rng) -> Probe) {
     }
 }
 
-fn probe(operator: impl Into<Operator>, operands: impl Into<Vec<Operand>>) -> Probe {
+pub(super) fn probe(operator: impl Into<Operator>, operands: impl Into<Vec<Operand>>) -> Probe {
     Probe { operator: operator.into(), operands: operands.into() }
 }
 
@@ -238,8 +246,8 @@ fn functions_of_one_array() {
         // Where it is defined there.
         let edges = [0.0, 0.5, 1.0, 1.5, 2.5, -0.5, -2.5, 1e-30, 1e30, f32::NAN];
         let finite = |x: &f32| match function {
-            UnaryFunction::Logarithm | UnaryFunction::SquareRoot => !(*x < 0.0),
-            UnaryFunction::Sine | UnaryFunction::Cosine => !(*x > 1e4),
+            UnaryFunction::Logarithm | UnaryFunction::SquareRoot => x.is_nan() || *x >= 0.0,
+            UnaryFunction::Sine | UnaryFunction::Cosine => x.is_nan() || *x <= 1e4,
             UnaryFunction::Reciprocal => *x != 0.0,
             _ => true,
         };
@@ -391,6 +399,23 @@ fn reduced_arrays() {
         let reduce = Reduce { axes: vec![1], function, keep_axes: false };
         check(probe(reduce, [Operand::Input(long.clone())]));
     }
+}
+
+#[test]
+fn values_scaled_along_axes() {
+    cases(30, |rng| {
+        let rank = rng.random_range(1..=6);
+        let shape = shape(rng, rank);
+        let first = rng.random_range(1..=rank);
+        let axis = |&length: &usize| if rng.random_bool(0.5) { 1 } else { length };
+        let along: Vec<_> = shape[first..].iter().map(axis).collect();
+        let x = Operand::Input(random(rng, &shape));
+        let scale = Operand::Constant(random(rng, &along));
+        match rng.random_bool(0.5) {
+            true => probe(Affine, [x, scale, Operand::Constant(random(rng, &along))]),
+            false => probe(PRelu, [x, scale]),
+        }
+    });
 }
 
 #[test]

@@ -3,24 +3,24 @@
 //! Importers use no more of the crate than its public interface: what they do another crate can
 //! do, too (`tests/toy_importer` is one, and compiles those that are here).
 
+mod format;
 #[cfg(feature = "keras")]
 mod keras;
-mod load;
 #[cfg(feature = "onnx")]
 mod onnx;
+#[cfg(feature = "pytorch")]
+pub mod pytorch;
 mod recognize;
 
+pub use format::FileFormat;
 #[cfg(feature = "keras")]
 pub use keras::{KerasFileReport, KerasLayerReport, KerasLimits, inspect_keras};
-pub use load::FileFormat;
 #[cfg(feature = "onnx")]
 pub use onnx::{OnnxFileReport, OnnxNodeReport, OnnxOptions, inspect_onnx, onnx_operators};
 
 #[cfg(doc)]
 use crate::Error;
-#[cfg(any(feature = "keras", feature = "onnx"))]
 use crate::{Model, Result};
-#[cfg(any(feature = "keras", feature = "onnx"))]
 use std::path::Path;
 
 #[cfg(feature = "onnx")]
@@ -82,6 +82,36 @@ impl Model {
     /// ```
     pub fn from_onnx_bytes(name: &str, bytes: &[u8]) -> Result<Model> {
         OnnxOptions::new().load_bytes(name, bytes)
+    }
+}
+
+impl Model {
+    /// Reads a model from a file of any format that this build of the crate knows, which its
+    /// content tells ([`FileFormat::of`]): of Keras as `Model::from_keras` does, of ONNX as
+    /// `Model::from_onnx`, of PyTorch as `Model::from_torch`.
+    ///
+    /// # Errors
+    /// Those of [`FileFormat::of`] and of the function for the format.
+    ///
+    /// ```
+    /// use birnn::Model;
+    /// # #[cfg(feature = "keras")]
+    /// assert!(Model::load("tests/fixtures/keras/notebook_lstm2.keras").is_ok());
+    /// # #[cfg(feature = "pytorch")]
+    /// assert!(Model::load("tests/fixtures/torch/lstm.safetensors").is_ok());
+    /// ```
+    pub fn load(path: impl AsRef<Path>) -> Result<Model> {
+        let path = path.as_ref();
+        match FileFormat::of(path)? {
+            #[cfg(feature = "keras")]
+            FileFormat::Keras => Model::from_keras(path),
+            #[cfg(feature = "onnx")]
+            FileFormat::Onnx => Model::from_onnx(path),
+            #[cfg(feature = "pytorch")]
+            FileFormat::Torch => Model::from_torch(path),
+            #[cfg(not(all(feature = "keras", feature = "onnx", feature = "pytorch")))]
+            format => format.is_not_built(path),
+        }
     }
 }
 
@@ -215,5 +245,74 @@ impl Model {
     /// ```
     pub fn load_keras_weights_bytes(&mut self, name: &str, bytes: Vec<u8>) -> Result<()> {
         KerasLimits::new().load_weights_bytes(self, name, bytes)
+    }
+}
+
+#[cfg(feature = "pytorch")]
+impl Model {
+    /// Reads a state dict of one `nn.LSTM`, `nn.GRU` or `nn.RNN` of PyTorch's, or of an `LSTMCell`,
+    /// `GRUCell` or `RNNCell`: `torch.save(module.state_dict(), "module.pt")`, a `.pt` or `.pth`
+    /// file of any version, a checkpoint with the state dict in it, or the same in a `.safetensors`
+    /// file. The content says which of the formats it is, not the file's name; nothing in it is
+    /// executed. Cell, sizes, layers, directions, bias and `proj_size` follow from the tensors, in
+    /// f16, bf16, f32 or f64; the model computes in f32.
+    ///
+    /// The model has the input `input`, `[batch, timesteps, features]`, and the layers
+    /// `<module>_l0` and so on. What it returns is PyTorch's `output, (h_n, c_n)`: first the output
+    /// of the last layer, `[batch, timesteps, directions · units]`, then of each layer and
+    /// direction the final hidden state and of an LSTM the cell state, each `[batch, units]`.
+    /// [`torch::h_n`](crate::torch::h_n) and [`torch::c_n`](crate::torch::c_n) put them together as
+    /// PyTorch does. Of a cell it runs all timesteps, one after the other.
+    ///
+    /// Arrays are batch first whatever the module's `batch_first` was; see
+    /// [`torch`](crate::torch). Lengths given with a call ([`Inputs::lengths`](crate::Inputs)) have
+    /// the effect of `pack_padded_sequence`. With `proj_size` an initial hidden state is that
+    /// before the projection, `[batch, hidden_size]`.
+    ///
+    /// Of a model that is more than a recurrent module [`torch::StateDict`](crate::torch::StateDict)
+    /// gives the parts.
+    ///
+    /// # Errors
+    /// * [`Error::Io`] where the file can't be read.
+    /// * [`Error::MalformedFile`] where it is damaged, no file of PyTorch's, TorchScript, a module
+    ///   that was pickled as a whole, or holds no, several or more than a recurrent module. The
+    ///   text says what to do.
+    /// * [`Error::NonFiniteWeight`] where a weight is NaN or infinite.
+    ///
+    /// ```
+    /// use birnn::{Device, Direction, Model};
+    /// // nn.LSTM(4, 6, num_layers=2, bidirectional=True)
+    /// let model = Model::from_torch("tests/fixtures/torch/lstm.safetensors")?;
+    /// assert_eq!(model.layer_names(), ["lstm_l0", "lstm_l1"]);
+    /// let x = ndarray::Array3::<f32>::ones((3, 5, 4)); // [batch, timesteps, features]
+    /// let outputs = Device::cpu().compile(&model)?.run(x.view())?;
+    /// assert_eq!(outputs.output().shape(), [3, 5, 12]);
+    /// let last = outputs.of_layer("lstm_l1", Direction::Backward)?;
+    /// assert_eq!(last.hidden()?.shape(), [3, 6]);
+    /// # Ok::<(), birnn::Error>(())
+    /// ```
+    pub fn from_torch(path: impl AsRef<Path>) -> Result<Model> {
+        pytorch::TorchOptions::new().load(path)
+    }
+
+    /// [`Model::from_torch`] with what the file doesn't say: which of its modules is meant, and
+    /// whether an RNN's `nonlinearity` is relu.
+    ///
+    /// # Errors
+    /// As [`Model::from_torch`]; [`Error::Argument`] with a `nonlinearity` that the module can't
+    /// have.
+    ///
+    /// ```
+    /// use birnn::torch::TorchOptions;
+    /// use birnn::{Activation, Model};
+    /// let options = TorchOptions::new().nonlinearity(Activation::Relu);
+    /// let model = Model::from_torch_with("tests/fixtures/torch/rnn_relu.pt", &options)?;
+    /// # Ok::<(), birnn::Error>(())
+    /// ```
+    pub fn from_torch_with(
+        path: impl AsRef<Path>,
+        options: &pytorch::TorchOptions,
+    ) -> Result<Model> {
+        options.load(path)
     }
 }

@@ -1,7 +1,11 @@
 //! What a file is, by its first bytes: the formats that models are read from, and a sentence for
 //! each of the others that people take for one.
 
+use std::io::{Read, Seek};
 use std::path::Path;
+use zip::ZipArchive;
+use zip::read::{ArchiveOffset, Config};
+use zip::result::ZipResult;
 
 /// How many of a file's first bytes [`format`] looks at. A web page may begin with empty lines and
 /// a comment, JSON with a long name; all others tell themselves apart within some 30 bytes.
@@ -10,21 +14,26 @@ pub(crate) const HEAD: usize = 512;
 /// The formats that models are read from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Format {
+    /// Of Keras or of PyTorch, which the names in it tell.
     Zip,
     Hdf5,
     Onnx,
+    /// What torch.save wrote before PyTorch 1.6.
+    TorchPickle,
+    Safetensors,
 }
 
-/// What to do with a model of another framework.
-macro_rules! rebuild {
-    () => {
-        "; birnn reads Keras models: build the model in Keras, give it these weights and save it \
-         with model.save(\"model.keras\")"
-    };
-}
+/// What to say of a file of PyTorch's where one of Keras's is read.
+pub(crate) const TORCH: &str = "is a file of PyTorch's: Model::from_torch reads it where it is one \
+    LSTM, GRU or RNN, and torch::StateDict the parts of any model";
+
+/// What to say of a TorchScript file.
+const TORCH_SCRIPT: &str = "is a TorchScript file, whose code birnn doesn't run; save its state \
+    dict in Python: model = torch.jit.load(\"FILE\", map_location=\"cpu\"), then \
+    torch.save(model.state_dict(), \"weights.pt\")";
 
 /// First bytes that say what a file is, and what to say of it.
-const SIGNATURES: [(&[u8], &str); 10] = [
+const SIGNATURES: [(&[u8], &str); 9] = [
     (
         b"version https://git-lfs",
         "is a Git LFS pointer, not the file itself: run `git lfs pull` in its repository",
@@ -41,11 +50,6 @@ const SIGNATURES: [(&[u8], &str); 10] = [
         "is a TensorFlow checkpoint, which holds weights without a model: load it in Keras with \
          model.load_weights(...) and save the model with model.save(\"model.keras\")",
     ),
-    (
-        // The magic number of torch.save before PyTorch 1.6, pickled.
-        b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19.",
-        concat!("is a PyTorch file of the old format (a pickle)", rebuild!()),
-    ),
     (b"\x1f\x8b", "is compressed with gzip: unpack it with gunzip first"),
     (b"BZh", "is compressed with bzip2: unpack it with bunzip2 first"),
     (b"\xfd7zXZ\0", "is compressed with xz: unpack it with unxz first"),
@@ -56,6 +60,9 @@ const SIGNATURES: [(&[u8], &str); 10] = [
          model.save(\"model.keras\")",
     ),
 ];
+
+/// The magic number of torch.save before PyTorch 1.6, as a pickle has it.
+const TORCH_MAGIC: &[u8] = b"\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19";
 
 const HDF5: &[u8] = b"\x89HDF\r\n\x1a\n";
 const ZIP: [&[u8]; 2] = [b"PK\x03\x04", b"PK\x05\x06"];
@@ -74,6 +81,12 @@ pub(crate) fn format(head: &[u8]) -> Result<Format, String> {
     if ZIP.iter().any(|signature| head.starts_with(signature)) {
         return Ok(Format::Zip);
     }
+    if is_torch_pickle(head) {
+        return Ok(Format::TorchPickle);
+    }
+    if is_safetensors(head) {
+        return Ok(Format::Safetensors);
+    }
     if head.is_empty() {
         return Err("is empty: was it downloaded or copied as a whole?".into());
     }
@@ -87,10 +100,12 @@ pub(crate) fn format(head: &[u8]) -> Result<Format, String> {
         }
         [0x80, 2..=5, ..] => {
             "is a Python pickle (pickle, joblib), which only Python can read: load it there and \
-             save the model with model.save(\"model.keras\")"
+             save the model with model.save(\"model.keras\"), or a state dict of PyTorch's with \
+             torch.save"
         }
-        _ if is_safetensors(head) => {
-            concat!("is a safetensors file, which holds weights without a model", rebuild!())
+        _ if head.get(257..262) == Some(b"ustar") => {
+            "is a tar archive: unpack it, or, where PyTorch before 0.1.10 saved it, load it with \
+             torch.load and save the state dict again"
         }
         _ if is_saved_model(head) => SAVED_MODEL,
         _ if is_onnx(head) => return Ok(Format::Onnx),
@@ -125,6 +140,12 @@ fn text(head: &[u8]) -> Option<String> {
         _ => return None,
     };
     Some(sentence.to_string())
+}
+
+/// The magic number behind the pickle's protocol, and of protocol 4 and above behind its length.
+fn is_torch_pickle(head: &[u8]) -> bool {
+    let Some([0x80, 2..=5, rest @ ..]) = head.get(..head.len().min(64)) else { return false };
+    rest.windows(TORCH_MAGIC.len()).any(|window| window == TORCH_MAGIC)
 }
 
 /// The length of the JSON that describes the arrays, and that JSON, an object.
@@ -201,11 +222,34 @@ fn unknown(head: &[u8]) -> String {
         format!("its first bytes are {}", first.join(" "))
     };
     format!(
-        "is no .keras archive (zip), no Keras model or weights in HDF5, and no ONNX model: {what}"
+        "is no file of Keras (.keras, .h5), none of PyTorch (.safetensors, .pt, .pth), and no ONNX \
+         model: {what}"
     )
 }
 
-/// The sentence for a zip archive that Keras did not write, by the names in it.
+/// Opens an archive of PyTorch's. The crate zip, left to itself, looks for where the archive begins
+/// in the file, and is wrong about files with a record of zip64 that isn't needed, as PyTorch
+/// writes one, if the first entry of its directory has 76 bytes: as many as the record.
+pub(crate) fn torch_archive<R: Read + Seek>(file: R) -> ZipResult<ZipArchive<R>> {
+    ZipArchive::with_config(Config { archive_offset: ArchiveOffset::Known(0) }, file)
+}
+
+/// The folder in an archive of PyTorch's in which all members are, with a slash at its end or
+/// nothing; none where it is no such archive, or is TorchScript.
+#[allow(dead_code)] // Only the importer of such files asks.
+pub(crate) fn torch_folder(names: &[String]) -> Option<&str> {
+    let folders = names.iter().filter_map(|name| name.strip_suffix("data.pkl"));
+    let folders = folders.filter(|folder| folder.is_empty() || folder.ends_with('/'));
+    folders.min_by_key(|folder| folder.len()).filter(|_| !is_torch_script(names))
+}
+
+fn is_torch_script(names: &[String]) -> bool {
+    let is_code = |name: &String| name.starts_with("code/") || name.contains("/code/");
+    let is_constants = |name: &String| name == "constants.pkl" || name.ends_with("/constants.pkl");
+    names.iter().any(is_code) || names.iter().any(is_constants)
+}
+
+/// The sentence for a zip archive that is not what it is read as, by the names in it.
 pub(crate) fn archive(names: &[String]) -> String {
     let is_or_ends = |name: &str, end: &str| {
         name == end || name.strip_suffix(end).is_some_and(|folder| folder.ends_with('/'))
@@ -213,12 +257,10 @@ pub(crate) fn archive(names: &[String]) -> String {
     let holds = |end: &str| names.iter().any(|name| is_or_ends(name, end));
     let is_model = |name: &&String| name.ends_with(".keras") || name.ends_with(".h5");
     if holds("data.pkl") {
-        let script = names.iter().any(|name| name.starts_with("code/") || name.contains("/code/"));
-        return match script {
-            true => concat!("is a TorchScript file (PyTorch)", rebuild!()),
-            false => concat!("is a PyTorch file", rebuild!()),
-        }
-        .into();
+        return if is_torch_script(names) { TORCH_SCRIPT } else { TORCH }.into();
+    }
+    if names.iter().any(|name| name == "config.json") {
+        return "is a .keras archive, or a part of one: Model::from_keras reads it".into();
     }
     if holds("saved_model.pb") {
         return format!("is a zip archive whose content {SAVED_MODEL}");
@@ -290,7 +332,7 @@ pub(crate) fn by_name(path: &Path) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Format, archive, by_name, folder, format};
+    use super::{Format, archive, by_name, folder, format, torch_folder};
     use std::path::Path;
 
     #[track_caller]
@@ -314,6 +356,11 @@ mod tests {
         assert_eq!(format(b"\x89HDF\r\n\x1a\n\0\0"), Ok(Format::Hdf5));
         assert_eq!(format(b"PK\x03\x04\x14\0"), Ok(Format::Zip));
         assert_eq!(format(b"PK\x05\x06\0\0"), Ok(Format::Zip)); // an empty archive
+        let magic = b"\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19.";
+        let protocols = [&b"\x80\x02"[..], b"\x80\x04\x95\x0d\0\0\0\0\0\0\0"];
+        for protocol in protocols {
+            assert_eq!(format(&[protocol, magic].concat()), Ok(Format::TorchPickle));
+        }
         assert!(format(b"\x89HDF\r\n").is_err());
     }
 
@@ -329,7 +376,6 @@ mod tests {
         is(b"\x93NUMPY\x01\0", &["NumPy array"]);
         is(b"\x1c\0\0\0TFL3\x14\0", &["TensorFlow Lite", "model.save"]);
         is(b"\x80\x04\x95\x0b\0", &["pickle"]);
-        is(b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19.\x80\x02", &["PyTorch", "old format"]);
         is(b"model_checkpoint_path: \"model-1\"\n", &["checkpoint", "load_weights"]);
         is(b"\0\0\x06\x08\x01\x1a\x02\x08\x01\0\x1c\x0e_CHECK", &["checkpoint", "load_weights"]);
         is(b"\0\0\0\0\0\0\0\0\0", &["zeros"]);
@@ -350,9 +396,11 @@ mod tests {
 
     #[test]
     fn safetensors_are_recognized() {
-        is(b"\x40\0\0\0\0\0\0\0{\"weight\":{\"dtype\"", &["safetensors", "Keras"]);
-        is(b"\x02\0\0\0\0\0\0\0{}", &["safetensors"]);
-        is(b"{\0\0\0\0\0\0\0{\"a\"", &["safetensors"]); // a length of 123, which is {
+        let is_one = |head: &[u8]| assert_eq!(format(head), Ok(Format::Safetensors));
+        is_one(b"\x40\0\0\0\0\0\0\0{\"weight\":{\"dtype\"");
+        is_one(b"\x02\0\0\0\0\0\0\0{}");
+        is_one(b"\x80\x04\0\0\0\0\0\0{\"a\""); // a length of 1152, which begins a pickle, too
+        is_one(b"{\0\0\0\0\0\0\0{\"a\""); // a length of 123, which is {
         is(b"\xff\xff\xff\xff\xff\xff\0\0{\"a\"", &["first bytes"]);
     }
 
@@ -387,10 +435,19 @@ mod tests {
     fn archives_are_recognized_by_their_names() {
         let of = |names: &[&str]| archive(&names.iter().map(|n| n.to_string()).collect::<Vec<_>>());
         let pytorch = ["archive/data.pkl", "archive/version", "archive/data/0"];
-        assert!(of(&pytorch).contains("a PyTorch file"));
+        assert!(of(&pytorch).contains("Model::from_torch"));
         let script = ["silero/data.pkl", "silero/code/__torch__.py", "silero/constants.pkl"];
-        assert!(of(&script).contains("TorchScript"));
+        assert!(of(&script).contains("torch.jit.load"));
         assert!(of(&["code/__torch__.py", "data.pkl"]).contains("TorchScript"));
+        let folder = |names: &[&str]| {
+            let names: Vec<String> = names.iter().map(|name| name.to_string()).collect();
+            torch_folder(&names).map(str::to_string)
+        };
+        assert_eq!(folder(&pytorch).as_deref(), Some("archive/"));
+        assert_eq!(folder(&["data.pkl", "a/data.pkl"]).as_deref(), Some(""));
+        assert_eq!(folder(&script), None);
+        assert_eq!(folder(&["notdata.pkl", "config.json"]), None);
+        assert!(of(&["config.json", "model.weights.h5"]).contains("Model::from_keras"));
         assert!(of(&["x.npy", "y.npy"]).contains(".npz"));
         assert!(of(&["m/saved_model.pb", "m/variables/variables.index"]).contains("SavedModel"));
         let folder = ["m/config.json", "m/metadata.json", "m/model.weights.h5"];

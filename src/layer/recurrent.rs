@@ -5,8 +5,8 @@ use super::role::Direction;
 use super::weights::Weights;
 use crate::error::{Error, Result};
 use crate::graph::ArrayId;
-use crate::operator::{self, MergeMode, Reader};
-use birnn_cell::{Activation, Cell, WeightRole};
+use crate::operator::{self, MergeMode};
+use birnn_cell::{Activation, Cell, Reader, WeightRole};
 use rand_chacha::ChaCha12Rng;
 use std::{marker::PhantomData, sync::Arc};
 
@@ -51,6 +51,20 @@ impl Recurrent {
             recurrent_initializer: Initializer::Orthogonal,
             bias_initializer: Initializer::Zeros,
             weights: None,
+        }
+    }
+
+    /// What reads the sequence; `reverse_output` puts its output into the reverse of the order in
+    /// which it does.
+    pub(crate) fn reader(&self, reverse_output: bool) -> Reader {
+        Reader {
+            cell: self.cell,
+            units: self.units,
+            activation: self.activation,
+            recurrent_activation: self.recurrent_activation,
+            go_backwards: self.go_backwards,
+            reverse_output,
+            zero_output_for_mask: self.zero_output_for_mask,
         }
     }
 
@@ -243,17 +257,13 @@ pub(super) fn lower(
     call: &mut Lowering,
     states: &[Option<ArrayId>],
 ) -> Result<Vec<ArrayId>> {
-    let reader = |(index, layer): (usize, &&Recurrent)| Reader {
-        cell: layer.cell,
-        units: layer.units,
-        activation: layer.activation,
-        recurrent_activation: layer.recurrent_activation,
-        go_backwards: layer.go_backwards,
-        reverse_output: index == 1, // back into the order of time
-        zero_output_for_mask: layer.zero_output_for_mask,
-    };
     let operator = operator::Recurrent {
-        directions: directions.iter().enumerate().map(reader).collect(),
+        // The output of the second one goes back into the order of time.
+        directions: directions
+            .iter()
+            .zip([false, true])
+            .map(|(layer, back)| layer.reader(back))
+            .collect(),
         merge_mode,
         return_sequences: directions[0].return_sequences,
         weights: call.layer,

@@ -44,7 +44,7 @@ pub(crate) use normalize::{Normalization, Normalize};
 pub(crate) use pad::{Filling, Pad};
 pub(crate) use pool::{Pool, Reduction};
 pub use recurrent::MergeMode;
-pub(crate) use recurrent::{Reader, Recurrent};
+pub(crate) use recurrent::Recurrent;
 pub(crate) use reduce::{Reduce, ReduceFunction};
 pub(crate) use reshape::Reshape;
 pub(crate) use rules::{Along, Rules};

@@ -1,5 +1,5 @@
 use super::rules::{Along, Rules, Shapes, axes, expect};
-use birnn_cell::{Activation, Cell};
+use birnn_cell::Reader;
 
 /// How a [`Bidirectional`](crate::Bidirectional) joins the outputs of its two directions, which
 /// are each `[batch, timesteps, units]` or `[batch, units]`.
@@ -57,21 +57,6 @@ pub(crate) struct Recurrent {
     pub return_sequences: bool,
     /// The layer of the model whose weights it has.
     pub weights: usize,
-}
-
-/// A direction of a recurrence: what reads the sequence.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct Reader {
-    pub cell: Cell,
-    pub units: usize,
-    pub activation: Activation,
-    pub recurrent_activation: Activation,
-    /// Whether it reads from the last timestep to the first.
-    pub go_backwards: bool,
-    /// Whether its output is put into the reverse of the order in which it reads.
-    pub reverse_output: bool,
-    /// Whether the output at a masked timestep is zero, or that of the timestep before it.
-    pub zero_output_for_mask: bool,
 }
 
 impl Recurrent {

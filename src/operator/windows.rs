@@ -43,15 +43,35 @@ impl Windows {
         windows.collect()
     }
 
-    /// That its numbers can be computed with.
+    /// The same windows, of an axis of this length, without the elements at both ends that hold
+    /// nothing in any of them: a window may be far larger than the axis.
+    pub fn trimmed(self, length: usize) -> Windows {
+        let number = |number: usize| number as i64; // `check` bounds them
+        let (dilation, before) = (number(self.dilation), self.before as i64);
+        // Where the last window begins, and the last index stands.
+        let last_window = number(self.outputs.saturating_sub(1)) * number(self.strides);
+        let last_index = number(length.saturating_sub(1)) * number(self.spread);
+        let size = number(self.size);
+        let first = ((before - last_window).max(0) + dilation - 1) / dilation;
+        let end = (before + last_index).div_euclid(dilation) + 1;
+        let (first, end) = (first.min(size), end.clamp(0, size));
+        Windows {
+            size: (end - first).max(0) as usize,
+            before: (before - first * dilation) as isize,
+            ..self
+        }
+    }
+
+    /// That all places are numbers that any backend can compute with.
     fn check(self) -> Result<(), String> {
-        let all = [self.outputs, self.size, self.strides, self.dilation, self.spread];
-        let before = self.before.unsigned_abs();
-        match all.iter().chain([&before]).any(|&number| number >= 1 << 31)
-            || [self.strides, self.dilation, self.spread].contains(&0)
-        {
-            true => Err(format!("{self:?} are no windows")),
-            false => Ok(()),
+        let last_window = self.outputs.saturating_sub(1).saturating_mul(self.strides);
+        let last_element = self.size.saturating_sub(1).saturating_mul(self.dilation);
+        let last = last_window.saturating_add(last_element);
+        let furthest = last.saturating_add(self.before.unsigned_abs());
+        let steps = [self.strides, self.dilation, self.spread];
+        match furthest < 1 << 31 && steps.iter().all(|step| (1..1 << 31).contains(step)) {
+            true => Ok(()),
+            false => Err(format!("{self:?} are no windows")),
         }
     }
 }
@@ -68,5 +88,34 @@ pub(super) fn windowed(
             Ok((batch, windows.iter().map(|windows| windows.outputs).collect(), features))
         }
         x => Err(format!("{x:?} has not {} axes between batch and features", windows.len())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What each window holds.
+    fn held(windows: Windows, length: usize) -> Vec<Vec<usize>> {
+        let of_window = |window| {
+            let elements = 0..windows.size;
+            elements.filter_map(|element| windows.index(window, element, length)).collect()
+        };
+        (0..windows.outputs).map(of_window).collect()
+    }
+
+    #[test]
+    fn trimmed_windows_hold_the_same() {
+        for (size, strides, dilation) in [(1, 1, 1), (5, 2, 1), (4, 3, 2), (7, 1, 3), (40, 2, 1)] {
+            for (before, spread, length) in
+                [(0, 1, 4), (-2, 1, 9), (3, 2, 5), (30, 1, 3), (-9, 3, 2)]
+            {
+                let windows = Windows { outputs: 4, size, strides, dilation, spread, before };
+                let trimmed = windows.trimmed(length);
+                assert_eq!(held(trimmed, length), held(windows, length), "{windows:?} of {length}");
+                let most = (3 * strides + (length - 1) * spread) / dilation + 2;
+                assert!(trimmed.size <= most, "{windows:?} of {length}: {trimmed:?}");
+            }
+        }
     }
 }

@@ -3,7 +3,9 @@ use super::binary::spread_to;
 use super::operands::{Computed, Reads};
 use crate::operator::MatMul;
 use birnn_cell::Real;
-use ndarray::{ArrayD, ArrayViewD, ArrayViewMutD, Ix2, ShapeError, linalg::general_mat_mul};
+use ndarray::{
+    ArrayD, ArrayView2, ArrayViewD, ArrayViewMutD, Ix2, ShapeError, linalg::general_mat_mul,
+};
 
 /// `activation(x · kernel + bias)`
 pub(super) fn matmul<F: Real>(operator: &MatMul, reads: &Reads<F>, shape: &[usize]) -> Computed<F> {
@@ -26,22 +28,36 @@ pub(super) fn batched<F: Real>(reads: &Reads<F>, shape: &[usize]) -> Computed<F>
     let (a_shape, b_shape) = (spread(&a), spread(&b));
     let (a, b) = (spread_to(&a, &a_shape)?, spread_to(&b, &b_shape)?);
     let mut output = ArrayD::zeros(shape);
-    multiply(a, b, output.view_mut())?;
+    of_each(a, b, output.view_mut())?;
     Ok(output)
 }
 
 /// One matrix after the other.
-fn multiply<F: Real>(
+fn of_each<F: Real>(
     a: ArrayViewD<F>,
     b: ArrayViewD<F>,
     mut output: ArrayViewMutD<F>,
 ) -> Result<(), ShapeError> {
-    if a.ndim() > 2 {
-        let matrices = output.outer_iter_mut().zip(a.outer_iter()).zip(b.outer_iter());
-        let mut products = matrices.map(|((output, a), b)| multiply(a, b, output));
-        return products.try_for_each(|product| product);
+    if b.ndim() == 2 {
+        return add_products(a, b.into_dimensionality()?, output);
     }
-    let (a, b) = (a.into_dimensionality::<Ix2>()?, b.into_dimensionality::<Ix2>()?);
-    general_mat_mul(F::one(), &a, &b, F::zero(), &mut output.into_dimensionality::<Ix2>()?);
+    let matrices = output.outer_iter_mut().zip(a.outer_iter()).zip(b.outer_iter());
+    let mut products = matrices.map(|((output, a), b)| of_each(a, b, output));
+    products.try_for_each(|product| product)
+}
+
+/// Adds `x · kernel` over the last axis of x, however its other axes lie in memory.
+pub(super) fn add_products<F: Real>(
+    x: ArrayViewD<F>,
+    kernel: ArrayView2<F>,
+    mut sums: ArrayViewMutD<F>,
+) -> Result<(), ShapeError> {
+    if x.ndim() > 2 {
+        let parts = sums.outer_iter_mut().zip(x.outer_iter());
+        let mut added = parts.map(|(sums, x)| add_products(x, kernel, sums));
+        return added.try_for_each(|added| added);
+    }
+    let (x, mut sums) = (x.into_dimensionality::<Ix2>()?, sums.into_dimensionality::<Ix2>()?);
+    general_mat_mul(F::one(), &x, &kernel, F::one(), &mut sums);
     Ok(())
 }

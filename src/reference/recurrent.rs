@@ -2,9 +2,9 @@ use super::operands::Reads;
 use crate::error::{Error, Result};
 use crate::layer::{self, Layer};
 use crate::model::Model;
-use crate::operator::{MergeMode, Reader, Recurrent};
+use crate::operator::{MergeMode, Recurrent};
 use crate::order::to_standard;
-use birnn_cell::{CellWeights, Real, State, Timestep};
+use birnn_cell::{CellWeights, Reader, Real, State, Timestep};
 use ndarray::{
     Array2, Array3, ArrayD, ArrayView1, ArrayView2, ArrayView3, Axis, Ix2, Ix3, ShapeError,
     concatenate,

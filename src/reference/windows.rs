@@ -13,31 +13,30 @@ pub(super) struct Tap {
     indices: Vec<Slice>,
 }
 
-/// The elements that windows hold of an array of this shape.
-pub(super) fn taps(windows: &[Windows], shape: &[usize]) -> Vec<Tap> {
-    let mut taps = vec![Tap { element: 0, windows: Vec::new(), indices: Vec::new() }];
-    for (windows, &length) in windows.iter().zip(&shape[1..]) {
-        let longer = |tap: &Tap| -> Vec<Tap> {
-            let elements = 0..windows.size;
-            elements.filter_map(|element| tap.along(*windows, element, length)).collect()
-        };
-        taps = taps.iter().flat_map(longer).collect();
+/// The elements that windows hold of an array of this shape, one after another.
+pub(super) fn taps<'w>(
+    windows: &'w [Windows],
+    shape: &'w [usize],
+) -> impl Iterator<Item = Tap> + 'w {
+    let elements = windows.iter().fold(1usize, |n, windows| n.saturating_mul(windows.size));
+    (0..elements).filter_map(move |element| tap(windows, shape, element))
+}
+
+/// An element along all axes; `None`: no window holds something there.
+fn tap(windows: &[Windows], shape: &[usize], element: usize) -> Option<Tap> {
+    let mut tap = Tap { element, windows: Vec::new(), indices: Vec::new() };
+    let mut rest = element;
+    for (windows, &length) in windows.iter().zip(&shape[1..]).rev() {
+        let pairs = windows.with_element(rest % windows.size, length);
+        rest /= windows.size;
+        let (holders, held): (Vec<_>, Vec<_>) = pairs.into_iter().unzip();
+        tap.windows.insert(0, evenly(&holders)?);
+        tap.indices.insert(0, evenly(&held)?);
     }
-    taps
+    Some(tap)
 }
 
 impl Tap {
-    /// With an element along one more axis; `None`: no window holds something there.
-    fn along(&self, windows: Windows, element: usize, length: usize) -> Option<Tap> {
-        let pairs = windows.with_element(element, length);
-        let (holders, held): (Vec<_>, Vec<_>) = pairs.into_iter().unzip();
-        Some(Tap {
-            element: self.element * windows.size + element,
-            windows: self.windows.iter().copied().chain([evenly(&holders)?]).collect(),
-            indices: self.indices.iter().copied().chain([evenly(&held)?]).collect(),
-        })
-    }
-
     /// What the windows hold.
     pub fn held<'a, F>(&self, mut x: ArrayViewD<'a, F>) -> ArrayViewD<'a, F> {
         let indices = self.indices.iter().enumerate();

@@ -12,6 +12,7 @@ mod gru;
 mod lstm;
 mod mgu;
 mod options;
+mod reader;
 mod simple_rnn;
 mod timestep;
 
@@ -19,6 +20,7 @@ pub use activation::{Activation, Parameter};
 pub use cell::{Cell, Description, Gate, GateActivation, HiddenProduct, UnitWeight, WeightRole};
 pub use formula::activate;
 pub use options::CellOptions;
+pub use reader::Reader;
 pub use timestep::{CellWeights, Formula, Real, State, Timestep};
 
 impl Cell {

@@ -7,72 +7,58 @@
 use birnn_cell::Activation;
 use pulp::{Simd, WithSimd};
 
-/// An activation of some of the vectors of each row. NaN stays NaN.
+/// An activation of a vector. NaN stays NaN.
 #[inline(always)]
-pub(super) fn activate_vectors<S: Simd, const V: usize>(
-    simd: S,
-    activation: Activation,
-    rows: &mut [[S::f32s; V]],
-    which: &[usize],
-) {
-    simd.vectorize(Activate {
-        activation,
-        values: bytemuck::cast_slice_mut(rows),
-        vectors: V,
-        which,
-    });
+pub(crate) fn activate<S: Simd>(simd: S, activation: Activation, x: S::f32s) -> S::f32s {
+    match activation {
+        Activation::Sigmoid => sigmoid(simd, x),
+        Activation::Tanh => tanh(simd, x),
+        other => {
+            let mut x = x;
+            let values = bytemuck::cast_slice_mut(std::slice::from_mut(&mut x));
+            simd.vectorize(Activate { activation: other, values });
+            x
+        }
+    }
 }
 
-/// A function of its own for each instruction set, rather than a copy wherever there is an
-/// activation.
+/// All of them in a function of its own for each instruction set, rather than a copy wherever there
+/// is an activation.
 struct Activate<'a> {
     activation: Activation,
-    /// `[row][vector][lane]`
+    /// `[vector][lane]`
     values: &'a mut [f32],
-    vectors: usize,
-    which: &'a [usize],
 }
 
 impl WithSimd for Activate<'_> {
     type Output = ();
 
     #[inline(always)]
-    fn with_simd<S: Simd>(mut self, simd: S) {
-        let splat = |value| simd.splat_f32s(value);
-        match self.activation {
-            Activation::Linear => {}
-            Activation::Tanh => self.each::<S>(|x| tanh(simd, x)),
-            Activation::Sigmoid => self.each::<S>(|x| sigmoid(simd, x)),
-            Activation::Relu => self.each::<S>(|x| above(simd, 0.0, x)),
-            Activation::HardSigmoid => {
-                let line = |x| simd.add_f32s(simd.div_f32s(x, splat(6.0)), splat(0.5));
-                self.each::<S>(|x| clip(simd, line(x), 0.0, 1.0));
-            }
-            Activation::HardSigmoidKeras2 => {
-                let line = |x| simd.add_f32s(simd.mul_f32s(splat(0.2), x), splat(0.5));
-                self.each::<S>(|x| clip(simd, line(x), 0.0, 1.0));
-            }
-            Activation::Softsign => {
-                self.each::<S>(|x| simd.div_f32s(x, simd.add_f32s(splat(1.0), simd.abs_f32s(x))));
-            }
-            other => self.lane_by_lane::<S>(other),
-        }
-    }
-}
-
-impl Activate<'_> {
-    #[inline(always)]
-    fn each<S: Simd>(&mut self, function: impl Fn(S::f32s) -> S::f32s) {
-        for row in S::as_mut_simd_f32s(self.values).0.chunks_exact_mut(self.vectors) {
-            self.which.iter().for_each(|&vector| row[vector] = function(row[vector]));
-        }
-    }
-
-    fn lane_by_lane<S: Simd>(&mut self, activation: Activation) {
-        for row in self.values.chunks_exact_mut(self.vectors * S::F32_LANES) {
-            for vector in self.which {
-                let lanes = &mut row[vector * S::F32_LANES..][..S::F32_LANES];
-                lanes.iter_mut().for_each(|lane| *lane = plain(activation, *lane));
+    fn with_simd<S: Simd>(self, simd: S) {
+        for x in S::as_mut_simd_f32s(self.values).0 {
+            let splat = |value| simd.splat_f32s(value);
+            *x = match self.activation {
+                Activation::Linear => *x,
+                Activation::Tanh => tanh(simd, *x),
+                Activation::Sigmoid => sigmoid(simd, *x),
+                Activation::Relu => above(simd, 0.0, *x),
+                Activation::HardSigmoid => {
+                    let line = simd.add_f32s(simd.div_f32s(*x, splat(6.0)), splat(0.5));
+                    clip(simd, line, 0.0, 1.0)
+                }
+                Activation::HardSigmoidKeras2 => {
+                    let line = simd.add_f32s(simd.mul_f32s(splat(0.2), *x), splat(0.5));
+                    clip(simd, line, 0.0, 1.0)
+                }
+                Activation::Softsign => {
+                    simd.div_f32s(*x, simd.add_f32s(splat(1.0), simd.abs_f32s(*x)))
+                }
+                other => {
+                    for lane in bytemuck::cast_slice_mut(std::slice::from_mut(x)) {
+                        *lane = plain(other, *lane);
+                    }
+                    continue;
+                }
             }
         }
     }
@@ -127,7 +113,7 @@ fn exp_parts<S: Simd>(simd: S, x: S::f32s, scale: f32) -> (S::f32s, S::f32s) {
 
 /// 1 / (1 + e⁻ˣ), below zero as e^x / (1 + e^x), which doesn't overflow.
 #[inline(always)]
-pub(super) fn sigmoid<S: Simd>(simd: S, x: S::f32s) -> S::f32s {
+fn sigmoid<S: Simd>(simd: S, x: S::f32s) -> S::f32s {
     let one = simd.splat_f32s(1.0);
     // Below, e^x is 0. In two factors, as 2⁻¹⁵⁰ is no normal number.
     let low = above(simd, -104.0, simd.or_f32s(x, simd.splat_f32s(-0.0)));
@@ -142,7 +128,7 @@ pub(super) fn sigmoid<S: Simd>(simd: S, x: S::f32s) -> S::f32s {
 
 /// y / (y + 2) of y = e^2|x| - 1, with the sign of x.
 #[inline(always)]
-pub(super) fn tanh<S: Simd>(simd: S, x: S::f32s) -> S::f32s {
+fn tanh<S: Simd>(simd: S, x: S::f32s) -> S::f32s {
     let splat = |value| simd.splat_f32s(value);
     let size = simd.abs_f32s(x);
     // It is 1 from 9.02 on.
@@ -202,7 +188,7 @@ mod tests {
             for activation in Activation::ALL.into_iter().filter(|a| a.is_elementwise()) {
                 let x = values(activation);
                 let mut y = x.clone();
-                arch.dispatch(Activate { activation, values: &mut y, vectors: 1, which: &[0] });
+                arch.dispatch(Activate { activation, values: &mut y });
                 for (&x, &y) in x.iter().zip(&y) {
                     let Some(ulps) = ulps(activation) else {
                         let plain = plain(activation, x);
@@ -221,7 +207,7 @@ mod tests {
                     assert!(near || same, "{arch:?} {activation} of {x}: {y}, not {exact}");
                 }
                 let mut nan = vec![f32::NAN; 16];
-                arch.dispatch(Activate { activation, values: &mut nan, vectors: 1, which: &[0] });
+                arch.dispatch(Activate { activation, values: &mut nan });
                 assert!(nan.iter().all(|y| y.is_nan()), "{arch:?} {activation} of NaN: {nan:?}");
             }
         }

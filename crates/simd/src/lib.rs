@@ -7,7 +7,7 @@
 //! a [`Sequence`] from its first timestep to the last (`run`): it projects a chunk of timesteps and
 //! then runs it `timestep` by `timestep`, whose parts threads share (`parts`). What a thread does
 //! for a part is a `step`; what is particular to a cell stands in `cells`. Both projections and
-//! steps are `matmul` and `activation`. Layers of few units go the short way of `small`.
+//! steps are `matmul` and `activation`.
 //!
 //! Every sum runs in the same order whatever the batch, the number of threads or the way that the
 //! work is split: the results are equal to the bit.
@@ -21,24 +21,24 @@ mod beside;
 mod cells;
 mod epilogue;
 mod half;
+mod lines;
 mod matmul;
 mod matrix;
 mod pack;
 mod pages;
 mod parts;
-mod reader;
 mod run;
 mod sequence;
-mod small;
 mod step;
 mod timestep;
+mod weights;
 
 pub use pack::Packed;
 pub use parts::Machine;
 pub use pulp::Arch;
-pub use reader::{Reader, Weights};
 pub use run::Scratch;
 pub use sequence::{Output, Sequence};
+pub use weights::Weights;
 
 use pulp::{Simd, WithSimd};
 

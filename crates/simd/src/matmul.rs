@@ -105,10 +105,12 @@ impl Word for f32 {
 }
 
 /// `[row][vector][lane]` as rows of vectors.
+#[inline(always)]
 pub(super) fn vectors<S: Simd, const V: usize>(values: &[f32]) -> &[[S::f32s; V]] {
     S::as_simd_f32s(values).0.as_chunks().0
 }
 
+#[inline(always)]
 pub(super) fn vectors_mut<S: Simd, const V: usize>(values: &mut [f32]) -> &mut [[S::f32s; V]] {
     S::as_mut_simd_f32s(values).0.as_chunks_mut().0
 }

@@ -6,7 +6,7 @@
 
 use crate::half::Half;
 use crate::pages::Pages;
-use crate::reader::Weights;
+use crate::weights::Weights;
 
 /// Kernel, recurrent kernel and bias of some gates.
 #[derive(Debug)]

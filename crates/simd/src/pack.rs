@@ -3,8 +3,9 @@
 use crate::cells;
 use crate::matrix::{Columns, Gates, Matrix};
 use crate::pages::Pages;
-use crate::reader::{Reader, Weights};
-use crate::small::Small;
+use crate::run::Run;
+use crate::weights::Weights;
+use birnn_cell::Reader;
 use ndarray::ArrayView1;
 
 /// A direction's weights, ready for vectors of `lanes` values.
@@ -17,30 +18,18 @@ pub struct Packed {
     pub(crate) matrices: Vec<Matrix>,
     /// What each unit has one value of, as a recurrent bias or a peephole: each `[block][lane]`.
     pub(crate) unit_weights: Vec<Pages<f32>>,
-    /// What runs a timestep.
-    pub(crate) step: cells::Step,
-    /// Instead of all that, for few units.
-    pub(crate) small: Option<Small>,
+    /// What runs a sequence of the cell.
+    pub(crate) run: Run,
 }
 
 impl Packed {
     /// With `half` the recurrent kernel is kept in 16 bits a weight. `lanes` are those of the
     /// instruction set that it will run on. `None`: no step was written for the cell.
     pub fn new(reader: Reader, weights: Weights, lanes: usize, half: bool) -> Option<Packed> {
-        let step = cells::step(reader.cell)?;
+        let run = cells::run_of(reader.cell)?;
         let features = weights.kernel.nrows();
-        let mut packed = Packed {
-            reader,
-            lanes,
-            features,
-            matrices: Vec::new(),
-            unit_weights: Vec::new(),
-            step,
-            small: Small::new(&reader, &weights),
-        };
-        if packed.small.is_some() {
-            return Some(packed);
-        }
+        let mut packed =
+            Packed { reader, lanes, features, matrices: Vec::new(), unit_weights: Vec::new(), run };
         let matrix = |gates: &Gates| {
             let columns = Columns { gates, lanes, units: reader.units };
             Matrix::new(&columns, &weights, half)
@@ -56,6 +45,11 @@ impl Packed {
     /// Blocks of units that the states are kept in, those that only fill up a panel included.
     pub(crate) fn blocks(&self) -> usize {
         self.matrices.iter().map(|matrix| matrix.panels * matrix.blocks).max().unwrap_or(0)
+    }
+
+    /// Whether nothing of a timestep can be shared.
+    pub(crate) fn is_one_panel(&self) -> bool {
+        self.matrices.iter().all(|matrix| matrix.panels == 1)
     }
 
     /// What each timestep reads of it.

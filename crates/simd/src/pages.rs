@@ -1,16 +1,15 @@
 //! Arrays in huge pages where the system has them on request, as most Linux systems have: the
-//! processor then reads ahead over more than 4 KiB and translates fewer addresses. Reading weights
-//! from memory is a quarter faster so. In small pages an array also takes its places in a cache by
-//! chance, more than there are in some: of 1 MiB, in a second-level cache of as much, a part is
-//! read from the third again and again (measured: 4 to 8 % of the time of an LSTM of 256 units).
+//! processor then reads ahead over more than 4 KiB and translates fewer addresses. Measured: 17 to
+//! 23 % less time with 1536 units, whose weights come from memory; nothing up to 512.
 
+use crate::lines::Lines;
 use bytemuck::Pod;
 use std::ops::{Deref, DerefMut};
 
 /// An array of a fixed length.
 #[derive(Debug)]
 pub(super) enum Pages<T> {
-    Plain(Vec<T>),
+    Plain(Lines<T>),
     #[cfg(target_os = "linux")]
     Huge(huge::Huge<T>),
 }
@@ -21,7 +20,7 @@ impl<T: Pod> Pages<T> {
         if let Some(pages) = huge::Huge::zeros(length) {
             return Pages::Huge(pages);
         }
-        Pages::Plain(vec![T::zeroed(); length])
+        Pages::Plain(Lines::zeros(length))
     }
 }
 
@@ -30,7 +29,7 @@ impl<T: Pod> Deref for Pages<T> {
 
     fn deref(&self) -> &[T] {
         match self {
-            Pages::Plain(values) => values,
+            Pages::Plain(lines) => lines,
             #[cfg(target_os = "linux")]
             Pages::Huge(pages) => pages.values(),
         }
@@ -40,7 +39,7 @@ impl<T: Pod> Deref for Pages<T> {
 impl<T: Pod> DerefMut for Pages<T> {
     fn deref_mut(&mut self) -> &mut [T] {
         match self {
-            Pages::Plain(values) => values,
+            Pages::Plain(lines) => lines,
             #[cfg(target_os = "linux")]
             Pages::Huge(pages) => pages.values_mut(),
         }

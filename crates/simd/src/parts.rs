@@ -1,6 +1,6 @@
 //! Cutting the panels of a matrix into parts, which threads share.
 
-use pulp::Arch;
+use pulp::{Arch, Simd, WithSimd};
 use std::ops::Range;
 
 /// How a sequence uses the machine.
@@ -8,22 +8,58 @@ use std::ops::Range;
 pub struct Machine {
     /// Its instruction set.
     pub arch: Arch,
-    /// The threads that a sequence has, each with its share of the units.
+    /// The threads that a sequence has, each with its part of the units.
     pub shares: usize,
-    /// In how many parts a share is computed, of which threads that are idle take some.
-    pub parts: usize,
 }
 
-impl Machine {
-    /// The parts of all shares.
-    pub fn all_parts(&self) -> usize {
-        self.shares * self.parts
+/// Who computes the parts of a timestep.
+pub(crate) trait Crew: Copy {
+    /// In how many parts.
+    fn parts(self) -> usize;
+
+    /// Does all of the work, a piece for each part.
+    fn each<W: WithSimd<Output = ()> + Send>(self, work: impl Iterator<Item = W>);
+
+    /// Cuts panels into the parts, or fewer where there are fewer panels.
+    fn cut(self, panels: usize) -> impl Iterator<Item = Range<usize>> + Clone {
+        let parts = self.parts().clamp(1, panels);
+        (0..parts).map(move |part| part * panels / parts..(part + 1) * panels / parts)
+    }
+}
+
+/// Threads, each of which calls code for its instruction set.
+impl Crew for Machine {
+    fn parts(self) -> usize {
+        self.shares
     }
 
-    /// Cuts panels into them, or fewer where there are fewer panels.
-    pub(crate) fn cut(&self, panels: usize) -> impl Iterator<Item = Range<usize>> + Clone + use<> {
-        let parts = self.all_parts().clamp(1, panels);
-        (0..parts).map(move |part| part * panels / parts..(part + 1) * panels / parts)
+    fn each<W: WithSimd<Output = ()> + Send>(self, mut work: impl Iterator<Item = W>) {
+        let arch = self.arch;
+        match (work.next(), work.next()) {
+            (Some(only), None) => arch.dispatch(only),
+            (first, second) => {
+                let all = [first, second].into_iter().chain(work.map(Some));
+                halves(&mut all.collect::<Vec<_>>(), |work| arch.dispatch(work));
+            }
+        }
+    }
+}
+
+/// Code that runs for an instruction set already, alone: of few units, where a timestep takes less
+/// than the calls that lead to it.
+#[derive(Clone, Copy)]
+pub(crate) struct Alone<S>(pub S);
+
+impl<S: Simd> Crew for Alone<S> {
+    fn parts(self) -> usize {
+        1
+    }
+
+    #[inline(always)]
+    fn each<W: WithSimd<Output = ()> + Send>(self, work: impl Iterator<Item = W>) {
+        for work in work {
+            work.with_simd(self.0);
+        }
     }
 }
 
@@ -42,29 +78,14 @@ pub(crate) fn split(
     })
 }
 
-/// Runs all of them, but for those that idle threads take, in their order: of each share of `back`
-/// of them, if that is given, from the last to the first.
-pub(crate) fn each<T: FnOnce() + Send>(mut tasks: impl Iterator<Item = T>, back: Option<usize>) {
-    match (tasks.next(), tasks.next()) {
-        (Some(only), None) => only(),
-        (first, second) => {
-            let mut all: Vec<_> = [first, second].into_iter().chain(tasks.map(Some)).collect();
-            if let Some(share) = back {
-                all.chunks_mut(share).for_each(<[_]>::reverse);
-            }
-            halves(&mut all);
-        }
-    }
-}
-
 /// The second half is there for the taking while this thread is at the first.
-fn halves<T: FnOnce() + Send>(tasks: &mut [Option<T>]) {
-    match tasks {
+fn halves<T: Send>(work: &mut [Option<T>], run: impl Fn(T) + Copy + Sync + Send) {
+    match work {
         [] => {}
-        [task] => task.take().into_iter().for_each(|task| task()),
+        [work] => work.take().into_iter().for_each(run),
         _ => {
-            let (first, second) = tasks.split_at_mut(tasks.len().div_ceil(2));
-            rayon::join(|| halves(first), || halves(second));
+            let (first, second) = work.split_at_mut(work.len().div_ceil(2));
+            rayon::join(|| halves(first, run), || halves(second, run));
         }
     }
 }
@@ -73,25 +94,37 @@ fn halves<T: FnOnce() + Send>(tasks: &mut [Option<T>]) {
 mod tests {
     use super::*;
 
+    struct Part<'a>(usize, &'a std::sync::Mutex<Vec<usize>>);
+
+    impl WithSimd for Part<'_> {
+        type Output = ();
+
+        fn with_simd<S: Simd>(self, _: S) {
+            self.1.lock().unwrap().push(self.0);
+        }
+    }
+
     #[test]
-    fn every_part_runs_once_and_in_the_order_of_its_share() {
-        let pool = |threads| rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-        let run = |threads, parts: usize, back| {
-            let ran = std::sync::Mutex::new(Vec::new());
-            let tasks: Vec<_> = (0..parts).map(|part| (part, &ran)).collect();
-            let tasks = tasks.into_iter().map(|(part, ran)| move || ran.lock().unwrap().push(part));
-            pool(threads).install(|| each(tasks, back));
-            ran.into_inner().unwrap()
-        };
-        for parts in 0..12 {
-            assert!(run(1, parts, None).into_iter().eq(0..parts));
-            for threads in [2, 3] {
-                let mut ran = run(threads, parts, Some(3));
+    fn every_part_runs_once() {
+        for threads in [1, 2, 3] {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+            for parts in 0..12 {
+                let ran = std::sync::Mutex::new(Vec::new());
+                let machine = Machine { arch: Arch::new(), shares: parts };
+                pool.install(|| machine.each((0..parts).map(|part| Part(part, &ran))));
+                let mut ran = ran.into_inner().unwrap();
                 ran.sort_unstable();
                 assert!(ran.into_iter().eq(0..parts));
             }
         }
-        assert_eq!(run(1, 8, Some(8)), [7, 6, 5, 4, 3, 2, 1, 0]);
-        assert_eq!(run(1, 8, Some(4)), [3, 2, 1, 0, 7, 6, 5, 4]);
+    }
+
+    #[test]
+    fn panels_are_cut_into_parts_without_a_gap() {
+        for (shares, panels) in [(1, 1), (2, 1), (3, 7), (4, 4), (5, 16)] {
+            let parts: Vec<_> = Machine { arch: Arch::new(), shares }.cut(panels).collect();
+            assert!(parts.iter().cloned().flatten().eq(0..panels));
+            assert_eq!(parts.len(), shares.min(panels));
+        }
     }
 }

@@ -1,14 +1,17 @@
 //! A direction of a recurrent layer on some rows of the batch, from the first timestep to the last.
 
 use crate::beside::{BLOCK_ROWS, Beside, Done, RoomBeside};
+use crate::cells::CellStep;
+use crate::lines::Lines;
 use crate::matrix::RecurrentKernel;
 use crate::pack::Packed;
-use crate::parts::{Machine, each, split};
+use crate::parts::{Alone, Crew, Machine, split};
 use crate::sequence::{Output, Sequence};
-use crate::small::Run;
 use crate::step::{FinishProjection, Project, sums_kept};
 use crate::timestep::{Timestep, Written};
 use ndarray::{ArrayView2, ArrayViewMut1, Axis};
+use pulp::{Arch, Simd, WithSimd};
+use std::marker::PhantomData;
 use std::ops::Range;
 
 /// The projection of a chunk of timesteps is kept between these sizes, so that it stays in cache;
@@ -29,45 +32,81 @@ const HALF_BESIDE_BYTES: Range<usize> = (80 << 10)..(1 << 20);
 #[derive(Debug, Default)]
 pub struct Scratch {
     /// Of each matrix, `[panel][step of the chunk][row][vector][lane]`.
-    projections: Vec<Vec<f32>>,
+    projections: Vec<Lines<f32>>,
     /// The same of the next chunk, where it is projected beside the steps of this one, and of each
     /// part how much is done.
-    upcoming: Vec<f32>,
+    upcoming: Lines<f32>,
     done: Vec<Done>,
     /// `[block][row][lane]`
-    hidden: Vec<f32>,
-    next: Vec<f32>,
-    cell: Vec<f32>,
-    gate: Vec<f32>,
-    gated: Vec<f32>,
+    hidden: Lines<f32>,
+    next: Lines<f32>,
+    cell: Lines<f32>,
+    gate: Lines<f32>,
+    gated: Lines<f32>,
     /// Of each part, `[panel][row][vector][lane]`.
-    sums: Vec<f32>,
+    sums: Lines<f32>,
     counts: Vec<bool>,
     seen: Vec<bool>,
 }
 
-/// A sequence that runs.
-struct Running<'p, 'a> {
-    packed: &'p Packed,
+/// Runs a sequence from its first timestep to the last.
+pub(crate) type Run = fn(&Packed, Sequence, Machine, &mut Scratch);
+
+/// The same for a cell.
+pub(crate) fn run<C: CellStep>(
+    packed: &Packed,
+    sequence: Sequence,
     machine: Machine,
+    scratch: &mut Scratch,
+) {
+    let arch = machine.arch;
+    match packed.is_one_panel() {
+        true => arch.dispatch(RunAlone::<C> { packed, sequence, arch, scratch, cell: PhantomData }),
+        false => Running { packed, arch, crew: machine, sequence }.run::<C>(scratch),
+    }
+}
+
+/// All of a sequence in code for the instruction set. Measured against calling such code for each
+/// timestep, with 256 timesteps: a third less time with 16 units, 40 % less with 8.
+struct RunAlone<'p, 'a, C> {
+    packed: &'p Packed,
+    sequence: Sequence<'a>,
+    arch: Arch,
+    scratch: &'p mut Scratch,
+    cell: PhantomData<C>,
+}
+
+impl<C: CellStep> WithSimd for RunAlone<'_, '_, C> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, simd: S) {
+        let RunAlone { packed, sequence, arch, scratch, .. } = self;
+        Running { packed, arch, crew: Alone(simd), sequence }.run::<C>(scratch);
+    }
+}
+
+/// A sequence that runs.
+struct Running<'p, 'a, E> {
+    packed: &'p Packed,
+    arch: Arch,
+    crew: E,
     sequence: Sequence<'a>,
 }
 
 impl Packed {
     /// Runs a sequence from its first timestep to the last.
     pub fn run(&self, sequence: Sequence, machine: Machine, scratch: &mut Scratch) {
-        match &self.small {
-            Some(small) => machine.arch.dispatch(Run { small, reader: &self.reader, sequence }),
-            None => Running { packed: self, machine, sequence }.run(scratch),
-        }
+        (self.run)(self, sequence, machine, scratch);
     }
 }
 
-impl<'a> Running<'_, 'a> {
-    fn run(mut self, scratch: &mut Scratch) {
+impl<'a, E: Crew> Running<'_, 'a, E> {
+    #[inline(always)]
+    fn run<C: CellStep>(mut self, scratch: &mut Scratch) {
         self.start(scratch);
         let projects_beside = self.projects_beside();
-        let mut chunks = self.chunks(projects_beside).peekable();
+        let mut chunks = cut(self.sequence.timesteps, self.chunk(projects_beside)).peekable();
         if let Some(first) = chunks.peek() {
             self.project(first.clone(), scratch);
         }
@@ -80,9 +119,9 @@ impl<'a> Running<'_, 'a> {
             if let Some(rows) = beside {
                 self.start_upcoming(rows, scratch);
             }
-            for (step_of_chunk, step) in chunk.enumerate() {
+            for step in chunk.clone() {
                 self.read_mask(step, scratch);
-                self.step(step_of_chunk, scratch, beside);
+                self.step::<C>(step, &chunk, scratch, beside);
                 std::mem::swap(&mut scratch.hidden, &mut scratch.next);
                 self.write_output(step, scratch);
             }
@@ -99,29 +138,28 @@ impl<'a> Running<'_, 'a> {
         self.packed.blocks() * self.sequence.rows * self.packed.lanes
     }
 
+    #[inline(always)]
     fn start(&self, scratch: &mut Scratch) {
         let values = self.state_values();
         let between = if self.packed.matrices.len() > 1 { values } else { 0 };
-        scratch.hidden.resize(values, 0.0);
-        scratch.next.resize(values, 0.0);
-        scratch.gate.resize(between, 0.0);
-        scratch.gated.resize(between, 0.0);
-        scratch.sums.resize(
-            self.machine.all_parts() * sums_kept(self.sequence.rows) * self.packed.lanes,
-            0.0,
-        );
-        scratch
-            .projections
-            .resize(self.packed.matrices.len().max(scratch.projections.len()), Vec::new());
+        scratch.hidden.resize(values);
+        scratch.next.resize(values);
+        scratch.gate.resize(between);
+        scratch.gated.resize(between);
+        let sums = self.crew.parts() * sums_kept(self.sequence.rows) * self.packed.lanes;
+        scratch.sums.resize(sums);
+        let projections = self.packed.matrices.len().max(scratch.projections.len());
+        scratch.projections.resize_with(projections, Lines::default);
         to_blocks(self.sequence.hidden.view(), &mut scratch.hidden, self.packed.lanes);
         if let Some(cell) = &self.sequence.cell {
-            scratch.cell.resize(values, 0.0);
+            scratch.cell.resize(values);
             to_blocks(cell.view(), &mut scratch.cell, self.packed.lanes);
         }
         scratch.seen.clear();
         scratch.seen.resize(self.sequence.rows, false);
     }
 
+    #[inline(always)]
     fn end(&mut self, scratch: &Scratch) {
         let (rows, lanes) = (self.sequence.rows, self.packed.lanes);
         for (row, state) in self.sequence.hidden.outer_iter_mut().enumerate() {
@@ -135,9 +173,10 @@ impl<'a> Running<'_, 'a> {
     }
 
     /// The timesteps that are projected at a time.
-    fn chunks(&self, projects_beside: bool) -> impl Iterator<Item = Range<usize>> + use<> {
+    #[inline(always)]
+    fn chunk(&self, projects_beside: bool) -> usize {
         if projects_beside {
-            return cut(self.sequence.timesteps, BLOCK_ROWS);
+            return BLOCK_ROWS;
         }
         let kernel: usize = self.packed.matrices.iter().map(|matrix| matrix.kernel.len()).sum();
         let a_step: usize = self
@@ -147,8 +186,7 @@ impl<'a> Running<'_, 'a> {
             .map(|m| m.panels * m.vectors * self.packed.lanes * self.sequence.rows)
             .sum();
         let values = kernel.clamp(PROJECTION_BYTES.start, PROJECTION_BYTES.end) / 4;
-        let chunk = (values / a_step.max(1)).clamp(1, self.sequence.timesteps);
-        cut(self.sequence.timesteps, chunk)
+        (values / a_step.max(1)).clamp(1, self.sequence.timesteps)
     }
 
     /// The rows of x of some timesteps: of each timestep those of the batch.
@@ -176,27 +214,21 @@ impl<'a> Running<'_, 'a> {
                 HALF_BESIDE_BYTES.contains(&matrix.recurrent_kernel.bytes())
             }
         };
-        self.sequence.rows == 1 && waits && self.machine.arch.dispatch(RoomBeside)
+        self.sequence.rows == 1 && waits && self.arch.dispatch(RoomBeside)
     }
 
     fn start_upcoming(&self, rows: &[&[f32]], scratch: &mut Scratch) {
         let matrix = &self.packed.matrices[0];
         let row = matrix.vectors * self.packed.lanes;
-        scratch.upcoming.resize(matrix.panels * rows.len() * row, 0.0);
+        scratch.upcoming.resize(matrix.panels * rows.len() * row);
         scratch.done.clear();
-        scratch.done.resize(self.machine.all_parts(), Done::default());
+        scratch.done.resize(self.crew.parts(), Done::default());
     }
 
     fn finish_upcoming(&self, rows: &[&[f32]], scratch: &mut Scratch) {
         let matrix = &self.packed.matrices[0];
         let beside = self.beside(rows, &mut scratch.upcoming, &mut scratch.done);
-        each(
-            beside.map(|beside| {
-                let work = FinishProjection { vectors: matrix.vectors, beside };
-                move || self.machine.arch.dispatch(work)
-            }),
-            None,
-        );
+        self.crew.each(beside.map(|beside| FinishProjection { vectors: matrix.vectors, beside }));
         std::mem::swap(&mut scratch.upcoming, &mut scratch.projections[0]);
     }
 
@@ -208,7 +240,7 @@ impl<'a> Running<'_, 'a> {
         done: &'b mut [Done],
     ) -> impl Iterator<Item = Beside<'b>> {
         let matrix = &self.packed.matrices[0];
-        let parts = self.machine.cut(matrix.panels);
+        let parts = self.crew.cut(matrix.panels);
         let a_panel = |values: usize| values / matrix.panels;
         let (sums, kernel, bias) =
             (a_panel(upcoming.len()), a_panel(matrix.kernel.len()), a_panel(matrix.bias.len()));
@@ -222,24 +254,25 @@ impl<'a> Running<'_, 'a> {
         })
     }
 
+    #[inline(always)]
     fn project(&self, steps: Range<usize>, scratch: &mut Scratch) {
         let rows = self.input_rows(steps);
         for (matrix, projection) in self.packed.matrices.iter().zip(&mut scratch.projections) {
             let a_panel = rows.len() * matrix.vectors * self.packed.lanes;
-            projection.resize(matrix.panels * a_panel, 0.0);
-            let parts = self.machine.cut(matrix.panels);
+            projection.resize(matrix.panels * a_panel);
+            let parts = self.crew.cut(matrix.panels);
             let of_parts = split(projection, parts.clone(), a_panel);
-            each(
-                parts.zip(of_parts).map(|(panels, projection)| {
-                    let rows = &rows;
-                    move || self.machine.arch.dispatch(Project { matrix, panels, rows, projection })
-                }),
-                None,
-            );
+            self.crew.each(parts.zip(of_parts).map(|(panels, projection)| Project {
+                matrix,
+                panels,
+                rows: &rows,
+                projection,
+            }));
         }
     }
 
     /// Which rows count at this timestep, and which ever have.
+    #[inline(always)]
     fn read_mask(&self, step: usize, scratch: &mut Scratch) {
         let Some(mask) = &self.sequence.mask else { return };
         let t =
@@ -249,15 +282,23 @@ impl<'a> Running<'_, 'a> {
         scratch.seen.iter_mut().zip(&scratch.counts).for_each(|(seen, counts)| *seen |= counts);
     }
 
-    fn step(&self, step: usize, scratch: &mut Scratch, beside: Option<&[&[f32]]>) {
+    #[inline(always)]
+    fn step<C: CellStep>(
+        &self,
+        step: usize,
+        chunk: &Range<usize>,
+        scratch: &mut Scratch,
+        beside: Option<&[&[f32]]>,
+    ) {
         let Scratch { projections, upcoming, done, hidden, counts, sums, .. } = scratch;
         let timestep = Timestep {
-            machine: self.machine,
+            crew: self.crew,
             reader: &self.packed.reader,
             matrices: &self.packed.matrices,
             unit_weights: &self.packed.unit_weights,
             projections,
-            step,
+            timesteps: chunk.len(),
+            step: step - chunk.start,
             rows: self.sequence.rows,
             lanes: self.packed.lanes,
             hidden,
@@ -271,11 +312,12 @@ impl<'a> Running<'_, 'a> {
             sums,
         };
         let beside = beside.map(|rows| self.beside(rows, upcoming, done));
-        (self.packed.step)(&timestep, &mut beside.into_iter().flatten(), written);
+        C::step(&timestep, beside.into_iter().flatten(), written);
     }
 
     /// Brings the hidden states to the output: where the timestep is masked, zeros or what stood
     /// there before.
+    #[inline(always)]
     fn write_output(&mut self, step: usize, scratch: &Scratch) {
         let mut output = match &mut self.sequence.output {
             Output::Every(output) => output.index_axis_mut(Axis(1), step),

@@ -4,7 +4,7 @@ use crate::beside::{Beside, multiply_beside};
 use crate::half::Half;
 use crate::matmul::{Blocks, Whole, Word, multiply, panels_at_a_time, vectors, vectors_mut};
 use crate::matrix::{Matrix, RecurrentKernel};
-use crate::reader::Reader;
+use birnn_cell::Reader;
 use pulp::{Simd, WithSimd};
 use std::ops::Range;
 
@@ -73,13 +73,16 @@ impl WithSimd for FinishProjection<'_> {
 }
 
 /// Panels that are finished at a time. An activation is a chain of dependent operations: of few
-/// rows it takes as long as of some more, which the panels together have.
+/// rows it takes as long as of some more, which the panels together have: eight or so.
 const fn panels_finished_at_a_time(rows: usize) -> usize {
-    if rows < FINISHED_ROWS { FINISHED_ROWS / rows } else { 1 }
+    // No division: of few units a timestep takes no longer than some of these.
+    match rows {
+        1 => 8,
+        2 => 4,
+        3 | 4 => 2,
+        _ => 1,
+    }
 }
-
-/// Rows of so many panels, if a panel has fewer.
-const FINISHED_ROWS: usize = 8;
 
 /// The vectors of sums that a step keeps at a time, of panels of up to four vectors.
 pub(super) const fn sums_kept(rows: usize) -> usize {
@@ -94,6 +97,8 @@ pub(super) struct Step<'a, F, const V: usize> {
     pub read: Blocks<'a>,
     /// Of these panels, `[panel][step of the chunk][row][vector][lane]`.
     pub projection: &'a [f32],
+    /// Timesteps of the chunk.
+    pub timesteps: usize,
     pub step: usize,
     /// From the last of these panels to the first.
     pub back: bool,
@@ -109,13 +114,14 @@ impl<F: Finish<V>, const V: usize> WithSimd for Step<'_, F, V> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let Step { matrix, panels, read, projection, step, back, sums, mut beside, mut finish } =
-            self;
+        let Step { matrix, panels, read, projection, timesteps, step, back, sums, .. } = self;
+        let (mut beside, mut finish) = (self.beside, self.finish);
         let projection = vectors::<S, V>(projection);
-        let (first, a_panel) = (panels.start, projection.len() / panels.len());
+        let (first, a_panel) = (panels.start, timesteps * read.rows);
         let sums = vectors_mut::<S, V>(sums);
         let group = panels_finished_at_a_time(read.rows);
-        for done in (0..panels.len()).step_by(group) {
+        let mut done = 0;
+        while done < panels.len() {
             let count = group.min(panels.len() - done);
             let panel = if back { panels.end - done - count } else { panels.start + done };
             let sums = &mut sums[..count * read.rows];
@@ -137,6 +143,7 @@ impl<F: Finish<V>, const V: usize> WithSimd for Step<'_, F, V> {
                 a_panel,
             };
             finish.finish(simd, finished, sums);
+            done += count;
         }
     }
 }
@@ -161,7 +168,9 @@ fn multiply_recurrent<S: Simd, const V: usize>(
         RecurrentKernel::Half(Half { pairs, scale }) => {
             multiply_panels(simd, read, pairs, panels, sums, beside, back);
             let scale = simd.splat_f32s(*scale);
-            sums.as_flattened_mut().iter_mut().for_each(|sum| *sum = simd.mul_f32s(*sum, scale));
+            for sum in sums.as_flattened_mut() {
+                *sum = simd.mul_f32s(*sum, scale);
+            }
         }
     }
 }
@@ -182,19 +191,23 @@ fn multiply_panels<S: Simd, T: Word, const V: usize>(
     let group = panels_at_a_time(read.rows, V);
     let mut parts = words.chunks(group * a_panel).zip(sums.chunks_mut(group * read.rows));
     while let Some((words, sums)) = if back { parts.next_back() } else { parts.next() } {
-        match (sums.len() / read.rows, &mut beside) {
-            (2, Some(beside)) => multiply_beside::<S, _, _, V, 2>(simd, read, words, sums, beside),
-            (_, Some(beside)) => multiply_beside::<S, _, _, V, 1>(simd, read, words, sums, beside),
-            (2, None) => multiply::<S, _, _, V, 2>(simd, read, words, sums),
-            (_, None) => multiply::<S, _, _, V, 1>(simd, read, words, sums),
+        match (sums.len() > read.rows, &mut beside) {
+            (true, Some(beside)) => {
+                multiply_beside::<S, _, _, V, 2>(simd, read, words, sums, beside)
+            }
+            (false, Some(beside)) => {
+                multiply_beside::<S, _, _, V, 1>(simd, read, words, sums, beside)
+            }
+            (true, None) => multiply::<S, _, _, V, 2>(simd, read, words, sums),
+            (false, None) => multiply::<S, _, _, V, 1>(simd, read, words, sums),
         }
     }
 }
 
 /// What becomes of the sums of some panels.
 pub(super) trait Finish<const V: usize> {
-    /// `sums` are `[panel][row][vector]`, of the recurrent kernel; they may be overwritten.
-    fn finish<S: Simd>(&mut self, simd: S, panels: Panels<S, V>, sums: &mut [[S::f32s; V]]);
+    /// `sums` are `[panel][row][vector]`, of the recurrent kernel.
+    fn finish<S: Simd>(&mut self, simd: S, panels: Panels<S, V>, sums: &[[S::f32s; V]]);
 }
 
 /// Where panels stand, one after the other, in the arrays that a step reads and writes.
@@ -223,18 +236,6 @@ impl<S: Simd, const V: usize> Panels<'_, S, V> {
     pub fn projected(&self, panel: usize) -> &[[S::f32s; V]] {
         &self.projection[(self.first + panel - self.first_of_part) * self.a_panel..][..self.rows]
     }
-
-    /// Adds vectors of the projection to those of the sums.
-    #[inline(always)]
-    pub fn add(&self, simd: S, sums: &mut [[S::f32s; V]], which: Range<usize>) {
-        for (panel, sums) in sums.chunks_exact_mut(self.rows).enumerate() {
-            for (sums, projected) in sums.iter_mut().zip(self.projected(panel)) {
-                for vector in which.clone() {
-                    sums[vector] = simd.add_f32s(sums[vector], projected[vector]);
-                }
-            }
-        }
-    }
 }
 
 /// Where a panel stands in arrays `[block][row][lane]`.
@@ -248,11 +249,13 @@ pub(crate) struct Place {
 
 impl Place {
     /// The vectors of a block of the panel in an array of all blocks.
+    #[inline(always)]
     pub fn all<S: Simd>(self, array: &[f32], block: usize) -> &[S::f32s] {
         &S::as_simd_f32s(array).0[(self.block + block) * self.rows..][..self.rows]
     }
 
     /// The same in an array of the part's blocks.
+    #[inline(always)]
     pub fn part<S: Simd>(self, array: &mut [f32], block: usize) -> &mut [S::f32s] {
         &mut S::as_mut_simd_f32s(array).0[(self.part_block + block) * self.rows..][..self.rows]
     }

@@ -1,22 +1,26 @@
 //! One timestep of a direction: all panels of a matrix, in parts that threads share.
 
 use crate::beside::Beside;
+use crate::lines::Lines;
 use crate::matmul::Blocks;
 use crate::matrix::Matrix;
 use crate::pages::Pages;
-use crate::parts::{Machine, each, split};
-use crate::reader::Reader;
+use crate::parts::{Crew, split};
 use crate::step::{Finish, States, Step, goes_back, sums_kept};
+use birnn_cell::Reader;
+use std::ops::Range;
 
 /// What a timestep reads.
-pub(crate) struct Timestep<'a> {
-    pub machine: Machine,
+pub(crate) struct Timestep<'a, C> {
+    pub crew: C,
     pub reader: &'a Reader,
     pub matrices: &'a [Matrix],
     /// Those of the cell, each `[block][lane]`.
     pub unit_weights: &'a [Pages<f32>],
     /// Of each matrix, `[panel][step of the chunk][row][vector][lane]`.
-    pub projections: &'a [Vec<f32>],
+    pub projections: &'a [Lines<f32>],
+    /// Of the chunk.
+    pub timesteps: usize,
     /// Counted from the first of the chunk.
     pub step: usize,
     pub rows: usize,
@@ -39,7 +43,7 @@ pub(crate) struct Written<'a> {
     pub sums: &'a mut [f32],
 }
 
-impl<'a> Timestep<'a> {
+impl<'a, C: Crew> Timestep<'a, C> {
     /// The states before it, and a part of those after it.
     pub fn states(&self, next: &'a mut [f32]) -> States<'a> {
         States { hidden: self.hidden, next, mask: self.mask, reader: self.reader }
@@ -47,6 +51,7 @@ impl<'a> Timestep<'a> {
 
     /// One of its matrices: `read` is multiplied with the recurrent kernel; `finish` is made of the
     /// parts of the two arrays that it writes, of which one may be empty.
+    #[inline(always)]
     pub fn run<'w, 'b, F: Finish<V> + Send, const V: usize>(
         &self,
         matrix: usize,
@@ -56,32 +61,51 @@ impl<'a> Timestep<'a> {
         [first, second]: [&'w mut [f32]; 2],
         finish: impl Fn(&'w mut [f32], &'w mut [f32]) -> F,
     ) {
-        let (rows, lanes, units) = (self.rows, self.lanes, self.reader.units);
-        let (matrix, projection) = (&self.matrices[matrix], &self.projections[matrix]);
-        let parts = self.machine.cut(matrix.panels);
-        let a_panel = matrix.blocks * rows * lanes;
-        let sums = sums.chunks_mut(sums_kept(rows) * lanes);
-        let steps_panel = projection.len() / matrix.panels;
-        let arrays = split(first, parts.clone(), a_panel)
-            .zip(split(second, parts.clone(), a_panel))
-            .zip(sums);
-        let back = goes_back(matrix, self.step);
-        each(
-            parts.zip(arrays).map(|(panels, ((first, second), sums))| {
-                let step = Step {
-                    matrix,
-                    read: Blocks { values: read, rows, lanes, units },
-                    projection: &projection[panels.start * steps_panel..panels.end * steps_panel],
-                    panels,
-                    step: self.step,
-                    back,
-                    sums,
-                    beside: beside.next(),
-                    finish: finish(first, second),
-                };
-                move || self.machine.arch.dispatch(step)
-            }),
-            back.then_some(self.machine.parts),
-        );
+        let panels = self.matrices[matrix].panels;
+        if self.crew.parts() == 1 {
+            let finish = finish(first, second);
+            let step = self.part(matrix, 0..panels, read, sums, beside.next(), finish);
+            return self.crew.each(std::iter::once(step));
+        }
+        let parts = self.crew.cut(panels);
+        let a_panel = self.matrices[matrix].blocks * self.rows * self.lanes;
+        let arrays =
+            split(first, parts.clone(), a_panel).zip(split(second, parts.clone(), a_panel));
+        let sums = sums.chunks_mut(sums_kept(self.rows) * self.lanes);
+        self.crew.each(parts.zip(arrays).zip(sums).map(|((panels, (first, second)), sums)| {
+            self.part(matrix, panels, read, sums, beside.next(), finish(first, second))
+        }));
+    }
+
+    /// What is to be done for some panels.
+    #[inline(always)]
+    fn part<'s, F, const V: usize>(
+        &'s self,
+        matrix: usize,
+        panels: Range<usize>,
+        read: &'s [f32],
+        sums: &'s mut [f32],
+        beside: Option<Beside<'s>>,
+        finish: F,
+    ) -> Step<'s, F, V> {
+        let (matrix, projection) = (&self.matrices[matrix], &self.projections[matrix][..]);
+        let a_panel = self.timesteps * self.rows * matrix.vectors * self.lanes;
+        Step {
+            matrix,
+            read: Blocks {
+                values: read,
+                rows: self.rows,
+                lanes: self.lanes,
+                units: self.reader.units,
+            },
+            projection: &projection[panels.start * a_panel..panels.end * a_panel],
+            panels,
+            timesteps: self.timesteps,
+            step: self.step,
+            back: goes_back(matrix, self.step),
+            sums,
+            beside,
+            finish,
+        }
     }
 }

@@ -3,7 +3,8 @@
 use crate::run::ModelArgs;
 use crate::show;
 use anyhow::Result;
-use birnn::{Error, FileFormat, KerasLayerReport, Summary, inspect_keras};
+use birnn::torch::StateDict;
+use birnn::{Error, FileFormat, KerasLayerReport, Model, Summary, inspect_keras};
 use clap::Args;
 use comfy_table::{ContentArrangement, Table, presets::UTF8_FULL_CONDENSED};
 use std::io::Write;
@@ -16,24 +17,19 @@ pub struct InspectArgs {
 }
 
 pub fn inspect(args: &InspectArgs, out: &mut impl Write) -> Result<ExitCode> {
-    let format = FileFormat::of(args.model.path());
-    if !args.model.has_config() && matches!(format, Ok(FileFormat::Onnx)) {
-        return inspect_onnx(args, out);
-    }
-    let (model, layers) = if args.model.has_config() {
-        (args.model.load(), Vec::new())
+    let file = &args.model;
+    let (model, layers) = if file.has_config() {
+        (file.load(), Vec::new())
+    } else if file.is_torch() || format(file)? == FileFormat::Torch {
+        return torch(file, out);
+    } else if format(file)? == FileFormat::Onnx {
+        return onnx(file, out);
     } else {
-        let report = inspect_keras(args.model.path()).map_err(|error| args.model.named(error))?;
-        (report.model.map_err(|error| args.model.named(error)), report.layers)
+        let report = inspect_keras(file.path()).map_err(|error| file.named(error))?;
+        (report.model.map_err(|error| file.named(error)), report.layers)
     };
     let error = match model {
-        Ok(model) => {
-            let summary = model.summary();
-            writeln!(out, "{}\nTotal params: {}", rows(&summary), summary.parameters)?;
-            writeln!(out, "Inputs: {}", inputs(&summary))?;
-            writeln!(out, "Outputs: {}", model.output_names().join(", "))?;
-            return Ok(ExitCode::SUCCESS);
-        }
+        Ok(model) => return summary(out, &model),
         Err(error) => error,
     };
     if !layers.is_empty() {
@@ -50,24 +46,63 @@ pub fn inspect(args: &InspectArgs, out: &mut impl Write) -> Result<ExitCode> {
         let words = text.split_whitespace().map(str::to_string);
         writeln!(out, "{}", show::wrapped(words, "  ", 98))?;
     }
-    Err(error.context("the model can't be run"))
+    Err(error.context(CANNOT_RUN))
+}
+
+const CANNOT_RUN: &str = "the model can't be run";
+
+fn format(file: &ModelArgs) -> Result<FileFormat> {
+    FileFormat::of(file.path()).map_err(|error| file.named(error))
+}
+
+fn summary(out: &mut impl Write, model: &Model) -> Result<ExitCode> {
+    let summary = model.summary();
+    writeln!(out, "{}\nTotal params: {}", rows(&summary), summary.parameters)?;
+    writeln!(out, "Inputs: {}", inputs(&summary))?;
+    writeln!(out, "Outputs: {}", model.output_names().join(", "))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The model of a state dict; of one that is more or less than a recurrent module its tensors, and
+/// the parts that they seem to be of.
+fn torch(file: &ModelArgs, out: &mut impl Write) -> Result<ExitCode> {
+    let error = match file.load() {
+        Ok(model) => return summary(out, &model),
+        Err(error) => error,
+    };
+    let state = StateDict::open(file.path()).map_err(|error| file.named(error))?;
+    let mut tensors = table(["Tensor", "Shape", "Type"]);
+    for tensor in state.tensors() {
+        tensors.add_row([tensor.name, format!("{:?}", tensor.shape), tensor.dtype]);
+    }
+    writeln!(out, "{tensors}")?;
+    if let Ok(found) = state.parts() {
+        let mut parts = table(["Part", "Class", "Sizes"]);
+        for part in found {
+            parts.add_row([part.prefix, part.class, part.sizes]);
+        }
+        writeln!(out, "{parts}")?;
+    }
+    Err(error.context(CANNOT_RUN))
+}
+
+fn table<const COLUMNS: usize>(header: [&str; COLUMNS]) -> Table {
+    let mut table = Table::new();
+    table.load_style(UTF8_FULL_CONDENSED).set_header(header);
+    table
 }
 
 /// An ONNX file: its operators, its recurrent layers, inputs and outputs.
-fn inspect_onnx(args: &InspectArgs, out: &mut impl Write) -> Result<ExitCode> {
-    let report = args.model.onnx_options().inspect(args.model.path());
-    let report = report.map_err(|error| args.model.named(error))?;
+fn onnx(file: &ModelArgs, out: &mut impl Write) -> Result<ExitCode> {
+    let report = file.onnx_options().inspect(file.path());
+    let report = report.map_err(|error| file.named(error))?;
     let producer = match report.producer.as_str() {
         "" => "an unknown producer",
         producer => producer,
     };
     writeln!(out, "ONNX, opset {}, written by {producer}", report.opset)?;
-    let mut table = Table::new();
-    table
-        .load_style(UTF8_FULL_CONDENSED)
-        .set_content_arrangement(ContentArrangement::Dynamic)
-        .set_width(100)
-        .set_header(["Operator", "Nodes", "Supported"]);
+    let mut table = table(["Operator", "Nodes", "Supported"]);
+    table.set_content_arrangement(ContentArrangement::Dynamic).set_width(100);
     for operator in &report.operators {
         let supported = match &operator.problem {
             None => "yes".to_string(),
@@ -88,7 +123,7 @@ fn inspect_onnx(args: &InspectArgs, out: &mut impl Write) -> Result<ExitCode> {
             writeln!(out, "Outputs: {}", model.output_names().join(", "))?;
             Ok(ExitCode::SUCCESS)
         }
-        Err(error) => Err(args.model.named(error).context("the model can't be run")),
+        Err(error) => Err(file.named(error).context(CANNOT_RUN)),
     }
 }
 
@@ -104,13 +139,7 @@ fn inputs(summary: &Summary) -> String {
 
 /// As Keras's `model.summary()`.
 fn rows(summary: &Summary) -> Table {
-    let mut table = Table::new();
-    table.load_style(UTF8_FULL_CONDENSED).set_header([
-        "Layer (type)",
-        "Output Shape",
-        "Param #",
-        "Connected to",
-    ]);
+    let mut table = table(["Layer (type)", "Output Shape", "Param #", "Connected to"]);
     for row in &summary.rows {
         let name = format!("{} ({})", row.name, row.class_name);
         table.add_row([
@@ -125,12 +154,8 @@ fn rows(summary: &Summary) -> Table {
 
 /// Every layer of a file that can't be loaded, with what is wrong with it.
 fn problems(layers: &[KerasLayerReport]) -> Table {
-    let mut table = Table::new();
-    table
-        .load_style(UTF8_FULL_CONDENSED)
-        .set_content_arrangement(ContentArrangement::Dynamic)
-        .set_width(100)
-        .set_header(["Layer (type)", "Supported"]);
+    let mut table = table(["Layer (type)", "Supported"]);
+    table.set_content_arrangement(ContentArrangement::Dynamic).set_width(100);
     for layer in layers {
         let supported = match &layer.problem {
             None => "yes".to_string(),

@@ -3,7 +3,10 @@
 use crate::device_args::DeviceArgs;
 use crate::{npy, show};
 use anyhow::{Context, Result, bail};
-use birnn::{Error, FileFormat, Inputs, Model, OnnxOptions, Output, Outputs, Session, reference};
+use birnn::torch::TorchOptions;
+use birnn::{
+    Activation, Error, FileFormat, Inputs, Model, OnnxOptions, Output, Outputs, Session, reference,
+};
 use clap::Args;
 use ndarray::ArrayD;
 use std::fs::File;
@@ -15,8 +18,9 @@ use std::time::{Duration, Instant};
 /// A model's files.
 #[derive(Debug, Args)]
 pub struct ModelArgs {
-    /// The model: a .keras or legacy .h5 file that Keras saved, or an .onnx file; with --config
-    /// Keras's weights alone, .weights.h5 or .h5.
+    /// The model: a .keras or legacy .h5 file that Keras saved, an .onnx file, or a state dict of an
+    /// LSTM, GRU or RNN that PyTorch saved, .safetensors, .pt or .pth; with --config the weights of
+    /// a Keras model alone, .weights.h5 or .h5.
     model: PathBuf,
     /// Of an ONNX model: an input that nobody gives, which is zeros and in a further call what that
     /// output was.
@@ -29,6 +33,19 @@ pub struct ModelArgs {
     /// weights only.
     #[arg(long, value_name = "CONFIG.json")]
     config: Option<PathBuf>,
+    /// Of a state dict of PyTorch's only the LSTM, GRU or RNN whose tensors' names begin with this,
+    /// such as encoder.lstm.
+    #[arg(long, value_name = "PREFIX", conflicts_with = "config")]
+    prefix: Option<String>,
+    /// The nonlinearity of an RNN of PyTorch's, which its state dict doesn't say.
+    #[arg(long, value_enum, conflicts_with = "config")]
+    nonlinearity: Option<Nonlinearity>,
+}
+
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum Nonlinearity {
+    Tanh,
+    Relu,
 }
 
 #[derive(Debug, Args)]
@@ -246,21 +263,13 @@ impl ModelArgs {
     /// The model, or why it can't be loaded, with the file's name.
     pub fn load(&self) -> Result<Model> {
         let Some(config) = &self.config else {
-            return self.load_whole().map_err(|error| self.named(error));
+            return self.load_alone().map_err(|error| self.named(error));
         };
         let json = read_config(config)?;
         let model = Model::from_keras_config(&json);
         let mut model = model.with_context(|| config.display().to_string())?;
         model.load_keras_weights(&self.model).map_err(|error| self.named(error))?;
         Ok(model)
-    }
-
-    /// A file with a whole model, of any format.
-    fn load_whole(&self) -> birnn::Result<Model> {
-        match FileFormat::of(&self.model)? {
-            FileFormat::Onnx => self.onnx_options().load(&self.model),
-            _ => Model::load(&self.model),
-        }
     }
 
     /// How an ONNX file is read.
@@ -275,8 +284,29 @@ impl ModelArgs {
         options
     }
 
+    fn load_alone(&self) -> birnn::Result<Model> {
+        if !self.is_torch() {
+            return match FileFormat::of(&self.model)? {
+                FileFormat::Onnx => self.onnx_options().load(&self.model),
+                _ => Model::load(&self.model),
+            };
+        }
+        let nonlinearity = match self.nonlinearity {
+            Some(Nonlinearity::Relu) => Activation::Relu,
+            _ => Activation::Tanh,
+        };
+        let options = TorchOptions::new().nonlinearity(nonlinearity);
+        let options = self.prefix.iter().fold(options, |options, prefix| options.prefix(prefix));
+        Model::from_torch_with(&self.model, &options)
+    }
+
     pub fn path(&self) -> &Path {
         &self.model
+    }
+
+    /// Whether an argument says that it is a file of PyTorch's.
+    pub fn is_torch(&self) -> bool {
+        self.prefix.is_some() || self.nonlinearity.is_some()
     }
 
     /// Whether the configuration is a file of its own.

@@ -269,6 +269,7 @@ uniforms! {
         features_padded: u32,
         axis1: u32,
         axis2: u32,
+        stride0: u32,
         stride1: u32,
         stride2: u32,
         stride3: u32,

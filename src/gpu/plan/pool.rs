@@ -11,7 +11,9 @@ use crate::operator::{Pool, Reduction};
 impl Planner<'_> {
     pub(super) fn pool(&mut self, step: &Step, operator: &Pool) -> Result<()> {
         let (source, target) = (self.operand(step, 0)?, self.array(step.writes[0]));
-        let [down, across] = two_axes(&operator.windows, &source.shape)?;
+        let lengths = operator.windows.iter().zip(&source.shape[1..]);
+        let windows: Vec<_> = lengths.map(|(windows, &length)| windows.trimmed(length)).collect();
+        let [down, across] = two_axes(&windows, &source.shape)?;
         if down.spread.max(across.spread) > 1 {
             return Err(Error::Graph(format!(
                 "layer {:?}: the GPU path pools no indices that are spread; use Device::cpu()",

@@ -67,6 +67,7 @@ pub(super) fn read(path: &Path, limits: &KerasLimits) -> Result<Vec<u8>> {
 fn format(name: &str, bytes: &[u8]) -> Result<Format> {
     match recognize::format(&bytes[..bytes.len().min(recognize::HEAD)]) {
         Ok(Format::Onnx) => malformed(name, ONNX),
+        Ok(Format::TorchPickle | Format::Safetensors) => malformed(name, recognize::TORCH),
         Ok(format) => Ok(format),
         Err(reason) => malformed(name, reason),
     }
@@ -89,8 +90,7 @@ impl KerasFile {
         check_size(name, bytes.len(), "file_bytes", limits.file_bytes)?;
         match format(name, &bytes)? {
             Format::Zip => open_archive(name, bytes, limits),
-            Format::Hdf5 => open_legacy(name, bytes, limits),
-            Format::Onnx => malformed(name, ONNX),
+            _ => open_legacy(name, bytes, limits),
         }
     }
 }

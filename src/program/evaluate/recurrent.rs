@@ -3,7 +3,7 @@
 use super::operands::Operands;
 use super::{Array, Evaluator};
 use crate::layer::Layer;
-use crate::operator::{self, MergeMode, Reader};
+use crate::operator::{self, MergeMode};
 use crate::program::layers::OfLayer;
 use crate::program::shapes::Reason;
 use crate::program::values::Kind;
@@ -27,18 +27,8 @@ impl Evaluator {
         let alone = directions.len() == 1;
         let reader = |index: usize| {
             let layer = directions[index].1;
-            Reader {
-                cell: layer.cell(),
-                units: layer.units(),
-                activation: layer.activation(),
-                recurrent_activation: layer.recurrent_activation(),
-                go_backwards: layer.go_backwards(),
-                reverse_output: match alone {
-                    true => in_order_of_time && layer.go_backwards(),
-                    false => index == 1,
-                },
-                zero_output_for_mask: layer.zero_output_for_mask(),
-            }
+            let turned = in_order_of_time && layer.go_backwards();
+            layer.reader(if alone { turned } else { index == 1 })
         };
         let states: usize = directions.iter().map(|(_, layer)| layer.cell().states()).sum();
         let operator = operator::Recurrent {

@@ -5,5 +5,7 @@
 pub mod keras;
 #[path = "../../../src/import/onnx/mod.rs"]
 pub mod onnx;
+#[path = "../../../src/import/pytorch/mod.rs"]
+pub mod pytorch;
 #[path = "../../../src/import/recognize.rs"]
 mod recognize;

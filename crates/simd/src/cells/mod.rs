@@ -8,24 +8,32 @@ mod simple_rnn;
 
 use crate::beside::Beside;
 use crate::matrix::Gates;
+use crate::parts::Crew;
+use crate::run::{Run, run};
 use crate::timestep::{Timestep, Written};
 use birnn_cell::Cell;
 
-/// Runs a timestep of a cell.
-pub(crate) type Step = for<'a> fn(&Timestep<'a>, &mut dyn Iterator<Item = Beside<'a>>, Written<'a>);
+/// What a cell makes of a timestep.
+pub(crate) trait CellStep {
+    fn step<'b>(
+        timestep: &Timestep<impl Crew>,
+        beside: impl Iterator<Item = Beside<'b>>,
+        written: Written,
+    );
+}
 
-/// Of the cells by their names.
-const STEPS: &[(&str, Step)] = &[
-    ("gru", gru::step),
-    ("gru_reset_before", gru::step_reset_before),
-    ("lstm", lstm::step),
-    ("mgu", mgu::step),
-    ("simple_rnn", simple_rnn::step),
+/// What runs a sequence, of the cells by their names.
+const STEPS: &[(&str, Run)] = &[
+    ("gru", run::<gru::Gru>),
+    ("gru_reset_before", run::<gru::GruResetBefore>),
+    ("lstm", run::<lstm::Lstm>),
+    ("mgu", run::<mgu::Mgu>),
+    ("simple_rnn", run::<simple_rnn::SimpleRnn>),
 ];
 
-/// What runs a timestep of the cell.
-pub(crate) fn step(cell: Cell) -> Option<Step> {
-    STEPS.iter().find(|(name, _)| *name == cell.name()).map(|(_, step)| *step)
+/// What runs a sequence of the cell.
+pub(crate) fn run_of(cell: Cell) -> Option<Run> {
+    STEPS.iter().find(|(name, _)| *name == cell.name()).map(|(_, run)| *run)
 }
 
 /// Of each matrix of a cell its gates: there are as many matrices as products of the hidden state
@@ -44,7 +52,7 @@ mod tests {
     #[test]
     fn every_cell_has_its_step() {
         for cell in Cell::ALL {
-            assert!(step(*cell).is_some(), "{cell:?}");
+            assert!(run_of(*cell).is_some(), "{cell:?}");
         }
         assert_eq!(STEPS.len(), Cell::ALL.len());
     }

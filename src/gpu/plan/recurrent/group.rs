@@ -7,7 +7,8 @@ use crate::gpu::plan::planner::roots;
 use crate::gpu::plan::weight::{RecurrentWeight, Weight, WeightPart};
 use crate::gpu::software;
 use crate::graph::{ArrayId, OperatorGraph, Step};
-use crate::operator::{Operator, Reader, Recurrent};
+use crate::operator::{Operator, Recurrent};
+use birnn_cell::Reader;
 
 /// One or both directions of a recurrence, computed by the same launches.
 #[derive(Clone, Debug)]
