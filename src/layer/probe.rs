@@ -41,11 +41,11 @@ impl Probe {
     }
 
     pub fn inputs(&self) -> Vec<&ArrayD<f32>> {
-        let input = |operand| match operand {
-            &Operand::Input(ref array) => Some(array),
+        let inputs = self.operands.iter().filter_map(|operand| match operand {
+            Operand::Input(array) => Some(array),
             _ => None,
-        };
-        self.operands.iter().filter_map(input).collect()
+        });
+        inputs.collect()
     }
 }
 

@@ -10,7 +10,6 @@ pub(crate) struct Binary {
 
 /// Comparisons and logic give 1 for true and 0 for false, and take all but 0 for true.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[cfg_attr(not(test), expect(dead_code, reason = "ONNX's nodes are lowered to the others"))]
 pub(crate) enum BinaryFunction {
     Add,
     /// `a - b`

@@ -17,7 +17,6 @@ pub(crate) struct Normalize {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
-#[cfg_attr(not(test), expect(dead_code, reason = "ONNX's nodes are lowered to the others"))]
 pub(crate) enum Normalization {
     /// `exp(x) / Σ exp(x)`
     Softmax,

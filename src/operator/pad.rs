@@ -11,7 +11,6 @@ pub(crate) struct Pad {
 
 /// What an array is padded with.
 #[derive(Clone, Copy, Debug, PartialEq)]
-#[cfg_attr(not(test), expect(dead_code, reason = "ONNX's nodes are lowered to the others"))]
 pub(crate) enum Filling {
     /// With a number.
     Constant(f32),

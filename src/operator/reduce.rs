@@ -12,7 +12,6 @@ pub(crate) struct Reduce {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[cfg_attr(not(test), expect(dead_code, reason = "ONNX's nodes are lowered to the others"))]
 pub(crate) enum ReduceFunction {
     Sum,
     Mean,

@@ -62,7 +62,6 @@ pub(crate) struct Unary {
 
 /// Functions that aren't activations. Those of logic give 1 for true and 0 for false.
 #[derive(Clone, Copy, Debug, PartialEq)]
-#[cfg_attr(not(test), expect(dead_code, reason = "ONNX's nodes are lowered to the others"))]
 pub(crate) enum UnaryFunction {
     DividedBy(f32),
     Negative,

@@ -29,7 +29,7 @@ pub use birnn_cell::Real;
 #[cfg(test)]
 pub(crate) use birnn_cell::State;
 pub(crate) use recurrent::{Ran, Recurrence, Sequences};
-pub(crate) use run::{Carried, Shared, carried_batch, run_graph};
+pub(crate) use run::{Carried, Shared, run_graph};
 pub(crate) use session::ReferenceSession;
 
 use crate::error::Result;

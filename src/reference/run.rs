@@ -12,16 +12,11 @@ use crate::model::{Bound, Model, Output, Outputs};
 use crate::operator::Operator;
 use crate::order::standard;
 use birnn_cell::Real;
-use ndarray::{ArrayD, Axis, CowArray, IxDyn};
+use ndarray::{ArrayD, CowArray, IxDyn};
 use std::collections::HashMap;
 
 /// The states that stateful layers ended with; empty before the first call.
 pub(crate) type Carried<F> = HashMap<StateOfLayer, ArrayD<F>>;
-
-/// The rows whose states these are; `None`: there are none yet.
-pub(crate) fn carried_batch<F>(carried: &Carried<F>) -> Option<usize> {
-    carried.values().next().map(|state| state.len_of(Axis(0)))
-}
 
 /// What calls of any shape share.
 pub(crate) struct Shared<'a, F, R> {
@@ -85,6 +80,9 @@ impl<'a, F: Real> Arrays<'a, F> {
             }
             Source::Carried(state) => carried.get(&state).map(|state| state.view().into()),
             Source::Constant(id) => constants.get(id).map(|constant| constant.view().into()),
+            Source::Known(index) => graph.known.get(index).map(|known| {
+                CowArray::from(standard(known.mapv(|value| F::nearest(value.into()))))
+            }),
             Source::Ones => Some(ArrayD::ones(&array.shape[..]).into()),
         });
         Ok(Arrays(fed.collect()))

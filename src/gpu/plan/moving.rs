@@ -6,8 +6,8 @@ use super::planner::Planner;
 use super::walk::{Route, joined, lengths, side};
 use crate::error::Result;
 use crate::gpu::kernel::{Kernel, MoveValues};
-use crate::graph::{Source, Step};
-use crate::operator::{Concat, Filling, Pad, Slice, Transpose};
+use crate::graph::{ArrayId, Source, Step};
+use crate::operator::{Concat, Filling, Operator, Pad, Slice, Transpose};
 
 impl Planner<'_> {
     /// An operand that is read value by value.
@@ -30,6 +30,32 @@ impl Planner<'_> {
             Some(Some(_)) => self.operand(step, operand).map(Some),
             _ => Ok(None),
         }
+    }
+
+    /// Copies what the next call starts from, as far as no recurrence has written it there.
+    pub(super) fn hand_on(&mut self) -> Result<()> {
+        let graph = self.graph;
+        let recurrences =
+            graph.steps.iter().filter(|step| matches!(step.operator, Operator::Recurrent(_)));
+        let written: Vec<ArrayId> =
+            recurrences.flat_map(|step| step.writes.iter().copied()).collect();
+        let mut copies = Vec::new();
+        for (state, array) in graph.carried.iter().filter(|(_, array)| !written.contains(array)) {
+            let mut source = self.array(*array);
+            // What the last call left may be overwritten before it is read.
+            if matches!(source.buffer, BufferId::Carried(_)) {
+                let scratch = self.scratch_array(source.shape.clone())?;
+                self.copy(&source, &scratch)?;
+                source = scratch;
+            }
+            copies.push((source, *state));
+        }
+        for (source, state) in copies {
+            let target = Array { buffer: BufferId::Carried(state), shape: source.shape.clone() };
+            self.need(target.buffer, target.bytes())?;
+            self.copy(&source, &target)?;
+        }
+        Ok(())
     }
 
     /// All values, in order, to an array of the same shape or another.

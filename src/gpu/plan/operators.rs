@@ -17,6 +17,8 @@ pub(in crate::gpu) fn plan(graph: &OperatorGraph, limits: &Limits, tuned: &Tuned
         planner.next_operator();
         planner.step(step, &groups)?;
     }
+    planner.next_operator();
+    planner.hand_on()?;
     let plan = planner.finish()?;
     check_bindings(&plan, limits)?;
     Ok(plan)

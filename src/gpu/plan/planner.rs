@@ -134,7 +134,9 @@ impl<'a> Planner<'a> {
     fn placed(&mut self, array: ArrayId) -> Placed {
         let layout = self.layouts[array.0];
         let segments = 0..layout.segments();
-        Placed { layout, buffers: segments.map(|segment| self.buffer(array, segment)).collect() }
+        let shape = self.graph.shape(array).to_vec();
+        let buffers = segments.map(|segment| self.buffer(array, segment)).collect();
+        Placed { shape, layout, buffers }
     }
 
     /// An array between the launches of an operator.
@@ -214,6 +216,7 @@ impl<'a> Planner<'a> {
                 self.need(buffer, layout.segment_bytes(segment))?;
             }
         }
+        self.plan.known.clone_from(&graph.known);
         self.plan.outputs = graph.outputs.iter().map(|&output| self.placed(output)).collect();
         Ok(self.plan)
     }
