@@ -49,9 +49,8 @@ pub(super) fn build(source: &Source) -> Result<Model> {
     let has_models = source.entries.iter().any(|entry| entry.model.is_some());
     let model = builder.assembly.build(outputs)?;
     check_spelled_out(&model, builder.masks, builder.spelled_out)?;
-    match has_models && source.version != Version::Keras2 {
-        true => check_attention(&model, builder.attention)?,
-        false => {}
+    if has_models && source.version != Version::Keras2 {
+        check_attention(&model, builder.attention)?;
     }
     Ok(model)
 }
