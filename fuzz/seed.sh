@@ -4,7 +4,7 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 fixtures=../tests/fixtures
 
-mkdir -p corpus/keras_file corpus/keras_config corpus/keras_weights corpus/torch_file
+mkdir -p corpus/keras_file corpus/keras_config corpus/keras_weights corpus/torch_file corpus/onnx_file
 # Small ones: what a fuzzer changes in them is more often something that matters.
 find "$fixtures" \( -name '*.keras' -o -name '*.h5' \) -size -24k | while read -r file; do
     target=keras_file
@@ -17,4 +17,5 @@ done
 cp "$fixtures"/layers/*rnn*.json "$fixtures"/layers/keras2_weights_only_*.json corpus/keras_config
 find "$fixtures/torch" \( -name '*.pt' -o -name '*.pth' -o -name '*.safetensors' \) -size -4k \
     -exec cp {} corpus/torch_file \;
+cp "$fixtures"/onnx/*.onnx "$fixtures"/onnx/nodes/*.onnx corpus/onnx_file
 for target in corpus/*; do printf '%s: %s inputs\n' "$target" "$(find "$target" -type f | wc -l)"; done

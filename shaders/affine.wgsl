@@ -9,6 +9,7 @@ struct Affine {
     features_padded: u32,
     axis1: u32,
     axis2: u32,
+    stride0: u32,
     stride1: u32,
     stride2: u32,
     stride3: u32,
@@ -34,7 +35,8 @@ fn affine(invocation: Invocation) {
     let vector = index / p.features;
     let i2 = vector % p.axis2;
     let i1 = (vector / p.axis2) % p.axis1;
-    let weight = i1 * p.stride1 + i2 * p.stride2 + feature * p.stride3;
+    let i0 = vector / (p.axis2 * p.axis1);
+    let weight = i0 * p.stride0 + i1 * p.stride1 + i2 * p.stride2 + feature * p.stride3;
     let place = vector * p.features_padded + feature;
     let value = x[place];
     if p.prelu == 1u {

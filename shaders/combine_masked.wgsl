@@ -2,6 +2,7 @@
 // arrays.
 
 #import shared/flat
+#import shared/nan
 
 struct CombineMasked {
     values: u32,
@@ -11,7 +12,7 @@ struct CombineMasked {
     source_padded: u32,
     timesteps: u32,
     timesteps_padded: u32,
-    // As in combine.wgsl: 0 store, 3 multiply, 5 maximum, 6 minimum, 7 zero where masked.
+    // 0 store, 1 multiply, 2 maximum, 3 minimum, 4 zero where masked.
     operation: u32,
     has_source_mask: u32,
     has_destination_mask: u32,
@@ -27,9 +28,6 @@ struct CombineMasked {
 // [vector][features_padded]
 @group(0) @binding(4) var<storage, read_write> destination: array<f32>;
 
-fn is_nan(x: f32) -> bool {
-    return (bitcast<u32>(x) & 0x7fffffffu) > 0x7f800000u;
-}
 
 @compute @workgroup_size(WORKGROUP)
 fn combine_masked(invocation: Invocation) {
@@ -44,19 +42,19 @@ fn combine_masked(invocation: Invocation) {
     if p.has_source_mask == 1u { source_counts = source_mask[mask_place] > 0.5; }
     if p.has_destination_mask == 1u { destination_counts = destination_mask[mask_place] > 0.5; }
     var old = destination[to];
-    if p.operation == 7u {
+    if p.operation == 4u {
         destination[to] = select(0.0, old, destination_counts);
         return;
     }
     let value = source[vector * p.source_padded + min(feature, p.source_features - 1u)];
     if p.operation == 0u {
         destination[to] = select(1.0, value, source_counts);
-    } else if p.operation == 3u {
+    } else if p.operation == 1u {
         destination[to] = old * select(1.0, value, source_counts);
     } else {
         let other = select(old, value, source_counts);
         old = select(other, old, destination_counts);
-        let better = select((other < old), (other > old), p.operation == 5u);
+        let better = select((other < old), (other > old), p.operation == 2u);
         destination[to] = select(old, other, !is_nan(old) && (better || is_nan(other)));
     }
 }

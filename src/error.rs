@@ -223,6 +223,16 @@ pub enum Error {
         /// Why it isn't supported, or what to do instead.
         reason: String,
     },
+    /// A node of an ONNX file computes something that this crate doesn't run.
+    #[error("node {node:?} ({op_type}) is not supported: {reason}")]
+    UnsupportedNode {
+        /// The node's name; where it has none, the name of its first output.
+        node: String,
+        /// Its operator, with the domain before it where that isn't ONNX's own.
+        op_type: String,
+        /// Why it isn't supported, and what to do.
+        reason: String,
+    },
     /// No GPU adapter fits what was asked for.
     #[error("no usable {wanted}; found: {}", if found.is_empty() { "none (is a Vulkan, Metal or DX12 driver installed?)".to_string() } else { found.join(", ") })]
     NoAdapter {

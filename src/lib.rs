@@ -10,13 +10,14 @@ mod error;
 mod gpu;
 mod graph;
 mod host;
-#[cfg(any(feature = "keras", feature = "pytorch"))]
+#[cfg(any(feature = "keras", feature = "onnx", feature = "pytorch"))]
 mod import;
 pub mod layer;
 mod model;
 mod operator;
 mod order;
 mod pending;
+pub mod program;
 mod recovery;
 pub mod reference;
 mod runner;
@@ -33,7 +34,7 @@ pub use gpu::{
 };
 #[cfg(feature = "gpu")]
 pub use gpu::{PlanAdapter, PlanReport, PlannedDispatch};
-#[cfg(any(feature = "keras", feature = "pytorch"))]
+#[cfg(any(feature = "keras", feature = "onnx", feature = "pytorch"))]
 pub use import::FileFormat;
 #[cfg(feature = "pytorch")]
 pub use import::pytorch as torch;
@@ -42,6 +43,8 @@ pub use import::{
     CustomLayer, KerasFileReport, KerasLayer, KerasLayerReport, KerasLimits, KerasOptions,
     inspect_keras,
 };
+#[cfg(feature = "onnx")]
+pub use import::{OnnxFileReport, OnnxNodeReport, OnnxOptions, inspect_onnx, onnx_operators};
 #[doc(no_inline)]
 pub use layer::{
     Activation, Bidirectional, Cell, Dense, Direction, Embedding, Gru, Initializer, Layer, Lstm,

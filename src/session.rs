@@ -20,6 +20,8 @@ pub struct Session {
     model: Model,
     compiled: Compiled,
     recovery: Recovery,
+    /// Of a program the shapes of what the last call handed on.
+    tied: Vec<Vec<usize>>,
 }
 
 impl Device {
@@ -43,7 +45,8 @@ impl Device {
     /// Those of [`Device::compile`].
     pub async fn compile_async(&self, model: &Model) -> Result<Session> {
         let compiled = Compiled::new(model, self).await?;
-        Ok(Session { model: model.clone(), compiled, recovery: Recovery::default() })
+        let recovery = Recovery::default();
+        Ok(Session { model: model.clone(), compiled, recovery, tied: Vec::new() })
     }
 }
 
@@ -176,7 +179,14 @@ impl Session {
             Some(expected) if bound.batch != expected => {
                 return Err(Error::StatefulBatch { found: bound.batch, expected });
             }
-            _ => {}
+            Some(_) if bound.tied != self.tied => {
+                return Err(Error::Graph(format!(
+                    "the states of this call have shapes {:?}, and the last call left {:?}: call \
+                     Session::reset_states first",
+                    bound.tied, self.tied
+                )));
+            }
+            _ => self.tied.clone_from(&bound.tied),
         }
         let timesteps = self.model.without_padding(&mut bound)?;
         let started = self.compiled.runner.submit(&self.model, &bound, wait).await?;

@@ -546,7 +546,7 @@ fn a_file_that_is_no_model_is_said_to_be_what_it_is() {
     let script = zip(&["m/data.pkl", "m/code/__torch__.py"]);
     let lfs = b"version https://git-lfs.github.com/spec/v1\noid sha256:4a\nsize 178286901\n";
     let page = b"\n<!DOCTYPE html>\n<html><title>404</title></html>";
-    let files: [(String, &[&str]); 30] = [
+    let files: [(String, &[&str]); 29] = [
         (written("lfs.keras", lfs), &["Git LFS pointer", "git lfs pull"]),
         (written("page.h5", page), &["web page", "download it again"]),
         (written("empty.keras", b""), &["is empty"]),
@@ -554,7 +554,6 @@ fn a_file_that_is_no_model_is_said_to_be_what_it_is() {
         (fixture("saved_model/saved_model.pb"), &["SavedModel", "tf_keras", "model.save"]),
         ("tests".to_string(), &["is a folder"]),
         (fixture("model.tflite"), &["TensorFlow Lite", "model.save"]),
-        (fixture("model.onnx"), &["ONNX", "model.save"]),
         (written("m.pth", &pytorch), &["data.pkl", "cut off"]),
         (written("m.jit", &script), &["TorchScript", "torch.jit.load", "model.state_dict()"]),
         (fixture("model.pkl"), &["pickle", "model.save"]),
@@ -583,7 +582,7 @@ fn a_file_that_is_no_model_is_said_to_be_what_it_is() {
             fixture("functional_of_a_class.keras"),
             &["birnn_fixtures>Renamed", "functional model", "save it again"],
         ),
-        (fixture("conv2d.keras"), &["\"frames\"", "TimeDistributed(Conv2D)", "replace it"]),
+        (fixture("conv3d.keras"), &["\"frames\"", "TimeDistributed(Conv3D)", "replace it"]),
         (written("bytes.h5", b"\x01\x02\x03"), &["its first bytes are 01 02 03"]),
         (written("m.keras", &zip(&["model.weights.h5"])), &["config.json", "missing"]),
     ];
@@ -604,11 +603,11 @@ fn a_file_that_is_no_model_is_said_to_be_what_it_is() {
 /// The supported classes are told once, and not in the error.
 #[test]
 fn inspect_lists_the_supported_layers_where_one_is_not() {
-    let file = "tests/fixtures/refused/conv2d.keras";
+    let file = "tests/fixtures/refused/conv3d.keras";
     let inspected = output(birnn(&["inspect", file]));
     let (table, line) = (text(&inspected.stdout), text(&inspected.stderr));
     assert!(table.contains("frames (TimeDistributed)"), "{table}");
-    assert!(table.contains("no: TimeDistributed(Conv2D) is not supported"), "{table}");
+    assert!(table.contains("no: TimeDistributed(Conv3D) is not supported"), "{table}");
     let (rows, list) = table.split_once("\nSupported are InputLayer, LSTM, ").expect(&table);
     assert!(rows.contains("└") && list.contains("GlobalAveragePooling1D"), "{table}");
     assert_eq!(table.matches("GlobalAveragePooling1D").count(), 1);
@@ -1102,4 +1101,36 @@ fn kernel_prints_what_the_driver_gets() {
     assert!(line.contains("there is no kernel \"nothing\""), "{line}");
     let line = failure(birnn(&["kernel", "lstm_sequence", "--units", "2000"]), 1);
     assert!(line.contains("doesn't run for a layer of 2000 units and 32 rows"), "{line}");
+}
+
+/// An ONNX file is inspected and run like Keras's, with states that nobody gives.
+#[test]
+fn an_onnx_file_is_inspected_and_run() {
+    let path = "tests/fixtures/onnx/lstm_bidirectional.onnx";
+    let printed = success(birnn(&["inspect", path]));
+    for word in ["opset 17", "LSTM", "the_LSTM (Bidirectional)", "X (None, None, 3)", "Y_h"] {
+        assert!(printed.contains(word), "{word}: {printed}");
+    }
+    let dir = scratch("onnx");
+    let x = dir.join("x.npy");
+    ndarray_npy::write_npy(&x, &ndarray::Array3::<f32>::ones((5, 2, 3))).expect("written");
+    let printed = success(birnn(&["run", path, utf8(&x), "--device", "cpu", "--reference"]));
+    assert!(printed.contains("Y, shape [5, 2, 2, 4]"), "{printed}");
+    let tied = [
+        "run",
+        "tests/fixtures/onnx/lstm_forward_lengths.onnx",
+        "--tie",
+        "initial_h=Y_h",
+        "--tie",
+        "initial_c=Y_c",
+        "--input",
+        &format!("X={}", utf8(&x)),
+    ];
+    let lengths = dir.join("lengths.npy");
+    ndarray_npy::write_npy(&lengths, &ndarray::arr1(&[3.0f32, 5.0])).expect("written");
+    let lengths = format!("sequence_lens={}", utf8(&lengths));
+    let args = [&tied[..], &["--input", &lengths, "--device", "cpu"]].concat();
+    assert!(success(birnn(&args)).contains("Y_c"));
+    let wrong = failure(birnn(&["inspect", path, "--tie", "gone=Y_h"]), 1);
+    assert!(wrong.contains("gone"), "{wrong}");
 }

@@ -263,6 +263,31 @@ fn a_huge_dilation_ends() {
     assert_eq!(outputs.output().shape(), [1, 8, 2]);
 }
 
+/// So do windows that are far larger than an image, and kernels that no memory holds are an error.
+#[test]
+fn huge_windows_end() {
+    let huge = (1 << 24) - 1;
+    let of_image = |layer: Layer| {
+        let mut graph = Graph::new();
+        let image = graph.input("image", &[Some(3), Some(2), Some(1)])?;
+        let output = graph.add(layer, image)?;
+        let model = graph.build(output)?.initialize(1)?;
+        let image = ArrayD::from_shape_fn(vec![1, 3, 2, 1], |at| (at[1] + at[2]) as f32);
+        Device::cpu().compile(&model)?.run(image.view())
+    };
+    let pool = MaxPooling2d::new().pool_size((huge, huge)).strides(Some((1, 1)));
+    let outputs = of_image(pool.padding(Padding::Same).into()).unwrap();
+    assert_eq!(outputs.output(), &ArrayD::from_elem(vec![1, 3, 2, 1], 3.0));
+    for layer in [
+        Conv2d::new(huge, (huge, huge)).padding(Padding::Same).into(),
+        Conv2dTranspose::new(huge, (huge, huge)).into(),
+        DepthwiseConv2d::new((huge, huge)).depth_multiplier(huge).padding(Padding::Same).into(),
+    ] {
+        let error = of_image(layer).unwrap_err();
+        assert!(matches!(error, Error::OutOfMemory { .. }), "{error}");
+    }
+}
+
 #[test]
 fn more_threads_than_any_machine_has_are_an_error() {
     let error = DeviceOptions::from(CpuOptions::new().threads(1_000_000)).open().unwrap_err();

@@ -7,7 +7,7 @@ mod device;
 
 use birnn::layer::*;
 use birnn::{Call, Device, GpuOptions, Graph, Inputs, Model, Result, Tensor};
-use ndarray::{Array2, ArrayD};
+use ndarray::{Array2, ArrayD, arr0};
 use proptest::prelude::*;
 use proptest::test_runner::Config;
 use rand::{RngExt, SeedableRng};
@@ -92,11 +92,31 @@ fn one_input(index: usize, timesteps: usize, features: usize, choice: usize) -> 
         21 => TimeDistributed::new(Dense::new(even(few)).activation(activation)).into(),
         22 => TimeDistributed::new(LayerNormalization::new()).into(),
         23 => Rescaling::new(0.3).offset(few as f64).into(),
+        24 => DepthwiseConv1d::new(window).padding(pool).depth_multiplier(few).into(),
+        25 => SeparableConv1d::new(even(few), window)
+            .padding(padding)
+            .depth_multiplier(choice % 2 + 1)
+            .activation(activation)
+            .into(),
+        26 => Conv1dTranspose::new(even(few), choice % 4 + 1)
+            .padding(pool)
+            .strides(choice / 4 % 3 + 1)
+            .activation(activation)
+            .into(),
+        27 if features.is_multiple_of(2) => {
+            GroupNormalization::new().groups(2).center(choice.is_multiple_of(2)).into()
+        }
+        27 => GroupNormalization::new().groups(1).scale(choice.is_multiple_of(3)).into(),
+        28 => Normalization::new()
+            .axis([vec![-1], vec![1], vec![1, 2], vec![]][choice % 4].clone())
+            .statistics(Some((arr0(0.3).into_dyn(), arr0(2.5).into_dyn())))
+            .invert(choice.is_multiple_of(2))
+            .into(),
         _ => RmsNormalization::new().into(),
     }
 }
 
-const ONE_INPUT: usize = 25;
+const ONE_INPUT: usize = 30;
 
 fn several_inputs(index: usize, features: usize, choice: usize) -> (Layer, usize) {
     let causal = choice.is_multiple_of(2);
@@ -126,6 +146,10 @@ fn several_inputs(index: usize, features: usize, choice: usize) -> (Layer, usize
                 .into(),
             2 + choice % 2,
         ),
+        9 => {
+            let axes = [(2, 2), (-1, -1), (1, 1)][choice % 3];
+            (Dot::new(axes).normalize(choice.is_multiple_of(2)).into(), 2)
+        }
         _ => {
             let dropout = [0.0, 0.1][choice / 3 % 2];
             let heads =
@@ -138,7 +162,40 @@ fn several_inputs(index: usize, features: usize, choice: usize) -> (Layer, usize
     }
 }
 
-const SEVERAL_INPUTS: usize = 10;
+const SEVERAL_INPUTS: usize = 11;
+
+/// A layer on images of these rows, columns and features.
+fn on_images(index: usize, [rows, columns, features]: [usize; 3], choice: usize) -> Layer {
+    let few = choice % 4 + 1;
+    let window = (few.min(rows), (choice / 3 % 3 + 1).min(columns));
+    let strides = (choice / 2 % 3 + 1, choice / 5 % 2 + 1);
+    let padding = [Padding::Valid, Padding::Same][choice % 2];
+    let groups = if features.is_multiple_of(2) { 2 } else { 1 };
+    match index {
+        0 => Conv2d::new(2 * few, window)
+            .strides(strides)
+            .padding(padding)
+            .groups(groups)
+            .activation(Activation::Tanh)
+            .into(),
+        1 => Conv2d::new(few, window).padding(padding).dilation_rate((1, 2)).into(),
+        2 => DepthwiseConv2d::new(window).strides(strides).depth_multiplier(few).into(),
+        3 => SeparableConv2d::new(few, window).padding(padding).into(),
+        4 => Conv2dTranspose::new(few, window).strides(strides).padding(padding).into(),
+        5 => MaxPooling2d::new().pool_size(window).strides(Some(strides)).padding(padding).into(),
+        6 => AveragePooling2d::new().pool_size(window).padding(padding).into(),
+        7 => GlobalMaxPooling2d::new().keepdims(choice.is_multiple_of(2)).into(),
+        8 => GlobalAveragePooling2d::new().keepdims(choice.is_multiple_of(2)).into(),
+        9 => BatchNormalization::new().axis([-1, 1, 2][choice % 3]).into(),
+        11 => ZeroPadding2d::new(((few, 0), (1, few))).into(),
+        12 => UpSampling2d::new().size((few, 2)).into(),
+        13 => Cropping2d::new(((choice % rows.div_ceil(2), 0), (0, choice % columns))).into(),
+        10 => PRelu::new().shared_axes([vec![], vec![1, 2], vec![2]][choice % 3].clone()).into(),
+        _ => Flatten::new().into(),
+    }
+}
+
+const ON_IMAGES: usize = 15;
 
 #[derive(Clone, Debug)]
 struct Case {
@@ -151,18 +208,31 @@ struct Case {
     seed: u64,
 }
 
-/// The layer between a Masking and something that shows what became of the mask.
+/// An image has the features of a timestep as columns, so many of them.
+fn columns(choice: usize) -> usize {
+    choice % 6 + 1
+}
+
+/// The layer behind a Masking, or behind what makes images of a sequence.
 fn model(case: &Case) -> Result<Model> {
+    let &Case { index, timesteps, features, choice, .. } = case;
     let mut graph = Graph::new();
+    if let Some(index) = index.checked_sub(ONE_INPUT + SEVERAL_INPUTS) {
+        let x = graph.sequence_input("x", Some(timesteps), features)?;
+        let columns = columns(choice);
+        let image = [timesteps, columns, features / columns];
+        let images = graph.add(Reshape::new(image.map(Some).to_vec()), x)?[0];
+        let output = graph.add(on_images(index, image, choice), images)?;
+        return graph.build(output);
+    }
+    let several = index.checked_sub(ONE_INPUT);
+    let (layer, count) = match several {
+        Some(index) => several_inputs(index, features, choice),
+        None => (one_input(index, timesteps, features, choice), 1),
+    };
     let mut inputs: Vec<Tensor> = Vec::new();
-    let several = case
-        .index
-        .checked_sub(ONE_INPUT)
-        .map(|index| several_inputs(index, case.features, case.choice));
-    let (layer, count) = several
-        .unwrap_or_else(|| (one_input(case.index, case.timesteps, case.features, case.choice), 1));
     for number in 0..count {
-        let x = graph.sequence_input(&format!("x{number}"), Some(case.timesteps), case.features)?;
+        let x = graph.sequence_input(&format!("x{number}"), Some(timesteps), features)?;
         inputs.push(if case.masked { graph.add(Masking::new(), x)?[0] } else { x });
     }
     let output = graph.add(layer, Call::on(inputs.as_slice()))?;
@@ -257,14 +327,13 @@ fn run(device: &Device, index: usize, cases: u32) {
     let mut runner =
         device::runner(Config { cases, failure_persistence: None, ..Config::default() });
     let sizes = (1usize..10, 1usize..20, 1usize..70, any::<u16>(), any::<bool>(), any::<u64>());
-    let cases = sizes.prop_map(move |(batch, timesteps, features, choice, masked, seed)| Case {
-        index,
-        batch,
-        timesteps,
-        features,
-        choice: choice.into(),
-        masked,
-        seed,
+    let cases = sizes.prop_map(move |(batch, timesteps, features, choice, masked, seed)| {
+        let choice = choice.into();
+        let features = match index < ONE_INPUT + SEVERAL_INPUTS {
+            true => features,
+            false => columns(choice) * (features % 7 + 1),
+        };
+        Case { index, batch, timesteps, features, choice, masked, seed }
     });
     let result = runner.run(&cases, |case| check(device, &case));
     result.unwrap_or_else(|e| panic!("layer {index}: {e}"));
@@ -273,7 +342,7 @@ fn run(device: &Device, index: usize, cases: u32) {
 #[test]
 fn every_layer_matches_the_reference() {
     let Some(gpu) = gpu() else { return };
-    for index in 0..ONE_INPUT + SEVERAL_INPUTS {
+    for index in 0..ONE_INPUT + SEVERAL_INPUTS + ON_IMAGES {
         run(gpu, index, 20);
     }
 }
@@ -283,7 +352,7 @@ fn every_layer_matches_the_reference() {
 fn every_layer_matches_the_reference_in_small_parts() {
     let options = GpuOptions::new().memory_budget(60_000);
     if let Some(small) = device::open(device::options().with_gpu(options)) {
-        for index in 0..ONE_INPUT + SEVERAL_INPUTS {
+        for index in 0..ONE_INPUT + SEVERAL_INPUTS + ON_IMAGES {
             run(&small, index, 4);
         }
     }

@@ -1,5 +1,5 @@
 // The timesteps of a GRU with reset_after true, all directions at once: one a dispatch, or all of a
-// chunk (SEQUENCE). Source of the formula: crates/cell/src/gru.rs.
+// chunk (…_sequence). Source of the formula: crates/cell/src/gru.rs.
 
 #import shared/one_product
 

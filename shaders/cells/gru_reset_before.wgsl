@@ -1,5 +1,5 @@
 // The timesteps of a GRU with reset_after false, all directions at once: one in two dispatches, or
-// all of a chunk in one (SEQUENCE). Source of the formula: crates/cell/src/gru.rs.
+// all of a chunk in one (…_sequence). Source of the formula: crates/cell/src/gru.rs.
 
 #import shared/two_products
 

@@ -1,4 +1,4 @@
-// The timesteps of an LSTM, all directions at once: one a dispatch, or all of a chunk (SEQUENCE).
+// The timesteps of an LSTM, all directions at once: one a dispatch, or all of a chunk (…_sequence).
 // Source of the formula: crates/cell/src/lstm.rs.
 
 #import shared/one_product

@@ -1,5 +1,5 @@
 // The timesteps of an MGU, all directions at once: one in two dispatches, or all of a chunk in one
-// (SEQUENCE). Source of the formula: crates/cell/src/mgu.rs.
+// (…_sequence). Source of the formula: crates/cell/src/mgu.rs.
 
 #import shared/two_products
 

@@ -1,5 +1,5 @@
 // The timesteps of a SimpleRNN, all directions at once: one a dispatch, or all of a chunk
-// (SEQUENCE). Source of the formula: crates/cell/src/simple_rnn.rs.
+// (…_sequence). Source of the formula: crates/cell/src/simple_rnn.rs.
 
 #import shared/one_product
 

@@ -17,7 +17,7 @@ use crate::graph::{Constants, OperatorGraph};
 use crate::layer::Recurrent;
 use crate::model::{Bound, CallShape, Model, Outputs};
 use crate::operator::{self, MergeMode};
-use crate::reference::{Carried, Ran, Recurrence, Sequences, Shared, carried_batch, run_graph};
+use crate::reference::{Carried, Ran, Recurrence, Sequences, Shared, run_graph};
 use crate::runner::{Awaited, Runner, Started, Wait};
 use birnn_cell::Reader;
 use birnn_simd::{Arch, Machine, Output, Packed, Scratch, Sequence};
@@ -52,6 +52,8 @@ pub(crate) struct CpuSession {
     /// Of the shapes of calls so far.
     graphs: Vec<(CallShape, OperatorGraph)>,
     carried: Carried<f32>,
+    /// The rows of the batch of the last call.
+    rows: usize,
 }
 
 #[derive(Debug)]
@@ -60,8 +62,7 @@ struct Engine {
     threads: Threads,
     /// Of each layer of the model its directions and their weights.
     layers: Vec<Vec<Packed>>,
-    // In boxes, as they are large and move from thread to thread.
-    scratch: Mutex<Vec<Box<Scratch>>>,
+    scratch: Mutex<Vec<Scratch>>,
 }
 
 impl CpuSession {
@@ -102,6 +103,7 @@ impl CpuSession {
             constants: model.constants(),
             graphs: Vec::new(),
             carried: Carried::default(),
+            rows: 0,
         })
     }
 
@@ -121,6 +123,7 @@ impl CpuSession {
         };
         let graph = &self.graphs[index].1;
         let shared = Shared { model, constants: &self.constants, recurrence: &self.engine };
+        self.rows = inputs.batch;
         run_graph(shared, graph, inputs, &mut self.carried)
     }
 }
@@ -136,7 +139,7 @@ impl Runner for CpuSession {
     }
 
     fn carried_batch(&self) -> Option<usize> {
-        carried_batch(&self.carried)
+        (!self.carried.is_empty()).then_some(self.rows)
     }
 
     fn reset_states(&mut self) {
@@ -166,7 +169,7 @@ impl Recurrence<f32> for Engine {
             Error::Graph("the input of a recurrence isn't in C order".to_string())
         })?;
         for (direction, (output, state)) in
-            arrays.views(&units).into_iter().zip(&mut states).enumerate()
+            arrays.views(operator, &units).into_iter().zip(&mut states).enumerate()
         {
             let hidden = state.hidden.axis_chunks_iter_mut(Axis(0), plan.rows);
             let mut cell =
@@ -287,8 +290,8 @@ impl Arrays {
         }
     }
 
-    /// Where each direction writes; what the backward one writes goes back into the order of time.
-    fn views(&mut self, units: &[usize]) -> Vec<Output<'_>> {
+    /// Where each direction writes; what is reversed goes back into the order of time.
+    fn views(&mut self, operator: &operator::Recurrent, units: &[usize]) -> Vec<Output<'_>> {
         let arrays = match self {
             Arrays::Every(arrays) => arrays.len(),
             Arrays::Last(arrays) => arrays.len(),
@@ -310,8 +313,10 @@ impl Arrays {
                 vec![Output::Last(forward), Output::Last(backward)]
             }
         };
-        if let [_, Output::Every(backward)] = &mut views[..] {
-            backward.invert_axis(Axis(1));
+        for (view, reader) in views.iter_mut().zip(&operator.directions) {
+            if let (Output::Every(output), true) = (view, reader.reverse_output) {
+                output.invert_axis(Axis(1));
+            }
         }
         views
     }

@@ -1,6 +1,6 @@
 //! Calls that are planned though nobody makes them: to compile a model, to time it, to report on it.
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::model::{CallShape, Model};
 
 /// A call on so many rows and, where the model doesn't fix their number, timesteps, without masks
@@ -12,6 +12,7 @@ pub(super) fn plain_call(model: &Model, batch: usize, timesteps: usize) -> Resul
         masks: vec![false; model.inputs.len()],
         states: vec![Vec::new(); model.nodes.len()],
         carried: false,
+        values: vec![None; model.inputs.len()],
     };
     is_taken(model, &call).map(|()| call)
 }
@@ -36,6 +37,14 @@ fn axes(model: &Model, free: impl Fn(usize, usize) -> usize) -> Vec<Vec<usize>> 
 }
 
 fn is_taken(model: &Model, call: &CallShape) -> Result<()> {
+    if model.program.is_some() {
+        return match call.batch {
+            1 => model.lower(call).map(|_| ()),
+            batch => Err(Error::Graph(format!(
+                "the model has no batch of its own, and a batch of {batch} was asked for"
+            ))),
+        };
+    }
     let inputs: Vec<_> = call.inputs.iter().map(Vec::as_slice).collect();
     model.shapes(&inputs).map(|_| ())
 }

@@ -21,6 +21,10 @@ mod kernel;
 mod limits;
 #[cfg(feature = "kernel_list")]
 mod listing;
+#[cfg(test)]
+mod operator_fixtures;
+#[cfg(test)]
+mod operator_tests;
 mod pace;
 mod pack;
 mod pipelines;

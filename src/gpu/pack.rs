@@ -116,7 +116,7 @@ fn pack_constant(model: &Model, id: ConstantId, layout: ConstantLayout) -> Resul
     match layout {
         ConstantLayout::Flat => Ok(values.iter().copied().collect()),
         ConstantLayout::Vectors => Ok(pack_vectors(&values)),
-        ConstantLayout::Matrix { groups } => pack_matrix(&values, groups),
+        ConstantLayout::Matrix => pack_matrix(&values),
     }
 }
 
@@ -132,22 +132,16 @@ fn pack_vectors(values: &ArrayD<f32>) -> Vec<f32> {
     packed
 }
 
-fn pack_matrix(kernel: &ArrayD<f32>, groups: usize) -> Result<Vec<f32>> {
-    let (taps, of_group, columns) = match *kernel.shape() {
-        [taps, rows, columns] => (taps, rows, columns),
-        [rows, columns] => (1, rows, columns),
-        ref shape => {
-            return Err(Error::Graph(format!("no kernel multiplies with weights of {shape:?}")));
-        }
+fn pack_matrix(kernel: &ArrayD<f32>) -> Result<Vec<f32>> {
+    let &[ref sizes @ .., rows, columns] = kernel.shape() else {
+        let shape = kernel.shape();
+        return Err(Error::Graph(format!("no kernel multiplies with weights of {shape:?}")));
     };
+    let taps: usize = sizes.iter().product();
     let kernel: Vec<f32> = kernel.iter().copied().collect();
-    let rows = of_group * groups;
-    // Each group of the columns multiplies its group of the rows; zeros stand elsewhere.
-    let value = |tap: usize, row: usize, column: usize| {
-        let group = column.checked_div(columns / groups).filter(|_| column < columns);
-        let row = group.and_then(|group| row.checked_sub(group * of_group));
-        row.filter(|&row| row < of_group)
-            .map_or(0.0, |row| kernel[(tap * of_group + row) * columns + column])
+    let value = |tap: usize, row: usize, column: usize| match row < rows && column < columns {
+        true => kernel[(tap * rows + row) * columns + column],
+        false => 0.0,
     };
     let mut packed =
         Vec::with_capacity(taps * rows.next_multiple_of(4) * columns.next_multiple_of(4));

@@ -90,7 +90,8 @@ impl Readback {
 #[derive(Debug)]
 pub(super) struct Part {
     readback: Arc<Readback>,
-    rows: Range<usize>,
+    /// The rows of the batch that it computes; `None`: the outputs have no batch.
+    rows: Option<Range<usize>>,
     staging: Staging,
     /// One for each buffer that is to be mapped.
     receivers: VecDeque<OneshotReceiver<Result<(), wgpu::BufferAsyncError>>>,
@@ -109,7 +110,7 @@ pub(super) struct Submitted {
 impl Part {
     pub fn new(
         readback: Arc<Readback>,
-        rows: Range<usize>,
+        rows: Option<Range<usize>>,
         mut staging: Staging,
         submission: wgpu::SubmissionIndex,
         submitted: Submitted,
@@ -146,9 +147,10 @@ impl Part {
     /// asked for.
     fn read(&self, device: &GpuDevice, outputs: &mut [Output]) -> Result<Option<Duration>> {
         for (segment, place) in &self.readback.segments {
-            let mut target = outputs[segment.output]
-                .array
-                .slice_axis_mut(Axis(0), Slice::from(self.rows.clone()));
+            let mut target = outputs[segment.output].array.view_mut();
+            if let Some(rows) = &self.rows {
+                target.slice_axis_inplace(Axis(0), Slice::from(rows.clone()));
+            }
             if let Some(times) = &segment.times {
                 target.slice_axis_inplace(Axis(1), Slice::from(times.clone()));
             }

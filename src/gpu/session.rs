@@ -136,8 +136,8 @@ impl GpuSession {
     ) -> Result<Arc<Flight>> {
         let device = self.workspace.device.clone();
         self.workspace.counters = Counters::default();
-        let outputs = self.outputs(model, inputs)?;
         let call = inputs.call_shape(inputs.batch, self.carried.is_some());
+        let outputs = self.outputs(model, inputs, &call, wait).await?;
         let rows = self.rows_at_once(model, &call)?;
         let flight = Arc::new(Flight::new(device.clone(), outputs, self.gpu_time.clone()));
         self.flights.retain(|flight| flight.strong_count() > 0);
@@ -158,6 +158,9 @@ impl GpuSession {
     /// the device.
     fn rows_at_once(&mut self, model: &Model, call: &CallShape) -> Result<usize> {
         let batch = call.batch;
+        if model.program.is_some() {
+            return Ok(batch);
+        }
         if let Some(&known) = self.rows_at_once.get(call) {
             return Ok(known);
         }
@@ -180,12 +183,27 @@ impl GpuSession {
     }
 
     /// The outputs' arrays, to be filled part by part.
-    fn outputs(&mut self, model: &Model, inputs: &Bound<'_, f32>) -> Result<Vec<Output>> {
+    async fn outputs(
+        &mut self,
+        model: &Model,
+        inputs: &Bound<'_, f32>,
+        call: &CallShape,
+        wait: Wait,
+    ) -> Result<Vec<Output>> {
+        let shapes: Vec<Vec<usize>> = match inputs.has_batch {
+            true => {
+                let shape =
+                    |&tensor: &usize| [&[inputs.batch], &inputs.shapes[tensor][..]].concat();
+                model.outputs.iter().map(shape).collect()
+            }
+            false => {
+                let prepared = self.prepare(model, call.clone(), wait).await?;
+                prepared.plan.outputs.iter().map(|placed| placed.shape.clone()).collect()
+            }
+        };
         let mut outputs = Vec::new();
-        for &tensor in &model.outputs {
+        for (&tensor, shape) in model.outputs.iter().zip(shapes) {
             let spec = &model.tensors[tensor];
-            let shape: Vec<_> =
-                [inputs.batch].iter().chain(&inputs.shapes[tensor]).copied().collect();
             let len = shape.iter().try_fold(1usize, |len, &n| len.checked_mul(n));
             let memory = || Error::OutOfMemory {
                 what: format!("{} of {} {shape:?}", spec.role, spec.source),
@@ -241,6 +259,7 @@ impl GpuSession {
         let submits = self.workspace.counters.submits - before;
         let submitted = Submitted { at, submits, pace: prepared.pace.clone() };
         self.carried = model.is_stateful().then_some(inputs.batch);
+        let rows = inputs.has_batch.then_some(rows);
         Ok(Part::new(prepared.readback.clone(), rows, staging, submission, submitted))
     }
 
@@ -268,16 +287,18 @@ impl GpuSession {
     fn arrays<'a>(
         &self,
         inputs: &'a Bound<'_, f32>,
-        plan: &Plan,
+        plan: &'a Plan,
         rows: Range<usize>,
     ) -> Result<Vec<(wgpu::Buffer, CowArray<'a, f32, IxDyn>)>> {
         let rows = Slice::from(rows);
         let mut arrays = Vec::new();
-        for (source, Placed { layout, buffers }) in &plan.inputs {
+        for (source, Placed { layout, buffers, .. }) in &plan.inputs {
             for (segment, &buffer) in buffers.iter().enumerate() {
                 let missing = || Error::Gpu(format!("the call gives nothing for {source:?}"));
-                let mut array = given(inputs, *source).ok_or_else(missing)?;
-                array.slice_axis_inplace(Axis(0), rows);
+                let mut array = given(inputs, plan, *source).ok_or_else(missing)?;
+                if inputs.has_batch {
+                    array.slice_axis_inplace(Axis(0), rows);
+                }
                 if let Some(times) = segment_times(layout, segment) {
                     array.slice_axis_inplace(Axis(1), Slice::from(times));
                 }
@@ -354,8 +375,13 @@ fn padded<'a>(array: &'a CowArray<'_, f32, IxDyn>, space: &'a mut Vec<f32>) -> &
 }
 
 /// An array that the call gives.
-fn given<'a>(inputs: &'a Bound<'_, f32>, source: Source) -> Option<CowArray<'a, f32, IxDyn>> {
+fn given<'a>(
+    inputs: &'a Bound<'_, f32>,
+    plan: &'a Plan,
+    source: Source,
+) -> Option<CowArray<'a, f32, IxDyn>> {
     match source {
+        Source::Known(index) => plan.known.get(index).map(|known| known.view().into()),
         Source::Input(input) => Some(inputs.arrays.get(input)?.view().into()),
         Source::Mask(input) => {
             let mask = inputs.masks.get(input)?.as_ref()?;
@@ -376,6 +402,10 @@ fn small_plans(model: &Model, device: &GpuDevice) -> Result<Vec<Plan>> {
     let call = few.into_iter().find_map(|timesteps| plain_call(model, 1, timesteps).ok());
     let Some(call) = call else { return Ok(Vec::new()) };
     let limits = Limits { binding: u64::MAX, ..device.limits };
+    if model.program.is_some() {
+        let graph = model.lower(&call)?;
+        return plan(&graph, &limits, &device.tuned()).map(|plan| vec![plan]);
+    }
     // The cut changes with the batch, until no way has more rows.
     let batches = (0..=16).map(|power| 1 << power).filter(|&batch| batch != 2);
     batches

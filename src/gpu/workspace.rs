@@ -149,7 +149,7 @@ impl Workspace {
     /// The segments of the outputs.
     fn segments(&self, plan: &Plan) -> Result<Vec<Segment>> {
         let mut segments = Vec::new();
-        for (output, Placed { layout, buffers }) in plan.outputs.iter().enumerate() {
+        for (output, Placed { layout, buffers, .. }) in plan.outputs.iter().enumerate() {
             for (segment, &buffer) in buffers.iter().enumerate() {
                 segments.push(Segment {
                     output,

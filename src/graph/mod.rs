@@ -9,7 +9,9 @@ pub(crate) use constants::{Constant, ConstantId, Constants};
 
 use crate::error::{Error, Result};
 use crate::operator::Operator;
+use ndarray::ArrayD;
 use std::collections::HashMap;
+use std::sync::Arc;
 
 /// An array of a graph.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -24,6 +26,8 @@ pub(crate) struct OperatorGraph {
     pub outputs: Vec<ArrayId>,
     /// Final states of stateful layers, which the next call is fed with.
     pub carried: Vec<(StateOfLayer, ArrayId)>,
+    /// Arrays that are known for calls of this shape, and for no others.
+    pub known: Vec<Arc<ArrayD<f32>>>,
     /// The array of each source and shape that is fed.
     fed: HashMap<(Source, Vec<usize>), ArrayId>,
 }
@@ -51,6 +55,8 @@ pub(crate) enum Source {
     Carried(StateOfLayer),
     /// They belong to the model: see [`Constants`].
     Constant(ConstantId),
+    /// They belong to the graph: this one of `OperatorGraph::known`.
+    Known(usize),
     /// All are 1.
     Ones,
 }

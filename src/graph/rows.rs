@@ -69,7 +69,8 @@ impl OperatorGraph {
     pub fn runs_along_time(&self) -> bool {
         self.steps.iter().all(|step| {
             let shapes = self.shapes(&step.reads);
-            matches!(step.operator.rules().along(0, 1, &shapes), Along::InOrder(_))
+            let has_time = shapes.first().copied().flatten().is_some_and(|x| x.len() > 1);
+            has_time && matches!(step.operator.rules().along(0, 1, &shapes), Along::InOrder(_))
         })
     }
 }

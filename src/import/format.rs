@@ -19,6 +19,8 @@ use std::path::Path;
 pub enum FileFormat {
     /// A `.keras` archive, or HDF5 of Keras's.
     Keras,
+    /// ONNX.
+    Onnx,
     /// A state dict of PyTorch's: `.safetensors`, `.pt`, `.pth`.
     Torch,
 }
@@ -43,16 +45,18 @@ impl FileFormat {
         match recognize::format(&head) {
             Ok(Format::Zip) => Ok(of_archive(&file)),
             Ok(Format::Hdf5) => Ok(FileFormat::Keras),
+            Ok(Format::Onnx) => Ok(FileFormat::Onnx),
             Ok(Format::TorchPickle | Format::Safetensors) => Ok(FileFormat::Torch),
             Err(reason) => wrong(recognize::by_name(path).unwrap_or(reason)),
         }
     }
 
     /// That this build can't read it.
-    #[cfg(not(all(feature = "keras", feature = "pytorch")))]
+    #[cfg(not(all(feature = "keras", feature = "onnx", feature = "pytorch")))]
     pub(super) fn is_not_built<T>(self, path: &Path) -> Result<T> {
         let feature = match self {
             FileFormat::Keras => "keras",
+            FileFormat::Onnx => "onnx",
             FileFormat::Torch => "pytorch",
         };
         let reason = format!("birnn was built without its feature `{feature}`, which reads it");

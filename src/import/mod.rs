@@ -6,6 +6,8 @@
 mod format;
 #[cfg(feature = "keras")]
 mod keras;
+#[cfg(feature = "onnx")]
+mod onnx;
 #[cfg(feature = "pytorch")]
 pub mod pytorch;
 mod recognize;
@@ -16,16 +18,80 @@ pub use keras::{
     CustomLayer, KerasFileReport, KerasLayer, KerasLayerReport, KerasLimits, KerasOptions,
     inspect_keras,
 };
+#[cfg(feature = "onnx")]
+pub use onnx::{OnnxFileReport, OnnxNodeReport, OnnxOptions, inspect_onnx, onnx_operators};
 
 #[cfg(doc)]
 use crate::Error;
 use crate::{Model, Result};
 use std::path::Path;
 
+#[cfg(feature = "onnx")]
+impl Model {
+    /// Reads an ONNX file, of opset 7 to 28, whatever wrote it. The content says that it is one,
+    /// not the file's name. Values may be in files beside it.
+    ///
+    /// Inputs and outputs keep the file's names, and their arrays the file's shapes: no axis is the
+    /// batch, and an axis whose length the file doesn't say may have any. Inputs of whole numbers
+    /// and truth values are given as numbers of the model's type, exact up to 2^24 in `f32`; an
+    /// output of them is returned so. An output without an axis is returned as an array of shape
+    /// `[1]`.
+    ///
+    /// LSTM, GRU and RNN are read with all their attributes and inputs, except activations that no
+    /// cell of birnn's has; [`onnx_operators`] lists all operators. What shapes and constants alone
+    /// say is computed before a call runs. Kernels of whole numbers (`DynamicQuantizeLSTM`,
+    /// `DequantizeLinear`) become numbers when the model is read. Weights have to be constants.
+    /// Whatever types a file has (float16, bfloat16, float64), the model computes in `f32`.
+    ///
+    /// [`OnnxOptions`] fixes inputs and lengths, ties an output to an input from call to call, and
+    /// limits what a file may ask for.
+    ///
+    /// [`onnx_operators`]: crate::onnx_operators
+    /// [`OnnxOptions`]: crate::OnnxOptions
+    ///
+    /// # Errors
+    /// * [`Error::Io`] where the file can't be read.
+    /// * [`Error::MalformedFile`] where it is no ONNX model, is damaged, or is of another opset.
+    /// * [`Error::UnsupportedNode`] where a node computes something that this crate doesn't.
+    /// * [`Error::Graph`], [`Error::Argument`], [`Error::WeightShape`], [`Error::NonFiniteWeight`]
+    ///   where what the file says doesn't fit together. Whether shapes fit is found out when a call
+    ///   is prepared.
+    ///
+    /// ```
+    /// use birnn::{Device, Model};
+    /// use ndarray::Array3;
+    ///
+    /// let model = Model::from_onnx("tests/fixtures/onnx/lstm_bidirectional.onnx")?;
+    /// assert_eq!(model.input_names(), ["X"]);
+    /// let x = Array3::<f32>::ones((5, 2, 3)); // [timesteps, batch, features], as the file has it
+    /// let outputs = Device::cpu().compile(&model)?.run(x.view())?;
+    /// assert_eq!(outputs.named("Y")?.shape(), [5, 2, 2, 4]); // [timesteps, directions, batch, units]
+    /// # Ok::<(), birnn::Error>(())
+    /// ```
+    pub fn from_onnx(path: impl AsRef<Path>) -> Result<Model> {
+        OnnxOptions::new().load(path)
+    }
+
+    /// [`Model::from_onnx`] on a file's content; `name` stands for the file in messages. Its values
+    /// have to be in it.
+    ///
+    /// # Errors
+    /// As [`Model::from_onnx`], without [`Error::Io`].
+    ///
+    /// ```
+    /// use birnn::{Error, Model};
+    /// let error = Model::from_onnx_bytes("notes.txt", b"plain text").unwrap_err();
+    /// assert!(matches!(error, Error::MalformedFile { .. }));
+    /// ```
+    pub fn from_onnx_bytes(name: &str, bytes: &[u8]) -> Result<Model> {
+        OnnxOptions::new().load_bytes(name, bytes)
+    }
+}
+
 impl Model {
     /// Reads a model from a file of any format that this build of the crate knows, which its
-    /// content tells ([`FileFormat::of`]): of Keras as `Model::from_keras` does, of PyTorch as
-    /// `Model::from_torch`.
+    /// content tells ([`FileFormat::of`]): of Keras as `Model::from_keras` does, of ONNX as
+    /// `Model::from_onnx`, of PyTorch as `Model::from_torch`.
     ///
     /// # Errors
     /// Those of [`FileFormat::of`] and of the function for the format.
@@ -42,9 +108,11 @@ impl Model {
         match FileFormat::of(path)? {
             #[cfg(feature = "keras")]
             FileFormat::Keras => Model::from_keras(path),
+            #[cfg(feature = "onnx")]
+            FileFormat::Onnx => Model::from_onnx(path),
             #[cfg(feature = "pytorch")]
             FileFormat::Torch => Model::from_torch(path),
-            #[cfg(not(all(feature = "keras", feature = "pytorch")))]
+            #[cfg(not(all(feature = "keras", feature = "onnx", feature = "pytorch")))]
             format => format.is_not_built(path),
         }
     }

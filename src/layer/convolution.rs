@@ -1,86 +1,139 @@
-//! Convolution and pooling over time.
+//! Convolutions over time and over images.
 
 use super::definition::{Definition, MaskRule, WeightSpec, Wrong, arguments, size};
-use super::dims::{Dims, sequence};
+use super::dims::Dims;
 use super::initializer::Initializer;
 use super::lowering::Lowering;
+use super::padding::Padding;
+use super::windows::{Along, Sliding};
 use crate::error::Error;
-use crate::graph::ArrayId;
-use crate::operator::{Convolution, Pool, Reduction, Windows};
+use crate::graph::{ArrayId, Constant};
+use crate::operator::{Convolution, MatMul};
 use birnn_cell::Activation;
+use ndarray::{ArrayD, Axis};
 
-/// What a window of a convolution or pooling reads where it reaches beyond the first or the last
-/// timestep.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub enum Padding {
-    /// Windows don't reach beyond the sequence: the output has `(timesteps - window + 1) / strides`
-    /// timesteps, rounded up, where `window` is how many timesteps a window spans. This is the
-    /// default.
-    #[default]
-    Valid,
-    /// The sequence is padded so that the output has `timesteps / strides` timesteps, rounded up.
-    /// Half of the padding, rounded down, is before the first timestep, the rest after the last.
-    Same,
-    /// The sequence is padded before the first timestep only, so that no output depends on a later
-    /// timestep. The output has `timesteps / strides` timesteps, rounded up. Only [`Conv1d`] can
-    /// have it.
-    Causal,
+/// That the arguments of a convolution fit each other.
+fn check(
+    sliding: &Sliding,
+    filters: usize,
+    groups: usize,
+    activation: Activation,
+) -> Result<(), Wrong> {
+    sliding.check()?;
+    size("filters", filters)?;
+    size("groups", groups)?;
+    if sliding.strides.iter().any(|&n| n > 1) && sliding.dilation.iter().any(|&n| n > 1) {
+        return Err(("strides", "Keras takes no strides with a dilation_rate".to_string()));
+    }
+    activation.output_features(Some(filters)).map_err(|reason| ("activation", reason))?;
+    match filters % groups {
+        0 => Ok(()),
+        _ => Err(("groups", format!("{filters} filters can't be split into {groups} groups"))),
+    }
 }
 
-impl Padding {
-    /// The padding that Keras calls by this name, or `None` where there is none.
-    pub fn from_keras_name(name: &str) -> Option<Padding> {
-        match name {
-            "valid" => Some(Padding::Valid),
-            "same" => Some(Padding::Same),
-            "causal" => Some(Padding::Causal),
-            _ => None,
-        }
-    }
+fn features_of(input: &Dims) -> usize {
+    input.last().copied().flatten().unwrap_or(0)
+}
 
-    /// The timesteps of the output of a window that spans `window` timesteps; zero where it never
-    /// fits.
-    pub(crate) fn outputs(self, timesteps: usize, window: usize, strides: usize) -> usize {
-        match self {
-            Padding::Valid => timesteps.saturating_add(1).saturating_sub(window).div_ceil(strides),
-            Padding::Same | Padding::Causal => timesteps.div_ceil(strides),
-        }
-    }
+/// The weights of these names and shapes, and a bias.
+fn weights(kernels: Vec<(&'static str, Vec<usize>)>, bias: Option<usize>) -> Vec<WeightSpec> {
+    let kernels = kernels
+        .into_iter()
+        .map(|(name, shape)| WeightSpec::new(name, shape, Initializer::GlorotUniform));
+    let bias = bias.map(|filters| WeightSpec::new("bias", [filters], Initializer::Zeros));
+    kernels.chain(bias).collect()
+}
 
-    /// The timesteps missing before the first, of a window that spans `window` timesteps.
-    pub(crate) fn before(self, timesteps: usize, window: usize, strides: usize) -> usize {
-        match self {
-            Padding::Valid => 0,
-            Padding::Causal => window - 1,
-            Padding::Same => {
-                let outputs = timesteps.div_ceil(strides);
-                ((outputs.max(1) - 1) * strides + window).saturating_sub(timesteps) / 2
+/// A weight in another shape.
+fn reshaped(weight: &ArrayD<f32>, shape: Vec<usize>) -> Constant<'_> {
+    match weight.view().into_shape_with_order(shape) {
+        Ok(view) => Constant::Weight(view),
+        Err(_) => Constant::weight(weight.view()), // the graph says that its shape is another
+    }
+}
+
+macro_rules! convolution {
+    ($(#[$doc:meta])* $layer:ident, $class_name:literal, $Along:ty, $one:expr) => {
+        arguments! {
+            $(#[$doc])*
+            $layer(
+                filters: usize,
+                /// How many indices of each axis a window has.
+                kernel_size: $Along
+            ) {
+                /// From one window to the next (default: 1).
+                strides: $Along = $one,
+                /// How the input is padded (default: [`Padding::Valid`]). Padding is zeros.
+                padding: Padding = Padding::Valid,
+                /// From one element of a window to the next (default: 1). It can't be above 1
+                /// together with `strides`.
+                dilation_rate: $Along = $one,
+                /// Into how many groups features and filters are split, each filter reading only
+                /// the features of its group (default: 1).
+                groups: usize = 1,
+                /// The activation of the sums (default: linear). Softmax and its kin go over the
+                /// filters, and glu halves their number.
+                activation: Activation = Activation::Linear,
+                /// Whether it has a bias (default: true).
+                use_bias: bool = true,
             }
         }
-    }
 
-    /// The windows of `size` elements, each `dilation` timesteps after the one before.
-    fn windows(self, timesteps: usize, size: usize, dilation: usize, strides: usize) -> Windows {
-        let window = (size - 1) * dilation + 1;
-        let outputs = self.outputs(timesteps, window, strides);
-        let before = self.before(timesteps, window, strides);
-        Windows { outputs, size, strides, dilation, before }
-    }
+        impl $layer {
+            fn sliding(&self) -> Sliding {
+                Sliding::new(self.kernel_size, self.strides, self.dilation_rate, self.padding)
+            }
 
-    fn output(
-        self,
-        timesteps: Option<usize>,
-        window: usize,
-        strides: usize,
-    ) -> Result<Option<usize>, String> {
-        match timesteps.map(|t| (t, self.outputs(t, window, strides))) {
-            Some((t, 0)) => Err(format!("its window spans {window} timesteps, and there are {t}")),
-            outputs => Ok(outputs.map(|(_, n)| n)),
+            fn kernel(&self, features: usize) -> Vec<usize> {
+                [&self.sliding().size[..], &[features / self.groups, self.filters]].concat()
+            }
         }
-    }
-}
 
-arguments! {
+        impl Definition for $layer {
+            fn class_name(&self) -> &'static str {
+                $class_name
+            }
+
+            fn check(&self) -> Result<(), Wrong> {
+                check(&self.sliding(), self.filters, self.groups, self.activation)
+            }
+
+            fn output(&self, inputs: &[Dims]) -> Result<Dims, String> {
+                let (mut output, features) = self.sliding().output(&inputs[0])?;
+                match features {
+                    None => Err("the last axis of its input has no fixed length".to_string()),
+                    Some(n) if n % self.groups != 0 => {
+                        Err(format!("{n} features can't be split into {} groups", self.groups))
+                    }
+                    Some(_) => {
+                        output.push(self.activation.output_features(Some(self.filters))?);
+                        Ok(output)
+                    }
+                }
+            }
+
+            fn weights(&self, inputs: &[Dims]) -> Vec<WeightSpec> {
+                let kernel = self.kernel(features_of(&inputs[0]));
+                weights(vec![("kernel", kernel)], self.use_bias.then_some(self.filters))
+            }
+
+            fn masking(&self) -> MaskRule {
+                MaskRule::Drop
+            }
+
+            fn lower(&self, call: &mut Lowering) -> Result<ArrayId, Error> {
+                let x = call.input(0);
+                let kernel = call.constant(0, self.kernel(call.features(x)));
+                let bias = self.use_bias.then(|| call.constant(1, [self.filters]));
+                let windows = self.sliding().windows(&call.shape(x));
+                let &$layer { groups, activation, .. } = self;
+                call.add(Convolution { windows, groups, activation }, [Some(x), Some(kernel), bias])
+            }
+        }
+    };
+}
+convolution! {
     /// Keras's `Conv1D`: the product of each window of `kernel_size` timesteps with `filters`
     /// filters. It reads `[batch, timesteps, features]` and returns
     /// `[batch, output timesteps, filters]`; [`Padding`] says how many timesteps that are. It
@@ -97,111 +150,60 @@ arguments! {
     /// let model = Model::sequential(2, layers)?;
     /// # Ok::<(), birnn::Error>(())
     /// ```
-    Conv1d(filters: usize, kernel_size: usize) {
-        /// The number of timesteps from one window to the next (default: 1).
-        strides: usize = 1,
-        /// How the sequence is padded (default: [`Padding::Valid`]). Padding is zeros.
-        padding: Padding = Padding::Valid,
-        /// The number of timesteps from one element of a window to the next (default: 1). It can't
-        /// be above 1 together with `strides`.
-        dilation_rate: usize = 1,
-        /// Into how many groups features and filters are split, each filter reading only the
-        /// features of its group (default: 1).
-        groups: usize = 1,
-        /// The activation of the sums (default: linear). Softmax and its kin go over the filters,
-        /// and glu halves their number.
-        activation: Activation = Activation::Linear,
-        /// Whether it has a bias (default: true).
-        use_bias: bool = true,
-    }
+    Conv1d, "Conv1D", usize, 1
+}
+convolution! {
+    /// Keras's `Conv2D`: the product of each window of `kernel_size` rows and columns of an image
+    /// with `filters` filters. It reads `[batch, rows, columns, features]` and returns
+    /// `[batch, output rows, output columns, filters]`; [`Padding`] says how many that are along
+    /// each axis. It doesn't hand a mask on.
+    ///
+    /// Its weights are `kernel`, `[kernel rows, kernel columns, features / groups, filters]`, and
+    /// `bias`, `[filters]`.
+    ///
+    /// ```
+    /// use birnn::layer::{Conv2d, Flatten, MaxPooling2d, TimeDistributed};
+    /// use birnn::{Graph, Lstm};
+    /// let mut graph = Graph::new();
+    /// let video = graph.input("video", &[None, Some(8), Some(8), Some(3)])?; // timesteps of images
+    /// let seen = graph.add(TimeDistributed::new(Conv2d::new(4, (3, 3))), video)?[0];
+    /// let pooled = graph.add(TimeDistributed::new(MaxPooling2d::new()), seen)?[0];
+    /// let flat = graph.add(TimeDistributed::new(Flatten::new()), pooled)?[0];
+    /// let outputs = graph.add(Lstm::new(5), flat)?;
+    /// let model = graph.build(outputs)?;
+    /// # Ok::<(), birnn::Error>(())
+    /// ```
+    Conv2d, "Conv2D", (usize, usize), (1, 1)
 }
 
-impl Conv1d {
-    /// The timesteps that a window spans.
-    pub(crate) fn window(&self) -> usize {
-        (self.kernel_size - 1) * self.dilation_rate + 1
-    }
-}
-
-impl Definition for Conv1d {
-    fn class_name(&self) -> &'static str {
-        "Conv1D"
-    }
-
-    fn check(&self) -> Result<(), Wrong> {
-        size("filters", self.filters)?;
-        size("kernel_size", self.kernel_size)?;
-        size("strides", self.strides)?;
-        size("dilation_rate", self.dilation_rate)?;
-        size("groups", self.groups)?;
-        if self.strides > 1 && self.dilation_rate > 1 {
-            return Err(("strides", "Keras takes no strides with a dilation_rate".to_string()));
-        }
-        self.activation
-            .output_features(Some(self.filters))
-            .map_err(|reason| ("activation", reason))?;
-        match self.filters % self.groups {
-            0 => Ok(()),
-            _ => Err((
-                "groups",
-                format!("{} filters can't be split into {} groups", self.filters, self.groups),
-            )),
-        }
-    }
-
-    fn output(&self, inputs: &[Dims]) -> Result<Dims, String> {
-        let (timesteps, features) = sequence(&inputs[0])?;
-        match features {
-            None => Err("the last axis of its input has no fixed length".to_string()),
-            Some(n) if n % self.groups != 0 => {
-                Err(format!("{n} features can't be split into {} groups", self.groups))
-            }
-            Some(_) => {
-                let filters = self.activation.output_features(Some(self.filters))?;
-                Ok(vec![self.padding.output(timesteps, self.window(), self.strides)?, filters])
-            }
-        }
-    }
-
-    fn weights(&self, inputs: &[Dims]) -> Vec<WeightSpec> {
-        let features = inputs[0].last().copied().flatten().unwrap_or(0) / self.groups;
-        let shape = [self.kernel_size, features, self.filters];
-        let mut weights = vec![WeightSpec::new("kernel", shape, Initializer::GlorotUniform)];
-        weights.extend(
-            self.use_bias.then(|| WeightSpec::new("bias", [self.filters], Initializer::Zeros)),
-        );
-        weights
-    }
-
-    fn masking(&self) -> MaskRule {
-        MaskRule::Drop
-    }
-
-    fn lower(&self, call: &mut Lowering) -> Result<ArrayId, Error> {
-        let x = call.input(0);
-        let of_group = call.features(x) / self.groups;
-        let kernel = call.constant(0, [self.kernel_size, of_group, self.filters]);
-        let bias = self.use_bias.then(|| call.constant(1, [self.filters]));
-        let (size, timesteps) = (self.kernel_size, call.shape(x)[1]);
-        let windows = self.padding.windows(timesteps, size, self.dilation_rate, self.strides);
-        let &Conv1d { groups, activation, .. } = self;
-        call.add(Convolution { windows, groups, activation }, [Some(x), Some(kernel), bias])
-    }
-}
-
-macro_rules! pooling {
-    ($(#[$doc:meta])* $layer:ident, $class_name:literal, $reduction:ident) => {
+macro_rules! depthwise {
+    ($(#[$doc:meta])* $layer:ident, $class_name:literal, $Along:ty, $one:expr) => {
         arguments! {
             $(#[$doc])*
-            $layer() {
-                /// The number of timesteps of a window (default: 2).
-                pool_size: usize = 2,
-                /// The number of timesteps from one window to the next (default: `None`, which is
-                /// `pool_size`).
-                strides: Option<usize> = None,
-                /// How the sequence is padded (default: [`Padding::Valid`]; `Causal` is an error).
-                /// Padding is no part of the maximum or the mean.
+            $layer(
+                /// How many indices of each axis a window has.
+                kernel_size: $Along
+            ) {
+                /// From one window to the next (default: 1).
+                strides: $Along = $one,
+                /// How the input is padded (default: [`Padding::Valid`]; `Causal` is an error).
+                /// Padding is zeros.
                 padding: Padding = Padding::Valid,
+                /// How many filters each feature has (default: 1).
+                depth_multiplier: usize = 1,
+                /// From one element of a window to the next (default: 1).
+                dilation_rate: $Along = $one,
+                /// The activation of the sums (default: linear). Softmax and its kin go over the
+                /// last axis, and glu halves it.
+                activation: Activation = Activation::Linear,
+                /// Whether it has a bias (default: true).
+                use_bias: bool = true,
+            }
+        }
+
+        impl $layer {
+            fn sliding(&self) -> Sliding {
+                Sliding::new(self.kernel_size, self.strides, self.dilation_rate, self.padding)
             }
         }
 
@@ -211,55 +213,129 @@ macro_rules! pooling {
             }
 
             fn check(&self) -> Result<(), Wrong> {
-                size("pool_size", self.pool_size)?;
-                size("strides", self.strides.unwrap_or(1))?;
-                match self.padding {
-                    Padding::Causal => Err(("padding", "pooling knows valid and same".to_string())),
-                    _ => Ok(()),
-                }
+                self.sliding().check()?;
+                size("depth_multiplier", self.depth_multiplier)?;
+                self.sliding().not_causal()
             }
 
             fn output(&self, inputs: &[Dims]) -> Result<Dims, String> {
-                let (timesteps, features) = sequence(&inputs[0])?;
-                let strides = self.strides.unwrap_or(self.pool_size);
-                Ok(vec![self.padding.output(timesteps, self.pool_size, strides)?, features])
+                let (mut output, features) = self.sliding().output(&inputs[0])?;
+                let Some(features) = features else {
+                    return Err("the last axis of its input has no fixed length".to_string());
+                };
+                let filters = features.saturating_mul(self.depth_multiplier);
+                output.push(self.activation.output_features(Some(filters))?);
+                Ok(output)
             }
 
-            fn lower(&self, call: &mut Lowering) -> Result<ArrayId, Error> {
-                let x = call.input(0);
-                let (timesteps, size) = (call.shape(x)[1], self.pool_size);
-                let windows =
-                    self.padding.windows(timesteps, size, 1, self.strides.unwrap_or(size));
-                call.apply(Pool { windows, reduction: Reduction::$reduction }, x)
+            fn weights(&self, inputs: &[Dims]) -> Vec<WeightSpec> {
+                let features = features_of(&inputs[0]);
+                let multiplier = self.depth_multiplier;
+                let kernel = [&self.sliding().size[..], &[features, multiplier]].concat();
+                let bias = self.use_bias.then_some(features.saturating_mul(multiplier));
+                weights(vec![("kernel", kernel)], bias)
+            }
+
+            /// The kernel as that of as many groups as there are features.
+            fn constants<'w>(
+                &self,
+                weights: &'w [ArrayD<f32>],
+                inputs: &[Dims],
+            ) -> Vec<Constant<'w>> {
+                let filters = features_of(&inputs[0]) * self.depth_multiplier;
+                let shape = [&self.sliding().size[..], &[1, filters]].concat();
+                let kernel = weights.iter().take(1).map(|kernel| reshaped(kernel, shape.clone()));
+                kernel.chain(weights.iter().skip(1).map(|w| Constant::weight(w.view()))).collect()
             }
 
             fn masking(&self) -> MaskRule {
                 MaskRule::Drop
             }
+
+            fn lower(&self, call: &mut Lowering) -> Result<ArrayId, Error> {
+                let x = call.input(0);
+                let groups = call.features(x);
+                let filters = groups * self.depth_multiplier;
+                let sliding = self.sliding();
+                let kernel = call.constant(0, [&sliding.size[..], &[1, filters]].concat());
+                let bias = self.use_bias.then(|| call.constant(1, [filters]));
+                let windows = sliding.windows(&call.shape(x));
+                let activation = self.activation;
+                call.add(Convolution { windows, groups, activation }, [Some(x), Some(kernel), bias])
+            }
         }
     };
 }
-pooling! {
-    /// Keras's `MaxPooling1D`: the largest value of each feature in each window of timesteps. It
-    /// reads `[batch, timesteps, features]` and returns `[batch, output timesteps, features]`;
-    /// [`Padding`] says how many timesteps that are. It doesn't hand a mask on.
-    MaxPooling1d, "MaxPooling1D", Maximum
+depthwise! {
+    /// Keras's `DepthwiseConv1D`: a convolution of each feature by itself. It reads
+    /// `[batch, timesteps, features]` and returns
+    /// `[batch, output timesteps, features · depth_multiplier]`; [`Padding`] says how many timesteps
+    /// that are. It doesn't hand a mask on.
+    ///
+    /// Its weights are `kernel`, `[kernel_size, features, depth_multiplier]`, and `bias`,
+    /// `[features · depth_multiplier]`.
+    ///
+    /// ```
+    /// use birnn::{Model, layer::DepthwiseConv1d};
+    /// let model = Model::sequential(6, [DepthwiseConv1d::new(3).depth_multiplier(2)])?;
+    /// assert_eq!(model.weight_specs("depthwise_conv1d")?[0].shape, [3, 6, 2]);
+    /// # Ok::<(), birnn::Error>(())
+    /// ```
+    DepthwiseConv1d, "DepthwiseConv1D", usize, 1
 }
-pooling! {
-    /// Keras's `AveragePooling1D`: the mean of each feature in each window of timesteps. It reads
-    /// `[batch, timesteps, features]` and returns `[batch, output timesteps, features]`;
-    /// [`Padding`] says how many timesteps that are. It doesn't hand a mask on.
-    AveragePooling1d, "AveragePooling1D", Mean
+depthwise! {
+    /// Keras's `DepthwiseConv2D`: a convolution of each feature of an image by itself. It reads
+    /// `[batch, rows, columns, features]` and returns
+    /// `[batch, output rows, output columns, features · depth_multiplier]`; [`Padding`] says how
+    /// many that are along each axis. It doesn't hand a mask on.
+    ///
+    /// Its weights are `kernel`, `[kernel rows, kernel columns, features, depth_multiplier]`, and
+    /// `bias`, `[features · depth_multiplier]`.
+    ///
+    /// ```
+    /// use birnn::{Graph, layer::DepthwiseConv2d};
+    /// let mut graph = Graph::new();
+    /// let image = graph.input("image", &[Some(8), Some(8), Some(3)])?;
+    /// let seen = graph.add(DepthwiseConv2d::new((3, 3)), image)?;
+    /// let model = graph.build(seen)?;
+    /// # Ok::<(), birnn::Error>(())
+    /// ```
+    DepthwiseConv2d, "DepthwiseConv2D", (usize, usize), (1, 1)
 }
 
-macro_rules! global_pooling {
-    ($(#[$doc:meta])* $layer:ident, $class_name:literal, $reduction:ident, $masked:literal) => {
+macro_rules! separable {
+    ($(#[$doc:meta])* $layer:ident, $class_name:literal, $Along:ty, $one:expr) => {
         arguments! {
             $(#[$doc])*
-            $layer() {
-                /// Whether the output keeps the axis of time with length one, so that it is
-                /// `[batch, 1, features]` (default: false).
-                keepdims: bool = false,
+            $layer(
+                filters: usize,
+                /// How many indices of each axis a window has.
+                kernel_size: $Along
+            ) {
+                /// From one window to the next (default: 1).
+                strides: $Along = $one,
+                /// How the input is padded (default: [`Padding::Valid`]). Padding is zeros.
+                padding: Padding = Padding::Valid,
+                /// From one element of a window to the next (default: 1).
+                dilation_rate: $Along = $one,
+                /// How many values of each feature the filters read (default: 1).
+                depth_multiplier: usize = 1,
+                /// The activation of the sums (default: linear). Softmax and its kin go over the
+                /// filters, and glu halves their number.
+                activation: Activation = Activation::Linear,
+                /// Whether it has a bias (default: true).
+                use_bias: bool = true,
+            }
+        }
+
+        impl $layer {
+            fn sliding(&self) -> Sliding {
+                Sliding::new(self.kernel_size, self.strides, self.dilation_rate, self.padding)
+            }
+
+            /// What of each feature lies between the two products.
+            fn between(&self, features: usize) -> usize {
+                features.saturating_mul(self.depth_multiplier)
             }
         }
 
@@ -268,50 +344,234 @@ macro_rules! global_pooling {
                 $class_name
             }
 
+            fn check(&self) -> Result<(), Wrong> {
+                self.sliding().check()?;
+                size("filters", self.filters)?;
+                size("depth_multiplier", self.depth_multiplier)?;
+                let features = self.activation.output_features(Some(self.filters));
+                features.map(|_| ()).map_err(|reason| ("activation", reason))
+            }
+
             fn output(&self, inputs: &[Dims]) -> Result<Dims, String> {
-                let (_, features) = sequence(&inputs[0])?;
-                Ok(if self.keepdims { vec![Some(1), features] } else { vec![features] })
-            }
-
-            fn lower(&self, call: &mut Lowering) -> Result<ArrayId, Error> {
-                let (x, mask) = (call.input(0), call.mask(0));
-                let shape = call.shape(x);
-                let windows = Windows::whole(shape[1]);
-                let reads = [Some(x), mask];
-                let pooled =
-                    call.add(Pool { windows, reduction: Reduction::$reduction }, reads)?;
-                match self.keepdims {
-                    true => Ok(pooled),
-                    false => call.reshaped(pooled, vec![shape[0], shape[2]]),
+                let (mut output, features) = self.sliding().output(&inputs[0])?;
+                if features.is_none() {
+                    return Err("the last axis of its input has no fixed length".to_string());
                 }
+                output.push(self.activation.output_features(Some(self.filters))?);
+                Ok(output)
             }
 
-            fn computes_with_masks(&self) -> bool {
-                $masked
+            fn weights(&self, inputs: &[Dims]) -> Vec<WeightSpec> {
+                let (sliding, features) = (self.sliding(), features_of(&inputs[0]));
+                let depthwise = [&sliding.size[..], &[features, self.depth_multiplier]].concat();
+                let ones = vec![1; sliding.size.len()];
+                let pointwise = [&ones[..], &[self.between(features), self.filters]].concat();
+                let kernels =
+                    vec![("depthwise_kernel", depthwise), ("pointwise_kernel", pointwise)];
+                weights(kernels, self.use_bias.then_some(self.filters))
             }
 
-            fn reads_mask(&self, mask_axes: usize, _: usize) -> bool {
-                !$masked || mask_axes == 1
-            }
-
-            fn has_mask_argument(&self) -> bool {
-                $masked
+            /// The first kernel as that of as many groups as there are features, the second as a
+            /// matrix.
+            fn constants<'w>(
+                &self,
+                weights: &'w [ArrayD<f32>],
+                inputs: &[Dims],
+            ) -> Vec<Constant<'w>> {
+                let between = self.between(features_of(&inputs[0]));
+                let shapes = [
+                    [&self.sliding().size[..], &[1, between]].concat(),
+                    vec![between, self.filters],
+                ];
+                let kernels = weights.iter().zip(shapes).map(|(kernel, shape)| reshaped(kernel, shape));
+                kernels.chain(weights.iter().skip(2).map(|w| Constant::weight(w.view()))).collect()
             }
 
             fn masking(&self) -> MaskRule {
                 MaskRule::Drop
             }
+
+            fn lower(&self, call: &mut Lowering) -> Result<ArrayId, Error> {
+                let (x, sliding) = (call.input(0), self.sliding());
+                let groups = call.features(x);
+                let between = self.between(groups);
+                let depthwise = call.constant(0, [&sliding.size[..], &[1, between]].concat());
+                let windows = sliding.windows(&call.shape(x));
+                let of_each = Convolution { windows, groups, activation: Activation::Linear };
+                let of_each = call.add(of_each, [Some(x), Some(depthwise)])?;
+                let pointwise = call.constant(1, [between, self.filters]);
+                let bias = self.use_bias.then(|| call.constant(2, [self.filters]));
+                let activation = self.activation;
+                call.add(MatMul { activation }, [Some(of_each), Some(pointwise), bias])
+            }
         }
     };
 }
-global_pooling! {
-    /// Keras's `GlobalMaxPooling1D`: the largest value of each feature over all timesteps, masked
-    /// ones included. It reads `[batch, timesteps, features]` and returns `[batch, features]`.
-    GlobalMaxPooling1d, "GlobalMaxPooling1D", Maximum, false
+separable! {
+    /// Keras's `SeparableConv1D`: a convolution of each feature by itself, and then the product of
+    /// each timestep with `filters` filters. It reads `[batch, timesteps, features]` and returns
+    /// `[batch, output timesteps, filters]`; [`Padding`] says how many timesteps that are. It
+    /// doesn't hand a mask on.
+    ///
+    /// Its weights are `depthwise_kernel`, `[kernel_size, features, depth_multiplier]`,
+    /// `pointwise_kernel`, `[1, features · depth_multiplier, filters]`, and `bias`, `[filters]`.
+    ///
+    /// ```
+    /// use birnn::{Model, layer::SeparableConv1d};
+    /// let model = Model::sequential(6, [SeparableConv1d::new(4, 3)])?;
+    /// assert_eq!(model.weight_specs("separable_conv1d")?[1].shape, [1, 6, 4]);
+    /// # Ok::<(), birnn::Error>(())
+    /// ```
+    SeparableConv1d, "SeparableConv1D", usize, 1
 }
-global_pooling! {
-    /// Keras's `GlobalAveragePooling1D`: the mean of each feature over the timesteps that are not
-    /// masked. It reads `[batch, timesteps, features]` and returns `[batch, features]`, with NaN
-    /// where all timesteps of a row are masked.
-    GlobalAveragePooling1d, "GlobalAveragePooling1D", Mean, true
+separable! {
+    /// Keras's `SeparableConv2D`: a convolution of each feature of an image by itself, and then the
+    /// product of each place with `filters` filters. It reads `[batch, rows, columns, features]` and
+    /// returns `[batch, output rows, output columns, filters]`; [`Padding`] says how many that are
+    /// along each axis. It doesn't hand a mask on.
+    ///
+    /// Its weights are `depthwise_kernel`,
+    /// `[kernel rows, kernel columns, features, depth_multiplier]`, `pointwise_kernel`,
+    /// `[1, 1, features · depth_multiplier, filters]`, and `bias`, `[filters]`.
+    ///
+    /// ```
+    /// use birnn::{Graph, layer::SeparableConv2d};
+    /// let mut graph = Graph::new();
+    /// let image = graph.input("image", &[Some(8), Some(8), Some(3)])?;
+    /// let seen = graph.add(SeparableConv2d::new(4, (3, 3)), image)?;
+    /// let model = graph.build(seen)?;
+    /// # Ok::<(), birnn::Error>(())
+    /// ```
+    SeparableConv2d, "SeparableConv2D", (usize, usize), (1, 1)
+}
+
+macro_rules! transposed {
+    ($(#[$doc:meta])* $layer:ident, $class_name:literal, $Along:ty, $one:expr) => {
+        arguments! {
+            $(#[$doc])*
+            $layer(
+                filters: usize,
+                /// How many indices of each axis of the output a value is added to.
+                kernel_size: $Along
+            ) {
+                /// From one value's window of the output to the next (default: 1).
+                strides: $Along = $one,
+                /// What is cut off the output (default: [`Padding::Valid`]; `Causal` is an error):
+                /// with `Valid` nothing, and with `Same` it is `strides` times as long as the input.
+                padding: Padding = Padding::Valid,
+                /// How much longer the output is than it has to be (default: `None`, which is what
+                /// Keras chooses for the padding).
+                output_padding: Option<$Along> = None,
+                /// From one element of a window to the next (default: 1). It can't be above 1
+                /// together with `strides`.
+                dilation_rate: $Along = $one,
+                /// The activation of the sums (default: linear). Softmax and its kin go over the
+                /// filters, and glu halves their number.
+                activation: Activation = Activation::Linear,
+                /// Whether it has a bias (default: true).
+                use_bias: bool = true,
+            }
+        }
+
+        impl $layer {
+            fn sliding(&self) -> Sliding {
+                Sliding::new(self.kernel_size, self.strides, self.dilation_rate, self.padding)
+            }
+
+            fn more(&self) -> Option<Vec<usize>> {
+                self.output_padding.map(Along::along)
+            }
+        }
+
+        impl Definition for $layer {
+            fn class_name(&self) -> &'static str {
+                $class_name
+            }
+
+            fn check(&self) -> Result<(), Wrong> {
+                check(&self.sliding(), self.filters, 1, self.activation)?;
+                self.sliding().check_transposed(self.more().as_deref())
+            }
+
+            fn output(&self, inputs: &[Dims]) -> Result<Dims, String> {
+                let more = self.more();
+                let (mut output, features) =
+                    self.sliding().transposed_output(&inputs[0], more.as_deref())?;
+                if features.is_none() {
+                    return Err("the last axis of its input has no fixed length".to_string());
+                }
+                output.push(self.activation.output_features(Some(self.filters))?);
+                Ok(output)
+            }
+
+            fn weights(&self, inputs: &[Dims]) -> Vec<WeightSpec> {
+                let features = features_of(&inputs[0]);
+                let kernel = [&self.sliding().size[..], &[self.filters, features]].concat();
+                weights(vec![("kernel", kernel)], self.use_bias.then_some(self.filters))
+            }
+
+            /// The kernel turned round, with features before filters.
+            fn constants<'w>(&self, weights: &'w [ArrayD<f32>], _: &[Dims]) -> Vec<Constant<'w>> {
+                let axes = self.sliding().size.len();
+                let turned = weights.iter().take(1).map(|kernel| {
+                    let mut kernel = kernel.view();
+                    kernel.swap_axes(axes, axes + 1);
+                    (0..axes).for_each(|axis| kernel.invert_axis(Axis(axis)));
+                    Constant::Derived(kernel.mapv(f64::from).as_standard_layout().into_owned())
+                });
+                turned.chain(weights.iter().skip(1).map(|w| Constant::weight(w.view()))).collect()
+            }
+
+            fn masking(&self) -> MaskRule {
+                MaskRule::Drop
+            }
+
+            fn lower(&self, call: &mut Lowering) -> Result<ArrayId, Error> {
+                let (x, sliding) = (call.input(0), self.sliding());
+                let kernel = [&sliding.size[..], &[call.features(x), self.filters]].concat();
+                let kernel = call.constant(0, kernel);
+                let bias = self.use_bias.then(|| call.constant(1, [self.filters]));
+                let windows = sliding.transposed(&call.shape(x), self.more().as_deref());
+                let (groups, activation) = (1, self.activation);
+                call.add(Convolution { windows, groups, activation }, [Some(x), Some(kernel), bias])
+            }
+        }
+    };
+}
+transposed! {
+    /// Keras's `Conv1DTranspose`: each timestep times `filters` filters is added to a window of
+    /// `kernel_size` timesteps of the output. It reads `[batch, timesteps, features]` and returns
+    /// `[batch, output timesteps, filters]`. It doesn't hand a mask on.
+    ///
+    /// Its weights are `kernel`, `[kernel_size, filters, features]`, and `bias`, `[filters]`.
+    ///
+    /// ```
+    /// use birnn::{Device, Model, layer::{Conv1dTranspose, Padding}};
+    /// let longer = Conv1dTranspose::new(4, 3).strides(2).padding(Padding::Same);
+    /// let model = Model::sequential(6, [longer])?.initialize(1)?;
+    /// let x = ndarray::Array3::<f32>::ones((1, 5, 6));
+    /// let outputs = Device::cpu().compile(&model)?.run(x.view())?;
+    /// assert_eq!(outputs.output().shape(), [1, 10, 4]);
+    /// # Ok::<(), birnn::Error>(())
+    /// ```
+    Conv1dTranspose, "Conv1DTranspose", usize, 1
+}
+transposed! {
+    /// Keras's `Conv2DTranspose`: each place of an image times `filters` filters is added to a
+    /// window of `kernel_size` rows and columns of the output. It reads
+    /// `[batch, rows, columns, features]` and returns
+    /// `[batch, output rows, output columns, filters]`. It doesn't hand a mask on.
+    ///
+    /// Its weights are `kernel`, `[kernel rows, kernel columns, filters, features]`, and `bias`,
+    /// `[filters]`.
+    ///
+    /// ```
+    /// use birnn::{Graph, layer::Conv2dTranspose};
+    /// let mut graph = Graph::new();
+    /// let image = graph.input("image", &[Some(8), Some(8), Some(3)])?;
+    /// let larger = graph.add(Conv2dTranspose::new(4, (3, 3)).strides((2, 2)), image)?;
+    /// let model = graph.build(larger)?;
+    /// # Ok::<(), birnn::Error>(())
+    /// ```
+    Conv2dTranspose, "Conv2DTranspose", (usize, usize), (1, 1)
 }

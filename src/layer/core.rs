@@ -131,7 +131,7 @@ impl Definition for Embedding {
 
     fn lower(&self, call: &mut Lowering) -> Result<ArrayId, Error> {
         let table = call.constant(0, [self.input_dim, self.output_dim]);
-        call.add(Gather, [Some(call.input(0)), Some(table)])
+        call.add(Gather { axis: 0, from_end: false }, [Some(table), Some(call.input(0))])
     }
 
     fn ids(&self) -> Option<usize> {

@@ -3,7 +3,8 @@
 use super::attention::{AdditiveAttention, Attention, MultiHeadAttention};
 use super::bidirectional::Bidirectional;
 use super::convolution::{
-    AveragePooling1d, Conv1d, GlobalAveragePooling1d, GlobalMaxPooling1d, MaxPooling1d,
+    Conv1d, Conv1dTranspose, Conv2d, Conv2dTranspose, DepthwiseConv1d, DepthwiseConv2d,
+    SeparableConv1d, SeparableConv2d,
 };
 use super::core::{
     ActivationLayer, Dense, Embedding, Identity, Masking, PRelu, ReluLayer, Rescaling, SoftmaxLayer,
@@ -11,13 +12,19 @@ use super::core::{
 use super::definition::{Definition, MaskRule, WeightSpec, Wrong};
 use super::dims::{Dims, shown};
 use super::lowering::Lowering;
-use super::merging::{Concatenate, Merge};
+use super::merging::{Concatenate, Dot, Merge};
 use super::normalization::{
-    BatchNormalization, LayerNormalization, RmsNormalization, UnitNormalization,
+    BatchNormalization, GroupNormalization, LayerNormalization, Normalization, RmsNormalization,
+    UnitNormalization,
+};
+use super::pooling::{
+    AveragePooling1d, AveragePooling2d, GlobalAveragePooling1d, GlobalAveragePooling2d,
+    GlobalMaxPooling1d, GlobalMaxPooling2d, MaxPooling1d, MaxPooling2d,
 };
 use super::recurrent::{self, Recurrent, RecurrentBuilder};
 use super::reshaping::{
-    Cropping1d, Flatten, Permute, RepeatVector, Reshape, UpSampling1d, ZeroPadding1d,
+    Cropping1d, Cropping2d, Flatten, Permute, RepeatVector, Reshape, UpSampling1d, UpSampling2d,
+    ZeroPadding1d, ZeroPadding2d,
 };
 use super::role::{Direction, Role};
 use super::weights::{self, Weights};
@@ -346,22 +353,23 @@ pub struct Feedforward {
 }
 
 macro_rules! kinds {
-    ($($kind:ident($layer:ty)),+ $(,)?) => {
+    ($($(#[$if:meta])? $kind:ident($layer:ty)),+ $(,)?) => {
         /// Which layer it is, with its arguments.
         #[derive(Clone, Debug, PartialEq)]
         pub(crate) enum Kind {
-            $($kind($layer),)+
+            $($(#[$if])? $kind($layer),)+
         }
 
         impl Kind {
             pub(crate) fn definition(&self) -> &dyn Definition {
                 match self {
-                    $(Kind::$kind(layer) => layer,)+
+                    $($(#[$if])? Kind::$kind(layer) => layer,)+
                 }
             }
         }
 
         $(
+            $(#[$if])?
             impl From<$layer> for Layer {
                 fn from(layer: $layer) -> Layer {
                     Layer::Feedforward(Feedforward {
@@ -372,6 +380,7 @@ macro_rules! kinds {
                 }
             }
 
+            $(#[$if])?
             impl $layer {
                 /// Gives the layer a name (default: its class in snake case, with a counter from
                 /// the second layer of the class on), and makes it a [`Layer`].
@@ -396,24 +405,43 @@ kinds! {
     RmsNormalization(RmsNormalization),
     BatchNormalization(BatchNormalization),
     UnitNormalization(UnitNormalization),
+    GroupNormalization(GroupNormalization),
+    Normalization(Normalization),
     Conv1d(Conv1d),
+    Conv2d(Conv2d),
+    DepthwiseConv1d(DepthwiseConv1d),
+    DepthwiseConv2d(DepthwiseConv2d),
+    SeparableConv1d(SeparableConv1d),
+    SeparableConv2d(SeparableConv2d),
+    Conv1dTranspose(Conv1dTranspose),
+    Conv2dTranspose(Conv2dTranspose),
     MaxPooling1d(MaxPooling1d),
+    MaxPooling2d(MaxPooling2d),
     AveragePooling1d(AveragePooling1d),
+    AveragePooling2d(AveragePooling2d),
     GlobalMaxPooling1d(GlobalMaxPooling1d),
+    GlobalMaxPooling2d(GlobalMaxPooling2d),
     GlobalAveragePooling1d(GlobalAveragePooling1d),
+    GlobalAveragePooling2d(GlobalAveragePooling2d),
     Merge(Merge),
     Concatenate(Concatenate),
+    Dot(Dot),
     Flatten(Flatten),
     Reshape(Reshape),
     Permute(Permute),
     RepeatVector(RepeatVector),
     Cropping1d(Cropping1d),
+    Cropping2d(Cropping2d),
     ZeroPadding1d(ZeroPadding1d),
+    ZeroPadding2d(ZeroPadding2d),
     UpSampling1d(UpSampling1d),
+    UpSampling2d(UpSampling2d),
     Attention(Attention),
     AdditiveAttention(AdditiveAttention),
     MultiHeadAttention(MultiHeadAttention),
     TimeDistributed(TimeDistributed),
+    #[cfg(test)]
+    Probe(super::probe::Probe),
 }
 
 impl Feedforward {

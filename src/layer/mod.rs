@@ -19,10 +19,15 @@ mod lowering;
 mod merging;
 mod name;
 mod normalization;
+mod padding;
+mod pooling;
+#[cfg(test)]
+mod probe;
 mod recurrent;
 mod reshaping;
 mod role;
 mod weights;
+mod windows;
 
 pub use crate::operator::MergeMode;
 pub use attention::{AdditiveAttention, Attention, MultiHeadAttention, ScoreMode};
@@ -33,7 +38,8 @@ pub use birnn_cell::{
     UnitWeight, WeightRole,
 };
 pub use convolution::{
-    AveragePooling1d, Conv1d, GlobalAveragePooling1d, GlobalMaxPooling1d, MaxPooling1d, Padding,
+    Conv1d, Conv1dTranspose, Conv2d, Conv2dTranspose, DepthwiseConv1d, DepthwiseConv2d,
+    SeparableConv1d, SeparableConv2d,
 };
 pub use core::{
     ActivationLayer, Dense, Embedding, Identity, Masking, PRelu, ReluLayer, Rescaling, SoftmaxLayer,
@@ -45,16 +51,25 @@ pub use initializer::Initializer;
 pub(crate) use kinds::Kind;
 pub use kinds::{Feedforward, Layer, TimeDistributed};
 pub(crate) use lowering::Lowering;
-pub use merging::{Concatenate, Merge};
+pub use merging::{Concatenate, Dot, Merge};
 pub use name::default_name;
 pub use normalization::{
-    BatchNormalization, LayerNormalization, RmsNormalization, UnitNormalization,
+    BatchNormalization, GroupNormalization, LayerNormalization, Normalization, RmsNormalization,
+    UnitNormalization,
 };
+pub use padding::Padding;
+pub use pooling::{
+    AveragePooling1d, AveragePooling2d, GlobalAveragePooling1d, GlobalAveragePooling2d,
+    GlobalMaxPooling1d, GlobalMaxPooling2d, MaxPooling1d, MaxPooling2d,
+};
+#[cfg(test)]
+pub(crate) use probe::{Operand, Probe};
 pub use recurrent::{
     Gru, GruCell, Lstm, LstmCell, Recurrent, RecurrentBuilder, SimpleRnn, SimpleRnnCell,
 };
 pub use reshaping::{
-    Cropping1d, Flatten, Permute, RepeatVector, Reshape, UpSampling1d, ZeroPadding1d,
+    Cropping1d, Cropping2d, Flatten, Permute, RepeatVector, Reshape, UpSampling1d, UpSampling2d,
+    ZeroPadding1d, ZeroPadding2d,
 };
 pub use role::{Direction, Role};
 pub use weights::Weights;

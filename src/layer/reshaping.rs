@@ -5,7 +5,7 @@ use super::dims::{Dims, sequence, shown};
 use super::lowering::Lowering;
 use crate::error::Error;
 use crate::graph::ArrayId;
-use crate::operator::{Pad, Repeat, Slice, Transpose};
+use crate::operator::{Expand, Filling, Pad, Slice, Transpose};
 
 /// The product of the axes, where all are known.
 fn count(dims: &Dims) -> Option<usize> {
@@ -181,7 +181,7 @@ impl Definition for RepeatVector {
         let x = call.input(0);
         let shape = call.shape(x);
         let vector = call.reshaped(x, vec![shape[0], 1, shape[1]])?;
-        call.apply(Repeat { axis: 1, times: self.n }, vector)
+        call.apply(Expand { shape: vec![shape[0], self.n, shape[1]] }, vector)
     }
 }
 
@@ -219,7 +219,7 @@ impl Definition for Cropping1d {
         let x = call.input(0);
         let (start, end) = self.cropping;
         let length = call.shape(x)[1] - start - end;
-        call.apply(Slice { axis: 1, start, length }, x)
+        call.apply(Slice { axis: 1, start, step: 1, length }, x)
     }
 }
 
@@ -256,7 +256,8 @@ impl Definition for ZeroPadding1d {
 
     fn lower(&self, call: &mut Lowering) -> Result<ArrayId, Error> {
         let (before, after) = self.padding;
-        call.apply(Pad { axis: 1, before, after }, call.input(0))
+        let filling = Filling::Constant(0.0);
+        call.apply(Pad { axis: 1, before, after, filling }, call.input(0))
     }
 }
 
@@ -289,6 +290,164 @@ impl Definition for UpSampling1d {
     }
 
     fn lower(&self, call: &mut Lowering) -> Result<ArrayId, Error> {
-        call.apply(Repeat { axis: 1, times: self.size }, call.input(0))
+        let x = call.input(0);
+        let [batch, timesteps, features] = call.shape(x)[..] else { return Ok(x) };
+        let each = call.reshaped(x, vec![batch, timesteps, 1, features])?;
+        let repeated =
+            call.apply(Expand { shape: vec![batch, timesteps, self.size, features] }, each)?;
+        call.reshaped(repeated, vec![batch, timesteps.saturating_mul(self.size), features])
+    }
+}
+
+/// The rows, columns and features of an input `[batch, rows, columns, features]`.
+fn image(dims: &Dims) -> Result<[Option<usize>; 3], String> {
+    dims[..].try_into().map_err(|_| {
+        let found = shown(dims);
+        format!("it reads [batch, rows, columns, features], and its input is {found}")
+    })
+}
+
+arguments! {
+    /// Keras's `Cropping2D`: leaves out the first and the last rows and columns of an image. It reads
+    /// `[batch, rows, columns, features]` and returns the same with fewer rows and columns. It
+    /// doesn't hand a mask on.
+    ///
+    /// ```
+    /// // The first row, and a column on either side.
+    /// let layer = birnn::layer::Cropping2d::new(((1, 0), (1, 1)));
+    /// ```
+    Cropping2d(
+        /// How many rows at the start and at the end, and how many columns.
+        cropping: ((usize, usize), (usize, usize))
+    ) {}
+}
+
+impl Definition for Cropping2d {
+    fn class_name(&self) -> &'static str {
+        "Cropping2D"
+    }
+
+    fn output(&self, inputs: &[Dims]) -> Result<Dims, String> {
+        let [rows, columns, features] = image(&inputs[0])?;
+        let less = |length: Option<usize>, (start, end): (usize, usize)| match length {
+            Some(n) if n <= start.saturating_add(end) => {
+                Err(format!("it takes {start} and {end} indices of {n} away"))
+            }
+            length => Ok(length.map(|n| n - start - end)),
+        };
+        Ok(vec![less(rows, self.cropping.0)?, less(columns, self.cropping.1)?, features])
+    }
+
+    fn masking(&self) -> MaskRule {
+        MaskRule::Drop
+    }
+
+    fn lower(&self, call: &mut Lowering) -> Result<ArrayId, Error> {
+        let mut x = call.input(0);
+        for (axis, (start, end)) in [(1, self.cropping.0), (2, self.cropping.1)] {
+            if start + end > 0 {
+                let length = call.shape(x)[axis] - start - end;
+                x = call.apply(Slice { axis, start, step: 1, length }, x)?;
+            }
+        }
+        Ok(x)
+    }
+}
+
+arguments! {
+    /// Keras's `ZeroPadding2D`: adds rows and columns of zeros around an image. It reads
+    /// `[batch, rows, columns, features]` and returns the same with more rows and columns. It
+    /// doesn't hand a mask on.
+    ///
+    /// ```
+    /// // A row above, and a column on either side.
+    /// let layer = birnn::layer::ZeroPadding2d::new(((1, 0), (1, 1)));
+    /// ```
+    ZeroPadding2d(
+        /// How many rows at the start and at the end, and how many columns.
+        padding: ((usize, usize), (usize, usize))
+    ) {}
+}
+
+impl Definition for ZeroPadding2d {
+    fn class_name(&self) -> &'static str {
+        "ZeroPadding2D"
+    }
+
+    fn check(&self) -> Result<(), Wrong> {
+        let ((top, bottom), (left, right)) = self.padding;
+        match top.max(bottom).max(left).max(right) {
+            0..0x100_0000 => Ok(()),
+            padding => Err(("padding", format!("{padding} is not below 2^24"))),
+        }
+    }
+
+    fn output(&self, inputs: &[Dims]) -> Result<Dims, String> {
+        let [rows, columns, features] = image(&inputs[0])?;
+        let more = |length: Option<usize>, (start, end): (usize, usize)| {
+            length.map(|n| n.saturating_add(start + end))
+        };
+        Ok(vec![more(rows, self.padding.0), more(columns, self.padding.1), features])
+    }
+
+    fn masking(&self) -> MaskRule {
+        MaskRule::Drop
+    }
+
+    fn lower(&self, call: &mut Lowering) -> Result<ArrayId, Error> {
+        let mut x = call.input(0);
+        for (axis, (before, after)) in [(1, self.padding.0), (2, self.padding.1)] {
+            if before + after > 0 {
+                let filling = Filling::Constant(0.0);
+                x = call.apply(Pad { axis, before, after, filling }, x)?;
+            }
+        }
+        Ok(x)
+    }
+}
+
+arguments! {
+    /// Keras's `UpSampling2D` with `interpolation="nearest"`: repeats every row and every column of
+    /// an image. It reads `[batch, rows, columns, features]` and returns
+    /// `[batch, size.0 · rows, size.1 · columns, features]`. It doesn't hand a mask on.
+    ///
+    /// ```
+    /// let layer = birnn::layer::UpSampling2d::new().size((2, 1)); // every row twice
+    /// ```
+    UpSampling2d() {
+        /// How often each row and each column is repeated (default: 2).
+        size: (usize, usize) = (2, 2),
+    }
+}
+
+impl Definition for UpSampling2d {
+    fn class_name(&self) -> &'static str {
+        "UpSampling2D"
+    }
+
+    fn check(&self) -> Result<(), Wrong> {
+        size("size", self.size.0)?;
+        size("size", self.size.1)
+    }
+
+    fn output(&self, inputs: &[Dims]) -> Result<Dims, String> {
+        let [rows, columns, features] = image(&inputs[0])?;
+        let times = |length: Option<usize>, times: usize| length.map(|n| n.saturating_mul(times));
+        Ok(vec![times(rows, self.size.0), times(columns, self.size.1), features])
+    }
+
+    fn masking(&self) -> MaskRule {
+        MaskRule::Drop
+    }
+
+    fn lower(&self, call: &mut Lowering) -> Result<ArrayId, Error> {
+        let x = call.input(0);
+        let [batch, rows, columns, features] = call.shape(x)[..] else { return Ok(x) };
+        let (down, across) = self.size;
+        let each = call.reshaped(x, vec![batch, rows, 1, columns, 1, features])?;
+        let shape = vec![batch, rows, down, columns, across, features];
+        let repeated = call.apply(Expand { shape }, each)?;
+        let (rows, columns) = (rows.saturating_mul(down), columns.saturating_mul(across));
+        call.reshaped(repeated, vec![batch, rows, columns, features])
     }
 }

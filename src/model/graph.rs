@@ -455,6 +455,7 @@ impl Graph {
             tensors,
             outputs,
             mask_rules: self.mask_rules,
+            program: None,
             attachment: None,
         };
         model.check_masks(&model.masks(|_| false))?;

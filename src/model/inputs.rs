@@ -1,6 +1,7 @@
 use super::{InputSpec, Model};
 use crate::error::{Error, Result};
 use crate::layer::{Direction, Layer};
+use crate::program::Body;
 use birnn_cell::Real;
 use ndarray::{
     Array2, ArrayD, ArrayView, ArrayView2, ArrayView3, ArrayViewD, Axis, CowArray, Dimension,
@@ -219,6 +220,8 @@ impl<'a, F> From<ArrayViewD<'a, F>> for Inputs<'a, F> {
 #[derive(Debug)]
 pub(crate) struct Bound<'a, F> {
     pub batch: usize,
+    /// Whether the first axis of each array is the batch. The arrays of a program have none.
+    pub has_batch: bool,
     /// The model's inputs, in order, and its constants.
     pub arrays: Vec<CowArray<'a, F, IxDyn>>,
     /// The shape of every array of the model but the batch.
@@ -229,6 +232,10 @@ pub(crate) struct Bound<'a, F> {
     longest: Vec<Option<usize>>,
     /// For each node its initial states in Keras's order, where the call gives them.
     pub states: Vec<Vec<Option<ArrayView2<'a, F>>>>,
+    /// Of a program the bits of the values of each input on which shapes depend.
+    pub values: Vec<Option<Vec<u32>>>,
+    /// Of a program the shape of each array that is handed on from call to call.
+    pub tied: Vec<Vec<usize>>,
 }
 
 impl Bound<'_, f32> {
@@ -243,6 +250,9 @@ impl Bound<'_, f32> {
         let view = |state: &'s Option<Array2<f64>>| state.as_ref().map(|state| state.view());
         Bound {
             batch: self.batch,
+            has_batch: self.has_batch,
+            values: self.values.clone(),
+            tied: self.tied.clone(),
             arrays: self.arrays.iter().map(|array| array.mapv(f64::from).into()).collect(),
             shapes: self.shapes.clone(),
             masks: self.masks.clone(),
@@ -264,6 +274,9 @@ impl Model {
             });
         }
         self.in_order(&mut inputs)?;
+        if let Some(program) = &self.program {
+            return self.bind_program(program, inputs);
+        }
         let batch = inputs.arrays[0].shape().first().copied().unwrap_or(0);
         for (index, array) in inputs.arrays.iter().enumerate() {
             self.check_input(index, array.shape(), batch)?;
@@ -286,7 +299,92 @@ impl Model {
         }
         let masks = self.bind_masks(inputs.masks, &arrays, &shapes)?;
         let states = self.bind_states(inputs.states, batch)?;
-        Ok(Bound { batch, arrays, shapes, masks, longest, states })
+        let (values, tied) = (Vec::new(), Vec::new());
+        Ok(Bound { batch, has_batch: true, arrays, shapes, masks, longest, states, values, tied })
+    }
+
+    /// Checks the inputs against a program.
+    fn bind_program<'a, F: Real>(
+        &self,
+        program: &Body,
+        inputs: Inputs<'a, F>,
+    ) -> Result<Bound<'a, F>> {
+        if let Some((index, _)) = inputs.masks.first() {
+            let name = &self.inputs[*index].name;
+            return Err(Error::Graph(format!(
+                "input {name:?} takes no mask or lengths: give them as an input where the model \
+                 has one"
+            )));
+        }
+        self.bind_states(inputs.states, 1)?;
+        let mut values = Vec::with_capacity(self.inputs.len());
+        for (place, array) in inputs.arrays.iter().enumerate() {
+            self.check_whole_input(place, array.shape())?;
+            values.push(self.deciding_values(program, place, array)?);
+        }
+        let shapes: Vec<_> = inputs.arrays.iter().map(|array| array.shape().to_vec()).collect();
+        // No array that a device has is without an axis.
+        let with_an_axis = |array: ArrayViewD<'a, F>| match array.ndim() {
+            0 => array.insert_axis(Axis(0)),
+            _ => array,
+        };
+        Ok(Bound {
+            batch: 1,
+            has_batch: false,
+            arrays: inputs.arrays.into_iter().map(|a| with_an_axis(a).into()).collect(),
+            masks: vec![None; self.inputs.len()],
+            longest: vec![None; self.inputs.len()],
+            states: Vec::new(),
+            values,
+            tied: program.tied_shapes(&shapes)?,
+            shapes,
+        })
+    }
+
+    /// Checks the whole shape of a program's input.
+    fn check_whole_input(&self, place: usize, found: &[usize]) -> Result<()> {
+        let spec = &self.inputs[place];
+        let axes = &self.tensors[spec.tensor].shape;
+        let input = format!("input {:?}", spec.name);
+        let fits = |(axis, &n): (&Option<usize>, &usize)| axis.is_none_or(|length| length == n);
+        let is_number = axes.is_empty() && found == [1];
+        if !is_number && (axes.len() != found.len() || !axes.iter().zip(found).all(fits)) {
+            let name = |axis: &Option<usize>| axis.map_or("any".to_string(), |n| n.to_string());
+            let expected = axes.iter().map(name).collect::<Vec<_>>().join(", ");
+            let expected = format!("[{expected}]");
+            return Err(Error::InputShape { input, found: found.to_vec(), expected });
+        }
+        const NAMES: [&str; 4] = ["first", "second", "third", "fourth"];
+        match found.iter().position(|&n| n == 0) {
+            Some(place) => {
+                let axis = NAMES.get(place).copied().unwrap_or("fifth or a later");
+                Err(Error::EmptyAxis { input, axis, shape: found.to_vec() })
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// The bits of an input's values, where shapes depend on them.
+    fn deciding_values<F: Real>(
+        &self,
+        program: &Body,
+        place: usize,
+        array: &ArrayViewD<'_, F>,
+    ) -> Result<Option<Vec<u32>>> {
+        const MOST: usize = 64;
+        let name = &self.inputs[place].name;
+        if !program.input_named(name).is_some_and(|input| program.decides(input)) {
+            return Ok(None);
+        }
+        if array.len() > MOST {
+            return Err(Error::InputShape {
+                input: format!("input {name:?}, whose values say shapes,"),
+                found: array.shape().to_vec(),
+                expected: format!("at most {MOST} values"),
+            });
+        }
+        let bits = |value: &F| (value.widened() as f32).to_bits();
+        Ok(Some(array.iter().map(bits).collect()))
     }
 
     /// Puts arrays that are given by name into the order of the model's inputs.
@@ -342,6 +440,9 @@ impl Model {
         &self,
         bound: &mut Bound<'_, F>,
     ) -> Result<Option<usize>> {
+        if self.program.is_some() {
+            return Ok(None);
+        }
         let sequences: Vec<_> =
             (0..self.inputs.len()).filter(|&i| bound.arrays[i].ndim() > 2).collect();
         let [input] = sequences[..] else { return Ok(None) };

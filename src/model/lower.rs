@@ -6,16 +6,17 @@ use super::{Bound, Model, Node};
 use crate::error::{Error, Result};
 use crate::graph::{ArrayId, Constant, Constants, OperatorGraph, Source, StateOfLayer};
 use crate::layer::{Layer, Lowering};
-use crate::operator::{Combine, Concat, Differs, Operation};
+use crate::operator::{Binary, BinaryFunction, Concat, Differs};
+use crate::program::Given;
 use birnn_cell::Real;
 use std::collections::HashMap;
 
 /// What the graph of a call depends on, beside the model.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct CallShape {
-    /// Rows of the batch.
+    /// Rows of the batch; 1 for a program, whose arrays have none.
     pub batch: usize,
-    /// The shapes of the model's inputs and constants, without the batch.
+    /// The shapes of the model's inputs and constants, without the batch; of a program whole.
     pub inputs: Vec<Vec<usize>>,
     /// Of which inputs the mask is given.
     pub masks: Vec<bool>,
@@ -23,6 +24,8 @@ pub(crate) struct CallShape {
     pub states: Vec<Vec<bool>>,
     /// Whether stateful layers start from the states that the last call ended with.
     pub carried: bool,
+    /// Of a program the bits of the values of each input on which shapes depend.
+    pub values: Vec<Option<Vec<u32>>>,
 }
 
 impl<F> Bound<'_, F> {
@@ -31,17 +34,26 @@ impl<F> Bound<'_, F> {
         let is_given = |states: &Vec<Option<_>>| states.iter().map(Option::is_some).collect();
         CallShape {
             batch,
-            inputs: self.arrays.iter().map(|array| array.shape()[1..].to_vec()).collect(),
+            inputs: self.arrays.iter().map(|array| self.shape_in_a_call(array.shape())).collect(),
             masks: self.masks.iter().map(Option::is_some).collect(),
             states: self.states.iter().map(is_given).collect(),
             carried,
+            values: self.values.clone(),
         }
+    }
+
+    fn shape_in_a_call(&self, shape: &[usize]) -> Vec<usize> {
+        if self.has_batch { shape[1..].to_vec() } else { shape.to_vec() }
     }
 }
 
 impl Model {
     /// The graph of operators for calls of a shape that the model takes.
     pub(crate) fn lower(&self, call: &CallShape) -> Result<OperatorGraph> {
+        if let Some(program) = &self.program {
+            let (shapes, values) = (&call.inputs, &call.values);
+            return program.lower(Given { shapes, values, carried: call.carried });
+        }
         let masks = self.masks(|input| call.masks[input]);
         let mut lowered = Lowered {
             model: self,
@@ -70,13 +82,17 @@ impl Model {
 
     /// The constants that the graphs of all calls read.
     pub(crate) fn constants<F: Real>(&self) -> Constants<F> {
-        Constants::new((0..self.layers.len()).map(|layer| self.constants_of(layer)))
+        let layers = self.layers.len() + usize::from(self.program.is_some());
+        Constants::new((0..layers).map(|layer| self.constants_of(layer)))
     }
 
-    /// The constants of a layer.
+    /// The constants of a layer; behind the last one those of the program.
     pub(crate) fn constants_of(&self, layer: usize) -> Vec<Constant<'_>> {
-        let built = &self.layers[layer];
-        built.layer.constants(&built.inputs)
+        match (self.layers.get(layer), &self.program) {
+            (Some(built), _) => built.layer.constants(&built.inputs),
+            (None, Some(program)) => program.constants(),
+            (None, None) => Vec::new(),
+        }
     }
 }
 
@@ -198,8 +214,8 @@ impl Lowered<'_> {
                 let longer = self.mask(longer)?;
                 self.make_mask(Differs { value: 0.0, any_feature: true }, longer)?
             }
-            MaskSource::Any(masks) => self.joined(masks, Operation::Maximum)?,
-            MaskSource::All(masks) => self.joined(masks, Operation::Minimum)?,
+            MaskSource::Any(masks) => self.joined(masks, BinaryFunction::Maximum)?,
+            MaskSource::All(masks) => self.joined(masks, BinaryFunction::Minimum)?,
             MaskSource::Concatenate(parts) => {
                 let parts = parts.into_iter().map(|(tensor, mask)| match mask {
                     Some(mask) => self.mask(mask).map(Some),
@@ -220,11 +236,19 @@ impl Lowered<'_> {
         Ok(self.graph.step("mask", differs, [Some(array)])?[0])
     }
 
-    fn joined(&mut self, masks: Vec<usize>, operation: Operation) -> Result<ArrayId> {
-        let masks = masks.into_iter().map(|mask| self.mask(mask).map(Some));
-        let masks = masks.collect::<Result<Vec<_>>>()?;
-        let count = masks.len();
-        Ok(self.graph.step("mask", Combine { operation, count }, masks)?[0])
+    /// Of no masks there is none to join: a source has at least one.
+    fn joined(&mut self, masks: Vec<usize>, function: BinaryFunction) -> Result<ArrayId> {
+        let mut joined = None;
+        for mask in masks {
+            let mask = self.mask(mask)?;
+            joined = Some(match joined {
+                None => mask,
+                Some(before) => {
+                    self.graph.step("mask", Binary { function }, [Some(before), Some(mask)])?[0]
+                }
+            });
+        }
+        joined.ok_or_else(|| Error::Graph("a mask is joined of none".to_string()))
     }
 }
 
@@ -262,6 +286,7 @@ mod tests {
             masks: vec![false; model.inputs.len()],
             states: model.nodes.iter().map(states).collect(),
             carried: false,
+            values: Vec::new(),
         };
         model.lower(&call).unwrap()
     }

@@ -7,6 +7,7 @@ mod mask_origins;
 mod mask_rules;
 mod masks;
 mod outputs;
+mod program;
 mod summary;
 
 pub use graph::{Call, Graph, LayerId, Tensor};
@@ -20,6 +21,7 @@ pub use summary::{Summary, SummaryRow};
 
 use crate::error::{Error, Result};
 use crate::layer::{Dims, Layer, Role, WeightSpec};
+use crate::program::Body;
 use ndarray::ArrayD;
 use rand::SeedableRng;
 use rand_chacha::ChaCha12Rng;
@@ -53,6 +55,8 @@ pub struct Model {
     /// The tensors that the model returns, in order.
     pub(crate) outputs: Vec<usize>,
     pub(crate) mask_rules: MaskRules,
+    /// What runs in place of the layers' nodes, of which there are none then.
+    pub(crate) program: Option<Arc<Body>>,
     /// What the model's importer keeps with it.
     attachment: Option<Arc<dyn Any + Send + Sync>>,
 }
@@ -257,7 +261,10 @@ impl Model {
     /// Whether a layer carries its states from call to call.
     #[allow(dead_code)] // Only backends that cut calls ask.
     pub(crate) fn is_stateful(&self) -> bool {
-        self.layers().any(|layer| layer.directions().iter().any(|(_, l)| l.stateful()))
+        match &self.program {
+            Some(program) => program.is_stateful(),
+            None => self.layers().any(|layer| layer.directions().iter().any(|(_, l)| l.stateful())),
+        }
     }
 
     /// The shape of every array but the batch, for inputs of these shapes.

@@ -66,7 +66,9 @@ impl Model {
     }
 
     fn shape_of(&self, tensor: usize) -> Vec<Option<usize>> {
-        std::iter::once(None).chain(self.tensors[tensor].shape.iter().copied()).collect()
+        // A program's arrays have no batch.
+        let batch = self.program.is_none().then_some(None);
+        batch.into_iter().chain(self.tensors[tensor].shape.iter().copied()).collect()
     }
 
     fn layer_row(&self, index: usize) -> SummaryRow {

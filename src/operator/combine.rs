@@ -1,30 +1,26 @@
 use super::rules::{Along, Rules, Shapes, shape};
 
-/// Several arrays value by value: their sum, product, largest value…
+/// The product, the largest or the smallest value of several arrays of which some are masked.
 ///
 /// Its operands are `count` arrays of the same rank, of which those with an axis of length one are
 /// repeated along it, and then for each of them its mask or none, which has all of its axes but
 /// the last. It writes the longest length of each axis.
 ///
-/// Masks count in three operations. In a product a masked value is one, and what is masked in all
-/// arrays is zero. Of a largest or smallest value, of one that is masked and one that isn't the
-/// latter is taken.
+/// In a product a masked value is one, and what is masked in all arrays is zero. Of a largest or
+/// smallest value, of one that is masked and one that isn't the latter is taken. Without masks it
+/// is a [`Binary`](super::Binary) of two arrays after the other.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Combine {
-    pub operation: Operation,
+    pub operation: Combination,
     /// How many arrays.
     pub count: usize,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum Operation {
-    Add,
-    /// The first array without the others.
-    Subtract,
-    Multiply,
-    Average,
-    Maximum,
-    Minimum,
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Combination {
+    Product,
+    Largest,
+    Smallest,
 }
 
 impl Rules for Combine {

@@ -1,19 +1,24 @@
-use super::rules::{Along, Rules, Shapes, axes, expect};
-use super::windows::Windows;
+use super::rules::{Along, Rules, Shapes, expect, shape};
+use super::windows::{Windows, windowed};
 use birnn_cell::Activation;
 
-/// `activation(Σ x[window] · kernel + bias)` over windows of timesteps.
+/// `activation(Σ x[window] · kernel + bias)` over windows of timesteps, of pixels…
 ///
 /// | operand | shape | |
 /// |---|---|---|
-/// | 0 | `[batch, timesteps, features]` | x |
-/// | 1 | `[size of a window, features / groups, filters]` | the kernel |
+/// | 0 | `[batch, lengths…, features]` | x |
+/// | 1 | `[sizes of a window…, features / groups, filters]` | the kernel |
 /// | 2 | `[filters]` | the bias, or none |
 ///
-/// It writes `[batch, windows, filters]`; glu halves the filters.
+/// It writes `[batch, windows…, filters]`; glu halves the filters.
+///
+/// A transposed convolution, which adds each value times the kernel to a window of what it writes,
+/// is the one whose kernel is turned round along all axes of the window, with its strides as
+/// [`Windows::spread`] and `(size - 1) · dilation - padding` before.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Convolution {
-    pub windows: Windows,
+    /// Along each axis between the batch and the features.
+    pub windows: Vec<Windows>,
     /// Each part of the features reaches its part of the filters.
     pub groups: usize,
     pub activation: Activation,
@@ -25,14 +30,19 @@ impl Rules for Convolution {
     }
 
     fn writes(&self, reads: &Shapes) -> Result<Vec<Vec<usize>>, String> {
-        let [batch, _, features] = axes(reads, 0)?;
-        let [size, of_group, filters] = axes(reads, 1)?;
+        let (batch, outputs, features) = windowed(reads, &self.windows)?;
+        let wrong = || format!("its kernel of {:?} doesn't fit {:?}", reads[1], reads[0]);
+        let &[ref sizes @ .., of_group, filters] = shape(reads, 1)? else { return Err(wrong()) };
         expect(reads, 2, &[filters])?;
-        if size != self.windows.size || features != of_group * self.groups {
-            return Err(format!("its kernel of {:?} doesn't fit {:?}", reads[1], reads[0]));
+        let fits = sizes.iter().copied().eq(self.windows.iter().map(|windows| windows.size))
+            && of_group.checked_mul(self.groups) == Some(features)
+            && self.groups > 0
+            && filters % self.groups == 0;
+        if !fits {
+            return Err(wrong());
         }
         let filters = self.activation.output_features(Some(filters))?;
-        Ok(vec![[batch, self.windows.outputs].into_iter().chain(filters).collect()])
+        Ok(vec![[batch].into_iter().chain(outputs).chain(filters).collect()])
     }
 
     fn along(&self, _: usize, axis: usize, _: &Shapes) -> Along {

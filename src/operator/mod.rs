@@ -7,19 +7,23 @@
 
 mod affine;
 mod attention;
+mod batched;
+mod binary;
 mod combine;
 mod concat;
 mod convolution;
 mod differs;
+mod expand;
 mod gather;
 mod matmul;
 mod normalize;
 mod pad;
 mod pool;
 mod recurrent;
-mod repeat;
+mod reduce;
 mod reshape;
 mod rules;
+mod scatter;
 mod slice;
 mod transpose;
 mod unary;
@@ -27,23 +31,27 @@ mod windows;
 
 pub(crate) use affine::{Affine, PRelu};
 pub(crate) use attention::{Attention, MaskedScore, Score};
-pub(crate) use combine::{Combine, Operation};
+pub(crate) use batched::BatchedMatMul;
+pub(crate) use binary::{Binary, BinaryFunction, Where};
+pub(crate) use combine::{Combination, Combine};
 pub(crate) use concat::Concat;
 pub(crate) use convolution::Convolution;
 pub(crate) use differs::{Blank, Differs};
+pub(crate) use expand::Expand;
 pub(crate) use gather::Gather;
 pub(crate) use matmul::MatMul;
 pub(crate) use normalize::{Normalization, Normalize};
-pub(crate) use pad::Pad;
+pub(crate) use pad::{Filling, Pad};
 pub(crate) use pool::{Pool, Reduction};
 pub use recurrent::MergeMode;
 pub(crate) use recurrent::Recurrent;
-pub(crate) use repeat::Repeat;
+pub(crate) use reduce::{Reduce, ReduceFunction};
 pub(crate) use reshape::Reshape;
 pub(crate) use rules::{Along, Rules};
+pub(crate) use scatter::Scatter;
 pub(crate) use slice::Slice;
 pub(crate) use transpose::Transpose;
-pub(crate) use unary::{Activate, Relu};
+pub(crate) use unary::{Activate, Relu, Unary, UnaryFunction};
 pub(crate) use windows::Windows;
 
 macro_rules! operators {
@@ -74,16 +82,22 @@ macro_rules! operators {
 operators! {
     Recurrent,
     MatMul,
+    BatchedMatMul,
     Convolution,
     Pool,
     Attention,
     Activate,
+    Unary,
     Relu,
     PRelu,
     Affine,
     Normalize,
+    Binary,
+    Where,
     Combine,
+    Reduce,
     Gather,
+    Scatter,
     Differs,
     Blank,
     Reshape,
@@ -91,5 +105,5 @@ operators! {
     Slice,
     Pad,
     Concat,
-    Repeat,
+    Expand,
 }

@@ -20,6 +20,8 @@ pub(crate) struct Normalize {
 pub(crate) enum Normalization {
     /// `exp(x) / Σ exp(x)`
     Softmax,
+    /// `x - ln Σ exp(x)`
+    LogSoftmax,
     /// `(x - mean) / √(variance + epsilon)`
     Moments { epsilon: f64 },
     /// `x / √(mean(x²) + epsilon)`

@@ -59,3 +59,37 @@ pub(super) fn vector_by_vector(axis: usize, reads: &Shapes) -> Along {
     let rank = reads.first().copied().flatten().map_or(0, <[usize]>::len);
     if axis + 1 < rank { Along::Independent(axis) } else { Along::Whole }
 }
+
+/// The shape that operands have together as numpy broadcasts them: their last axes are laid beside
+/// each other, and an axis of length one is repeated.
+pub(super) fn broadcast(reads: &Shapes) -> Result<Vec<usize>, String> {
+    let mut together: Vec<usize> = Vec::new();
+    for operand in 0..reads.len() {
+        let other = shape(reads, operand)?;
+        let missing = other.len().saturating_sub(together.len());
+        together.splice(..0, std::iter::repeat_n(1, missing));
+        let first = together.len() - other.len();
+        for (axis, &length) in together[first..].iter_mut().zip(other) {
+            *axis = match (*axis, length) {
+                (1, length) | (length, 1) => length,
+                (a, b) if a == b => a,
+                (a, b) => return Err(format!("axes of length {a} and {b} are broadcast")),
+            };
+        }
+    }
+    Ok(together)
+}
+
+/// Operands that are broadcast, value by value: an axis that is repeated is needed whole.
+pub(super) fn along_broadcast(operand: usize, axis: usize, reads: &Shapes) -> Along {
+    let (Ok(x), Ok(together)) = (shape(reads, operand), broadcast(reads)) else {
+        return Along::Whole;
+    };
+    let place = together.len() - x.len() + axis;
+    if x[axis] == together[place] { Along::Independent(place) } else { Along::Whole }
+}
+
+/// The product of lengths, or the largest number where it is larger.
+pub(super) fn product(lengths: &[usize]) -> usize {
+    lengths.iter().fold(1, |product, &length| product.saturating_mul(length))
+}

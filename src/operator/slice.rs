@@ -1,11 +1,22 @@
 use super::rules::{Along, Rules, Shapes, shape};
 
-/// A part of operand 0: `length` indices of an axis, from `start` on.
+/// A part of operand 0: `length` indices of an axis, `start`, `start + step`, `start + 2 · step`…,
+/// backward where `step` is below zero.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Slice {
     pub axis: usize,
     pub start: usize,
+    pub step: isize,
     pub length: usize,
+}
+
+impl Slice {
+    /// The last index that it takes, of an axis so long; `None` where it isn't one.
+    fn last(&self, axis: usize) -> Option<usize> {
+        let steps = isize::try_from(self.length - 1).ok()?;
+        let last = self.start.checked_add_signed(steps.checked_mul(self.step)?)?;
+        (last < axis && self.start < axis).then_some(last)
+    }
 }
 
 impl Rules for Slice {
@@ -16,7 +27,7 @@ impl Rules for Slice {
     fn writes(&self, reads: &Shapes) -> Result<Vec<Vec<usize>>, String> {
         let mut output = shape(reads, 0)?.to_vec();
         match output.get_mut(self.axis) {
-            Some(axis) if self.start.saturating_add(self.length) <= *axis => {
+            Some(axis) if self.length == 0 || self.last(*axis).is_some() => {
                 *axis = self.length;
                 Ok(vec![output])
             }

@@ -53,3 +53,72 @@ impl Rules for Relu {
         Along::Independent(axis)
     }
 }
+
+/// A function of each value of operand 0. It writes the shape of the operand.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Unary {
+    pub function: UnaryFunction,
+}
+
+/// Functions that aren't activations. Those of logic give 1 for true and 0 for false.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum UnaryFunction {
+    DividedBy(f32),
+    Negative,
+    Absolute,
+    Reciprocal,
+    SquareRoot,
+    /// The natural logarithm.
+    Logarithm,
+    /// The error function, `2/√π ∫₀ˣ exp(-t²) dt`.
+    Erf,
+    Sine,
+    Cosine,
+    Floor,
+    Ceiling,
+    /// To the nearest whole number, of two the even one.
+    Round,
+    /// To the next whole number towards zero.
+    Truncate,
+    /// -1, 0 or 1
+    Sign,
+    /// 1 where the value is 0.
+    Not,
+    IsNan,
+}
+
+impl UnaryFunction {
+    #[cfg(test)]
+    pub const ALL: [UnaryFunction; 16] = [
+        UnaryFunction::DividedBy(3.0),
+        UnaryFunction::Negative,
+        UnaryFunction::Absolute,
+        UnaryFunction::Reciprocal,
+        UnaryFunction::SquareRoot,
+        UnaryFunction::Logarithm,
+        UnaryFunction::Erf,
+        UnaryFunction::Sine,
+        UnaryFunction::Cosine,
+        UnaryFunction::Floor,
+        UnaryFunction::Ceiling,
+        UnaryFunction::Round,
+        UnaryFunction::Truncate,
+        UnaryFunction::Sign,
+        UnaryFunction::Not,
+        UnaryFunction::IsNan,
+    ];
+}
+
+impl Rules for Unary {
+    fn name(&self) -> &'static str {
+        "unary"
+    }
+
+    fn writes(&self, reads: &Shapes) -> Result<Vec<Vec<usize>>, String> {
+        Ok(vec![shape(reads, 0)?.to_vec()])
+    }
+
+    fn along(&self, _: usize, axis: usize, _: &Shapes) -> Along {
+        Along::Independent(axis)
+    }
+}

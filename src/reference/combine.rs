@@ -1,31 +1,20 @@
-use super::operands::{Computed, Reads, whole};
-use crate::operator::{Combine, Operation};
+use super::binary::{larger, smaller, spread_to};
+use super::operands::{Computed, Reads};
+use crate::operator::{Combination, Combine};
 use birnn_cell::Real;
-use ndarray::{ArrayD, ArrayViewD, Axis, ErrorKind, IxDyn, ShapeError, Zip};
+use ndarray::{ArrayD, ArrayViewD, Axis, ShapeError, Zip};
 
-/// Value by value; an axis of length one is repeated.
+/// Value by value, as the masks say; an axis of length one is repeated.
 pub(super) fn combine<F: Real>(operator: &Combine, reads: &Reads<F>) -> Computed<F> {
     let arrays =
         (0..operator.count).map(|index| reads.get(index)).collect::<Result<Vec<_>, _>>()?;
     let mask = |index: usize| reads.optional(operator.count + index);
     let masks: Vec<_> = (0..operator.count).map(mask).collect();
-    let larger = |a, b: F| if b > a || b.is_nan() { b } else { a };
-    let smaller = |a, b: F| if b < a || b.is_nan() { b } else { a };
     match operator.operation {
-        Operation::Add => Ok(fold(&arrays, |a, b| a + b)),
-        Operation::Subtract => Ok(fold(&arrays, |a, b| a - b)),
-        Operation::Average => Ok(fold(&arrays, |a, b| a + b) / whole::<F>(operator.count)),
-        Operation::Multiply => product(&arrays, &masks),
-        Operation::Maximum => extreme(&arrays, &masks, larger),
-        Operation::Minimum => extreme(&arrays, &masks, smaller),
+        Combination::Product => product(&arrays, &masks),
+        Combination::Largest => extreme(&arrays, &masks, larger),
+        Combination::Smallest => extreme(&arrays, &masks, smaller),
     }
-}
-
-fn fold<F: Real>(
-    arrays: &[ArrayViewD<F>],
-    join: impl Fn(ArrayD<F>, &ArrayViewD<F>) -> ArrayD<F>,
-) -> ArrayD<F> {
-    arrays[1..].iter().fold(arrays[0].to_owned(), join)
 }
 
 /// The product, in which masked values count as one; zero where all are masked.
@@ -66,7 +55,7 @@ fn extreme<F: Real>(
         let shape = longest(&[output.shape(), array.shape()]);
         output = Zip::from(spread_to(&output.view(), &shape)?)
             .and(spread_to(&array.view(), &shape)?)
-            .map_collect(|&a, &b| if a.is_nan() { a } else { better(a, b) });
+            .map_collect(|&a, &b| better(a, b));
     }
     Ok(output)
 }
@@ -95,12 +84,4 @@ fn choose<F: Real>(mask: &ArrayD<F>, a: &ArrayViewD<F>, b: &ArrayViewD<F>) -> Co
 fn longest(shapes: &[&[usize]]) -> Vec<usize> {
     let length = |axis: usize| shapes.iter().map(|shape| shape[axis]).max().unwrap_or(1);
     (0..shapes[0].len()).map(length).collect()
-}
-
-/// The array with its axes of length one repeated.
-fn spread_to<'a, F>(
-    array: &'a ArrayViewD<F>,
-    shape: &[usize],
-) -> Result<ArrayViewD<'a, F>, ShapeError> {
-    array.broadcast(IxDyn(shape)).ok_or_else(|| ShapeError::from_kind(ErrorKind::IncompatibleShape))
 }

@@ -9,25 +9,27 @@
 mod activation;
 mod affine;
 mod attention;
+mod binary;
 mod combine;
 mod convolution;
 mod differs;
-mod gather;
 mod matmul;
 mod moving;
 mod normalize;
 mod operands;
 mod pool;
 mod recurrent;
+mod reduce;
 mod run;
 mod session;
+mod windows;
 
 pub use activation::activate;
 pub use birnn_cell::Real;
 #[cfg(test)]
 pub(crate) use birnn_cell::State;
 pub(crate) use recurrent::{Ran, Recurrence, Sequences};
-pub(crate) use run::{Carried, Shared, carried_batch, run_graph};
+pub(crate) use run::{Carried, Shared, run_graph};
 pub(crate) use session::ReferenceSession;
 
 use crate::error::Result;

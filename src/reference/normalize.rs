@@ -21,6 +21,7 @@ pub(super) fn normalize<F: Real>(operator: &Normalize, reads: &Reads<F>) -> Comp
     for mut vector in vectors.lanes_mut(Axis(1)) {
         match operator.normalization {
             Normalization::Softmax => softmax_lane(&mut vector, false),
+            Normalization::LogSoftmax => softmax_lane(&mut vector, true),
             by_moments => normalize_lane(by_moments, vector, gamma.as_deref(), beta.as_deref()),
         }
     }

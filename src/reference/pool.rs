@@ -1,60 +1,56 @@
-use super::operands::{Computed, Reads, whole};
-use crate::operator::{Pool, Reduction};
+use super::binary::larger;
+use super::operands::{Computed, Reads};
+use super::windows::taps;
+use crate::operator::{Pool, Reduction, Windows};
 use birnn_cell::Real;
-use ndarray::{Array1, Array3, ArrayView2, ArrayView3, ArrayViewMut2, Axis, Ix2, Ix3, Zip};
+use ndarray::{ArrayD, ArrayViewD, Axis, Zip};
 
 /// The largest value or the mean of each window.
-pub(super) fn pool<F: Real>(operator: &Pool, reads: &Reads<F>) -> Computed<F> {
-    let x = reads.get(0)?.into_dimensionality::<Ix3>()?;
-    let mask = reads.optional(1).map(|mask| mask.into_dimensionality::<Ix2>()).transpose()?;
-    let (batch, timesteps, features) = x.dim();
-    let mut output = Array3::zeros((batch, operator.windows.outputs, features));
-    for (window, reduced) in output.axis_iter_mut(Axis(1)).enumerate() {
-        let elements = operator.windows.elements(window, timesteps);
-        let timesteps = elements.map(|(_, timestep)| timestep);
-        match operator.reduction {
-            Reduction::Maximum => maximum(x, timesteps, reduced),
-            Reduction::Mean => mean(x, mask, timesteps, reduced),
-        }
+pub(super) fn pool<F: Real>(operator: &Pool, reads: &Reads<F>, shape: &[usize]) -> Computed<F> {
+    let x = reads.get(0)?;
+    let lengths = operator.windows.iter().zip(&x.shape()[1..]);
+    let windows: Vec<_> = lengths.map(|(windows, &length)| windows.trimmed(length)).collect();
+    match operator.reduction {
+        Reduction::Maximum => maximum(&windows, &x, shape),
+        Reduction::Mean => mean(&windows, &x, reads.optional(1), shape),
     }
-    Ok(output.into_dyn())
 }
 
 /// NaN where one of the values is.
-fn maximum<F: Real>(
-    x: ArrayView3<F>,
-    timesteps: impl Iterator<Item = usize>,
-    mut largest: ArrayViewMut2<F>,
-) {
-    largest.fill(F::neg_infinity());
-    for timestep in timesteps {
-        Zip::from(&mut largest).and(x.index_axis(Axis(1), timestep)).for_each(|largest, &x| {
-            if x > *largest || x.is_nan() {
-                *largest = x;
-            }
-        });
+fn maximum<F: Real>(windows: &[Windows], x: &ArrayViewD<F>, shape: &[usize]) -> Computed<F> {
+    let mut output = ArrayD::from_elem(shape, F::neg_infinity());
+    for tap in taps(windows, x.shape()) {
+        let largest = tap.computed(output.view_mut());
+        Zip::from(largest).and(tap.held(x.view())).for_each(|a, &b| *a = larger(*a, b));
     }
+    Ok(output)
 }
 
-/// Of the timesteps that are not masked; NaN where all are.
+/// Of what is not masked; NaN where all of a window is.
 fn mean<F: Real>(
-    x: ArrayView3<F>,
-    mask: Option<ArrayView2<F>>,
-    timesteps: impl Iterator<Item = usize>,
-    mut sums: ArrayViewMut2<F>,
-) {
-    let mut counts = Array1::from_elem(x.len_of(Axis(0)), 0);
-    for timestep in timesteps {
-        let x = x.index_axis(Axis(1), timestep);
-        let rows = sums.rows_mut().into_iter().zip(x.rows()).zip(&mut counts);
-        for (row, ((mut sum, x), count)) in rows.enumerate() {
-            if mask.is_none_or(|mask| mask[[row, timestep]] != F::zero()) {
-                sum += &x;
-                *count += 1;
-            }
-        }
+    windows: &[Windows],
+    x: &ArrayViewD<F>,
+    mask: Option<ArrayViewD<F>>,
+    shape: &[usize],
+) -> Computed<F> {
+    let of_vectors = [&x.shape()[..x.ndim() - 1], &[1]].concat();
+    let counts = match mask {
+        Some(mask) => mask.mapv(|mask| if mask == F::zero() { F::zero() } else { F::one() }),
+        None => ArrayD::ones(&of_vectors[..x.ndim() - 1]),
+    };
+    let counts = counts.insert_axis(Axis(x.ndim() - 1));
+    let mut output = ArrayD::zeros(shape);
+    let mut count = ArrayD::zeros([&shape[..shape.len() - 1], &[1]].concat());
+    for tap in taps(windows, x.shape()) {
+        let counts = tap.held(counts.view());
+        let mut held = tap.held(x.view()).to_owned();
+        // Not a product: what is masked may be NaN.
+        let masked = Zip::from(&mut held).and_broadcast(counts.view());
+        masked.for_each(|x, &counts| *x = if counts == F::zero() { F::zero() } else { *x });
+        let mut sums = tap.computed(output.view_mut());
+        sums += &held;
+        let mut count = tap.computed(count.view_mut());
+        count += &counts;
     }
-    for (mut sum, count) in sums.rows_mut().into_iter().zip(counts) {
-        sum /= whole::<F>(count);
-    }
+    Ok(output / count)
 }

@@ -3,8 +3,8 @@
 use super::operands::{Computed, Reads};
 use super::recurrent::{Recurrence, recurrent};
 use super::{
-    activation, affine, attention, combine, convolution, differs, gather, matmul, moving,
-    normalize, pool,
+    activation, affine, attention, binary, combine, convolution, differs, matmul, moving,
+    normalize, pool, reduce,
 };
 use crate::error::{Error, Result};
 use crate::graph::{ArrayId, Constants, OperatorGraph, Source, StateOfLayer, Step};
@@ -12,16 +12,11 @@ use crate::model::{Bound, Model, Output, Outputs};
 use crate::operator::Operator;
 use crate::order::standard;
 use birnn_cell::Real;
-use ndarray::{ArrayD, Axis, CowArray, IxDyn};
+use ndarray::{ArrayD, CowArray, IxDyn};
 use std::collections::HashMap;
 
 /// The states that stateful layers ended with; empty before the first call.
 pub(crate) type Carried<F> = HashMap<StateOfLayer, ArrayD<F>>;
-
-/// The rows whose states these are; `None`: there are none yet.
-pub(crate) fn carried_batch<F>(carried: &Carried<F>) -> Option<usize> {
-    carried.values().next().map(|state| state.len_of(Axis(0)))
-}
 
 /// What calls of any shape share.
 pub(crate) struct Shared<'a, F, R> {
@@ -85,6 +80,9 @@ impl<'a, F: Real> Arrays<'a, F> {
             }
             Source::Carried(state) => carried.get(&state).map(|state| state.view().into()),
             Source::Constant(id) => constants.get(id).map(|constant| constant.view().into()),
+            Source::Known(index) => graph.known.get(index).map(|known| {
+                CowArray::from(standard(known.mapv(|value| F::nearest(value.into()))))
+            }),
             Source::Ones => Some(ArrayD::ones(&array.shape[..]).into()),
         });
         Ok(Arrays(fed.collect()))
@@ -126,16 +124,22 @@ fn compute<F: Real>(operator: &Operator, reads: &Reads<F>, shape: &[usize]) -> C
     match operator {
         Operator::Recurrent(_) => reads.get(0).map(|x| x.to_owned()), // `recurrent` runs it
         Operator::MatMul(operator) => matmul::matmul(operator, reads, shape),
-        Operator::Convolution(operator) => convolution::convolution(operator, reads),
-        Operator::Pool(operator) => pool::pool(operator, reads),
+        Operator::BatchedMatMul(_) => matmul::batched(reads, shape),
+        Operator::Convolution(operator) => convolution::convolution(operator, reads, shape),
+        Operator::Pool(operator) => pool::pool(operator, reads, shape),
         Operator::Attention(operator) => attention::attention(operator, reads),
         Operator::Activate(operator) => activation::activation(operator, reads),
+        Operator::Unary(operator) => activation::unary(operator, reads),
         Operator::Relu(operator) => activation::relu(operator, reads),
         Operator::PRelu(_) => affine::p_relu(reads),
         Operator::Affine(_) => affine::affine(reads),
         Operator::Normalize(operator) => normalize::normalize(operator, reads),
+        Operator::Binary(operator) => binary::binary(operator, reads, shape),
+        Operator::Where(_) => binary::choose(reads, shape),
         Operator::Combine(operator) => combine::combine(operator, reads),
-        Operator::Gather(_) => gather::gather(reads, shape),
+        Operator::Reduce(operator) => reduce::reduce(operator, reads, shape),
+        Operator::Gather(operator) => moving::gather(operator, reads, shape),
+        Operator::Scatter(operator) => moving::scatter(operator, reads),
         Operator::Differs(operator) => differs::differs(operator, reads),
         Operator::Blank(operator) => differs::blank(operator, reads),
         Operator::Reshape(_) => moving::reshape(reads, shape),
@@ -143,7 +147,7 @@ fn compute<F: Real>(operator: &Operator, reads: &Reads<F>, shape: &[usize]) -> C
         Operator::Slice(operator) => moving::slice(operator, reads),
         Operator::Pad(operator) => moving::pad(operator, reads, shape),
         Operator::Concat(operator) => moving::concat(operator, reads),
-        Operator::Repeat(operator) => moving::repeat(operator, reads, shape),
+        Operator::Expand(operator) => moving::expand(operator, reads),
     }
 }
 

@@ -1,5 +1,5 @@
 use super::recurrent::Plain;
-use super::run::{Carried, Shared, carried_batch, run_graph};
+use super::run::{Carried, Shared, run_graph};
 use crate::error::Result;
 use crate::graph::Constants;
 use crate::model::{Bound, Model, Output, Outputs};
@@ -11,6 +11,8 @@ pub(crate) struct ReferenceSession {
     constants: Constants<f64>,
     recurrence: Plain<f64>,
     carried: Carried<f64>,
+    /// The rows of the batch of the last call.
+    rows: usize,
 }
 
 impl ReferenceSession {
@@ -20,6 +22,7 @@ impl ReferenceSession {
             constants: model.constants(),
             recurrence: Plain::new(model)?,
             carried: Carried::default(),
+            rows: 0,
         })
     }
 
@@ -28,6 +31,7 @@ impl ReferenceSession {
         let inputs = inputs.in_f64(&states);
         let graph = model.lower(&inputs.call_shape(inputs.batch, !self.carried.is_empty()))?;
         let shared = Shared { model, constants: &self.constants, recurrence: &self.recurrence };
+        self.rows = inputs.batch;
         let outputs = run_graph(shared, &graph, &inputs, &mut self.carried)?;
         let rounded = outputs.into_list().into_iter().map(|output| Output {
             layer: output.layer,
@@ -49,7 +53,7 @@ impl Runner for ReferenceSession {
     }
 
     fn carried_batch(&self) -> Option<usize> {
-        carried_batch(&self.carried)
+        (!self.carried.is_empty()).then_some(self.rows)
     }
 
     fn reset_states(&mut self) {

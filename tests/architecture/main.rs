@@ -16,8 +16,8 @@ use std::path::Path;
 use tokens::{Token, attribute, tokens};
 
 /// What says what is computed, and knows neither where nor which file it came from.
-const DESCRIPTIONS: [&str; 5] =
-    ["crates/cell/", "src/operator/", "src/graph/", "src/layer/", "src/model/"];
+const DESCRIPTIONS: [&str; 6] =
+    ["crates/cell/", "src/operator/", "src/graph/", "src/layer/", "src/program/", "src/model/"];
 /// What runs models or reads files.
 const BACKENDS_AND_FORMATS: [&str; 9] = [
     "src/cpu/",

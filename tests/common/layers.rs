@@ -172,12 +172,7 @@ fn fits(name: &str, pattern: &str) -> bool {
 
 /// Cases that are refused, each with what birnn lacks.
 pub const UNSUPPORTED: &[(&str, &str)] = &[
-    ("*depthwise_conv1d*", "the layer"),
-    ("*separable_conv1d*", "the layer"),
-    ("*group_normalization*", "the layer"),
     ("*group_query*", "the layer"),
-    ("layer_dot_*", "the layer"),
-    ("mask_join_dot_both", "the layer"),
     ("*_channels_first", "data_format channels_first"),
     ("*_scores", "return_attention_scores"),
     ("*_attention_mask", "attention_mask: a mask is [batch, timesteps]"),
@@ -190,8 +185,7 @@ pub const UNSUPPORTED: &[(&str, &str)] = &[
     ("layer_multi_head_gate", "use_gate"),
     ("layer_multi_head_window*", "sliding_window"),
     ("layer_multi_head_output_shape_2d", "an output_shape of two axes"),
-    ("*_zoo", "some of the layers"),
-    ("model_siamese_dot", "the layer Dot"),
+    ("*_attention_zoo", "some of the layers"),
     ("*rnn_lstm_layer_objects", "a ReLU with max_value as an activation"),
     ("rnn_lstm_softmax", "an activation over the units"),
     ("rnn_gru_sparsemax", "an activation over the units"),

@@ -3,11 +3,14 @@
 
 use birnn::layer::{Activation, AdditiveAttention, Attention, Dense, Layer, ScoreMode};
 use birnn::layer::{
-    AveragePooling1d, BatchNormalization, Bidirectional, Concatenate, Conv1d, Cropping1d,
-    Embedding, Flatten, GlobalAveragePooling1d, GlobalMaxPooling1d, Gru, LayerNormalization, Lstm,
-    Masking, MaxPooling1d, Merge, MultiHeadAttention, PRelu, Padding, Permute, ReluLayer,
-    RepeatVector, Rescaling, Reshape, RmsNormalization, SimpleRnn, SoftmaxLayer, TimeDistributed,
-    UnitNormalization, UpSampling1d, ZeroPadding1d,
+    AveragePooling1d, AveragePooling2d, BatchNormalization, Bidirectional, Concatenate, Conv1d,
+    Conv1dTranspose, Conv2d, Conv2dTranspose, Cropping1d, Cropping2d, DepthwiseConv1d,
+    DepthwiseConv2d, Dot, Embedding, Flatten, GlobalAveragePooling1d, GlobalAveragePooling2d,
+    GlobalMaxPooling1d, GlobalMaxPooling2d, GroupNormalization, Gru, LayerNormalization, Lstm,
+    Masking, MaxPooling1d, MaxPooling2d, Merge, MultiHeadAttention, Normalization, PRelu, Padding,
+    Permute, ReluLayer, RepeatVector, Rescaling, Reshape, RmsNormalization, SeparableConv1d,
+    SeparableConv2d, SimpleRnn, SoftmaxLayer, TimeDistributed, UnitNormalization, UpSampling1d,
+    UpSampling2d, ZeroPadding1d, ZeroPadding2d,
 };
 use birnn::{Graph, Model, Result, Tensor};
 
@@ -46,7 +49,7 @@ impl Random {
 /// A layer that reads one array; its arguments may be wrong.
 fn layer(random: &mut Random) -> Layer {
     let n = random.from(1, 5);
-    match random.below(29) {
+    match random.below(46) {
         0 => Dense::new(n).activation(random.activation()).use_bias(random.coin()).into(),
         1 => Masking::new().mask_value(random.below(2) as f32).into(),
         2 => random.activation().into(),
@@ -116,13 +119,54 @@ fn layer(random: &mut Random) -> Layer {
             .clip(random.below(3) as f32)
             .into(),
         27 => Rescaling::new(0.5).offset(n as f64).into(),
+        28 => DepthwiseConv1d::new(n)
+            .padding(random.padding())
+            .strides(random.from(1, 3))
+            .depth_multiplier(random.from(1, 3))
+            .into(),
+        29 => SeparableConv1d::new(random.from(1, 4), n)
+            .padding(random.padding())
+            .dilation_rate(random.from(1, 3))
+            .into(),
+        30 => Conv1dTranspose::new(random.from(1, 4), n)
+            .padding(random.padding())
+            .strides(random.from(1, 4))
+            .output_padding(random.coin().then(|| random.below(3)))
+            .into(),
+        31 => GroupNormalization::new().groups(random.axis()).axis(random.axis()).into(),
+        32 => Normalization::new()
+            .axis((0..random.below(3)).map(|_| random.axis()).collect())
+            .invert(random.coin())
+            .into(),
+        33 => Conv2d::new(random.from(1, 5), (n, random.from(1, 3)))
+            .strides((random.from(1, 3), random.from(1, 3)))
+            .padding(random.padding())
+            .groups(random.from(1, 3))
+            .into(),
+        34 => DepthwiseConv2d::new((n, 2)).padding(random.padding()).into(),
+        35 => SeparableConv2d::new(random.from(1, 4), (2, n)).padding(random.padding()).into(),
+        36 => Conv2dTranspose::new(random.from(1, 4), (n, 2))
+            .strides((random.from(1, 3), 2))
+            .padding(random.padding())
+            .into(),
+        37 => MaxPooling2d::new().pool_size((n, 2)).padding(random.padding()).into(),
+        38 => AveragePooling2d::new()
+            .pool_size((2, n))
+            .strides(random.coin().then_some((1, 2)))
+            .into(),
+        39 => GlobalMaxPooling2d::new().keepdims(random.coin()).into(),
+        40 => GlobalAveragePooling2d::new().keepdims(random.coin()).into(),
+        42 => Cropping2d::new(((random.below(2), 0), (random.below(2), random.below(2)))).into(),
+        43 => ZeroPadding2d::new(((random.below(2), 1), (0, random.below(3)))).into(),
+        44 => UpSampling2d::new().size((n, 2)).into(),
+        41 => Reshape::new(vec![Some(2), None, Some(random.from(1, 4))]).into(),
         _ => TimeDistributed::new(layer(random)).into(),
     }
 }
 
 /// A layer that reads two or three arrays.
 fn joining(random: &mut Random) -> Layer {
-    match random.below(9) {
+    match random.below(10) {
         0 => Merge::add().into(),
         1 => Merge::multiply().into(),
         2 => Merge::maximum().into(),
@@ -134,7 +178,8 @@ fn joining(random: &mut Random) -> Layer {
             .score_mode([ScoreMode::Dot, ScoreMode::Concat][random.below(2)])
             .use_causal_mask(random.coin())
             .into(),
-        7 => AdditiveAttention::new().use_scale(random.coin()).into(),
+        7 => Dot::new((random.axis(), random.axis())).normalize(random.coin()).into(),
+        8 => AdditiveAttention::new().use_scale(random.coin()).into(),
         _ => MultiHeadAttention::new(random.from(1, 3), random.from(1, 4))
             .dropout(random.below(2) as f32)
             .use_causal_mask(random.coin())

@@ -22,6 +22,8 @@ pub fn inspect(args: &InspectArgs, out: &mut impl Write) -> Result<ExitCode> {
         (file.load(), Vec::new())
     } else if file.is_torch() || format(file)? == FileFormat::Torch {
         return torch(file, out);
+    } else if format(file)? == FileFormat::Onnx {
+        return onnx(file, out);
     } else {
         let report = inspect_keras(file.path()).map_err(|error| file.named(error))?;
         (report.model.map_err(|error| file.named(error)), report.layers)
@@ -88,6 +90,41 @@ fn table<const COLUMNS: usize>(header: [&str; COLUMNS]) -> Table {
     let mut table = Table::new();
     table.load_style(UTF8_FULL_CONDENSED).set_header(header);
     table
+}
+
+/// An ONNX file: its operators, its recurrent layers, inputs and outputs.
+fn onnx(file: &ModelArgs, out: &mut impl Write) -> Result<ExitCode> {
+    let report = file.onnx_options().inspect(file.path());
+    let report = report.map_err(|error| file.named(error))?;
+    let producer = match report.producer.as_str() {
+        "" => "an unknown producer",
+        producer => producer,
+    };
+    writeln!(out, "ONNX, opset {}, written by {producer}", report.opset)?;
+    let mut table = table(["Operator", "Nodes", "Supported"]);
+    table.set_content_arrangement(ContentArrangement::Dynamic).set_width(100);
+    for operator in &report.operators {
+        let supported = match &operator.problem {
+            None => "yes".to_string(),
+            Some(problem) => format!("no: {problem}"),
+        };
+        table.add_row([operator.op_type.clone(), operator.count.to_string(), supported]);
+    }
+    writeln!(out, "{table}")?;
+    match report.model {
+        Ok(model) => {
+            let summary = model.summary();
+            let layers = summary.rows.iter().filter(|row| row.class_name != "InputLayer");
+            for layer in layers {
+                let (name, class, count) = (&layer.name, layer.class_name, layer.parameters);
+                writeln!(out, "Layer: {name} ({class}), {count} params")?;
+            }
+            writeln!(out, "Inputs: {}", inputs(&summary))?;
+            writeln!(out, "Outputs: {}", model.output_names().join(", "))?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Err(error) => Err(file.named(error).context(CANNOT_RUN)),
+    }
 }
 
 /// Each input with its shape and what it is given as.

@@ -17,8 +17,8 @@ use clap::{Parser, Subcommand};
 use std::io::{self, BufWriter, Write};
 use std::process::ExitCode;
 
-/// Recurrent networks trained in Keras or PyTorch (LSTM, GRU, RNN, Bidirectional) on any GPU,
-/// without Python.
+/// Recurrent networks trained in Keras or PyTorch (LSTM, GRU, RNN, Bidirectional), or in ONNX files,
+/// on any GPU, without Python.
 ///
 /// Exit status: 0 done; 1 it failed, and stderr says why in one line; 2 wrong arguments;
 /// 3 `devices --check` found no GPU.
@@ -31,7 +31,7 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Run a model of Keras's or PyTorch's on .npy arrays and print what it returns.
+    /// Run a model of Keras's, PyTorch's or ONNX on .npy arrays and print what it returns.
     Run(run::RunArgs),
     /// Print a model's layers, shapes and parameters; of a file that can't be loaded every layer
     /// that isn't supported.

@@ -4,7 +4,9 @@ use crate::device_args::DeviceArgs;
 use crate::{npy, show};
 use anyhow::{Context, Result, bail};
 use birnn::torch::TorchOptions;
-use birnn::{Activation, Error, Inputs, Model, Output, Outputs, Session, reference};
+use birnn::{
+    Activation, Error, FileFormat, Inputs, Model, OnnxOptions, Output, Outputs, Session, reference,
+};
 use clap::Args;
 use ndarray::ArrayD;
 use std::fs::File;
@@ -16,10 +18,17 @@ use std::time::{Duration, Instant};
 /// A model's files.
 #[derive(Debug, Args)]
 pub struct ModelArgs {
-    /// The model: a .keras or legacy .h5 file that Keras saved, or a state dict of an LSTM, GRU or
-    /// RNN that PyTorch saved, .safetensors, .pt or .pth; with --config the weights of a Keras model
-    /// alone, .weights.h5 or .h5.
+    /// The model: a .keras or legacy .h5 file that Keras saved, an .onnx file, or a state dict of an
+    /// LSTM, GRU or RNN that PyTorch saved, .safetensors, .pt or .pth; with --config the weights of
+    /// a Keras model alone, .weights.h5 or .h5.
     model: PathBuf,
+    /// Of an ONNX model: an input that nobody gives, which is zeros and in a further call what that
+    /// output was.
+    #[arg(long = "tie", value_name = "INPUT=OUTPUT", value_parser = pair)]
+    ties: Vec<(String, String)>,
+    /// Of an ONNX model: the length of all axes that the file calls so.
+    #[arg(long = "length", value_name = "AXIS=N", value_parser = length)]
+    lengths: Vec<(String, usize)>,
     /// The model's configuration, what Keras's model.to_json() returned, for a file that holds
     /// weights only.
     #[arg(long, value_name = "CONFIG.json")]
@@ -81,6 +90,25 @@ pub struct RunArgs {
 struct NamedInput {
     name: String,
     path: PathBuf,
+}
+
+/// Two names.
+fn pair(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((one, other)) if !one.is_empty() && !other.is_empty() => {
+            Ok((one.to_string(), other.to_string()))
+        }
+        _ => Err("two names with = between them are needed, as in state=stateN".to_string()),
+    }
+}
+
+/// A name and a length.
+fn length(text: &str) -> Result<(String, usize), String> {
+    let (name, length) = pair(text)?;
+    match length.parse() {
+        Ok(length @ 1..) => Ok((name, length)),
+        _ => Err("a length is needed, as in batch=1".to_string()),
+    }
 }
 
 fn named_input(text: &str) -> Result<NamedInput, String> {
@@ -244,9 +272,24 @@ impl ModelArgs {
         Ok(model)
     }
 
+    /// How an ONNX file is read.
+    pub fn onnx_options(&self) -> OnnxOptions {
+        let mut options = OnnxOptions::new();
+        for (input, output) in &self.ties {
+            options = options.tied(input, output);
+        }
+        for (axis, length) in &self.lengths {
+            options = options.length(axis, *length);
+        }
+        options
+    }
+
     fn load_alone(&self) -> birnn::Result<Model> {
         if !self.is_torch() {
-            return Model::load(&self.model);
+            return match FileFormat::of(&self.model)? {
+                FileFormat::Onnx => self.onnx_options().load(&self.model),
+                _ => Model::load(&self.model),
+            };
         }
         let nonlinearity = match self.nonlinearity {
             Some(Nonlinearity::Relu) => Activation::Relu,

@@ -198,19 +198,61 @@ uniforms! {
         start_1: u32,
         start_2: u32,
     }
+    /// Windows along an axis.
+    Windows {
+        outputs: u32,
+        length: u32,
+        size: u32,
+        strides: u32,
+        dilation: u32,
+        spread: u32,
+        before: u32,
+        unused: u32,
+    }
     Dense {
         vectors: u32,
-        outputs: u32,
-        timesteps: u32,
         features4: u32,
         columns: u32,
         columns4: u32,
-        taps: u32,
-        strides: u32,
-        dilation_rate: u32,
-        before: u32,
         lanes: u32,
+        unused0: u32,
+        unused1: u32,
+        unused2: u32,
+        down: Windows,
+        across: Windows,
     }
+    GroupedConvolution {
+        values: u32,
+        columns: u32,
+        features: u32,
+        columns_of_group: u32,
+        features_padded: u32,
+        columns_padded: u32,
+        unused0: u32,
+        unused1: u32,
+        down: Windows,
+        across: Windows,
+    }
+    BatchedMatmul {
+        matrices: u32,
+        rows: u32,
+        k: u32,
+        columns: u32,
+        a_stride: u32,
+        columns4: u32,
+        axis1: u32,
+        axis2: u32,
+        axis3: u32,
+        a_stride0: u32,
+        a_stride1: u32,
+        a_stride2: u32,
+        a_stride3: u32,
+        b_stride0: u32,
+        b_stride1: u32,
+        b_stride2: u32,
+        b_stride3: u32,
+    }
+    Unary { vectors: u32, features: u32, features4: u32, function: u32, divisor: f32 }
     Elementwise {
         vectors: u32,
         features: u32,
@@ -227,31 +269,64 @@ uniforms! {
         features_padded: u32,
         axis1: u32,
         axis2: u32,
+        stride0: u32,
         stride1: u32,
         stride2: u32,
         stride3: u32,
         prelu: u32,
     }
-    /// One of the two arrays of combine.
+    /// An array beside a walk.
     Side {
         offset: u32,
         stride0: u32,
         stride1: u32,
         stride2: u32,
         stride3: u32,
+        stride4: u32,
+        stride5: u32,
         features: u32,
-        features_padded: u32,
-        unused: u32,
     }
-    Combine {
+    MoveValues {
         values: u32,
         axis1: u32,
         axis2: u32,
         axis3: u32,
+        axis4: u32,
+        axis5: u32,
+        fill: u32,
+        number: f32,
         source: Side,
         destination: Side,
-        operation: u32,
-        count: u32,
+    }
+    Broadcast {
+        values: u32,
+        axis1: u32,
+        axis2: u32,
+        axis3: u32,
+        axis4: u32,
+        axis5: u32,
+        function: u32,
+        features: u32,
+        a: Side,
+        b: Side,
+        c: Side,
+    }
+    Reduce {
+        outputs: u32,
+        kept1: u32,
+        kept2: u32,
+        kept_stride0: u32,
+        kept_stride1: u32,
+        kept_stride2: u32,
+        length0: u32,
+        length1: u32,
+        length2: u32,
+        stride0: u32,
+        stride1: u32,
+        stride2: u32,
+        x_features: u32,
+        features: u32,
+        function: u32,
     }
     CombineMasked {
         values: u32,
@@ -276,22 +351,28 @@ uniforms! {
     }
     Pool {
         vectors: u32,
-        outputs: u32,
-        timesteps: u32,
         features4: u32,
-        pool_size: u32,
-        strides: u32,
-        before: u32,
         mean: u32,
         masked: u32,
-        mask_padded: u32,
+        down: Windows,
+        across: Windows,
     }
-    Embedding {
+    Gather {
+        values: u32,
+        behind: u32,
+        length: u32,
         places: u32,
-        ids: u32,
-        ids_padded: u32,
-        features4: u32,
-        input_dim: u32,
+        x_features: u32,
+        ids_features: u32,
+        features: u32,
+        from_end: u32,
+    }
+    Scatter {
+        values: u32,
+        of_a_row: u32,
+        rows: u32,
+        source_features: u32,
+        features: u32,
     }
     Masking {
         vectors: u32,

@@ -1,8 +1,8 @@
 //! The launches that scale and shift values.
 
 use super::launch::BufferId;
-use super::moving::four_axes;
 use super::planner::Planner;
+use super::walk::{Route, behind, check_axes, joined};
 use super::weight::ConstantLayout;
 use crate::error::Result;
 use crate::gpu::kernel::{self, Kernel};
@@ -22,19 +22,24 @@ impl Planner<'_> {
     fn along_axes(&mut self, step: &Step, shift: Option<BufferId>) -> Result<()> {
         let (source, target) = (self.operand(step, 0)?, self.array(step.writes[0]));
         let scale = self.constant(step, 1, ConstantLayout::Flat)?;
-        four_axes(source.shape.len())?;
-        let mut axes = [1; 3];
-        axes[4 - source.shape.len()..].copy_from_slice(&source.shape[1..]);
-        let strides = self.strides_along(step)?;
-        let mut weight_strides = [0; 3];
-        weight_strides[3 - strides.len()..].copy_from_slice(&strides);
-        let [stride1, stride2, stride3] = weight_strides.map(|stride| stride as u32);
+        let rank = source.shape.len();
+        // The axes but the last, and how the weights go along all of them.
+        let mut strides = vec![0; rank];
+        let of_weight = self.strides_along(step)?;
+        strides[rank - of_weight.len()..].copy_from_slice(&of_weight);
+        let stride3 = strides.pop().unwrap_or(0) as u32;
+        let mut routes = [Route::new(strides)];
+        let axes = joined(&source.shape[..rank.saturating_sub(1)], &mut routes);
+        check_axes(axes.len(), 3)?;
+        let [_, axis1, axis2] = behind(&axes, 1);
+        let [stride0, stride1, stride2] = behind(&routes[0].strides, 0);
         let uniform = kernel::Affine {
             values: source.values() as u32,
             features: source.features() as u32,
             features_padded: source.features_padded() as u32,
-            axis1: axes[0] as u32,
-            axis2: axes[1] as u32,
+            axis1,
+            axis2,
+            stride0,
             stride1,
             stride2,
             stride3,

@@ -1,80 +1,71 @@
-//! The launches that join arrays value by value.
+//! The launches that join arrays of which some are masked.
 
 use super::array::Array;
 use super::launch::BufferId;
-use super::moving::{Join, Walk};
 use super::planner::Planner;
+use super::walk::Route;
 use crate::error::Result;
 use crate::gpu::kernel::{CombineMasked, Kernel};
 use crate::graph::Step;
-use crate::operator::{Combine, Operation};
+use crate::operator::{BinaryFunction, Combination, Combine};
+
+/// How an array joins what the target holds; the numbers of `combine_masked.wgsl`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Join {
+    Store = 0,
+    Multiply = 1,
+    Maximum = 2,
+    Minimum = 3,
+    /// What the target's mask hides becomes zero; nothing joins it.
+    Zero = 4,
+}
 
 impl Planner<'_> {
-    pub(super) fn combine(&mut self, step: &Step, operator: &Combine) -> Result<()> {
-        let &Combine { operation, count } = operator;
-        if step.reads.iter().skip(count).any(Option::is_some) {
-            return self.combine_masked(step, operator);
-        }
-        let target = self.array(step.writes[0]);
-        for index in 0..count {
-            let source = self.operand(step, index)?;
-            let join = match operation {
-                _ if index == 0 => Join::Store,
-                Operation::Average if index + 1 == count => Join::Mean,
-                Operation::Add | Operation::Average => Join::Add,
-                Operation::Subtract => Join::Subtract,
-                Operation::Multiply => Join::Multiply,
-                Operation::Maximum => Join::Maximum,
-                Operation::Minimum => Join::Minimum,
-            };
-            let walk = Walk::new(&target.shape[..], repeating(&source), target.strides());
-            self.walk_counted(&source, &target, walk, join, count)?;
-        }
-        Ok(())
-    }
-
     /// A product in which masked values count as one, and is zero where all are masked; or the
     /// largest or smallest, where of a masked value and one that is not the latter is taken.
-    fn combine_masked(&mut self, step: &Step, operator: &Combine) -> Result<()> {
+    pub(super) fn combine(&mut self, step: &Step, operator: &Combine) -> Result<()> {
         let &Combine { operation, count } = operator;
+        let is_product = operation == Combination::Product;
         let target = self.array(step.writes[0]);
         let vectors = &target.shape[..target.shape.len() - 1];
-        // The mask of what is joined so far; none where an array had none.
-        let joined = self.scratch_array(vectors.to_vec())?;
-        let mut known = false;
+        // The mask of what is joined so far, as long as each array had one.
+        let mut joined: Option<Array> = None;
         for index in 0..count {
-            let mask = match step.reads.get(count + index) {
-                Some(Some(_)) => {
-                    let mask = self.operand(step, count + index)?;
-                    Some(self.repeated(mask, vectors)?)
-                }
-                _ => None,
+            let mask = match self.optional(step, count + index)? {
+                Some(mask) => Some(self.repeated(mask, vectors)?),
+                None => None,
             };
             let source = self.operand(step, index)?;
             // A single feature is repeated by the kernel.
             let shape = [vectors, &[source.features()]].concat();
             let source = self.repeated(source, &shape)?;
             let join = match operation {
-                Operation::Multiply if index > 0 => Join::Multiply,
-                Operation::Maximum if index > 0 => Join::Maximum,
-                Operation::Minimum if index > 0 => Join::Minimum,
-                _ => Join::Store,
+                _ if index == 0 => Join::Store,
+                Combination::Product => Join::Multiply,
+                Combination::Largest => Join::Maximum,
+                Combination::Smallest => Join::Minimum,
             };
-            let joined_mask = (known && operation != Operation::Multiply).then_some(&joined);
             // The first of a maximum is taken as it is; of a product a masked one is one, too.
-            let counts = index > 0 || operation == Operation::Multiply;
-            let source_mask = mask.as_ref().filter(|_| counts);
+            let source_mask = mask.as_ref().filter(|_| index > 0 || is_product);
+            let joined_mask = joined.as_ref().filter(|_| !is_product);
             self.join_masked(&source, &target, [source_mask, joined_mask], join);
-            known = mask.is_some() && (known || index == 0);
-            if let Some(mask) = mask.filter(|_| known) {
-                let join = if index == 0 { Join::Store } else { Join::Maximum };
-                self.copy(&mask, &joined, join)?;
-            }
+            joined = match (joined, mask) {
+                (None, mask) if index == 0 => mask,
+                (Some(joined), Some(mask)) => Some(self.either(&joined, &mask)?),
+                _ => None,
+            };
         }
-        if known && operation == Operation::Multiply {
-            self.join_masked(&target, &target, [None, Some(&joined)], Join::Zero);
+        if is_product && let Some(joined) = &joined {
+            self.join_masked(&target, &target, [None, Some(joined)], Join::Zero);
         }
         Ok(())
+    }
+
+    /// The mask of what counts in one of two masks.
+    fn either(&mut self, a: &Array, b: &Array) -> Result<Array> {
+        let either = self.scratch_array(a.shape.clone())?;
+        self.broadcast([a, b, b], BinaryFunction::Or as u32, &either)?;
+        Ok(either)
     }
 
     /// The array with its axes of length one repeated to this shape.
@@ -83,8 +74,8 @@ impl Planner<'_> {
             return Ok(source);
         }
         let target = self.scratch_array(shape.to_vec())?;
-        let walk = Walk::new(shape, repeating(&source), target.strides());
-        self.walk(&source, &target, walk, Join::Store)?;
+        let from = Route::repeating(&source, shape.len());
+        self.walk(shape, &source, from, &target, Route::new(target.strides()))?;
         Ok(target)
     }
 
@@ -114,10 +105,4 @@ impl Planner<'_> {
         let buffers = vec![source, masks[0], masks[1], target.buffer];
         self.flat(Kernel::CombineMasked, buffers, uniform, target.values());
     }
-}
-
-/// The strides of an array whose axes of length one are repeated.
-fn repeating(array: &Array) -> Vec<usize> {
-    let strides = array.strides().into_iter().zip(&array.shape);
-    strides.map(|(stride, &n)| if n == 1 { 0 } else { stride }).collect()
 }

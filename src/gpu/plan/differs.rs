@@ -1,6 +1,8 @@
 //! The launches that compare values with a number.
 
-use super::moving::Join;
+use super::array::Array;
+use super::binary::DIFFERS;
+use super::launch::BufferId;
 use super::planner::Planner;
 use crate::error::{Error, Result};
 use crate::gpu::kernel::{Kernel, MaskValues, Masking};
@@ -12,9 +14,13 @@ impl Planner<'_> {
         let (source, target) = (self.operand(step, 0)?, self.array(step.writes[0]));
         let &Differs { value, any_feature } = operator;
         match (any_feature, value) {
-            (false, 0.0) => self.copy(&source, &target, Join::NotZero),
+            (false, 0.0) => {
+                let zero = Array { buffer: BufferId::Zeros, shape: Vec::new() };
+                self.broadcast([&source, &zero, &zero], DIFFERS, &target)
+            }
             (false, _) => Err(Error::Graph(format!(
-                "layer {:?}: the GPU path compares single values with 0 only, not with {value}; use Device::cpu()",
+                "layer {:?}: the GPU path compares single values with 0 only, not with {value}; \
+                 use Device::cpu()",
                 step.layer
             ))),
             (true, _) => {

@@ -4,7 +4,9 @@ use super::layout::ArrayLayout;
 use super::weight::Weight;
 use crate::gpu::kernel::{Constants, Kernel, UniformData};
 use crate::graph::{ArrayId, Source, StateOfLayer};
+use ndarray::ArrayD;
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
 /// The entries of the table of step numbers: no chunk has more steps.
 pub(in crate::gpu) const STEP_TABLE: usize = 4096;
@@ -66,6 +68,8 @@ pub(in crate::gpu) struct Launch {
 pub(in crate::gpu) struct Plan {
     /// What goes up with a call.
     pub inputs: Vec<(Source, Placed)>,
+    /// The arrays of the graph that are known, and go up, too.
+    pub known: Vec<Arc<ArrayD<f32>>>,
     /// What is read back, in the order in which the model returns it.
     pub outputs: Vec<Placed>,
     pub weights: Vec<Weight>,
@@ -81,6 +85,7 @@ pub(in crate::gpu) struct Plan {
 /// Where an array of the graph is.
 #[derive(Clone, Debug, PartialEq)]
 pub(in crate::gpu) struct Placed {
+    pub shape: Vec<usize>,
     pub layout: ArrayLayout,
     /// Of each segment.
     pub buffers: Vec<BufferId>,

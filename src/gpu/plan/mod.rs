@@ -13,6 +13,7 @@
 mod affine;
 mod array;
 mod attention;
+mod binary;
 mod choice;
 mod combine;
 mod differs;
@@ -26,11 +27,14 @@ mod operators;
 mod planner;
 mod pool;
 mod recurrent;
+mod reduce;
 mod report;
 mod rows;
 mod tuned;
 mod unary;
+mod walk;
 mod weight;
+mod windows;
 
 pub(super) use launch::{BufferId, Launch, Placed, Plan, STEP_TABLE, Stage, Tuned};
 pub(super) use layout::ArrayLayout;

@@ -3,8 +3,8 @@
 use super::array::Array;
 use super::launch::BufferId;
 use super::layout::strides;
-use super::moving::{Join, Walk};
 use super::planner::Planner;
+use super::walk::Route;
 use super::weight::ConstantLayout;
 use crate::error::Result;
 use crate::gpu::kernel::{self, Kernel};
@@ -46,6 +46,7 @@ impl Planner<'_> {
         let (source, target) = (self.operand(step, 0)?, self.array(step.writes[0]));
         let (mode, epsilon) = match operator.normalization {
             Normalization::Softmax => (0, 0.0),
+            Normalization::LogSoftmax => (1, 0.0),
             Normalization::Moments { epsilon } => (2, epsilon),
             Normalization::RootMeanSquare { epsilon } => (3, epsilon),
             Normalization::Unit => (4, 1e-24),
@@ -58,7 +59,7 @@ impl Planner<'_> {
         };
         let (axes, rank) = (&operator.axes, source.shape.len());
         if axes[..] == [rank - 1] {
-            self.copy(&source, &target, Join::Store)?;
+            self.copy(&source, &target)?;
             self.normalize_vectors(&target, of_vectors);
             return Ok(());
         }
@@ -68,12 +69,12 @@ impl Planner<'_> {
         let (outer, inner) = lengths.split_at(rank - axes.len());
         let vectors = vec![outer.iter().product(), inner.iter().product()];
         let turned = self.scratch_array(vectors)?;
-        let (in_order, from) = (strides(&lengths), source.strides());
-        let from: Vec<_> = order.iter().map(|&axis| from[axis]).collect();
-        let there = Walk::new(&lengths[..], &from[..], &in_order[..]);
-        self.walk(&source, &turned, there, Join::Store)?;
+        let from = source.strides();
+        let from = Route::new(order.iter().map(|&axis| from[axis]).collect::<Vec<_>>());
+        let in_order = Route::new(strides(&lengths));
+        self.walk(&lengths, &source, from.clone(), &turned, in_order.clone())?;
         self.normalize_vectors(&turned, of_vectors);
-        self.walk(&turned, &target, Walk::new(lengths, in_order, from), Join::Store)
+        self.walk(&lengths, &turned, in_order, &target, from)
     }
 
     /// Normalizes each vector in place.

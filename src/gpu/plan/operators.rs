@@ -17,6 +17,8 @@ pub(in crate::gpu) fn plan(graph: &OperatorGraph, limits: &Limits, tuned: &Tuned
         planner.next_operator();
         planner.step(step, &groups)?;
     }
+    planner.next_operator();
+    planner.hand_on()?;
     let plan = planner.finish()?;
     check_bindings(&plan, limits)?;
     Ok(plan)
@@ -36,16 +38,22 @@ impl Planner<'_> {
                 }
             }
             Operator::MatMul(operator) => self.matmul(step, operator),
+            Operator::BatchedMatMul(_) => self.batched_matmul(step),
             Operator::Convolution(operator) => self.convolution(step, operator),
             Operator::Pool(operator) => self.pool(step, operator),
             Operator::Attention(operator) => self.attention(step, operator),
             Operator::Activate(operator) => self.activate(step, operator),
+            Operator::Unary(operator) => self.unary(step, operator.function),
             Operator::Relu(operator) => self.relu(step, operator),
             Operator::PRelu(_) => self.p_relu(step),
             Operator::Affine(_) => self.affine(step),
             Operator::Normalize(operator) => self.normalize(step, operator),
+            Operator::Binary(operator) => self.binary(step, operator.function),
+            Operator::Where(_) => self.choose(step),
             Operator::Combine(operator) => self.combine(step, operator),
-            Operator::Gather(_) => self.gather(step),
+            Operator::Reduce(operator) => self.reduce(step, operator),
+            Operator::Gather(operator) => self.gather(step, operator),
+            Operator::Scatter(operator) => self.scatter(step, operator),
             Operator::Differs(operator) => self.differs(step, operator),
             Operator::Blank(operator) => self.blank(step, operator),
             Operator::Reshape(_) => self.reshape(step),
@@ -53,7 +61,7 @@ impl Planner<'_> {
             Operator::Slice(operator) => self.slice(step, operator),
             Operator::Pad(operator) => self.pad(step, operator),
             Operator::Concat(operator) => self.concat(step, operator),
-            Operator::Repeat(operator) => self.repeat(step, operator),
+            Operator::Expand(_) => self.expand(step),
         }
     }
 }

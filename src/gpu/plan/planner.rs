@@ -96,6 +96,9 @@ impl<'a> Planner<'a> {
         uniform: impl Into<UniformData>,
         invocations: usize,
     ) {
+        if invocations == 0 {
+            return; // there is nothing to compute
+        }
         let workgroups = invocations.div_ceil(WORKGROUP);
         let workgroups = grid([workgroups.min(GRID_ROW), workgroups.div_ceil(GRID_ROW), 1]);
         let uniform = uniform.into();
@@ -131,7 +134,9 @@ impl<'a> Planner<'a> {
     fn placed(&mut self, array: ArrayId) -> Placed {
         let layout = self.layouts[array.0];
         let segments = 0..layout.segments();
-        Placed { layout, buffers: segments.map(|segment| self.buffer(array, segment)).collect() }
+        let shape = self.graph.shape(array).to_vec();
+        let buffers = segments.map(|segment| self.buffer(array, segment)).collect();
+        Placed { shape, layout, buffers }
     }
 
     /// An array between the launches of an operator.
@@ -211,6 +216,7 @@ impl<'a> Planner<'a> {
                 self.need(buffer, layout.segment_bytes(segment))?;
             }
         }
+        self.plan.known.clone_from(&graph.known);
         self.plan.outputs = graph.outputs.iter().map(|&output| self.placed(output)).collect();
         Ok(self.plan)
     }

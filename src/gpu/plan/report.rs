@@ -252,6 +252,11 @@ impl Machine {
 const MOST: usize = 10_000_000;
 
 fn check_call(model: &Model, batch: usize, timesteps: usize) -> Result<()> {
+    if model.program.is_some() && batch != 1 {
+        return Err(Error::Graph(
+            "the model has no batch of its own, of which a plan could have more rows than 1".into(),
+        ));
+    }
     if [batch, timesteps].iter().all(|n| (1..=MOST).contains(n)) {
         return Ok(());
     }

@@ -1,14 +1,14 @@
 //! The launches of activations.
 
 use super::array::Array;
-use super::moving::Join;
 use super::normalize::OfVectors;
 use super::planner::Planner;
+use super::walk::Route;
 use crate::error::Result;
-use crate::gpu::kernel::{Constants, Elementwise, Kernel};
+use crate::gpu::kernel::{self, Constants, Elementwise, Kernel};
 use crate::graph::Step;
 use crate::layer::Activation;
-use crate::operator::{Activate, Relu};
+use crate::operator::{Activate, BinaryFunction, Relu, UnaryFunction};
 
 impl Planner<'_> {
     pub(super) fn activate(&mut self, step: &Step, operator: &Activate) -> Result<()> {
@@ -20,7 +20,7 @@ impl Planner<'_> {
                 Ok(())
             }
             activation => {
-                self.copy(&source, &target, Join::Store)?;
+                self.copy(&source, &target)?;
                 self.normalize_vectors(&target, OfVectors::activation(activation));
                 Ok(())
             }
@@ -43,10 +43,45 @@ impl Planner<'_> {
 
     /// The first half of each vector times the sigmoid of the second.
     pub(super) fn glu(&mut self, source: &Array, target: &Array) -> Result<()> {
-        let gates = self.scratch_array(source.shape.clone())?;
-        self.elementwise(Activation::Sigmoid, Elementwise::default(), source, &gates);
-        self.take_features(source, target, 0, Join::Store)?;
-        self.take_features(&gates, target, target.features(), Join::Multiply)
+        let sigmoids = self.scratch_array(source.shape.clone())?;
+        self.elementwise(Activation::Sigmoid, Elementwise::default(), source, &sigmoids);
+        let half = |first: usize| Route::new(source.strides()).from(first);
+        let (values, gates) = (half(0), half(target.features()));
+        let arrays = [(source, values), (&sigmoids, gates.clone()), (&sigmoids, gates)];
+        self.broadcast_along(arrays, BinaryFunction::Multiply as u32, target)
+    }
+
+    pub(super) fn unary(&mut self, step: &Step, function: UnaryFunction) -> Result<()> {
+        let (source, target) = (self.operand(step, 0)?, self.array(step.writes[0]));
+        let features4 = source.features_padded() / 4;
+        let (function, divisor) = match function {
+            UnaryFunction::DividedBy(divisor) => (0, divisor),
+            UnaryFunction::Negative => (1, 1.0),
+            UnaryFunction::Absolute => (2, 1.0),
+            UnaryFunction::Reciprocal => (3, 1.0),
+            UnaryFunction::SquareRoot => (4, 1.0),
+            UnaryFunction::Logarithm => (5, 1.0),
+            UnaryFunction::Erf => (6, 1.0),
+            UnaryFunction::Sine => (7, 1.0),
+            UnaryFunction::Cosine => (8, 1.0),
+            UnaryFunction::Floor => (9, 1.0),
+            UnaryFunction::Ceiling => (10, 1.0),
+            UnaryFunction::Round => (11, 1.0),
+            UnaryFunction::Truncate => (12, 1.0),
+            UnaryFunction::Sign => (13, 1.0),
+            UnaryFunction::Not => (14, 1.0),
+            UnaryFunction::IsNan => (15, 1.0),
+        };
+        let uniform = kernel::Unary {
+            vectors: source.vectors() as u32,
+            features: source.features() as u32,
+            features4: features4 as u32,
+            function,
+            divisor,
+        };
+        let buffers = vec![source.buffer, target.buffer];
+        self.flat(Kernel::Unary, buffers, uniform, source.vectors() * features4);
+        Ok(())
     }
 
     /// An activation, or what `uniform` says of a [`Relu`].

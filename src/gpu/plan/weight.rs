@@ -54,7 +54,6 @@ pub(in crate::gpu) enum ConstantLayout {
     /// `[…][features]`, the features filled up to a multiple of four with zeros.
     Vectors,
     /// `[tap][features4][columns4][feature]`, vectors of four columns with zeros past the last, of
-    /// a kernel `[features, columns]` or `[taps, features of a group, columns]`; groups as one
-    /// kernel over all features, with zeros between them.
-    Matrix { groups: usize },
+    /// a kernel `[features, columns]` or `[sizes of a window…, features, columns]`.
+    Matrix,
 }

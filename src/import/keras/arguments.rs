@@ -68,6 +68,9 @@ pub(super) struct Arguments<'a> {
     values: &'a Map<String, Value>,
 }
 
+/// How many at both ends of the rows of an image, and of its columns.
+type AllEnds = ((usize, usize), (usize, usize));
+
 impl<'a> Arguments<'a> {
     pub(super) fn new(
         layer: &'a str,
@@ -166,6 +169,20 @@ impl<'a> Arguments<'a> {
         }
     }
 
+    /// Sizes along the rows and the columns of an image: a number for both, or a list of two.
+    pub(super) fn image_size(&self, name: &str) -> Result<Option<(usize, usize)>> {
+        match self.get(name) {
+            None => Ok(None),
+            Some(Value::Array(items)) => match &items[..] {
+                [rows, columns] => {
+                    Ok(Some((self.size_of(name, rows)?, self.size_of(name, columns)?)))
+                }
+                _ => self.wrong(name, format!("{:?} are not two numbers", items.len())),
+            },
+            Some(value) => self.size_of(name, value).map(|both| Some((both, both))),
+        }
+    }
+
     /// How many at the start and at the end: a number for both, or a list of two.
     pub(super) fn both_ends(&self, name: &str) -> Result<(usize, usize)> {
         let value = self.get(name).unwrap_or(&Value::Null);
@@ -180,6 +197,32 @@ impl<'a> Arguments<'a> {
             None => self.wrong(
                 name,
                 format!("{} is not one or two whole numbers below 2^24", shown(value)),
+            ),
+        }
+    }
+
+    /// How many at all ends of an image: a number for all, or a list with a number or two for the rows
+    /// and for the columns.
+    pub(super) fn all_ends(&self, name: &str) -> Result<AllEnds> {
+        let value = self.get(name).unwrap_or(&Value::Null);
+        let ends = |value: &Value| match value.as_array().map(Vec::as_slice) {
+            Some([start, end]) => natural(start).zip(natural(end)),
+            Some(_) => None,
+            None => natural(value).map(|n| (n, n)),
+        };
+        let all = match value.as_array().map(Vec::as_slice) {
+            Some([rows, columns]) => ends(rows).zip(ends(columns)),
+            Some(_) => None,
+            None => ends(value).map(|both| (both, both)),
+        };
+        let fits = |((top, bottom), (left, right)): &AllEnds| {
+            [top, bottom, left, right].into_iter().all(|end| *end < MAX_SIZE)
+        };
+        match all.filter(fits) {
+            Some(all) => Ok(all),
+            None => self.wrong(
+                name,
+                format!("{} is no number below 2^24, or two or four of them", shown(value)),
             ),
         }
     }

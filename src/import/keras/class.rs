@@ -9,15 +9,19 @@ pub(super) const SUPPORTED: &str = "\
     InputLayer, LSTM, GRU, SimpleRNN, CuDNNLSTM, CuDNNGRU, RNN of LSTMCell, GRUCell, \
     SimpleRNNCell and lists of these, Bidirectional, TimeDistributed, Dense, Embedding, Masking, \
     Activation, ReLU, LeakyReLU, ELU, PReLU, Softmax, Rescaling, LayerNormalization, \
-    RMSNormalization, BatchNormalization, UnitNormalization, Conv1D, MaxPooling1D, AveragePooling1D, \
-    GlobalMaxPooling1D, GlobalAveragePooling1D, Concatenate, Add, Subtract, Multiply, Average, \
-    Maximum, Minimum, Flatten, Reshape, Permute, RepeatVector, Cropping1D, ZeroPadding1D, \
-    UpSampling1D, Attention, AdditiveAttention, MultiHeadAttention, Dropout, SpatialDropout1D, \
-    GaussianNoise, GaussianDropout, AlphaDropout, ActivityRegularization and Identity, in \
-    Sequential and functional models, which may be layers of others";
+    RMSNormalization, BatchNormalization, UnitNormalization, GroupNormalization, Normalization, \
+    Conv1D, Conv2D, DepthwiseConv1D, DepthwiseConv2D, SeparableConv1D, SeparableConv2D, \
+    Conv1DTranspose, Conv2DTranspose, MaxPooling1D, MaxPooling2D, AveragePooling1D, \
+    AveragePooling2D, GlobalMaxPooling1D, GlobalMaxPooling2D, GlobalAveragePooling1D, \
+    GlobalAveragePooling2D, Concatenate, Dot, Add, Subtract, Multiply, Average, \
+    Maximum, Minimum, Flatten, Reshape, Permute, RepeatVector, Cropping1D, Cropping2D, \
+    ZeroPadding1D, ZeroPadding2D, UpSampling1D, UpSampling2D, Attention, \
+    AdditiveAttention, MultiHeadAttention, Dropout, SpatialDropout1D, GaussianNoise, \
+    GaussianDropout, AlphaDropout, ActivityRegularization and Identity, in Sequential and \
+    functional models, which may be layers of others";
 
 /// The classes without state that are supported.
-pub(super) const STATELESS: [&str; 46] = [
+pub(super) const STATELESS: [&str; 63] = [
     "Dense",
     "Embedding",
     "Masking",
@@ -32,12 +36,26 @@ pub(super) const STATELESS: [&str; 46] = [
     "RMSNormalization",
     "BatchNormalization",
     "UnitNormalization",
+    "GroupNormalization",
+    "Normalization",
     "Conv1D",
+    "Conv2D",
+    "DepthwiseConv1D",
+    "DepthwiseConv2D",
+    "SeparableConv1D",
+    "SeparableConv2D",
+    "Conv1DTranspose",
+    "Conv2DTranspose",
     "MaxPooling1D",
+    "MaxPooling2D",
     "AveragePooling1D",
+    "AveragePooling2D",
     "GlobalMaxPooling1D",
+    "GlobalMaxPooling2D",
     "GlobalAveragePooling1D",
+    "GlobalAveragePooling2D",
     "Concatenate",
+    "Dot",
     "Add",
     "Subtract",
     "Multiply",
@@ -49,8 +67,11 @@ pub(super) const STATELESS: [&str; 46] = [
     "Permute",
     "RepeatVector",
     "Cropping1D",
+    "Cropping2D",
     "ZeroPadding1D",
+    "ZeroPadding2D",
     "UpSampling1D",
+    "UpSampling2D",
     "Attention",
     "AdditiveAttention",
     "MultiHeadAttention",

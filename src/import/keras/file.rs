@@ -66,6 +66,7 @@ pub(super) fn read(path: &Path, limits: &KerasLimits) -> Result<Vec<u8>> {
 
 fn format(name: &str, bytes: &[u8]) -> Result<Format> {
     match recognize::format(&bytes[..bytes.len().min(recognize::HEAD)]) {
+        Ok(Format::Onnx) => malformed(name, ONNX),
         Ok(Format::TorchPickle | Format::Safetensors) => malformed(name, recognize::TORCH),
         Ok(format) => Ok(format),
         Err(reason) => malformed(name, reason),
@@ -93,6 +94,9 @@ impl KerasFile {
         }
     }
 }
+
+/// What to do with a file that isn't of Keras's.
+const ONNX: &str = "is an ONNX model: read it with Model::from_onnx, or Model::load";
 
 fn check_size(label: &str, bytes: usize, limit: &str, most: u64) -> Result<()> {
     match bytes as u64 > most {

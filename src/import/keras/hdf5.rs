@@ -152,15 +152,16 @@ impl Hdf5 {
                 expected: shape.clone(),
             });
         }
-        let size = match float_size(&dataset) {
-            Ok(size) => size,
+        let format = match format(&dataset, wanted) {
+            Ok(format) => format,
             Err(found) => {
                 return fail(format!(
                     "holds {found} instead of float16, float32 or float64 numbers"
                 ));
             }
         };
-        let bytes = shape.iter().try_fold(size as u64, |bytes, &n| bytes.checked_mul(n as u64));
+        let bytes =
+            shape.iter().try_fold(format.size() as u64, |bytes, &n| bytes.checked_mul(n as u64));
         match bytes.and_then(|bytes| self.budget.checked_sub(bytes)) {
             Some(rest) => self.budget = rest,
             None => {
@@ -170,7 +171,7 @@ impl Hdf5 {
             }
         }
         let values = match dataset.read_native_bytes() {
-            Ok(bytes) => decode(size, &bytes),
+            Ok(bytes) => format.decode(&bytes),
             Err(e) => return fail(format!("can't be read: {e}")),
         };
         ArrayD::from_shape_vec(IxDyn(shape), values)
@@ -192,10 +193,24 @@ fn is_absence(error: &H5Error) -> bool {
     }
 }
 
-/// The bytes of an IEEE 754 number in the dataset, or what it holds instead.
-fn float_size(dataset: &Dataset) -> Result<usize, String> {
+/// How a dataset holds its numbers.
+#[derive(Clone, Copy)]
+enum Format {
+    /// IEEE 754 numbers of so many bytes.
+    Floats(usize),
+    /// Whole numbers of so many bytes.
+    Counts(usize),
+}
+
+/// How the dataset holds numbers, or what it holds instead. Only a count may be a whole number:
+/// weights that are ones are quantised.
+fn format(dataset: &Dataset, wanted: &Wanted) -> Result<Format, String> {
+    let is_count = wanted.weight == "count" && wanted.shape.is_empty();
     let size = match dataset.dtype() {
         Datatype::FloatingPoint { size, .. } => usize::from(*size),
+        Datatype::FixedPoint { size, .. } if is_count && [4, 8].contains(size) => {
+            return Ok(Format::Counts(usize::from(*size)));
+        }
         Datatype::FixedPoint { .. } => return Err("integers".into()),
         Datatype::String { .. } | Datatype::VarLen { .. } => return Err("text".into()),
         _ => return Err("other data".into()),
@@ -209,18 +224,39 @@ fn float_size(dataset: &Dataset) -> Result<usize, String> {
         _ => return Err(format!("numbers of {size} bytes")),
     };
     match dataset.raw_datatype() {
-        Ok(message) if message.get(12..20) == Some(&expected[..]) => Ok(size),
+        Ok(message) if message.get(12..20) == Some(&expected[..]) => Ok(Format::Floats(size)),
         Ok(_) => Err(format!("numbers of {size} bytes in another format")),
         Err(e) => Err(e.to_string()),
     }
 }
 
-fn decode(size: usize, bytes: &[u8]) -> Vec<f32> {
-    match size {
-        2 => bytes.as_chunks().0.iter().map(|&b| half_to_f32(u16::from_ne_bytes(b))).collect(),
-        4 => bytes.as_chunks().0.iter().map(|&b| f32::from_ne_bytes(b)).collect(),
-        // One too large for f32 becomes infinite, and is refused with the layer's name.
-        _ => bytes.as_chunks().0.iter().map(|&b| f64::from_ne_bytes(b) as f32).collect(),
+impl Format {
+    /// The bytes of a number.
+    fn size(self) -> usize {
+        match self {
+            Format::Floats(size) | Format::Counts(size) => size,
+        }
+    }
+
+    fn decode(self, bytes: &[u8]) -> Vec<f32> {
+        match self {
+            Format::Floats(2) => {
+                bytes.as_chunks().0.iter().map(|&b| half_to_f32(u16::from_ne_bytes(b))).collect()
+            }
+            Format::Floats(4) => {
+                bytes.as_chunks().0.iter().map(|&b| f32::from_ne_bytes(b)).collect()
+            }
+            // One too large for f32 becomes infinite, and is refused with the layer's name.
+            Format::Floats(_) => {
+                bytes.as_chunks().0.iter().map(|&b| f64::from_ne_bytes(b) as f32).collect()
+            }
+            Format::Counts(4) => {
+                bytes.as_chunks().0.iter().map(|&b| i32::from_ne_bytes(b) as f32).collect()
+            }
+            Format::Counts(_) => {
+                bytes.as_chunks().0.iter().map(|&b| i64::from_ne_bytes(b) as f32).collect()
+            }
+        }
     }
 }
 

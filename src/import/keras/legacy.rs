@@ -207,10 +207,14 @@ fn fits(slot: &Slot, name: &str) -> bool {
             .is_none_or(|(direction, config)| direction_of(config, name) == Some(direction))
 }
 
-/// Whether `mha/query/kernel:0` ends as `query kernel` says.
+/// Whether `mha/query/kernel:0` ends as `query kernel` says. What Keras 3 calls the `kernel` of a
+/// depthwise convolution is its `depthwise_kernel` in Keras 2.
 fn is_named(path: &str, name: &str) -> bool {
     let mut parts = path.rsplit('/');
     let last = parts.next().map(|part| part.split(':').next().unwrap_or(part));
+    if name == "kernel" && last == Some("depthwise_kernel") {
+        return true;
+    }
     let mut parts = last.into_iter().chain(parts);
     name.rsplit(' ').all(|part| parts.next() == Some(part))
 }

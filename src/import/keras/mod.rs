@@ -6,8 +6,8 @@
 //! * [`messages`] and [`limits`]: what errors say of a file, and how much it may ask for;
 //!   [`version`]: which Keras wrote it.
 //! * [`file`] takes it apart into the configuration ([`json`]) and the weights ([`hdf5`]).
-//! * [`class`]: which classes there are; [`custom`]: those that the caller builds; [`entry`]: the layers in a configuration, with those of
-//!   the models among them.
+//! * [`class`]: which classes there are; [`custom`]: those that the caller builds; [`entry`]: the
+//!   layers in a configuration, with those of the models among them.
 //! * [`arguments`] and [`activation`] read a layer's arguments; [`stateless`], [`recurrent`] and
 //!   [`layer`] build the layers.
 //! * [`network`]: which layers a model calls on what, in a row or as a functional model says
@@ -43,7 +43,6 @@ mod mask_operation;
 mod messages;
 mod network;
 mod order;
-
 mod recurrent;
 mod sequential;
 mod slot;

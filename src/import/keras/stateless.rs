@@ -3,13 +3,17 @@
 use super::arguments::Arguments;
 use super::class;
 use crate::layer::{
-    AdditiveAttention, Attention, AveragePooling1d, BatchNormalization, Concatenate, Conv1d,
-    Cropping1d, Dense, Embedding, Flatten, GlobalAveragePooling1d, GlobalMaxPooling1d, Identity,
-    Layer, LayerNormalization, Masking, MaxPooling1d, Merge, MultiHeadAttention, PRelu, Padding,
-    Permute, ReluLayer, RepeatVector, Rescaling, Reshape, RmsNormalization, ScoreMode,
-    SoftmaxLayer, UnitNormalization, UpSampling1d, ZeroPadding1d,
+    Activation, AdditiveAttention, Attention, AveragePooling1d, AveragePooling2d,
+    BatchNormalization, Concatenate, Conv1d, Conv1dTranspose, Conv2d, Conv2dTranspose, Cropping1d,
+    Cropping2d, Dense, DepthwiseConv1d, DepthwiseConv2d, Dot, Embedding, Flatten,
+    GlobalAveragePooling1d, GlobalAveragePooling2d, GlobalMaxPooling1d, GlobalMaxPooling2d,
+    GroupNormalization, Identity, Layer, LayerNormalization, Masking, MaxPooling1d, MaxPooling2d,
+    Merge, MultiHeadAttention, Normalization, PRelu, Padding, Permute, ReluLayer, RepeatVector,
+    Rescaling, Reshape, RmsNormalization, ScoreMode, SeparableConv1d, SeparableConv2d,
+    SoftmaxLayer, UnitNormalization, UpSampling1d, UpSampling2d, ZeroPadding1d, ZeroPadding2d,
 };
 use crate::{Error, Result};
+use ndarray::{ArrayD, arr0, arr1};
 use serde_json::Value;
 
 /// The layer of one of [`class::STATELESS`], without its name; `causal` is how it is called.
@@ -36,20 +40,46 @@ pub(super) fn layer(class_name: &str, arguments: &Arguments, causal: bool) -> Re
         | "BatchNormalizationV2"
         | "SyncBatchNormalization" => batch_normalization(arguments),
         "UnitNormalization" => unit_normalization(arguments),
+        "GroupNormalization" => group_normalization(arguments),
+        "Normalization" => normalization(arguments),
         "Conv1D" => conv1d(arguments),
+        "Conv2D" => conv2d(arguments),
+        "DepthwiseConv1D" => depthwise_conv1d(arguments),
+        "DepthwiseConv2D" => depthwise_conv2d(arguments),
+        "SeparableConv1D" => separable_conv1d(arguments),
+        "SeparableConv2D" => separable_conv2d(arguments),
+        "Conv1DTranspose" => conv1d_transpose(arguments),
+        "Conv2DTranspose" => conv2d_transpose(arguments),
         "MaxPooling1D" => {
-            let (size, strides, padding) = pooling(arguments)?;
-            Ok(MaxPooling1d::new().pool_size(size).strides(strides).padding(padding).into())
+            let Pooling { size, strides, padding } = pooling(arguments, Arguments::time_size)?;
+            let layer = MaxPooling1d::new().pool_size(size.unwrap_or(2));
+            Ok(layer.strides(strides).padding(padding).into())
         }
         "AveragePooling1D" => {
-            let (size, strides, padding) = pooling(arguments)?;
-            Ok(AveragePooling1d::new().pool_size(size).strides(strides).padding(padding).into())
+            let Pooling { size, strides, padding } = pooling(arguments, Arguments::time_size)?;
+            let layer = AveragePooling1d::new().pool_size(size.unwrap_or(2));
+            Ok(layer.strides(strides).padding(padding).into())
+        }
+        "MaxPooling2D" => {
+            let Pooling { size, strides, padding } = pooling(arguments, Arguments::image_size)?;
+            let layer = MaxPooling2d::new().pool_size(size.unwrap_or((2, 2)));
+            Ok(layer.strides(strides).padding(padding).into())
+        }
+        "AveragePooling2D" => {
+            let Pooling { size, strides, padding } = pooling(arguments, Arguments::image_size)?;
+            let layer = AveragePooling2d::new().pool_size(size.unwrap_or((2, 2)));
+            Ok(layer.strides(strides).padding(padding).into())
+        }
+        "GlobalMaxPooling2D" => Ok(GlobalMaxPooling2d::new().keepdims(keepdims(arguments)?).into()),
+        "GlobalAveragePooling2D" => {
+            Ok(GlobalAveragePooling2d::new().keepdims(keepdims(arguments)?).into())
         }
         "GlobalMaxPooling1D" => Ok(GlobalMaxPooling1d::new().keepdims(keepdims(arguments)?).into()),
         "GlobalAveragePooling1D" => {
             Ok(GlobalAveragePooling1d::new().keepdims(keepdims(arguments)?).into())
         }
         "Concatenate" => concatenate(arguments),
+        "Dot" => dot(arguments),
         "Add" => merge(Merge::add(), arguments),
         "Subtract" => merge(Merge::subtract(), arguments),
         "Multiply" => merge(Merge::multiply(), arguments),
@@ -61,8 +91,11 @@ pub(super) fn layer(class_name: &str, arguments: &Arguments, causal: bool) -> Re
         "Permute" => permute(arguments),
         "RepeatVector" => repeat_vector(arguments),
         "Cropping1D" => cropping(arguments),
+        "Cropping2D" => image_cropping(arguments),
         "ZeroPadding1D" => zero_padding(arguments),
+        "ZeroPadding2D" => image_padding(arguments),
         "UpSampling1D" => up_sampling(arguments),
+        "UpSampling2D" => image_up_sampling(arguments),
         "Attention" => attention(arguments, causal),
         "AdditiveAttention" => additive_attention(arguments, causal),
         "MultiHeadAttention" => multi_head_attention(arguments, causal),
@@ -155,6 +188,55 @@ fn batch_normalization(arguments: &Arguments) -> Result<Layer> {
     Ok(layer.center(arguments.flag("center", true)?).scale(arguments.flag("scale", true)?).into())
 }
 
+fn group_normalization(arguments: &Arguments) -> Result<Layer> {
+    arguments.check_others(&["groups", "axis", "epsilon", "center", "scale"])?;
+    let groups = arguments.get("groups").map_or(Some(32), Value::as_i64);
+    let Some(groups) = groups.and_then(|groups| isize::try_from(groups).ok()) else {
+        return arguments.wrong("groups", "is no whole number".into());
+    };
+    let layer = GroupNormalization::new()
+        .groups(groups)
+        .axis(arguments.axis("axis")?)
+        .epsilon(arguments.exact_number("epsilon", 1e-3)?);
+    Ok(layer.center(arguments.flag("center", true)?).scale(arguments.flag("scale", true)?).into())
+}
+
+fn normalization(arguments: &Arguments) -> Result<Layer> {
+    arguments.check_others(&["axis", "mean", "variance", "invert"])?;
+    let axis = match (arguments.has("axis"), arguments.get("axis")) {
+        (true, None) => Vec::new(), // None: one mean for all values
+        (_, Some(Value::Array(items))) if items.is_empty() => Vec::new(),
+        _ => arguments.axes("axis")?,
+    };
+    let statistics = match (arguments.get("mean"), arguments.get("variance")) {
+        (None, None) => None,
+        (Some(mean), Some(variance)) => {
+            Some((statistic(arguments, "mean", mean)?, statistic(arguments, "variance", variance)?))
+        }
+        _ => return arguments.wrong("mean", "comes with a variance, or without one".into()),
+    };
+    let invert = arguments.flag("invert", false)?;
+    Ok(Normalization::new().axis(axis).statistics(statistics).invert(invert).into())
+}
+
+/// A number or a list of numbers.
+fn statistic(arguments: &Arguments, name: &str, value: &Value) -> Result<ArrayD<f64>> {
+    let number = |value: &Value| value.as_f64().filter(|number| number.is_finite());
+    let found = match value.as_array() {
+        None => number(value).map(|number| arr0(number).into_dyn()),
+        Some(items) => {
+            let numbers: Option<Vec<_>> = items.iter().map(number).collect();
+            numbers.map(|numbers| arr1(&numbers).into_dyn())
+        }
+    };
+    match found {
+        Some(statistic) => Ok(statistic),
+        None => {
+            arguments.unsupported(name, value, "only a number or a list of numbers is supported")
+        }
+    }
+}
+
 fn unit_normalization(arguments: &Arguments) -> Result<Layer> {
     arguments.check_others(&["axis"])?;
     Ok(UnitNormalization::new().axis(arguments.axes("axis")?).into())
@@ -168,27 +250,148 @@ fn padding(arguments: &Arguments) -> Result<Padding> {
     }
 }
 
-fn conv1d(arguments: &Arguments) -> Result<Layer> {
-    let sizes = ["filters", "kernel_size", "strides", "dilation_rate", "groups"];
-    arguments.check_others(&[&sizes[..], &["padding", "activation", "use_bias"]].concat())?;
-    let Some(kernel_size) = arguments.time_size("kernel_size")? else {
-        return arguments.wrong("kernel_size", "is missing".into());
-    };
-    let layer = Conv1d::new(arguments.size("filters")?, kernel_size)
-        .strides(arguments.time_size("strides")?.unwrap_or(1))
-        .dilation_rate(arguments.time_size("dilation_rate")?.unwrap_or(1))
-        .groups(arguments.optional_size("groups")?.unwrap_or(1))
-        .padding(padding(arguments)?);
-    Ok(layer
-        .activation(arguments.activation("activation")?)
-        .use_bias(arguments.flag("use_bias", true)?)
-        .into())
+/// What the convolutions have in common.
+struct Convolving<A> {
+    kernel_size: A,
+    strides: A,
+    dilation_rate: A,
+    padding: Padding,
+    activation: Activation,
+    use_bias: bool,
 }
 
-fn pooling(arguments: &Arguments) -> Result<(usize, Option<usize>, Padding)> {
+/// The arguments that [`convolving`] reads.
+const CONVOLVING: [&str; 6] =
+    ["kernel_size", "strides", "dilation_rate", "padding", "activation", "use_bias"];
+
+/// `others`: the arguments that the class has beside these; `along`: how a number for each axis is
+/// read, and `one`, which is 1 for each.
+fn convolving<'a, A: Copy>(
+    arguments: &Arguments<'a>,
+    others: &[&str],
+    along: impl Fn(&Arguments<'a>, &str) -> Result<Option<A>>,
+    one: A,
+) -> Result<Convolving<A>> {
+    arguments.check_others(&[&CONVOLVING[..], others].concat())?;
+    let Some(kernel_size) = along(arguments, "kernel_size")? else {
+        return arguments.wrong("kernel_size", "is missing".into());
+    };
+    Ok(Convolving {
+        kernel_size,
+        strides: along(arguments, "strides")?.unwrap_or(one),
+        dilation_rate: along(arguments, "dilation_rate")?.unwrap_or(one),
+        padding: padding(arguments)?,
+        activation: arguments.activation("activation")?,
+        use_bias: arguments.flag("use_bias", true)?,
+    })
+}
+
+fn over_time(arguments: &Arguments, others: &[&str]) -> Result<Convolving<usize>> {
+    convolving(arguments, others, Arguments::time_size, 1)
+}
+
+fn over_images(arguments: &Arguments, others: &[&str]) -> Result<Convolving<(usize, usize)>> {
+    convolving(arguments, others, Arguments::image_size, (1, 1))
+}
+
+macro_rules! with {
+    ($layer:expr, $read:ident) => {
+        $layer
+            .strides($read.strides)
+            .dilation_rate($read.dilation_rate)
+            .padding($read.padding)
+            .activation($read.activation)
+            .use_bias($read.use_bias)
+    };
+}
+
+fn conv1d(arguments: &Arguments) -> Result<Layer> {
+    let read = over_time(arguments, &["filters", "groups"])?;
+    let layer = Conv1d::new(arguments.size("filters")?, read.kernel_size);
+    Ok(with!(layer, read).groups(arguments.optional_size("groups")?.unwrap_or(1)).into())
+}
+
+fn conv2d(arguments: &Arguments) -> Result<Layer> {
+    let read = over_images(arguments, &["filters", "groups"])?;
+    let layer = Conv2d::new(arguments.size("filters")?, read.kernel_size);
+    Ok(with!(layer, read).groups(arguments.optional_size("groups")?.unwrap_or(1)).into())
+}
+
+/// Keras 2 writes arguments of a Conv that a DepthwiseConv doesn't have.
+const DEPTHWISE: [&str; 3] = ["depth_multiplier", "filters", "groups"];
+
+fn depth_multiplier(arguments: &Arguments) -> Result<usize> {
+    Ok(arguments.optional_size("depth_multiplier")?.unwrap_or(1))
+}
+
+fn depthwise_conv1d(arguments: &Arguments) -> Result<Layer> {
+    let read = over_time(arguments, &DEPTHWISE)?;
+    let layer = DepthwiseConv1d::new(read.kernel_size);
+    Ok(with!(layer, read).depth_multiplier(depth_multiplier(arguments)?).into())
+}
+
+fn depthwise_conv2d(arguments: &Arguments) -> Result<Layer> {
+    let read = over_images(arguments, &DEPTHWISE)?;
+    let layer = DepthwiseConv2d::new(read.kernel_size);
+    Ok(with!(layer, read).depth_multiplier(depth_multiplier(arguments)?).into())
+}
+
+fn separable_conv1d(arguments: &Arguments) -> Result<Layer> {
+    let read = over_time(arguments, &DEPTHWISE)?;
+    let layer = SeparableConv1d::new(arguments.size("filters")?, read.kernel_size);
+    Ok(with!(layer, read).depth_multiplier(depth_multiplier(arguments)?).into())
+}
+
+fn separable_conv2d(arguments: &Arguments) -> Result<Layer> {
+    let read = over_images(arguments, &DEPTHWISE)?;
+    let layer = SeparableConv2d::new(arguments.size("filters")?, read.kernel_size);
+    Ok(with!(layer, read).depth_multiplier(depth_multiplier(arguments)?).into())
+}
+
+/// The `output_padding` of each axis; unlike sizes it can be 0.
+fn output_padding(arguments: &Arguments, axes: usize) -> Result<Option<Vec<usize>>> {
+    let name = "output_padding";
+    let Some(value) = arguments.get(name) else { return Ok(None) };
+    let natural = |value: &Value| value.as_u64().and_then(|n| usize::try_from(n).ok());
+    let numbers = match value.as_array() {
+        Some(items) => items.iter().map(natural).collect::<Option<Vec<_>>>(),
+        None => natural(value).map(|number| vec![number; axes]),
+    };
+    match numbers.filter(|numbers| numbers.len() == axes) {
+        Some(numbers) => Ok(Some(numbers)),
+        None => arguments.wrong(name, format!("{value} is no whole number for each axis")),
+    }
+}
+
+fn conv1d_transpose(arguments: &Arguments) -> Result<Layer> {
+    let read = over_time(arguments, &["filters", "groups", "output_padding"])?;
+    let layer = Conv1dTranspose::new(arguments.size("filters")?, read.kernel_size);
+    let more = output_padding(arguments, 1)?.map(|more| more[0]);
+    Ok(with!(layer, read).output_padding(more).into())
+}
+
+fn conv2d_transpose(arguments: &Arguments) -> Result<Layer> {
+    let read = over_images(arguments, &["filters", "groups", "output_padding"])?;
+    let layer = Conv2dTranspose::new(arguments.size("filters")?, read.kernel_size);
+    let more = output_padding(arguments, 2)?.map(|more| (more[0], more[1]));
+    Ok(with!(layer, read).output_padding(more).into())
+}
+
+/// What the poolings over windows have in common.
+struct Pooling<A> {
+    size: Option<A>,
+    strides: Option<A>,
+    padding: Padding,
+}
+
+/// `along`: how a number for each axis is read.
+fn pooling<'a, A>(
+    arguments: &Arguments<'a>,
+    along: impl Fn(&Arguments<'a>, &str) -> Result<Option<A>>,
+) -> Result<Pooling<A>> {
     arguments.check_others(&["pool_size", "strides", "padding"])?;
-    let size = arguments.time_size("pool_size")?.unwrap_or(2);
-    Ok((size, arguments.time_size("strides")?, padding(arguments)?))
+    let (size, strides) = (along(arguments, "pool_size")?, along(arguments, "strides")?);
+    Ok(Pooling { size, strides, padding: padding(arguments)? })
 }
 
 fn keepdims(arguments: &Arguments) -> Result<bool> {
@@ -199,6 +402,20 @@ fn keepdims(arguments: &Arguments) -> Result<bool> {
 fn concatenate(arguments: &Arguments) -> Result<Layer> {
     arguments.check_others(&["axis"])?;
     Ok(Concatenate::new().axis(arguments.axis("axis")?).into())
+}
+
+/// One axis of both arrays, or a list of one for each.
+fn dot(arguments: &Arguments) -> Result<Layer> {
+    arguments.check_others(&["axes", "normalize"])?;
+    if arguments.get("axes").is_none() {
+        return arguments.wrong("axes", "is missing".into());
+    }
+    let axes = match arguments.axes("axes")?[..] {
+        [both] => (both, both),
+        [one, other] => (one, other),
+        _ => return arguments.wrong("axes", "are more than two".into()),
+    };
+    Ok(Dot::new(axes).normalize(arguments.flag("normalize", false)?).into())
 }
 
 fn merge(merge: Merge, arguments: &Arguments) -> Result<Layer> {
@@ -246,6 +463,24 @@ fn zero_padding(arguments: &Arguments) -> Result<Layer> {
 fn up_sampling(arguments: &Arguments) -> Result<Layer> {
     arguments.check_others(&["size"])?;
     Ok(UpSampling1d::new().size(arguments.time_size("size")?.unwrap_or(2)).into())
+}
+
+fn image_cropping(arguments: &Arguments) -> Result<Layer> {
+    arguments.check_others(&["cropping"])?;
+    Ok(Cropping2d::new(arguments.all_ends("cropping")?).into())
+}
+
+fn image_padding(arguments: &Arguments) -> Result<Layer> {
+    arguments.check_others(&["padding"])?;
+    Ok(ZeroPadding2d::new(arguments.all_ends("padding")?).into())
+}
+
+fn image_up_sampling(arguments: &Arguments) -> Result<Layer> {
+    arguments.check_others(&["size", "interpolation"])?;
+    if let Some(value) = arguments.get("interpolation").filter(|value| *value != "nearest") {
+        return arguments.unsupported("interpolation", value, "only \"nearest\" is supported");
+    }
+    Ok(UpSampling2d::new().size(arguments.image_size("size")?.unwrap_or((2, 2))).into())
 }
 
 fn attention(arguments: &Arguments, causal: bool) -> Result<Layer> {

@@ -48,10 +48,12 @@ impl TensorFile {
             Format::TorchPickle => legacy_file::tensors(name, bytes, limits)?,
             Format::Safetensors => safetensors_file::tensors(name, bytes)?,
             Format::Hdf5 => return malformed(name, KERAS),
+            Format::Onnx => return malformed(name, ONNX),
         };
         tensor::check(name, &tensors, limits, unpacked)?;
         Ok(TensorFile { name: name.to_string(), tensors, unpacked })
     }
 }
 
+const ONNX: &str = "is an ONNX model, not a file of PyTorch: Model::from_onnx reads it";
 const KERAS: &str = "is an HDF5 file, not one of PyTorch: Model::from_keras reads those of Keras";

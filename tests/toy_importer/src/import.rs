@@ -3,6 +3,8 @@
 
 #[path = "../../../src/import/keras/mod.rs"]
 pub mod keras;
+#[path = "../../../src/import/onnx/mod.rs"]
+pub mod onnx;
 #[path = "../../../src/import/pytorch/mod.rs"]
 pub mod pytorch;
 #[path = "../../../src/import/recognize.rs"]

@@ -35,7 +35,29 @@ fn least(class: &str) -> (Value, Value) {
         "Dense" => json!({"units": 2, "activation": "relu"}),
         "Embedding" => return (json!([null, 4]), json!({"input_dim": 3, "output_dim": 2})),
         "Activation" => json!({"activation": "softmax"}),
-        "Conv1D" => json!({"filters": 2, "kernel_size": [2], "activation": "linear"}),
+        "Conv1D" | "SeparableConv1D" | "Conv1DTranspose" => {
+            json!({"filters": 2, "kernel_size": [2], "activation": "linear"})
+        }
+        "DepthwiseConv1D" => json!({"kernel_size": [2], "activation": "linear"}),
+        "Conv2D" | "SeparableConv2D" | "Conv2DTranspose" => {
+            let arguments = json!({"filters": 2, "kernel_size": [2, 3], "activation": "linear"});
+            return (json!([null, 4, 5, 3]), arguments);
+        }
+        "DepthwiseConv2D" => {
+            let arguments = json!({"kernel_size": [2, 3], "activation": "linear"});
+            return (json!([null, 4, 5, 3]), arguments);
+        }
+        "Cropping2D" => return (json!([null, 4, 5, 3]), json!({"cropping": [[1, 0], [2, 1]]})),
+        "ZeroPadding2D" => return (json!([null, 4, 5, 3]), json!({"padding": [1, 2]})),
+        "UpSampling2D"
+        | "MaxPooling2D"
+        | "AveragePooling2D"
+        | "GlobalMaxPooling2D"
+        | "GlobalAveragePooling2D" => {
+            return (json!([null, 4, 5, 3]), json!({}));
+        }
+        "GroupNormalization" => json!({"groups": 3}),
+        "Dot" => json!({"axes": [1, -2]}),
         "Reshape" => json!({"target_shape": [3, -1]}),
         "Permute" => json!({"dims": [2, 1]}),
         "RepeatVector" => return (json!([null, 4]), json!({"n": 3})),
@@ -63,6 +85,7 @@ fn every_class_is_built() {
             "Average",
             "Maximum",
             "Minimum",
+            "Dot",
         ]
         .contains(&class)
         {
@@ -115,6 +138,49 @@ fn arguments_of_layers_without_state_are_looked_at() {
             json!({"filters": 2, "kernel_size": 2, "activation": null, "padding": "full"}),
             "padding",
         ),
+        (
+            "Conv2D",
+            json!({"filters": 2, "kernel_size": [2, 2, 2], "activation": null}),
+            "kernel_size",
+        ),
+        ("Conv2D", json!({"filters": 2, "kernel_size": 0, "activation": null}), "kernel_size"),
+        (
+            "Conv2D",
+            json!({"filters": 2, "kernel_size": 2, "activation": null, "padding": "causal"}),
+            "padding",
+        ),
+        (
+            "DepthwiseConv1D",
+            json!({"kernel_size": 2, "activation": null, "padding": "causal"}),
+            "padding",
+        ),
+        ("DepthwiseConv1D", json!({"activation": null}), "kernel_size"),
+        (
+            "SeparableConv1D",
+            json!({"filters": 2, "kernel_size": 2, "activation": null, "depth_multiplier": 0}),
+            "depth_multiplier",
+        ),
+        (
+            "Conv1DTranspose",
+            json!({"filters": 2, "kernel_size": 3, "activation": null, "output_padding": 1}),
+            "output_padding",
+        ),
+        (
+            "Conv1DTranspose",
+            json!({"filters": 2, "kernel_size": 3, "activation": null, "output_padding": [-1]}),
+            "output_padding",
+        ),
+        (
+            "MaxPooling2D",
+            json!({"pool_size": [2, 2], "data_format": "channels_first"}),
+            "data_format",
+        ),
+        ("GroupNormalization", json!({"groups": "all"}), "groups"),
+        ("Normalization", json!({"mean": 1.0}), "mean"),
+        ("Normalization", json!({"mean": [[1.0]], "variance": [[1.0]]}), "mean"),
+        ("Normalization", json!({"mean": 1.0, "variance": "much"}), "variance"),
+        ("Dot", json!({}), "axes"),
+        ("Dot", json!({"axes": [1, 1, 1]}), "axes"),
         ("Flatten", json!({"data_format": "channels_first"}), "data_format"),
         ("LayerNormalization", json!({"rms_scaling": true}), "rms_scaling"),
         ("LayerNormalization", json!({"axis": "last"}), "axis"),
@@ -126,6 +192,9 @@ fn arguments_of_layers_without_state_are_looked_at() {
         ("Cropping1D", json!({"cropping": [1, 2, 3]}), "cropping"),
         ("ZeroPadding1D", json!({"padding": [-1, 1]}), "padding"),
         ("UpSampling1D", json!({"size": 0}), "size"),
+        ("UpSampling2D", json!({"interpolation": "bilinear"}), "interpolation"),
+        ("Cropping2D", json!({"cropping": [[1, 2, 3], [1, 1]]}), "cropping"),
+        ("ZeroPadding2D", json!({"padding": [1, -1]}), "padding"),
         ("Softmax", json!({"axis": [1, 2]}), "axis"),
         ("ReLU", json!({"max_value": "six"}), "max_value"),
         ("Rescaling", json!({"offset": 0.0}), "scale"),

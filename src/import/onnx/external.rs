@@ -1,0 +1,119 @@
+//! Values in files beside the model's.
+
+use std::cell::Cell;
+use std::fs::File;
+use std::io::{Read, Seek, SeekFrom};
+use std::path::{Component, Path, PathBuf};
+
+/// The folder with the files of values, and how many bytes may still be read of them.
+#[derive(Debug)]
+pub(super) struct External {
+    folder: Option<PathBuf>,
+    left: Cell<u64>,
+}
+
+impl External {
+    /// Of a model in this file.
+    pub fn beside(file: &Path, bytes: u64) -> External {
+        let folder = file.parent().map(Path::to_path_buf);
+        External { folder, left: Cell::new(bytes) }
+    }
+
+    /// Of a model that isn't in a file.
+    pub fn none() -> External {
+        External { folder: None, left: Cell::new(0) }
+    }
+
+    /// The bytes that a tensor's entries point to.
+    pub fn read(&self, entries: &[(&str, &str)], bytes: usize) -> Result<Vec<u8>, String> {
+        let entry = |key: &str| entries.iter().find(|(name, _)| *name == key).map(|entry| entry.1);
+        let number = |key: &str| match entry(key).map(str::parse::<u64>) {
+            None => Ok(None),
+            Some(Ok(number)) => Ok(Some(number)),
+            Some(Err(_)) => Err(format!("the {key} of its values in another file is no number")),
+        };
+        let location = entry("location").ok_or("its values are in another file, without a name")?;
+        let (offset, length) = (number("offset")?.unwrap_or(0), number("length")?);
+        if length.is_some_and(|length| length != bytes as u64) {
+            return Err(format!("{location:?} has {length:?} bytes of it, and it needs {bytes}"));
+        }
+        let path = self.path(location)?;
+        let left = self.left.get().checked_sub(bytes as u64).ok_or_else(|| {
+            format!("{location:?}: more bytes of values than OnnxOptions::external_bytes allows")
+        })?;
+        self.left.set(left);
+        read(&path, offset, bytes).map_err(|error| format!("{location:?}: {error}"))
+    }
+
+    /// The file of this name, which has to lie in the model's folder.
+    fn path(&self, location: &str) -> Result<PathBuf, String> {
+        let folder = self.folder.as_ref().ok_or_else(|| {
+            format!("its values are in the file {location:?}: load the model by its path")
+        })?;
+        let plain = |component: Component| matches!(component, Component::Normal(_));
+        let is_inside = !location.is_empty()
+            && !location.contains(['\\', ':'])
+            && Path::new(location).components().all(plain);
+        if !is_inside {
+            return Err(format!("{location:?} doesn't lie beside the model's file"));
+        }
+        let mut path = folder.clone();
+        for part in Path::new(location).components() {
+            path.push(part);
+            let is_link = path.symlink_metadata().is_ok_and(|found| found.is_symlink());
+            if is_link {
+                return Err(format!("{location:?} is a link, which isn't followed"));
+            }
+        }
+        Ok(path)
+    }
+}
+
+fn read(path: &Path, offset: u64, bytes: usize) -> std::io::Result<Vec<u8>> {
+    let ends = || std::io::Error::new(std::io::ErrorKind::UnexpectedEof, "it is too short");
+    let mut file = File::open(path)?;
+    let end = offset.checked_add(bytes as u64).ok_or_else(ends)?;
+    let found = file.metadata()?;
+    if !found.is_file() || found.len() < end {
+        return Err(ends());
+    }
+    file.seek(SeekFrom::Start(offset))?;
+    let mut values = vec![0; bytes];
+    file.read_exact(&mut values)?;
+    Ok(values)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_files_beside_the_model_are_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let inside = folder.path().join("inside");
+        std::fs::create_dir(&inside).unwrap();
+        std::fs::write(inside.join("values.bin"), [1, 2, 3, 4]).unwrap();
+        std::fs::write(folder.path().join("outside.bin"), [1, 2, 3, 4]).unwrap();
+        let model = inside.join("model.onnx");
+        let external = External::beside(&model, 100);
+        let at = |location| external.read(&[("location", location), ("offset", "1")], 2);
+        assert_eq!(at("values.bin"), Ok(vec![2, 3]));
+        for outside in ["../outside.bin", "/etc/passwd", "C:\\x", "", "a/../values.bin", "gone"] {
+            assert!(at(outside).is_err(), "{outside:?}");
+        }
+        #[cfg(unix)]
+        {
+            std::os::unix::fs::symlink("../outside.bin", inside.join("link")).unwrap();
+            assert!(at("link").unwrap_err().contains("link"));
+        }
+        let wrong = |entries: &[(&str, &str)]| external.read(entries, 2).unwrap_err();
+        assert!(wrong(&[("location", "values.bin"), ("offset", "3")]).contains("short"));
+        assert!(wrong(&[("location", "values.bin"), ("offset", "x")]).contains("offset"));
+        let end = u64::MAX.to_string();
+        assert!(wrong(&[("location", "values.bin"), ("offset", &end)]).contains("short"));
+        assert!(wrong(&[("location", "values.bin"), ("length", "3")]).contains("3"));
+        assert!(External::none().read(&[("location", "values.bin")], 2).is_err());
+        let few = External::beside(&model, 3);
+        assert!(few.read(&[("location", "values.bin")], 4).unwrap_err().contains("external_bytes"));
+    }
+}

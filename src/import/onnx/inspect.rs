@@ -1,0 +1,116 @@
+//! What stands in a file, also in one that can't be loaded.
+
+use super::importer::op_type;
+use super::nodes;
+use super::options::OnnxOptions;
+use super::proto::{AttributeValue, Budget, Graph};
+use super::{load, proto};
+use crate::{Error, Model, Result};
+use std::collections::BTreeMap;
+use std::path::Path;
+
+/// An ONNX file, operator by operator; see [`inspect_onnx`].
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct OnnxFileReport {
+    /// What wrote it, with its version.
+    pub producer: String,
+    /// The version of ONNX's own operators.
+    pub opset: i64,
+    /// The operators of its nodes, each once, those of graphs within nodes included.
+    pub operators: Vec<OnnxNodeReport>,
+    /// The model, or why it can't be loaded.
+    pub model: Result<Model>,
+}
+
+/// An operator of a file's nodes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct OnnxNodeReport {
+    /// Its name, with its domain where that isn't ONNX's own.
+    pub op_type: String,
+    /// How many nodes have it.
+    pub count: usize,
+    /// Why it can't be loaded, as far as its name tells.
+    pub problem: Option<String>,
+}
+
+/// Lists the operators of a file that [`Model::from_onnx`] reads, each with whether it is
+/// supported: all problems at once, where loading stops at the first.
+///
+/// ```
+/// let report = birnn::inspect_onnx("tests/fixtures/onnx/lstm_bidirectional.onnx")?;
+/// assert_eq!(report.operators[0].op_type, "LSTM");
+/// assert!(report.model.is_ok());
+/// # Ok::<(), birnn::Error>(())
+/// ```
+///
+/// # Errors
+/// [`Error::Io`] and [`Error::MalformedFile`] where the file has no list of nodes.
+pub fn inspect_onnx(path: impl AsRef<Path>) -> Result<OnnxFileReport> {
+    OnnxOptions::new().inspect(path)
+}
+
+/// The names of ONNX's operators that are supported, in alphabetical order.
+///
+/// ```
+/// assert!(birnn::onnx_operators().contains(&"LSTM"));
+/// ```
+pub fn onnx_operators() -> Vec<&'static str> {
+    nodes::supported()
+}
+
+impl OnnxOptions {
+    /// [`inspect_onnx`](crate::inspect_onnx) with these options.
+    ///
+    /// # Errors
+    /// As [`inspect_onnx`](crate::inspect_onnx).
+    pub fn inspect(&self, path: impl AsRef<Path>) -> Result<OnnxFileReport> {
+        let path = path.as_ref();
+        let bytes = load::read(path, self)?;
+        let name = path.display().to_string();
+        let budget = Budget::new(self.messages);
+        let (model, graph, opset) = load::graph(&name, &bytes, &budget)?;
+        let mut counts = BTreeMap::new();
+        count(&graph, &budget, &mut counts, 0)
+            .map_err(|reason| Error::MalformedFile { file: name, reason })?;
+        let mut operators: Vec<_> = counts.into_values().collect();
+        operators.sort_by_key(|report: &OnnxNodeReport| std::cmp::Reverse(report.count));
+        let producer = format!("{} {}", model.producer, model.producer_version);
+        Ok(OnnxFileReport {
+            producer: producer.trim().to_string(),
+            opset,
+            operators,
+            model: self.load(path),
+        })
+    }
+}
+
+/// Counts the nodes of a graph, and of those within.
+fn count(
+    graph: &Graph,
+    budget: &Budget,
+    operators: &mut BTreeMap<String, OnnxNodeReport>,
+    depth: usize,
+) -> std::result::Result<(), String> {
+    const MOST_DEPTH: usize = 16;
+    for node in &graph.nodes {
+        let op_type = op_type(node);
+        let problem = || (!nodes::is_supported(node)).then(|| nodes::instead(&op_type).into());
+        let known = operators.entry(op_type.clone());
+        let report = known.or_insert_with(|| OnnxNodeReport {
+            op_type: op_type.clone(),
+            count: 0,
+            problem: problem(),
+        });
+        report.count += 1;
+        for attribute in &node.attributes {
+            if let AttributeValue::Graph(bytes) = attribute.value
+                && depth < MOST_DEPTH
+            {
+                count(&proto::Graph::read(bytes, budget)?, budget, operators, depth + 1)?;
+            }
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,138 @@
+//! Nodes: what each of ONNX's operators is in a program's words.
+
+mod moving;
+mod normalize;
+mod numbers;
+mod product;
+mod quantize;
+mod recurrent;
+mod reduce;
+mod windows;
+
+use super::importer::{Call, Handler, Importer, op_type};
+use super::proto::{Graph, Node};
+use crate::program::{Operation, Value};
+use crate::{Error, Result};
+use std::collections::HashSet;
+
+/// Every operator that is supported, with its domain where that isn't ONNX's own.
+pub(super) fn supported() -> Vec<&'static str> {
+    let all = [
+        moving::NODES,
+        normalize::NODES,
+        numbers::NODES,
+        product::NODES,
+        quantize::NODES,
+        recurrent::NODES,
+        reduce::NODES,
+        windows::NODES,
+    ];
+    let mut names: Vec<_> = all.concat().into_iter().map(|(name, _)| name).collect();
+    names.push("If");
+    names.sort_unstable();
+    names
+}
+
+fn handler(name: &str) -> Option<Handler> {
+    let all = [
+        moving::NODES,
+        normalize::NODES,
+        numbers::NODES,
+        product::NODES,
+        quantize::NODES,
+        recurrent::NODES,
+        reduce::NODES,
+        windows::NODES,
+    ];
+    let mut nodes = all.into_iter().flatten();
+    nodes.find(|(known, _)| *known == name).map(|(_, handler)| *handler)
+}
+
+/// Whether a node's operator is supported.
+pub(super) fn is_supported(node: &Node) -> bool {
+    let name = op_type(node);
+    name == "If" || handler(&name).is_some()
+}
+
+/// Why a node isn't supported, and what to do.
+pub(super) fn instead(op_type: &str) -> &'static str {
+    match op_type {
+        "Loop" | "Scan" => {
+            "it runs a graph again and again, which birnn doesn't; if the model comes from Keras, \
+             load its .keras file; otherwise export it with a fixed number of timesteps, or with \
+             LSTM, GRU or RNN nodes"
+        }
+        "NonMaxSuppression" | "Unique" | "Compress" | "StringNormalizer" | "TfIdfVectorizer" => {
+            "the shape of what it returns depends on values; compute it behind the model"
+        }
+        name if name.starts_with("Sequence") || name.starts_with("Optional") => {
+            "only arrays are supported, no sequences or optional values"
+        }
+        name if name.contains('.') => {
+            "it isn't one of ONNX's own operators; export the model without optimizations for one \
+             runtime (birnn inspect lists the operators that are supported)"
+        }
+        _ => {
+            "no operator of birnn's computes it (birnn inspect lists those that are supported); \
+             compute it before or behind the model"
+        }
+    }
+}
+
+/// The nodes of a graph, in order.
+pub(super) fn graph<'a>(importer: &mut Importer<'a>, graph: &Graph<'a>) -> Result<()> {
+    for node in &graph.nodes {
+        let label = node.label();
+        let mut call = Call { importer, node, label, seen: HashSet::new() };
+        let name = op_type(node);
+        match (name.as_str(), handler(&name)) {
+            ("If", _) => choice(&mut call)?,
+            (_, Some(handler)) => handler(&mut call)?,
+            (name, None) => {
+                let reason = instead(name).to_string();
+                let (node, op_type) = (call.label, name.to_string());
+                return Err(Error::UnsupportedNode { node, op_type, reason });
+            }
+        }
+        call.check_others()?;
+    }
+    Ok(())
+}
+
+/// `If`: both branches become operations, of which a call computes those of one.
+fn choice(call: &mut Call) -> Result<()> {
+    let condition = call.required(0)?;
+    let then_outputs = branch(call, "then_branch")?;
+    let else_outputs = branch(call, "else_branch")?;
+    if then_outputs.len() != else_outputs.len() || then_outputs.len() != call.node.outputs.len() {
+        return call.malformed("its branches return different numbers of arrays");
+    }
+    for (index, (one, other)) in then_outputs.into_iter().zip(else_outputs).enumerate() {
+        let chosen = call.op(Operation::Choose, [condition, one, other])?;
+        call.set(index, chosen)?;
+    }
+    Ok(())
+}
+
+/// What the graph of a branch returns.
+fn branch(call: &mut Call, name: &'static str) -> Result<Vec<Value>> {
+    let Some(bytes) = call.graph_attribute(name)? else {
+        return call.malformed(format!("its attribute {name:?} is missing"));
+    };
+    let found = match Graph::read(bytes, call.importer.budget) {
+        Ok(graph) => graph,
+        Err(reason) => return call.malformed(format!("its {name}: {reason}")),
+    };
+    call.importer.enter()?;
+    call.importer.initializers(&found)?;
+    graph(call.importer, &found)?;
+    let mut outputs = Vec::with_capacity(found.outputs.len());
+    for output in &found.outputs {
+        match call.importer.find(output.name) {
+            Some(value) => outputs.push(value),
+            None => return call.malformed(format!("no node computes {:?}", output.name)),
+        }
+    }
+    call.importer.leave();
+    Ok(outputs)
+}

@@ -1,0 +1,194 @@
+//! Nodes that normalize.
+
+use crate::Result;
+use crate::import::onnx::importer::{Call, Handler};
+use crate::program::{Binary, Operation, Reduction, Unary, Value};
+
+pub(super) const NODES: &[(&str, Handler)] = &[
+    ("BatchNormalization", batch),
+    ("GroupNormalization", group),
+    ("InstanceNormalization", instance),
+    ("LayerNormalization", layer),
+    ("LogSoftmax", |call| softmax(call, true)),
+    ("LpNormalization", lp),
+    ("MeanVarianceNormalization", mean_variance),
+    ("RMSNormalization", root_mean_square),
+    ("Softmax", |call| softmax(call, false)),
+];
+
+/// Before opset 13 it is over all axes from one on, as one.
+fn softmax(call: &mut Call, log: bool) -> Result<()> {
+    let x = call.required(0)?;
+    if call.importer.opset >= 13 {
+        let axis = call.int("axis", -1)?;
+        let result = call.op(Operation::Softmax { axis, log }, [x])?;
+        return call.set(0, result);
+    }
+    let axis = call.int("axis", 1)?;
+    let shape = call.shape(x)?;
+    let flat = call.op(Operation::Flatten { axis }, [x])?;
+    let result = call.op(Operation::Softmax { axis: 1, log }, [flat])?;
+    let result = call.op(Operation::Reshape { zero_copies: false }, [result, shape])?;
+    call.set(0, result)
+}
+
+/// `x · scale + shift` for each channel, with
+/// `scale = gamma / √(variance + epsilon)` and `shift = beta - mean · scale`.
+fn batch(call: &mut Call) -> Result<()> {
+    let epsilon = call.float("epsilon", 1e-5)?;
+    let _ = (call.has("momentum"), call.has("is_test"));
+    if call.flag("training_mode", false)? || !call.flag("spatial", true)? {
+        return call.unsupported("training_mode and spatial=0 aren't supported; export it for use");
+    }
+    let [x, gamma, beta, mean, variance] = [0, 1, 2, 3, 4].map(|index| call.required(index));
+    let (x, gamma, beta, mean, variance) = (x?, gamma?, beta?, mean?, variance?);
+    let variance = call.with_number(Binary::Add, variance, epsilon)?;
+    let deviation = call.unary(Unary::Sqrt, variance)?;
+    let scale = call.binary(Binary::Divide, gamma, deviation)?;
+    let moved = call.binary(Binary::Multiply, mean, scale)?;
+    let shift = call.binary(Binary::Subtract, beta, moved)?;
+    let last = call.channels_last(x)?;
+    let scaled = call.binary(Binary::Multiply, last, scale)?;
+    let shifted = call.binary(Binary::Add, scaled, shift)?;
+    let result = call.channels_first(shifted)?;
+    call.set(0, result)
+}
+
+fn scaled(call: &mut Call, x: Value, scale: Value, shift: Option<Value>) -> Result<Value> {
+    let scaled = call.binary(Binary::Multiply, x, scale)?;
+    match shift {
+        Some(shift) => call.binary(Binary::Add, scaled, shift),
+        None => Ok(scaled),
+    }
+}
+
+/// Over each channel of each example by itself.
+fn instance(call: &mut Call) -> Result<()> {
+    let epsilon = call.float("epsilon", 1e-5)?;
+    let (x, scale, shift) = (call.required(0)?, call.required(1)?, call.required(2)?);
+    let axes = call.axes_from(x, 2)?;
+    let result = call.op(Operation::Standardize { epsilon }, [x, axes])?;
+    let last = call.channels_last(result)?;
+    let last = scaled(call, last, scale, Some(shift))?;
+    let result = call.channels_first(last)?;
+    call.set(0, result)
+}
+
+/// Over groups of channels: `[batch, channels, …]` as `[batch, groups, rest]`.
+fn group(call: &mut Call) -> Result<()> {
+    let epsilon = call.float("epsilon", 1e-5)?;
+    let groups = call.required_int("num_groups")?;
+    let _ = call.has("stash_type");
+    let (x, mut scale, mut shift) = (call.required(0)?, call.required(1)?, call.required(2)?);
+    let shape = call.shape(x)?;
+    let grouped = call.reshape(x, [0, groups, -1])?;
+    let axes = call.importer.integers([2]);
+    let result = call.op(Operation::Standardize { epsilon }, [grouped, axes])?;
+    let result = call.op(Operation::Reshape { zero_copies: false }, [result, shape])?;
+    // Before opset 21 there is one number for each group.
+    if call.importer.opset < 21 {
+        let channels = call.slice(shape, 0, 1, 2)?;
+        let count = call.importer.integers([groups]);
+        let each = call.binary(Binary::Divide, channels, count)?;
+        let one = call.importer.integers([1]);
+        let lengths = call.concat(0, vec![one, each])?;
+        for numbers in [&mut scale, &mut shift] {
+            let column = call.unsqueeze(*numbers, &[1])?;
+            let wide = call.op(Operation::Expand, [column, lengths])?;
+            *numbers = call.reshape(wide, [-1])?;
+        }
+    }
+    let last = call.channels_last(result)?;
+    let last = scaled(call, last, scale, Some(shift))?;
+    let result = call.channels_first(last)?;
+    call.set(0, result)
+}
+
+/// The axes from one on, which may be counted from the end.
+fn axes_from(call: &mut Call, x: Value, axis: i64) -> Result<Value> {
+    match axis {
+        0.. => call.axes_from(x, axis),
+        _ => Ok(call.importer.integers(axis..0)),
+    }
+}
+
+fn layer(call: &mut Call) -> Result<()> {
+    let (axis, epsilon) = (call.int("axis", -1)?, call.float("epsilon", 1e-5)?);
+    let _ = call.has("stash_type");
+    let (x, scale, shift) = (call.required(0)?, call.required(1)?, call.input(2)?);
+    let axes = axes_from(call, x, axis)?;
+    if call.has_output(1) || call.has_output(2) {
+        moments(call, x, axes, epsilon)?;
+    }
+    let result = call.op(Operation::Standardize { epsilon }, [x, axes])?;
+    let result = scaled(call, result, scale, shift)?;
+    call.set(0, result)
+}
+
+/// The further outputs of LayerNormalization: mean and `1 / √(variance + epsilon)`.
+fn moments(call: &mut Call, x: Value, axes: Value, epsilon: f32) -> Result<()> {
+    let mean = call.reduce(Reduction::Mean, x, Some(axes), true)?;
+    let centred = call.binary(Binary::Subtract, x, mean)?;
+    let squares = call.binary(Binary::Multiply, centred, centred)?;
+    let variance = call.reduce(Reduction::Mean, squares, Some(axes), true)?;
+    let variance = call.with_number(Binary::Add, variance, epsilon)?;
+    let deviation = call.unary(Unary::Sqrt, variance)?;
+    let inverse = call.unary(Unary::Reciprocal, deviation)?;
+    call.set(1, mean)?;
+    call.set(2, inverse)
+}
+
+/// `x / √(mean(x²) + epsilon) · scale`
+fn root_mean_square(call: &mut Call) -> Result<()> {
+    let (axis, epsilon) = (call.int("axis", -1)?, call.float("epsilon", 1e-5)?);
+    let _ = call.has("stash_type");
+    let (x, scale) = (call.required(0)?, call.required(1)?);
+    let axes = axes_from(call, x, axis)?;
+    let squares = call.binary(Binary::Multiply, x, x)?;
+    let mean = call.reduce(Reduction::Mean, squares, Some(axes), true)?;
+    let mean = call.with_number(Binary::Add, mean, epsilon)?;
+    let root = call.unary(Unary::Sqrt, mean)?;
+    let result = call.binary(Binary::Divide, x, root)?;
+    let result = call.binary(Binary::Multiply, result, scale)?;
+    call.set(0, result)
+}
+
+/// `x / ‖x‖`
+fn lp(call: &mut Call) -> Result<()> {
+    let (axis, p) = (call.int("axis", -1)?, call.int("p", 2)?);
+    let x = call.required(0)?;
+    let axes = call.importer.integers([axis]);
+    let norm = match p {
+        1 => {
+            let sizes = call.unary(Unary::Absolute, x)?;
+            call.reduce(Reduction::Sum, sizes, Some(axes), true)?
+        }
+        2 => {
+            let squares = call.binary(Binary::Multiply, x, x)?;
+            let sum = call.reduce(Reduction::Sum, squares, Some(axes), true)?;
+            call.unary(Unary::Sqrt, sum)?
+        }
+        other => return call.malformed(format!("its p is {other}")),
+    };
+    // What is zero stays zero.
+    let is_zero = call.with_number(Binary::Equal, norm, 0.0)?;
+    let one = call.importer.float(1.0);
+    let norm = call.op(Operation::Select, [is_zero, one, norm])?;
+    let result = call.binary(Binary::Divide, x, norm)?;
+    call.set(0, result)
+}
+
+/// `(x - mean) / (√variance + 1e-9)`
+fn mean_variance(call: &mut Call) -> Result<()> {
+    let axes = call.ints("axes")?.unwrap_or_else(|| vec![0, 2, 3]);
+    let x = call.required(0)?;
+    let axes = call.importer.integers(axes);
+    let mean = call.reduce(Reduction::Mean, x, Some(axes), true)?;
+    let centred = call.binary(Binary::Subtract, x, mean)?;
+    let squares = call.binary(Binary::Multiply, centred, centred)?;
+    let variance = call.reduce(Reduction::Mean, squares, Some(axes), true)?;
+    let deviation = call.unary(Unary::Sqrt, variance)?;
+    let deviation = call.with_number(Binary::Add, deviation, 1e-9)?;
+    let result = call.binary(Binary::Divide, centred, deviation)?;
+    call.set(0, result)
+}

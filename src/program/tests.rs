@@ -1,0 +1,143 @@
+use super::*;
+use crate::graph::OperatorGraph;
+use crate::layer::Lstm;
+use crate::{Bidirectional, Error};
+use ndarray::{ArrayD, IxDyn};
+
+fn named(names: &[&str]) -> Vec<Length> {
+    names.iter().map(|name| Length::Named(name.to_string())).collect()
+}
+
+/// The graph for calls with inputs of these shapes.
+fn lowered(program: Program, shapes: &[Vec<usize>]) -> Result<OperatorGraph, Error> {
+    let (body, _) = program.complete()?;
+    let values = vec![None; shapes.len()];
+    body.lower(Given { shapes, values: &values, carried: false })
+}
+
+fn steps(graph: &OperatorGraph) -> Vec<&'static str> {
+    graph.steps.iter().map(|step| step.operator.rules().name()).collect()
+}
+
+fn floats(shape: &[usize]) -> Values {
+    Values::Floats(ArrayD::from_elem(IxDyn(shape), 0.5))
+}
+
+fn integers(program: &mut Program, values: impl IntoIterator<Item = i64>) -> Value {
+    program.constant(Values::integers(values))
+}
+
+/// What PyTorch's exporter writes around an LSTM with `batch_first`.
+#[test]
+fn transposes_around_a_recurrence_cost_nothing() {
+    let mut program = Program::new();
+    let axes = [named(&["batch", "time"]), vec![Length::Fixed(3)]].concat();
+    let x = program.input("x", axes, Kind::Float).unwrap();
+    let one = |program: &mut Program, operation: Operation, operands: Vec<Value>| {
+        program.add("node", operation, operands).unwrap()[0]
+    };
+    let turn = |order: &[usize]| Operation::Transpose { order: order.to_vec() };
+    let time_major = one(&mut program, turn(&[1, 0, 2]), vec![x]);
+    // What the node LSTM itself is.
+    let batch_major = one(&mut program, turn(&[1, 0, 2]), vec![time_major]);
+    let layer = Bidirectional::new(Lstm::new(4).return_sequences(true)).into();
+    let mut operands = vec![Some(batch_major), None, None, None, None, None];
+    for _ in 0..2 {
+        for shape in [&[3, 16][..], &[4, 16], &[16]] {
+            operands.push(Some(program.constant(floats(shape))));
+        }
+    }
+    let recurrent = Operation::Recurrent { layer: Box::new(layer), in_order_of_time: true };
+    let y = program.add("lstm", recurrent, operands).unwrap()[0];
+    let reshape = Operation::Reshape { zero_copies: true };
+    let split = integers(&mut program, [0, 0, 2, 4]);
+    let y = one(&mut program, reshape.clone(), vec![y, split]);
+    let y = one(&mut program, turn(&[1, 2, 0, 3]), vec![y]);
+    // What is behind it.
+    let y = one(&mut program, turn(&[0, 2, 1, 3]), vec![y]);
+    let flat = integers(&mut program, [0, 0, -1]);
+    let y = one(&mut program, reshape, vec![y, flat]);
+    let y = one(&mut program, turn(&[1, 0, 2]), vec![y]);
+    let y = one(&mut program, Operation::Unary(Unary::Exp), vec![y]);
+    program.output("y", y);
+    let graph = lowered(program, &[vec![2, 5, 3]]).unwrap();
+    assert_eq!(steps(&graph), ["recurrent", "activate"]);
+    assert_eq!(graph.shape(graph.outputs[0]), [2, 5, 8]);
+}
+
+/// Shapes, and what follows from them, need no operator; what nothing reads isn't computed.
+#[test]
+fn what_is_known_is_computed_on_the_host() {
+    let mut program = Program::new();
+    let x = program.input("x", named(&["a", "b"]), Kind::Float).unwrap();
+    let shape = program.add("shape", Operation::Shape, [x]).unwrap()[0];
+    let two = program.constant(Values::integer(2));
+    let twice = program.add("twice", Operation::Binary(Binary::Multiply), [shape, two]).unwrap()[0];
+    let tile = program.constant(Values::integers([2, 2]));
+    let large = program.add("tile", Operation::Tile, [x, tile]).unwrap()[0];
+    let unread = program.add("unread", Operation::Unary(Unary::Exp), [x]).unwrap()[0];
+    let same = program.add("same", Operation::Reshape { zero_copies: false }, [large, twice]);
+    program.output("y", same.unwrap()[0]);
+    let graph = lowered(program, &[vec![3, 4]]).unwrap();
+    assert_eq!(graph.shape(graph.outputs[0]), [6, 8]);
+    assert!(!steps(&graph).contains(&"activate"), "{unread:?}");
+}
+
+/// An operand that says a shape has to be known; the error names the operation.
+#[test]
+fn a_shape_that_depends_on_numbers_is_an_error() {
+    let mut program = Program::new();
+    let x = program.input("x", named(&["a"]), Kind::Float).unwrap();
+    let whole = program.add("whole", Operation::Cast(Kind::Integer), [x]).unwrap()[0];
+    let y = program.add("odd", Operation::Reshape { zero_copies: false }, [x, whole]).unwrap()[0];
+    program.output("y", y);
+    let error = lowered(program, &[vec![3]]).unwrap_err().to_string();
+    assert!(error.contains("\"odd\"") && error.contains("depends on the values"), "{error}");
+}
+
+/// Values of whole numbers that say a shape are part of the call.
+#[test]
+fn an_input_that_says_a_shape_is_known_in_a_call() {
+    let mut program = Program::new();
+    let x = program.input("x", named(&["a"]), Kind::Float).unwrap();
+    let shape = program.input("shape", [Length::Fixed(2)], Kind::Integer).unwrap();
+    let y = program.add("reshape", Operation::Reshape { zero_copies: false }, [x, shape]);
+    program.output("y", y.unwrap()[0]);
+    let model = program.build().unwrap();
+    let (x, shape) = (ndarray::arr1(&[1.0f32; 6]), ndarray::arr1(&[2.0f32, 3.0]));
+    let inputs = crate::Inputs::new(x.view()).input(shape.view());
+    let outputs = crate::reference::run(&model, inputs).unwrap();
+    assert_eq!(outputs.named("y").unwrap().shape(), [2, 3]);
+}
+
+/// The branch that isn't taken may be anything.
+#[test]
+fn a_choice_computes_one_branch() {
+    let mut program = Program::new();
+    let x = program.input("x", named(&["a"]), Kind::Float).unwrap();
+    let shape = program.add("shape", Operation::Shape, [x]).unwrap()[0];
+    let three = program.constant(Values::integers([3]));
+    let is_three = program.add("equal", Operation::Binary(Binary::Equal), [shape, three]).unwrap();
+    let impossible = program.constant(Values::integers([7]));
+    let wrong = program.add("wrong", Operation::Reshape { zero_copies: false }, [x, impossible]);
+    let right = program.add("right", Operation::Unary(Unary::Negate), [x]).unwrap()[0];
+    let chosen = program.add("choose", Operation::Choose, [is_three[0], right, wrong.unwrap()[0]]);
+    program.output("y", chosen.unwrap()[0]);
+    assert_eq!(steps(&lowered(program.clone(), &[vec![3]]).unwrap()), ["unary"]);
+    let error = lowered(program, &[vec![4]]).unwrap_err().to_string();
+    assert!(error.contains("\"wrong\""), "{error}");
+}
+
+#[test]
+fn programs_that_cannot_be_are_errors() {
+    let mut program = Program::new();
+    assert!(program.clone().build().is_err());
+    let x = program.input("x", named(&["a"]), Kind::Float).unwrap();
+    assert!(program.input("x", [], Kind::Float).is_err());
+    assert!(program.input("y", [Length::Fixed(0)], Kind::Float).is_err());
+    let mut other = Program::new();
+    assert!(other.add("odd", Operation::Shape, [x]).is_err());
+    program.output("y", x);
+    program.tie("x", "gone");
+    assert!(program.build().unwrap_err().to_string().contains("gone"));
+}

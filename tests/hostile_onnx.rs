@@ -1,0 +1,362 @@
+//! Thousands of damaged and hostile ONNX files, the same in every run: each loads or is an error,
+//! within a second and within bounded memory, and none panics. Those that load are run, too.
+#![cfg(feature = "onnx")]
+
+use birnn::{Device, Error, Inputs, Model, OnnxOptions};
+use ndarray::{ArrayD, IxDyn};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+const SECOND: Duration = Duration::from_secs(1);
+/// Memory that a load may take beyond the file itself.
+const MEMORY: u64 = 256 << 20;
+
+/// A small generator of numbers, so that a failure can be run again.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, n: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0 % n.max(1) as u64) as usize
+    }
+}
+
+fn folder() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/onnx")
+}
+
+fn seed(name: &str) -> Vec<u8> {
+    std::fs::read(folder().join(name)).unwrap_or_else(|e| panic!("{name}: {e}"))
+}
+
+const SEEDS: [&str; 8] = [
+    "lstm_bidirectional_lengths.onnx",
+    "gru_after_bidirectional.onnx",
+    "rnn_activations.onnx",
+    "lstm_peepholes.onnx",
+    "exported_bilstm.onnx",
+    "exported_lstm.onnx",
+    "quantized_lstm.onnx",
+    "choice_16000.onnx",
+];
+
+#[derive(Default)]
+struct Report {
+    files: usize,
+    loaded: usize,
+    ran: usize,
+    problems: Vec<String>,
+    slowest: (Duration, String),
+}
+
+fn status(line: &str) -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|found| found.strip_prefix(line))?;
+    line.trim().trim_end_matches(" kB").parse::<u64>().ok().map(|kib| kib * 1024)
+}
+
+impl Report {
+    /// Loads a file. Returns the model, where there is one.
+    fn check(&mut self, name: &str, bytes: &[u8]) -> Option<Model> {
+        self.files += 1;
+        let reset = std::fs::write("/proc/self/clear_refs", "5").is_ok();
+        let before = status("VmRSS:").filter(|_| reset);
+        let start = Instant::now();
+        let found = catch_unwind(AssertUnwindSafe(|| Model::from_onnx_bytes("file", bytes)));
+        let time = start.elapsed();
+        let model = match found {
+            Ok(Ok(model)) => Some(model),
+            Ok(Err(error)) => {
+                assert!(!error.to_string().is_empty(), "{name}: an error without words");
+                None
+            }
+            Err(_) => {
+                self.problems.push(format!("{name}: a panic"));
+                None
+            }
+        };
+        self.loaded += usize::from(model.is_some());
+        if time > SECOND {
+            self.problems.push(format!("{name}: {time:?}"));
+        }
+        if time > self.slowest.0 {
+            self.slowest = (time, name.to_string());
+        }
+        if let (Some(before), Some(peak)) = (before, status("VmHWM:"))
+            && peak.saturating_sub(before) > MEMORY + bytes.len() as u64
+        {
+            self.problems.push(format!("{name}: {} MiB", (peak - before) >> 20));
+        }
+        model
+    }
+
+    fn check_and_run(&mut self, name: &str, bytes: &[u8]) {
+        if let Some(model) = self.check(name, bytes) {
+            self.run(name, &model);
+        }
+    }
+
+    /// A call on small arrays, where the model takes such.
+    fn run(&mut self, name: &str, model: &Model) {
+        let summary = model.summary();
+        let rows = summary.rows.iter().filter(|row| row.class_name == "InputLayer");
+        let shapes: Vec<Vec<usize>> = rows
+            .map(|row| row.output_shapes[0].iter().map(|length| length.unwrap_or(2)).collect())
+            .collect();
+        let values: usize = shapes.iter().map(|shape| shape.iter().product::<usize>()).sum();
+        if shapes.is_empty() || values > 1 << 16 {
+            return;
+        }
+        let arrays: Vec<ArrayD<f32>> =
+            shapes.iter().map(|shape| ArrayD::ones(IxDyn(shape))).collect();
+        let start = Instant::now();
+        let ran = catch_unwind(AssertUnwindSafe(|| {
+            let first = Inputs::new(arrays[0].view());
+            let inputs = arrays[1..].iter().fold(first, |all, one| all.input(one.view()));
+            Device::cpu().compile(model)?.run(inputs)
+        }));
+        match ran {
+            Ok(Ok(_)) => self.ran += 1,
+            Ok(Err(_)) => {}
+            Err(_) => self.problems.push(format!("{name}: a panic in a call")),
+        }
+        if start.elapsed() > 4 * SECOND {
+            self.problems.push(format!("{name}: a call of {:?}", start.elapsed()));
+        }
+    }
+
+    fn finish(self) {
+        let Report { files, loaded, ran, problems, slowest } = self;
+        println!("{files} files, {loaded} loaded, {ran} ran; the slowest: {slowest:?}");
+        assert!(problems.is_empty(), "\n{}\n", problems.join("\n"));
+    }
+}
+
+/// Changes some bytes: flips, extreme numbers, zeros, another part of the file.
+fn damage(random: &mut Random, bytes: &mut [u8]) {
+    for _ in 0..=random.below(4) {
+        let place = random.below(bytes.len());
+        match random.below(5) {
+            0 => bytes[place] ^= 1 << random.below(8),
+            1 => bytes[place] = [0, 1, 0x7F, 0xFF][random.below(4)],
+            2 => bytes[place] = bytes[place].wrapping_add(8), // the next field, or a larger number
+            3 => {
+                let end = (place + 9).min(bytes.len());
+                bytes[place..end].fill(0xFF);
+            }
+            _ => {
+                let (from, length) = (random.below(bytes.len()), random.below(64));
+                let part = bytes[from..(from + length).min(bytes.len())].to_vec();
+                let end = (place + part.len()).min(bytes.len());
+                bytes[place..end].copy_from_slice(&part[..end - place]);
+            }
+        }
+    }
+}
+
+#[test]
+fn damaged_files_are_errors_or_models() {
+    let mut report = Report::default();
+    let mut random = Random(0x0ddba11);
+    for name in SEEDS {
+        let good = seed(name);
+        report.check_and_run(name, &good);
+        for round in 0..450 {
+            let mut bytes = good.clone();
+            damage(&mut random, &mut bytes);
+            report.check_and_run(&format!("{name} {round}"), &bytes);
+        }
+        for length in (0..good.len()).step_by(1 + good.len() / 60) {
+            report.check_and_run(&format!("{name} cut at {length}"), &good[..length]);
+        }
+    }
+    assert!(report.files > 3_000 && report.loaded > 100 && report.ran > 100);
+    report.finish();
+}
+
+// What hostile files are written with.
+
+fn varint(mut value: u64) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    while value >= 0x80 {
+        bytes.push(value as u8 | 0x80);
+        value >>= 7;
+    }
+    bytes.push(value as u8);
+    bytes
+}
+
+/// A field with a length.
+fn field(number: u64, content: &[u8]) -> Vec<u8> {
+    [varint(number << 3 | 2), varint(content.len() as u64), content.to_vec()].concat()
+}
+
+fn number(field: u64, value: i64) -> Vec<u8> {
+    [varint(field << 3), varint(value as u64)].concat()
+}
+
+/// A model of a graph of opset 17.
+fn model(graph: &[u8]) -> Vec<u8> {
+    [number(1, 8), field(7, graph), field(8, &number(2, 17))].concat()
+}
+
+fn node(op_type: &str, inputs: &[&str], output: &str, attributes: &[Vec<u8>]) -> Vec<u8> {
+    let mut node = Vec::new();
+    inputs.iter().for_each(|input| node.extend(field(1, input.as_bytes())));
+    node.extend(field(2, output.as_bytes()));
+    node.extend(field(4, op_type.as_bytes()));
+    attributes.iter().for_each(|attribute| node.extend(field(5, attribute)));
+    field(1, &node)
+}
+
+fn int_attribute(name: &str, value: i64) -> Vec<u8> {
+    [field(1, name.as_bytes()), number(3, value), number(20, 2)].concat()
+}
+
+/// An initializer of whole numbers.
+fn integers(name: &str, dims: &[i64], values: &[i64]) -> Vec<u8> {
+    let mut tensor = Vec::new();
+    dims.iter().for_each(|&dim| tensor.extend(number(1, dim)));
+    tensor.extend(number(2, 7));
+    values.iter().for_each(|&value| tensor.extend(number(7, value)));
+    tensor.extend(field(8, name.as_bytes()));
+    field(5, &tensor)
+}
+
+/// An input of numbers with so many axes of any length.
+fn input(name: &str, axes: usize) -> Vec<u8> {
+    let shape: Vec<u8> = (0..axes).flat_map(|_| field(1, &[])).collect();
+    let tensor = [number(1, 1), field(2, &shape)].concat();
+    field(11, &[field(1, name.as_bytes()), field(2, &field(1, &tensor))].concat())
+}
+
+fn output(name: &str) -> Vec<u8> {
+    field(12, &field(1, name.as_bytes()))
+}
+
+/// Files that ask for more than they are worth.
+fn bombs() -> Vec<(&'static str, Vec<u8>)> {
+    let huge = [i64::MAX, 1 << 40, 1 << 31, 1 << 28, -1, i64::MIN];
+    let mut bombs: Vec<(&str, Vec<u8>)> = Vec::new();
+    // A length of 2^63 in 13 bytes.
+    let length = [&[0x3a][..], &[0xff; 9], &[0x7f, 0, 0]].concat();
+    bombs.push(("length", length));
+    for size in huge {
+        let shape = integers("shape", &[1], &[size]);
+        let fill = node("ConstantOfShape", &["shape"], "y", &[]);
+        bombs.push(("fill", model(&[fill, shape, input("x", 1), output("y")].concat())));
+        let limit = integers("limit", &[], &[size]);
+        let (zero, one) = (integers("zero", &[], &[0]), integers("one", &[], &[1]));
+        let range = node("Range", &["zero", "limit", "one"], "y", &[]);
+        let graph = [range, limit, zero, one, input("x", 1), output("y")].concat();
+        bombs.push(("range", model(&graph)));
+        let tile = node("Tile", &["x", "shape"], "y", &[]);
+        let shape = integers("shape", &[1], &[size]);
+        bombs.push(("tile", model(&[tile, shape.clone(), input("x", 1), output("y")].concat())));
+        let expand = node("Expand", &["x", "shape"], "y", &[]);
+        bombs.push(("expand", model(&[expand, shape, input("x", 1), output("y")].concat())));
+        let dims = integers("x", &[size], &[1]);
+        bombs.push(("dims", model(&[dims, output("x")].concat())));
+        let hidden = [int_attribute("hidden_size", size)];
+        let weights = integers("w", &[1, 1, 1], &[1]);
+        let lstm = node("LSTM", &["x", "w", "w"], "y", &hidden);
+        bombs.push(("lstm", model(&[lstm, weights, input("x", 3), output("y")].concat())));
+    }
+    // Doubled again and again: 2^40 values, and the same of what is known.
+    for known in [false, true] {
+        let mut graph = Vec::new();
+        let mut before = "x".to_string();
+        if known {
+            graph.extend(integers("x", &[2], &[1, 2]));
+            graph.extend(input("z", 1));
+        } else {
+            graph.extend(input("x", 1));
+        }
+        for count in 0..40 {
+            let next = format!("x{count}");
+            let axis = [int_attribute("axis", 0)];
+            graph.extend(node("Concat", &[&before, &before], &next, &axis));
+            before = next;
+        }
+        graph.extend(output(&before));
+        bombs.push(("doubled", model(&graph)));
+    }
+    // A chain of 50,000 nodes, and 50,000 recurrent layers of one name.
+    let mut chain = [input("x", 1), integers("w", &[1, 1, 1], &[1])].concat();
+    let mut before = "x".to_string();
+    for count in 0..50_000 {
+        let next = format!("{count}");
+        chain.extend(node("Relu", &[&before], &next, &[]));
+        before = next;
+    }
+    chain.extend(output(&before));
+    bombs.push(("chain", model(&chain)));
+    // 20,000 graphs within each other.
+    let mut graph = output("x");
+    for _ in 0..20_000 {
+        let attribute = [field(1, b"then_branch"), field(6, &graph), number(20, 5)].concat();
+        graph = node("If", &["x"], "y", &[attribute]);
+        if graph.len() > 1 << 22 {
+            break;
+        }
+    }
+    bombs.push(("nested", model(&[graph, input("x", 0), output("y")].concat())));
+    // Many axes, many operands, many inputs.
+    let axes: Vec<i64> = (0..20_000).collect();
+    let listed = integers("axes", &[20_000], &axes);
+    let unsqueeze = node("Unsqueeze", &["x", "axes"], "y", &[]);
+    bombs.push(("axes", model(&[unsqueeze, listed, input("x", 1), output("y")].concat())));
+    let terms = ["ab"; 5_000].join(",");
+    let equation = [field(1, b"equation"), field(4, terms.as_bytes()), number(20, 3)].concat();
+    let einsum = node("Einsum", &["x"; 5_000], "y", &[equation]);
+    bombs.push(("einsum", model(&[einsum, input("x", 2), output("y")].concat())));
+    let inputs: Vec<u8> = (0..20_000).flat_map(|index| input(&format!("x{index}"), 1)).collect();
+    bombs.push(("inputs", model(&[inputs, output("x0")].concat())));
+    bombs
+}
+
+#[test]
+fn files_that_ask_for_too_much_are_errors() {
+    let mut report = Report::default();
+    for (name, bytes) in bombs() {
+        report.check(name, &bytes);
+    }
+    report.finish();
+}
+
+/// What the user's limits say is kept to.
+#[test]
+fn limits_are_kept_to() {
+    let bytes = seed("exported_bilstm.onnx");
+    let refused = |options: OnnxOptions, word: &str| {
+        let error = options.load_bytes("file", &bytes).unwrap_err();
+        assert!(matches!(error, Error::MalformedFile { .. }), "{error}");
+        assert!(error.to_string().contains(word), "{error}");
+    };
+    refused(OnnxOptions::new().file_bytes(100), "file_bytes");
+    refused(OnnxOptions::new().messages(20), "messages");
+    assert!(OnnxOptions::new().load_bytes("file", &bytes).is_ok());
+}
+
+/// Loops are refused with the way out, and values in other files are only read beside the model.
+#[test]
+fn what_is_refused_says_what_to_do() {
+    let looped = node("Loop", &["x"], "y", &[]);
+    let bytes = model(&[looped, input("x", 0), output("y")].concat());
+    let error = Model::from_onnx_bytes("file", &bytes).unwrap_err();
+    assert!(matches!(error, Error::UnsupportedNode { .. }), "{error}");
+    assert!(error.to_string().contains(".keras"), "{error}");
+    let location = [field(1, b"location"), field(2, b"../secret")].concat();
+    let tensor = [number(1, 1), number(2, 1), field(8, b"w"), field(13, &location), number(14, 1)];
+    let graph = [field(5, &tensor.concat()), output("w")].concat();
+    let file = tempfile::tempdir().unwrap();
+    let path = file.path().join("model.onnx");
+    std::fs::write(&path, model(&graph)).unwrap();
+    let error = Model::from_onnx(&path).unwrap_err();
+    assert!(error.to_string().contains("doesn't lie beside"), "{error}");
+    let error = Model::from_onnx_bytes("file", &model(&graph)).unwrap_err();
+    assert!(error.to_string().contains("by its path"), "{error}");
+}

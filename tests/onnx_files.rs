@@ -1,0 +1,244 @@
+//! ONNX models against what onnxruntime computed of them: `tests/fixtures/onnx`, whose generator is
+//! `tests/fixtures/generate_onnx.py`. On the reference, the CPU path, and a GPU.
+//!
+//! `BIRNN_ONNX_CASES` names another folder of such cases, which are run, too; `BIRNN_ONNX_ONLY` is
+//! part of the names of those that are, `BIRNN_ONNX_DEVICES` part of the device's name, and
+//! `BIRNN_ONNX_ERROR` the most that a value may differ, `|a - b| / max(1, |b|)`.
+#![cfg(feature = "onnx")]
+
+mod common;
+#[cfg(feature = "gpu")]
+#[path = "common/device.rs"]
+mod device;
+
+use birnn::program::Values;
+use birnn::{Device, Model, OnnxOptions, Outputs};
+use common::inputs;
+use ndarray::ArrayD;
+use ndarray_npy::NpzReader;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+
+struct Case {
+    name: String,
+    model: PathBuf,
+    inputs: Vec<ArrayD<f32>>,
+    outputs: Vec<ArrayD<f32>>,
+}
+
+fn folder() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/onnx")
+}
+
+fn cases(folder: &Path) -> Vec<Case> {
+    let mut files: Vec<PathBuf> =
+        std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.retain(|path| path.extension().is_some_and(|end| end == "onnx"));
+    files.sort();
+    files.into_iter().map(case).collect()
+}
+
+fn case(model: PathBuf) -> Case {
+    let mut npz = NpzReader::new(File::open(model.with_extension("npz")).unwrap()).unwrap();
+    let mut arrays = |kind: &str| -> Vec<ArrayD<f32>> {
+        let mut array = |number: usize| npz.by_name(&format!("{kind}_{number}.npy"));
+        (0..).map_while(|number| array(number).ok()).collect()
+    };
+    let (inputs, outputs) = (arrays("in"), arrays("out"));
+    let name = model.file_stem().unwrap().to_str().unwrap().to_string();
+    Case { name, model, inputs, outputs }
+}
+
+/// How far from what was expected numbers may be.
+#[derive(Clone, Copy)]
+enum Most {
+    /// `|a - b| / max(1, |b|)`
+    Error(f64),
+    /// That of the package onnx's own suite, `|a - b| <= 1e-7 + 1e-3 |b|`.
+    Suite,
+}
+
+fn differs(found: &ArrayD<f32>, expected: &ArrayD<f32>, most: Most) -> Option<String> {
+    let shapes = (found.shape(), expected.shape());
+    if shapes.0 != shapes.1 {
+        return Some(format!("{:?}, expected {:?}", shapes.0, shapes.1));
+    }
+    let far = |(a, b): (&f32, &f32)| {
+        let (a, b) = (f64::from(*a), f64::from(*b));
+        let same = a == b || (a.is_nan() && b.is_nan());
+        let near = match most {
+            Most::Error(most) => (a - b).abs() / b.abs().max(1.0) < most,
+            Most::Suite => (a - b).abs() <= 1e-7 + 1e-3 * b.abs(),
+        };
+        (!same && !near).then(|| format!("{a} for {b} in {:?}", shapes.0))
+    };
+    found.iter().zip(expected).find_map(far)
+}
+
+/// What is wrong with a case on a device; `None`: nothing. `constants`: whether inputs behind the
+/// first are constants of the model.
+fn problem(case: &Case, device: &Device, most: Most, constants: bool) -> Option<String> {
+    if case.inputs.is_empty() {
+        return Some("it has no inputs, which birnn's models have".into());
+    }
+    let run = || {
+        let mut options = OnnxOptions::new();
+        let mut given = &case.inputs[..];
+        if constants {
+            let names = Model::from_onnx(&case.model)?.input_names();
+            for (name, array) in names.iter().zip(&case.inputs).skip(1) {
+                options = options.fixed_input(name, Values::Floats(array.clone()));
+            }
+            given = &given[..1];
+        }
+        let model = options.load(&case.model)?;
+        let mut session = device.compile(&model)?;
+        // The second call has all that the first one made.
+        session.run(inputs(given))?;
+        session.run(inputs(given))
+    };
+    let outputs: Outputs = match run() {
+        Ok(outputs) => outputs,
+        Err(error) => return Some(error.to_string()),
+    };
+    if outputs.list().len() != case.outputs.len() {
+        return Some(format!("{} outputs", outputs.list().len()));
+    }
+    let pairs = outputs.list().iter().zip(&case.outputs);
+    pairs.into_iter().find_map(|(found, expected)| differs(&found.array, expected, most))
+}
+
+fn check(folder: &Path, device: &Device, most: Most) {
+    let cases = cases(folder);
+    let failures: Vec<String> = cases
+        .iter()
+        .filter_map(|case| Some(format!("{}: {}", case.name, problem(case, device, most, false)?)))
+        .collect();
+    let right = cases.len() - failures.len();
+    println!("{}: {right} of {} cases", device.info().name, cases.len());
+    assert!(failures.is_empty() && cases.len() > 10, "\n{}\n", failures.join("\n"));
+}
+
+/// Both round in f32, over a few timesteps of a few units.
+const TOLERANCE: Most = Most::Error(3e-6);
+
+#[test]
+fn the_reference_agrees_with_onnxruntime() {
+    check(&folder(), &Device::reference(), TOLERANCE);
+}
+
+#[test]
+fn the_cpu_path_agrees_with_onnxruntime() {
+    check(&folder(), &Device::cpu(), TOLERANCE);
+}
+
+#[cfg(feature = "gpu")]
+#[test]
+fn a_gpu_agrees_with_onnxruntime() {
+    if let Some(device) = device::open(device::options()) {
+        check(&folder(), &device, TOLERANCE);
+    }
+}
+
+/// The devices that there are: reference, CPU, GPU.
+fn devices() -> Vec<Device> {
+    let mut devices = vec![Device::reference(), Device::cpu()];
+    #[cfg(feature = "gpu")]
+    devices.extend(device::open(device::options()));
+    devices
+}
+
+/// The node tests of the package onnx, whose weights are inputs: they are made constants.
+#[test]
+fn the_node_tests_of_recurrent_operators_pass() {
+    for device in devices() {
+        let cases = cases(&folder().join("nodes"));
+        assert_eq!(cases.len(), 18);
+        for case in &cases {
+            let problem = problem(case, &device, Most::Suite, true);
+            assert_eq!(problem, None, "{} on {}", case.name, device.info().name);
+        }
+    }
+}
+
+/// Cases of another folder, such as what onnx_nodes.py writes: how many are right, and what is
+/// wrong with the others.
+#[test]
+fn a_folder_of_cases() {
+    let Some(folder) = std::env::var_os("BIRNN_ONNX_CASES") else { return };
+    let only = std::env::var("BIRNN_ONNX_ONLY").unwrap_or_default();
+    let named = std::env::var("BIRNN_ONNX_DEVICES").unwrap_or_default();
+    let error = std::env::var("BIRNN_ONNX_ERROR").ok().and_then(|error| error.parse().ok());
+    let most = error.map_or(Most::Suite, Most::Error);
+    let wanted = |device: &Device| device.info().name.contains(&named);
+    for device in devices().into_iter().filter(wanted) {
+        let (mut right, mut with_constants, mut failures) = (0, 0, Vec::new());
+        for case in cases(Path::new(&folder)).iter().filter(|case| case.name.contains(&only)) {
+            match problem(case, &device, most, false) {
+                None => right += 1,
+                Some(_) if problem(case, &device, most, true).is_none() => {
+                    with_constants += 1;
+                }
+                Some(problem) => failures.push(format!("{}: {problem}", case.name)),
+            }
+        }
+        println!("{}", failures.join("\n"));
+        println!(
+            "{}: {right} right, {with_constants} with constants, {} wrong",
+            device.info().name,
+            failures.len()
+        );
+        assert!(error.is_none() || failures.is_empty(), "{} cases are wrong", failures.len());
+    }
+}
+
+/// A model that reads its own states goes on from call to call, on each device.
+#[test]
+fn a_tied_state_is_handed_on() {
+    let whole = OnnxOptions::new().load(folder().join("exported_lstm.onnx")).unwrap();
+    assert!(whole.output_names().len() == 2);
+    let path = folder().join("lstm_forward_lengths.onnx");
+    let x = ArrayD::from_shape_fn(ndarray::IxDyn(&[6, 2, 3]), |at| {
+        ((at[0] * 7 + at[1] * 3 + at[2]) as f32).sin()
+    });
+    let lengths = |n: f32| ndarray::arr1(&[n, n]).into_dyn();
+    for device in devices() {
+        let tied = OnnxOptions::new().tied("initial_h", "Y_h").tied("initial_c", "Y_c");
+        let model = tied.load(&path).unwrap();
+        assert_eq!(model.input_names(), ["X", "sequence_lens"]);
+        let mut session = device.compile(&model).unwrap();
+        let all = session.run(inputs(&[x.clone(), lengths(6.0)])).unwrap();
+        session.reset_states();
+        for (first, last) in [(0, 2), (2, 5), (5, 6)] {
+            let part = x.slice_axis(ndarray::Axis(0), (first..last).into()).to_owned();
+            let given = [part, lengths((last - first) as f32)];
+            let outputs = session.run(inputs(&given)).unwrap();
+            let expected = all.named("Y").unwrap();
+            let expected = expected.slice_axis(ndarray::Axis(0), (first..last).into()).to_owned();
+            let found = outputs.named("Y").unwrap();
+            let problem = differs(found, &expected, Most::Error(2e-6));
+            assert_eq!(problem, None, "{}", device.info().name);
+        }
+        // Another batch needs other states.
+        let other = ArrayD::ones(ndarray::IxDyn(&[2, 3, 3]));
+        let given = [other, ndarray::arr1(&[2.0, 2.0, 2.0]).into_dyn()];
+        let error = session.run(inputs(&given)).unwrap_err().to_string();
+        assert!(error.contains("reset_states"), "{error}");
+        session.reset_states();
+        assert!(session.run(inputs(&given)).is_ok());
+    }
+}
+
+/// The operators that are supported are listed in the documentation.
+#[test]
+fn the_list_of_operators_is_that_of_the_documents() {
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("docs/generated/onnx.md");
+    let head = "# ONNX operators that are supported\n\nOf opset 7 to 28. Generated by \
+                `tests/onnx_files.rs`; don't edit it.\n\n";
+    let names = birnn::onnx_operators().into_iter().map(|name| format!("* {name}\n"));
+    let text = format!("{head}{}", names.collect::<String>());
+    match std::env::var_os("BIRNN_WRITE_DOCS") {
+        Some(_) => std::fs::write(path, text).unwrap(),
+        None => assert_eq!(std::fs::read_to_string(path).unwrap(), text),
+    }
+}
