@@ -62,8 +62,7 @@ struct Engine {
     threads: Threads,
     /// Of each layer of the model its directions and their weights.
     layers: Vec<Vec<Packed>>,
-    // In boxes, as they are large and move from thread to thread.
-    scratch: Mutex<Vec<Box<Scratch>>>,
+    scratch: Mutex<Vec<Scratch>>,
 }
 
 impl CpuSession {

@@ -122,7 +122,9 @@ impl Model {
     /// two formats it is, not the file's name.
     ///
     /// Sequential and functional models are read, with shared layers, several inputs and outputs,
-    /// masks, and initial states that are tensors. Of which layers: LSTM, GRU, SimpleRNN,
+    /// masks, and initial states that are tensors; also models that are layers of others, or in
+    /// `TimeDistributed`, whose layers then stand in the one model with the names of both,
+    /// `encoder/lstm`. Of which layers: LSTM, GRU, SimpleRNN,
     /// CuDNNLSTM, CuDNNGRU, RNN of cells (of several as one layer for each, named `<layer>/cell_0`
     /// and so on), Bidirectional, TimeDistributed, and those of [`layer`](crate::layer) that keep
     /// no state, such as Dense, Embedding, Masking, Conv1D, BatchNormalization and

@@ -16,10 +16,38 @@ const FOLDERS: [&str; 2] = ["layers", "_layer_checkpoint_dependencies"];
 /// the name of one group.
 const WINDOWS: char = '\\';
 
-/// The groups, by layer name. They are named after the classes and stand in the order of the
+/// The groups, by the layers' paths. They are named after the classes and stand in the order of the
 /// layers: `lstm`, `lstm_1`; newer files also note the layer's name in them, which then decides.
 pub(super) fn groups(weights: &Hdf5, entries: &[Entry]) -> Result<HashMap<String, String>> {
-    let found = Found::new(weights)?;
+    let mut found = HashMap::new();
+    collect(weights, "", entries, &mut found)?;
+    Ok(found)
+}
+
+/// Adds the groups of a model's layers; `parent` is the model's own group.
+fn collect(
+    weights: &Hdf5,
+    parent: &str,
+    entries: &[Entry],
+    groups: &mut HashMap<String, String>,
+) -> Result<()> {
+    let of_model = of_model(weights, parent, entries)?;
+    for entry in entries {
+        let Some(group) = of_model.get(entry.name) else { continue };
+        groups.insert(entry.path.clone(), group.clone());
+        if let Some(nested) = &entry.model {
+            let inside = nested.entries.first().map_or(0, |inner| inner.time_distributed);
+            let between = vec!["layer"; inside.saturating_sub(entry.time_distributed)];
+            let group = between.into_iter().fold(group.clone(), |group, part| below(&group, part));
+            collect(weights, &group, &nested.entries, groups)?;
+        }
+    }
+    Ok(())
+}
+
+/// The groups of a model's layers by their names in it.
+fn of_model(weights: &Hdf5, parent: &str, entries: &[Entry]) -> Result<HashMap<String, String>> {
+    let found = Found::new(weights, parent)?;
     let mut of_class: HashMap<String, Vec<&str>> = HashMap::new();
     for entry in entries.iter().filter(|entry| !matches!(entry.class, Class::MaskOperation(_))) {
         of_class.entry(default_name(entry.class.name())).or_default().push(entry.name);
@@ -46,7 +74,16 @@ pub(super) fn groups(weights: &Hdf5, entries: &[Entry]) -> Result<HashMap<String
     Ok(counted)
 }
 
-/// The groups of layers that a file has.
+/// A group in another.
+fn below(group: &str, part: &str) -> String {
+    match (group.is_empty(), group.contains(WINDOWS)) {
+        (true, _) => part.to_string(),
+        (false, false) => format!("{group}/{part}"),
+        (false, true) => format!("{group}{WINDOWS}{}", part.replace('/', &WINDOWS.to_string())),
+    }
+}
+
+/// The groups of layers that a model of a file has.
 struct Found {
     /// What stands before a layer's group: `layers/`.
     before: String,
@@ -55,14 +92,18 @@ struct Found {
 }
 
 impl Found {
-    fn new(weights: &Hdf5) -> Result<Found> {
-        let top = weights.groups("")?;
+    fn new(weights: &Hdf5, parent: &str) -> Result<Found> {
+        let (top, members) = (weights.groups("")?, weights.groups(parent)?);
         for folder in FOLDERS {
-            if top.iter().any(|name| name == folder) {
-                let names = weights.groups(folder)?;
+            if members.iter().any(|name| name == folder) {
+                let folder = below(parent, folder);
+                let names = weights.groups(&folder)?;
                 return Ok(Found { before: format!("{folder}/"), names });
             }
-            let before = format!("{folder}{WINDOWS}");
+            let before = match parent {
+                "" => format!("{folder}{WINDOWS}"),
+                _ => format!("{parent}{WINDOWS}{folder}{WINDOWS}"),
+            };
             let below = top.iter().filter_map(|name| name.strip_prefix(&before));
             let mut names: Vec<String> =
                 below.filter_map(|name| Some(name.split(WINDOWS).next()?.to_string())).collect();
@@ -72,7 +113,7 @@ impl Found {
                 return Ok(Found { before, names });
             }
         }
-        Ok(Found { before: format!("{}/", FOLDERS[0]), names: Vec::new() })
+        Ok(Found { before: format!("{}/", below(parent, FOLDERS[0])), names: Vec::new() })
     }
 
     /// The groups of a class's layers, in their order. Keras 2.12 and 2.13 count a layer with
@@ -132,11 +173,8 @@ pub(super) fn paths(
 }
 
 fn vars(group: &str, folder: &str) -> String {
-    match (folder.is_empty(), group.contains(WINDOWS)) {
-        (true, _) => format!("{group}/vars"),
-        (false, false) => format!("{group}/{folder}/vars"),
-        (false, true) => {
-            format!("{group}{WINDOWS}{}/vars", folder.replace('/', &WINDOWS.to_string()))
-        }
+    match folder.is_empty() {
+        true => format!("{group}/vars"),
+        false => format!("{}/vars", below(group, folder)),
     }
 }

@@ -5,11 +5,13 @@ use super::json;
 use super::messages::{malformed, shown};
 use crate::{Error, Result};
 use ndarray::ArrayD;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 /// An array that a call reads.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Reference<'a> {
+    /// What a Sequential is called on.
+    Input,
     /// Output number `tensor` of call number `call` of a layer.
     Output { layer: &'a str, call: usize, tensor: usize },
     /// An array that stands in the file, `[batch, …]`.
@@ -20,6 +22,7 @@ impl Reference<'_> {
     /// For messages.
     pub(super) fn describe(&self) -> String {
         match self {
+            Reference::Input => "the model's input".to_string(),
             Reference::Output { layer, .. } => layer.to_string(),
             Reference::Constant(array) => format!("a constant of shape {:?}", array.shape()),
         }
@@ -30,6 +33,8 @@ impl Reference<'_> {
 #[derive(Debug, Default, PartialEq)]
 pub(super) struct Call<'a> {
     pub inputs: Vec<Reference<'a>>,
+    /// Their names, where a model is called on a dict of them.
+    pub input_names: Vec<&'a str>,
     pub initial_state: Vec<Reference<'a>>,
     /// For the first inputs the mask that the call gives.
     pub masks: Vec<Option<Reference<'a>>>,
@@ -42,6 +47,12 @@ impl<'a> Call<'a> {
     /// Every tensor that it reads.
     pub(super) fn references(&self) -> impl Iterator<Item = &Reference<'a>> {
         self.inputs.iter().chain(&self.initial_state).chain(self.masks.iter().flatten())
+    }
+
+    /// The same, to be changed.
+    pub(super) fn references_mut(&mut self) -> impl Iterator<Item = &mut Reference<'a>> {
+        let masks = self.masks.iter_mut().flatten();
+        self.inputs.iter_mut().chain(&mut self.initial_state).chain(masks)
     }
 }
 
@@ -225,6 +236,11 @@ impl<'a> Reader<'_, 'a> {
     }
 
     fn inputs(&mut self, name: &str, value: &'a Value) -> Result<()> {
+        let dict = value.as_object().filter(|_| matches!(self.class, Class::Model(_)));
+        if let Some(dict) = dict.filter(|dict| !dict.contains_key("class_name")) {
+            self.call.input_names = dict.keys().map(String::as_str).collect();
+            self.call.input_names.sort_unstable();
+        }
         match references(value, &mut self.call.inputs) {
             true => Ok(()),
             false => self.wrong(name, value),
@@ -254,17 +270,17 @@ impl<'a> Reader<'_, 'a> {
             self.call.masks = vec![Some(reference)];
             return Ok(());
         }
-        let masks = value
-            .as_array()
-            .map(|items| items.iter().map(|item| tensor(item).ok_or(item.is_null())));
-        let masks: Option<Vec<_>> = masks.and_then(|masks| {
-            masks
-                .map(|mask| {
-                    mask.map(Some).or_else(|is_null| if is_null { Ok(None) } else { Err(()) }).ok()
-                })
-                .collect()
-        });
-        match masks {
+        let items: Vec<&Value> = match value {
+            Value::Array(items) => items.iter().collect(),
+            Value::Object(dict) if !dict.contains_key("class_name") => sorted(dict),
+            _ => return self.wrong("mask", value),
+        };
+        let mask = |item: &'a Value| match (tensor(item), item) {
+            (None, Value::Null) => Some(None),
+            (None, _) => None,
+            (found, _) => Some(found),
+        };
+        match items.into_iter().map(mask).collect() {
             Some(masks) => self.call.masks = masks,
             None => return self.wrong("mask", value),
         }
@@ -292,13 +308,16 @@ pub(super) fn references<'a>(value: &'a Value, found: &mut Vec<Reference<'a>>) -
         }
         Value::Array(items) => items.iter().all(|item| references(item, found)),
         Value::Object(object) if object.contains_key("class_name") => false,
-        Value::Object(object) => {
-            let mut keys: Vec<_> = object.iter().collect();
-            keys.sort_by_key(|(key, _)| key.as_str());
-            keys.into_iter().all(|(_, item)| references(item, found))
-        }
+        Value::Object(object) => sorted(object).into_iter().all(|item| references(item, found)),
         _ => false,
     }
+}
+
+/// The values of a dict by their keys, as Keras flattens it.
+fn sorted(dict: &Map<String, Value>) -> Vec<&Value> {
+    let mut items: Vec<_> = dict.iter().collect();
+    items.sort_by_key(|(key, _)| key.as_str());
+    items.into_iter().map(|(_, item)| item).collect()
 }
 
 /// A value that stands for one tensor.

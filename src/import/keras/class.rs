@@ -15,9 +15,10 @@ pub(super) const SUPPORTED: &str = "\
     AveragePooling2D, GlobalMaxPooling1D, GlobalMaxPooling2D, GlobalAveragePooling1D, \
     GlobalAveragePooling2D, Concatenate, Dot, Add, Subtract, Multiply, Average, \
     Maximum, Minimum, Flatten, Reshape, Permute, RepeatVector, Cropping1D, Cropping2D, \
-    ZeroPadding1D, ZeroPadding2D, UpSampling1D, UpSampling2D, Attention, AdditiveAttention, MultiHeadAttention, Dropout, SpatialDropout1D, \
-    GaussianNoise, GaussianDropout, AlphaDropout, ActivityRegularization and Identity, in a \
-    Sequential or functional model";
+    ZeroPadding1D, ZeroPadding2D, UpSampling1D, UpSampling2D, Attention, \
+    AdditiveAttention, MultiHeadAttention, Dropout, SpatialDropout1D, GaussianNoise, \
+    GaussianDropout, AlphaDropout, ActivityRegularization and Identity, in Sequential and \
+    functional models, which may be layers of others";
 
 /// The classes without state that are supported.
 pub(super) const STATELESS: [&str; 63] = [
@@ -101,6 +102,7 @@ const MASK_OPERATIONS: [&str; 9] = [
 ];
 
 /// How the layers of a model are connected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Root {
     Sequential,
     Functional,
@@ -134,6 +136,8 @@ pub(super) enum Class {
     Rnn,
     Bidirectional,
     TimeDistributed,
+    /// A model as a layer of another.
+    Model(Root),
     /// One of [`STATELESS`].
     Stateless(&'static str),
     /// No layer: an operation that Keras 3 computes a mask with, one of [`MASK_OPERATIONS`].
@@ -149,6 +153,8 @@ impl Class {
             Class::Rnn => "RNN",
             Class::Bidirectional => "Bidirectional",
             Class::TimeDistributed => "TimeDistributed",
+            Class::Model(Root::Sequential) => "Sequential",
+            Class::Model(Root::Functional) => "Functional",
             Class::Stateless(name) | Class::MaskOperation(name) => name,
         }
     }
@@ -175,6 +181,8 @@ pub(super) fn of(value: &Value) -> Result<Class, String> {
         "RNN" => Class::Rnn,
         "Bidirectional" => Class::Bidirectional,
         "TimeDistributed" => Class::TimeDistributed,
+        "Sequential" => Class::Model(Root::Sequential),
+        "Functional" | "Model" => Class::Model(Root::Functional),
         _ => {
             let recurrent = KINDS.into_iter().find(|kind| kind.name == plain);
             let stateless = STATELESS.iter().find(|class| **class == plain);

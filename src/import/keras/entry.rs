@@ -1,15 +1,21 @@
-//! The list of layers in a model's configuration.
+//! The layers in a model's configuration, with those of the models among them.
 
-use super::class::{self, Class, SUPPORTED};
+use super::class::{self, Class, Root, SUPPORTED};
 use super::messages::malformed;
 use crate::{Error, Result};
 use serde_json::{Map, Value};
 use std::collections::HashSet;
 
+/// How deep models may stand in models.
+const MAX_DEPTH: usize = 32;
+
 /// One layer of the file.
 #[derive(Debug)]
 pub(super) struct Entry<'a> {
+    /// Its name among the layers of its own model.
     pub name: &'a str,
+    /// Its name in the whole model, behind those of the models around it: `encoder/lstm`.
+    pub path: String,
     pub class: Class,
     /// Its arguments.
     pub config: &'a Map<String, Value>,
@@ -17,10 +23,70 @@ pub(super) struct Entry<'a> {
     pub inbound_nodes: Option<&'a Value>,
     /// The shape that it was built for, where the file says it.
     pub built_shape: Option<&'a Value>,
+    /// How many `TimeDistributed` its model is in, which call it on every timestep.
+    pub time_distributed: usize,
+    /// The model that it is, or that its `TimeDistributed` calls.
+    pub model: Option<Nested<'a>>,
+}
+
+/// A model as a layer.
+#[derive(Debug)]
+pub(super) struct Nested<'a> {
+    /// What stands in the file.
+    pub value: &'a Value,
+    pub root: Root,
+    pub entries: Vec<Entry<'a>>,
+}
+
+/// What is around a model.
+#[derive(Clone, Default)]
+pub(super) struct Around {
+    /// What stands before its layers' names: `encoder/`.
+    pub prefix: String,
+    /// How many `TimeDistributed` it is in.
+    pub time_distributed: usize,
+    /// How many models it is in.
+    pub depth: usize,
+}
+
+impl Around {
+    pub(super) fn check_depth(&self, file: &str) -> Result<()> {
+        match self.depth > MAX_DEPTH {
+            true => malformed(file, format!("has models in models over {MAX_DEPTH} deep")),
+            false => Ok(()),
+        }
+    }
+}
+
+/// How many layers were found so far, of the most that are read.
+pub(super) struct Count {
+    found: usize,
+    limit: usize,
+}
+
+impl Count {
+    pub(super) fn new(limit: usize) -> Count {
+        Count { found: 0, limit }
+    }
+
+    fn add(&mut self, file: &str, layers: usize) -> Result<()> {
+        let limit = self.limit;
+        self.found = self.found.saturating_add(layers);
+        match self.found > limit {
+            true => malformed(
+                file,
+                format!(
+                    "has {} layers; at most {limit} are read (KerasLimits::layers)",
+                    self.found
+                ),
+            ),
+            false => Ok(()),
+        }
+    }
 }
 
 /// The layers of a model as they stand in the file.
-pub(super) fn listed<'a>(file: &str, model: &'a Value, limit: usize) -> Result<&'a [Value]> {
+pub(super) fn listed<'a>(file: &str, model: &'a Value, count: &mut Count) -> Result<&'a [Value]> {
     // A Sequential of old Keras 2 has the bare list of its layers as configuration.
     let layers = match model.get("config") {
         Some(Value::Array(layers)) => layers,
@@ -30,50 +96,98 @@ pub(super) fn listed<'a>(file: &str, model: &'a Value, limit: usize) -> Result<&
         },
         None => return malformed(file, "the model has no config"),
     };
-    match layers.len() > limit {
-        true => malformed(
-            file,
-            format!("has {} layers; at most {limit} are read (KerasLimits::layers)", layers.len()),
-        ),
-        false => Ok(layers),
-    }
+    count.add(file, layers.len())?;
+    Ok(layers)
 }
 
-/// The layers of a model, in the order of the file.
+/// The layers of a model, in the order of the file, with those of the models among them.
 pub(super) fn entries<'a>(file: &str, model: &'a Value, limit: usize) -> Result<Vec<Entry<'a>>> {
     class::root(file, model)?;
-    let layers = listed(file, model, limit)?;
-    let entries: Vec<Entry> = layers
-        .iter()
-        .enumerate()
-        .map(|(index, value)| entry(file, index, value))
-        .collect::<Result<_>>()?;
+    inside(file, model, &Around::default(), &mut Count::new(limit))
+}
+
+/// The layers of a model that stands in others.
+fn inside<'a>(
+    file: &str,
+    model: &'a Value,
+    around: &Around,
+    count: &mut Count,
+) -> Result<Vec<Entry<'a>>> {
+    around.check_depth(file)?;
+    let layers = listed(file, model, count)?;
+    let mut entries = Vec::new();
+    for (index, value) in layers.iter().enumerate() {
+        let mut entry = entry(file, index, value, around)?;
+        if let Some((value, root, around)) = model_of(value, &entry.path, around) {
+            let entries = inside(file, value, &around, count)?;
+            entry.model = Some(Nested { value, root, entries });
+        }
+        entries.push(entry);
+    }
     let mut names = HashSet::new();
     match entries.iter().find(|entry| !names.insert(entry.name)) {
-        Some(entry) => malformed(file, format!("two layers are named {:?}", entry.name)),
+        Some(entry) => malformed(file, format!("two layers are named {:?}", entry.path)),
         None => Ok(entries),
     }
 }
 
-/// One of them.
-pub(super) fn entry<'a>(file: &str, index: usize, value: &'a Value) -> Result<Entry<'a>> {
+/// The model that a layer of this path is or that its `TimeDistributed` calls, and what is around
+/// the layers in it; `None` for other layers.
+pub(super) fn model_of<'a>(
+    mut value: &'a Value,
+    path: &str,
+    around: &Around,
+) -> Option<(&'a Value, Root, Around)> {
+    let mut around =
+        Around { prefix: format!("{path}/"), depth: around.depth + 1, ..around.clone() };
+    while class::of(value) == Ok(Class::TimeDistributed) {
+        value = value.pointer("/config/layer")?;
+        around.time_distributed += 1;
+    }
+    match class::of(value) {
+        Ok(Class::Model(root)) => Some((value, root, around)),
+        _ => None,
+    }
+}
+
+/// One of them, without the layers of the model that it may be.
+pub(super) fn entry<'a>(
+    file: &str,
+    index: usize,
+    value: &'a Value,
+    around: &Around,
+) -> Result<Entry<'a>> {
     let own = value.get("name").and_then(Value::as_str);
     let configured = value.pointer("/config/name").and_then(Value::as_str);
     let name = own.or(configured).unwrap_or_default();
+    let path = format!("{}{name}", around.prefix);
     let class = class::of(value).map_err(|class_name| Error::UnsupportedLayer {
-        layer: if name.is_empty() { format!("number {index}") } else { name.to_string() },
+        layer: if name.is_empty() { format!("{path}number {index}") } else { path.clone() },
         class_name,
         supported: SUPPORTED,
     })?;
     if name.is_empty() {
-        return malformed(file, format!("layer number {index} has no name"));
+        return malformed(file, format!("layer {path}number {index} has no name"));
     }
     if configured.is_some_and(|configured| configured != name) {
-        return malformed(file, format!("layer {name:?} is named {configured:?} in its config"));
+        return malformed(file, format!("layer {path:?} is named {configured:?} in its config"));
     }
-    let Some(config) = value.get("config").and_then(Value::as_object) else {
-        return malformed(file, format!("layer {name:?} has no config"));
+    let config = value.get("config");
+    // A model's config may be the bare list of its layers.
+    let bare = config.filter(|config| config.is_array() && matches!(class, Class::Model(_)));
+    let arguments = bare.map_or(config, |_| Some(value)).and_then(Value::as_object);
+    let Some(config) = arguments else {
+        return malformed(file, format!("layer {path:?} has no config"));
     };
     let built_shape = value.pointer("/build_config/input_shape").filter(|shape| shape.is_array());
-    Ok(Entry { name, class, config, inbound_nodes: value.get("inbound_nodes"), built_shape })
+    Ok(Entry {
+        name,
+        path,
+        class,
+        config,
+        inbound_nodes: value.get("inbound_nodes"),
+        built_shape,
+        time_distributed: around.time_distributed,
+        model: None,
+    })
 }

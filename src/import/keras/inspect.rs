@@ -1,6 +1,7 @@
 //! What stands in a file, also in one that can't be loaded.
 
 use super::class::Class;
+use super::entry::{Around, Count};
 use super::file::{self, KerasFile};
 use super::limits::KerasLimits;
 use super::load::build;
@@ -14,7 +15,8 @@ use std::path::Path;
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct KerasFileReport {
-    /// The layers, in the order of the file, with the operations between them.
+    /// The layers, in the order of the file, with the operations between them, and behind a model
+    /// that is a layer the layers in it.
     pub layers: Vec<KerasLayerReport>,
     /// The model, or why it can't be loaded.
     pub model: Result<Model>,
@@ -24,7 +26,7 @@ pub struct KerasFileReport {
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct KerasLayerReport {
-    /// Its name.
+    /// Its name; of a layer of a model that is a layer itself behind that one's: `encoder/lstm`.
     pub name: String,
     /// Its Keras class, or the name of an operation.
     pub class_name: String,
@@ -66,52 +68,68 @@ fn report(file: KerasFile, limits: &KerasLimits) -> Result<KerasFileReport> {
     let root = class::root(&label, &file.config);
     let is_functional = matches!(root, Ok(class::Root::Functional));
     // A model of a class of its own may have no list of layers, for which that is the reason.
-    let layers = entry::listed(&label, &file.config, limits.layers)
+    let mut reports =
+        Reports { label: &label, version, count: Count::new(limits.layers), layers: Vec::new() };
+    reports
+        .of_model(&file.config, is_functional, &Around::default())
         .map_err(|error| root.err().unwrap_or(error))?;
-    let report =
-        |(index, value): (usize, &Value)| one(&label, version, is_functional, index, value);
-    let layers = layers.iter().enumerate().map(report).collect();
+    let layers = reports.layers;
     Ok(KerasFileReport { layers, model: build(file, limits) })
 }
 
-fn one(
-    label: &str,
+/// The reports on the layers of a file so far.
+struct Reports<'l> {
+    label: &'l str,
     version: Version,
-    is_functional: bool,
-    index: usize,
-    value: &Value,
-) -> KerasLayerReport {
-    let text = |pointer: &str| value.pointer(pointer).and_then(Value::as_str);
-    let name = text("/name").or(text("/config/name")).unwrap_or_default();
-    KerasLayerReport {
-        name: name.to_string(),
-        class_name: text("/class_name").unwrap_or("(none)").to_string(),
-        // What it warns of, building the model warns of again.
-        problem: tracing::subscriber::with_default(
-            tracing::subscriber::NoSubscriber::new(),
-            || check(label, version, is_functional, index, value).err(),
-        ),
-    }
+    count: Count,
+    layers: Vec<KerasLayerReport>,
 }
 
-/// That a layer can be built, and called as it is called.
-fn check(
-    label: &str,
-    version: Version,
-    is_functional: bool,
-    index: usize,
-    value: &Value,
-) -> Result<()> {
-    let entry = entry::entry(label, index, value)?;
-    match entry.class {
-        Class::Input => layer::input(&entry, version).map(|_| ()),
-        Class::MaskOperation(_) => Ok(()),
-        _ => {
-            layer::build(label, &entry, version, false)?;
-            if is_functional {
-                call::calls(label, entry.name, entry.class, entry.inbound_nodes)?;
+impl Reports<'_> {
+    /// Those on a model's layers, each followed by those on the layers in it.
+    fn of_model(&mut self, model: &Value, is_functional: bool, around: &Around) -> Result<()> {
+        around.check_depth(self.label)?;
+        for (index, value) in entry::listed(self.label, model, &mut self.count)?.iter().enumerate()
+        {
+            let text = |pointer: &str| value.pointer(pointer).and_then(Value::as_str);
+            let name = text("/name").or(text("/config/name")).unwrap_or_default();
+            let name = format!("{}{name}", around.prefix);
+            let inner = entry::model_of(value, &name, around);
+            // What it warns of, building the model warns of again.
+            let silent = tracing::subscriber::NoSubscriber::new();
+            let problem = tracing::subscriber::with_default(silent, || {
+                self.check(is_functional, index, value, around, inner.is_some()).err()
+            });
+            let class_name = text("/class_name").unwrap_or("(none)").to_string();
+            self.layers.push(KerasLayerReport { name, class_name, problem });
+            if let Some((model, root, around)) = inner {
+                self.of_model(model, root == class::Root::Functional, &around)?;
             }
-            Ok(())
         }
+        Ok(())
+    }
+
+    /// That a layer can be built, and called as it is called.
+    fn check(
+        &self,
+        is_functional: bool,
+        index: usize,
+        value: &Value,
+        around: &Around,
+        is_model: bool,
+    ) -> Result<()> {
+        let entry = entry::entry(self.label, index, value, around)?;
+        match entry.class {
+            Class::Input => return layer::input(&entry, self.version).map(|_| ()),
+            Class::MaskOperation(_) => return Ok(()),
+            _ if is_model => {}
+            _ => {
+                layer::build(self.label, &entry, self.version, false)?;
+            }
+        }
+        if is_functional {
+            call::calls(self.label, &entry.path, entry.class, entry.inbound_nodes)?;
+        }
+        Ok(())
     }
 }

@@ -7,8 +7,8 @@ use super::messages::{malformed, shown};
 use super::recurrent::{self, Built, Wiring};
 use super::stateless;
 use super::version::Version;
-use crate::layer::Recurrent;
-use crate::{Error, Layer, Result};
+use crate::layer::{Concatenate, Recurrent};
+use crate::{Error, Layer, Result, TimeDistributed};
 use serde_json::{Map, Value};
 
 /// The types of numbers that an input can have: what Keras computes with them is what `f32` gives.
@@ -19,7 +19,7 @@ const INPUT_TYPES: [&str; 11] = [
 
 /// The shape that an `InputLayer` takes: the axes after the batch.
 pub(super) fn input(entry: &Entry, version: Version) -> Result<Vec<Option<usize>>> {
-    let arguments = Arguments::new(entry.name, version, entry.config);
+    let arguments = Arguments::new(&entry.path, version, entry.config);
     arguments.check_others(&["dtype"])?;
     if let Some(value) = arguments
         .get("dtype")
@@ -65,12 +65,12 @@ pub(super) fn input_shape(arguments: &Arguments, shape: &Value) -> Result<Vec<Op
 
 /// The layers of an entry that is no `InputLayer`; `causal` is how it is called.
 pub(super) fn build(label: &str, entry: &Entry, version: Version, causal: bool) -> Result<Built> {
-    let arguments = Arguments::new(entry.name, version, entry.config);
+    let arguments = Arguments::new(&entry.path, version, entry.config);
     let mut built = match entry.class {
-        Class::Input | Class::MaskOperation(_) => {
+        Class::Input | Class::MaskOperation(_) | Class::Model(_) => {
             return malformed(
                 label,
-                format!("{:?} is an {} behind a layer", entry.name, entry.class.name()),
+                format!("{:?} is an {} behind a layer", entry.path, entry.class.name()),
             );
         }
         Class::Recurrent(kind) => Layer::from(recurrent::recurrent(&arguments, kind)?).into(),
@@ -80,10 +80,74 @@ pub(super) fn build(label: &str, entry: &Entry, version: Version, causal: bool) 
         Class::Stateless(class_name) => stateless::layer(class_name, &arguments, causal)?.into(),
     };
     if let [layer] = &mut built.layers[..] {
-        *layer = layer.clone().named(entry.name);
+        *layer = layer.clone().named(&entry.path);
     }
     built.unmasked = built.unmasked.or_else(|| unmasked(&arguments, &built.layers[0]));
+    match entry.time_distributed {
+        0 => Ok(built),
+        _ => on_every_timestep(&arguments, entry, built),
+    }
+}
+
+/// The layers that join arrays value by value.
+pub(super) const MERGES: [&str; 6] =
+    ["Add", "Subtract", "Multiply", "Average", "Maximum", "Minimum"];
+
+/// Whether it is a layer that joins arrays.
+pub(super) fn joins(entry: &Entry) -> bool {
+    MERGES.contains(&entry.class.name()) || entry.class.name() == "Concatenate"
+}
+
+/// Those that compute otherwise with a mask.
+const READ_MASKS: [&str; 5] =
+    ["GlobalAveragePooling1D", "Softmax", "Multiply", "Maximum", "Minimum"];
+
+/// A layer of a model that `TimeDistributed` calls: as each of its layers is called on every
+/// timestep, so is the model. A layer that joins arrays value by value joins those of all timesteps.
+fn on_every_timestep(arguments: &Arguments, entry: &Entry, mut built: Built) -> Result<Built> {
+    let refused = |reason: &str| Err(in_time_distributed(entry, reason));
+    let class_name = entry.class.name();
+    match (class_name, &mut built.layers[..]) {
+        ("Masking", _) => return refused("it makes a mask"),
+        ("Embedding", _) if arguments.flag("mask_zero", false)? => {
+            return refused("with mask_zero=True it makes a mask");
+        }
+        ("Attention" | "AdditiveAttention" | "MultiHeadAttention", _) => {
+            return refused("it reads several arrays");
+        }
+        ("Concatenate", [layer]) => {
+            let axis = arguments.axis("axis")?;
+            let further = if axis > 0 { entry.time_distributed as isize } else { 0 };
+            *layer = Concatenate::new().axis(axis + further).named(&entry.path);
+        }
+        (_, [layer]) if !joins(entry) => {
+            for _ in 0..entry.time_distributed {
+                let inside = layer.clone().named(entry.name);
+                *layer = TimeDistributed::new(inside).named(&entry.path);
+            }
+        }
+        (_, [_]) => {}
+        _ => return refused("it has several cells; use one layer for each cell"),
+    }
+    if entry.class.is_recurrent() || READ_MASKS.contains(&class_name) {
+        let reason = "its input has a mask; mask the sequence behind the TimeDistributed";
+        built.unmasked = Some(in_time_distributed(entry, reason));
+    }
     Ok(built)
+}
+
+/// Why a layer can't be in a model that `TimeDistributed` calls.
+pub(super) fn in_time_distributed(entry: &Entry, reason: &str) -> Error {
+    let class_name = entry.class.name();
+    Error::UnsupportedArgument {
+        layer: entry.path.clone(),
+        argument: "class_name".to_string(),
+        value: class_name.to_string(),
+        reason: format!(
+            "a model in TimeDistributed runs layer by layer on all timesteps, which this \
+             {class_name} can't: {reason}"
+        ),
+    }
 }
 
 /// The layers of an `RNN`'s cells.

@@ -38,20 +38,109 @@ pub(super) fn groups(
     }
 }
 
+/// A layer of a model that is a layer, and the arrays that it has.
+pub(super) struct Inner<'e> {
+    pub entry: &'e Entry<'e>,
+    /// Whether it and all models around it are trainable.
+    pub trainable: bool,
+    /// Their names in the order of Keras's `get_weights()`.
+    pub arrays: Vec<&'static str>,
+}
+
+/// The names in the group of a model that are each of its layers', by the layers' paths. Mostly the
+/// names tell; otherwise the order does, as in Keras.
+pub(super) fn names_by_layer(
+    weights: &Hdf5,
+    group: &str,
+    layers: &[Inner],
+) -> Result<HashMap<String, Vec<String>>> {
+    let names = names(weights, group)?;
+    let found = by_name(&names, layers).or_else(|| by_order(&names, layers, true));
+    match found.or_else(|| by_order(&names, layers, false)) {
+        Some(found) => Ok(found),
+        None => {
+            let wanted: usize = layers.iter().map(|layer| layer.arrays.len()).sum();
+            malformed(
+                weights.label(),
+                format!(
+                    "{group}: it has {} weights {names:?}, and the layers of its model ask for \
+                     {wanted} others",
+                    names.len()
+                ),
+            )
+        }
+    }
+}
+
+/// Each name is that of the layer whose name it has last among its folders.
+fn by_name(names: &[String], layers: &[Inner]) -> Option<HashMap<String, Vec<String>>> {
+    let mut found: HashMap<String, Vec<String>> = HashMap::new();
+    for name in names {
+        let (folder, _) = name.rsplit_once('/')?;
+        let places = layers.iter().filter_map(|layer| Some((place(folder, layer.entry)?, layer)));
+        let last = places.clone().map(|(place, _)| place).max()?;
+        let mut layers = places.filter(|(place, _)| *place == last).map(|(_, layer)| layer);
+        let (layer, None) = (layers.next()?, layers.next()) else { return None };
+        found.entry(layer.entry.path.clone()).or_default().push(name.clone());
+    }
+    let count = |layer: &Inner| found.get(&layer.entry.path).map_or(0, Vec::len);
+    layers.iter().all(|layer| count(layer) == layer.arrays.len()).then_some(found)
+}
+
+/// Where in a folder a layer's name ends, and how much of its path stands there.
+fn place(folder: &str, entry: &Entry) -> Option<(usize, usize)> {
+    let path = &entry.path[..];
+    let starts = path.match_indices('/').map(|(slash, _)| slash + 1).chain([0]);
+    let parts = starts.map(|start| &path[start..]).filter(|part| part.len() >= entry.name.len());
+    parts.filter_map(|part| Some((end_of(folder, part)?, part.len()))).max()
+}
+
+/// In the order of the layers, with those arrays last that aren't trained where `trained_first`:
+/// what a model's `weights` are in Keras.
+fn by_order(
+    names: &[String],
+    layers: &[Inner],
+    trained_first: bool,
+) -> Option<HashMap<String, Vec<String>>> {
+    let of_layer = |layer: &Inner| {
+        let trainable = layer.trainable;
+        let array = |&name: &&'static str| {
+            (layer.entry.path.clone(), name, trainable && !name.starts_with("moving_"))
+        };
+        layer.arrays.iter().map(array).collect::<Vec<_>>()
+    };
+    let mut arrays: Vec<_> = layers.iter().flat_map(of_layer).collect();
+    if trained_first {
+        arrays.sort_by_key(|(_, _, trained)| !trained); // stable
+    }
+    let fits = arrays.len() == names.len()
+        && arrays.iter().zip(names).all(|((_, array, _), name)| is_named(name, array));
+    let mut found: HashMap<String, Vec<String>> = HashMap::new();
+    for ((path, ..), name) in arrays.into_iter().zip(names) {
+        found.entry(path).or_default().push(name.clone());
+    }
+    fits.then_some(found)
+}
+
+/// The names of the arrays in a layer's group.
+pub(super) fn names(weights: &Hdf5, group: &str) -> Result<Vec<String>> {
+    listed(weights, group, "weight_names")
+}
+
 /// The path of each array, found by its name: their order changes where a part of the layer isn't
 /// trainable. Where names differ, as where an LSTM reads the weights of a CuDNNLSTM, by the order.
 pub(super) fn paths(
     weights: &Hdf5,
     group: &str,
+    names: &[String],
     entry: &Entry,
     slots: &[Slot],
 ) -> Result<Vec<String>> {
     let fail =
-        |reason: String| malformed(weights.label(), format!("layer {:?}: {reason}", entry.name));
+        |reason: String| malformed(weights.label(), format!("layer {:?}: {reason}", entry.path));
     if !weights.has_group(group)? {
         return fail(format!("its weights are missing: there is no group {group:?}"));
     }
-    let names = listed(weights, group, "weight_names")?;
     let in_order = names.len() == slots.len()
         && names.iter().zip(slots).all(|(name, slot)| is_named(name, slot.name));
     if in_order && slots.iter().any(|slot| !names.iter().any(|name| fits(slot, name))) {

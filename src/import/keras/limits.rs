@@ -70,13 +70,14 @@ impl KerasLimits {
         self
     }
 
-    /// The most layers of a model (default 4,096).
+    /// The most layers of a model, those of the models among them included (default 4,096).
     pub fn layers(mut self, layers: usize) -> KerasLimits {
         self.layers = layers;
         self
     }
 
-    /// The most calls of a functional model's layers (default 65,536).
+    /// The most calls of a model's layers (default 65,536). Those of a model that is a layer count as
+    /// often as it is called.
     pub fn calls(mut self, calls: usize) -> KerasLimits {
         self.calls = calls;
         self

@@ -2,10 +2,11 @@
 
 use super::entry::{self, Entry};
 use super::file::{self, KerasFile};
+use super::graph::{self, Source};
 use super::limits::KerasLimits;
 use super::messages::CONFIG;
 use super::version::Version;
-use super::{class, graph, sequential, weights};
+use super::{class, weights};
 use crate::{Error, Model, Result};
 use serde_json::Value;
 use std::path::Path;
@@ -89,8 +90,7 @@ pub(super) fn network(
     entries: &[Entry],
     limits: &KerasLimits,
 ) -> Result<Model> {
-    match class::root(label, config)? {
-        class::Root::Sequential => sequential::build(label, version, config, entries),
-        class::Root::Functional => graph::build(label, version, config, entries, limits.calls),
-    }
+    let root = class::root(label, config)?;
+    let max_calls = limits.calls;
+    graph::build(&Source { label, version, root, value: config, entries, max_calls })
 }

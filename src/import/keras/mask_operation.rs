@@ -192,7 +192,7 @@ fn joined(parts: &[Piece]) -> Option<Vec<(Tensor, Mask)>> {
 /// An operation that is no mask's.
 pub(super) fn refused(entry: &Entry) -> Error {
     Error::UnsupportedLayer {
-        layer: entry.name.to_string(),
+        layer: entry.path.clone(),
         class_name: format!("keras.ops ({})", entry.class.name()),
         supported: class::SUPPORTED,
     }

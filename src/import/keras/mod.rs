@@ -6,12 +6,14 @@
 //! * [`messages`] and [`limits`]: what errors say of a file, and how much it may ask for;
 //!   [`version`]: which Keras wrote it.
 //! * [`file`] takes it apart into the configuration ([`json`]) and the weights ([`hdf5`]).
-//! * [`class`]: which classes there are; [`entry`]: the list of layers in a configuration.
+//! * [`class`]: which classes there are; [`entry`]: the layers in a configuration, with those of
+//!   the models among them.
 //! * [`arguments`] and [`activation`] read a layer's arguments; [`stateless`], [`recurrent`] and
 //!   [`layer`] build the layers.
-//! * [`assembly`] adds and calls them in a graph; [`sequential`] does so in a row, [`graph`] as the
-//!   calls of a functional model say ([`call`], in the [`order`] in which Keras runs them, with the
-//!   masks of [`mask_operation`]).
+//! * [`network`]: which layers a model calls on what, in a row or as a functional model says
+//!   ([`call`], in the [`order`] in which Keras runs them); [`sequential`]: what a row reads.
+//! * [`assembly`] adds and calls layers in a graph; [`graph`] does so as the networks of the model
+//!   and of the models in it say, with the masks of [`mask_operation`].
 //! * [`slot`]: where each array of a layer stands, in an [`archive`], a [`legacy`] file or the
 //!   layout of [`cudnn`]; [`weights`] reads them into the model.
 //! * [`load`] does all of it, and [`inspect`] reports on a file, whether it can be loaded or not.
@@ -35,6 +37,7 @@ mod limits;
 mod load;
 mod mask_operation;
 mod messages;
+mod network;
 mod order;
 mod recurrent;
 mod sequential;

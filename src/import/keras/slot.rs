@@ -48,7 +48,7 @@ pub(super) struct Part {
 }
 
 /// The model's layers of an entry, by their names.
-pub(super) fn names<'e, 'a>(entry: &'e Entry<'a>) -> Vec<(String, (&'e Entry<'a>, Part))> {
+pub(super) fn names(entry: &Entry) -> Vec<(String, Part)> {
     let count =
         |config: Option<&Map<String, Value>>| config.map_or(1, |config| cells(config).len().max(1));
     let forward = wrapped(entry.config, "layer");
@@ -62,8 +62,8 @@ pub(super) fn names<'e, 'a>(entry: &'e Entry<'a>) -> Vec<(String, (&'e Entry<'a>
                 for (direction, cell) in
                     both.into_iter().flat_map(|(d, count)| (0..count).map(move |cell| (d, cell)))
                 {
-                    let name = format!("{}/{direction}_cell_{cell}", entry.name);
-                    parts.push((name, (entry, Part { cell, direction: Some(direction) })));
+                    let name = format!("{}/{direction}_cell_{cell}", entry.path);
+                    parts.push((name, Part { cell, direction: Some(direction) }));
                 }
             }
         }
@@ -71,14 +71,13 @@ pub(super) fn names<'e, 'a>(entry: &'e Entry<'a>) -> Vec<(String, (&'e Entry<'a>
             let count =
                 if entry.class == Class::Rnn { count(Some(entry.config)) } else { count(forward) };
             if count > 1 {
-                let part =
-                    |cell| (cell_name(entry.name, cell), (entry, Part { cell, direction: None }));
+                let part = |cell| (cell_name(&entry.path, cell), Part { cell, direction: None });
                 parts.extend((0..count).map(part));
             }
         }
         _ => {}
     }
-    if parts.is_empty() { vec![(entry.name.to_string(), (entry, Part::default()))] } else { parts }
+    if parts.is_empty() { vec![(entry.path.clone(), Part::default())] } else { parts }
 }
 
 /// The cells of an `RNN`: of several of them there is a list.
@@ -88,9 +87,14 @@ fn cells(config: &Map<String, Value>) -> &[Value] {
     list.map(Vec::as_slice).unwrap_or_default()
 }
 
+/// The layer as the file has it, without the `TimeDistributed` around its model.
+fn in_its_model<'l>(layer: &'l Layer, entry: &Entry) -> &'l Layer {
+    (0..entry.time_distributed).fold(layer, |layer, _| layer.time_distributed().unwrap_or(layer))
+}
+
 /// Whether a layer is one cell in both directions.
 pub(super) fn is_twin(layer: &Layer, entry: &Entry, part: Part) -> bool {
-    matches!(layer, Layer::Bidirectional(_))
+    matches!(in_its_model(layer, entry), Layer::Bidirectional(_))
         && (part.direction.is_some() || entry.class == Class::Rnn)
 }
 
@@ -108,7 +112,10 @@ pub(super) fn slots<'a>(
     let places = match part.direction {
         Some(direction) => vec![of_direction(entry.config, direction, part.cell, ""); specs.len()],
         None if twin => vec![of_cell(entry.class, entry.config, part.cell, ""); specs.len()],
-        None => places(layer, entry.class, entry.config, part.cell, "", specs.len()),
+        None => {
+            let layer = in_its_model(layer, entry);
+            places(layer, entry.class, entry.config, part.cell, "", specs.len())
+        }
     };
     let mut numbers: HashMap<Vec<String>, usize> = HashMap::new();
     let slot = |(spec, place): (WeightSpec, Place<'a>)| {

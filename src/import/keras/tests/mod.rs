@@ -1,6 +1,7 @@
 //! The odd forms that a configuration can have, without files.
 
 mod classes;
+mod nested;
 
 use super::limits::KerasLimits;
 use super::load::network;
