@@ -24,12 +24,12 @@ pub(crate) enum Format {
 }
 
 /// What to say of a file of PyTorch's where one of Keras's is read.
-#[cfg(any(feature = "keras", feature = "pytorch"))]
+#[allow(dead_code)] // where the formats that are zip archives are not built in
 pub(crate) const TORCH: &str = "is a file of PyTorch's: Model::from_torch reads it where it is one \
     LSTM, GRU or RNN, and torch::StateDict the parts of any model";
 
 /// What to say of a TorchScript file.
-#[cfg(any(feature = "keras", feature = "pytorch"))]
+#[allow(dead_code)] // where the formats that are zip archives are not built in
 const TORCH_SCRIPT: &str = "is a TorchScript file, whose code birnn doesn't run; save its state \
     dict in Python: model = torch.jit.load(\"FILE\", map_location=\"cpu\"), then \
     torch.save(model.state_dict(), \"weights.pt\")";
@@ -252,7 +252,7 @@ fn is_torch_script(names: &[String]) -> bool {
 }
 
 /// The sentence for a zip archive that is not what it is read as, by the names in it.
-#[cfg(any(feature = "keras", feature = "pytorch"))]
+#[allow(dead_code)] // where the formats that are zip archives are not built in
 pub(crate) fn archive(names: &[String]) -> String {
     let is_or_ends = |name: &str, end: &str| {
         name == end || name.strip_suffix(end).is_some_and(|folder| folder.ends_with('/'))
@@ -294,7 +294,7 @@ pub(crate) fn archive(names: &[String]) -> String {
 }
 
 /// A name for a message.
-#[cfg(any(feature = "keras", feature = "pytorch"))]
+#[allow(dead_code)] // where the formats that are zip archives are not built in
 fn short(name: &str) -> String {
     match name.char_indices().nth(60) {
         Some((end, _)) => format!("{}…", &name[..end]),

@@ -3,7 +3,7 @@
 //! compiled for each instruction set takes long: nothing here is generic for callers, and a change
 //! of birnn compiles none of it again.
 //!
-//! The way of the data: [`Packed`] lays the weights of a direction out once. [`Packed::run`] takes
+//! The way of the data: [`Packed`] lays the weights of a direction out once (`pack`). [`Packed::run`] takes
 //! a [`Sequence`] from its first timestep to the last (`run`): it projects a chunk of timesteps and
 //! then runs it `timestep` by `timestep`, whose parts threads share (`parts`). What a thread does
 //! for a part is a `step`; what is particular to a cell stands in `cells`. Both projections and
@@ -25,6 +25,7 @@ mod lines;
 mod matmul;
 mod matrix;
 mod pack;
+mod packed;
 mod pages;
 mod parts;
 mod run;
@@ -33,7 +34,7 @@ mod step;
 mod timestep;
 mod weights;
 
-pub use pack::Packed;
+pub use packed::Packed;
 pub use parts::Machine;
 pub use pulp::Arch;
 pub use run::Scratch;

@@ -63,7 +63,7 @@ mod tests {
             assert_eq!(lines.len(), length);
             assert!(lines.iter().all(|value| *value == 0.0));
             assert_eq!(lines.as_ptr().align_offset(64), 0);
-            lines.iter_mut().zip(1u8..).for_each(|(value, number)| *value = number.into());
+            lines.iter_mut().zip(1u16..).for_each(|(value, number)| *value = number.into());
             let before = lines.to_vec();
             lines.resize(length + 40);
             assert_eq!((&lines[..length], lines.len()), (&before[..], length + 40));

@@ -7,6 +7,7 @@
 use crate::half::Half;
 use crate::pages::Pages;
 use crate::weights::Weights;
+use birnn_cell::Cell;
 
 /// Kernel, recurrent kernel and bias of some gates.
 #[derive(Debug)]
@@ -70,6 +71,15 @@ pub(crate) struct Gates {
     pub columns: Vec<usize>,
     /// Blocks of units in a panel, so that it has three or four vectors.
     pub blocks: usize,
+}
+
+/// Of each matrix of a cell its gates: there are as many matrices as products of the hidden state
+/// that wait for one another.
+pub(crate) fn matrices(cell: Cell) -> Vec<Gates> {
+    let gates = [cell.first_gates(), cell.second_gates()];
+    // A panel has three or four vectors.
+    let matrix = |columns: Vec<usize>| Gates { blocks: (4 / columns.len()).max(1), columns };
+    gates.into_iter().filter(|gates| !gates.is_empty()).map(matrix).collect()
 }
 
 /// Which columns of a kernel a matrix has.

@@ -1,54 +1,54 @@
 //! A direction's weights in the order in which the vectors read them.
 
-use crate::cells;
-use crate::matrix::{Columns, Gates, Matrix};
+use crate::matrix::{Columns, Gates, Matrix, matrices};
 use crate::pages::Pages;
-use crate::run::Run;
 use crate::weights::Weights;
 use birnn_cell::Reader;
 use ndarray::ArrayView1;
 
 /// A direction's weights, ready for vectors of `lanes` values.
 #[derive(Debug)]
-pub struct Packed {
-    pub(crate) reader: Reader,
-    pub(crate) lanes: usize,
-    pub(crate) features: usize,
+pub(crate) struct PackedWeights {
+    pub reader: Reader,
+    pub lanes: usize,
+    pub features: usize,
     /// One, or two: the second one's recurrent matmul reads what the gates of the first computed.
-    pub(crate) matrices: Vec<Matrix>,
+    pub matrices: Vec<Matrix>,
     /// What each unit has one value of, as a recurrent bias or a peephole: each `[block][lane]`.
-    pub(crate) unit_weights: Vec<Pages<f32>>,
-    /// What runs a sequence of the cell.
-    pub(crate) run: Run,
+    pub unit_weights: Vec<Pages<f32>>,
 }
 
-impl Packed {
+impl PackedWeights {
     /// With `half` the recurrent kernel is kept in 16 bits a weight. `lanes` are those of the
-    /// instruction set that it will run on. `None`: no step was written for the cell.
-    pub fn new(reader: Reader, weights: Weights, lanes: usize, half: bool) -> Option<Packed> {
-        let run = cells::run_of(reader.cell)?;
+    /// instruction set that it will run on.
+    pub fn new(reader: Reader, weights: Weights, lanes: usize, half: bool) -> PackedWeights {
         let features = weights.kernel.nrows();
-        let mut packed =
-            Packed { reader, lanes, features, matrices: Vec::new(), unit_weights: Vec::new(), run };
+        let mut packed = PackedWeights {
+            reader,
+            lanes,
+            features,
+            matrices: Vec::new(),
+            unit_weights: Vec::new(),
+        };
         let matrix = |gates: &Gates| {
             let columns = Columns { gates, lanes, units: reader.units };
             Matrix::new(&columns, &weights, half)
         };
-        packed.matrices = cells::matrices(reader.cell).iter().map(matrix).collect();
+        packed.matrices = matrices(reader.cell).iter().map(matrix).collect();
         let one = &Gates { columns: vec![0], blocks: 1 };
         let columns = Columns { gates: one, lanes, units: reader.units };
         let of_units = |weight: &ArrayView1<f32>| columns.pack(1, |_, unit| weight[unit]);
         packed.unit_weights = weights.unit_weights.iter().map(of_units).collect();
-        Some(packed)
+        packed
     }
 
     /// Blocks of units that the states are kept in, those that only fill up a panel included.
-    pub(crate) fn blocks(&self) -> usize {
+    pub fn blocks(&self) -> usize {
         self.matrices.iter().map(|matrix| matrix.panels * matrix.blocks).max().unwrap_or(0)
     }
 
     /// Whether nothing of a timestep can be shared.
-    pub(crate) fn is_one_panel(&self) -> bool {
+    pub fn is_one_panel(&self) -> bool {
         self.matrices.iter().all(|matrix| matrix.panels == 1)
     }
 

@@ -43,6 +43,15 @@ pub(crate) struct Written<'a> {
     pub sums: &'a mut [f32],
 }
 
+/// What a cell makes of a timestep.
+pub(crate) trait CellStep {
+    fn step<'b>(
+        timestep: &Timestep<impl Crew>,
+        beside: impl Iterator<Item = Beside<'b>>,
+        written: Written,
+    );
+}
+
 impl<'a, C: Crew> Timestep<'a, C> {
     /// The states before it, and a part of those after it.
     pub fn states(&self, next: &'a mut [f32]) -> States<'a> {

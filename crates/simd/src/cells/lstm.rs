@@ -1,11 +1,10 @@
-use super::CellStep;
 use crate::activation::activate;
 use crate::beside::Beside;
 use crate::epilogue::Activated;
 use crate::pages::Pages;
 use crate::parts::Crew;
 use crate::step::{Finish, Panels, States};
-use crate::timestep::{Timestep, Written};
+use crate::timestep::{CellStep, Timestep, Written};
 use pulp::Simd;
 
 pub(super) struct Lstm;

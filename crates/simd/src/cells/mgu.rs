@@ -1,9 +1,8 @@
-use super::CellStep;
 use crate::beside::Beside;
 use crate::epilogue::{Activated, GatedCandidate};
 use crate::parts::Crew;
 use crate::step::{Finish, Panels};
-use crate::timestep::{Timestep, Written};
+use crate::timestep::{CellStep, Timestep, Written};
 use birnn_cell::Reader;
 use pulp::Simd;
 

@@ -1,9 +1,8 @@
-use super::CellStep;
 use crate::beside::Beside;
 use crate::epilogue::Activated;
 use crate::parts::Crew;
 use crate::step::{Finish, Panels, States};
-use crate::timestep::{Timestep, Written};
+use crate::timestep::{CellStep, Timestep, Written};
 use pulp::Simd;
 
 pub(super) struct SimpleRnn;

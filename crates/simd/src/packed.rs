@@ -1,0 +1,34 @@
+use crate::cells;
+use crate::pack::PackedWeights;
+use crate::parts::Machine;
+use crate::run::{Run, Scratch};
+use crate::sequence::Sequence;
+use crate::weights::Weights;
+use birnn_cell::Reader;
+
+/// A direction with its weights, ready to run.
+#[derive(Debug)]
+pub struct Packed {
+    weights: PackedWeights,
+    /// What runs a sequence of the cell.
+    run: Run,
+}
+
+impl Packed {
+    /// With `half` the recurrent kernel is kept in 16 bits a weight. `lanes` are those of the
+    /// instruction set that it will run on. `None`: no step was written for the cell.
+    pub fn new(reader: Reader, weights: Weights, lanes: usize, half: bool) -> Option<Packed> {
+        let run = cells::run_of(reader.cell)?;
+        Some(Packed { weights: PackedWeights::new(reader, weights, lanes, half), run })
+    }
+
+    /// Runs a sequence from its first timestep to the last.
+    pub fn run(&self, sequence: Sequence, machine: Machine, scratch: &mut Scratch) {
+        (self.run)(&self.weights, sequence, machine, scratch);
+    }
+
+    /// What each timestep reads of the weights.
+    pub fn recurrent_bytes(&self) -> usize {
+        self.weights.recurrent_bytes()
+    }
+}
