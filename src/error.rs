@@ -130,7 +130,7 @@ pub enum Error {
     EmptyAxis {
         /// Which array it is, in words.
         input: String,
-        /// `batch` or `timesteps`.
+        /// `batch` or `timesteps`; of a program's input, whose axes have no names, which in words.
         axis: &'static str,
         /// The array's shape.
         shape: Vec<usize>,

@@ -11,7 +11,7 @@ impl Program {
     /// Makes the model. What follows from constants alone is computed now.
     ///
     /// The model's layers are the program's recurrent operations, whose weights
-    /// [`Model::weights`] has; [`Model::output_names`] are the outputs' names.
+    /// [`Model::weights`] has; [`Outputs::named`](crate::Outputs::named) finds the outputs.
     ///
     /// # Errors
     /// [`Error::Graph`] where the program has no output, two recurrent layers have one name, or a

@@ -3,7 +3,8 @@ tests/onnx_files.rs.
 
 usage: onnx_models.py FOLDER WHEEL…
 
-FOLDER/cases gets each model with its arrays; the models themselves are never part of this project.
+FOLDER/cases gets each model with its arrays, FOLDER/int8 those whose kernels are whole numbers; the
+models themselves are never part of this project.
 """
 
 import io
@@ -36,6 +37,9 @@ INPUTS = {
     "export/enc": {"feat_erb": (1, 1, 10, 32), "feat_spec": (1, 2, 10, 96)},
     "ddddocr/common": {"input1": (1, 1, 64, 160)},
 }
+# Those with whole numbers as kernels, which onnxruntime multiplies with inputs of 8 bits, and birnn
+# with the inputs as they are.
+INT8 = ["int8", "common_old"]
 # What isn't recurrent.
 LEFT_OUT = ["common_det"]
 
@@ -73,8 +77,9 @@ def models(wheel):
 
 
 def main(folder, *wheels):
-    cases = pathlib.Path(folder) / "cases"
-    cases.mkdir(parents=True, exist_ok=True)
+    folders = {False: pathlib.Path(folder) / "cases", True: pathlib.Path(folder) / "int8"}
+    for cases in folders.values():
+        cases.mkdir(parents=True, exist_ok=True)
     count = 0
     for wheel in wheels:
         for name, content in models(wheel):
@@ -85,6 +90,7 @@ def main(folder, *wheels):
             special = next((s for part, s in INPUTS.items() if part in name), {})
             inputs = {i.name: array(random, special.get(i.name), i) for i in session.get_inputs()}
             outputs = session.run(None, inputs)
+            cases = folders[any(part in name for part in INT8)]
             case = name.removesuffix(".onnx").replace("/", "_").lstrip("._")
             (cases / f"{case}.onnx").write_bytes(content)
             arrays = {f"in_{i}": np.asarray(x, np.float32) for i, x in enumerate(inputs.values())}

