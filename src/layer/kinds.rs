@@ -440,7 +440,7 @@ kinds! {
     AdditiveAttention(AdditiveAttention),
     MultiHeadAttention(MultiHeadAttention),
     TimeDistributed(TimeDistributed),
-    #[cfg(test)]
+    #[cfg(all(test, feature = "gpu"))]
     Probe(super::probe::Probe),
 }
 

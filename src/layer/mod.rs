@@ -21,7 +21,7 @@ mod name;
 mod normalization;
 mod padding;
 mod pooling;
-#[cfg(test)]
+#[cfg(all(test, feature = "gpu"))]
 mod probe;
 mod recurrent;
 mod reshaping;
@@ -62,7 +62,7 @@ pub use pooling::{
     AveragePooling1d, AveragePooling2d, GlobalAveragePooling1d, GlobalAveragePooling2d,
     GlobalMaxPooling1d, GlobalMaxPooling2d, MaxPooling1d, MaxPooling2d,
 };
-#[cfg(test)]
+#[cfg(all(test, feature = "gpu"))]
 pub(crate) use probe::{Operand, Probe};
 pub use recurrent::{
     Gru, GruCell, Lstm, LstmCell, Recurrent, RecurrentBuilder, SimpleRnn, SimpleRnnCell,

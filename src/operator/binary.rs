@@ -36,7 +36,7 @@ pub(crate) enum BinaryFunction {
 }
 
 impl BinaryFunction {
-    #[cfg(test)]
+    #[cfg(all(test, feature = "gpu"))]
     pub const ALL: [BinaryFunction; 14] = [
         BinaryFunction::Add,
         BinaryFunction::Subtract,

@@ -33,7 +33,7 @@ pub(crate) enum ReduceFunction {
 }
 
 impl ReduceFunction {
-    #[cfg(test)]
+    #[cfg(all(test, feature = "gpu"))]
     pub const ALL: [ReduceFunction; 9] = [
         ReduceFunction::Sum,
         ReduceFunction::Mean,

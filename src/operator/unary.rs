@@ -88,7 +88,7 @@ pub(crate) enum UnaryFunction {
 }
 
 impl UnaryFunction {
-    #[cfg(test)]
+    #[cfg(all(test, feature = "gpu"))]
     pub const ALL: [UnaryFunction; 16] = [
         UnaryFunction::DividedBy(3.0),
         UnaryFunction::Negative,
