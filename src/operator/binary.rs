@@ -36,7 +36,8 @@ pub(crate) enum BinaryFunction {
 }
 
 impl BinaryFunction {
-    #[cfg(all(test, feature = "gpu"))]
+    #[cfg(test)]
+    #[allow(dead_code)] // the tests that use it need the GPU path
     pub const ALL: [BinaryFunction; 14] = [
         BinaryFunction::Add,
         BinaryFunction::Subtract,

@@ -33,7 +33,8 @@ pub(crate) enum ReduceFunction {
 }
 
 impl ReduceFunction {
-    #[cfg(all(test, feature = "gpu"))]
+    #[cfg(test)]
+    #[allow(dead_code)] // the tests that use it need the GPU path
     pub const ALL: [ReduceFunction; 9] = [
         ReduceFunction::Sum,
         ReduceFunction::Mean,

@@ -88,7 +88,8 @@ pub(crate) enum UnaryFunction {
 }
 
 impl UnaryFunction {
-    #[cfg(all(test, feature = "gpu"))]
+    #[cfg(test)]
+    #[allow(dead_code)] // the tests that use it need the GPU path
     pub const ALL: [UnaryFunction; 16] = [
         UnaryFunction::DividedBy(3.0),
         UnaryFunction::Negative,
