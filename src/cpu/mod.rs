@@ -32,6 +32,7 @@ const LEAST_WORK: usize = 500_000;
 /// The same of a thread's part of a step. With less, where one row waits for caches, parts cost up
 /// to 5 %.
 const LEAST_PART: usize = 250_000;
+
 /// Directions whose recurrent kernels have more bytes together run one after the other, each on all
 /// threads: a shared cache that doesn't have them all at each timestep may have one of them.
 /// Measured with a cache of 32 MiB: up to 37 % less time from 18 MiB on, nothing gained or lost at

@@ -1,5 +1,6 @@
 //! A model: a graph of layers with named inputs and outputs.
 
+mod bind;
 mod graph;
 mod inputs;
 mod lower;
@@ -10,8 +11,8 @@ mod outputs;
 mod program;
 mod summary;
 
+pub(crate) use bind::Bound;
 pub use graph::{Call, Graph, LayerId, Tensor};
-pub(crate) use inputs::Bound;
 pub use inputs::Inputs;
 pub(crate) use lower::CallShape;
 pub use mask_origins::{MaskOrigin, MaskOrigins};

@@ -1,9 +1,13 @@
-//! Models of programs.
+//! Models of programs, and what a call gives them.
 
+use super::bind::Bound;
+use super::inputs::Inputs;
 use super::{BuiltLayer, InputSpec, MaskRules, Model, TensorSpec};
 use crate::error::{Error, Result};
 use crate::layer::Role;
 use crate::program::{Body, Program, Weighted};
+use birnn_cell::Real;
+use ndarray::{ArrayViewD, Axis};
 use std::collections::HashSet;
 use std::sync::Arc;
 
@@ -48,6 +52,92 @@ impl Program {
             program: Some(Arc::new(body)),
             attachment: None,
         })
+    }
+}
+
+impl Model {
+    /// Checks the inputs against a program.
+    pub(super) fn bind_program<'a, F: Real>(
+        &self,
+        program: &Body,
+        inputs: Inputs<'a, F>,
+    ) -> Result<Bound<'a, F>> {
+        if let Some((index, _)) = inputs.masks.first() {
+            let name = &self.inputs[*index].name;
+            return Err(Error::Graph(format!(
+                "input {name:?} takes no mask or lengths: give them as an input where the model \
+                 has one"
+            )));
+        }
+        self.bind_states(inputs.states, 1)?;
+        let mut values = Vec::with_capacity(self.inputs.len());
+        for (place, array) in inputs.arrays.iter().enumerate() {
+            self.check_whole_input(place, array.shape())?;
+            values.push(self.deciding_values(program, place, array)?);
+        }
+        let shapes: Vec<_> = inputs.arrays.iter().map(|array| array.shape().to_vec()).collect();
+        // No array that a device has is without an axis.
+        let with_an_axis = |array: ArrayViewD<'a, F>| match array.ndim() {
+            0 => array.insert_axis(Axis(0)),
+            _ => array,
+        };
+        Ok(Bound {
+            batch: 1,
+            has_batch: false,
+            arrays: inputs.arrays.into_iter().map(|a| with_an_axis(a).into()).collect(),
+            masks: vec![None; self.inputs.len()],
+            longest: vec![None; self.inputs.len()],
+            states: Vec::new(),
+            values,
+            tied: program.tied_shapes(&shapes)?,
+            shapes,
+        })
+    }
+
+    /// Checks the whole shape of a program's input.
+    fn check_whole_input(&self, place: usize, found: &[usize]) -> Result<()> {
+        let spec = &self.inputs[place];
+        let axes = &self.tensors[spec.tensor].shape;
+        let input = format!("input {:?}", spec.name);
+        let fits = |(axis, &n): (&Option<usize>, &usize)| axis.is_none_or(|length| length == n);
+        let is_number = axes.is_empty() && found == [1];
+        if !is_number && (axes.len() != found.len() || !axes.iter().zip(found).all(fits)) {
+            let name = |axis: &Option<usize>| axis.map_or("any".to_string(), |n| n.to_string());
+            let expected = axes.iter().map(name).collect::<Vec<_>>().join(", ");
+            let expected = format!("[{expected}]");
+            return Err(Error::InputShape { input, found: found.to_vec(), expected });
+        }
+        const NAMES: [&str; 4] = ["first", "second", "third", "fourth"];
+        match found.iter().position(|&n| n == 0) {
+            Some(place) => {
+                let axis = NAMES.get(place).copied().unwrap_or("fifth or a later");
+                Err(Error::EmptyAxis { input, axis, shape: found.to_vec() })
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// The bits of an input's values, where shapes depend on them.
+    fn deciding_values<F: Real>(
+        &self,
+        program: &Body,
+        place: usize,
+        array: &ArrayViewD<'_, F>,
+    ) -> Result<Option<Vec<u32>>> {
+        const MOST: usize = 64;
+        let name = &self.inputs[place].name;
+        if !program.input_named(name).is_some_and(|input| program.decides(input)) {
+            return Ok(None);
+        }
+        if array.len() > MOST {
+            return Err(Error::InputShape {
+                input: format!("input {name:?}, whose values say shapes,"),
+                found: array.shape().to_vec(),
+                expected: format!("at most {MOST} values"),
+            });
+        }
+        let bits = |value: &F| (value.widened() as f32).to_bits();
+        Ok(Some(array.iter().map(bits).collect()))
     }
 }
 

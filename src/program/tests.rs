@@ -128,6 +128,42 @@ fn a_choice_computes_one_branch() {
     assert!(error.contains("\"wrong\""), "{error}");
 }
 
+/// On devices places are numbers in f32.
+#[test]
+fn places_that_f32_cannot_tell_apart_are_errors() {
+    let of = |rows: usize, operation: Operation, operands: usize| {
+        let mut program = Program::new();
+        let x = program.input("x", named(&["rows", "columns"]), Kind::Float).unwrap();
+        let places = program.input("places", named(&["count", "depth"]), Kind::Integer).unwrap();
+        let operands = [x, places][..operands].to_vec();
+        let y = program.add("far", operation, operands).unwrap()[0];
+        program.output("y", y);
+        lowered(program, &[vec![rows, 1], vec![3, 1]])
+    };
+    let maximum = Operation::ArgMax { axis: 0, keep: false, smallest: false, last: false };
+    for (operation, operands) in
+        [(Operation::Take { axis: 0 }, 2), (Operation::TakeNd, 2), (maximum, 1)]
+    {
+        assert!(of(1 << 24, operation.clone(), operands).is_ok(), "{operation:?}");
+        let error = of((1 << 24) + 1, operation, operands).unwrap_err().to_string();
+        assert!(error.contains("\"far\"") && error.contains("16777217 places"), "{error}");
+    }
+}
+
+#[test]
+fn a_row_has_no_triangle() {
+    let mut program = Program::new();
+    let x = program.input("x", named(&["a"]), Kind::Float).unwrap();
+    let known = program.constant(floats(&[3]));
+    for (name, row) in [("computed", x), ("known", known)] {
+        let mut program = program.clone();
+        let y = program.add(name, Operation::Triangle { upper: true }, [row]).unwrap()[0];
+        program.output("y", y);
+        let error = lowered(program, &[vec![3]]).unwrap_err().to_string();
+        assert!(error.contains(name) && error.contains("no diagonal"), "{error}");
+    }
+}
+
 #[test]
 fn programs_that_cannot_be_are_errors() {
     let mut program = Program::new();

@@ -13,6 +13,7 @@ use crate::operator::Operator;
 use crate::order::standard;
 use birnn_cell::Real;
 use ndarray::{ArrayD, CowArray, IxDyn};
+use std::any::Any;
 use std::collections::HashMap;
 
 /// The states that stateful layers ended with; empty before the first call.
@@ -61,7 +62,7 @@ struct Arrays<'a, F>(Vec<Option<CowArray<'a, F, IxDyn>>>);
 impl<'a, F: Real> Arrays<'a, F> {
     /// Those that no step writes. What the caller gives is only copied where it isn't in C order.
     fn fed(
-        graph: &OperatorGraph,
+        graph: &'a OperatorGraph,
         inputs: &'a Bound<'_, F>,
         constants: &'a Constants<F>,
         carried: &'a Carried<F>,
@@ -80,9 +81,7 @@ impl<'a, F: Real> Arrays<'a, F> {
             }
             Source::Carried(state) => carried.get(&state).map(|state| state.view().into()),
             Source::Constant(id) => constants.get(id).map(|constant| constant.view().into()),
-            Source::Known(index) => graph.known.get(index).map(|known| {
-                CowArray::from(standard(known.mapv(|value| F::nearest(value.into()))))
-            }),
+            Source::Known(index) => graph.known.get(index).map(|known| in_type(known)),
             Source::Ones => Some(ArrayD::ones(&array.shape[..]).into()),
         });
         Ok(Arrays(fed.collect()))
@@ -112,6 +111,14 @@ impl<'a, F: Real> Arrays<'a, F> {
         let written = compute(&step.operator, &reads, graph.shape(step.writes[0]));
         let written = written.map_err(|e| Error::Graph(format!("layer {:?}: {e}", step.layer)))?;
         Ok(vec![written])
+    }
+}
+
+/// An array that a graph knows, in the type of a backend; in `f32` it is that one.
+fn in_type<F: Real>(known: &ArrayD<f32>) -> CowArray<'_, F, IxDyn> {
+    match (known as &dyn Any).downcast_ref::<ArrayD<F>>() {
+        Some(same) => same.as_standard_layout(),
+        None => standard(known.mapv(|value| F::nearest(value.into()))).into(),
     }
 }
 

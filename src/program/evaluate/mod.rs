@@ -9,9 +9,11 @@
 //! * [`Evaluator::evaluate`] does an operation; [`recurrent`] that of recurrent layers.
 
 mod array;
+mod making;
 mod moving;
 mod numbers;
 mod operands;
+mod places;
 mod recurrent;
 mod reshape;
 mod windows;

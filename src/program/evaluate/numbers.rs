@@ -1,6 +1,7 @@
 //! Functions of values, value by value and over axes.
 
 use super::operands::Operands;
+use super::places::check_places;
 use super::{Array, Computed, Evaluator, empty};
 use crate::layer::Activation;
 use crate::operator::{self, BinaryFunction, Normalization, ReduceFunction, UnaryFunction};
@@ -255,6 +256,7 @@ impl Evaluator {
                 self.binary(Binary::Subtract, &behind, &found)?
             }
             Array::Computed(x) => {
+                check_places(length)?;
                 let function = match smallest {
                     true => ReduceFunction::IndexOfMinimum,
                     false => ReduceFunction::IndexOfMaximum,

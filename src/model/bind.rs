@@ -1,0 +1,395 @@
+//! What a call gives, compared with what the model reads: every backend gets it as [`Bound`].
+
+use super::inputs::{Inputs, MaskInput, Place, StateInput};
+use super::{InputSpec, Model};
+use crate::error::{Error, Result};
+use crate::layer::{Direction, Layer};
+use birnn_cell::Real;
+use ndarray::{Array2, ArrayD, ArrayView2, ArrayViewD, Axis, CowArray, IxDyn, Slice};
+
+/// Inputs that fit the model: what every backend reads.
+#[derive(Debug)]
+pub(crate) struct Bound<'a, F> {
+    pub batch: usize,
+    /// Whether the first axis of each array is the batch. The arrays of a program have none.
+    pub has_batch: bool,
+    /// The model's inputs, in order, and its constants.
+    pub arrays: Vec<CowArray<'a, F, IxDyn>>,
+    /// The shape of every array of the model but the batch.
+    pub shapes: Vec<Vec<usize>>,
+    /// The mask of each input of the model, where the call gives it: `[batch, timesteps]`.
+    pub masks: Vec<Option<Array2<bool>>>,
+    /// For an input whose lengths are given the longest.
+    pub(super) longest: Vec<Option<usize>>,
+    /// For each node its initial states in Keras's order, where the call gives them.
+    pub states: Vec<Vec<Option<ArrayView2<'a, F>>>>,
+    /// Of a program the bits of the values of each input on which shapes depend.
+    pub values: Vec<Option<Vec<u32>>>,
+    /// Of a program the shape of each array that is handed on from call to call.
+    pub tied: Vec<Vec<usize>>,
+}
+
+impl Bound<'_, f32> {
+    /// The given initial states in `f64`, for [`Bound::in_f64`] to borrow.
+    pub fn states_in_f64(&self) -> Vec<Vec<Option<Array2<f64>>>> {
+        let in_f64 = |state: &Option<ArrayView2<f32>>| state.map(|state| state.mapv(f64::from));
+        self.states.iter().map(|states| states.iter().map(in_f64).collect()).collect()
+    }
+
+    /// The same inputs in `f64`; `states` are its [`Bound::states_in_f64`].
+    pub fn in_f64<'s>(&self, states: &'s [Vec<Option<Array2<f64>>>]) -> Bound<'s, f64> {
+        let view = |state: &'s Option<Array2<f64>>| state.as_ref().map(|state| state.view());
+        Bound {
+            batch: self.batch,
+            has_batch: self.has_batch,
+            values: self.values.clone(),
+            tied: self.tied.clone(),
+            arrays: self.arrays.iter().map(|array| array.mapv(f64::from).into()).collect(),
+            shapes: self.shapes.clone(),
+            masks: self.masks.clone(),
+            longest: self.longest.clone(),
+            states: states.iter().map(|states| states.iter().map(view).collect()).collect(),
+        }
+    }
+}
+
+impl Model {
+    /// Checks the inputs against the model.
+    pub(crate) fn bind<'a, F: Real>(&self, mut inputs: Inputs<'a, F>) -> Result<Bound<'a, F>> {
+        let given = self.given_inputs().len();
+        if inputs.arrays.len() != given {
+            return Err(Error::InputCount {
+                expected: given,
+                names: self.input_names(),
+                found: inputs.arrays.len(),
+            });
+        }
+        self.in_order(&mut inputs)?;
+        if let Some(program) = &self.program {
+            return self.bind_program(program, inputs);
+        }
+        let batch = inputs.arrays[0].shape().first().copied().unwrap_or(0);
+        for (index, array) in inputs.arrays.iter().enumerate() {
+            self.check_input(index, array.shape(), batch)?;
+            self.check_ids(index, array)?;
+        }
+        let constants = self.inputs[given..].iter().filter_map(|input| input.constant.as_deref());
+        let constants = constants.map(|array| &array.shape()[1..]);
+        let input_shapes = inputs.arrays.iter().map(|array| &array.shape()[1..]).chain(constants);
+        let shapes = self.shapes(&input_shapes.collect::<Vec<_>>())?;
+        self.check_sizes::<F>(batch, &shapes)?;
+        let mut arrays: Vec<_> = inputs.arrays.into_iter().map(CowArray::from).collect();
+        for input in &self.inputs[given..] {
+            arrays.push(bind_constant(input, batch)?.into());
+        }
+        let mut longest = vec![None; self.inputs.len()];
+        for (index, mask) in &inputs.masks {
+            if let MaskInput::Lengths(lengths) = mask {
+                longest[*index] = lengths.iter().copied().max();
+            }
+        }
+        let masks = self.bind_masks(inputs.masks, &arrays, &shapes)?;
+        let states = self.bind_states(inputs.states, batch)?;
+        let (values, tied) = (Vec::new(), Vec::new());
+        Ok(Bound { batch, has_batch: true, arrays, shapes, masks, longest, states, values, tied })
+    }
+
+    /// Puts arrays that are given by name into the order of the model's inputs.
+    fn in_order<F>(&self, inputs: &mut Inputs<'_, F>) -> Result<()> {
+        if inputs.names.iter().all(Option::is_none) {
+            return Ok(());
+        }
+        let mut given = vec![None; self.given_inputs().len()];
+        for (index, name) in inputs.names.iter().enumerate() {
+            let wrong = |reason: &str| Error::InputName {
+                name: name.clone().unwrap_or_else(|| format!("number {index}")),
+                reason: reason.to_string(),
+                known: self.input_names(),
+            };
+            let Some(name) = name else {
+                return Err(wrong("is given without a name, and others with one"));
+            };
+            let place = self.given_inputs().iter().position(|spec| spec.name == *name);
+            let Some(place) = place else {
+                return Err(wrong("isn't one of the model's"));
+            };
+            if given[place].replace(index).is_some() {
+                return Err(wrong("is given twice"));
+            }
+        }
+        // As many as the model has, each another one: none is missing.
+        let order: Vec<usize> = given.into_iter().flatten().collect();
+        inputs.arrays = order.iter().map(|&index| inputs.arrays[index].clone()).collect();
+        for (index, _) in &mut inputs.masks {
+            *index = order.iter().position(|given| given == index).unwrap_or(*index);
+        }
+        Ok(())
+    }
+
+    /// That the bytes of every array can be counted.
+    fn check_sizes<F>(&self, batch: usize, shapes: &[Vec<usize>]) -> Result<()> {
+        for (spec, shape) in self.tensors.iter().zip(shapes) {
+            let values = shape.iter().try_fold(batch, |values, &n| values.checked_mul(n));
+            let bytes = values.and_then(|values| values.checked_mul(size_of::<F>()));
+            if bytes.is_none_or(|bytes| bytes > isize::MAX as usize / 4) {
+                let shape: Vec<usize> =
+                    std::iter::once(batch).chain(shape.iter().copied()).collect();
+                return Err(Error::OutOfMemory { what: format!("{} {shape:?}", spec.describe()) });
+            }
+        }
+        Ok(())
+    }
+
+    /// Leaves out the timesteps that are padding in every row but the first of them, where that one
+    /// stands for the others: recurrent layers do nothing there but repeat an output. Returns the
+    /// timesteps that the outputs are to have.
+    pub(crate) fn without_padding<F: Real>(
+        &self,
+        bound: &mut Bound<'_, F>,
+    ) -> Result<Option<usize>> {
+        if self.program.is_some() {
+            return Ok(None);
+        }
+        let sequences: Vec<_> =
+            (0..self.inputs.len()).filter(|&i| bound.arrays[i].ndim() > 2).collect();
+        let [input] = sequences[..] else { return Ok(None) };
+        let timesteps = bound.arrays[input].shape()[1];
+        let kept = bound.longest[input].map_or(timesteps, |longest| longest + 1);
+        if kept >= timesteps || !self.layers().all(Layer::repeats_at_padding) {
+            return Ok(None);
+        }
+        bound.arrays[input].slice_axis_inplace(Axis(1), Slice::from(..kept));
+        if let Some(mask) = &mut bound.masks[input] {
+            mask.slice_axis_inplace(Axis(1), Slice::from(..kept));
+        }
+        let input_shapes: Vec<_> = bound.arrays.iter().map(|array| &array.shape()[1..]).collect();
+        bound.shapes = self.shapes(&input_shapes)?;
+        Ok(Some(timesteps))
+    }
+
+    /// Checks one input's shape.
+    fn check_input(&self, index: usize, found: &[usize], batch: usize) -> Result<()> {
+        let spec = &self.inputs[index];
+        let input = format!("input {:?}", spec.name);
+        let axes = &self.tensors[spec.tensor].shape;
+        let mut names = vec![if index == 0 { "batch".to_string() } else { batch.to_string() }];
+        names.extend(
+            axes.iter().map(|axis| axis.map_or("timesteps".to_string(), |n| n.to_string())),
+        );
+        let fits = found.len() == names.len()
+            && axes.iter().zip(&found[1..]).all(|(axis, &n)| axis.is_none_or(|length| length == n));
+        if let Some(axis) = found.iter().position(|&n| n == 0).filter(|_| fits) {
+            let axis = if axis == 0 { "batch" } else { "timesteps" };
+            return Err(Error::EmptyAxis { input, axis, shape: found.to_vec() });
+        }
+        if !fits || found[0] != batch {
+            let mut expected = format!("[{}]", names.join(", "));
+            if let (Some(fixed), 2) = (axes[0], axes.len())
+                && found.get(1).is_some_and(|&timesteps| timesteps != fixed)
+            {
+                expected.push_str(&format!("; the model is made for {fixed} timesteps"));
+            }
+            return Err(Error::InputShape { input, found: found.to_vec(), expected });
+        }
+        Ok(())
+    }
+
+    /// That an input which an embedding reads holds its ids.
+    fn check_ids<F: Real>(&self, index: usize, array: &ArrayViewD<'_, F>) -> Result<()> {
+        let spec = &self.inputs[index];
+        for node in self.nodes.iter().filter(|node| node.inputs[0] == spec.tensor) {
+            let layer = &self.layers[node.layer].layer;
+            let Some(ids) = layer.definition().and_then(|kind| kind.ids()) else { continue };
+            let is_id =
+                |id: F| id >= F::zero() && id.fract() == F::zero() && id < F::nearest(ids as f64);
+            if let Some((place, &value)) = array.indexed_iter().find(|(_, id)| !is_id(**id)) {
+                return Err(Error::IdRange {
+                    input: spec.name.clone(),
+                    layer: layer.name().to_string(),
+                    value: value.to_f64().unwrap_or(f64::NAN),
+                    index: ndarray::Dimension::slice(&place).to_vec(),
+                    ids,
+                });
+            }
+        }
+        Ok(())
+    }
+
+    fn bind_masks<F>(
+        &self,
+        given: Vec<(usize, MaskInput)>,
+        arrays: &[CowArray<'_, F, IxDyn>],
+        shapes: &[Vec<usize>],
+    ) -> Result<Vec<Option<Array2<bool>>>> {
+        let mut masks = vec![None; self.inputs.len()];
+        for (index, mask) in given {
+            masks[index] = Some(self.bind_mask(index, mask, arrays[index].shape())?);
+        }
+        let all = self.masks(|input| masks[input].is_some());
+        self.check_masks(&all)?;
+        self.check_mask_shapes(&all, shapes, arrays[0].shape()[0])?;
+        Ok(masks)
+    }
+
+    /// One input's mask, as `[batch, timesteps]`.
+    fn bind_mask(&self, index: usize, mask: MaskInput, input: &[usize]) -> Result<Array2<bool>> {
+        let name = &self.inputs[index].name;
+        let wrong = |what: &str, found: &[usize], expected: String| Error::InputShape {
+            input: format!("{what} of input {name:?}"),
+            found: found.to_vec(),
+            expected,
+        };
+        let [batch, timesteps, _, ..] = *input else {
+            return Err(Error::Graph(format!(
+                "input {name:?} of shape {input:?} takes no mask or lengths: they are for [batch, \
+                 timesteps, features]; of ids an Embedding with mask_zero makes the mask, false at \
+                 id 0"
+            )));
+        };
+        match mask {
+            MaskInput::Mask(mask) if mask.shape() == [batch, timesteps] => Ok(mask),
+            MaskInput::Mask(mask) => {
+                Err(wrong("mask", mask.shape(), format!("[{batch}, {timesteps}]")))
+            }
+            MaskInput::Lengths(lengths) if lengths.len() == batch => {
+                match lengths.iter().position(|&length| length > timesteps) {
+                    None => {
+                        Ok(Array2::from_shape_fn((batch, timesteps), |(row, t)| t < lengths[row]))
+                    }
+                    Some(row) => Err(Error::Length {
+                        input: name.clone(),
+                        row,
+                        length: lengths[row],
+                        timesteps,
+                    }),
+                }
+            }
+            MaskInput::Lengths(lengths) => Err(wrong(
+                "lengths",
+                &[lengths.len()],
+                format!("[{batch}], one for each row of the batch"),
+            )),
+        }
+    }
+
+    pub(super) fn bind_states<'a, F>(
+        &self,
+        given: Vec<StateInput<'a, F>>,
+        batch: usize,
+    ) -> Result<Vec<Vec<Option<ArrayView2<'a, F>>>>> {
+        let mut states: Vec<Vec<Option<ArrayView2<'a, F>>>> = self
+            .nodes
+            .iter()
+            .map(|node| {
+                let layer = &self.layers[node.layer].layer;
+                let count = layer.directions().iter().map(|(_, l)| l.cell().states()).sum();
+                std::iter::repeat_with(|| None).take(count).collect()
+            })
+            .collect();
+        for state in given {
+            let node = self.state_node(state.layer.as_deref())?;
+            let layer = &self.layers[self.nodes[node].layer].layer;
+            let (index, units) = self.state_slot(layer, state.place)?;
+            if state.array.shape() != [batch, units] {
+                return Err(Error::InputShape {
+                    input: format!(
+                        "initial {} of layer {:?}",
+                        state_names(layer)[index],
+                        layer.name()
+                    ),
+                    found: state.array.shape().to_vec(),
+                    expected: format!("[{batch}, {units}]"),
+                });
+            }
+            states[node][index] = Some(state.array);
+        }
+        Ok(states)
+    }
+
+    /// The node whose initial states a call sets: the only one of the layer, and not set by the
+    /// graph already.
+    fn state_node(&self, layer: Option<&str>) -> Result<usize> {
+        let name = |node: usize| self.layers[self.nodes[node].layer].layer.name();
+        let recurrent =
+            |&node: &usize| !self.layers[self.nodes[node].layer].layer.directions().is_empty();
+        let nodes: Vec<usize> = match layer {
+            None => (0..self.nodes.len()).find(recurrent).into_iter().collect(),
+            Some(layer) => (0..self.nodes.len()).filter(|&node| name(node) == layer).collect(),
+        };
+        let wrong = |node: usize, reason: &str| Error::Argument {
+            layer: name(node).to_string(),
+            argument: "initial_state".into(),
+            reason: reason.to_string(),
+        };
+        match nodes[..] {
+            [] if layer.is_none() => {
+                Err(Error::Graph("no layer of the model has an initial state".into()))
+            }
+            [] => Err(Error::UnknownLayer {
+                name: layer.unwrap_or_default().to_string(),
+                known: self.layer_names(),
+            }),
+            [node] if self.nodes[node].initial_state.is_empty() => Ok(node),
+            [node] => Err(wrong(node, "the model already sets it from another layer or an input")),
+            [node, ..] => Err(wrong(
+                node,
+                "the layer is called several times; give the states as inputs of the model",
+            )),
+        }
+    }
+
+    /// Where a state stands in the layer's list, and its units.
+    fn state_slot(&self, layer: &Layer, place: Place) -> Result<(usize, usize)> {
+        let slots: Vec<(Direction, bool, usize)> = layer
+            .directions()
+            .into_iter()
+            .flat_map(|(direction, l)| {
+                (0..l.cell().states()).map(move |s| (direction, s == 1, l.units()))
+            })
+            .collect();
+        let wrong = |reason: String| {
+            Err(Error::Argument {
+                layer: layer.name().to_string(),
+                argument: "initial_state".into(),
+                reason,
+            })
+        };
+        match place {
+            Place::Listed { of, .. } if of != slots.len() => {
+                wrong(format!("the list needs {} arrays, got {of}", slots.len()))
+            }
+            Place::Listed { index, .. } => Ok((index, slots[index].2)),
+            Place::Named(direction, cell) => {
+                match slots.iter().position(|slot| (slot.0, slot.1) == (direction, cell)) {
+                    Some(index) => Ok((index, slots[index].2)),
+                    None => wrong(format!(
+                        "this {} layer has no {direction} {} state; it has {}",
+                        layer.class_name(),
+                        if cell { "cell" } else { "hidden" },
+                        state_names(layer).join(", ")
+                    )),
+                }
+            }
+        }
+    }
+}
+
+/// A constant with a row for each of the batch.
+fn bind_constant<F: Real>(input: &InputSpec, batch: usize) -> Result<ArrayD<F>> {
+    let missing = || Error::Graph(format!("the constant {:?} has no value", input.name));
+    let value = input.constant.as_deref().ok_or_else(missing)?;
+    let mut shape = value.shape().to_vec();
+    let found = std::mem::replace(&mut shape[0], batch);
+    let wrong = || Error::InputShape {
+        input: format!("the model's constant {:?}", input.name),
+        found: value.shape().to_vec(),
+        expected: format!("{shape:?}: the model is made for a batch of {found}"),
+    };
+    let rows = value.broadcast(shape.clone()).ok_or_else(wrong)?;
+    Ok(rows.mapv(|value| F::nearest(value.into())))
+}
+
+/// What a layer's states are called in messages, in Keras's order.
+fn state_names(layer: &Layer) -> Vec<String> {
+    layer.directions().into_iter().flat_map(|(direction, l)| l.state_names(direction)).collect()
+}
