@@ -2,29 +2,15 @@
 //! within a second and within bounded memory, and none panics. Those that load are run, too.
 #![cfg(feature = "onnx")]
 
+#[path = "common/hostile.rs"]
+mod hostile;
+
 use birnn::{Device, Error, Inputs, Model, OnnxOptions};
+use hostile::{Random, Report, SECOND, passes};
 use ndarray::{ArrayD, IxDyn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
-
-/// The longest that a load may take. None takes more than a second on a machine that does nothing
-/// else; busy ones run this, too.
-const LONGEST: Duration = Duration::from_secs(4);
-/// Memory that a load may take beyond the file itself.
-const MEMORY: u64 = 256 << 20;
-
-/// A small generator of numbers, so that a failure can be run again.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, n: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0 % n.max(1) as u64) as usize
-    }
-}
+use std::time::Instant;
 
 fn folder() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/onnx")
@@ -45,54 +31,16 @@ const SEEDS: [&str; 8] = [
     "choice_16000.onnx",
 ];
 
+/// What was seen, and how many files ran.
 #[derive(Default)]
-struct Report {
-    files: usize,
-    loaded: usize,
+struct Corpus {
+    report: Report,
     ran: usize,
-    problems: Vec<String>,
-    slowest: (Duration, String),
 }
 
-fn status(line: &str) -> Option<u64> {
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find_map(|found| found.strip_prefix(line))?;
-    line.trim().trim_end_matches(" kB").parse::<u64>().ok().map(|kib| kib * 1024)
-}
-
-impl Report {
-    /// Loads a file. Returns the model, where there is one.
+impl Corpus {
     fn check(&mut self, name: &str, bytes: &[u8]) -> Option<Model> {
-        self.files += 1;
-        let reset = std::fs::write("/proc/self/clear_refs", "5").is_ok();
-        let before = status("VmRSS:").filter(|_| reset);
-        let start = Instant::now();
-        let found = catch_unwind(AssertUnwindSafe(|| Model::from_onnx_bytes("file", bytes)));
-        let time = start.elapsed();
-        let model = match found {
-            Ok(Ok(model)) => Some(model),
-            Ok(Err(error)) => {
-                assert!(!error.to_string().is_empty(), "{name}: an error without words");
-                None
-            }
-            Err(_) => {
-                self.problems.push(format!("{name}: a panic"));
-                None
-            }
-        };
-        self.loaded += usize::from(model.is_some());
-        if time > LONGEST {
-            self.problems.push(format!("{name}: {time:?}"));
-        }
-        if time > self.slowest.0 {
-            self.slowest = (time, name.to_string());
-        }
-        if let (Some(before), Some(peak)) = (before, status("VmHWM:"))
-            && peak.saturating_sub(before) > MEMORY + bytes.len() as u64
-        {
-            self.problems.push(format!("{name}: {} MiB", (peak - before) >> 20));
-        }
-        model
+        self.report.check(name, || Model::from_onnx_bytes("file", bytes), bytes.len())
     }
 
     fn check_and_run(&mut self, name: &str, bytes: &[u8]) {
@@ -123,21 +71,15 @@ impl Report {
         match ran {
             Ok(Ok(_)) => self.ran += 1,
             Ok(Err(_)) => {}
-            Err(_) => self.problems.push(format!("{name}: a panic in a call")),
+            Err(_) => self.report.problems.push(format!("{name}: a panic in a call")),
         }
-        if start.elapsed() > LONGEST {
-            self.problems.push(format!("{name}: a call of {:?}", start.elapsed()));
+        if start.elapsed() > 4 * SECOND {
+            self.report.problems.push(format!("{name}: a call of {:?}", start.elapsed()));
         }
-    }
-
-    fn finish(self) {
-        let Report { files, loaded, ran, problems, slowest } = self;
-        println!("{files} files, {loaded} loaded, {ran} ran; the slowest: {slowest:?}");
-        assert!(problems.is_empty(), "\n{}\n", problems.join("\n"));
     }
 }
 
-/// Changes some bytes: flips, extreme numbers, zeros, another part of the file.
+/// Changes some bytes, as hurts the fields of a message: their numbers and lengths.
 fn damage(random: &mut Random, bytes: &mut [u8]) {
     for _ in 0..=random.below(4) {
         let place = random.below(bytes.len());
@@ -161,22 +103,26 @@ fn damage(random: &mut Random, bytes: &mut [u8]) {
 
 #[test]
 fn damaged_files_are_errors_or_models() {
-    let mut report = Report::default();
+    passes(damaged_files, 3_000);
+}
+
+fn damaged_files() -> Report {
+    let mut corpus = Corpus::default();
     let mut random = Random(0x0ddba11);
     for name in SEEDS {
         let good = seed(name);
-        report.check_and_run(name, &good);
+        corpus.check_and_run(name, &good);
         for round in 0..450 {
             let mut bytes = good.clone();
             damage(&mut random, &mut bytes);
-            report.check_and_run(&format!("{name} {round}"), &bytes);
+            corpus.check_and_run(&format!("{name} {round}"), &bytes);
         }
         for length in (0..good.len()).step_by(1 + good.len() / 60) {
-            report.check_and_run(&format!("{name} cut at {length}"), &good[..length]);
+            corpus.check_and_run(&format!("{name} cut at {length}"), &good[..length]);
         }
     }
-    assert!(report.files > 3_000 && report.loaded > 100 && report.ran > 100);
-    report.finish();
+    assert!(corpus.report.loaded > 100 && corpus.ran > 100);
+    corpus.report
 }
 
 // What hostile files are written with.
@@ -322,11 +268,14 @@ fn bombs() -> Vec<(&'static str, Vec<u8>)> {
 
 #[test]
 fn files_that_ask_for_too_much_are_errors() {
-    let mut report = Report::default();
-    for (name, bytes) in bombs() {
-        report.check(name, &bytes);
-    }
-    report.finish();
+    let corpus = || {
+        let mut corpus = Corpus::default();
+        for (name, bytes) in bombs() {
+            corpus.check(name, &bytes);
+        }
+        corpus.report
+    };
+    passes(corpus, 40);
 }
 
 /// What the user's limits say is kept to.

@@ -5,8 +5,6 @@
 //! fetched a million times costs nothing, objects may refer to themselves, and however deep they
 //! are nested, they are given back without recursion.
 
-use std::collections::HashMap;
-
 /// The place of a value in [`Pickle`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Id(u32);
@@ -115,7 +113,10 @@ struct Machine<'a> {
     stack: Vec<Id>,
     /// The heights of the stack at the marks that are open.
     marks: Vec<usize>,
-    memo: HashMap<u32, Id>,
+    /// What is kept to be fetched again, by numbers that Python counts up from 0.
+    memo: Vec<Option<Id>>,
+    /// How many of these there are.
+    kept: usize,
     /// What may still be put anywhere.
     left: usize,
     most: usize,
@@ -127,7 +128,7 @@ impl<'a> Machine<'a> {
     fn new(rest: &'a [u8], most: usize) -> Machine<'a> {
         let (values, stack, marks) = (Vec::new(), Vec::new(), Vec::new());
         let most = most.min(u32::MAX as usize);
-        Machine { rest, values, stack, marks, memo: HashMap::new(), left: most, most }
+        Machine { rest, values, stack, marks, memo: Vec::new(), kept: 0, left: most, most }
     }
 
     /// Follows an instruction; false after the last one.
@@ -203,19 +204,30 @@ impl<'a> Machine<'a> {
 
     fn put(&mut self, opcode: u8) -> Done {
         let key = match opcode {
-            0x94 => self.memo.len() as u32,
-            _ => self.memo_key(opcode == b'p', if opcode == b'q' { 1 } else { 4 })?,
+            0x94 => self.kept,
+            _ => self.memo_key(opcode == b'p', if opcode == b'q' { 1 } else { 4 })? as usize,
         };
         let top = *self.stack.last().ok_or_else(underflow)?;
         self.count()?;
-        self.memo.insert(key, top);
+        if key >= self.most {
+            return Err(format!(
+                "a value is kept as number {key}, and at most {} are read (TorchLimits::values)",
+                self.most
+            ));
+        }
+        if key >= self.memo.len() {
+            self.memo.resize(key + 1, None);
+        }
+        if self.memo[key].replace(top).is_none() {
+            self.kept += 1;
+        }
         Ok(())
     }
 
     fn fetch(&mut self, opcode: u8) -> Done {
         let key = self.memo_key(opcode == b'g', if opcode == b'h' { 1 } else { 4 })?;
-        match self.memo.get(&key) {
-            Some(&id) => self.push_id(id),
+        match self.memo.get(key as usize).copied().flatten() {
+            Some(id) => self.push_id(id),
             None => Err(format!("the value {key} is fetched, and was never kept")),
         }
     }
@@ -546,6 +558,8 @@ mod tests {
         fails(b"(.", "more values");
         fails(b"t.", "more values");
         fails(b"h\x05.", "never kept");
+        fails(b"]q\x05h\x04.", "never kept");
+        fails(b"]r\xff\xff\xff\xff.", "number 4294967295");
         fails(b"K\x01K\x02a.", "takes none");
         fails(b"}(K\x01u.", "no value");
         fails(b"\x97.", "isn't known");
@@ -559,7 +573,10 @@ mod tests {
     fn nested_values_are_given_back() {
         let deep = [&b"]".repeat(100_000)[..], &b"a".repeat(99_999), b"."].concat();
         assert!(Pickle::read(&deep, 1 << 20).is_ok());
-        let itself = Pickle::read(b"]\x94h\x00a.", MOST).unwrap();
-        assert_eq!(itself.items(itself.root), Some(&[itself.root][..]));
+        // The last one by the number of what is kept, which leaves numbers out.
+        for itself in [&b"]\x94h\x00a."[..], b"]q\x07h\x07a.", b"]q\x070]\x94h\x01a."] {
+            let itself = Pickle::read(itself, MOST).unwrap();
+            assert_eq!(itself.items(itself.root), Some(&[itself.root][..]));
+        }
     }
 }
