@@ -4,7 +4,7 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 fixtures=../tests/fixtures
 
-mkdir -p corpus/keras_file corpus/keras_config corpus/keras_weights corpus/torch_file corpus/onnx_file
+mkdir -p corpus/{keras_file,keras_config,keras_weights,torch_file,onnx_file}
 # Small ones: what a fuzzer changes in them is more often something that matters.
 find "$fixtures" \( -name '*.keras' -o -name '*.h5' \) -size -24k | while read -r file; do
     target=keras_file

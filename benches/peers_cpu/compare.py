@@ -1,4 +1,5 @@
 """birnn and its peers on one bidirectional layer. `run.sh` beside this file calls it; see there."""
+
 import argparse
 import csv
 import importlib.metadata
@@ -15,8 +16,16 @@ import time
 
 import numpy as np
 
-SHAPES = [(1, 8, 2, 3), (1, 256, 128, 128), (32, 100, 128, 128), (8, 400, 80, 512),
-          (64, 50, 512, 512), (1, 1000, 256, 256), (16, 50, 512, 512), (4, 50, 1536, 1536)]
+SHAPES = [
+    (1, 8, 2, 3),
+    (1, 256, 128, 128),
+    (32, 100, 128, 128),
+    (8, 400, 80, 512),
+    (64, 50, 512, 512),
+    (1, 1000, 256, 256),
+    (16, 50, 512, 512),
+    (4, 50, 1536, 1536),
+]
 GATES = {"lstm": 4, "gru": 3}
 PEERS = ["onnxruntime", "openvino", "torch"]
 # The outputs are in [-1, 1], and every runtime sums in an order of its own.
@@ -38,7 +47,11 @@ class Layer:
         scale = 1 / np.sqrt(units)
         bias = (columns,) if cell == "lstm" else (2, columns)
         self.directions = [
-            (uniform(scale, features, columns), uniform(scale, units, columns), uniform(scale, *bias))
+            (
+                uniform(scale, features, columns),
+                uniform(scale, units, columns),
+                uniform(scale, *bias),
+            )
             for _ in range(2)
         ]
         self.x = uniform(1, batch, timesteps, features)
@@ -68,6 +81,7 @@ def measure(run, seconds):
 def onnx_model(layer):
     import onnx
     from onnx import TensorProto, helper, numpy_helper
+
     order = [0, 3, 1, 2] if layer.cell == "lstm" else [0, 1, 2]
     directions = layer.directions
     weights = {
@@ -77,13 +91,22 @@ def onnx_model(layer):
     }
     outputs = ["Y", "Y_h"] + (["Y_c"] if layer.cell == "lstm" else [])
     options = {"linear_before_reset": 1} if layer.cell == "gru" else {}
-    node = helper.make_node(layer.cell.upper(), ["X", "W", "R", "B"], outputs, direction="bidirectional",
-                            hidden_size=layer.shape[3], **options)
+    node = helper.make_node(
+        layer.cell.upper(),
+        ["X", "W", "R", "B"],
+        outputs,
+        direction="bidirectional",
+        hidden_size=layer.shape[3],
+        **options,
+    )
     batch, timesteps, features, _ = layer.shape
     graph = helper.make_graph(
-        [node], "layer", [helper.make_tensor_value_info("X", TensorProto.FLOAT, [timesteps, batch, features])],
+        [node],
+        "layer",
+        [helper.make_tensor_value_info("X", TensorProto.FLOAT, [timesteps, batch, features])],
         [helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in outputs],
-        [numpy_helper.from_array(array, name) for name, array in weights.items()])
+        [numpy_helper.from_array(array, name) for name, array in weights.items()],
+    )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 14)])
     model.ir_version = 8
     return model.SerializeToString()
@@ -96,6 +119,7 @@ def from_onnx(y):
 
 def onnxruntime(layer, threads):
     import onnxruntime as ort
+
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
     session = ort.InferenceSession(onnx_model(layer), options, providers=["CPUExecutionProvider"])
@@ -105,23 +129,33 @@ def onnxruntime(layer, threads):
 
 def openvino(layer, threads):
     import openvino as ov
+
     core = ov.Core()
     options = {"INFERENCE_NUM_THREADS": threads, "INFERENCE_PRECISION_HINT": "f32"}
-    request = core.compile_model(core.read_model(onnx_model(layer)), "CPU", options).create_infer_request()
+    request = core.compile_model(
+        core.read_model(onnx_model(layer)), "CPU", options
+    ).create_infer_request()
     x = np.ascontiguousarray(layer.x.transpose(1, 0, 2))
     return (lambda: request.infer({0: x})), lambda result: from_onnx(result[0])
 
 
 def torch(layer, threads):
     import torch as pytorch
+
     pytorch.set_num_threads(threads)
     order = [0, 1, 2, 3] if layer.cell == "lstm" else [1, 0, 2]
     kind = pytorch.nn.LSTM if layer.cell == "lstm" else pytorch.nn.GRU
     net = kind(layer.shape[2], layer.shape[3], bidirectional=True, batch_first=True).eval()
     with pytorch.no_grad():
         for suffix, (kernel, recurrent, bias) in zip(["", "_reverse"], layer.directions):
-            arrays = [layer.gates(kernel, order), layer.gates(recurrent, order), *layer.biases(bias, order)]
-            for name, array in zip(["weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0"], arrays):
+            arrays = [
+                layer.gates(kernel, order),
+                layer.gates(recurrent, order),
+                *layer.biases(bias, order),
+            ]
+            for name, array in zip(
+                ["weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0"], arrays
+            ):
                 getattr(net, name + suffix).copy_(pytorch.from_numpy(array))
     x = pytorch.from_numpy(layer.x)
 
@@ -135,22 +169,53 @@ def torch(layer, threads):
 def keras_file(layer, path):
     """A legacy HDF5 file, as Keras 2 writes it."""
     import h5py
+
     units = layer.shape[3]
     name = layer.cell.upper()
-    inner = {"class_name": name, "config": {
-        "name": layer.cell, "trainable": True, "units": units, "activation": "tanh", "recurrent_activation": "sigmoid",
-        "use_bias": True, "return_sequences": True, "return_state": True, "go_backwards": False, "stateful": False,
-        **({"reset_after": True} if layer.cell == "gru" else {})}}
+    inner = {
+        "class_name": name,
+        "config": {
+            "name": layer.cell,
+            "trainable": True,
+            "units": units,
+            "activation": "tanh",
+            "recurrent_activation": "sigmoid",
+            "use_bias": True,
+            "return_sequences": True,
+            "return_state": True,
+            "go_backwards": False,
+            "stateful": False,
+            **({"reset_after": True} if layer.cell == "gru" else {}),
+        },
+    }
     layers = [
-        {"class_name": "InputLayer", "name": "x", "inbound_nodes": [],
-         "config": {"name": "x", "batch_input_shape": [None, None, layer.shape[2]], "dtype": "float32"}},
-        {"class_name": "Bidirectional", "name": "both", "inbound_nodes": [[["x", 0, 0, {}]]],
-         "config": {"name": "both", "trainable": True, "merge_mode": "concat", "layer": inner}},
+        {
+            "class_name": "InputLayer",
+            "name": "x",
+            "inbound_nodes": [],
+            "config": {
+                "name": "x",
+                "batch_input_shape": [None, None, layer.shape[2]],
+                "dtype": "float32",
+            },
+        },
+        {
+            "class_name": "Bidirectional",
+            "name": "both",
+            "inbound_nodes": [[["x", 0, 0, {}]]],
+            "config": {"name": "both", "trainable": True, "merge_mode": "concat", "layer": inner},
+        },
     ]
     states = 5 if layer.cell == "lstm" else 3
-    config = {"class_name": "Functional", "config": {
-        "name": "model", "layers": layers, "input_layers": [["x", 0, 0]],
-        "output_layers": [["both", 0, index] for index in range(states)]}}
+    config = {
+        "class_name": "Functional",
+        "config": {
+            "name": "model",
+            "layers": layers,
+            "input_layers": [["x", 0, 0]],
+            "output_layers": [["both", 0, index] for index in range(states)],
+        },
+    }
     with h5py.File(path, "w") as file:
         file.attrs["model_config"] = json.dumps(config)
         file.attrs["keras_version"] = "2.15.0"
@@ -175,7 +240,9 @@ def birnn(program, work, layer, threads, seconds):
     command = [program, "run", model, x, "--device", "cpu", "--threads", str(threads), "--quiet"]
 
     def times(repeat, *more):
-        done = subprocess.run([*command, "--repeat", str(repeat), *more], capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            [*command, "--repeat", str(repeat), *more], capture_output=True, text=True, check=False
+        )
         if done.returncode != 0:
             sys.exit(f"birnn: {done.stderr.strip()}")
         return float(re.search(r"median ([0-9.]+) ms", done.stdout)[1]) / 1e3
@@ -188,9 +255,23 @@ def birnn(program, work, layer, threads, seconds):
 
 def peer(name, layer, threads, seconds):
     """The same of a peer, in a process of its own: the runtimes' threads don't meet."""
-    code = subprocess.run([sys.executable, __file__, "--peer", name, "--cell", layer.cell, "--threads", str(threads),
-                           "--seconds", str(seconds), ",".join(map(str, layer.shape))],
-                          capture_output=True, check=False)
+    code = subprocess.run(
+        [
+            sys.executable,
+            __file__,
+            "--peer",
+            name,
+            "--cell",
+            layer.cell,
+            "--threads",
+            str(threads),
+            "--seconds",
+            str(seconds),
+            ",".join(map(str, layer.shape)),
+        ],
+        capture_output=True,
+        check=False,
+    )
     if code.returncode != 0:
         raise RuntimeError(f"{name}: {code.stderr.decode()[-400:]}")
     header, _, output = code.stdout.partition(b"\n")
@@ -233,11 +314,15 @@ def compare(options):
                     if not far < TOLERANCE:
                         sys.exit(f"{cell} {shape}: {name}'s output is {far} from birnn's")
                     farthest = max(farthest, far)
-            rows.append((cell, shape, {name: float(np.median(times)) for name, times in medians.items()}))
+            rows.append(
+                (cell, shape, {name: float(np.median(times)) for name, times in medians.items()})
+            )
             print(".", end="", file=sys.stderr, flush=True)
     print(file=sys.stderr)
     print_table(rows, machine, options)
-    print(f"\nOutputs of all runtimes are within {farthest:.1e} of birnn's (they have to be within {TOLERANCE:.0e}).")
+    print(
+        f"\nOutputs of all runtimes are within {farthest:.1e} of birnn's (they have to be within {TOLERANCE:.0e})."
+    )
     if options.csv:
         write_csv(options.csv, rows)
 
@@ -248,7 +333,10 @@ def disturb(share):
     try:
         os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(1))
     except PermissionError:
-        print("without the right to a real-time priority (root) the disturbance is one program among others", file=sys.stderr)
+        print(
+            "without the right to a real-time priority (root) the disturbance is one program among others",
+            file=sys.stderr,
+        )
     while True:
         end = time.perf_counter() + share * 1e-3
         while time.perf_counter() < end:
@@ -270,17 +358,33 @@ def processor():
 
 def print_table(rows, machine, options):
     versions = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in PEERS)
-    disturbed = f", with another program on one core for {options.disturb}% of the time" if options.disturb else ""
-    print(f"{processor()}, {options.threads} threads{disturbed}; {versions}; this machine multiplies and adds {machine['flops'] / 1e9:.0f} GFLOP/s on all cores and reads "
-          f"{machine['bytes'] / 1e9:.0f} GB/s from memory\n")
-    print("| (batch, timesteps, features, units) | cell | birnn, ms | " + " | ".join(PEERS)
-          + " | best of them / birnn | GFLOP/s | of the limit |")
+    disturbed = (
+        f", with another program on one core for {options.disturb}% of the time"
+        if options.disturb
+        else ""
+    )
+    print(
+        f"{processor()}, {options.threads} threads{disturbed}; {versions}; this machine multiplies and adds {machine['flops'] / 1e9:.0f} GFLOP/s on all cores and reads "
+        f"{machine['bytes'] / 1e9:.0f} GB/s from memory\n"
+    )
+    print(
+        "| (batch, timesteps, features, units) | cell | birnn, ms | "
+        + " | ".join(PEERS)
+        + " | best of them / birnn | GFLOP/s | of the limit |"
+    )
     print("|---|---|---|" + "---|" * len(PEERS) + "---|---|---|")
     for cell, shape, medians in rows:
         ours, best = medians["birnn"], min(medians[name] for name in PEERS)
         least, flops = limit(cell, shape, machine)
-        cells = [str(shape), cell.upper(), milliseconds(ours), *(milliseconds(medians[name]) for name in PEERS),
-                 f"{best / ours:.2f}", f"{flops / ours / 1e9:.3g}", f"{least / ours:.0%}"]
+        cells = [
+            str(shape),
+            cell.upper(),
+            milliseconds(ours),
+            *(milliseconds(medians[name]) for name in PEERS),
+            f"{best / ours:.2f}",
+            f"{flops / ours / 1e9:.3g}",
+            f"{least / ours:.0%}",
+        ]
         print("| " + " | ".join(cells) + " |")
 
 
@@ -295,7 +399,9 @@ def write_csv(path, rows):
 def shape_of(text):
     numbers = text.split(",")
     if len(numbers) != 4 or not all(number.isdecimal() and int(number) > 0 for number in numbers):
-        raise argparse.ArgumentTypeError(f"{text!r} isn't batch,timesteps,features,units, each at least 1")
+        raise argparse.ArgumentTypeError(
+            f"{text!r} isn't batch,timesteps,features,units, each at least 1"
+        )
     return tuple(map(int, numbers))
 
 
@@ -331,15 +437,34 @@ def above_zero(text):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("shapes", nargs="*", type=shape_of, metavar="B,T,D,U",
-                        help="batch, timesteps, features, units (default: the eight shapes of docs/performance.md)")
-    parser.add_argument("--threads", type=at_least_one, default=2, help="of each runtime (default: %(default)s)")
-    parser.add_argument("--rounds", type=at_least_one, default=3,
-                        help="the runtimes take turns so often; a time is the median of their medians (default: %(default)s)")
-    parser.add_argument("--seconds", type=above_zero, default=1.5, help="a runtime's turn (default: %(default)s)")
-    parser.add_argument("--csv", type=new_file, metavar="FILE", help="a file for the medians, too, in seconds")
-    parser.add_argument("--disturb", type=percent, metavar="PERCENT",
-                        help="of the last core's time goes to another program meanwhile")
+    parser.add_argument(
+        "shapes",
+        nargs="*",
+        type=shape_of,
+        metavar="B,T,D,U",
+        help="batch, timesteps, features, units (default: the eight shapes of docs/performance.md)",
+    )
+    parser.add_argument(
+        "--threads", type=at_least_one, default=2, help="of each runtime (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--rounds",
+        type=at_least_one,
+        default=3,
+        help="the runtimes take turns so often; a time is the median of their medians (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--seconds", type=above_zero, default=1.5, help="a runtime's turn (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--csv", type=new_file, metavar="FILE", help="a file for the medians, too, in seconds"
+    )
+    parser.add_argument(
+        "--disturb",
+        type=percent,
+        metavar="PERCENT",
+        help="of the last core's time goes to another program meanwhile",
+    )
     # What run.sh, and this program in the peers' processes, give it.
     for name in ["--birnn", "--work", "--machine", "--peer", "--cell"]:
         parser.add_argument(name, help=argparse.SUPPRESS)

@@ -65,7 +65,8 @@ impl Model {
     /// assert_eq!(model.input_names(), ["X"]);
     /// let x = Array3::<f32>::ones((5, 2, 3)); // [timesteps, batch, features], as the file has it
     /// let outputs = Device::cpu().compile(&model)?.run(x.view())?;
-    /// assert_eq!(outputs.named("Y")?.shape(), [5, 2, 2, 4]); // [timesteps, directions, batch, units]
+    /// // [timesteps, directions, batch, units]
+    /// assert_eq!(outputs.named("Y")?.shape(), [5, 2, 2, 4]);
     /// # Ok::<(), birnn::Error>(())
     /// ```
     pub fn from_onnx(path: impl AsRef<Path>) -> Result<Model> {
@@ -274,8 +275,8 @@ impl Model {
     /// the effect of `pack_padded_sequence`. With `proj_size` an initial hidden state is that
     /// before the projection, `[batch, hidden_size]`.
     ///
-    /// Of a model that is more than a recurrent module [`torch::StateDict`](crate::torch::StateDict)
-    /// gives the parts.
+    /// Of a model that is more than a recurrent module
+    /// [`torch::StateDict`](crate::torch::StateDict) gives the parts.
     ///
     /// # Errors
     /// * [`Error::Io`] where the file can't be read.

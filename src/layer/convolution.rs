@@ -165,7 +165,8 @@ convolution! {
     /// use birnn::layer::{Conv2d, Flatten, MaxPooling2d, TimeDistributed};
     /// use birnn::{Graph, Lstm};
     /// let mut graph = Graph::new();
-    /// let video = graph.input("video", &[None, Some(8), Some(8), Some(3)])?; // timesteps of images
+    /// // Images one after another in time.
+    /// let video = graph.input("video", &[None, Some(8), Some(8), Some(3)])?;
     /// let seen = graph.add(TimeDistributed::new(Conv2d::new(4, (3, 3))), video)?[0];
     /// let pooled = graph.add(TimeDistributed::new(MaxPooling2d::new()), seen)?[0];
     /// let flat = graph.add(TimeDistributed::new(Flatten::new()), pooled)?[0];
@@ -269,8 +270,8 @@ macro_rules! depthwise {
 depthwise! {
     /// Keras's `DepthwiseConv1D`: a convolution of each feature by itself. It reads
     /// `[batch, timesteps, features]` and returns
-    /// `[batch, output timesteps, features · depth_multiplier]`; [`Padding`] says how many timesteps
-    /// that are. It doesn't hand a mask on.
+    /// `[batch, output timesteps, features · depth_multiplier]`; [`Padding`] says how many
+    /// timesteps that are. It doesn't hand a mask on.
     ///
     /// Its weights are `kernel`, `[kernel_size, features, depth_multiplier]`, and `bias`,
     /// `[features · depth_multiplier]`.
@@ -383,7 +384,8 @@ macro_rules! separable {
                     [&self.sliding().size[..], &[1, between]].concat(),
                     vec![between, self.filters],
                 ];
-                let kernels = weights.iter().zip(shapes).map(|(kernel, shape)| reshaped(kernel, shape));
+                let kernels = weights.iter().zip(shapes);
+                let kernels = kernels.map(|(kernel, shape)| reshaped(kernel, shape));
                 kernels.chain(weights.iter().skip(2).map(|w| Constant::weight(w.view()))).collect()
             }
 
@@ -426,9 +428,9 @@ separable! {
 }
 separable! {
     /// Keras's `SeparableConv2D`: a convolution of each feature of an image by itself, and then the
-    /// product of each place with `filters` filters. It reads `[batch, rows, columns, features]` and
-    /// returns `[batch, output rows, output columns, filters]`; [`Padding`] says how many that are
-    /// along each axis. It doesn't hand a mask on.
+    /// product of each place with `filters` filters. It reads `[batch, rows, columns, features]`
+    /// and returns `[batch, output rows, output columns, filters]`; [`Padding`] says how many that
+    /// are along each axis. It doesn't hand a mask on.
     ///
     /// Its weights are `depthwise_kernel`,
     /// `[kernel rows, kernel columns, features, depth_multiplier]`, `pointwise_kernel`,
@@ -457,7 +459,8 @@ macro_rules! transposed {
                 /// From one value's window of the output to the next (default: 1).
                 strides: $Along = $one,
                 /// What is cut off the output (default: [`Padding::Valid`]; `Causal` is an error):
-                /// with `Valid` nothing, and with `Same` it is `strides` times as long as the input.
+                /// with `Valid` nothing, and with `Same` it is `strides` times as long as the
+                /// input.
                 padding: Padding = Padding::Valid,
                 /// How much longer the output is than it has to be (default: `None`, which is what
                 /// Keras chooses for the padding).

@@ -234,9 +234,9 @@ impl Definition for Concatenate {
 }
 
 arguments! {
-    /// Keras's `Dot`: products of two arrays, summed over an axis of each, for each row of the batch
-    /// by itself. The output has the other axes of the first array and then those of the second;
-    /// `[batch, 1]` where there are none. It doesn't hand a mask on.
+    /// Keras's `Dot`: products of two arrays, summed over an axis of each, for each row of the
+    /// batch by itself. The output has the other axes of the first array and then those of the
+    /// second; `[batch, 1]` where there are none. It doesn't hand a mask on.
     ///
     /// ```
     /// use birnn::{Device, Graph, Inputs, layer::Dot};
@@ -251,8 +251,8 @@ arguments! {
     /// # Ok::<(), birnn::Error>(())
     /// ```
     Dot(
-        /// The axis of each array that is summed over, counted as in Keras: 1 is the first after the
-        /// batch. They are equally long.
+        /// The axis of each array that is summed over, counted as in Keras: 1 is the first after
+        /// the batch. They are equally long.
         axes: (isize, isize)
     ) {
         /// Whether both arrays are divided by their L2 norms along these axes first (default:

@@ -238,10 +238,10 @@ impl Definition for UnitNormalization {
 }
 
 arguments! {
-    /// Keras's `GroupNormalization`: as a [`LayerNormalization`] over all axes but the batch, of each
-    /// group of features by itself, with `gamma` and `beta` along the axis of the features (Wu & He
-    /// 2018). It reads an array of any shape and returns the same shape. Its weights `gamma` and
-    /// `beta` have the length of `axis`.
+    /// Keras's `GroupNormalization`: as a [`LayerNormalization`] over all axes but the batch, of
+    /// each group of features by itself, with `gamma` and `beta` along the axis of the features (Wu
+    /// & He 2018). It reads an array of any shape and returns the same shape. Its weights `gamma`
+    /// and `beta` have the length of `axis`.
     ///
     /// ```
     /// use birnn::{Model, layer::GroupNormalization};
@@ -327,9 +327,9 @@ impl Definition for GroupNormalization {
 
 arguments! {
     /// Keras's preprocessing layer `Normalization`: `(x - mean) / √variance`, with a mean and a
-    /// variance along some axes, which its `adapt` found or which are arguments. It reads an array of
-    /// any shape and returns the same shape. Where they are no arguments, its weights are `mean` and
-    /// `variance`, with the lengths of `axis`, and a `count` that nothing is computed with.
+    /// variance along some axes, which its `adapt` found or which are arguments. It reads an array
+    /// of any shape and returns the same shape. Where they are no arguments, its weights are `mean`
+    /// and `variance`, with the lengths of `axis`, and a `count` that nothing is computed with.
     ///
     /// ```
     /// use birnn::{Device, Graph, layer::Normalization};

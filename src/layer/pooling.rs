@@ -10,7 +10,10 @@ use crate::graph::ArrayId;
 use crate::operator::{Pool, Reduce, ReduceFunction, Reduction, Windows};
 
 macro_rules! pooling {
-    ($(#[$doc:meta])* $layer:ident, $class_name:literal, $reduction:ident, $Along:ty, $two:expr) => {
+    (
+        $(#[$doc:meta])*
+        $layer:ident, $class_name:literal, $reduction:ident, $Along:ty, $two:expr
+    ) => {
         arguments! {
             $(#[$doc])*
             $layer() {
@@ -85,7 +88,8 @@ pooling! {
     /// let image = graph.input("image", &[Some(2), Some(2), Some(1)])?;
     /// let outputs = graph.add(MaxPooling2d::new(), image)?;
     /// let model = graph.build(outputs)?;
-    /// let image = ndarray::arr3(&[[[1.0f32], [2.0]], [[4.0], [3.0]]]).insert_axis(ndarray::Axis(0));
+    /// let image = ndarray::arr3(&[[[1.0f32], [2.0]], [[4.0], [3.0]]]);
+    /// let image = image.insert_axis(ndarray::Axis(0));
     /// let outputs = Device::cpu().compile(&model)?.run(image.into_dyn().view())?;
     /// assert_eq!(outputs.output().as_slice(), Some(&[4.0][..]));
     /// # Ok::<(), birnn::Error>(())
@@ -181,8 +185,8 @@ macro_rules! global_image_pooling {
         arguments! {
             $(#[$doc])*
             $layer() {
-                /// Whether the output keeps the axes over which it pools with length one, so that it
-                /// is `[batch, 1, 1, features]` (default: false).
+                /// Whether the output keeps the axes over which it pools with length one, so that
+                /// it is `[batch, 1, 1, features]` (default: false).
                 keepdims: bool = false,
             }
         }

@@ -308,9 +308,9 @@ fn image(dims: &Dims) -> Result<[Option<usize>; 3], String> {
 }
 
 arguments! {
-    /// Keras's `Cropping2D`: leaves out the first and the last rows and columns of an image. It reads
-    /// `[batch, rows, columns, features]` and returns the same with fewer rows and columns. It
-    /// doesn't hand a mask on.
+    /// Keras's `Cropping2D`: leaves out the first and the last rows and columns of an image. It
+    /// reads `[batch, rows, columns, features]` and returns the same with fewer rows and columns.
+    /// It doesn't hand a mask on.
     ///
     /// ```
     /// // The first row, and a column on either side.

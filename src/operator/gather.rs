@@ -5,7 +5,8 @@ use super::rules::{Along, Rules, Shapes, shape};
 /// | operand | shape | |
 /// |---|---|---|
 /// | 0 | `[before…, length, behind…]` | x |
-/// | 1 | `[…]` | ids: numbers from 0 on, of which the nearest index is taken where there is none for an id |
+/// | 1 | `[…]` | ids: numbers from 0 on, of which the nearest index is taken where there is none
+/// for an id |
 ///
 /// It writes `[before…, …, behind…]`.
 #[derive(Clone, Debug, PartialEq)]

@@ -63,7 +63,8 @@ pub enum Operation {
     /// A part of operand 0, as NumPy counts: from the starts that operand 1 lists to the ends of
     /// operand 2, of the axes of operand 3 (or the first ones), in the steps of operand 4 (or 1).
     Slice,
-    /// Operand 0 in parts of the lengths that operand 1 lists, or of equal lengths. It returns each.
+    /// Operand 0 in parts of the lengths that operand 1 lists, or of equal lengths. It returns
+    /// each.
     Split {
         /// Along which axis.
         axis: i64,

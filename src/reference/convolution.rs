@@ -31,8 +31,8 @@ pub(super) fn convolution<F: Real>(
     Ok(sums)
 }
 
-/// Adds vectors of features, along the last axis, times the kernel `[features of a group, filters]`:
-/// each part of the features reaches its part of the filters.
+/// Adds vectors of features, along the last axis, times the kernel `[features of a group,
+/// filters]`: each part of the features reaches its part of the filters.
 fn add<F: Real>(
     groups: usize,
     x: ArrayViewD<F>,

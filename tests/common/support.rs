@@ -80,7 +80,8 @@ pub fn compare_document(document: &str, test: &str, found: &str) {
     let differing =
         found.lines().zip(committed.lines()).find(|(found, committed)| found != committed);
     let hint = format!(
-        "BIRNN_WRITE_DOCS=1 cargo test --all-features --test {test} writes docs/generated/{document}"
+        "BIRNN_WRITE_DOCS=1 cargo test --all-features --test {test} writes \
+         docs/generated/{document}"
     );
     assert!(
         found == committed,

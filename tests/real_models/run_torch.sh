@@ -33,4 +33,5 @@ for wheel in "$work"/*.whl; do
 done
 
 PYTHONPATH=$work "$python" tests/real_models/torch_arrays.py "$work"
-BIRNN_REAL_TORCH_MODELS=$work/torch cargo test --quiet --locked --all-features --test real_torch -- --nocapture
+BIRNN_REAL_TORCH_MODELS=$work/torch \
+    cargo test --quiet --locked --all-features --test real_torch -- --nocapture

@@ -22,7 +22,9 @@ OUT = FOLDER / "torch"
 def keep(name, file, x, output):
     path = FOLDER / file
     shutil.copy(path, OUT / f"{name}{path.suffix}")
-    np.savez(OUT / f"{name}.npz", x=np.asarray(x, np.float32), output=np.asarray(output, np.float64))
+    np.savez(
+        OUT / f"{name}.npz", x=np.asarray(x, np.float32), output=np.asarray(output, np.float64)
+    )
     print(f"{name}: x {tuple(x.shape)}, output {tuple(output.shape)}")
 
 
@@ -32,7 +34,9 @@ def tagger(name, file, kind):
     state = torch.load(FOLDER / file, map_location="cpu")
     embedding = nn.Embedding(*state["char_embeddings.weight"].shape)
     cell = "lstm" if kind is nn.LSTM else "gru"
-    recurrent = kind(embedding.embedding_dim, 64, num_layers=2, bidirectional=True, batch_first=True)
+    recurrent = kind(
+        embedding.embedding_dim, 64, num_layers=2, bidirectional=True, batch_first=True
+    )
     linear = nn.Linear(128, len(state["hidden2tag.bias"]))
     parts = nn.ModuleDict({"char_embeddings": embedding, cell: recurrent, "hidden2tag": linear})
     parts.load_state_dict(state)
@@ -45,7 +49,8 @@ def resemblyzer(file):
     """VoiceEncoder of resemblyzer: the last hidden state, projected and normalized."""
     state = torch.load(FOLDER / file, map_location="cpu")["model_state"]
     parts = nn.ModuleDict(
-        {"lstm": nn.LSTM(40, 256, 3, batch_first=True), "linear": nn.Linear(256, 256)})
+        {"lstm": nn.LSTM(40, 256, 3, batch_first=True), "linear": nn.Linear(256, 256)}
+    )
     parts.load_state_dict(state, strict=False)
     parts.double()
     mels = torch.rand(4, 160, 40).double()
@@ -61,15 +66,17 @@ def silero(file):
 
     state = load_file(FOLDER / file)
     conv = lambda features, filters, size, **more: nn.Conv1d(features, filters, size, **more)
-    parts = nn.ModuleDict({
-        "stft_conv": conv(1, 258, 256, stride=128, bias=False),
-        "conv1": conv(129, 128, 3, padding=1),
-        "conv2": conv(128, 64, 3, stride=2, padding=1),
-        "conv3": conv(64, 64, 3, stride=2, padding=1),
-        "conv4": conv(64, 128, 3, padding=1),
-        "lstm_cell": nn.LSTMCell(128, 128),
-        "final_conv": conv(128, 1, 1),
-    })
+    parts = nn.ModuleDict(
+        {
+            "stft_conv": conv(1, 258, 256, stride=128, bias=False),
+            "conv1": conv(129, 128, 3, padding=1),
+            "conv2": conv(128, 64, 3, stride=2, padding=1),
+            "conv3": conv(64, 64, 3, stride=2, padding=1),
+            "conv4": conv(64, 128, 3, padding=1),
+            "lstm_cell": nn.LSTMCell(128, 128),
+            "final_conv": conv(128, 1, 1),
+        }
+    )
     parts.load_state_dict(state)
     parts.double()
     sound = torch.cumsum(torch.randn(3, 5, 576), 2).double() / 50

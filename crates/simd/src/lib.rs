@@ -3,11 +3,11 @@
 //! compiled for each instruction set takes long: nothing here is generic for callers, and a change
 //! of birnn compiles none of it again.
 //!
-//! The way of the data: [`Packed`] lays the weights of a direction out once (`pack`). [`Packed::run`] takes
-//! a [`Sequence`] from its first timestep to the last (`run`): it projects a chunk of timesteps and
-//! then runs it `timestep` by `timestep`, whose parts threads share (`parts`). What a thread does
-//! for a part is a `step`; what is particular to a cell stands in `cells`. Both projections and
-//! steps are `matmul` and `activation`.
+//! The way of the data: [`Packed`] lays the weights of a direction out once (`pack`).
+//! [`Packed::run`] takes a [`Sequence`] from its first timestep to the last (`run`): it projects a
+//! chunk of timesteps and then runs it `timestep` by `timestep`, whose parts threads share
+//! (`parts`). What a thread does for a part is a `step`; what is particular to a cell stands in
+//! `cells`. Both projections and steps are `matmul` and `activation`.
 //!
 //! Every sum runs in the same order whatever the batch, the number of threads or the way that the
 //! work is split: the results are equal to the bit.

@@ -17,8 +17,8 @@ use clap::{Parser, Subcommand};
 use std::io::{self, BufWriter, Write};
 use std::process::ExitCode;
 
-/// Recurrent networks trained in Keras or PyTorch (LSTM, GRU, RNN, Bidirectional), or in ONNX files,
-/// on any GPU, without Python.
+/// Recurrent networks trained in Keras or PyTorch (LSTM, GRU, RNN, Bidirectional), or in ONNX
+/// files, on any GPU, without Python.
 ///
 /// Exit status: 0 done; 1 it failed, and stderr says why in one line; 2 wrong arguments;
 /// 3 `devices --check` found no GPU.

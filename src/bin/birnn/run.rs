@@ -18,9 +18,9 @@ use std::time::{Duration, Instant};
 /// A model's files.
 #[derive(Debug, Args)]
 pub struct ModelArgs {
-    /// The model: a .keras or legacy .h5 file that Keras saved, an .onnx file, or a state dict of an
-    /// LSTM, GRU or RNN that PyTorch saved, .safetensors, .pt or .pth; with --config the weights of
-    /// a Keras model alone, .weights.h5 or .h5.
+    /// The model: a .keras or legacy .h5 file that Keras saved, an .onnx file, or a state dict of
+    /// an LSTM, GRU or RNN that PyTorch saved, .safetensors, .pt or .pth; with --config the weights
+    /// of a Keras model alone, .weights.h5 or .h5.
     model: PathBuf,
     /// Of an ONNX model: an input that nobody gives, which is zeros and in a further call what that
     /// output was.

@@ -201,8 +201,8 @@ impl<'a> Arguments<'a> {
         }
     }
 
-    /// How many at all ends of an image: a number for all, or a list with a number or two for the rows
-    /// and for the columns.
+    /// How many at all ends of an image: a number for all, or a list with a number or two for the
+    /// rows and for the columns.
     pub(super) fn all_ends(&self, name: &str) -> Result<AllEnds> {
         let value = self.get(name).unwrap_or(&Value::Null);
         let ends = |value: &Value| match value.as_array().map(Vec::as_slice) {

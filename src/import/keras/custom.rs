@@ -135,10 +135,10 @@ impl CustomLayer {
     ///         Ok(arrays.into_iter().map(|(_, array)| array.reversed_axes()).collect())
     ///     });
     /// ```
-    pub fn weights(
-        mut self,
-        convert: impl Fn(Vec<(String, ArrayD<f32>)>) -> Result<Vec<ArrayD<f32>>> + Send + Sync + 'static,
-    ) -> CustomLayer {
+    pub fn weights<F>(mut self, convert: F) -> CustomLayer
+    where
+        F: Fn(Vec<(String, ArrayD<f32>)>) -> Result<Vec<ArrayD<f32>>> + Send + Sync + 'static,
+    {
         self.convert = Some(Arc::new(convert));
         self
     }

@@ -104,7 +104,8 @@ const READ_MASKS: [&str; 5] =
     ["GlobalAveragePooling1D", "Softmax", "Multiply", "Maximum", "Minimum"];
 
 /// A layer of a model that `TimeDistributed` calls: as each of its layers is called on every
-/// timestep, so is the model. A layer that joins arrays value by value joins those of all timesteps.
+/// timestep, so is the model. A layer that joins arrays value by value joins those of all
+/// timesteps.
 fn on_every_timestep(arguments: &Arguments, entry: &Entry, mut built: Built) -> Result<Built> {
     let refused = |reason: &str| Err(in_time_distributed(entry, reason));
     let class_name = entry.class.name();

@@ -76,8 +76,8 @@ impl KerasLimits {
         self
     }
 
-    /// The most calls of a model's layers (default 65,536). Those of a model that is a layer count as
-    /// often as it is called.
+    /// The most calls of a model's layers (default 65,536). Those of a model that is a layer count
+    /// as often as it is called.
     pub fn calls(mut self, calls: usize) -> KerasLimits {
         self.calls = calls;
         self

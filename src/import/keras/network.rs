@@ -160,8 +160,8 @@ impl<'a> Network<'a> {
     }
 
     /// Counts the calls of models that are layers from 0, as those of other layers are. Where a
-    /// model's own making counts as its first call, those of it as a layer begin with 1 in the file:
-    /// in Keras 2, and in Keras 3 of functional models that the model's outputs name.
+    /// model's own making counts as its first call, those of it as a layer begin with 1 in the
+    /// file: in Keras 2, and in Keras 3 of functional models that the model's outputs name.
     ///
     /// Source: `_should_skip_first_node` in Keras 2's `engine/functional.py`, `get_config` in
     /// Keras 3's `models/functional.py`.

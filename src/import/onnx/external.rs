@@ -2,7 +2,7 @@
 
 use std::cell::Cell;
 use std::fs::File;
-use std::io::{Read, Seek, SeekFrom};
+use std::io::{Error, ErrorKind, Read, Seek, SeekFrom};
 use std::path::{Component, Path, PathBuf};
 
 /// The folder with the files of values, and how many bytes may still be read of them.
@@ -69,18 +69,20 @@ impl External {
     }
 }
 
-fn read(path: &Path, offset: u64, bytes: usize) -> std::io::Result<Vec<u8>> {
-    let ends = || std::io::Error::new(std::io::ErrorKind::UnexpectedEof, "it is too short");
-    let mut file = File::open(path)?;
+fn read(path: &Path, offset: u64, bytes: usize) -> Result<Vec<u8>, Error> {
+    let ends = || Error::new(ErrorKind::UnexpectedEof, "it is too short");
     let end = offset.checked_add(bytes as u64).ok_or_else(ends)?;
-    let found = file.metadata()?;
+    // Before it is opened, which a pipe would wait in.
+    let found = path.metadata()?;
     if !found.is_file() || found.len() < end {
         return Err(ends());
     }
+    let mut file = File::open(path)?;
     file.seek(SeekFrom::Start(offset))?;
-    let mut values = vec![0; bytes];
-    file.read_exact(&mut values)?;
-    Ok(values)
+    let mut values = Vec::new();
+    values.try_reserve_exact(bytes).map_err(|_| Error::from(ErrorKind::OutOfMemory))?;
+    file.take(bytes as u64).read_to_end(&mut values)?;
+    if values.len() == bytes { Ok(values) } else { Err(ends()) }
 }
 
 #[cfg(test)]
@@ -105,6 +107,12 @@ mod tests {
         {
             std::os::unix::fs::symlink("../outside.bin", inside.join("link")).unwrap();
             assert!(at("link").unwrap_err().contains("link"));
+        }
+        #[cfg(target_os = "linux")]
+        {
+            let made = std::process::Command::new("mkfifo").arg(inside.join("pipe")).status();
+            assert!(made.unwrap().success());
+            assert!(at("pipe").is_err()); // and doesn't wait for somebody to write
         }
         let wrong = |entries: &[(&str, &str)]| external.read(entries, 2).unwrap_err();
         assert!(wrong(&[("location", "values.bin"), ("offset", "3")]).contains("short"));

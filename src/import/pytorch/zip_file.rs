@@ -1,5 +1,5 @@
-//! The files of torch.save since PyTorch 1.6: a zip archive with the pickle `data.pkl`, and a member
-//! in `data/` for each storage.
+//! The files of torch.save since PyTorch 1.6: a zip archive with the pickle `data.pkl`, and a
+//! member in `data/` for each storage.
 
 use super::checkpoint::{self, Storage, View};
 use super::legacy_file::BIG_ENDIAN;

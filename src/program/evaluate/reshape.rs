@@ -69,7 +69,8 @@ mod tests {
 
     #[test]
     fn what_exporters_put_behind_a_recurrence_moves_nothing() {
-        // [batch, time, 2 · units] as [time, 2, batch, units], and back to [batch, time, 2 · units].
+        // [batch, time, 2 · units] as [time, 2, batch, units], and back to [batch, time, 2 ·
+        // units].
         let found = without_moving(&[3, 5, 8], &[0, 1, 2], &[3, 5, 2, 4]).unwrap();
         assert_eq!(found, (vec![3, 5, 2, 4], vec![0, 1, 2, 3]));
         // order [1, 2, 0, 3] gives [5, 2, 3, 4]; transposed by [0, 2, 1, 3]: [5, 3, 2, 4].

@@ -75,7 +75,8 @@ impl Finish<4> for LstmStates<'_> {
     }
 }
 
-/// A sum and what a peephole, one of its weights for each unit, lets the gate see of the cell state.
+/// A sum and what a peephole, one of its weights for each unit, lets the gate see of the cell
+/// state.
 #[inline(always)]
 fn see_cell<S: Simd>(
     simd: S,

@@ -15,36 +15,28 @@ use crate::program::{Operation, Value};
 use crate::{Error, Result};
 use std::collections::HashSet;
 
+/// What is known of each operator, by families.
+const NODES: [&[(&str, Handler)]; 8] = [
+    moving::NODES,
+    normalize::NODES,
+    numbers::NODES,
+    product::NODES,
+    quantize::NODES,
+    recurrent::NODES,
+    reduce::NODES,
+    windows::NODES,
+];
+
 /// Every operator that is supported, with its domain where that isn't ONNX's own.
 pub(super) fn supported() -> Vec<&'static str> {
-    let all = [
-        moving::NODES,
-        normalize::NODES,
-        numbers::NODES,
-        product::NODES,
-        quantize::NODES,
-        recurrent::NODES,
-        reduce::NODES,
-        windows::NODES,
-    ];
-    let mut names: Vec<_> = all.concat().into_iter().map(|(name, _)| name).collect();
+    let mut names: Vec<_> = NODES.concat().into_iter().map(|(name, _)| name).collect();
     names.push("If");
     names.sort_unstable();
     names
 }
 
 fn handler(name: &str) -> Option<Handler> {
-    let all = [
-        moving::NODES,
-        normalize::NODES,
-        numbers::NODES,
-        product::NODES,
-        quantize::NODES,
-        recurrent::NODES,
-        reduce::NODES,
-        windows::NODES,
-    ];
-    let mut nodes = all.into_iter().flatten();
+    let mut nodes = NODES.into_iter().flatten();
     nodes.find(|(known, _)| *known == name).map(|(_, handler)| *handler)
 }
 

@@ -131,7 +131,8 @@ fn non_zero(call: &mut Call) -> Result<()> {
     call.set(0, places)
 }
 
-/// 1 where the count along a new axis is the index, in the words of numbers: between the two values.
+/// 1 where the count along a new axis is the index, in the words of numbers: between the two
+/// values.
 fn one_hot(call: &mut Call) -> Result<()> {
     let axis = call.int("axis", -1)?;
     let (indices, depth, values) = (call.required(0)?, call.required(1)?, call.required(2)?);
