@@ -97,8 +97,8 @@ impl<'a, F> Inputs<'a, F> {
         self
     }
 
-    /// Adds the array of the model's next input, in the order of [`Model::input_names`] and in the
-    /// shape that the model was built for.
+    /// Adds the array of the model's next input, in the order of
+    /// [`Model::input_names`](crate::Model::input_names) and in the shape that the model was built for.
     pub fn input<D: Dimension>(mut self, x: ArrayView<'a, F, D>) -> Inputs<'a, F> {
         self.arrays.push(x.into_dyn());
         self.names.push(None);
