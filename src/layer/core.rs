@@ -12,6 +12,7 @@ use crate::operator::{
 };
 use birnn_cell::Activation;
 use ndarray::{ArrayD, arr0};
+use serde::{Deserialize, Serialize};
 
 arguments! {
     /// Keras's `Dense`: `activation(x·kernel + bias)` over the last axis. It reads an array of any
@@ -188,7 +189,8 @@ impl Definition for Masking {
 /// let model = Model::sequential(2, layers)?;
 /// # Ok::<(), birnn::Error>(())
 /// ```
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct ActivationLayer {
     pub(crate) activation: Activation,
 }
@@ -393,7 +395,8 @@ impl Definition for Rescaling {
 /// A layer that returns its input as it is: Keras's `Identity`, and the layers that do something in
 /// training only, `Dropout`, `SpatialDropout1D`, `GaussianNoise`, `GaussianDropout`, `AlphaDropout`
 /// and `ActivityRegularization`. It reads an array of any shape.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
 pub struct Identity {
     pub(crate) class_name: &'static str,
 }
@@ -426,6 +429,22 @@ impl Identity {
     /// Keras's `Dropout`, which drops values in training only.
     pub fn dropout() -> Identity {
         Identity { class_name: "Dropout" }
+    }
+}
+
+impl From<Identity> for String {
+    fn from(layer: Identity) -> String {
+        layer.class_name.to_string()
+    }
+}
+
+impl TryFrom<String> for Identity {
+    type Error = String;
+
+    /// As [`Identity::of_class`].
+    fn try_from(class_name: String) -> Result<Identity, String> {
+        let unknown = || format!("no class {class_name:?} does nothing at inference");
+        Identity::of_class(&class_name).ok_or_else(unknown)
     }
 }
 
