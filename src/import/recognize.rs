@@ -179,7 +179,7 @@ pub(crate) fn is_portable(header: &[u8]) -> bool {
     #[derive(Deserialize)]
     struct Header {
         #[serde(rename = "__metadata__")]
-        metadata: Metadata,
+        _metadata: Metadata,
     }
     #[derive(Deserialize)]
     struct Metadata {

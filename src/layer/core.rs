@@ -12,7 +12,7 @@ use crate::operator::{
 };
 use birnn_cell::Activation;
 use ndarray::{ArrayD, arr0};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
 
 arguments! {
     /// Keras's `Dense`: `activation(x·kernel + bias)` over the last axis. It reads an array of any
@@ -395,8 +395,8 @@ impl Definition for Rescaling {
 /// A layer that returns its input as it is: Keras's `Identity`, and the layers that do something in
 /// training only, `Dropout`, `SpatialDropout1D`, `GaussianNoise`, `GaussianDropout`, `AlphaDropout`
 /// and `ActivityRegularization`. It reads an array of any shape.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(into = "String", try_from = "String")]
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(transparent)]
 pub struct Identity {
     pub(crate) class_name: &'static str,
 }
@@ -432,19 +432,12 @@ impl Identity {
     }
 }
 
-impl From<Identity> for String {
-    fn from(layer: Identity) -> String {
-        layer.class_name.to_string()
-    }
-}
-
-impl TryFrom<String> for Identity {
-    type Error = String;
-
-    /// As [`Identity::of_class`].
-    fn try_from(class_name: String) -> Result<Identity, String> {
-        let unknown = || format!("no class {class_name:?} does nothing at inference");
-        Identity::of_class(&class_name).ok_or_else(unknown)
+/// As [`Identity::of_class`].
+impl<'de> Deserialize<'de> for Identity {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Identity, D::Error> {
+        let name = String::deserialize(from)?;
+        let unknown = || D::Error::custom(format!("no class {name:?} does nothing at inference"));
+        Identity::of_class(&name).ok_or_else(unknown)
     }
 }
 

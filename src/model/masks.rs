@@ -308,12 +308,16 @@ impl Masks {
         let listed = arguments == MaskArguments::Listed && !node.masks.is_empty();
         let carries_its_own =
             |index: usize| arguments == MaskArguments::AllButTheQuery && index == 0;
-        let of_input =
-            |(index, &carried): (usize, &Option<usize>)| match node.masks.get(index).copied().flatten() {
-                Some(mask) if !carries_its_own(index) => Some(self.add(MaskSource::Tensor(mask))),
-                _ if listed => None,
-                _ => carried,
-            };
+        let of_input = |(index, &carried): (usize, &Option<usize>)| match node
+            .masks
+            .get(index)
+            .copied()
+            .flatten()
+        {
+            Some(mask) if !carries_its_own(index) => Some(self.add(MaskSource::Tensor(mask))),
+            _ if listed => None,
+            _ => carried,
+        };
         carried.iter().enumerate().map(of_input).collect()
     }
 

@@ -72,10 +72,7 @@ impl Model {
     ///
     /// # Errors
     /// [`Error::MissingWeights`] where a layer has none.
-    pub(crate) fn parts(
-        &self,
-        store: &mut dyn FnMut(String, &Values) -> String,
-    ) -> Result<Parts> {
+    pub(crate) fn parts(&self, store: &mut dyn FnMut(String, &Values) -> String) -> Result<Parts> {
         let Model { inputs, layers, nodes, tensors, outputs, mask_rules, program, attachment: _ } =
             self;
         self.check_weights()?;
@@ -143,9 +140,7 @@ impl Parts {
     /// How many inputs and constants it has, and calls, or operations with what they return.
     pub(crate) fn calls(&self) -> usize {
         match self {
-            Parts::Graph(graph) => {
-                graph.inputs.len() + graph.constants.len() + graph.calls.len()
-            }
+            Parts::Graph(graph) => graph.inputs.len() + graph.constants.len() + graph.calls.len(),
             Parts::Program(program) => program.arrays().saturating_add(program.operations.len()),
         }
     }
@@ -183,7 +178,9 @@ impl GraphParts {
         for CallPart { layer, inputs, initial_state, masks } in &self.calls {
             let Some(id) = layers.get(*layer) else {
                 let count = layers.len();
-                return Err(Error::Graph(format!("layer {layer} is called, and there are {count}")));
+                return Err(Error::Graph(format!(
+                    "layer {layer} is called, and there are {count}"
+                )));
             };
             let name = &weights[*layer].0;
             let of_number = |&number: &usize| array(&arrays, number, name);

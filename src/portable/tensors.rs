@@ -14,7 +14,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 const SHARED_BYTES: usize = 1024;
 
 /// An array as a file holds it: little-endian, in C order.
-#[derive(PartialEq, Eq, Hash)]
+#[derive(PartialEq, Eq)]
 pub(super) struct Tensor {
     dtype: Dtype,
     shape: Vec<usize>,
@@ -24,7 +24,9 @@ pub(super) struct Tensor {
 impl Tensor {
     fn new(values: &Values) -> Tensor {
         let (dtype, bytes) = match values {
-            Values::Floats(array) => (Dtype::F32, array.iter().flat_map(|v| v.to_le_bytes()).collect()),
+            Values::Floats(array) => {
+                (Dtype::F32, array.iter().flat_map(|v| v.to_le_bytes()).collect())
+            }
             Values::Integers(array) => {
                 (Dtype::I64, array.iter().flat_map(|v| v.to_le_bytes()).collect())
             }
@@ -69,7 +71,7 @@ impl Written {
         let place = self.tensors.len();
         if tensor.bytes.len() >= SHARED_BYTES {
             let mut hasher = DefaultHasher::new();
-            tensor.hash(&mut hasher);
+            tensor.bytes.hash(&mut hasher);
             let alike = self.shared.entry(hasher.finish()).or_default();
             if let Some(&same) = alike.iter().find(|&&place| self.tensors[place].1 == tensor) {
                 return self.tensors[same].0.clone();
@@ -102,7 +104,8 @@ pub(super) struct Read<'b> {
 impl Read<'_> {
     /// The values of the tensor of this name.
     pub(super) fn values(&mut self, name: &str) -> Result<Values> {
-        let Some(TensorInfo { dtype, shape, data_offsets: (start, end) }) = self.metadata.info(name)
+        let Some(TensorInfo { dtype, shape, data_offsets: (start, end) }) =
+            self.metadata.info(name)
         else {
             return malformed(self.file, format!("has no tensor {:?}", short(name)));
         };

@@ -136,8 +136,11 @@ fn layers_are_read_as_they_were_first_written() {
     let known: BTreeSet<String> = first.keys().cloned().collect();
     let more: Vec<_> = samples.iter().filter(|(kind, _)| !known.contains(*kind)).collect();
     if std::env::var_os("BIRNN_WRITE_DOCS").is_some() && !more.is_empty() {
-        first.extend(more.iter().map(|(k, layer)| (k.to_string(), serde_json::to_value(layer).unwrap())));
-        let lines: Vec<_> = first.iter().map(|(kind, value)| format!("{kind:?}: {value}")).collect();
+        first.extend(
+            more.iter().map(|(k, layer)| (k.to_string(), serde_json::to_value(layer).unwrap())),
+        );
+        let lines: Vec<_> =
+            first.iter().map(|(kind, value)| format!("{kind:?}: {value}")).collect();
         std::fs::write(&path, format!("{{\n{}\n}}\n", lines.join(",\n"))).unwrap();
         return;
     }

@@ -23,8 +23,8 @@ mod values;
 
 pub(crate) use body::{Body, Weighted};
 pub(crate) use lower::Given;
-pub(crate) use parts::ProgramParts;
 pub use operation::{Binary, Operation, PadMode, Pooling, Reduction, Unary, Windows};
+pub(crate) use parts::ProgramParts;
 pub use values::{Kind, Values};
 
 use crate::error::{Error, Result};

@@ -153,10 +153,7 @@ impl ProgramParts {
     ///
     /// # Errors
     /// As [`Program::input`] and [`Program::add`]; [`Error::Graph`] where an array isn't there.
-    pub(crate) fn program(
-        self,
-        fetch: &mut dyn FnMut(&str) -> Result<Values>,
-    ) -> Result<Program> {
+    pub(crate) fn program(self, fetch: &mut dyn FnMut(&str) -> Result<Values>) -> Result<Program> {
         let mut program = Program::new();
         let mut arrays: Vec<Value> = Vec::new();
         for Input { name, axes, kind } in self.inputs {
@@ -166,9 +163,9 @@ impl ProgramParts {
             arrays.push(program.constant(fetch(name)?));
         }
         for OperationPart { name, operation, operands } in self.operations {
-            let operands = operands.into_iter().map(|operand| {
-                operand.map(|number| array(&arrays, number, &name)).transpose()
-            });
+            let operands = operands
+                .into_iter()
+                .map(|operand| operand.map(|number| array(&arrays, number, &name)).transpose());
             let operands = operands.collect::<Result<Vec<Option<Value>>>>()?;
             arrays.extend(program.add(&name, operation, operands)?);
         }

@@ -314,7 +314,8 @@ mod tests {
             let text = serde_json::to_string(&activation).unwrap();
             assert_eq!(serde_json::from_str::<Activation>(&text).unwrap(), activation, "{text}");
         }
-        let unknown = r#"{"name": "lstn", "options": {"clip": null, "peepholes": false, "coupled": false}}"#;
+        let unknown =
+            r#"{"name": "lstn", "options": {"clip": null, "peepholes": false, "coupled": false}}"#;
         let error = serde_json::from_str::<Cell>(unknown).unwrap_err();
         assert!(error.to_string().contains("no cell is named \"lstn\""), "{error}");
         assert!(serde_json::from_str::<Activation>(r#"{"Elu": "1"}"#).is_err());
