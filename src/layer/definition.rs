@@ -8,6 +8,7 @@ use crate::error::Error;
 use crate::graph::{ArrayId, Constant};
 use ndarray::{Array1, ArrayD};
 use rand_chacha::ChaCha12Rng;
+use serde::{Deserialize, Deserializer};
 use std::ops::RangeInclusive;
 
 /// A struct of arguments with Keras's names and defaults, and a setter for each that has a default.
@@ -16,7 +17,7 @@ macro_rules! arguments {
         $($(#[$field:meta])* $name:ident: $type:ty = $default:expr),* $(,)?
     }) => {
         $(#[$doc])*
-        #[derive(Clone, Debug, PartialEq)]
+        #[derive(Clone, Debug, PartialEq, serde::Serialize)]
         pub struct $layer {
             $(pub(crate) $required: $required_type,)*
             $(pub(crate) $name: $type,)*
@@ -34,9 +35,39 @@ macro_rules! arguments {
                 self
             })*
         }
+
+        /// What has a default may be missing.
+        impl<'de> serde::Deserialize<'de> for $layer {
+            fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<$layer, D::Error> {
+                #[derive(serde::Deserialize)]
+                #[serde(deny_unknown_fields)]
+                #[serde(rename = "the arguments of a layer")]
+                struct Arguments {
+                    $($required: $required_type,)*
+                    $(
+                        #[serde(default, deserialize_with = "crate::layer::definition::given")]
+                        $name: Option<$type>,
+                    )*
+                }
+                let Arguments { $($required,)* $($name),* } = Arguments::deserialize(from)?;
+                let layer = $layer::new($($required),*);
+                $(let layer = match $name {
+                    Some($name) => layer.$name($name),
+                    None => layer,
+                };)*
+                Ok(layer)
+            }
+        }
     };
 }
 pub(super) use arguments;
+
+/// An argument that is there, where `null` may be its value.
+pub(super) fn given<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
+    from: D,
+) -> Result<Option<T>, D::Error> {
+    T::deserialize(from).map(Some)
+}
 
 /// What an argument can't be: its name and the reason.
 pub(super) type Wrong = (&'static str, String);

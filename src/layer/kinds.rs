@@ -35,10 +35,11 @@ use crate::order::standard;
 use birnn_cell::Activation;
 use ndarray::ArrayD;
 use rand_chacha::ChaCha12Rng;
+use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
 /// A layer of a [`Model`](crate::Model). The type of every layer converts to it by `into()`.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum Layer {
     /// An [`Lstm`](super::Lstm), [`Gru`](super::Gru) or [`SimpleRnn`](super::SimpleRnn).
@@ -263,6 +264,24 @@ impl Layer {
         }
     }
 
+    /// What its weights are called in messages, in Keras's order: of a [`Bidirectional`] with the
+    /// direction.
+    pub(crate) fn weight_labels(&self, inputs: &[Dims]) -> Vec<String> {
+        let two = matches!(self, Layer::Bidirectional(_));
+        let labels = self.directions().into_iter().flat_map(|(direction, layer)| {
+            let label = move |weight: &str| {
+                if two { format!("{direction} {weight}") } else { weight.to_string() }
+            };
+            layer.weight_names().into_iter().map(label)
+        });
+        match self {
+            Layer::Feedforward(_) => {
+                self.weight_specs(inputs).iter().map(|spec| spec.name.to_string()).collect()
+            }
+            _ => labels.collect(),
+        }
+    }
+
     pub(crate) fn initialize(&mut self, inputs: &[Dims], rng: &mut ChaCha12Rng) {
         let features = inputs.first().and_then(|dims| dims.last().copied().flatten()).unwrap_or(0);
         for layer in self.directions_mut() {
@@ -282,15 +301,7 @@ impl Layer {
             let (expected, names) = (specs.len(), names.join(", "));
             return Err(Error::WeightCount { layer: name, expected, names, found: arrays.len() });
         }
-        let labels = self.directions().into_iter().flat_map(|(direction, layer)| {
-            let two = matches!(self, Layer::Bidirectional(_));
-            let label = move |weight: &str| {
-                if two { format!("{direction} {weight}") } else { weight.to_string() }
-            };
-            layer.weight_names().into_iter().map(label)
-        });
-        let labels = labels.chain(specs.iter().map(|spec| spec.name.to_string()));
-        let mut checked = specs.iter().zip(&arrays).zip(labels.collect::<Vec<_>>());
+        let mut checked = specs.iter().zip(&arrays).zip(self.weight_labels(inputs));
         checked.try_for_each(|((spec, array), label)| {
             weights::check(&name, &label, &spec.shape, array)
         })?;
@@ -304,6 +315,18 @@ impl Layer {
             Layer::Feedforward(layer) => layer.set_weights(inputs, arrays.collect()),
             _ => Ok(()),
         }
+    }
+
+    /// The same layer, but for its weights, which it doesn't have.
+    pub(crate) fn without_weights(mut self) -> Layer {
+        self.directions_mut().into_iter().for_each(|layer| layer.weights = None);
+        if let Layer::Feedforward(layer) = &mut self {
+            layer.weights = None;
+            if let Kind::TimeDistributed(each) = &mut layer.kind {
+                *each.layer = each.layer.as_ref().clone().without_weights();
+            }
+        }
+        self
     }
 
     /// The weights in Keras's order, or `None` where they are not set.
@@ -345,22 +368,28 @@ impl From<Activation> for Layer {
 
 /// A layer that isn't recurrent, such as [`Dense`] or [`Conv1d`], or a [`TimeDistributed`]. The
 /// types of these layers convert to a [`Layer`] by `into()`, which holds it.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Feedforward {
     pub(super) name: String,
     pub(crate) kind: Kind,
+    #[serde(skip)]
     pub(super) weights: Option<Arc<Vec<ArrayD<f32>>>>,
 }
 
 macro_rules! kinds {
     ($($(#[$if:meta])? $kind:ident($layer:ty)),+ $(,)?) => {
-        /// Which layer it is, with its arguments.
-        #[derive(Clone, Debug, PartialEq)]
+        /// Which layer it is, with its arguments. What is built under a condition is in no file.
+        #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
         pub(crate) enum Kind {
-            $($(#[$if])? $kind($layer),)+
+            $($(#[$if] #[serde(skip)])? $kind($layer),)+
         }
 
         impl Kind {
+            /// The names of all that there are.
+            #[cfg(test)]
+            pub(crate) const NAMES: &'static [&'static str] = &[$(stringify!($kind)),+];
+
             pub(crate) fn definition(&self) -> &dyn Definition {
                 match self {
                     $($(#[$if])? Kind::$kind(layer) => layer,)+
@@ -511,7 +540,8 @@ impl Feedforward {
 /// let model = Model::sequential(2, layers)?;
 /// # Ok::<(), birnn::Error>(())
 /// ```
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct TimeDistributed {
     pub(crate) layer: Box<Layer>,
 }

@@ -8,11 +8,13 @@ use crate::graph::ArrayId;
 use crate::operator::{self, MergeMode};
 use birnn_cell::{Activation, Cell, Reader, WeightRole};
 use rand_chacha::ChaCha12Rng;
+use serde::{Deserialize, Serialize};
 use std::{marker::PhantomData, sync::Arc};
 
 /// A recurrent layer of one direction: the arguments of Keras's `LSTM`, `GRU` or `SimpleRNN`, and
 /// its weights. [`Lstm`], [`Gru`] and [`SimpleRnn`] build it, and convert to it by `into()`.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Recurrent {
     pub(crate) name: String,
     cell: Cell,
@@ -29,6 +31,7 @@ pub struct Recurrent {
     kernel_initializer: Initializer,
     recurrent_initializer: Initializer,
     bias_initializer: Initializer,
+    #[serde(skip)]
     pub(super) weights: Option<Arc<Weights>>,
 }
 

@@ -56,6 +56,12 @@ impl Program {
 }
 
 impl Model {
+    /// Whether it is operations on arrays, a [`Program`], in place of layers: whether it came from
+    /// an ONNX file.
+    pub fn is_program(&self) -> bool {
+        self.program.is_some()
+    }
+
     /// Checks the inputs against a program.
     pub(super) fn bind_program<'a, F: Real>(
         &self,
