@@ -1,7 +1,6 @@
 use super::definition::WeightSpec;
 use super::initializer::Initializer;
 use super::lowering::Lowering;
-use super::role::Direction;
 use super::weights::Weights;
 use crate::error::{Error, Result};
 use crate::graph::ArrayId;
@@ -242,13 +241,6 @@ impl Recurrent {
         };
         let weights = Weights { kernel, recurrent_kernel, bias, recurrent_bias, peepholes };
         self.weights = Some(weights.into());
-    }
-
-    /// The names that its states have in messages.
-    pub(crate) fn state_names(&self, direction: Direction) -> Vec<String> {
-        let mut names = vec![format!("{direction} hidden state")];
-        names.extend(self.cell.has_cell_state().then(|| format!("{direction} cell state")));
-        names
     }
 }
 

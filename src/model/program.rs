@@ -75,7 +75,7 @@ impl Model {
                  has one"
             )));
         }
-        self.bind_states(inputs.states, 1)?;
+        self.bind_states(inputs.states, 1, &[])?;
         let mut values = Vec::with_capacity(self.inputs.len());
         for (place, array) in inputs.arrays.iter().enumerate() {
             self.check_whole_input(place, array.shape())?;
