@@ -326,7 +326,9 @@ impl Definition for MultiHeadAttention {
         ];
         let mut weights = Vec::new();
         for (kernel_name, bias_name, kernel, bias) in projections {
-            weights.push(WeightSpec::new(kernel_name, kernel, Initializer::GlorotUniform));
+            let inputs = kernel.len() - bias.len();
+            let kernel = WeightSpec::new(kernel_name, kernel, Initializer::GlorotUniform);
+            weights.push(kernel.of_inputs(inputs));
             weights.extend(
                 self.use_bias.then(|| WeightSpec::new(bias_name, bias, Initializer::Zeros)),
             );

@@ -2,6 +2,7 @@
 
 use super::attention::{AdditiveAttention, Attention, MultiHeadAttention};
 use super::bidirectional::Bidirectional;
+use super::conv_lstm::{ConvLstm1d, ConvLstm2d};
 use super::convolution::{
     Conv1d, Conv1dTranspose, Conv2d, Conv2dTranspose, DepthwiseConv1d, DepthwiseConv2d,
     SeparableConv1d, SeparableConv2d,
@@ -38,6 +39,17 @@ use rand_chacha::ChaCha12Rng;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
+/// A state that a layer keeps along time.
+#[derive(Clone, Debug)]
+pub(crate) struct State {
+    /// It says what the state is called in messages, too.
+    pub role: Role,
+    /// Without the batch.
+    pub shape: Dims,
+    /// Whether a call starts from what the last call ended with.
+    pub stateful: bool,
+}
+
 /// A layer of a [`Model`](crate::Model). The type of every layer converts to it by `into()`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
@@ -46,7 +58,7 @@ pub enum Layer {
     Recurrent(Recurrent),
     /// Two of these, which read time in opposite directions.
     Bidirectional(Box<Bidirectional>),
-    /// A layer that keeps no state, such as [`Dense`].
+    /// Any other layer, such as [`Dense`].
     Feedforward(Feedforward),
 }
 
@@ -124,7 +136,7 @@ impl Layer {
     pub(crate) fn results(&self, inputs: &[Dims]) -> Result<Vec<(Role, Dims)>> {
         let Some((_, first)) = self.directions().first().copied() else {
             let Layer::Feedforward(layer) = self else { return Ok(vec![]) };
-            return Ok(vec![(Role::Output, layer.output(inputs)?)]);
+            return layer.results(inputs);
         };
         let [timesteps, Some(_)] = inputs[0][..] else {
             return Err(Error::Graph(format!(
@@ -160,6 +172,43 @@ impl Layer {
             }
         }
         Ok(results)
+    }
+
+    /// The final states that it computes, in Keras's order: for each direction the hidden state and,
+    /// where it has one, the cell state. None of a layer that keeps no state.
+    ///
+    /// ```
+    /// use birnn::layer::{Direction, Layer, Role};
+    /// use birnn::{Dense, Lstm};
+    /// let lstm = Layer::from(Lstm::new(4));
+    /// let forward = Direction::Forward;
+    /// assert_eq!(lstm.state_roles(), [Role::HiddenState(forward), Role::CellState(forward)]);
+    /// assert!(Layer::from(Dense::new(4)).state_roles().is_empty());
+    /// ```
+    pub fn state_roles(&self) -> Vec<Role> {
+        self.states(&[]).into_iter().map(|state| state.role).collect()
+    }
+
+    /// Its states, where it is called on such inputs; their shapes are of no use where these are
+    /// missing.
+    pub(crate) fn states(&self, inputs: &[Dims]) -> Vec<State> {
+        if let Some(kind) = self.definition() {
+            let (shape, stateful) = (kind.state_shape(inputs), kind.is_stateful());
+            let state = |&role: &Role| State { role, shape: shape.clone(), stateful };
+            return kind.states().iter().map(state).collect();
+        }
+        let of_direction = |(direction, layer): (Direction, &Recurrent)| {
+            let roles = [Role::HiddenState(direction), Role::CellState(direction)];
+            let (shape, stateful) = (vec![Some(layer.units())], layer.stateful());
+            let state = move |role| State { role, shape: shape.clone(), stateful };
+            roles.into_iter().take(layer.cell().states()).map(state)
+        };
+        self.directions().into_iter().flat_map(of_direction).collect()
+    }
+
+    /// Whether it carries its states from call to call.
+    pub(crate) fn is_stateful(&self) -> bool {
+        self.states(&[]).iter().any(|state| state.stateful)
     }
 
     /// What becomes of its inputs' masks.
@@ -209,7 +258,7 @@ impl Layer {
         states: &[Option<ArrayId>],
     ) -> Result<Vec<ArrayId>> {
         match self {
-            Layer::Feedforward(layer) => Ok(vec![layer.kind.definition().lower(call)?]),
+            Layer::Feedforward(layer) => layer.kind.definition().lower_from(call, states),
             Layer::Recurrent(layer) => recurrent::lower(&[layer], MergeMode::Concat, call, states),
             Layer::Bidirectional(both) => {
                 let directions = [both.forward(), both.backward()];
@@ -366,8 +415,9 @@ impl From<Activation> for Layer {
     }
 }
 
-/// A layer that isn't recurrent, such as [`Dense`] or [`Conv1d`], or a [`TimeDistributed`]. The
-/// types of these layers convert to a [`Layer`] by `into()`, which holds it.
+/// A layer such as [`Dense`] or [`Conv1d`], or a [`TimeDistributed`]: any but those that run a
+/// [`Cell`](super::Cell). The types of these layers convert to a [`Layer`] by `into()`, which holds
+/// it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Feedforward {
@@ -445,6 +495,8 @@ kinds! {
     SeparableConv2d(SeparableConv2d),
     Conv1dTranspose(Conv1dTranspose),
     Conv2dTranspose(Conv2dTranspose),
+    ConvLstm1d(ConvLstm1d),
+    ConvLstm2d(ConvLstm2d),
     MaxPooling1d(MaxPooling1d),
     MaxPooling2d(MaxPooling2d),
     AveragePooling1d(AveragePooling1d),
@@ -499,8 +551,8 @@ impl Feedforward {
         })
     }
 
-    pub(crate) fn output(&self, inputs: &[Dims]) -> Result<Dims> {
-        self.kind.definition().output(inputs).map_err(|reason| {
+    pub(crate) fn results(&self, inputs: &[Dims]) -> Result<Vec<(Role, Dims)>> {
+        self.kind.definition().results(inputs).map_err(|reason| {
             Error::Graph(format!("layer {:?} ({}): {reason}", self.name, self.class_name()))
         })
     }
@@ -510,9 +562,11 @@ impl Feedforward {
             each.layer.initialize(&TimeDistributed::inside(inputs), rng);
             self.weights = each.layer.weight_arrays().map(Arc::new);
         } else {
-            let weights = self.kind.definition().weights(inputs);
-            self.weights =
-                Some(Arc::new(weights.iter().map(|weight| weight.sample(rng)).collect()));
+            let kind = self.kind.definition();
+            let weights = kind.weights(inputs);
+            let mut weights: Vec<_> = weights.iter().map(|weight| weight.sample(rng)).collect();
+            kind.adjust_initial(&mut weights);
+            self.weights = Some(Arc::new(weights));
         }
     }
 
@@ -565,12 +619,12 @@ impl Definition for TimeDistributed {
 
     fn check(&self) -> Result<(), Wrong> {
         match &*self.layer {
-            Layer::Feedforward(layer) => layer.kind.definition().check(),
-            layer if layer.directions().iter().any(|(_, direction)| direction.stateful()) => {
+            layer if layer.is_stateful() => {
                 let reason = "a stateful layer can't be TimeDistributed, where each timestep is a \
                               sequence of its own; use stateful=False";
                 Err(("layer", reason.to_string()))
             }
+            Layer::Feedforward(layer) => layer.kind.definition().check(),
             layer => layer.check().map_err(|e| ("layer", e.to_string())),
         }
     }

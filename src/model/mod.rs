@@ -266,7 +266,7 @@ impl Model {
     pub(crate) fn is_stateful(&self) -> bool {
         match &self.program {
             Some(program) => program.is_stateful(),
-            None => self.layers().any(|layer| layer.directions().iter().any(|(_, l)| l.stateful())),
+            None => self.layers().any(Layer::is_stateful),
         }
     }
 

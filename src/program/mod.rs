@@ -5,7 +5,8 @@
 //! operations are computed on the host as far as their operands are known, and the rest goes to the
 //! device.
 //!
-//! * `values.rs`: arrays whose values are known. `operation.rs`: what there is to do. `shapes.rs`:
+//! * `values.rs`: arrays whose values are known. `operation.rs` and `resizing.rs`: what
+//!   there is to do. `shapes.rs`:
 //!   axes, shapes, parts.
 //! * `host`: operations on known values. `evaluate`: an operation, on the host or as operators.
 //! * `body.rs`: a program that is complete, folded as far as no call is needed for it.
@@ -18,6 +19,7 @@ mod layers;
 mod lower;
 mod operation;
 mod parts;
+mod resizing;
 mod shapes;
 mod values;
 
@@ -25,6 +27,7 @@ pub(crate) use body::{Body, Weighted};
 pub(crate) use lower::Given;
 pub use operation::{Binary, Operation, PadMode, Pooling, Reduction, Unary, Windows};
 pub(crate) use parts::ProgramParts;
+pub use resizing::{Coordinates, Interpolation, Ratio, Resizing, Rounding};
 pub use values::{Kind, Values};
 
 use crate::error::{Error, Result};

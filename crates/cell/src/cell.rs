@@ -141,7 +141,8 @@ impl WeightRole {
 
 impl Cell {
     pub(crate) const fn new(description: &'static Description) -> Cell {
-        let options = CellOptions { clip: None, peepholes: false, coupled: false };
+        let options =
+            CellOptions { clip: None, peepholes: false, coupled: false, state_activation: None };
         Cell { description, options }
     }
 
@@ -252,6 +253,15 @@ impl Cell {
                 has_not("peepholes")
             }
             CellOptions { coupled: true, .. } if !self.description.can_couple => has_not("coupled"),
+            CellOptions { state_activation: Some(_), .. } if !self.has_cell_state() => {
+                has_not("state_activation")
+            }
+            CellOptions { state_activation: Some(activation), .. }
+                if !activation.is_elementwise() =>
+            {
+                let reason = format!("{activation} goes over a whole axis");
+                Some(("state_activation", format!("{reason}; a cell takes element-wise ones")))
+            }
             _ => None,
         }
     }
@@ -286,7 +296,7 @@ impl Hash for Description {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::activation::Activation;
+    use crate::Activation;
 
     #[test]
     fn descriptions_fit_what_backends_can_do() {
@@ -336,5 +346,12 @@ mod tests {
         assert_eq!(wrong(Cell::GRU, peepholes), Some("peepholes"));
         assert_eq!(wrong(Cell::SIMPLE_RNN, coupled), Some("coupled"));
         assert_eq!(wrong(Cell::LSTM, CellOptions { coupled: true, ..peepholes }), None);
+        let of_state = |activation| CellOptions {
+            state_activation: Some(activation),
+            ..CellOptions::default()
+        };
+        assert_eq!(wrong(Cell::LSTM, of_state(Activation::Relu)), None);
+        assert_eq!(wrong(Cell::LSTM, of_state(Activation::Softmax)), Some("state_activation"));
+        assert_eq!(wrong(Cell::MGU, of_state(Activation::Relu)), Some("state_activation"));
     }
 }
