@@ -5,7 +5,7 @@ use birnn::layer::{Merge, RecurrentBuilder};
 use birnn::program::{Binary, Kind, Length, Operation, Program, Values};
 use birnn::{
     Bidirectional, Call, Cell, Dense, Device, Error, FileFormat, Graph, Gru, Inputs, Layer, Lstm,
-    MaskRules, Model, Outputs, PortableLimits, Result, TimeDistributed,
+    MaskRules, Model, Outputs, PortableLimits, Result, SaveOptions, TimeDistributed,
 };
 use ndarray::{ArrayD, IxDyn, arr1, arr2};
 use random_layers::Random;
@@ -236,6 +236,29 @@ fn equal_weights_are_one_tensor() {
     let shared = model.to_portable_bytes().unwrap().len();
     assert!(shared + 2 * 16 * 48 * 4 - 200 < apart, "{shared} and {apart} bytes");
     assert!(check("shared", &model, &mut Random(1)));
+}
+
+/// Kernels in half the bytes, and other weights as they are.
+#[test]
+fn kernels_may_be_stored_as_16_bit_floats() {
+    let options = SaveOptions::new().half_weights(true);
+    let mut model = Model::sequential(8, [Gru::new(16)]).unwrap().initialize(3).unwrap();
+    let read = Model::from_portable_bytes("half", &options.bytes(&model).unwrap()).unwrap();
+    let (before, after) = (model.weights("gru").unwrap(), read.weights("gru").unwrap());
+    for (place, (before, after)) in before.iter().zip(&after).enumerate() {
+        let error = (before - after).fold(0.0f32, |most, e| most.max(e.abs()));
+        // A bias is [2, 48].
+        assert_eq!(error > 0.0, place < 2, "{place}: {error}");
+        assert!(error < 1e-3, "{place}: {error}");
+    }
+    // What was rounded once isn't rounded again.
+    assert_eq!(options.bytes(&read).unwrap(), options.bytes(&model).unwrap());
+    // A kernel with a value that isn't in their range stays as it is.
+    let mut large = before.clone();
+    large[0][[0, 0]] = 65_520.0;
+    model.set_weights("gru", large.clone()).unwrap();
+    let read = Model::from_portable_bytes("half", &options.bytes(&model).unwrap()).unwrap();
+    assert_eq!(read.weights("gru").unwrap()[0], large[0]);
 }
 
 #[test]
