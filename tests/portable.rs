@@ -123,8 +123,29 @@ fn custom_layers_are_saved_as_what_they_are_made_of() {
 #[cfg(feature = "onnx")]
 #[test]
 fn onnx_models_compute_the_same_to_the_bit() {
-    check_folder("onnx", 40);
-    check_folder("onnx/nodes", 100);
+    check_folder("onnx", 55);
+}
+
+/// Models whose weights are inputs of the file, which are constants of the model.
+#[cfg(feature = "onnx")]
+#[test]
+fn fixed_inputs_are_saved() {
+    let mut ran = 0;
+    for entry in std::fs::read_dir(fixtures("onnx/nodes")).unwrap() {
+        let path = entry.unwrap().path();
+        let Ok(open) = Model::from_onnx(&path) else { continue };
+        let file = std::fs::File::open(path.with_extension("npz")).unwrap();
+        let mut npz = ndarray_npy::NpzReader::new(file).unwrap();
+        let mut options = birnn::OnnxOptions::new();
+        for (place, name) in open.input_names().iter().enumerate().skip(1) {
+            let array: ArrayD<f32> = npz.by_name(&format!("in_{place}.npy")).unwrap();
+            options = options.fixed_input(name, Values::Floats(array));
+        }
+        let model = options.load(&path).unwrap();
+        assert_eq!(model.input_names().len(), 1);
+        ran += usize::from(check(&path.display().to_string(), &model, &mut Random(5)));
+    }
+    assert!(ran >= 16, "{ran}");
 }
 
 #[cfg(feature = "onnx")]

@@ -159,17 +159,19 @@ fn what_has_a_default_may_be_missing() {
     assert!(read(r#"{"units": 3, "use_bias": null}"#).is_err());
     let relu = serde_json::from_str::<ReluLayer>(r#"{"max_value": null}"#).unwrap();
     assert_eq!(relu, ReluLayer::new());
+    let relu = relu.max_value(Some(f32::INFINITY)).threshold(0.1);
+    let text = serde_json::to_string(&relu).unwrap();
+    assert_eq!(serde_json::from_str::<ReluLayer>(&text).unwrap(), relu, "{text}");
 }
 
 #[test]
 fn what_json_has_no_word_for_is_an_error() {
-    let infinite = |layer: Layer| Model::sequential(2, [layer.named("it")]).unwrap();
+    let named = |layer: Layer| Model::sequential(2, [layer.named("it")]).unwrap();
     for layer in [
-        Masking::new().mask_value(f32::NAN).into(),
-        ReluLayer::new().max_value(Some(f32::INFINITY)).into(),
         Rescaling::new(f64::NEG_INFINITY).into(),
+        LayerNormalization::new().epsilon(f64::NAN).into(),
     ] {
-        let error = infinite(layer).to_portable_bytes().unwrap_err();
+        let error = named(layer).to_portable_bytes().unwrap_err();
         assert!(matches!(error, Error::Graph(_)), "{error:?}");
         assert!(error.to_string().contains("\"it\" can't be saved"), "{error}");
     }
