@@ -3,6 +3,8 @@
 //! Importers use no more of the crate than its public interface: what they do another crate can
 //! do, too (`tests/toy_importer` is one, and compiles those that are here).
 
+#[cfg(any(feature = "keras", feature = "onnx"))]
+mod einsum;
 mod format;
 #[cfg(feature = "keras")]
 mod keras;

@@ -8,6 +8,7 @@ use crate::error::Error;
 use crate::graph::{ArrayId, Constant};
 use ndarray::{Array1, ArrayD};
 use rand_chacha::ChaCha12Rng;
+use std::fmt::Debug;
 use std::ops::RangeInclusive;
 
 /// A struct of arguments with Keras's names and defaults, and a setter for each that has a default.
@@ -42,7 +43,7 @@ pub(super) use arguments;
 pub(super) type Wrong = (&'static str, String);
 
 /// A layer's kind: what follows from its arguments.
-pub(crate) trait Definition {
+pub(crate) trait Definition: Debug + Send + Sync {
     /// Keras's name for the class.
     fn class_name(&self) -> &'static str;
 
@@ -58,6 +59,11 @@ pub(crate) trait Definition {
     /// The output's shape, or why the layer can't be called on such inputs.
     fn output(&self, inputs: &[Dims]) -> Result<Dims, String>;
 
+    /// The shapes of all that it returns: by default its output alone.
+    fn outputs(&self, inputs: &[Dims]) -> Result<Vec<Dims>, String> {
+        Ok(vec![self.output(inputs)?])
+    }
+
     /// The weights, in the order of Keras's `get_weights()`; asked for only where `output`
     /// succeeded.
     fn weights(&self, _inputs: &[Dims]) -> Vec<WeightSpec> {
@@ -65,13 +71,23 @@ pub(crate) trait Definition {
     }
 
     /// The constants that its operators read, of its weights (by default these themselves).
-    fn constants<'w>(&self, weights: &'w [ArrayD<f32>], _inputs: &[Dims]) -> Vec<Constant<'w>> {
+    fn constants<'w>(&'w self, weights: &'w [ArrayD<f32>], _inputs: &[Dims]) -> Vec<Constant<'w>> {
         weights.iter().map(|weight| Constant::weight(weight.view())).collect()
     }
 
     /// Adds the operators that compute it, and returns what they compute; called only where
     /// `output` succeeds.
     fn lower(&self, call: &mut Lowering) -> Result<ArrayId, Error>;
+
+    /// The same for all that it returns.
+    fn lower_all(&self, call: &mut Lowering) -> Result<Vec<ArrayId>, Error> {
+        Ok(vec![self.lower(call)?])
+    }
+
+    /// Whether it can be called on an array of shape `[batch]`, which has no features.
+    fn reads_numbers(&self) -> bool {
+        false
+    }
 
     fn masking(&self) -> MaskRule {
         MaskRule::Pass

@@ -123,7 +123,8 @@ impl Layer {
     pub(crate) fn results(&self, inputs: &[Dims]) -> Result<Vec<(Role, Dims)>> {
         let Some((_, first)) = self.directions().first().copied() else {
             let Layer::Feedforward(layer) = self else { return Ok(vec![]) };
-            return Ok(vec![(Role::Output, layer.output(inputs)?)]);
+            let outputs = layer.outputs(inputs)?;
+            return Ok(outputs.into_iter().map(|output| (Role::Output, output)).collect());
         };
         let [timesteps, Some(_)] = inputs[0][..] else {
             return Err(Error::Graph(format!(
@@ -178,6 +179,17 @@ impl Layer {
         }
     }
 
+    /// Whether it computes with shapes of which the batch is an axis like others, so that what it
+    /// does may depend on the number of rows.
+    pub(crate) fn is_of_whole_shapes(&self) -> bool {
+        matches!(self.innermost(), Layer::Feedforward(Feedforward { kind: Kind::Foreign(_), .. }))
+    }
+
+    /// Whether it can be called on an array of shape `[batch]`.
+    pub(crate) fn reads_numbers(&self) -> bool {
+        self.definition().is_some_and(|kind| kind.reads_numbers())
+    }
+
     /// Whether it can be called on an array of so many axes with a mask of so many (beside the
     /// batch).
     pub(crate) fn reads_mask(&self, mask_axes: usize, axes: usize) -> bool {
@@ -208,7 +220,7 @@ impl Layer {
         states: &[Option<ArrayId>],
     ) -> Result<Vec<ArrayId>> {
         match self {
-            Layer::Feedforward(layer) => Ok(vec![layer.kind.definition().lower(call)?]),
+            Layer::Feedforward(layer) => layer.kind.definition().lower_all(call),
             Layer::Recurrent(layer) => recurrent::lower(&[layer], MergeMode::Concat, call, states),
             Layer::Bidirectional(both) => {
                 let directions = [both.forward(), both.backward()];
@@ -358,12 +370,14 @@ macro_rules! kinds {
         #[derive(Clone, Debug, PartialEq)]
         pub(crate) enum Kind {
             $($(#[$if])? $kind($layer),)+
+            Foreign(Foreign),
         }
 
         impl Kind {
             pub(crate) fn definition(&self) -> &dyn Definition {
                 match self {
                     $($(#[$if])? Kind::$kind(layer) => layer,)+
+                    Kind::Foreign(layer) => &*layer.0,
                 }
             }
         }
@@ -445,6 +459,23 @@ kinds! {
     Probe(super::probe::Probe),
 }
 
+/// A layer that is defined in another room, such as a [`Function`](crate::program::Function).
+#[derive(Clone, Debug)]
+pub(crate) struct Foreign(Arc<dyn Definition>);
+
+impl PartialEq for Foreign {
+    fn eq(&self, other: &Foreign) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl From<Arc<dyn Definition>> for Layer {
+    fn from(definition: Arc<dyn Definition>) -> Layer {
+        let kind = Kind::Foreign(Foreign(definition));
+        Layer::Feedforward(Feedforward { name: String::new(), kind, weights: None })
+    }
+}
+
 impl Feedforward {
     /// The layer's name; empty where none was set and no model has given it one.
     pub fn name(&self) -> &str {
@@ -470,8 +501,8 @@ impl Feedforward {
         })
     }
 
-    pub(crate) fn output(&self, inputs: &[Dims]) -> Result<Dims> {
-        self.kind.definition().output(inputs).map_err(|reason| {
+    pub(crate) fn outputs(&self, inputs: &[Dims]) -> Result<Vec<Dims>> {
+        self.kind.definition().outputs(inputs).map_err(|reason| {
             Error::Graph(format!("layer {:?} ({}): {reason}", self.name, self.class_name()))
         })
     }
@@ -563,7 +594,7 @@ impl Definition for TimeDistributed {
         self.layer.weight_specs(&TimeDistributed::inside(inputs))
     }
 
-    fn constants<'w>(&self, weights: &'w [ArrayD<f32>], inputs: &[Dims]) -> Vec<Constant<'w>> {
+    fn constants<'w>(&'w self, weights: &'w [ArrayD<f32>], inputs: &[Dims]) -> Vec<Constant<'w>> {
         let inside = TimeDistributed::inside(inputs);
         self.layer.definition().map_or(Vec::new(), |kind| kind.constants(weights, &inside))
     }

@@ -80,6 +80,21 @@ impl Model {
         Ok(lowered.graph.without_unused_steps())
     }
 
+    /// The graph of a call of one row, of which a call of more rows is a multiple; `None` where rows
+    /// can't run in parts.
+    #[allow(dead_code)] // Only backends that cut calls ask.
+    pub(crate) fn lower_a_row(&self, call: &CallShape) -> Result<Option<OperatorGraph>> {
+        let of_rows = |batch| self.lower(&CallShape { batch, ..call.clone() });
+        if !self.layers().any(Layer::is_of_whole_shapes) {
+            let graph = of_rows(1)?;
+            return Ok(graph.rows_are_independent(1).then_some(graph));
+        }
+        // A function may be one for batches of another size only.
+        let (Ok(one), Ok(two)) = (of_rows(1), of_rows(2)) else { return Ok(None) };
+        let alike = one.does_the_same_to_rows_of(&two) && one.rows_are_independent(1);
+        Ok(alike.then_some(one))
+    }
+
     /// The constants that the graphs of all calls read.
     pub(crate) fn constants<F: Real>(&self) -> Constants<F> {
         let layers = self.layers.len() + usize::from(self.program.is_some());

@@ -9,10 +9,11 @@
 //!   axes, shapes, parts.
 //! * `host`: operations on known values. `evaluate`: an operation, on the host or as operators.
 //! * `body.rs`: a program that is complete, folded as far as no call is needed for it.
-//! * `lower.rs`: its graph of operators for a call.
+//! * `lower.rs`: its graph of operators for a call. `function.rs`: a program as a layer.
 
 mod body;
 mod evaluate;
+mod function;
 mod host;
 mod layers;
 mod lower;
@@ -21,6 +22,7 @@ mod shapes;
 mod values;
 
 pub(crate) use body::{Body, Weighted};
+pub use function::{Function, Returned};
 pub(crate) use lower::Given;
 pub use operation::{Binary, Operation, PadMode, Pooling, Reduction, Unary, Windows};
 pub use values::{Kind, Values};

@@ -6,12 +6,13 @@
 //! * [`messages`] and [`limits`]: what errors say of a file, and how much it may ask for;
 //!   [`version`]: which Keras wrote it.
 //! * [`file`] takes it apart into the configuration ([`json`]) and the weights ([`hdf5`]).
-//! * [`class`]: which classes there are; [`custom`]: those that the caller builds; [`entry`]: the
-//!   layers in a configuration, with those of the models among them.
+//! * [`class`]: which classes there are, and which operations ([`operation`]); [`custom`]: those
+//!   that the caller builds; [`entry`]: the layers in a configuration, with those of the models
+//!   among them.
 //! * [`arguments`] and [`activation`] read a layer's arguments; [`stateless`], [`recurrent`] and
 //!   [`layer`] build the layers.
 //! * [`network`]: which layers a model calls on what, in a row or as a functional model says
-//!   ([`call`], in the [`order`] in which Keras runs them); [`sequential`]: what a row reads.
+//!   ([`call`], [`reference`], in the [`order`] in which Keras runs them); [`sequential`]: what a row reads.
 //! * [`assembly`] adds and calls layers in a graph; [`graph`] does so as the networks of the model
 //!   and of the models in it ([`level`]) say, with the masks of [`mask_operation`] and
 //!   [`given_mask`].
@@ -42,8 +43,10 @@ mod load;
 mod mask_operation;
 mod messages;
 mod network;
+mod operation;
 mod order;
 mod recurrent;
+mod reference;
 mod sequential;
 mod slot;
 mod stateless;
