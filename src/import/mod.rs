@@ -18,7 +18,7 @@ pub use format::FileFormat;
 #[cfg(feature = "keras")]
 pub use keras::{
     CustomLayer, KerasFileReport, KerasLayer, KerasLayerReport, KerasLimits, KerasOptions,
-    inspect_keras,
+    inspect_keras, keras_operations,
 };
 #[cfg(feature = "onnx")]
 pub use onnx::{OnnxFileReport, OnnxNodeReport, OnnxOptions, inspect_onnx, onnx_operators};

@@ -14,7 +14,7 @@ use std::sync::Arc;
 /// How many values the host may compute for a call of a function, when it is called and when its
 /// shapes are tried.
 const VALUES_OF_A_CALL: usize = 1 << 22;
-const VALUES_OF_A_TRIAL: usize = 1 << 18;
+const VALUES_OF_A_TRIAL: usize = 1 << 16;
 /// Lengths that stand for one that isn't known, in pairs: what is different between the two isn't
 /// known either. They have many divisors, for reshapes; the larger ones are for places that lie
 /// outside of the smaller.
@@ -280,5 +280,97 @@ impl Definition for Function {
 
     fn reads_numbers(&self) -> bool {
         true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::program::{Binary, Operation, Reduction, Value, Values};
+
+    /// A function of arrays of so many axes, each of any length.
+    fn function(
+        ranks: &[usize],
+        build: impl Fn(&mut Program, &[Value]) -> Value,
+    ) -> Result<Function> {
+        let mut program = Program::new();
+        let names = (0..ranks.len()).map(|index| format!("x{index}"));
+        let inputs = names.zip(ranks).map(|(name, &rank)| {
+            program.input(&name, vec![Length::Any; rank], Kind::Float).unwrap()
+        });
+        let inputs: Vec<Value> = inputs.collect();
+        let output = build(&mut program, &inputs);
+        program.output("y", output);
+        program.function()
+    }
+
+    fn add(program: &mut Program, operation: Operation, operands: &[Value]) -> Value {
+        program.add("it", operation, operands.iter().copied()).unwrap()[0]
+    }
+
+    fn integers(program: &mut Program, numbers: impl IntoIterator<Item = i64>) -> Value {
+        program.constant(Values::integers(numbers))
+    }
+
+    fn sum(a: &mut Program, x: &[Value]) -> Value {
+        add(a, Operation::Binary(Binary::Add), x)
+    }
+
+    #[test]
+    fn shapes_follow_from_two_trials() {
+        let reshaped = |shape: &'static [i64]| {
+            function(&[3], move |program, x| {
+                let shape = integers(program, shape.iter().copied());
+                add(program, Operation::Reshape { zero_copies: false }, &[x[0], shape])
+            })
+        };
+        let shape = |function: Result<Function>, axes: &[Option<usize>]| {
+            let returned = function.unwrap().returns(&[axes]).unwrap().remove(0);
+            (returned.axes, returned.has_batch)
+        };
+        let any = [None, Some(4)];
+        assert_eq!(shape(reshaped(&[-1, 8]), &[Some(6), Some(4)]), (vec![None, Some(8)], false));
+        assert_eq!(shape(reshaped(&[-1, 24]), &[Some(6), Some(4)]), (vec![None, Some(24)], true));
+        assert_eq!(shape(reshaped(&[-1, 4]), &any), (vec![None, Some(4)], false));
+        let last = function(&[3], |program, x| {
+            let place = program.constant(Values::integer(99));
+            add(program, Operation::Take { axis: 1 }, &[x[0], place])
+        });
+        assert_eq!(shape(last, &any), (vec![None, Some(4)], true));
+        let mean = function(&[3], |program, x| {
+            let axes = integers(program, [0]);
+            let reduce = Operation::Reduce { reduction: Reduction::Mean, keep: false };
+            add(program, reduce, &[x[0], axes])
+        });
+        assert_eq!(shape(mean, &any), (vec![None, Some(4)], false));
+        // A length that isn't known fits one that is.
+        let both = function(&[3, 3], sum).unwrap();
+        let returned = both.returns(&[&any, &[Some(7), Some(1)]]).unwrap().remove(0);
+        assert_eq!((returned.axes, returned.kind), (vec![None, Some(7), Some(4)], Kind::Float));
+    }
+
+    #[test]
+    fn what_can_not_be_is_an_error() {
+        let both = function(&[3, 2], sum).unwrap();
+        let text = |axes: &[&[Option<usize>]]| both.returns(axes).unwrap_err().to_string();
+        assert!(text(&[&[Some(7), Some(4)], &[Some(3)]]).contains("don't fit each other"));
+        assert!(text(&[&[Some(7), Some(4)]]).contains("2 arrays is given 1"));
+        assert!(text(&[&[Some(7)], &[Some(4)]]).contains("\"x0\""));
+        let nothing = function(&[], |program, _| program.constant(Values::float(1.0)));
+        assert!(nothing.is_err());
+        let mut tied = Program::new();
+        let x = tied.input("x", [Length::Any], Kind::Float).unwrap();
+        tied.output("y", x);
+        tied.tie("x", "y");
+        assert!(tied.function().unwrap_err().to_string().contains("tied"));
+        // Without the batch it is no layer.
+        let mean = function(&[2], |program, x| {
+            let reduce = Operation::Reduce { reduction: Reduction::Mean, keep: true };
+            add(program, reduce, &[x[0]])
+        });
+        let mut graph = crate::Graph::new();
+        let x = graph.input("x", &[Some(3)]).unwrap();
+        let error = graph.add(mean.unwrap(), x).unwrap_err().to_string();
+        assert!(error.contains("the batch as its first axis"), "{error}");
     }
 }

@@ -13,6 +13,7 @@ use super::messages::malformed;
 use super::network::{Network, Node, too_many_calls};
 use super::operation::{self, Called, Computed, Id, Made};
 use super::reference::Reference;
+use super::scope::{Piece, Scope, check_on_every_timestep};
 use super::sequential;
 use super::version::Version;
 use crate::layer::{Identity, Reshape};
@@ -22,15 +23,6 @@ use std::collections::{HashMap, HashSet};
 
 /// Operations in a row that become one layer at most.
 const MOST_OPERATIONS: usize = 64;
-
-/// What a call returns.
-#[derive(Clone, Debug)]
-enum Piece {
-    /// An array of the graph.
-    Array(Tensor),
-    /// What an operation computes, and the mask that it may be one of.
-    Computed(Id, Option<MaskPiece>),
-}
 
 /// Builds it.
 pub(super) fn build(source: &Source) -> Result<Model> {
@@ -77,15 +69,6 @@ fn build_once(
         check_attention(&model, builder.attention)?;
     }
     Ok((model, other))
-}
-
-/// One call of a model: its inputs, and what the calls in it have returned so far.
-struct Scope<'s, 'a> {
-    network: &'s Network<'a>,
-    /// The input of a Sequential.
-    input: Option<Piece>,
-    /// By entry and number of the call.
-    results: HashMap<(usize, usize), Vec<Piece>>,
 }
 
 struct Builder<'a> {
@@ -483,51 +466,4 @@ impl Builder<'_> {
         };
         Ok(GivenMask { array, mask, reference: reference.describe() })
     }
-}
-
-impl Scope<'_, '_> {
-    fn piece(&self, reader: &str, reference: &Reference) -> Result<&Piece> {
-        let network = self.network;
-        if *reference == Reference::Input {
-            return self.input.as_ref().map_or_else(|| network.dangling(reader, reference), Ok);
-        }
-        let found = network.entry(reader, reference)?;
-        let found =
-            found.and_then(|(entry, call, tensor)| self.results.get(&(entry, call))?.get(tensor));
-        found.map_or_else(|| network.dangling(reader, reference), Ok)
-    }
-
-    /// That what comes before a layer of a Sequential returns one array.
-    fn check_row(&self, entry: &Entry, node: &Node) -> Result<()> {
-        let before = node.entry.checked_sub(1).and_then(|before| self.results.get(&(before, 0)));
-        match before.map(Vec::len) {
-            Some(count) if self.network.root == Root::Sequential && count != 1 => {
-                Err(Error::Graph(format!(
-                    "layer {:?} of a Sequential follows one that returns {count} arrays; only the \
-                     last layer may have return_state or merge_mode None",
-                    entry.path
-                )))
-            }
-            _ => Ok(()),
-        }
-    }
-}
-
-/// That a call in a model in `TimeDistributed` can be run on all timesteps.
-fn check_on_every_timestep(entry: &Entry, node: &Node) -> Result<()> {
-    let call = &node.call;
-    let constant = call.references().any(|read| matches!(read, Reference::Constant(_)));
-    let is_model = matches!(entry.class, Class::Model(_));
-    let reason = match entry.time_distributed {
-        0 => return Ok(()),
-        _ if matches!(entry.class, Class::Operation(_)) => return Ok(()),
-        _ if !call.initial_state.is_empty() => "it has initial states",
-        _ if constant => "it reads a constant",
-        _ if call.masks.iter().any(Option::is_some) => "its call has a mask",
-        _ if call.inputs.len() > 1 && !is_model && !layer::joins(entry) => {
-            "it reads several arrays"
-        }
-        _ => return Ok(()),
-    };
-    Err(layer::in_time_distributed(entry, reason))
 }

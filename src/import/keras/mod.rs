@@ -14,7 +14,7 @@
 //! * [`network`]: which layers a model calls on what, in a row or as a functional model says
 //!   ([`call`], [`reference`], in the [`order`] in which Keras runs them); [`sequential`]: what a row reads.
 //! * [`assembly`] adds and calls layers in a graph; [`graph`] does so as the networks of the model
-//!   and of the models in it ([`level`]) say, with the masks of [`mask_operation`] and
+//!   and of the models in it ([`level`], [`scope`]) say, with the masks of [`mask_operation`] and
 //!   [`given_mask`].
 //! * [`slot`]: where each array of a layer stands, in an [`archive`], a [`legacy`] file or the
 //!   layout of [`cudnn`]; [`weights`] reads them into the model.
@@ -47,6 +47,7 @@ mod operation;
 mod order;
 mod recurrent;
 mod reference;
+mod scope;
 mod sequential;
 mod slot;
 mod stateless;
@@ -59,3 +60,4 @@ mod tests;
 pub use custom::{CustomLayer, KerasLayer, KerasOptions};
 pub use inspect::{KerasFileReport, KerasLayerReport, inspect_keras};
 pub use limits::KerasLimits;
+pub use operation::keras_operations;

@@ -38,7 +38,7 @@ const VALUES_OF_A_CALL: usize = 1 << 25;
 pub(super) const VALUES_OF_A_PROGRAM: usize = 1 << 22;
 const VALUES_OF_A_CONSTANT: usize = 32;
 /// Known values that are more than this, and repeat others, are repeated on the device.
-const REPEATED_ON_HOST: usize = 1 << 16;
+const REPEATED_ON_HOST: usize = 1 << 10;
 /// How many values an array of a call may have: 4 GiB.
 const MOST_COMPUTED: usize = 1 << 30;
 

@@ -3,7 +3,12 @@
 
 use crate::program::{Function, Kind, Length, Operation, Program, Returned, Values};
 use crate::{Error, Graph, Layer, Result, Tensor, TimeDistributed};
+use std::cell::Cell;
 use std::collections::HashMap;
+
+/// How many values of constants, and operations, are looked at for all functions together: what
+/// isn't an array of the graph is computed again for everybody who reads it.
+const MOST_REPEATED: usize = 1 << 24;
 
 /// An array that an operation reads or returns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -48,6 +53,8 @@ pub(in crate::import::keras) struct Computed {
     pub rows: Option<usize>,
     /// How many layers have a name.
     names: HashMap<String, usize>,
+    /// How many values and operations functions were made of so far.
+    repeated: Cell<usize>,
 }
 
 /// What an array was found to be, with the batch of any size or of this one.
@@ -155,6 +162,17 @@ impl Computed {
         rows: Option<usize>,
     ) -> Result<(Function, Vec<Tensor>)> {
         let needed = self.needed(id);
+        let values = needed.constants.iter().filter_map(|id| self.values(*id));
+        let values =
+            values.fold(needed.steps.len(), |sum, values| sum.saturating_add(values.len()));
+        self.repeated.set(self.repeated.get().saturating_add(values));
+        if self.repeated.get() > MOST_REPEATED {
+            let name = needed.steps.last().map_or("", |&step| self.steps[step].name.as_str());
+            return Err(Error::Graph(format!(
+                "operation {name:?}: what doesn't depend on the batch is read too often; compute it \
+                 before the model"
+            )));
+        }
         let mut program = Program::new();
         let mut values = HashMap::new();
         let mut tensors = Vec::new();

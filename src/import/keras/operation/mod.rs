@@ -84,6 +84,22 @@ pub(super) fn of(value: &Value) -> Option<Result<&'static str, String>> {
     })
 }
 
+/// The names of the operations that Keras's files may have in the place of layers, in alphabetical
+/// order: the classes of Keras 3, such as `GetItem`, and TensorFlow's functions in files of Keras 2,
+/// such as `math.reduce_sum`.
+///
+/// ```
+/// let names = birnn::keras_operations();
+/// assert!(names.contains(&"GetItem") && names.contains(&"math.reduce_sum"));
+/// ```
+pub fn keras_operations() -> Vec<&'static str> {
+    let rows = keras3::OPERATIONS.iter().chain(tensorflow::OPERATIONS);
+    let named = rows.filter(|(_, names, _)| !names.is_empty());
+    let mut names: Vec<_> = named.map(|(name, ..)| *name).collect();
+    names.sort_unstable();
+    names
+}
+
 fn find(rows: &'static [Row], name: &str) -> Option<&'static Row> {
     rows.iter().find(|(known, ..)| *known == name)
 }

@@ -280,7 +280,7 @@ pub(super) fn slice(call: &mut Call) -> Result<Id> {
 
 /// 1 at the place that each number says, along a new axis.
 pub(super) fn one_hot(call: &mut Call) -> Result<Id> {
-    const MOST: i64 = 1 << 17;
+    const MOST: i64 = 1 << 15;
     let x = call.array("x")?;
     let classes = call.required_int("classes")?;
     if !(1..=MOST).contains(&classes) {
