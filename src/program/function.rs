@@ -2,12 +2,14 @@
 
 use super::body::Body;
 use super::evaluate::Evaluator;
-use super::values::Kind;
+use super::parts::ProgramParts;
+use super::values::{Kind, Values};
 use super::{Length, Program};
 use crate::error::{Error, Result};
 use crate::graph::{ArrayId, Constant, OperatorGraph, Source};
-use crate::layer::{Definition, Dims, Layer, Lowering, MaskRule};
+use crate::layer::{Definition, Dims, Layer, Lowering, MaskRule, Role};
 use ndarray::ArrayD;
+use std::any::Any;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
@@ -97,6 +99,16 @@ impl Program {
 }
 
 impl Function {
+    /// Of a layer that is one, or calls one on every timestep.
+    pub(crate) fn of(layer: &Layer) -> Option<&Function> {
+        layer.innermost().definition()?.as_any()?.downcast_ref()
+    }
+
+    /// As [`Body::parts`].
+    pub(crate) fn parts(&self, store: &mut dyn FnMut(String, &Values) -> String) -> ProgramParts {
+        self.body.parts(&[], store)
+    }
+
     /// Gives the layer a name, and makes it a [`Layer`].
     pub fn named(self, name: impl Into<String>) -> Layer {
         Layer::from(self).named(name)
@@ -227,11 +239,11 @@ impl Definition for Function {
     }
 
     fn output(&self, inputs: &[Dims]) -> Result<Dims, String> {
-        let mut outputs = self.outputs(inputs)?;
-        if outputs.is_empty() { Err("it returns nothing".into()) } else { Ok(outputs.remove(0)) }
+        let mut results = self.results(inputs)?;
+        if results.is_empty() { Err("it returns nothing".into()) } else { Ok(results.remove(0).1) }
     }
 
-    fn outputs(&self, inputs: &[Dims]) -> Result<Vec<Dims>, String> {
+    fn results(&self, inputs: &[Dims]) -> Result<Vec<(Role, Dims)>, String> {
         let axes: Vec<&[Option<usize>]> = inputs.iter().map(Vec::as_slice).collect();
         let text = |error| match error {
             Error::Graph(text) => text,
@@ -240,7 +252,7 @@ impl Definition for Function {
         let returned = self.returns(&axes).map_err(text)?;
         let names = self.body.outputs.iter().map(|(name, _)| name);
         let dims = |(returned, name): (Returned, &String)| match returned.has_batch {
-            true => Ok(returned.axes[1..].to_vec()),
+            true => Ok((Role::Output, returned.axes[1..].to_vec())),
             false => Err(format!("{name:?} hasn't the batch as its first axis, alone")),
         };
         returned.into_iter().zip(names).map(dims).collect()
@@ -251,10 +263,10 @@ impl Definition for Function {
     }
 
     fn lower(&self, call: &mut Lowering) -> Result<ArrayId> {
-        Ok(self.lower_all(call)?[0])
+        Ok(self.lower_from(call, &[])?[0])
     }
 
-    fn lower_all(&self, call: &mut Lowering) -> Result<Vec<ArrayId>> {
+    fn lower_from(&self, call: &mut Lowering, _: &[Option<ArrayId>]) -> Result<Vec<ArrayId>> {
         let rows = call.shape(call.input(0)).first().copied();
         let graph = std::mem::take(call.graph);
         let evaluator = Evaluator::within(graph, call.layer, VALUES_OF_A_CALL);
@@ -281,12 +293,16 @@ impl Definition for Function {
     fn reads_numbers(&self) -> bool {
         true
     }
+
+    fn as_any(&self) -> Option<&dyn Any> {
+        Some(self)
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::program::{Binary, Operation, Reduction, Value, Values};
+    use crate::program::{Binary, Operation, Reduction, Value};
 
     /// A function of arrays of so many axes, each of any length.
     fn function(

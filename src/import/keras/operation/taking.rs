@@ -203,40 +203,23 @@ pub(super) fn gather(call: &mut Call) -> Result<Id> {
     let (x, indices) = (call.array("x")?, call.array("indices")?);
     let batch = call.int("batch_dims")?.unwrap_or(0);
     let axis = call.int("axis")?.unwrap_or(batch);
-    match batch {
-        0 => call.op(Operation::Take { axis }, [x, indices]),
-        1 if axis == 1 => {
+    match usize::try_from(batch) {
+        Ok(0) => call.op(Operation::Take { axis }, [x, indices]),
+        Ok(batch_axes) if axis == batch => {
             let places = call.expanded(indices, &[-1])?;
-            row_by_row(call, x, places)
+            call.op(Operation::TakeNd { batch_axes }, [x, places])
         }
-        _ => call.unsupported("batch_dims", "0 is supported, or 1 with axis=1"),
+        _ => call.unsupported("batch_dims", "the axis has to be the first one behind these"),
     }
 }
 
 /// The values at places, whose last axis has an index for each axis.
 pub(super) fn gather_nd(call: &mut Call) -> Result<Id> {
     let (x, indices) = (call.array("x")?, call.array("indices")?);
-    match call.int("batch_dims")?.unwrap_or(0) {
-        0 => call.op(Operation::TakeNd, [x, indices]),
-        1 => row_by_row(call, x, indices),
-        _ => call.unsupported("batch_dims", "0 and 1 are supported"),
+    match usize::try_from(call.int("batch_dims")?.unwrap_or(0)) {
+        Ok(batch_axes) => call.op(Operation::TakeNd { batch_axes }, [x, indices]),
+        Err(_) => call.unsupported("batch_dims", "it counts from the first axis"),
     }
-}
-
-/// Of each row of the first axis the values at its own places.
-fn row_by_row(call: &mut Call, x: Id, places: Id) -> Result<Id> {
-    let rank = call.rank(places)?;
-    let length = call.length(places, 0)?;
-    let rows = call.range(length)?;
-    let behind: Vec<i64> = (1..rank as i64).collect();
-    let rows = call.expanded(rows, &behind)?;
-    let shape = call.shape(places)?;
-    let before = call.slice(shape, 0, (0, -1))?;
-    let one = call.integers([1]);
-    let shape = call.concat(0, vec![before, one])?;
-    let rows = call.op(Operation::Expand, [rows, shape])?;
-    let all = call.concat(-1, vec![rows, places])?;
-    call.op(Operation::TakeNd, [x, all])
 }
 
 /// Of each row the first so many timesteps in the other direction.
@@ -260,7 +243,7 @@ pub(super) fn reverse_sequence(call: &mut Call) -> Result<Id> {
     let inside = call.binary(Binary::Less, places, lengths)?;
     let places = call.select(inside, reversed, places)?;
     let places = call.expanded(places, &[-1])?;
-    row_by_row(call, x, places)
+    call.op(Operation::TakeNd { batch_axes: 1 }, [x, places])
 }
 
 /// From places on as many as a shape says; -1 is all that are left.
