@@ -117,6 +117,11 @@ pub(crate) trait Definition: Debug + Send + Sync {
         None
     }
 
+    /// Whether another layer of that room computes the same.
+    fn equals(&self, _other: &dyn Definition) -> bool {
+        false
+    }
+
     /// The final states that it computes, in Keras's order; none of a layer without states.
     fn states(&self) -> &'static [Role] {
         &[]

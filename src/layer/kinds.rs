@@ -553,7 +553,7 @@ pub(crate) struct Foreign {
 impl PartialEq for Foreign {
     fn eq(&self, other: &Foreign) -> bool {
         match (&self.definition, &other.definition) {
-            (Some(one), Some(other)) => Arc::ptr_eq(one, other),
+            (Some(one), Some(other)) => Arc::ptr_eq(one, other) || one.equals(&**other),
             (one, other) => one.is_none() && other.is_none(),
         }
     }

@@ -297,6 +297,19 @@ impl Definition for Function {
     fn as_any(&self) -> Option<&dyn Any> {
         Some(self)
     }
+
+    fn equals(&self, other: &dyn Definition) -> bool {
+        let all = |function: &Function| {
+            let mut constants = Vec::new();
+            let parts = function.parts(&mut |name, values| {
+                constants.push(values.clone());
+                name
+            });
+            (parts, constants)
+        };
+        let other = other.as_any().and_then(|other| other.downcast_ref::<Function>());
+        other.is_some_and(|other| all(self) == all(other))
+    }
 }
 
 #[cfg(test)]

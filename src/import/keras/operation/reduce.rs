@@ -230,6 +230,17 @@ fn summed_up(call: &mut Call, x: Id, axis: i64) -> Result<Id> {
     }
 }
 
+/// Products of all values up to each.
+pub(super) fn cumulative_product(call: &mut Call) -> Result<Id> {
+    let (exclusive, reverse) = (call.flag("exclusive")?, call.flag("reverse")?);
+    let x = numbers(call)?;
+    let Some(axis) = call.int("axis")? else {
+        return call.unsupported("axis", "give the axis");
+    };
+    let axis = call.computed.constant(Values::integer(axis));
+    call.op(Operation::CumulativeProduct { exclusive, reverse }, [x, axis])
+}
+
 /// `gamma · (x - mean) / √(variance + epsilon) + beta`
 pub(super) fn layer_normalized(call: &mut Call) -> Result<Id> {
     if call.flag("rms_scaling")? {

@@ -285,3 +285,28 @@ pub(super) fn one_hot(call: &mut Call) -> Result<Id> {
     };
     if axis == -1 { Ok(hot) } else { call.op(Operation::MoveAxis { from: -1, to: axis }, [hot]) }
 }
+
+/// The largest values along the last axis, and their places.
+pub(super) fn top_k(call: &mut Call) -> Result<Vec<Id>> {
+    let x = call.array("x")?;
+    let count = call.int("k")?.unwrap_or(1);
+    let _ = call.get("sorted"); // they are sorted anyway
+    let count = call.integers([count]);
+    call.all(Operation::TopK { axis: -1, smallest: false }, [x, count])
+}
+
+/// The values along an axis in order, or their places.
+pub(super) fn sorted(call: &mut Call, places: bool) -> Result<Id> {
+    let x = call.array("x")?;
+    let axis = call.int("axis")?.unwrap_or(-1);
+    let smallest = match call.text("direction")?.map(str::to_ascii_uppercase).as_deref() {
+        None | Some("ASCENDING") => true,
+        Some("DESCENDING") => false,
+        Some(_) => return call.unsupported("direction", "ASCENDING and DESCENDING are supported"),
+    };
+    let count = call.length(x, axis)?;
+    let one = call.integers([1]);
+    let count = call.reshape(count, one)?;
+    let sorted = call.all(Operation::TopK { axis, smallest }, [x, count])?;
+    Ok(sorted[usize::from(places)])
+}
