@@ -1,18 +1,19 @@
 use super::definition::WeightSpec;
 use super::initializer::Initializer;
 use super::lowering::Lowering;
-use super::role::Direction;
 use super::weights::Weights;
 use crate::error::{Error, Result};
 use crate::graph::ArrayId;
 use crate::operator::{self, MergeMode};
 use birnn_cell::{Activation, Cell, Reader, WeightRole};
 use rand_chacha::ChaCha12Rng;
+use serde::{Deserialize, Serialize};
 use std::{marker::PhantomData, sync::Arc};
 
 /// A recurrent layer of one direction: the arguments of Keras's `LSTM`, `GRU` or `SimpleRNN`, and
 /// its weights. [`Lstm`], [`Gru`] and [`SimpleRnn`] build it, and convert to it by `into()`.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Recurrent {
     pub(crate) name: String,
     cell: Cell,
@@ -29,6 +30,7 @@ pub struct Recurrent {
     kernel_initializer: Initializer,
     recurrent_initializer: Initializer,
     bias_initializer: Initializer,
+    #[serde(skip)]
     pub(super) weights: Option<Arc<Weights>>,
 }
 
@@ -239,13 +241,6 @@ impl Recurrent {
         };
         let weights = Weights { kernel, recurrent_kernel, bias, recurrent_bias, peepholes };
         self.weights = Some(weights.into());
-    }
-
-    /// The names that its states have in messages.
-    pub(crate) fn state_names(&self, direction: Direction) -> Vec<String> {
-        let mut names = vec![format!("{direction} hidden state")];
-        names.extend(self.cell.has_cell_state().then(|| format!("{direction} cell state")));
-        names
     }
 }
 

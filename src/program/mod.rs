@@ -10,7 +10,7 @@
 //!   axes, shapes, parts.
 //! * `host`: operations on known values. `evaluate`: an operation, on the host or as operators.
 //! * `body.rs`: a program that is complete, folded as far as no call is needed for it.
-//! * `lower.rs`: its graph of operators for a call.
+//! * `lower.rs`: its graph of operators for a call. `parts.rs`: what it is built from, in files.
 
 mod body;
 mod evaluate;
@@ -18,6 +18,7 @@ mod host;
 mod layers;
 mod lower;
 mod operation;
+mod parts;
 mod resizing;
 mod shapes;
 mod values;
@@ -25,10 +26,12 @@ mod values;
 pub(crate) use body::{Body, Weighted};
 pub(crate) use lower::Given;
 pub use operation::{Binary, Operation, PadMode, Pooling, Reduction, Unary, Windows};
+pub(crate) use parts::ProgramParts;
 pub use resizing::{Coordinates, Interpolation, Ratio, Resizing, Rounding};
 pub use values::{Kind, Values};
 
 use crate::error::{Error, Result};
+use serde::{Deserialize, Serialize};
 
 /// How many arrays an operation returns at most.
 const MOST_RESULTS: usize = 1 << 16;
@@ -79,7 +82,7 @@ pub struct Program {
 pub struct Value(usize);
 
 /// The length of an axis of an input.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Length {
     /// This one.
     Fixed(usize),
@@ -89,7 +92,8 @@ pub enum Length {
     Any,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct Input {
     pub name: String,
     pub axes: Vec<Length>,

@@ -3,6 +3,7 @@
 use super::resizing::Resizing;
 use super::values::Kind;
 use crate::layer::{Activation, Layer};
+use serde::{Deserialize, Serialize};
 
 /// An operation of a [`Program`](super::Program). It reads arrays, its operands, in an order that
 /// is written here, and returns one array where nothing else is said. Axes count from the end where
@@ -10,7 +11,8 @@ use crate::layer::{Activation, Layer};
 ///
 /// Operands that say a shape, axes or a place have to be known when a call is prepared: constants,
 /// lengths of arrays, what follows from them, or an input that holds such numbers.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub enum Operation {
     /// An element-wise activation of operand 0.
@@ -227,7 +229,7 @@ pub enum Operation {
 }
 
 /// A function of one value.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum Unary {
     /// `-x`
@@ -263,7 +265,7 @@ pub enum Unary {
 }
 
 /// A function of two values. Comparisons and logic return truth values.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum Binary {
     /// `a + b`
@@ -303,7 +305,7 @@ pub enum Binary {
 }
 
 /// A value of many values.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum Reduction {
     /// Their sum.
@@ -323,7 +325,7 @@ pub enum Reduction {
 }
 
 /// What [`Operation::Pad`] puts around an array.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum PadMode {
     /// A value.
@@ -337,7 +339,7 @@ pub enum PadMode {
 }
 
 /// What [`Operation::Pool`] takes of a window.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum Pooling {
     /// The largest value.
@@ -349,7 +351,8 @@ pub enum Pooling {
 }
 
 /// Windows along the axes of an array between the first and the last. Of each axis:
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Windows {
     /// How far it is from one window to the next.
     pub strides: Vec<usize>,

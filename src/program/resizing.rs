@@ -1,7 +1,9 @@
 //! Where the values of a resized array come from.
 
+use serde::{Deserialize, Serialize};
+
 /// What [`Operation::Resize`](super::Operation::Resize) does.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Resizing {
     /// What a value between others is.
     pub interpolation: Interpolation,
@@ -21,7 +23,7 @@ pub struct Resizing {
 }
 
 /// What a value between others is.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum Interpolation {
     /// The nearest one.
@@ -33,7 +35,7 @@ pub enum Interpolation {
 }
 
 /// Which of two values is the nearest one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum Rounding {
     /// The nearest, half way the first.
@@ -48,7 +50,7 @@ pub enum Rounding {
 
 /// Where in an axis of n values the value of an index x of the resized one lies. The resized axis
 /// is s times as long.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum Coordinates {
     /// `(x + 0.5) / s - 0.5`
@@ -66,7 +68,7 @@ pub enum Coordinates {
 }
 
 /// Whether all axes become longer by the same factor, where lengths are given.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum Ratio {
     /// Each by its own.

@@ -1,3 +1,4 @@
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
 use std::fmt;
 
 /// An activation function: the `activation` or `recurrent_activation` of a layer, or a layer of its
@@ -5,7 +6,7 @@ use std::fmt;
 ///
 /// The formulas are those of `keras.activations`, with x for the value that the function is applied
 /// to; [`activate`](crate::activate()) computes them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum Activation {
     /// `x`
@@ -119,6 +120,34 @@ impl From<Parameter> for f32 {
 impl fmt::Debug for Parameter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", f32::from(*self))
+    }
+}
+
+/// In files a number, or where it isn't finite a text: `inf`, `-inf`, `NaN`.
+impl Serialize for Parameter {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        match f32::from(*self) {
+            value if value.is_finite() => to.serialize_f32(value),
+            value => to.collect_str(&value),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Parameter {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Parameter, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(untagged, expecting = "expected a number")]
+        enum Written {
+            Number(f32),
+            Text(String),
+        }
+        match Written::deserialize(from)? {
+            Written::Number(value) => Ok(value.into()),
+            Written::Text(text) => match text.parse::<f32>() {
+                Ok(value) if !value.is_finite() => Ok(value.into()),
+                _ => Err(D::Error::custom(format!("{text:?} is no number"))),
+            },
+        }
     }
 }
 
