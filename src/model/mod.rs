@@ -11,7 +11,7 @@ mod outputs;
 mod program;
 mod summary;
 
-pub(crate) use bind::Bound;
+pub(crate) use bind::{Bound, FittingCall};
 pub use graph::{Call, Graph, LayerId, Tensor};
 pub use inputs::Inputs;
 pub(crate) use lower::CallShape;
