@@ -10,13 +10,13 @@ mod error;
 mod gpu;
 mod graph;
 mod host;
-#[cfg(any(feature = "keras", feature = "onnx", feature = "pytorch"))]
 mod import;
 pub mod layer;
 mod model;
 mod operator;
 mod order;
 mod pending;
+mod portable;
 pub mod program;
 mod recovery;
 pub mod reference;
@@ -34,7 +34,6 @@ pub use gpu::{
 };
 #[cfg(feature = "gpu")]
 pub use gpu::{PlanAdapter, PlanReport, PlannedDispatch};
-#[cfg(any(feature = "keras", feature = "onnx", feature = "pytorch"))]
 pub use import::FileFormat;
 #[cfg(feature = "pytorch")]
 pub use import::pytorch as torch;
@@ -55,6 +54,7 @@ pub use model::{
     Output, Outputs, Summary, SummaryRow, Tensor,
 };
 pub use pending::Pending;
+pub use portable::PortableLimits;
 pub use runner::Counters;
 pub use session::Session;
 

@@ -683,11 +683,11 @@ fn what_is_wrong_with_a_configuration_is_said() {
     let line = run(utf8(&other));
     assert!(line.contains("other.json") && line.contains("not valid JSON"), "{line}");
     let text_of_config = std::fs::read_to_string(config).expect("the fixture");
-    std::fs::write(&other, text_of_config.replace("\"LSTM\"", "\"ConvLSTM1D\"")).expect("written");
+    std::fs::write(&other, text_of_config.replace("\"LSTM\"", "\"ConvLSTM3D\"")).expect("written");
     let inspected = output(birnn(&["inspect", weights, "--config", utf8(&other)]));
     let (table, line) = (text(&inspected.stdout), text(&inspected.stderr));
     assert!(table.starts_with("Supported are InputLayer, "), "{table}");
-    assert!(line.contains("other.json") && line.contains("ConvLSTM1D"), "{line}");
+    assert!(line.contains("other.json") && line.contains("ConvLSTM3D"), "{line}");
     // The weights of another model.
     let other = "tests/fixtures/layers/file_weights_stateful_embedding_lstm.weights.h5";
     let line = failure(birnn(&["inspect", other, "--config", config]), 1);

@@ -33,11 +33,17 @@ struct Case {
 /// Every cell, half of them with options that it can have.
 fn cells() -> impl Strategy<Value = Cell> {
     let clip = prop_oneof![Just(None), Just(Some(0.6f32.into()))];
-    (prop::sample::select(Cell::ALL), any::<bool>(), clip, any::<[bool; 2]>()).prop_map(
-        |(cell, plain, clip, [peepholes, coupled])| {
+    let of_state = [None, Some(Activation::Softsign), Some(Activation::LEAKY_RELU)];
+    let of_state = prop::sample::select(of_state.to_vec());
+    (prop::sample::select(Cell::ALL), any::<bool>(), clip, any::<[bool; 2]>(), of_state).prop_map(
+        |(cell, plain, clip, [peepholes, coupled], of_state)| {
             let lstm = cell.has_cell_state();
-            let options =
-                CellOptions { clip, peepholes: peepholes && lstm, coupled: coupled && lstm };
+            let options = CellOptions {
+                clip,
+                peepholes: peepholes && lstm,
+                coupled: coupled && lstm,
+                state_activation: of_state.filter(|_| lstm),
+            };
             if plain { cell } else { cell.with(options) }
         },
     )
@@ -57,12 +63,15 @@ fn cases() -> impl Strategy<Value = Case> {
         Activation::Softsign,
         Activation::LEAKY_RELU,
         Activation::Elu(0.5.into()),
+        Activation::ScaledTanh(1.5.into(), 0.75.into()),
+        Activation::Affine(0.5.into(), 0.125.into()),
     ];
     let gates = [
         Activation::Sigmoid,
         Activation::HardSigmoid,
         Activation::HardSigmoidKeras2,
         Activation::SparseSigmoid,
+        Activation::ClippedAffine(0.3.into(), 0.4.into()),
     ];
     let (activations, gates) =
         (prop::sample::select(activations.to_vec()), prop::sample::select(gates.to_vec()));

@@ -92,7 +92,8 @@ impl Model {
 impl Model {
     /// Reads a model from a file of any format that this build of the crate knows, which its
     /// content tells ([`FileFormat::of`]): of Keras as `Model::from_keras` does, of ONNX as
-    /// `Model::from_onnx`, of PyTorch as `Model::from_torch`.
+    /// `Model::from_onnx`, of PyTorch as `Model::from_torch`, and in birnn's own form as
+    /// [`Model::from_portable`].
     ///
     /// # Errors
     /// Those of [`FileFormat::of`] and of the function for the format.
@@ -103,6 +104,7 @@ impl Model {
     /// assert!(Model::load("tests/fixtures/keras/notebook_lstm2.keras").is_ok());
     /// # #[cfg(feature = "pytorch")]
     /// assert!(Model::load("tests/fixtures/torch/lstm.safetensors").is_ok());
+    /// assert!(Model::load("tests/fixtures/portable/version_1.safetensors").is_ok());
     /// ```
     pub fn load(path: impl AsRef<Path>) -> Result<Model> {
         let path = path.as_ref();
@@ -113,6 +115,7 @@ impl Model {
             FileFormat::Onnx => Model::from_onnx(path),
             #[cfg(feature = "pytorch")]
             FileFormat::Torch => Model::from_torch(path),
+            FileFormat::Portable => Model::from_portable(path),
             #[cfg(not(all(feature = "keras", feature = "onnx", feature = "pytorch")))]
             format => format.is_not_built(path),
         }

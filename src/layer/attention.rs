@@ -9,10 +9,11 @@ use crate::graph::{ArrayId, Constant};
 use crate::operator::{self, MaskedScore, MatMul, Score};
 use birnn_cell::Activation;
 use ndarray::{ArrayD, arr1};
+use serde::{Deserialize, Serialize};
 use std::ops::RangeInclusive;
 
 /// How [`Attention`] computes the score of a query and a key, which are vectors of features.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum ScoreMode {
     /// `scale · (query · key)`, with the dot product of the two. This is the default.
     #[default]
@@ -325,7 +326,9 @@ impl Definition for MultiHeadAttention {
         ];
         let mut weights = Vec::new();
         for (kernel_name, bias_name, kernel, bias) in projections {
-            weights.push(WeightSpec::new(kernel_name, kernel, Initializer::GlorotUniform));
+            let inputs = kernel.len() - bias.len();
+            let kernel = WeightSpec::new(kernel_name, kernel, Initializer::GlorotUniform);
+            weights.push(kernel.of_inputs(inputs));
             weights.extend(
                 self.use_bias.then(|| WeightSpec::new(bias_name, bias, Initializer::Zeros)),
             );

@@ -12,6 +12,7 @@ use crate::operator::{
 };
 use birnn_cell::Activation;
 use ndarray::{ArrayD, arr0};
+use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
 
 arguments! {
     /// Keras's `Dense`: `activation(x·kernel + bias)` over the last axis. It reads an array of any
@@ -188,7 +189,8 @@ impl Definition for Masking {
 /// let model = Model::sequential(2, layers)?;
 /// # Ok::<(), birnn::Error>(())
 /// ```
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct ActivationLayer {
     pub(crate) activation: Activation,
 }
@@ -393,7 +395,8 @@ impl Definition for Rescaling {
 /// A layer that returns its input as it is: Keras's `Identity`, and the layers that do something in
 /// training only, `Dropout`, `SpatialDropout1D`, `GaussianNoise`, `GaussianDropout`, `AlphaDropout`
 /// and `ActivityRegularization`. It reads an array of any shape.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(transparent)]
 pub struct Identity {
     pub(crate) class_name: &'static str,
 }
@@ -426,6 +429,15 @@ impl Identity {
     /// Keras's `Dropout`, which drops values in training only.
     pub fn dropout() -> Identity {
         Identity { class_name: "Dropout" }
+    }
+}
+
+/// As [`Identity::of_class`].
+impl<'de> Deserialize<'de> for Identity {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Identity, D::Error> {
+        let name = String::deserialize(from)?;
+        let unknown = || D::Error::custom(format!("no class {name:?} does nothing at inference"));
+        Identity::of_class(&name).ok_or_else(unknown)
     }
 }
 

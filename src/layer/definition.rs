@@ -4,10 +4,12 @@
 use super::dims::Dims;
 use super::initializer::Initializer;
 use super::lowering::Lowering;
+use super::role::Role;
 use crate::error::Error;
 use crate::graph::{ArrayId, Constant};
 use ndarray::{Array1, ArrayD};
 use rand_chacha::ChaCha12Rng;
+use serde::{Deserialize, Deserializer};
 use std::ops::RangeInclusive;
 
 /// A struct of arguments with Keras's names and defaults, and a setter for each that has a default.
@@ -16,7 +18,7 @@ macro_rules! arguments {
         $($(#[$field:meta])* $name:ident: $type:ty = $default:expr),* $(,)?
     }) => {
         $(#[$doc])*
-        #[derive(Clone, Debug, PartialEq)]
+        #[derive(Clone, Debug, PartialEq, serde::Serialize)]
         pub struct $layer {
             $(pub(crate) $required: $required_type,)*
             $(pub(crate) $name: $type,)*
@@ -34,9 +36,39 @@ macro_rules! arguments {
                 self
             })*
         }
+
+        /// What has a default may be missing.
+        impl<'de> serde::Deserialize<'de> for $layer {
+            fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<$layer, D::Error> {
+                #[derive(serde::Deserialize)]
+                #[serde(deny_unknown_fields)]
+                #[serde(rename = "the arguments of a layer")]
+                struct Arguments {
+                    $($required: $required_type,)*
+                    $(
+                        #[serde(default, deserialize_with = "crate::layer::definition::given")]
+                        $name: Option<$type>,
+                    )*
+                }
+                let Arguments { $($required,)* $($name),* } = Arguments::deserialize(from)?;
+                let layer = $layer::new($($required),*);
+                $(let layer = match $name {
+                    Some($name) => layer.$name($name),
+                    None => layer,
+                };)*
+                Ok(layer)
+            }
+        }
     };
 }
 pub(super) use arguments;
+
+/// An argument that is there, where `null` may be its value.
+pub(super) fn given<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
+    from: D,
+) -> Result<Option<T>, D::Error> {
+    T::deserialize(from).map(Some)
+}
 
 /// What an argument can't be: its name and the reason.
 pub(super) type Wrong = (&'static str, String);
@@ -72,6 +104,39 @@ pub(crate) trait Definition {
     /// Adds the operators that compute it, and returns what they compute; called only where
     /// `output` succeeds.
     fn lower(&self, call: &mut Lowering) -> Result<ArrayId, Error>;
+
+    /// The final states that it computes, in Keras's order; none of a layer without states.
+    fn states(&self) -> &'static [Role] {
+        &[]
+    }
+
+    /// The shape of each of its states.
+    fn state_shape(&self, _inputs: &[Dims]) -> Dims {
+        Vec::new()
+    }
+
+    /// Whether a call starts from the states that the last call ended with.
+    fn is_stateful(&self) -> bool {
+        false
+    }
+
+    /// What it returns, in Keras's order: the output, and of a layer with states perhaps these.
+    fn results(&self, inputs: &[Dims]) -> Result<Vec<(Role, Dims)>, String> {
+        Ok(vec![(Role::Output, self.output(inputs)?)])
+    }
+
+    /// As `lower`, from these states, of which none is zeros. It returns the output, and then the
+    /// final states.
+    fn lower_from(
+        &self,
+        call: &mut Lowering,
+        _states: &[Option<ArrayId>],
+    ) -> Result<Vec<ArrayId>, Error> {
+        Ok(vec![self.lower(call)?])
+    }
+
+    /// What [`Model::initialize`](crate::Model::initialize) changes in weights that were drawn.
+    fn adjust_initial(&self, _weights: &mut [ArrayD<f32>]) {}
 
     fn masking(&self) -> MaskRule {
         MaskRule::Pass
@@ -158,6 +223,8 @@ pub struct WeightSpec {
     /// Its shape, such as `[features, units]`.
     pub shape: Vec<usize>,
     pub(crate) initializer: Initializer,
+    /// How many of the first axes are those of the inputs, where not all but the last are.
+    input_axes: Option<usize>,
 }
 
 impl WeightSpec {
@@ -166,16 +233,37 @@ impl WeightSpec {
         shape: impl Into<Vec<usize>>,
         initializer: Initializer,
     ) -> WeightSpec {
-        WeightSpec { name, shape: shape.into(), initializer }
+        WeightSpec { name, shape: shape.into(), initializer, input_axes: None }
+    }
+
+    /// A weight whose first `axes` axes are those of the inputs, and all others of the outputs.
+    pub(crate) fn of_inputs(self, axes: usize) -> WeightSpec {
+        WeightSpec { input_axes: Some(axes), ..self }
+    }
+
+    /// How many inputs and outputs an initializer takes it to have. Source: `compute_fans` in
+    /// Keras's `initializers/random_initializers.py`.
+    fn fans(&self) -> (usize, usize) {
+        let product = |axes: &[usize]| axes.iter().fold(1usize, |n, &axis| n.saturating_mul(axis));
+        match (self.input_axes, &self.shape[..]) {
+            (Some(axes), shape) => {
+                let (inputs, outputs) = shape.split_at(axes.min(shape.len()));
+                (product(inputs), product(outputs))
+            }
+            (None, []) => (1, 1),
+            (None, &[length]) => (length, length),
+            (None, &[ref window @ .., inputs, outputs]) => {
+                let window = product(window);
+                (window.saturating_mul(inputs), window.saturating_mul(outputs))
+            }
+        }
     }
 
     pub(crate) fn sample(&self, rng: &mut ChaCha12Rng) -> ArrayD<f32> {
-        // Keras's fans of a weight of more than two axes: all but the last two are the receptive
-        // field.
         let columns = self.shape.last().copied().unwrap_or(1);
         let count: usize = self.shape.iter().product();
         let rows = count / columns.max(1);
-        let values = self.initializer.sample(rows, columns, rng);
+        let values = self.initializer.sample_with_fans((rows, columns), self.fans(), rng);
         let flat: Array1<f32> = values.into_iter().collect();
         flat.into_shape_with_order(self.shape.clone())
             .unwrap_or_else(|_| ArrayD::zeros(self.shape.clone()))
@@ -187,5 +275,23 @@ pub(super) fn size(argument: &'static str, value: usize) -> Result<(), Wrong> {
     match value {
         1..0x100_0000 => Ok(()),
         _ => Err((argument, format!("{value} is not from 1 to below 2^24"))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `keras.src.initializers.random_initializers.compute_fans`
+    #[test]
+    fn fans_are_kerass() {
+        let fans = |shape: &[usize]| WeightSpec::new("kernel", shape, Initializer::Zeros).fans();
+        assert_eq!(fans(&[]), (1, 1));
+        assert_eq!(fans(&[7]), (7, 7));
+        assert_eq!(fans(&[3, 4]), (3, 4));
+        assert_eq!(fans(&[2, 3, 4]), (6, 8));
+        assert_eq!(fans(&[2, 5, 3, 4]), (30, 40));
+        let projection = WeightSpec::new("query kernel", [5, 2, 3], Initializer::Zeros);
+        assert_eq!(projection.of_inputs(1).fans(), (5, 6));
     }
 }

@@ -2,14 +2,17 @@ use ndarray::linalg::general_mat_mul;
 use ndarray::{Array2, ArrayViewMut1, ArrayViewMut2, Axis, s};
 use rand_chacha::ChaCha12Rng;
 use rand_distr::{Distribution, StandardNormal, Uniform};
+use serde::{Deserialize, Serialize};
 
 /// How [`Model::initialize`](crate::Model::initialize) draws a weight, by Keras's names. The random
 /// numbers follow from the seed that it is given; they aren't those that Keras would draw from this
 /// seed, which depend on Keras's backend.
 ///
-/// `rows` and `columns` are those of a weight with two axes. Of any other weight, `columns` is the
-/// length of its last axis and `rows` the product of all other axes.
-#[derive(Clone, Copy, Debug, PartialEq)]
+/// `rows` and `columns` are those of a weight with two axes. Of the kernel of a convolution they are
+/// multiplied by the length of its window, as in Keras: `rows` is what a filter reads, `columns` the
+/// number of filters times the window. Of a weight with one axis both are its length.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub enum Initializer {
     /// All values are 0: Keras's default for `bias`.
@@ -38,7 +41,8 @@ pub enum Initializer {
         stddev: f32,
     },
     /// A random matrix whose rows are orthonormal, or its columns where these are fewer: Keras's
-    /// default for `recurrent_kernel` (Saxe et al. 2013).
+    /// default for `recurrent_kernel` (Saxe et al. 2013). Of a weight with more than two axes all
+    /// but the last are its rows.
     Orthogonal,
 }
 
@@ -48,22 +52,32 @@ const ORTHOGONAL_BLOCK: usize = 64;
 impl Initializer {
     /// A weight of `rows` × `columns`.
     pub(crate) fn sample(self, rows: usize, columns: usize, rng: &mut ChaCha12Rng) -> Array2<f32> {
-        let shape = (rows, columns);
+        self.sample_with_fans((rows, columns), (rows, columns), rng)
+    }
+
+    /// A weight of this shape, that has so many inputs and outputs.
+    pub(crate) fn sample_with_fans(
+        self,
+        shape: (usize, usize),
+        (inputs, outputs): (usize, usize),
+        rng: &mut ChaCha12Rng,
+    ) -> Array2<f32> {
         match self {
             Initializer::Zeros => Array2::zeros(shape),
             Initializer::Ones => Array2::ones(shape),
             Initializer::Constant(value) => Array2::from_elem(shape, value),
             Initializer::GlorotUniform => {
-                uniform(shape, (6.0 / (rows + columns) as f32).sqrt(), rng)
+                let fans = inputs.saturating_add(outputs);
+                uniform(shape, (6.0 / fans as f32).sqrt(), rng)
             }
-            Initializer::HeUniform => uniform(shape, (6.0 / rows as f32).sqrt(), rng),
+            Initializer::HeUniform => uniform(shape, (6.0 / inputs as f32).sqrt(), rng),
             Initializer::RandomUniform { min, max } => {
                 uniform(shape, 1.0, rng).mapv_into(|v: f32| min + (v + 1.0) * 0.5 * (max - min))
             }
             Initializer::RandomNormal { mean, stddev } => {
                 normal(shape, rng).mapv(|v| mean + stddev * v as f32)
             }
-            Initializer::Orthogonal => orthogonal(rows, columns, rng),
+            Initializer::Orthogonal => orthogonal(shape.0, shape.1, rng),
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use super::attention::{AdditiveAttention, Attention, MultiHeadAttention};
 use super::bidirectional::Bidirectional;
+use super::conv_lstm::{ConvLstm1d, ConvLstm2d};
 use super::convolution::{
     Conv1d, Conv1dTranspose, Conv2d, Conv2dTranspose, DepthwiseConv1d, DepthwiseConv2d,
     SeparableConv1d, SeparableConv2d,
@@ -35,17 +36,29 @@ use crate::order::standard;
 use birnn_cell::Activation;
 use ndarray::ArrayD;
 use rand_chacha::ChaCha12Rng;
+use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
+/// A state that a layer keeps along time.
+#[derive(Clone, Debug)]
+pub(crate) struct State {
+    /// It says what the state is called in messages, too.
+    pub role: Role,
+    /// Without the batch.
+    pub shape: Dims,
+    /// Whether a call starts from what the last call ended with.
+    pub stateful: bool,
+}
+
 /// A layer of a [`Model`](crate::Model). The type of every layer converts to it by `into()`.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum Layer {
     /// An [`Lstm`](super::Lstm), [`Gru`](super::Gru) or [`SimpleRnn`](super::SimpleRnn).
     Recurrent(Recurrent),
     /// Two of these, which read time in opposite directions.
     Bidirectional(Box<Bidirectional>),
-    /// A layer that keeps no state, such as [`Dense`].
+    /// Any other layer, such as [`Dense`].
     Feedforward(Feedforward),
 }
 
@@ -123,7 +136,7 @@ impl Layer {
     pub(crate) fn results(&self, inputs: &[Dims]) -> Result<Vec<(Role, Dims)>> {
         let Some((_, first)) = self.directions().first().copied() else {
             let Layer::Feedforward(layer) = self else { return Ok(vec![]) };
-            return Ok(vec![(Role::Output, layer.output(inputs)?)]);
+            return layer.results(inputs);
         };
         let [timesteps, Some(_)] = inputs[0][..] else {
             return Err(Error::Graph(format!(
@@ -159,6 +172,43 @@ impl Layer {
             }
         }
         Ok(results)
+    }
+
+    /// The final states that it computes, in Keras's order: for each direction the hidden state and,
+    /// where it has one, the cell state. None of a layer that keeps no state.
+    ///
+    /// ```
+    /// use birnn::layer::{Direction, Layer, Role};
+    /// use birnn::{Dense, Lstm};
+    /// let lstm = Layer::from(Lstm::new(4));
+    /// let forward = Direction::Forward;
+    /// assert_eq!(lstm.state_roles(), [Role::HiddenState(forward), Role::CellState(forward)]);
+    /// assert!(Layer::from(Dense::new(4)).state_roles().is_empty());
+    /// ```
+    pub fn state_roles(&self) -> Vec<Role> {
+        self.states(&[]).into_iter().map(|state| state.role).collect()
+    }
+
+    /// Its states, where it is called on such inputs; their shapes are of no use where these are
+    /// missing.
+    pub(crate) fn states(&self, inputs: &[Dims]) -> Vec<State> {
+        if let Some(kind) = self.definition() {
+            let (shape, stateful) = (kind.state_shape(inputs), kind.is_stateful());
+            let state = |&role: &Role| State { role, shape: shape.clone(), stateful };
+            return kind.states().iter().map(state).collect();
+        }
+        let of_direction = |(direction, layer): (Direction, &Recurrent)| {
+            let roles = [Role::HiddenState(direction), Role::CellState(direction)];
+            let (shape, stateful) = (vec![Some(layer.units())], layer.stateful());
+            let state = move |role| State { role, shape: shape.clone(), stateful };
+            roles.into_iter().take(layer.cell().states()).map(state)
+        };
+        self.directions().into_iter().flat_map(of_direction).collect()
+    }
+
+    /// Whether it carries its states from call to call.
+    pub(crate) fn is_stateful(&self) -> bool {
+        self.states(&[]).iter().any(|state| state.stateful)
     }
 
     /// What becomes of its inputs' masks.
@@ -208,7 +258,7 @@ impl Layer {
         states: &[Option<ArrayId>],
     ) -> Result<Vec<ArrayId>> {
         match self {
-            Layer::Feedforward(layer) => Ok(vec![layer.kind.definition().lower(call)?]),
+            Layer::Feedforward(layer) => layer.kind.definition().lower_from(call, states),
             Layer::Recurrent(layer) => recurrent::lower(&[layer], MergeMode::Concat, call, states),
             Layer::Bidirectional(both) => {
                 let directions = [both.forward(), both.backward()];
@@ -263,6 +313,24 @@ impl Layer {
         }
     }
 
+    /// What its weights are called in messages, in Keras's order: of a [`Bidirectional`] with the
+    /// direction.
+    pub(crate) fn weight_labels(&self, inputs: &[Dims]) -> Vec<String> {
+        let two = matches!(self, Layer::Bidirectional(_));
+        let labels = self.directions().into_iter().flat_map(|(direction, layer)| {
+            let label = move |weight: &str| {
+                if two { format!("{direction} {weight}") } else { weight.to_string() }
+            };
+            layer.weight_names().into_iter().map(label)
+        });
+        match self {
+            Layer::Feedforward(_) => {
+                self.weight_specs(inputs).iter().map(|spec| spec.name.to_string()).collect()
+            }
+            _ => labels.collect(),
+        }
+    }
+
     pub(crate) fn initialize(&mut self, inputs: &[Dims], rng: &mut ChaCha12Rng) {
         let features = inputs.first().and_then(|dims| dims.last().copied().flatten()).unwrap_or(0);
         for layer in self.directions_mut() {
@@ -282,15 +350,7 @@ impl Layer {
             let (expected, names) = (specs.len(), names.join(", "));
             return Err(Error::WeightCount { layer: name, expected, names, found: arrays.len() });
         }
-        let labels = self.directions().into_iter().flat_map(|(direction, layer)| {
-            let two = matches!(self, Layer::Bidirectional(_));
-            let label = move |weight: &str| {
-                if two { format!("{direction} {weight}") } else { weight.to_string() }
-            };
-            layer.weight_names().into_iter().map(label)
-        });
-        let labels = labels.chain(specs.iter().map(|spec| spec.name.to_string()));
-        let mut checked = specs.iter().zip(&arrays).zip(labels.collect::<Vec<_>>());
+        let mut checked = specs.iter().zip(&arrays).zip(self.weight_labels(inputs));
         checked.try_for_each(|((spec, array), label)| {
             weights::check(&name, &label, &spec.shape, array)
         })?;
@@ -304,6 +364,18 @@ impl Layer {
             Layer::Feedforward(layer) => layer.set_weights(inputs, arrays.collect()),
             _ => Ok(()),
         }
+    }
+
+    /// The same layer, but for its weights, which it doesn't have.
+    pub(crate) fn without_weights(mut self) -> Layer {
+        self.directions_mut().into_iter().for_each(|layer| layer.weights = None);
+        if let Layer::Feedforward(layer) = &mut self {
+            layer.weights = None;
+            if let Kind::TimeDistributed(each) = &mut layer.kind {
+                *each.layer = each.layer.as_ref().clone().without_weights();
+            }
+        }
+        self
     }
 
     /// The weights in Keras's order, or `None` where they are not set.
@@ -343,24 +415,31 @@ impl From<Activation> for Layer {
     }
 }
 
-/// A layer that isn't recurrent, such as [`Dense`] or [`Conv1d`], or a [`TimeDistributed`]. The
-/// types of these layers convert to a [`Layer`] by `into()`, which holds it.
-#[derive(Clone, Debug, PartialEq)]
+/// A layer such as [`Dense`] or [`Conv1d`], or a [`TimeDistributed`]: any but those that run a
+/// [`Cell`](super::Cell). The types of these layers convert to a [`Layer`] by `into()`, which holds
+/// it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Feedforward {
     pub(super) name: String,
     pub(crate) kind: Kind,
+    #[serde(skip)]
     pub(super) weights: Option<Arc<Vec<ArrayD<f32>>>>,
 }
 
 macro_rules! kinds {
     ($($(#[$if:meta])? $kind:ident($layer:ty)),+ $(,)?) => {
-        /// Which layer it is, with its arguments.
-        #[derive(Clone, Debug, PartialEq)]
+        /// Which layer it is, with its arguments. What is built under a condition is in no file.
+        #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
         pub(crate) enum Kind {
-            $($(#[$if])? $kind($layer),)+
+            $($(#[$if] #[serde(skip)])? $kind($layer),)+
         }
 
         impl Kind {
+            /// The names of all that there are.
+            #[cfg(test)]
+            pub(crate) const NAMES: &'static [&'static str] = &[$(stringify!($kind)),+];
+
             pub(crate) fn definition(&self) -> &dyn Definition {
                 match self {
                     $($(#[$if])? Kind::$kind(layer) => layer,)+
@@ -416,6 +495,8 @@ kinds! {
     SeparableConv2d(SeparableConv2d),
     Conv1dTranspose(Conv1dTranspose),
     Conv2dTranspose(Conv2dTranspose),
+    ConvLstm1d(ConvLstm1d),
+    ConvLstm2d(ConvLstm2d),
     MaxPooling1d(MaxPooling1d),
     MaxPooling2d(MaxPooling2d),
     AveragePooling1d(AveragePooling1d),
@@ -470,8 +551,8 @@ impl Feedforward {
         })
     }
 
-    pub(crate) fn output(&self, inputs: &[Dims]) -> Result<Dims> {
-        self.kind.definition().output(inputs).map_err(|reason| {
+    pub(crate) fn results(&self, inputs: &[Dims]) -> Result<Vec<(Role, Dims)>> {
+        self.kind.definition().results(inputs).map_err(|reason| {
             Error::Graph(format!("layer {:?} ({}): {reason}", self.name, self.class_name()))
         })
     }
@@ -481,9 +562,11 @@ impl Feedforward {
             each.layer.initialize(&TimeDistributed::inside(inputs), rng);
             self.weights = each.layer.weight_arrays().map(Arc::new);
         } else {
-            let weights = self.kind.definition().weights(inputs);
-            self.weights =
-                Some(Arc::new(weights.iter().map(|weight| weight.sample(rng)).collect()));
+            let kind = self.kind.definition();
+            let weights = kind.weights(inputs);
+            let mut weights: Vec<_> = weights.iter().map(|weight| weight.sample(rng)).collect();
+            kind.adjust_initial(&mut weights);
+            self.weights = Some(Arc::new(weights));
         }
     }
 
@@ -511,7 +594,8 @@ impl Feedforward {
 /// let model = Model::sequential(2, layers)?;
 /// # Ok::<(), birnn::Error>(())
 /// ```
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct TimeDistributed {
     pub(crate) layer: Box<Layer>,
 }
@@ -535,12 +619,12 @@ impl Definition for TimeDistributed {
 
     fn check(&self) -> Result<(), Wrong> {
         match &*self.layer {
-            Layer::Feedforward(layer) => layer.kind.definition().check(),
-            layer if layer.directions().iter().any(|(_, direction)| direction.stateful()) => {
+            layer if layer.is_stateful() => {
                 let reason = "a stateful layer can't be TimeDistributed, where each timestep is a \
                               sequence of its own; use stateful=False";
                 Err(("layer", reason.to_string()))
             }
+            Layer::Feedforward(layer) => layer.kind.definition().check(),
             layer => layer.check().map_err(|e| ("layer", e.to_string())),
         }
     }

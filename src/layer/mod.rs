@@ -9,6 +9,7 @@
 
 mod attention;
 mod bidirectional;
+mod conv_lstm;
 mod convolution;
 mod core;
 mod definition;
@@ -38,6 +39,7 @@ pub use birnn_cell::{
     Activation, Cell, CellOptions, Description, Gate, GateActivation, HiddenProduct, Parameter,
     UnitWeight, WeightRole,
 };
+pub use conv_lstm::{ConvLstm1d, ConvLstm2d};
 pub use convolution::{
     Conv1d, Conv1dTranspose, Conv2d, Conv2dTranspose, DepthwiseConv1d, DepthwiseConv2d,
     SeparableConv1d, SeparableConv2d,
@@ -49,8 +51,8 @@ pub use definition::WeightSpec;
 pub(crate) use definition::{MaskArguments, MaskRule};
 pub(crate) use dims::{Dims, axis_of, shown};
 pub use initializer::Initializer;
-pub(crate) use kinds::Kind;
 pub use kinds::{Feedforward, Layer, TimeDistributed};
+pub(crate) use kinds::{Kind, State};
 pub(crate) use lowering::Lowering;
 pub use merging::{Concatenate, Dot, Merge};
 pub use name::default_name;

@@ -1,11 +1,11 @@
 //! What a call gives, compared with what the model reads: every backend gets it as [`Bound`].
 
 use super::inputs::{Inputs, MaskInput, Place, StateInput};
-use super::{InputSpec, Model};
+use super::{InputSpec, Model, Node};
 use crate::error::{Error, Result};
-use crate::layer::{Direction, Layer};
+use crate::layer::{Layer, State};
 use birnn_cell::Real;
-use ndarray::{Array2, ArrayD, ArrayView2, ArrayViewD, Axis, CowArray, IxDyn, Slice};
+use ndarray::{Array2, ArrayD, ArrayViewD, Axis, CowArray, IxDyn, Slice};
 use std::sync::Arc;
 
 /// Inputs that fit the model: what every backend reads.
@@ -23,7 +23,7 @@ pub(crate) struct Bound<'a, F> {
     /// For an input whose lengths are given the longest.
     pub(super) longest: Vec<Option<usize>>,
     /// For each node its initial states in Keras's order, where the call gives them.
-    pub states: Vec<Vec<Option<ArrayView2<'a, F>>>>,
+    pub states: Vec<Vec<Option<ArrayViewD<'a, F>>>>,
     /// Of a program the bits of the values of each input on which shapes depend.
     pub values: Vec<Option<Vec<u32>>>,
     /// Of a program the shape of each array that is handed on from call to call.
@@ -51,14 +51,15 @@ impl FittingCall {
 
 impl Bound<'_, f32> {
     /// The given initial states in `f64`, for [`Bound::in_f64`] to borrow.
-    pub fn states_in_f64(&self) -> Vec<Vec<Option<Array2<f64>>>> {
-        let in_f64 = |state: &Option<ArrayView2<f32>>| state.map(|state| state.mapv(f64::from));
+    pub fn states_in_f64(&self) -> Vec<Vec<Option<ArrayD<f64>>>> {
+        let in_f64 =
+            |state: &Option<ArrayViewD<f32>>| state.as_ref().map(|state| state.mapv(f64::from));
         self.states.iter().map(|states| states.iter().map(in_f64).collect()).collect()
     }
 
     /// The same inputs in `f64`; `states` are its [`Bound::states_in_f64`].
-    pub fn in_f64<'s>(&self, states: &'s [Vec<Option<Array2<f64>>>]) -> Bound<'s, f64> {
-        let view = |state: &'s Option<Array2<f64>>| state.as_ref().map(|state| state.view());
+    pub fn in_f64<'s>(&self, states: &'s [Vec<Option<ArrayD<f64>>>]) -> Bound<'s, f64> {
+        let view = |state: &'s Option<ArrayD<f64>>| state.as_ref().map(|state| state.view());
         Bound {
             batch: self.batch,
             has_batch: self.has_batch,
@@ -128,7 +129,7 @@ impl Model {
             self.check_masks(&all)?;
             self.check_mask_shapes(&all, &shapes, batch)?;
         }
-        let states = self.bind_states(inputs.states, batch)?;
+        let states = self.bind_states(inputs.states, batch, &shapes)?;
         *last = Some(fitting);
         let (values, tied) = (Vec::new(), Vec::new());
         Ok(Bound { batch, has_batch: true, arrays, shapes, masks, longest, states, values, tied })
@@ -326,29 +327,24 @@ impl Model {
         &self,
         given: Vec<StateInput<'a, F>>,
         batch: usize,
-    ) -> Result<Vec<Vec<Option<ArrayView2<'a, F>>>>> {
-        let mut states: Vec<Vec<Option<ArrayView2<'a, F>>>> = self
-            .nodes
-            .iter()
-            .map(|node| {
-                let layer = &self.layers[node.layer].layer;
-                let count = layer.directions().iter().map(|(_, l)| l.cell().states()).sum();
-                std::iter::repeat_with(|| None).take(count).collect()
-            })
-            .collect();
+        shapes: &[Vec<usize>],
+    ) -> Result<Vec<Vec<Option<ArrayViewD<'a, F>>>>> {
+        let none = |node: &Node| vec![None; self.layers[node.layer].layer.state_roles().len()];
+        let mut states: Vec<Vec<Option<ArrayViewD<'a, F>>>> = self.nodes.iter().map(none).collect();
         for state in given {
             let node = self.state_node(state.layer.as_deref())?;
             let layer = &self.layers[self.nodes[node].layer].layer;
-            let (index, units) = self.state_slot(layer, state.place)?;
-            if state.array.shape() != [batch, units] {
+            let dims = |&tensor: &usize| shapes[tensor].iter().map(|&n| Some(n)).collect();
+            let of_layer =
+                layer.states(&self.nodes[node].inputs.iter().map(dims).collect::<Vec<_>>());
+            let index = state_slot(layer, &of_layer, state.place)?;
+            let expected: Vec<usize> = of_layer[index].shape.iter().copied().flatten().collect();
+            let expected = [&[batch], &expected[..]].concat();
+            if state.array.shape() != expected {
                 return Err(Error::InputShape {
-                    input: format!(
-                        "initial {} of layer {:?}",
-                        state_names(layer)[index],
-                        layer.name()
-                    ),
+                    input: format!("initial {} of layer {:?}", of_layer[index].role, layer.name()),
                     found: state.array.shape().to_vec(),
-                    expected: format!("[{batch}, {units}]"),
+                    expected: format!("{expected:?}"),
                 });
             }
             states[node][index] = Some(state.array);
@@ -361,7 +357,7 @@ impl Model {
     fn state_node(&self, layer: Option<&str>) -> Result<usize> {
         let name = |node: usize| self.layers[self.nodes[node].layer].layer.name();
         let recurrent =
-            |&node: &usize| !self.layers[self.nodes[node].layer].layer.directions().is_empty();
+            |&node: &usize| !self.layers[self.nodes[node].layer].layer.state_roles().is_empty();
         let nodes: Vec<usize> = match layer {
             None => (0..self.nodes.len()).find(recurrent).into_iter().collect(),
             Some(layer) => (0..self.nodes.len()).filter(|&node| name(node) == layer).collect(),
@@ -387,40 +383,33 @@ impl Model {
             )),
         }
     }
+}
 
-    /// Where a state stands in the layer's list, and its units.
-    fn state_slot(&self, layer: &Layer, place: Place) -> Result<(usize, usize)> {
-        let slots: Vec<(Direction, bool, usize)> = layer
-            .directions()
-            .into_iter()
-            .flat_map(|(direction, l)| {
-                (0..l.cell().states()).map(move |s| (direction, s == 1, l.units()))
-            })
-            .collect();
-        let wrong = |reason: String| {
-            Err(Error::Argument {
-                layer: layer.name().to_string(),
-                argument: "initial_state".into(),
-                reason,
-            })
-        };
-        match place {
-            Place::Listed { of, .. } if of != slots.len() => {
-                wrong(format!("the list needs {} arrays, got {of}", slots.len()))
-            }
-            Place::Listed { index, .. } => Ok((index, slots[index].2)),
-            Place::Named(direction, cell) => {
-                match slots.iter().position(|slot| (slot.0, slot.1) == (direction, cell)) {
-                    Some(index) => Ok((index, slots[index].2)),
-                    None => wrong(format!(
-                        "this {} layer has no {direction} {} state; it has {}",
-                        layer.class_name(),
-                        if cell { "cell" } else { "hidden" },
-                        state_names(layer).join(", ")
-                    )),
-                }
-            }
+/// Where a state stands in the layer's list.
+fn state_slot(layer: &Layer, states: &[State], place: Place) -> Result<usize> {
+    let wrong = |reason: String| {
+        Err(Error::Argument {
+            layer: layer.name().to_string(),
+            argument: "initial_state".into(),
+            reason,
+        })
+    };
+    match place {
+        Place::Listed { of, .. } if of != states.len() => {
+            wrong(format!("the list needs {} arrays, got {of}", states.len()))
         }
+        Place::Listed { index, .. } => Ok(index),
+        Place::Named(role) => match states.iter().position(|state| state.role == role) {
+            Some(index) => Ok(index),
+            None => {
+                let known: Vec<_> = states.iter().map(|state| state.role.to_string()).collect();
+                wrong(format!(
+                    "this {} layer has no {role}; it has {}",
+                    layer.class_name(),
+                    known.join(", ")
+                ))
+            }
+        },
     }
 }
 
@@ -437,9 +426,4 @@ fn bind_constant<F: Real>(input: &InputSpec, batch: usize) -> Result<ArrayD<F>> 
     };
     let rows = value.broadcast(shape.clone()).ok_or_else(wrong)?;
     Ok(rows.mapv(|value| F::nearest(value.into())))
-}
-
-/// What a layer's states are called in messages, in Keras's order.
-fn state_names(layer: &Layer) -> Vec<String> {
-    layer.directions().into_iter().flat_map(|(direction, l)| l.state_names(direction)).collect()
 }

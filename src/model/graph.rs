@@ -328,7 +328,7 @@ impl Graph {
                 shown(&inputs[0])
             )));
         }
-        self.check_states(&built, &call.initial_state)?;
+        self.check_states(&built, &inputs, &call.initial_state)?;
         self.check_masks(&built, &call, &inputs)?;
         self.layers[layer.0].1.get_or_insert(inputs);
         let name = built.name();
@@ -366,19 +366,13 @@ impl Graph {
             .ok_or_else(|| Error::Graph("a Tensor of another graph was used".into()))
     }
 
-    fn check_states(&self, layer: &Layer, states: &[Tensor]) -> Result<()> {
+    fn check_states(&self, layer: &Layer, inputs: &[Dims], states: &[Tensor]) -> Result<()> {
         if states.is_empty() {
             return Ok(());
         }
-        let wanted: Vec<(String, usize)> = layer
-            .directions()
-            .into_iter()
-            .flat_map(|(direction, l)| {
-                l.state_names(direction).into_iter().map(move |name| (name, l.units()))
-            })
-            .collect();
+        let wanted = layer.states(inputs);
         if wanted.len() != states.len() {
-            let names: Vec<_> = wanted.iter().map(|(name, _)| name.as_str()).collect();
+            let names: Vec<_> = wanted.iter().map(|state| state.role.to_string()).collect();
             return Err(Error::Graph(format!(
                 "layer {:?} takes {} initial states ({}), got {}",
                 layer.name(),
@@ -387,11 +381,13 @@ impl Graph {
                 states.len()
             )));
         }
-        for ((name, units), &state) in wanted.iter().zip(states) {
-            if self.shape(state)? != &[Some(*units)] {
+        for (wanted, &state) in wanted.iter().zip(states) {
+            if self.shape(state)? != &wanted.shape {
                 return Err(Error::Graph(format!(
-                    "layer {:?}: initial {name} must be [batch, {units}], and {} is not",
+                    "layer {:?}: initial {} must be {}, and {} is not",
                     layer.name(),
+                    wanted.role,
+                    shown(&wanted.shape),
                     self.tensors[state.0].describe()
                 )));
             }

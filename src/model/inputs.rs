@@ -1,4 +1,4 @@
-use crate::layer::Direction;
+use crate::layer::{Direction, Role};
 use ndarray::{Array2, ArrayView, ArrayView2, ArrayView3, ArrayViewD, Dimension};
 
 /// What a call of a model reads: an array for each input, and where needed masks and the initial
@@ -39,15 +39,17 @@ pub(super) struct StateInput<'a, F> {
     /// The layer's name; none means the first layer.
     pub layer: Option<String>,
     pub place: Place,
-    pub array: ArrayView2<'a, F>,
+    pub array: ArrayViewD<'a, F>,
 }
 
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Place {
-    /// By direction, and whether it is the cell state.
-    Named(Direction, bool),
+    Named(Role),
     /// By its place in Keras's list of `of` states.
-    Listed { index: usize, of: usize },
+    Listed {
+        index: usize,
+        of: usize,
+    },
 }
 
 impl<'a, F> Inputs<'a, F> {
@@ -143,45 +145,55 @@ impl<'a, F> Inputs<'a, F> {
     /// Sets the hidden state, `[batch, units]`, that a direction of the model's first recurrent
     /// layer starts from. A layer that isn't bidirectional has the direction
     /// [`Direction::Forward`].
-    pub fn hidden_state(self, direction: Direction, state: ArrayView2<'a, F>) -> Inputs<'a, F> {
-        self.state(None, Place::Named(direction, false), state)
+    pub fn hidden_state<D: Dimension>(
+        self,
+        direction: Direction,
+        state: ArrayView<'a, F, D>,
+    ) -> Inputs<'a, F> {
+        self.state(None, Place::Named(Role::HiddenState(direction)), state.into_dyn())
     }
 
     /// Sets the cell state, `[batch, units]`, that a direction of the model's first recurrent
     /// layer, an LSTM, starts from.
-    pub fn cell_state(self, direction: Direction, state: ArrayView2<'a, F>) -> Inputs<'a, F> {
-        self.state(None, Place::Named(direction, true), state)
+    pub fn cell_state<D: Dimension>(
+        self,
+        direction: Direction,
+        state: ArrayView<'a, F, D>,
+    ) -> Inputs<'a, F> {
+        self.state(None, Place::Named(Role::CellState(direction)), state.into_dyn())
     }
 
     /// Sets all states that the model's first recurrent layer starts from, in the order of Keras's
     /// `initial_state`: the hidden state and for an LSTM the cell state, each `[batch, units]`; for
-    /// a bidirectional layer those of the forward direction, then those of the backward one.
-    pub fn initial_state(
+    /// a bidirectional layer those of the forward direction, then those of the backward one. A
+    /// [`ConvLstm2d`](crate::layer::ConvLstm2d) and its kin have states of more axes.
+    pub fn initial_state<D: Dimension>(
         self,
-        states: impl IntoIterator<Item = ArrayView2<'a, F>>,
+        states: impl IntoIterator<Item = ArrayView<'a, F, D>>,
     ) -> Inputs<'a, F> {
         self.listed(None, states)
     }
 
     /// Sets all states that the recurrent layer with this name starts from, as
     /// [`Inputs::initial_state`] does for the first one.
-    pub fn initial_state_of(
+    pub fn initial_state_of<D: Dimension>(
         self,
         layer: &str,
-        states: impl IntoIterator<Item = ArrayView2<'a, F>>,
+        states: impl IntoIterator<Item = ArrayView<'a, F, D>>,
     ) -> Inputs<'a, F> {
         self.listed(Some(layer.to_string()), states)
     }
 
-    fn listed(
+    fn listed<D: Dimension>(
         mut self,
         layer: Option<String>,
-        states: impl IntoIterator<Item = ArrayView2<'a, F>>,
+        states: impl IntoIterator<Item = ArrayView<'a, F, D>>,
     ) -> Inputs<'a, F> {
         let states: Vec<_> = states.into_iter().collect();
         let of = states.len();
         for (index, array) in states.into_iter().enumerate() {
-            self = self.state(layer.clone(), Place::Listed { index, of }, array);
+            let place = Place::Listed { index, of };
+            self = self.state(layer.clone(), place, array.into_dyn());
         }
         self
     }
@@ -190,7 +202,7 @@ impl<'a, F> Inputs<'a, F> {
         mut self,
         layer: Option<String>,
         place: Place,
-        array: ArrayView2<'a, F>,
+        array: ArrayViewD<'a, F>,
     ) -> Inputs<'a, F> {
         self.states.push(StateInput { layer, place, array });
         self

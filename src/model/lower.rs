@@ -172,13 +172,18 @@ impl Lowered<'_> {
         node: &Node,
         layer: &Layer,
     ) -> Result<Vec<Option<ArrayId>>> {
-        let directions = layer.directions();
-        let units = directions
-            .iter()
-            .flat_map(|(_, layer)| std::iter::repeat_n(layer.units(), layer.cell().states()));
-        units
-            .enumerate()
-            .map(|(state, units)| self.initial_state(index, node, state, units))
+        let mut inputs = Vec::new();
+        for &tensor in &node.inputs {
+            let shape = self.graph.shape(self.tensor(tensor)?);
+            inputs.push(shape[1..].iter().map(|&length| Some(length)).collect());
+        }
+        let states = layer.states(&inputs).into_iter().enumerate();
+        states
+            .map(|(number, state)| {
+                let lengths = state.shape.into_iter().flatten();
+                let shape: Vec<usize> = std::iter::once(self.call.batch).chain(lengths).collect();
+                self.initial_state(index, node, number, shape)
+            })
             .collect()
     }
 
@@ -187,12 +192,11 @@ impl Lowered<'_> {
         index: usize,
         node: &Node,
         state: usize,
-        units: usize,
+        shape: Vec<usize>,
     ) -> Result<Option<ArrayId>> {
         if let Some(&tensor) = node.initial_state.get(state) {
             return self.tensor(tensor).map(Some);
         }
-        let shape = [self.call.batch, units];
         if self.call.states[index].get(state) == Some(&true) {
             let source = Source::InitialState { node: index, index: state };
             return Ok(Some(self.graph.feed(source, shape)));
@@ -270,11 +274,7 @@ impl Lowered<'_> {
 
 /// Whether a state of a layer is carried from call to call.
 fn is_carried(layer: &Layer, state: usize) -> bool {
-    let directions = layer.directions();
-    let mut stateful = directions
-        .iter()
-        .flat_map(|(_, layer)| std::iter::repeat_n(layer.stateful(), layer.cell().states()));
-    stateful.nth(state).unwrap_or(false)
+    layer.states(&[]).get(state).is_some_and(|state| state.stateful)
 }
 
 #[cfg(test)]
@@ -292,10 +292,7 @@ mod tests {
         let axes = |&tensor: &usize| model.tensors[tensor].shape.clone();
         let inputs = model.inputs.iter().map(|input| axes(&input.tensor));
         let shape = |axes: Vec<Option<usize>>| axes.iter().map(|n| n.unwrap_or(8)).collect();
-        let states = |node: &Node| {
-            let directions = model.layers[node.layer].layer.directions();
-            directions.iter().flat_map(|(_, layer)| vec![false; layer.cell().states()]).collect()
-        };
+        let states = |node: &Node| vec![false; model.layers[node.layer].layer.state_roles().len()];
         let call = CallShape {
             batch: 2,
             inputs: inputs.map(shape).collect(),

@@ -8,6 +8,7 @@ mod mask_origins;
 mod mask_rules;
 mod masks;
 mod outputs;
+mod parts;
 mod program;
 mod summary;
 
@@ -18,6 +19,7 @@ pub(crate) use lower::CallShape;
 pub use mask_origins::{MaskOrigin, MaskOrigins};
 pub use mask_rules::MaskRules;
 pub use outputs::{DirectionOutputs, Output, Outputs};
+pub(crate) use parts::Parts;
 pub use summary::{Summary, SummaryRow};
 
 use crate::error::{Error, Result};
@@ -264,7 +266,7 @@ impl Model {
     pub(crate) fn is_stateful(&self) -> bool {
         match &self.program {
             Some(program) => program.is_stateful(),
-            None => self.layers().any(|layer| layer.directions().iter().any(|(_, l)| l.stateful())),
+            None => self.layers().any(Layer::is_stateful),
         }
     }
 

@@ -143,7 +143,10 @@ impl<'a, F> DirectionOutputs<'a, F> {
 
     fn state(&self, role: Role) -> Result<ArrayView2<'a, F>> {
         let array = self.find(role)?;
-        array.view().into_dimensionality::<Ix2>().map_err(|e| Error::Gpu(format!("{role}: {e}")))
+        array.view().into_dimensionality::<Ix2>().map_err(|_| Error::NoSuchOutput {
+            wanted: format!("{role} of two axes"),
+            available: vec![format!("{:?} in Outputs::list", array.shape())],
+        })
     }
 
     /// The direction's own output, of a bidirectional layer with

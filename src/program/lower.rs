@@ -1,7 +1,7 @@
 //! The graph of operators of a program, for calls of one shape.
 
 use super::body::Body;
-use super::evaluate::{Array, Evaluator};
+use super::evaluate::{Array, Evaluator, empty};
 use super::operation::Operation;
 use super::shapes::Reason;
 use super::values::Values;
@@ -82,6 +82,9 @@ impl Lowering<'_> {
         let kind = self.body.inputs[input].kind;
         // A number is given as an array of one value.
         let shape = if self.body.inputs[input].axes.is_empty() { &[][..] } else { &given[..] };
+        if shape.contains(&0) {
+            return Ok(empty(shape, kind));
+        }
         match self.given.values.get(place) {
             Some(Some(bits)) => {
                 let floats = bits.iter().map(|&bits| f32::from_bits(bits)).collect();

@@ -65,6 +65,14 @@ impl WithSimd for Activate<'_> {
                     let line = simd.add_f32s(simd.mul_f32s(splat(0.2), *x), splat(0.5));
                     clip(simd, line, 0.0, 1.0)
                 }
+                Activation::Affine(..) => line(simd, self.activation, *x),
+                Activation::ClippedAffine(..) => {
+                    clip(simd, line(simd, self.activation, *x), 0.0, 1.0)
+                }
+                Activation::ScaledTanh(alpha, beta) => {
+                    let [alpha, beta] = [alpha, beta].map(|number| splat(number.into()));
+                    simd.mul_f32s(alpha, tanh(simd, simd.mul_f32s(beta, *x)))
+                }
                 Activation::Softsign => {
                     simd.div_f32s(*x, simd.add_f32s(splat(1.0), simd.abs_f32s(*x)))
                 }
@@ -77,6 +85,13 @@ impl WithSimd for Activate<'_> {
             }
         }
     }
+}
+
+/// `alpha · x + beta` of an activation's parameters.
+#[inline(always)]
+fn line<S: Simd>(simd: S, activation: Activation, x: S::f32s) -> S::f32s {
+    let [alpha, beta] = activation.parameters().map(|number| simd.splat_f32s(number));
+    simd.add_f32s(simd.mul_f32s(alpha, x), beta)
 }
 
 /// By the formula, in f64, rounded once.
@@ -192,7 +207,11 @@ mod tests {
             Activation::Silu => Some(2.5),
             Activation::Softsign => Some(2.0),
             // Near its zero the sum cancels.
-            Activation::HardSigmoid | Activation::HardSigmoidKeras2 => Some(1e3),
+            Activation::HardSigmoid
+            | Activation::HardSigmoidKeras2
+            | Activation::Affine(..)
+            | Activation::ClippedAffine(..) => Some(1e3),
+            Activation::ScaledTanh(..) => Some(3.0),
             _ => None,
         }
     }

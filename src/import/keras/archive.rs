@@ -195,8 +195,10 @@ pub(super) fn paths(
         counts.entry(&slot.place.folders).or_insert((0, path)).0 += 1;
     }
     for (count, folder) in counts.values() {
-        // A missing one is reported by its name when it is read.
-        let extra = |name: &&String| (0..*count).all(|index| **name != index.to_string());
+        // A missing one is reported by its name when it is read. Behind those of a quantized layer
+        // stand its scales, zeros and groups.
+        let more = if weights.holds_bytes(&format!("{folder}/0"))? { 3 } else { 0 };
+        let extra = |name: &&String| (0..*count + more).all(|index| **name != index.to_string());
         if let Some(extra) = weights.arrays(folder)?.iter().find(extra) {
             let reason = format!(
                 "{folder}/{extra} is a weight that the layer's arguments leave no place for"

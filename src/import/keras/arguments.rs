@@ -7,9 +7,9 @@ use crate::{Error, Result};
 use serde_json::{Map, Value};
 
 /// Arguments that don't change what a trained layer computes, or that are read elsewhere (the
-/// shapes). `softmax_robust_masking` and `robust_masking` set a masked score in place of lowering
+/// shapes, how weights are quantized and what is added to them). `softmax_robust_masking` and `robust_masking` set a masked score in place of lowering
 /// it, which is what birnn always does.
-const NO_EFFECT: [&str; 23] = [
+const NO_EFFECT: [&str; 26] = [
     "name",
     "trainable",
     "autocast",
@@ -24,6 +24,9 @@ const NO_EFFECT: [&str; 23] = [
     "softmax_robust_masking",
     "robust_masking",
     "unit_forget_bias",
+    "quantization_config",
+    "lora_rank",
+    "lora_alpha",
     "shared_object_id",
     "build_config",
     "batch_input_shape",
@@ -38,7 +41,7 @@ const NO_EFFECT_ENDINGS: [&str; 3] = ["_initializer", "_regularizer", "_constrai
 
 /// Arguments of which only the default is supported, which Keras writes as false or None, and what
 /// to do about other values.
-const ONLY_THE_DEFAULT: [(&str, &str); 11] = [
+const ONLY_THE_DEFAULT: [(&str, &str); 9] = [
     ("time_major", "save the model with time_major=False and give [batch, timesteps, features]"),
     ("return_runtime", "save the model with return_runtime=False"),
     ("sparse", "save the model with a dense input"),
@@ -51,9 +54,7 @@ const ONLY_THE_DEFAULT: [(&str, &str); 11] = [
     ("renorm", "save the model with renorm=False"),
     ("rms_scaling", "use the layer RMSNormalization, or rms_scaling=False"),
     ("use_gate", "save the model with use_gate=False"),
-    ("lora_rank", "merge the LoRA weights into the kernel and save the model without them"),
     ("quantization_mode", "save the model before it is quantized"),
-    ("quantization_config", "save the model before it is quantized"),
 ];
 
 /// A size in a file is at least one and less than this.
@@ -354,6 +355,9 @@ impl<'a> Arguments<'a> {
 
     fn check_dtype(&self, value: &Value) -> Result<()> {
         let policy = match value {
+            value if quantization_mode(value).is_some() => {
+                return self.check_quantization(value);
+            }
             Value::String(name) => Some(name.as_str()),
             value => match value.get("class_name").and_then(Value::as_str) {
                 Some("DTypePolicy" | "Policy") => {
@@ -370,6 +374,34 @@ impl<'a> Arguments<'a> {
                 "birnn computes in float32: save the model with a policy of floats",
             ),
         }
+    }
+
+    /// Weights of int8 and int4 are numbers with a scale; others aren't read.
+    fn check_quantization(&self, dtype: &Value) -> Result<()> {
+        let mode = quantization_mode(dtype).unwrap_or_default();
+        match mode.split('/').next() {
+            Some("int8" | "int4") => Ok(()),
+            Some("float8") => self.unsupported(
+                "dtype",
+                dtype,
+                "birnn multiplies no float8 numbers: save the model before \
+                 model.quantize(\"float8\")",
+            ),
+            _ => self.unsupported(
+                "dtype",
+                dtype,
+                "of quantized weights only int8 and int4 are read: save the model before it is \
+                 quantized",
+            ),
+        }
+    }
+}
+
+/// How a dtype policy has weights quantized: `int8`, `int4/128`, `float8`…; `None` where it hasn't.
+pub(super) fn quantization_mode(dtype: &Value) -> Option<&str> {
+    match dtype {
+        Value::String(name) => name.split_once("_from_").map(|(mode, _)| mode),
+        value => value.pointer("/config/mode").and_then(Value::as_str),
     }
 }
 

@@ -52,7 +52,8 @@ impl Assembly {
         let Built { layers, wiring, unmasked } = built;
         let mut members = Vec::new();
         for layer in layers {
-            let states = layer.directions().first().map_or(0, |(_, layer)| layer.cell().states());
+            let of_one = layer.directions().first().map(|(_, layer)| layer.cell().states());
+            let states = of_one.unwrap_or(layer.state_roles().len());
             let is_bidirectional = matches!(layer, Layer::Bidirectional(_));
             members.push(Member { id: self.graph.layer(layer)?, states, is_bidirectional });
         }

@@ -7,7 +7,7 @@ use serde_json::Value;
 /// For [`Error::UnsupportedLayer`].
 pub(super) const SUPPORTED: &str = "\
     InputLayer, LSTM, GRU, SimpleRNN, CuDNNLSTM, CuDNNGRU, RNN of LSTMCell, GRUCell, \
-    SimpleRNNCell and lists of these, Bidirectional, TimeDistributed, Dense, Embedding, Masking, \
+    SimpleRNNCell and lists of these, ConvLSTM1D, ConvLSTM2D, Bidirectional, TimeDistributed, Dense, Embedding, Masking, \
     Activation, ReLU, LeakyReLU, ELU, PReLU, Softmax, Rescaling, LayerNormalization, \
     RMSNormalization, BatchNormalization, UnitNormalization, GroupNormalization, Normalization, \
     Conv1D, Conv2D, DepthwiseConv1D, DepthwiseConv2D, SeparableConv1D, SeparableConv2D, \
@@ -134,6 +134,8 @@ pub(super) enum Class {
     Recurrent(Kind),
     /// `RNN` of a cell or of several.
     Rnn,
+    /// A ConvLSTM of so many axes.
+    ConvLstm(usize),
     Bidirectional,
     TimeDistributed,
     /// A model as a layer of another.
@@ -153,6 +155,8 @@ impl Class {
             Class::Input => "InputLayer",
             Class::Recurrent(kind) => kind.name,
             Class::Rnn => "RNN",
+            Class::ConvLstm(1) => "ConvLSTM1D",
+            Class::ConvLstm(_) => "ConvLSTM2D",
             Class::Bidirectional => "Bidirectional",
             Class::TimeDistributed => "TimeDistributed",
             Class::Model(Root::Sequential) => "Sequential",
@@ -164,7 +168,7 @@ impl Class {
 
     /// Whether a call of it can have initial states.
     pub(super) fn is_recurrent(self) -> bool {
-        matches!(self, Class::Recurrent(_) | Class::Rnn | Class::Bidirectional)
+        matches!(self, Class::Recurrent(_) | Class::Rnn | Class::ConvLstm(_) | Class::Bidirectional)
     }
 }
 
@@ -182,6 +186,8 @@ pub(super) fn of(value: &Value) -> Result<Class, String> {
     let known = match plain {
         "InputLayer" => Class::Input,
         "RNN" => Class::Rnn,
+        "ConvLSTM1D" => Class::ConvLstm(1),
+        "ConvLSTM2D" => Class::ConvLstm(2),
         "Bidirectional" => Class::Bidirectional,
         "TimeDistributed" => Class::TimeDistributed,
         "Sequential" => Class::Model(Root::Sequential),

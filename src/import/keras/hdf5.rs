@@ -132,9 +132,47 @@ impl Hdf5 {
         Ok(dataset.map(|dataset| dataset.shape().iter().map(|&n| as_usize(n)).collect()))
     }
 
+    /// Whether an array is there and holds whole numbers of a byte, as quantized weights are.
+    pub(super) fn holds_bytes(&self, path: &str) -> Result<bool> {
+        let dataset = self.found(path, self.file.dataset(path))?;
+        Ok(dataset.is_some_and(|dataset| is_of_bytes(&dataset)))
+    }
+
     /// Reads an array of numbers, after its shape and type are known to be those that the layer
     /// needs.
     pub(super) fn read(&mut self, path: &str, wanted: &Wanted) -> Result<ArrayD<f32>> {
+        let (bytes, format) = self.read_as(path, wanted, |dataset| {
+            format(dataset, wanted).map_err(|found| {
+                format!("holds {found} instead of float16, float32 or float64 numbers")
+            })
+        })?;
+        self.shaped(format.decode(&bytes), wanted)
+    }
+
+    /// As `read`, of whole numbers of a byte.
+    pub(super) fn read_bytes(&mut self, path: &str, wanted: &Wanted) -> Result<ArrayD<i8>> {
+        let format = |dataset: &Dataset| match is_of_bytes(dataset) {
+            true => Ok(Format::Counts(1)),
+            false => Err("holds no whole numbers of a byte".to_string()),
+        };
+        let (bytes, _) = self.read_as(path, wanted, format)?;
+        self.shaped(bytes.into_iter().map(|byte| byte as i8).collect(), wanted)
+    }
+
+    fn shaped<T>(&self, values: Vec<T>, wanted: &Wanted) -> Result<ArrayD<T>> {
+        let Wanted { layer, weight, shape } = wanted;
+        ArrayD::from_shape_vec(IxDyn(shape), values).or_else(|e| {
+            malformed(&self.label, format!("layer {layer:?}: {weight} can't be read: {e}"))
+        })
+    }
+
+    /// The bytes of an array, after its shape and type are known to be those that the layer needs.
+    fn read_as(
+        &mut self,
+        path: &str,
+        wanted: &Wanted,
+        format: impl Fn(&Dataset) -> Result<Format, String>,
+    ) -> Result<(Vec<u8>, Format)> {
         let Wanted { layer, weight, shape } = wanted;
         let label = self.label.clone();
         let fail =
@@ -152,13 +190,9 @@ impl Hdf5 {
                 expected: shape.clone(),
             });
         }
-        let format = match format(&dataset, wanted) {
+        let format = match format(&dataset) {
             Ok(format) => format,
-            Err(found) => {
-                return fail(format!(
-                    "holds {found} instead of float16, float32 or float64 numbers"
-                ));
-            }
+            Err(reason) => return fail(reason),
         };
         let bytes =
             shape.iter().try_fold(format.size() as u64, |bytes, &n| bytes.checked_mul(n as u64));
@@ -170,13 +204,15 @@ impl Hdf5 {
                 return fail(format!("is {shape:?}, {reason}"));
             }
         }
-        let values = match dataset.read_native_bytes() {
-            Ok(bytes) => format.decode(&bytes),
-            Err(e) => return fail(format!("can't be read: {e}")),
-        };
-        ArrayD::from_shape_vec(IxDyn(shape), values)
-            .or_else(|e| fail(format!("can't be read: {e}")))
+        match dataset.read_native_bytes() {
+            Ok(bytes) => Ok((bytes, format)),
+            Err(e) => fail(format!("can't be read: {e}")),
+        }
     }
+}
+
+fn is_of_bytes(dataset: &Dataset) -> bool {
+    matches!(dataset.dtype(), Datatype::FixedPoint { size: 1, .. })
 }
 
 fn as_usize(n: u64) -> usize {

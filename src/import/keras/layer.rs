@@ -2,6 +2,7 @@
 
 use super::arguments::Arguments;
 use super::class::Class;
+use super::conv_lstm;
 use super::entry::Entry;
 use super::messages::{malformed, shown};
 use super::recurrent::{self, Built, Wiring};
@@ -76,6 +77,7 @@ pub(super) fn build(label: &str, entry: &Entry, version: Version, causal: bool) 
         Class::Recurrent(kind) => Layer::from(recurrent::recurrent(&arguments, kind)?).into(),
         Class::Custom => custom(&arguments, entry)?,
         Class::Rnn => cells(&arguments, recurrent::rnn(&arguments)?),
+        Class::ConvLstm(axes) => conv_lstm::layer(&arguments, axes, None)?.into(),
         Class::Bidirectional => recurrent::bidirectional(&arguments)?,
         Class::TimeDistributed => time_distributed(&arguments)?,
         Class::Stateless(class_name) => stateless::layer(class_name, &arguments, causal)?.into(),
@@ -236,6 +238,7 @@ fn unmasked(arguments: &Arguments, layer: &Layer) -> Option<Error> {
     };
     let reason = "unrolled and backwards Keras zeroes the outputs by the mask in the other order; \
                   save the model with unroll=False";
-    let differs = unrolled && layer.directions().iter().any(zeroed);
+    let convolves = layer.directions().is_empty() && !layer.state_roles().is_empty();
+    let differs = unrolled && (convolves || layer.directions().iter().any(zeroed));
     differs.then(|| argument(arguments, "unroll", reason))
 }

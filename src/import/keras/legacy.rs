@@ -123,8 +123,28 @@ fn by_order(
 }
 
 /// The names of the arrays in a layer's group.
-pub(super) fn names(weights: &Hdf5, group: &str) -> Result<Vec<String>> {
+pub(super) fn all_names(weights: &Hdf5, group: &str) -> Result<Vec<String>> {
     listed(weights, group, "weight_names")
+}
+
+/// What stands beside a kernel or embeddings that are quantized or have a LoRA.
+const BESIDE: [&str; 9] = [
+    "kernel_scale",
+    "kernel_zero",
+    "embeddings_scale",
+    "embeddings_zero",
+    "g_idx",
+    "lora_kernel_a",
+    "lora_kernel_b",
+    "lora_embeddings_a",
+    "lora_embeddings_b",
+];
+
+/// The names of the weights in a layer's group, without what stands beside them.
+pub(super) fn names(weights: &Hdf5, group: &str) -> Result<Vec<String>> {
+    let mut names = all_names(weights, group)?;
+    names.retain(|name| !BESIDE.iter().any(|beside| is_named(name, beside)));
+    Ok(names)
 }
 
 /// The path of each array, found by its name: their order changes where a part of the layer isn't
@@ -166,7 +186,8 @@ pub(super) fn paths(
     }
     // Those of an RNN's other cells belong to other layers here.
     let place = &slots[0].place;
-    let several = place.cell.is_some();
+    let of = |slot: &Slot| slot.place.direction.map(|(direction, _)| direction);
+    let several = place.cell.is_some() || slots.iter().all(|slot| of(slot) == of(&slots[0]));
     let is_own = |name: &&String| {
         place.cell.is_none_or(|cell| is_of_cell(name, cell))
             && place

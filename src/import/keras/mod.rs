@@ -8,15 +8,16 @@
 //! * [`file`] takes it apart into the configuration ([`json`]) and the weights ([`hdf5`]).
 //! * [`class`]: which classes there are; [`custom`]: those that the caller builds; [`entry`]: the
 //!   layers in a configuration, with those of the models among them.
-//! * [`arguments`] and [`activation`] read a layer's arguments; [`stateless`], [`recurrent`] and
-//!   [`layer`] build the layers.
+//! * [`arguments`] and [`activation`] read a layer's arguments; [`stateless`], [`conv_lstm`],
+//!   [`recurrent`] and [`layer`] build the layers.
 //! * [`network`]: which layers a model calls on what, in a row or as a functional model says
 //!   ([`call`], in the [`order`] in which Keras runs them); [`sequential`]: what a row reads.
 //! * [`assembly`] adds and calls layers in a graph; [`graph`] does so as the networks of the model
 //!   and of the models in it ([`level`]) say, with the masks of [`mask_operation`] and
 //!   [`given_mask`].
 //! * [`slot`]: where each array of a layer stands, in an [`archive`], a [`legacy`] file or the
-//!   layout of [`cudnn`]; [`weights`] reads them into the model.
+//!   layout of [`cudnn`]; [`quantized`]: what stands for them there; [`weights`] reads them into
+//!   the model.
 //! * [`load`] does all of it, and [`inspect`] reports on a file, whether it can be loaded or not.
 
 mod activation;
@@ -25,6 +26,7 @@ mod arguments;
 mod assembly;
 mod call;
 mod class;
+mod conv_lstm;
 mod cudnn;
 mod custom;
 mod entry;
@@ -43,6 +45,7 @@ mod mask_operation;
 mod messages;
 mod network;
 mod order;
+mod quantized;
 mod recurrent;
 mod sequential;
 mod slot;

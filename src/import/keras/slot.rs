@@ -1,7 +1,7 @@
 //! Where in a file the arrays of each layer stand: below which folders of its group, under which
 //! names and numbers.
 
-use super::class::Class;
+use super::class::{self, Class};
 use super::entry::Entry;
 use super::hdf5::Wanted;
 use super::layer::{cell_name, member_name};
@@ -56,7 +56,13 @@ pub(super) fn names(entry: &Entry) -> Vec<(String, Part)> {
     match entry.class {
         Class::Bidirectional => {
             let backward = wrapped(entry.config, "backward_layer").or(forward);
-            if count(forward).max(count(backward)) > 1 {
+            let convolves = entry.config.get("layer").map(class::of);
+            if let Some(Ok(Class::ConvLstm(_))) = convolves {
+                for direction in [Direction::Forward, Direction::Backward] {
+                    let part = Part { cell: 0, direction: Some(direction) };
+                    parts.push((format!("{}/{direction}", entry.path), part));
+                }
+            } else if count(forward).max(count(backward)) > 1 {
                 let both =
                     [(Direction::Forward, count(forward)), (Direction::Backward, count(backward))];
                 for (direction, cell) in
@@ -170,6 +176,9 @@ fn places<'a>(
                     Place { folders, ..Place::default() }
                 };
                 (0..count).map(projection).collect()
+            }
+            (None, _, "ConvLSTM1D" | "ConvLSTM2D") => {
+                vec![of_cell(class, config, cell, folder); count]
             }
             _ => vec![Place { folders: vec![folder.to_string()], ..Place::default() }; count],
         },

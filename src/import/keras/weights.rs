@@ -7,7 +7,7 @@ use super::hdf5::Wanted;
 use super::legacy::Inner;
 use super::messages::malformed;
 use super::slot::{Part, Slot, is_twin, names, slots};
-use super::{archive, cudnn, legacy};
+use super::{archive, cudnn, legacy, quantized};
 use crate::{Layer, Model, Result};
 use serde_json::Value;
 use std::collections::{HashMap, HashSet};
@@ -77,7 +77,9 @@ pub(super) fn load(file: &mut WeightFile, model: &mut Model, entries: &[Entry]) 
             }
         };
         let for_cudnn = cudnn::directions(&file.hdf5, &paths, &mut slots)?;
-        let read = |(path, slot): (&String, &Slot)| file.hdf5.read(path, &slot.wanted);
+        let read = |(path, slot): (&String, &Slot)| {
+            quantized::read(&mut file.hdf5, file.layout, path, &paths, slot, entry.config)
+        };
         let mut arrays = paths.iter().zip(&slots).map(read).collect::<Result<Vec<_>>>()?;
         for direction in for_cudnn {
             cudnn::convert(&mut arrays[direction])
@@ -220,7 +222,7 @@ fn load_custom(
         return fail(file.hdf5.label(), "it has no group of weights");
     };
     let names = match legacy {
-        true => legacy::names(&file.hdf5, group)?,
+        true => legacy::all_names(&file.hdf5, group)?,
         false => archive::all_arrays(&file.hdf5, group)?,
     };
     let mut arrays = Vec::new();

@@ -3,7 +3,7 @@
 //!
 //! * [`array`] is an array of the call, known or computed; [`reshape`] says when a reshape of one
 //!   costs nothing.
-//! * [`moving`], [`numbers`] and [`windows`] are what operations are made of, each on the host
+//! * [`making`], [`moving`], [`numbers`], [`order`], [`places`], [`resize`] and [`windows`] are what operations are made of, each on the host
 //!   where its operands are known.
 //! * [`operands`] reads shapes, axes and places from known operands.
 //! * [`Evaluator::evaluate`] does an operation; [`recurrent`] that of recurrent layers.
@@ -13,9 +13,11 @@ mod making;
 mod moving;
 mod numbers;
 mod operands;
+mod order;
 mod places;
 mod recurrent;
 mod reshape;
+mod resize;
 mod windows;
 
 use super::layers::OfLayer;
@@ -218,6 +220,7 @@ impl Evaluator {
         let operands = Operands(reads);
         let result = match operation {
             Operation::Split { axis, parts } => return self.split(&operands, *axis, *parts),
+            Operation::TopK { axis, smallest } => return self.top_k(&operands, *axis, *smallest),
             Operation::Recurrent { layer: kind, in_order_of_time } => {
                 return self.recurrent(&operands, kind, *in_order_of_time, layer);
             }
@@ -283,18 +286,29 @@ impl Evaluator {
                 self.pool(operands.get(0)?, windows, (size, *partial), *pooling)?
             }
             Operation::Choose => self.choose(&operands)?,
-            Operation::TakeNd => self.take_nd(operands.get(0)?, operands.get(1)?)?,
+            Operation::TakeNd { batch_axes } => {
+                self.take_nd(operands.get(0)?, operands.get(1)?, *batch_axes)?
+            }
             Operation::TakeAlong { axis } => {
                 self.take_along(operands.get(0)?, operands.get(1)?, *axis)?
             }
-            Operation::ScatterNd => {
-                self.scatter_nd(operands.get(0)?, operands.get(1)?, operands.get(2)?)?
+            Operation::ScatterNd { reduction } => {
+                self.scatter_nd([operands.get(0)?, operands.get(1)?, operands.get(2)?], *reduction)?
             }
+            Operation::ScatterAlong { axis, reduction } => self.scatter_along(
+                [operands.get(0)?, operands.get(1)?, operands.get(2)?],
+                *axis,
+                *reduction,
+            )?,
             Operation::Triangle { upper } => self.triangle(&operands, *upper)?,
             Operation::NonZero => self.non_zero(operands.get(0)?)?,
             Operation::CumulativeSum { exclusive, reverse } => {
                 self.cumulative_sum(&operands, *exclusive, *reverse)?
             }
+            Operation::CumulativeProduct { exclusive, reverse } => {
+                self.cumulative_product(&operands, *exclusive, *reverse)?
+            }
+            Operation::Resize(how) => self.resize(&operands, how)?,
         };
         Ok(vec![result])
     }
@@ -315,7 +329,7 @@ impl Evaluator {
 }
 
 /// An array without values.
-fn empty(shape: &[usize], kind: Kind) -> Array {
+pub(super) fn empty(shape: &[usize], kind: Kind) -> Array {
     let none = ndarray::ArrayD::from_elem(ndarray::IxDyn(shape), 0.0);
     Values::Floats(none).cast(kind).into()
 }

@@ -331,7 +331,7 @@ fn only_keras_own_classes_are_built() {
         ("LSTM", "my_layers", Value::Null),
         ("LSTM", "keras.layers", json!("mine>LSTM")),
         ("mine>LSTM", "keras.layers", Value::Null),
-        ("ConvLSTM1D", "keras.layers", Value::Null),
+        ("ConvLSTM3D", "keras.layers", Value::Null),
     ] {
         assert!(
             matches!(build(class, module.into(), registered), Err(Error::UnsupportedLayer { .. })),

@@ -7,14 +7,20 @@ use crate::{Activation, Result};
 
 pub(super) const NODES: &[(&str, Handler)] = &[
     ("Abs", |call| unary(call, Unary::Absolute)),
+    ("Acosh", acosh),
     ("Add", |call| binary(call, Binary::Add)),
     ("And", |call| binary(call, Binary::And)),
+    ("Asinh", asinh),
+    ("Atanh", atanh),
+    ("BitShift", bit_shift),
+    ("BitwiseNot", bitwise_not),
     ("Cast", cast),
     ("CastLike", cast_like),
     ("Ceil", |call| unary(call, Unary::Ceil)),
     ("Celu", celu),
     ("Clip", clip),
     ("Cos", |call| unary(call, Unary::Cos)),
+    ("Cosh", cosh),
     ("Div", |call| binary(call, Binary::Divide)),
     ("Dropout", dropout),
     ("Elu", |call| parametric(call, 1.0, Activation::Elu)),
@@ -28,6 +34,7 @@ pub(super) const NODES: &[(&str, Handler)] = &[
     ("HardSigmoid", hard_sigmoid),
     ("HardSwish", |call| activation(call, Activation::HardSilu)),
     ("Identity", identity),
+    ("IsInf", is_infinite),
     ("IsNaN", |call| unary(call, Unary::IsNan)),
     ("LeakyRelu", |call| parametric(call, 0.01, Activation::LeakyRelu)),
     ("Less", |call| binary(call, Binary::Less)),
@@ -48,18 +55,21 @@ pub(super) const NODES: &[(&str, Handler)] = &[
     ("Relu", relu),
     ("Round", |call| unary(call, Unary::Round)),
     ("Selu", selu),
+    ("Shrink", shrink),
     ("Sigmoid", |call| activation(call, Activation::Sigmoid)),
     ("Sign", |call| unary(call, Unary::Sign)),
     ("Sin", |call| unary(call, Unary::Sin)),
+    ("Sinh", sinh),
     ("Softplus", |call| activation(call, Activation::Softplus)),
     ("Softsign", |call| activation(call, Activation::Softsign)),
     ("Sqrt", |call| unary(call, Unary::Sqrt)),
     ("Sub", |call| binary(call, Binary::Subtract)),
     ("Sum", |call| variadic(call, Binary::Add)),
+    ("SwiGLU", swi_glu),
     ("Swish", swish),
     ("Tan", tan),
     ("Tanh", |call| activation(call, Activation::Tanh)),
-    ("ThresholdedRelu", thresholded_relu),
+    ("ThresholdedRelu", |call| parametric(call, 1.0, Activation::ThresholdedRelu)),
     ("Where", select),
     ("Xor", |call| binary(call, Binary::Xor)),
 ];
@@ -196,15 +206,7 @@ fn clip(call: &mut Call) -> Result<()> {
 /// `max(0, min(1, alpha · x + beta))`
 fn hard_sigmoid(call: &mut Call) -> Result<()> {
     let (alpha, beta) = (call.float("alpha", 0.2)?, call.float("beta", 0.5)?);
-    if (alpha, beta) == (0.2, 0.5) {
-        return activation(call, Activation::HardSigmoidKeras2);
-    }
-    let x = call.required(0)?;
-    let scaled = call.with_number(Binary::Multiply, x, alpha)?;
-    let shifted = call.with_number(Binary::Add, scaled, beta)?;
-    let above = call.with_number(Binary::Maximum, shifted, 0.0)?;
-    let result = call.with_number(Binary::Minimum, above, 1.0)?;
-    call.set(0, result)
+    activation(call, Activation::ClippedAffine(alpha.into(), beta.into()))
 }
 
 fn gelu(call: &mut Call) -> Result<()> {
@@ -215,16 +217,25 @@ fn gelu(call: &mut Call) -> Result<()> {
     }
 }
 
-/// `x · sigmoid(alpha · x)`
 fn swish(call: &mut Call) -> Result<()> {
-    let alpha = call.float("alpha", 1.0)?;
+    let result = swish_of_input(call)?;
+    call.set(0, result)
+}
+
+/// `x · sigmoid(alpha · x)` of input 0.
+fn swish_of_input(call: &mut Call) -> Result<Value> {
+    let (x, alpha) = (call.required(0)?, call.float("alpha", 1.0)?);
     if alpha == 1.0 {
-        return activation(call, Activation::Silu);
+        return call.op(Operation::Activate(Activation::Silu), [x]);
     }
-    let x = call.required(0)?;
     let scaled = call.with_number(Binary::Multiply, x, alpha)?;
     let gate = call.op(Operation::Activate(Activation::Sigmoid), [scaled])?;
-    let result = call.binary(Binary::Multiply, x, gate)?;
+    call.binary(Binary::Multiply, x, gate)
+}
+
+fn swi_glu(call: &mut Call) -> Result<()> {
+    let (gate, x) = (swish_of_input(call)?, call.required(1)?);
+    let result = call.binary(Binary::Multiply, gate, x)?;
     call.set(0, result)
 }
 
@@ -245,16 +256,6 @@ fn celu(call: &mut Call) -> Result<()> {
     let scaled = call.with_number(Binary::Divide, x, alpha)?;
     let elu = call.op(Operation::Activate(Activation::ELU), [scaled])?;
     let result = call.with_number(Binary::Multiply, elu, alpha)?;
-    call.set(0, result)
-}
-
-/// `x` above alpha, otherwise 0.
-fn thresholded_relu(call: &mut Call) -> Result<()> {
-    let x = call.required(0)?;
-    let alpha = call.float("alpha", 1.0)?;
-    let above = call.with_number(Binary::Greater, x, alpha)?;
-    let zero = call.importer.float(0.0);
-    let result = call.op(Operation::Select, [above, x, zero])?;
     call.set(0, result)
 }
 
@@ -287,5 +288,157 @@ fn modulo(call: &mut Call) -> Result<()> {
 fn select(call: &mut Call) -> Result<()> {
     let inputs = [call.required(0)?, call.required(1)?, call.required(2)?];
     let result = call.op(Operation::Select, inputs)?;
+    call.set(0, result)
+}
+
+/// `x - bias` above lambd, `x + bias` below -lambd, otherwise 0.
+fn shrink(call: &mut Call) -> Result<()> {
+    let (x, bias, limit) = (call.required(0)?, call.float("bias", 0.0)?, call.float("lambd", 0.5)?);
+    let (lower, higher) =
+        (call.with_number(Binary::Subtract, x, bias)?, call.with_number(Binary::Add, x, bias)?);
+    let above = call.with_number(Binary::Greater, x, limit)?;
+    let below = call.with_number(Binary::Less, x, -limit)?;
+    let zero = call.importer.float(0.0);
+    let rest = call.op(Operation::Select, [below, higher, zero])?;
+    let result = call.op(Operation::Select, [above, lower, rest])?;
+    call.set(0, result)
+}
+
+fn is_infinite(call: &mut Call) -> Result<()> {
+    let x = call.required(0)?;
+    let signs = [
+        (call.flag("detect_positive", true)?, f32::INFINITY),
+        (call.flag("detect_negative", true)?, f32::NEG_INFINITY),
+    ];
+    // NaN is none of both.
+    let mut result = call.with_number(Binary::Less, x, f32::NEG_INFINITY)?;
+    for (_, infinite) in signs.into_iter().filter(|(counts, _)| *counts) {
+        let equal = call.with_number(Binary::Equal, x, infinite)?;
+        result = call.binary(Binary::Or, result, equal)?;
+    }
+    call.set(0, result)
+}
+
+/// `ln(1 + x)` for x above -1, without what is lost of a small x in the sum: with `u = 1 + x` it is
+/// `x · ln(u) / (u - 1)`. Source: W. Kahan, in the HP-15C Advanced Functions Handbook, 1982.
+fn log_of_one_more(call: &mut Call, x: Value) -> Result<Value> {
+    let sum = call.with_number(Binary::Add, x, 1.0)?;
+    let rest = call.with_number(Binary::Subtract, sum, 1.0)?;
+    let log = call.unary(Unary::Log, sum)?;
+    let is_small = call.with_number(Binary::Equal, rest, 0.0)?;
+    let one = call.importer.float(1.0);
+    let divisor = call.op(Operation::Select, [is_small, one, rest])?;
+    let ratio = call.binary(Binary::Divide, log, divisor)?;
+    let exact = call.binary(Binary::Multiply, x, ratio)?;
+    call.op(Operation::Select, [is_small, x, exact])
+}
+
+/// `sign(x) · ln(1 + |x| + x² / (1 + √(x² + 1)))`
+fn asinh(call: &mut Call) -> Result<()> {
+    let x = call.required(0)?;
+    let (size, sign) = (call.unary(Unary::Absolute, x)?, call.unary(Unary::Sign, x)?);
+    let square = call.binary(Binary::Multiply, x, x)?;
+    let root = call.with_number(Binary::Add, square, 1.0)?;
+    let root = call.unary(Unary::Sqrt, root)?;
+    let divisor = call.with_number(Binary::Add, root, 1.0)?;
+    let part = call.binary(Binary::Divide, square, divisor)?;
+    let sum = call.binary(Binary::Add, size, part)?;
+    let log = log_of_one_more(call, sum)?;
+    let result = call.binary(Binary::Multiply, sign, log)?;
+    call.set(0, result)
+}
+
+/// `ln(1 + y + √(2 y + y²))`, where y is x - 1.
+fn acosh(call: &mut Call) -> Result<()> {
+    let x = call.required(0)?;
+    let y = call.with_number(Binary::Subtract, x, 1.0)?;
+    let twice = call.with_number(Binary::Multiply, y, 2.0)?;
+    let square = call.binary(Binary::Multiply, y, y)?;
+    let sum = call.binary(Binary::Add, twice, square)?;
+    let root = call.unary(Unary::Sqrt, sum)?;
+    let sum = call.binary(Binary::Add, y, root)?;
+    let result = log_of_one_more(call, sum)?;
+    call.set(0, result)
+}
+
+/// `sign(x) · ln(1 + 2 |x| / (1 - |x|)) / 2`
+fn atanh(call: &mut Call) -> Result<()> {
+    let x = call.required(0)?;
+    let (size, sign) = (call.unary(Unary::Absolute, x)?, call.unary(Unary::Sign, x)?);
+    let one = call.importer.float(1.0);
+    let rest = call.binary(Binary::Subtract, one, size)?;
+    let ratio = call.binary(Binary::Divide, size, rest)?;
+    let twice = call.with_number(Binary::Multiply, ratio, 2.0)?;
+    let log = log_of_one_more(call, twice)?;
+    let half = call.with_number(Binary::Multiply, log, 0.5)?;
+    let result = call.binary(Binary::Multiply, sign, half)?;
+    call.set(0, result)
+}
+
+/// `(exp(x) + exp(-x)) / 2`
+fn cosh(call: &mut Call) -> Result<()> {
+    let x = call.required(0)?;
+    let below = call.unary(Unary::Negate, x)?;
+    let (one, other) = (call.unary(Unary::Exp, x)?, call.unary(Unary::Exp, below)?);
+    let sum = call.binary(Binary::Add, one, other)?;
+    let result = call.with_number(Binary::Multiply, sum, 0.5)?;
+    call.set(0, result)
+}
+
+/// `sign(x) · (m + m / (m + 1)) / 2`, where m is `exp(|x|) - 1`.
+fn sinh(call: &mut Call) -> Result<()> {
+    let x = call.required(0)?;
+    let (size, sign) = (call.unary(Unary::Absolute, x)?, call.unary(Unary::Sign, x)?);
+    // exp(-|x|) - 1 = -m / (m + 1)
+    let below = call.unary(Unary::Negate, size)?;
+    let less = call.op(Operation::Activate(Activation::ELU), [below])?;
+    let power = call.unary(Unary::Exp, size)?;
+    let more = call.binary(Binary::Multiply, less, power)?;
+    let twice = call.binary(Binary::Add, more, less)?;
+    let half = call.with_number(Binary::Multiply, twice, -0.5)?;
+    let result = call.binary(Binary::Multiply, sign, half)?;
+    call.set(0, result)
+}
+
+/// x times 2^y, less what its type has no bits for, or x / 2^y without what is behind the point.
+fn bit_shift(call: &mut Call) -> Result<()> {
+    let (x, y) = (call.required(0)?, call.required(1)?);
+    let data_type = call.importer.facts(x).data_type;
+    let two = call.importer.constant(crate::program::Values::integer(2));
+    let power = call.binary(Binary::Power, two, y)?;
+    let power = call.unary(Unary::Round, power)?;
+    let power = call.cast(power, Kind::Integer)?;
+    let mut result = match call.text("direction", "")? {
+        "LEFT" => call.binary(Binary::Multiply, x, power)?,
+        "RIGHT" => {
+            let rest = call.binary(Binary::Modulo, x, power)?;
+            let whole = call.binary(Binary::Subtract, x, rest)?;
+            call.binary(Binary::Divide, whole, power)?
+        }
+        other => return call.malformed(format!("its direction is {other:?}")),
+    };
+    // Numbers of more bits aren't exact in f32 beyond 2^24 anyway.
+    if let Some((least, most)) = data_type.and_then(DataType::limits) {
+        let shift = call.importer.constant(crate::program::Values::integer(least as i64));
+        let count = (most - least) as i64 + 1;
+        let count = call.importer.constant(crate::program::Values::integer(count));
+        let above = call.binary(Binary::Subtract, result, shift)?;
+        let inside = call.binary(Binary::Modulo, above, count)?;
+        result = call.binary(Binary::Add, inside, shift)?;
+    }
+    call.set(0, result)
+}
+
+/// `-1 - x`, or of numbers without a sign `most - x`.
+fn bitwise_not(call: &mut Call) -> Result<()> {
+    let x = call.required(0)?;
+    let most = match call.importer.facts(x).data_type {
+        Some(DataType::Uint8) => 255,
+        Some(DataType::Uint16) => 65535,
+        Some(DataType::Int8 | DataType::Int16 | DataType::Int32 | DataType::Int64) => -1,
+        _ => return call.unsupported("only numbers of up to 16 bits or with a sign are supported"),
+    };
+    let most = call.importer.constant(crate::program::Values::integer(most));
+    let result = call.binary(Binary::Subtract, most, x)?;
     call.set(0, result)
 }

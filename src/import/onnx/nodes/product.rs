@@ -13,8 +13,13 @@ fn matmul(call: &mut Call) -> Result<()> {
     call.set(0, product)
 }
 
-/// `alpha · a · b + beta · c`
 fn gemm(call: &mut Call) -> Result<()> {
+    let result = gemm_of_inputs(call)?;
+    call.set(0, result)
+}
+
+/// `alpha · a · b + beta · c`
+pub(super) fn gemm_of_inputs(call: &mut Call) -> Result<Value> {
     let (alpha, beta) = (call.float("alpha", 1.0)?, call.float("beta", 1.0)?);
     let (mut a, mut b) = (call.required(0)?, call.required(1)?);
     if call.flag("transA", false)? {
@@ -33,7 +38,7 @@ fn gemm(call: &mut Call) -> Result<()> {
         }
         result = call.binary(Binary::Add, result, c)?;
     }
-    call.set(0, result)
+    Ok(result)
 }
 
 /// The inputs of an Einsum at most.
