@@ -57,6 +57,11 @@ print('birnn', birnn.__version__, *birnn.devices(), *[a.shape for a in model.com
 
 try "$work/venv" "$tests" "$@"
 
+# The notebook, in a kernel of the same environment.
+"$work/venv/bin/python" -m ipykernel install --prefix "$work/venv" --name python3 >/dev/null 2>&1
+(cd "$work" && KERAS_BACKEND=jax JAX_PLATFORMS=cpu BIRNN_DEVICE=cpu "$work/venv/bin/jupyter-execute" \
+    --output "$work/notebook.ipynb" "$OLDPWD/examples/notebook.ipynb")
+
 torch=
 for candidate in "${PYTHON:-python3}" /usr/bin/python3; do
     ! "$candidate" -c "import torch, numpy" 2>/dev/null || { torch=$candidate; break; }

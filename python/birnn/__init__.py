@@ -1,4 +1,4 @@
-"""Recurrent networks that were trained in Keras or PyTorch, or exported to ONNX, run on any GPU or on the CPU.
+"""Recurrent networks of Keras, PyTorch or ONNX, run on any GPU or on the CPU.
 
     import birnn
 

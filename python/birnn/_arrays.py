@@ -21,9 +21,7 @@ def as_array(value: Any, what: str) -> NDArray[Any]:
     native = array.dtype.newbyteorder("=")
     if native == np.float32 or native.name in _CHECKED:
         wanted = native
-    elif native.kind in "biuf" and np.can_cast(native, np.float32, "safe"):
-        wanted = np.dtype(np.float32)
-    elif native.kind == "V" and native.names is None and _is_small_float(native):
+    elif _is_small(native):
         wanted = np.dtype(np.float32)
     else:
         raise InputTypeError(
@@ -34,7 +32,7 @@ def as_array(value: Any, what: str) -> NDArray[Any]:
 
 
 def _plain(value: Any, what: str) -> NDArray[Any]:
-    """Any array, buffer, nested list or number as an array of NumPy's, without a copy where it can be."""
+    """An array of NumPy's of any array, buffer, nested list or number; without a copy if it can."""
     if isinstance(value, np.ma.MaskedArray):
         if np.ma.is_masked(value):
             raise InputTypeError(
@@ -59,12 +57,10 @@ def _plain(value: Any, what: str) -> NDArray[Any]:
         raise InputTypeError(f"{what} is no array of numbers: {error}") from error
 
 
-def _is_small_float(dtype: np.dtype[Any]) -> bool:
-    """Whether it is one of ml_dtypes' floats, such as the bfloat16 of JAX."""
-    try:
-        return np.can_cast(dtype, np.float32, "safe")
-    except TypeError:
-        return False
+def _is_small(dtype: np.dtype[Any]) -> bool:
+    """Whether float32 has all values: also of ml_dtypes' floats, such as the bfloat16 of JAX."""
+    is_number = dtype.kind in "biuf" or (dtype.kind == "V" and dtype.names is None)
+    return is_number and np.can_cast(dtype, np.float32, "safe")
 
 
 def _instead(dtype: np.dtype[Any]) -> str:

@@ -7,8 +7,6 @@ from typing import Any, Final, final
 import numpy as np
 from numpy.typing import NDArray
 
-from birnn._outputs import Outputs
-
 __version__: Final[str]
 
 @final
@@ -47,6 +45,10 @@ class DeviceInfo:
     def backend(self) -> str: ...
     @property
     def driver(self) -> str: ...
+    @property
+    def index(self) -> int | None: ...
+    @property
+    def pci(self) -> str: ...
     @property
     def reason(self) -> str: ...
 

@@ -37,9 +37,10 @@ class Layer:
 
 @dataclasses.dataclass(frozen=True)
 class CustomLayer:
-    """What computes a layer of a class of its own: a layer, or several, each on what the one before returns.
+    """What computes a layer of a class of its own.
 
-    A layer is a ``birnn.Layer`` or a live layer of Keras's, whose configuration is taken.
+    ``layers`` is a layer, or several, each on what the one before returns. A layer is a
+    ``birnn.Layer`` or a live layer of Keras's, whose configuration is taken.
 
     ``supports_masking`` says that with masks they do what the class does; without it the layer is
     refused where its input has a mask. ``weights`` makes the layers' weights, in the order of

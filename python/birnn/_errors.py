@@ -17,8 +17,9 @@ __all__ = [
 
 
 class Error(Exception):
-    """Something that birnn refused or that failed. ``str(error)`` is a sentence that names the value at fault.
+    """Something that birnn refused or that failed.
 
+    ``str(error)`` is a sentence that names the value at fault.
     ``kind`` is the name of the variant of Rust's ``birnn::Error``, such as ``"InputShape"``, or
     empty where birnn itself has none.
     """

@@ -24,7 +24,7 @@ def from_keras(
     custom: Mapping[str, Build] | None = None,
     lambdas: Mapping[str, Build] | None = None,
 ) -> Model:
-    """Takes a live model of Keras 2 or 3, of any backend, as it is now: a copy of its layers and weights.
+    """Takes a live model of Keras 2 or 3, of any backend, as it is now.
 
     The model is saved to a temporary file, as ``model.save`` does, and read from there.
 

@@ -25,9 +25,10 @@ def load(
     axis_lengths: Mapping[str, int] | None = None,
     fixed_inputs: Mapping[str, Any] | None = None,
 ) -> Model:
-    """Reads a model from a file of Keras's (``.keras``, ``.h5``), ONNX, or PyTorch's (``.safetensors``, ``.pt``, ``.pth``).
+    """Reads a model from a file.
 
-    The content says which format it is, not the name. Nothing in a file is executed.
+    It is one of Keras's (``.keras``, ``.h5``), of ONNX, or of PyTorch's (``.safetensors``, ``.pt``,
+    ``.pth``). The content says which format it is, not the name. Nothing in a file is executed.
 
     Args:
         path: the file.
@@ -44,7 +45,7 @@ def load(
 
     Raises:
         FileNotFoundError, OSError: the file can't be read.
-        FileError: it is damaged or of no format that birnn reads, or an option is of another format.
+        FileError: it is damaged or of no format that birnn reads, or an option is of another one.
         UnsupportedError: the model computes something that birnn doesn't.
         ModelError: what the file says doesn't fit together.
     """

@@ -42,7 +42,7 @@ class Outputs(tuple[Array, ...]):
 
     def as_dict(self) -> dict[str, Array]:
         """The arrays by name."""
-        return dict(zip(self.names, self))
+        return dict(zip(self.names, self, strict=True))
 
     @property
     def h_n(self) -> Array:
@@ -61,7 +61,9 @@ class Outputs(tuple[Array, ...]):
         return self._states("cell state")
 
     def _states(self, role: str) -> Array:
-        states = [array for name, array in zip(self.names, self) if f"{role} of " in name]
+        states = [
+            array for name, array in zip(self.names, self, strict=True) if f"{role} of " in name
+        ]
         if not states:
             names = ", ".join(repr(name) for name in self.names)
             raise UnknownNameError(f"the model returns no {role}; it returns {names}")
@@ -71,7 +73,9 @@ class Outputs(tuple[Array, ...]):
         return (Outputs, (tuple(self), self.names))
 
     def __repr__(self) -> str:
-        arrays = [f"{name}, shape {list(a.shape)}:\n{a}" for name, a in zip(self.names, self)]
+        arrays = [
+            f"{name}, shape {list(a.shape)}:\n{a}" for name, a in zip(self.names, self, strict=True)
+        ]
         return "\n\n".join(arrays)
 
 

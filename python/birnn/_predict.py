@@ -16,7 +16,7 @@ from birnn._outputs import Array, Outputs
 if TYPE_CHECKING:
     from birnn import Pending, Session
 
-# Enough rows to keep a GPU or all cores busy, few enough that Ctrl-C is heard and memory stays small.
+# Enough rows to keep a GPU or all cores busy; few enough to hear Ctrl-C and to save memory.
 BATCH = 1024
 # Calls that are under way at a time, so that a GPU has the next one when it is done with one.
 IN_FLIGHT = 3
@@ -97,8 +97,8 @@ class _Batches:
             axis = _axis(self.session, array) if array.ndim else 0
             if array.ndim == 0 or array.shape[axis] != stop - start:
                 raise InputError(
-                    f"{names[index]} has shape {list(array.shape)} for a batch of {stop - start} rows: "
-                    "its first axis is no batch; call the session itself"
+                    f"{names[index]} has shape {list(array.shape)} for a batch of {stop - start} "
+                    "rows: its first axis is no batch; call the session itself"
                 )
             if index == len(self.arrays):
                 shape = list(array.shape)
@@ -120,7 +120,7 @@ def _by_name(session: Session, x: Any, more: tuple[Any, ...]) -> dict[str, Any]:
         arrays = [*x, *more] if is_list else [x, *more]
         if len(arrays) != len(names):
             session(*arrays)  # which says what is wrong
-        given = dict(zip(names, arrays))
+        given = dict(zip(names, arrays, strict=True))
     return {name: as_array(array, f'input "{name}"') for name, array in given.items()}
 
 

@@ -38,7 +38,9 @@ def from_torch(
     prefix: str | None = None,
     nonlinearity: str | None = None,
 ) -> Model:
-    """Takes a live ``nn.LSTM``, ``nn.GRU``, ``nn.RNN`` or a cell of these as it is now, or a state dict of one.
+    """Takes a live recurrent module of PyTorch's as it is now, or a state dict of one.
+
+    It is an ``nn.LSTM``, ``nn.GRU``, ``nn.RNN`` or a cell of these.
 
     A live module says itself what a state dict doesn't: its ``nonlinearity``, and with
     ``batch_first=False`` (PyTorch's default) the model takes and returns sequences as the module
@@ -62,8 +64,9 @@ def from_torch(
     name = "the state dict"
     if not isinstance(module, Mapping):
         if not hasattr(module, "state_dict"):
+            kind = type(module).__qualname__
             raise InputTypeError(
-                f"from_torch takes a module of PyTorch's or a state dict, got {type(module).__qualname__}"
+                f"from_torch takes a module of PyTorch's or a state dict, got {kind}"
             )
         part = module if prefix is None else module.get_submodule(prefix)
         name = type(part).__qualname__

@@ -7,8 +7,8 @@ use pyo3::prelude::*;
 /// A device that models are compiled for. Sessions on the same Device share it.
 ///
 /// Args:
-///     wanted: "best" (a GPU, or else the CPU path), "gpu", "cpu", "reference", or part of an
-///         adapter's name. The environment variable BIRNN_DEVICE says what is best.
+///     wanted: "best" (a GPU, or else the CPU path), "gpu", "cpu", "reference", "gpu:1" or
+///         "pci:0000:3b:00.0" (see DeviceInfo), or part of an adapter's name. The environment variable BIRNN_DEVICE says what is best.
 ///     threads: how many threads the CPU path computes on (default: as many as cores).
 ///     half_weights: whether weights of recurrent layers are stored in 16 bits, which changes
 ///         results by up to 1e-3.
@@ -23,14 +23,17 @@ pub struct Device {
     pub device: birnn::Device,
 }
 
-/// Describes a device: its ``name``, ``kind``, ``backend`` and ``driver``, and the ``reason`` why it
-/// was chosen.
+/// Describes a device: its ``name``, ``kind``, ``backend`` and ``driver``; its ``index`` among the
+/// adapters and its ``pci`` address, for ``"gpu:1"`` and ``"pci:0000:3b:00.0"``; and the ``reason``
+/// why it was chosen.
 #[pyclass(frozen, module = "birnn", get_all)]
 pub struct DeviceInfo {
     name: String,
     kind: String,
     backend: String,
     driver: String,
+    index: Option<usize>,
+    pci: String,
     reason: String,
 }
 
@@ -42,46 +45,6 @@ pub struct Adapter {
     unusable: Option<String>,
     max_buffer_size: Option<u64>,
     max_storage_buffer_binding_size: Option<u64>,
-}
-
-/// How a device is opened, with the defaults of the keyword arguments of `Device`.
-#[derive(Default, PartialEq)]
-pub struct Options {
-    pub threads: Option<usize>,
-    pub half_weights: bool,
-    pub allow_software: Option<bool>,
-    pub autotune: bool,
-    pub memory_budget: Option<u64>,
-}
-
-impl Options {
-    pub fn is_default(&self) -> bool {
-        *self == Options::default()
-    }
-
-    /// Opens the device of this name; `best` is what the environment variable BIRNN_DEVICE names.
-    pub fn open(self, py: Python<'_>, wanted: &str) -> PyResult<Device> {
-        let wanted = match wanted.trim() {
-            "" | "best" | "auto" => std::env::var("BIRNN_DEVICE").unwrap_or_default(),
-            wanted => wanted.to_string(),
-        };
-        let mut gpu = GpuOptions::new();
-        if self.autotune {
-            gpu = gpu.autotune(true);
-        }
-        if let Some(bytes) = self.memory_budget {
-            gpu = gpu.memory_budget(bytes);
-        }
-        let mut options = DeviceOptions::new().parse(&wanted).half_weights(self.half_weights);
-        if let Some(threads) = self.threads {
-            options = options.with_cpu(CpuOptions::new().threads(threads));
-        }
-        if let Some(yes) = self.allow_software {
-            options = options.allow_software(yes);
-        }
-        let device = py.detach(|| options.with_gpu(gpu).open());
-        device.map(|device| Device { device }).map_err(|error| raised(py, &error))
-    }
 }
 
 #[pymethods]
@@ -100,8 +63,28 @@ impl Device {
         autotune: bool,
         memory_budget: Option<u64>,
     ) -> PyResult<Device> {
-        let options = Options { threads, half_weights, allow_software, autotune, memory_budget };
-        options.open(py, wanted)
+        // What the best device is, the environment may say.
+        let wanted = match wanted.trim() {
+            "" | "best" | "auto" => std::env::var("BIRNN_DEVICE").unwrap_or_default(),
+            wanted => wanted.to_string(),
+        };
+        let mut gpu = GpuOptions::new();
+        if autotune {
+            gpu = gpu.autotune(true);
+        }
+        if let Some(bytes) = memory_budget {
+            gpu = gpu.memory_budget(bytes);
+        }
+        let mut options = DeviceOptions::new().parse(&wanted).half_weights(half_weights);
+        options = options.with_gpu(gpu);
+        if let Some(threads) = threads {
+            options = options.with_cpu(CpuOptions::new().threads(threads));
+        }
+        if let Some(yes) = allow_software {
+            options = options.allow_software(yes);
+        }
+        let device = py.detach(|| options.open());
+        device.map(|device| Device { device }).map_err(|error| raised(py, &error))
     }
 
     /// Describes the device, and says why it was chosen.
@@ -117,8 +100,8 @@ impl Device {
 
 impl From<&birnn::DeviceInfo> for DeviceInfo {
     fn from(info: &birnn::DeviceInfo) -> DeviceInfo {
-        let birnn::DeviceInfo { kind, name, backend, driver, reason, .. } = info.clone();
-        DeviceInfo { name, kind: kind.to_string(), backend, driver, reason }
+        let birnn::DeviceInfo { kind, name, backend, driver, index, pci, reason } = info.clone();
+        DeviceInfo { name, kind: kind.to_string(), backend, driver, index, pci, reason }
     }
 }
 

@@ -1,7 +1,7 @@
 //! A model, and where it comes from.
 
 use crate::custom::{self, Raised};
-use crate::device::{Device, Options};
+use crate::device::Device;
 use crate::error::{exception, raised};
 use crate::session::Session;
 use crate::summary::Summary;
@@ -10,7 +10,7 @@ use birnn::torch::TorchOptions;
 use birnn::{Activation, Error, FileFormat, KerasOptions, OnnxOptions};
 use numpy::{PyArray, PyArrayDyn, PyArrayMethods};
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyDict};
+use pyo3::types::{PyBytes, PyDict, PyTuple};
 use std::collections::HashMap;
 use std::path::PathBuf;
 
@@ -30,8 +30,8 @@ impl Model {
     /// Makes the model ready to run: uploads its weights and builds the kernels.
     ///
     /// Args:
-    ///     device: a Device, or "best" (a GPU, or else the CPU path), "gpu", "cpu", "reference", or part of an
-    ///         adapter's name. The environment variable BIRNN_DEVICE says what is best.
+    ///     device: a Device, or "best" (a GPU, or else the CPU path), "gpu", "cpu", "reference", "gpu:1" or
+    ///         "pci:0000:3b:00.0" (see DeviceInfo), or part of an adapter's name. The environment variable BIRNN_DEVICE says what is best.
     ///     threads: how many threads the CPU path computes on (default: as many as cores).
     ///     half_weights: whether weights of recurrent layers are stored in 16 bits, which changes
     ///         results by up to 1e-3.
@@ -43,30 +43,27 @@ impl Model {
     ///     DeviceError: there is no such device, or it can't be opened.
     ///     ModelError: a layer has no weights, or a Device and options are given.
     ///     OutOfMemoryError: there is not enough memory.
-    #[pyo3(signature = (
-        device=None, *, threads=None, half_weights=false, allow_software=None, autotune=false,
-        memory_budget=None
-    ))]
+    #[pyo3(signature = (device=None, **options))]
     fn compile(
         &self,
         py: Python<'_>,
-        device: Option<Wanted<'_>>,
-        threads: Option<usize>,
-        half_weights: bool,
-        allow_software: Option<bool>,
-        autotune: bool,
-        memory_budget: Option<u64>,
+        device: Option<&Bound<'_, PyAny>>,
+        options: Option<&Bound<'_, PyDict>>,
     ) -> PyResult<Session> {
-        let options = Options { threads, half_weights, allow_software, autotune, memory_budget };
-        let device = match device {
-            Some(Wanted::Device(device)) if options.is_default() => device.get().device.clone(),
-            Some(Wanted::Device(_)) => {
+        let device = match device.map(|device| device.cast::<Device>()) {
+            Some(Ok(device)) if options.is_none() => device.clone(),
+            Some(Ok(_)) => {
                 let text = "a Device has its options already: give them to birnn.Device";
                 return Err(exception(py, "ModelError", text));
             }
-            Some(Wanted::Name(name)) => options.open(py, &name)?.device,
-            None => options.open(py, "best")?.device,
+            // A name, or nothing.
+            _ => {
+                let name = device.into_iter().cloned().collect::<Vec<_>>();
+                let opened = py.get_type::<Device>().call(PyTuple::new(py, name)?, options)?;
+                opened.cast_into::<Device>()?
+            }
         };
+        let device = &device.get().device;
         let session = py.detach(|| device.compile(&self.model));
         let session = session.map_err(|error| raised(py, &error))?;
         Session::new(py, session, self.time_major)
@@ -115,12 +112,6 @@ impl Model {
     fn _repr_html_(&self, py: Python<'_>) -> PyResult<String> {
         Ok(self.summary(py)?.html())
     }
-}
-
-#[derive(FromPyObject)]
-pub enum Wanted<'py> {
-    Device(Bound<'py, Device>),
-    Name(String),
 }
 
 /// What the keyword arguments of `load` say; each is of one format.

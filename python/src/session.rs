@@ -208,8 +208,8 @@ impl Session {
         self.with(py, |session| {
             let mut layers = session.model().layers().peekable();
             let is_program = layers.peek().is_none();
-            let directions = layers.flat_map(|layer| layer.directions());
-            let is_stateful = directions.map(|(_, layer)| layer.stateful()).any(|yes| yes);
+            let mut directions = layers.flat_map(|layer| layer.directions());
+            let is_stateful = directions.any(|(_, layer)| layer.stateful());
             Ok(!is_program && !is_stateful)
         })
     }

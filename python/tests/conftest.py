@@ -24,7 +24,7 @@ def close(found, expected, tolerance=2e-6):
 
 @pytest.fixture
 def lstm2():
-    """The notebook's Bidirectional(LSTM(3, return_state=True, return_sequences=True)), on the CPU."""
+    """The notebook's second LSTM, on the CPU: it returns its sequence and four states."""
     return birnn.load(fixture("keras/notebook_lstm2.keras")).compile("cpu")
 
 

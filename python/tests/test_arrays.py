@@ -28,7 +28,9 @@ def embedding_case():
     raise AssertionError("no model with an Embedding")
 
 
-@pytest.mark.parametrize("dtype", ["f2", "f4", "f8", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "?"])
+@pytest.mark.parametrize(
+    "dtype", ["f2", "f4", "f8", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "?"]
+)
 @pytest.mark.parametrize("order", ["<", ">"])
 def test_every_number_type(lstm2, dtype, order):
     x = RNG.integers(0, 2, (2, 3, 2))
@@ -144,13 +146,20 @@ def test_what_is_no_array_of_numbers(lstm2, given, text):
 def test_values_that_float32_cannot_hold(lstm2, ids_session):
     ids = np.zeros((1, 3), "i8")
     (name,) = ids_session.input_names
-    for dtype, value in [("i8", 2**24 + 1), ("i4", -(2**24) - 1), ("u8", 2**64 - 1), ("u4", 2**32 - 1)]:
+    for dtype, value in [
+        ("i8", 2**24 + 1),
+        ("i4", -(2**24) - 1),
+        ("u8", 2**64 - 1),
+        ("u4", 2**32 - 1),
+    ]:
         ids = np.zeros((2, 3), dtype)
         ids[1, 2] = value
         with pytest.raises(birnn.InputError) as error:
             ids_session(ids)
-        assert f'input "{name}" holds {value} at [1, 2], which is a whole number' in str(error.value)
-    with pytest.raises(ValueError, match=r'holds 1e\+?300 at \[0, 1, 0\], which is too large'):
+        assert f'input "{name}" holds {value} at [1, 2], which is a whole number' in str(
+            error.value
+        )
+    with pytest.raises(ValueError, match=r"holds 1e\+?300 at \[0, 1, 0\], which is too large"):
         lstm2(np.array([[[0, 0], [1e300, 0]]]))
     # 2^24 and its doubles are no more than what float32 holds.
     with pytest.raises(birnn.InputError, match="reads whole numbers from 0 to below"):
@@ -162,7 +171,9 @@ def test_shapes_that_do_not_fit(lstm2):
     for shape in [(), (2,), (3, 2), (1, 8, 3), (1, 1, 8, 2)]:
         with pytest.raises(ValueError) as error:
             lstm2(np.zeros(shape, "f4"))
-        assert error.value.kind == "InputShape" and f"{name} has shape {list(shape)}" in str(error.value)
+        assert error.value.kind == "InputShape" and f"{name} has shape {list(shape)}" in str(
+            error.value
+        )
     for shape, axis in [((0, 8, 2), "batch"), ((1, 0, 2), "timesteps")]:
         for call in [lstm2, lstm2.predict]:
             with pytest.raises(birnn.InputError, match=f"its {axis} axis is empty"):
@@ -173,11 +184,13 @@ def test_shapes_that_do_not_fit(lstm2):
 
 def test_other_numbers_of_inputs_and_names(lstm2, x):
     for call in [lambda: lstm2(), lambda: lstm2(x, x), lambda: lstm2([x, x]), lambda: lstm2({})]:
-        with pytest.raises(birnn.InputError, match=r'the model takes 1 input \(\["input_layer"\]\), got'):
+        with pytest.raises(
+            birnn.InputError, match=r'the model takes 1 input \(\["input_layer"\]\), got'
+        ):
             call()
-    with pytest.raises(birnn.InputError, match='input "y" isn\'t one of the model\'s'):
+    with pytest.raises(birnn.InputError, match="input \"y\" isn't one of the model's"):
         lstm2({"y": x})
-    with pytest.raises(birnn.InputError, match='input "y" isn\'t one of the model\'s'):
+    with pytest.raises(birnn.InputError, match="input \"y\" isn't one of the model's"):
         lstm2(x, mask={"y": np.ones((1, 8), bool)})
     with pytest.raises(TypeError):
         lstm2(x, masks=1)
@@ -186,7 +199,9 @@ def test_other_numbers_of_inputs_and_names(lstm2, x):
 
 
 def test_masks_lengths_and_states_that_do_not_fit(lstm2, x):
-    with pytest.raises(birnn.InputError, match=r"the mask of input \"input_layer\" has shape \[8\]"):
+    with pytest.raises(
+        birnn.InputError, match=r"the mask of input \"input_layer\" has shape \[8\]"
+    ):
         lstm2(x, mask=np.ones(8, bool))
     with pytest.raises(birnn.InputError, match="mask"):
         lstm2(x, mask=np.ones((1, 7), bool))

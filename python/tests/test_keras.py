@@ -53,7 +53,9 @@ def test_what_predict_returns_has_keras_structure():
 
 
 def test_a_sequential_model_that_was_trained():
-    model = keras.Sequential([keras.Input((None, 3)), layers.GRU(4, return_sequences=True), layers.Dense(2)])
+    model = keras.Sequential(
+        [keras.Input((None, 3)), layers.GRU(4, return_sequences=True), layers.Dense(2)]
+    )
     model.compile("adam", "mse")
     x = RNG.normal(size=(16, 5, 3)).astype("f4")
     before = birnn.from_keras(model).compile("cpu")(x)
@@ -100,7 +102,9 @@ def test_a_class_of_ones_own():
     close(found, model.predict(x, verbose=0))
 
     def live(layer):
-        return birnn.CustomLayer(layers.Dense(4, use_bias=False), weights=lambda a: [np.diag(a[0][1])])
+        return birnn.CustomLayer(
+            layers.Dense(4, use_bias=False), weights=lambda a: [np.diag(a[0][1])]
+        )
 
     found = birnn.from_keras(model, custom={"birnn_tests>Gain": live}).compile("cpu")(x)
     close(found, model.predict(x, verbose=0))
@@ -111,7 +115,11 @@ def test_a_class_of_ones_own():
     with pytest.raises(LookupError, match="no gains"):
         birnn.from_keras(
             model,
-            custom={"birnn_tests>Gain": lambda _: birnn.CustomLayer(birnn.Layer("Dense", units=4), weights=fails)},
+            custom={
+                "birnn_tests>Gain": lambda _: birnn.CustomLayer(
+                    birnn.Layer("Dense", units=4), weights=fails
+                )
+            },
         )
 
 

@@ -13,7 +13,11 @@ import birnn
 
 
 def test_every_format():
-    for name in ["keras/notebook_lstm2.keras", "keras/notebook_lstm2_keras2.h5", "torch/lstm.safetensors"]:
+    for name in [
+        "keras/notebook_lstm2.keras",
+        "keras/notebook_lstm2_keras2.h5",
+        "torch/lstm.safetensors",
+    ]:
         model = birnn.load(fixture(name))
         assert model.layer_names and model.input_names
         assert birnn.load(str(fixture(name))).layer_names == model.layer_names
@@ -62,7 +66,9 @@ def test_files_that_are_no_models(tmp_path):
 def test_what_is_not_supported():
     with pytest.raises(NotImplementedError, match="Conv3D") as error:
         birnn.load(fixture("layers/refused/conv3d.keras"))
-    assert error.value.kind == "UnsupportedLayer" and isinstance(error.value, birnn.UnsupportedError)
+    assert error.value.kind == "UnsupportedLayer" and isinstance(
+        error.value, birnn.UnsupportedError
+    )
 
 
 def test_options_of_another_format():
@@ -98,13 +104,17 @@ def test_a_lambda_and_a_class_of_ones_own():
 
     def doubled(layer):
         seen.append(layer)
-        return birnn.CustomLayer([birnn.Layer("Rescaling", scale=4.0), birnn.Layer("Rescaling", scale=0.5)])
+        return birnn.CustomLayer(
+            [birnn.Layer("Rescaling", scale=4.0), birnn.Layer("Rescaling", scale=0.5)]
+        )
 
     path = fixture("layers/refused/custom_layer.keras")
     model = birnn.load(path, custom={"birnn_fixtures>Doubled": doubled})
     assert seen and seen[0].name == "mine" and "Doubled" in repr(seen[0])
     assert "mine/layer_1" in model.layer_names
-    one = birnn.load(path, custom={"birnn_fixtures>Doubled": lambda _: birnn.Layer("Rescaling", scale=2.0)})
+    one = birnn.load(
+        path, custom={"birnn_fixtures>Doubled": lambda _: birnn.Layer("Rescaling", scale=2.0)}
+    )
     shape = [axis or 3 for axis in model.summary().rows[0].output_shapes[0]]
     x = np.random.default_rng(0).normal(size=shape).astype("f4")
     assert np.array_equal(np.asarray(model.compile("cpu")(x)), np.asarray(one.compile("cpu")(x)))

@@ -242,7 +242,9 @@ def test_threads_share_a_session(lstm2):
             if not np.array_equal(lstm2(x)[0], wanted):
                 failures.append(x)
 
-    threads = [threading.Thread(target=work, args=pair) for pair in zip(inputs, expected)]
+    threads = [
+        threading.Thread(target=work, args=pair) for pair in zip(inputs, expected, strict=True)
+    ]
     for thread in threads:
         thread.start()
     for thread in threads:

@@ -1,4 +1,4 @@
-"""The types: mypy on the package and on a user's program, and texts that are those of the compiled part.
+"""The types and texts: mypy on the package and on a user's program, texts as in the compiled part.
 
 BIRNN_WRITE_DOCS=1 writes the texts into _birnn.pyi instead of comparing them.
 """
@@ -27,7 +27,10 @@ def documented(tree):
             own = getattr(_birnn, node.name)
             yield node, own, 1
             for part in node.body:
-                if isinstance(part, (ast.FunctionDef, ast.AsyncFunctionDef)) and part.name[0] != "_":
+                if (
+                    isinstance(part, (ast.FunctionDef, ast.AsyncFunctionDef))
+                    and part.name[0] != "_"
+                ):
                     yield part, getattr(own, part.name), 2
             call = own.__dict__.get("__call__")
             for part in node.body:
@@ -74,7 +77,10 @@ import asyncio
 import birnn
 import numpy as np
 
-model: birnn.Model = birnn.load("model.keras", lambdas={"double": lambda layer: birnn.Layer("Rescaling", scale=2.0)})
+def double(layer: birnn.KerasLayer) -> birnn.Layer:
+    return birnn.Layer("Rescaling", scale=float(layer.config["factor"]))
+
+model: birnn.Model = birnn.load("model.keras", lambdas={"double": double})
 session: birnn.Session = model.compile("cpu", threads=2)
 outputs: birnn.Outputs = session(np.zeros((1, 8, 2)), lengths=[3])
 h1: np.typing.NDArray[np.float32] = outputs["forward hidden state of lstm"]
