@@ -99,6 +99,7 @@ fn check_folder(folder: &str, least: usize) {
 fn models_of_keras_compute_the_same_to_the_bit() {
     check_folder("keras", 170);
     check_folder("layers", 500);
+    check_folder("operations", 12);
 }
 
 /// Layers of the caller's own became some of birnn's.
