@@ -54,7 +54,7 @@ pub use model::{
     Output, Outputs, Summary, SummaryRow, Tensor,
 };
 pub use pending::Pending;
-pub use portable::PortableLimits;
+pub use portable::{PortableLimits, SaveOptions};
 pub use runner::Counters;
 pub use session::Session;
 

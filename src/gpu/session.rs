@@ -424,7 +424,7 @@ mod tests {
     #[cfg(feature = "autotune")]
     use super::super::autotune::Cache;
     use super::*;
-    use crate::device::{DeviceOptions, GpuOptions};
+    use crate::device::{DeviceOptions, GpuOptions, WantedAdapter};
     use crate::host;
     use crate::layer::Lstm;
     use ndarray::Array3;
@@ -432,7 +432,7 @@ mod tests {
     /// A device with these options; `None` where there is no GPU.
     fn device(options: &GpuOptions) -> Option<Arc<GpuDevice>> {
         let options = DeviceOptions::from(options.clone()).allow_software(true);
-        match host::block_on(GpuDevice::open(&options, None)) {
+        match host::block_on(GpuDevice::open(&options, &WantedAdapter::Best)) {
             Ok(device) => Some(device.into()),
             Err(error) if std::env::var_os("BIRNN_REQUIRE_GPU").is_none() => {
                 use std::io::Write;

@@ -31,10 +31,11 @@ pub(crate) struct CallShape {
 impl<F> Bound<'_, F> {
     /// The shape of the call, for `batch` rows of it.
     pub(crate) fn call_shape(&self, batch: usize, carried: bool) -> CallShape {
+        let arrays = self.arrays.iter().map(|array| self.axes_in_a_call(array.shape()));
         let is_given = |states: &Vec<Option<_>>| states.iter().map(Option::is_some).collect();
         CallShape {
             batch,
-            inputs: self.arrays.iter().map(|array| self.shape_in_a_call(array.shape())).collect(),
+            inputs: arrays.map(<[usize]>::to_vec).collect(),
             masks: self.masks.iter().map(Option::is_some).collect(),
             states: self.states.iter().map(is_given).collect(),
             carried,
@@ -42,8 +43,23 @@ impl<F> Bound<'_, F> {
         }
     }
 
-    fn shape_in_a_call(&self, shape: &[usize]) -> Vec<usize> {
-        if self.has_batch { shape[1..].to_vec() } else { shape.to_vec() }
+    /// Whether its shape is this one, for all rows of it.
+    pub(crate) fn has_shape(&self, shape: &CallShape, carried: bool) -> bool {
+        let arrays = self.arrays.iter().map(|array| self.axes_in_a_call(array.shape()));
+        let given = |(states, given): (&Vec<Option<_>>, &Vec<bool>)| {
+            states.iter().map(Option::is_some).eq(given.iter().copied())
+        };
+        shape.batch == self.batch
+            && shape.carried == carried
+            && shape.inputs.iter().map(|axes| &axes[..]).eq(arrays)
+            && shape.masks.iter().copied().eq(self.masks.iter().map(Option::is_some))
+            && shape.states.len() == self.states.len()
+            && self.states.iter().zip(&shape.states).all(given)
+            && shape.values == self.values
+    }
+
+    fn axes_in_a_call<'s>(&self, shape: &'s [usize]) -> &'s [usize] {
+        if self.has_batch { &shape[1..] } else { shape }
     }
 }
 

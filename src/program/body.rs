@@ -223,10 +223,10 @@ fn take_weights(
 ) -> Result<Option<Weighted>> {
     let states: usize = layer.directions().iter().map(|(_, one)| one.cell().states()).sum();
     let first = (operator::Recurrent::STATES + states).min(step.operands.len());
-    let operands = step.operands.split_off(first);
-    let array = |operand: Option<usize>| Some(folded[operand?].as_ref()?.known()?.to_floats());
-    let weights: Option<Vec<ArrayD<f32>>> = operands.into_iter().map(array).collect();
+    let array = |operand: &Option<usize>| Some(folded[(*operand)?].as_ref()?.known()?.to_floats());
+    let weights: Option<Vec<ArrayD<f32>>> = step.operands[first..].iter().map(array).collect();
     let Some(weights) = weights else { return Ok(None) };
+    step.operands.truncate(first);
     let features = weights.first().and_then(|kernel| kernel.shape().first().copied());
     let wrong = || Error::MissingWeights { layer: layer.name().to_string() };
     let features = features.ok_or_else(wrong)?;
