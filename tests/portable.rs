@@ -5,7 +5,7 @@ use birnn::layer::{Merge, RecurrentBuilder};
 use birnn::program::{Binary, Kind, Length, Operation, Program, Values};
 use birnn::{
     Bidirectional, Call, Cell, Dense, Device, Error, FileFormat, Graph, Gru, Inputs, Layer, Lstm,
-    MaskRules, Model, Outputs, PortableLimits, Result, SaveOptions, TimeDistributed,
+    MaskRules, Masking, Model, Outputs, PortableLimits, Result, SaveOptions, TimeDistributed,
 };
 use ndarray::{ArrayD, IxDyn, arr1, arr2};
 use random_layers::Random;
@@ -281,6 +281,13 @@ fn kernels_may_be_stored_as_16_bit_floats() {
     model.set_weights("gru", large.clone()).unwrap();
     let read = Model::from_portable_bytes("half", &options.bytes(&model).unwrap()).unwrap();
     assert_eq!(read.weights("gru").unwrap()[0], large[0]);
+}
+
+#[test]
+fn layers_that_have_no_weights_have_none() {
+    let model = Model::sequential(3, [Masking::new()]).unwrap();
+    assert!(model.weights("masking").unwrap().is_empty());
+    assert!(again("masking", &model).weights("masking").unwrap().is_empty());
 }
 
 #[test]
