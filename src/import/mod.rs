@@ -3,6 +3,8 @@
 //! Importers use no more of the crate than its public interface: what they do another crate can
 //! do, too (`tests/toy_importer` is one, and compiles those that are here).
 
+#[cfg(any(feature = "keras", feature = "onnx"))]
+mod einsum;
 mod format;
 #[cfg(feature = "keras")]
 mod keras;
@@ -16,7 +18,7 @@ pub use format::FileFormat;
 #[cfg(feature = "keras")]
 pub use keras::{
     CustomLayer, KerasFileReport, KerasLayer, KerasLayerReport, KerasLimits, KerasOptions,
-    inspect_keras,
+    inspect_keras, keras_operations,
 };
 #[cfg(feature = "onnx")]
 pub use onnx::{OnnxFileReport, OnnxNodeReport, OnnxOptions, inspect_onnx, onnx_operators};

@@ -12,7 +12,7 @@ mod parts;
 mod program;
 mod summary;
 
-pub(crate) use bind::Bound;
+pub(crate) use bind::{Bound, FittingCall};
 pub use graph::{Call, Graph, LayerId, Tensor};
 pub use inputs::Inputs;
 pub(crate) use lower::CallShape;
