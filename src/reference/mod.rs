@@ -22,6 +22,7 @@ mod recurrent;
 mod reduce;
 mod run;
 mod session;
+mod trace;
 mod windows;
 
 pub use activation::activate;
@@ -31,6 +32,7 @@ pub(crate) use birnn_cell::State;
 pub(crate) use recurrent::{Ran, Recurrence, Sequences};
 pub(crate) use run::{Carried, Shared, run_graph};
 pub(crate) use session::ReferenceSession;
+pub use trace::{Trace, trace};
 
 use crate::error::Result;
 use crate::model::{Inputs, Model, Outputs};
