@@ -35,9 +35,10 @@ struct Dense {
 // [row][output line][output place in it][columns4]
 @group(0) @binding(4) var<storage, read_write> output: array<vec4<f32>>;
 
-// The number of the activation in activations.wgsl, and its parameter.
+// The number of the activation in activations.wgsl, and its parameters.
 override ACTIVATION: u32 = 1u;
-override ACTIVATION_PARAMETER: f32 = 0.0;
+override ACTIVATION_ALPHA: f32 = 0.0;
+override ACTIVATION_BETA: f32 = 0.0;
 override WORKGROUP: u32 = 64u;
 // Workgroups along the grid's second axis, before it goes on in the third.
 const GRID_ROW: u32 = 32768u;
@@ -77,7 +78,7 @@ fn added(sum: vec4<f32>, x: vec4<f32>, columns: mat4x4<f32>) -> vec4<f32> {
 
 fn store(vector: u32, column4: u32, sum: vec4<f32>) {
     if vector >= p.vectors { return; }
-    let value = activate(ACTIVATION, ACTIVATION_PARAMETER, sum);
+    let value = activate(ACTIVATION, ACTIVATION_ALPHA, ACTIVATION_BETA, sum);
     // What fills the columns up stays zero.
     let column = vec4(column4 * 4u) + vec4(0u, 1u, 2u, 3u);
     output[vector * p.columns4 + column4] = select(vec4(0.0), value, column < vec4(p.columns));

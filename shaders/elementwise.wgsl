@@ -22,9 +22,10 @@ struct Elementwise {
 // The same.
 @group(0) @binding(2) var<storage, read_write> output: array<vec4<f32>>;
 
-// The number of the activation in activations.wgsl, and its parameter.
+// The number of the activation in activations.wgsl, and its parameters.
 override ACTIVATION: u32 = 1u;
-override ACTIVATION_PARAMETER: f32 = 0.0;
+override ACTIVATION_ALPHA: f32 = 0.0;
+override ACTIVATION_BETA: f32 = 0.0;
 
 fn relu(v: vec4<f32>) -> vec4<f32> {
     let at_least = select(v, vec4(p.lowest), v < vec4(p.lowest));
@@ -42,7 +43,7 @@ fn elementwise(invocation: Invocation) {
     if p.relu == 1u {
         value = relu(x[index]);
     } else {
-        value = activate(ACTIVATION, ACTIVATION_PARAMETER, x[index]);
+        value = activate(ACTIVATION, ACTIVATION_ALPHA, ACTIVATION_BETA, x[index]);
     }
     // What fills the features up stays zero.
     let feature = vec4(index % p.features4 * 4u) + vec4(0u, 1u, 2u, 3u);

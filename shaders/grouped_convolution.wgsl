@@ -33,9 +33,10 @@ struct GroupedConvolution {
 // [row][output line][output place in it][columns_padded]
 @group(0) @binding(4) var<storage, read_write> output: array<f32>;
 
-// The number of the activation in activations.wgsl, and its parameter.
+// The number of the activation in activations.wgsl, and its parameters.
 override ACTIVATION: u32 = 1u;
-override ACTIVATION_PARAMETER: f32 = 0.0;
+override ACTIVATION_ALPHA: f32 = 0.0;
+override ACTIVATION_BETA: f32 = 0.0;
 
 @compute @workgroup_size(WORKGROUP)
 fn grouped_convolution(invocation: Invocation) {
@@ -62,6 +63,6 @@ fn grouped_convolution(invocation: Invocation) {
             }
         }
     }
-    let value = activate(ACTIVATION, ACTIVATION_PARAMETER, vec4(sum)).x;
+    let value = activate(ACTIVATION, ACTIVATION_ALPHA, ACTIVATION_BETA, vec4(sum)).x;
     output[vector * p.columns_padded + column] = value;
 }

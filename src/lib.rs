@@ -10,13 +10,13 @@ mod error;
 mod gpu;
 mod graph;
 mod host;
-#[cfg(any(feature = "keras", feature = "onnx", feature = "pytorch"))]
 mod import;
 pub mod layer;
 mod model;
 mod operator;
 mod order;
 mod pending;
+mod portable;
 pub mod program;
 mod recovery;
 pub mod reference;
@@ -34,14 +34,13 @@ pub use gpu::{
 };
 #[cfg(feature = "gpu")]
 pub use gpu::{PlanAdapter, PlanReport, PlannedDispatch};
-#[cfg(any(feature = "keras", feature = "onnx", feature = "pytorch"))]
 pub use import::FileFormat;
 #[cfg(feature = "pytorch")]
 pub use import::pytorch as torch;
 #[cfg(feature = "keras")]
 pub use import::{
     CustomLayer, KerasFileReport, KerasLayer, KerasLayerReport, KerasLimits, KerasOptions,
-    inspect_keras,
+    inspect_keras, keras_operations,
 };
 #[cfg(feature = "onnx")]
 pub use import::{OnnxFileReport, OnnxNodeReport, OnnxOptions, inspect_onnx, onnx_operators};
@@ -55,6 +54,7 @@ pub use model::{
     Output, Outputs, Summary, SummaryRow, Tensor,
 };
 pub use pending::Pending;
+pub use portable::{PortableLimits, SaveOptions};
 pub use runner::Counters;
 pub use session::Session;
 

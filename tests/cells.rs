@@ -6,7 +6,7 @@
 mod device;
 
 use birnn::layer::{Cell, CellOptions, RecurrentBuilder, WeightRole};
-use birnn::{Device, Error, Inputs, Model, reference};
+use birnn::{Activation, Device, Error, Inputs, Model, reference};
 use ndarray::{Array2, ArrayD, Axis, IxDyn};
 use ndarray_npy::NpzReader;
 use serde_json::Value;
@@ -40,6 +40,9 @@ impl Case {
             clip: case["clip"].as_f64().map(|clip| (clip as f32).into()),
             peepholes: case["peepholes"] == true,
             coupled: case["coupled"] == true,
+            state_activation: case["state_activation"]
+                .as_str()
+                .and_then(Activation::from_keras_name),
         };
         let arrays = File::open(folder().join(format!("{name}.npz"))).unwrap();
         Case { name, cell: cell.with(options), arrays: NpzReader::new(arrays).unwrap() }

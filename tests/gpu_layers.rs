@@ -31,7 +31,10 @@ fn gpu() -> Option<&'static Device> {
 fn one_input(index: usize, timesteps: usize, features: usize, choice: usize) -> Layer {
     let few = choice % 5 + 1;
     // These jump where a value is just above a limit or below, so that rounding shows in full.
-    let jumps = |a: &Activation| matches!(a, Activation::HardShrink | Activation::Sparsemax);
+    let jumps = |a: &Activation| {
+        use Activation::{HardShrink, Sparsemax, ThresholdedRelu};
+        matches!(a, HardShrink | Sparsemax | ThresholdedRelu(_))
+    };
     let activations: Vec<_> = Activation::ALL.into_iter().filter(|a| !jumps(a)).collect();
     let activation = activations[choice % activations.len()];
     let even = |n: usize| if activation == Activation::Glu { n.next_multiple_of(2) } else { n };

@@ -67,8 +67,9 @@ fn size(limit: usize) -> impl Strategy<Value = usize> {
 fn activations() -> impl Strategy<Value = (Activation, Activation)> {
     use Activation::*;
     let bounded = vec![Tanh, Sigmoid, HardSigmoid, HardSigmoidKeras2, Softsign];
-    // hard_shrink jumps, so that rounding shows in full; exp runs away.
-    let runs = |a: &Activation| a.is_elementwise() && !matches!(a, Exponential | HardShrink);
+    // hard_shrink and thresholded_relu jump, so that rounding shows in full; exp runs away.
+    let jumps = |a: &Activation| matches!(a, HardShrink | ThresholdedRelu(_));
+    let runs = |a: &Activation| a.is_elementwise() && *a != Exponential && !jumps(a);
     let any = Activation::ALL.into_iter().filter(runs).collect::<Vec<_>>();
     (prop::sample::select(any), prop::sample::select(bounded))
 }
@@ -76,11 +77,17 @@ fn activations() -> impl Strategy<Value = (Activation, Activation)> {
 /// Every cell, half of them with options that it can have.
 fn cells() -> impl Strategy<Value = Cell> {
     let clip = prop_oneof![Just(None), Just(Some(0.6f32.into()))];
-    (prop::sample::select(Cell::ALL), any::<bool>(), clip, any::<[bool; 2]>()).prop_map(
-        |(cell, plain, clip, [peepholes, coupled])| {
+    let of_state = [None, Some(Activation::Softsign), Some(Activation::LEAKY_RELU)];
+    let of_state = prop::sample::select(of_state.to_vec());
+    (prop::sample::select(Cell::ALL), any::<bool>(), clip, any::<[bool; 2]>(), of_state).prop_map(
+        |(cell, plain, clip, [peepholes, coupled], of_state)| {
             let lstm = cell.has_cell_state();
-            let options =
-                CellOptions { clip, peepholes: peepholes && lstm, coupled: coupled && lstm };
+            let options = CellOptions {
+                clip,
+                peepholes: peepholes && lstm,
+                coupled: coupled && lstm,
+                state_activation: of_state.filter(|_| lstm),
+            };
             if plain { cell } else { cell.with(options) }
         },
     )

@@ -28,6 +28,14 @@ fn input(batch: usize, timesteps: usize) -> Array3<f32> {
     Array3::from_shape_fn((batch, timesteps, 3), |(b, t, f)| ((b * 31 + t * 7 + f) as f32).sin())
 }
 
+/// What tests/run.sh asks first.
+#[test]
+fn an_adapter_is_there() {
+    if let Some(device) = open() {
+        println!("GPU tests run on {}", device.info());
+    }
+}
+
 #[test]
 fn a_steady_call_does_nothing_but_work() {
     let Some(device) = open() else { return };

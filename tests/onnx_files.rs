@@ -1,9 +1,11 @@
 //! ONNX models against what onnxruntime computed of them: `tests/fixtures/onnx`, whose generator is
-//! `tests/fixtures/generate_onnx.py`. On the reference, the CPU path, and a GPU.
+//! `tests/fixtures/generate_onnx.py`, and in `exported` what exporters write, by
+//! `generate_exported.py`. On the reference, the CPU path, and a GPU.
 //!
 //! `BIRNN_ONNX_CASES` names another folder of such cases, which are run, too; `BIRNN_ONNX_ONLY` is
-//! part of the names of those that are, `BIRNN_ONNX_DEVICES` part of the device's name, and
-//! `BIRNN_ONNX_ERROR` the most that a value may differ, `|a - b| / max(1, |b|)`.
+//! part of the names of those that are, `BIRNN_ONNX_DEVICES` part of the device's name,
+//! `BIRNN_ONNX_ERROR` the most that a value may differ, `|a - b| / max(1, |b|)`, and
+//! `BIRNN_ONNX_RIGHT` how many have to be right.
 #![cfg(feature = "onnx")]
 
 mod common;
@@ -11,7 +13,7 @@ mod common;
 #[path = "common/device.rs"]
 mod device;
 
-use birnn::program::Values;
+use birnn::program::{Kind, Length, Operation, Program, Reduction, Values};
 use birnn::{Device, Model, OnnxOptions, Outputs};
 use common::inputs;
 use ndarray::ArrayD;
@@ -122,21 +124,56 @@ fn check(folder: &Path, device: &Device, most: Most) {
 /// Both round in f32, over a few timesteps of a few units.
 const TOLERANCE: Most = Most::Error(3e-6);
 
+fn check_all(device: &Device) {
+    check(&folder(), device, TOLERANCE);
+    check(&folder().join("exported"), device, TOLERANCE);
+}
+
+/// Loops, which tf2onnx and Keras write for what isn't an LSTM or GRU node, are refused with the
+/// way out.
+#[test]
+fn loops_of_exporters_are_refused() {
+    let mut count = 0;
+    for entry in std::fs::read_dir(folder().join("refused")).unwrap() {
+        let path = entry.unwrap().path();
+        let error = Model::from_onnx(&path).unwrap_err();
+        assert!(matches!(error, birnn::Error::UnsupportedNode { .. }), "{error}");
+        assert!(error.to_string().contains(".keras file"), "{error}");
+        let report = birnn::inspect_onnx(&path).unwrap();
+        let problems = report.operators.iter().filter(|one| one.problem.is_some());
+        assert_eq!(problems.map(|one| one.op_type.as_str()).collect::<Vec<_>>(), ["Loop"]);
+        count += 1;
+    }
+    assert!(count >= 6, "{count} files");
+}
+
+/// Functions of a file are reported by their nodes.
+#[test]
+fn functions_are_reported_by_their_nodes() {
+    let report = birnn::inspect_onnx(folder().join("functions.onnx")).unwrap();
+    let count = |op_type: &str| {
+        let mut operators = report.operators.iter();
+        operators.find(|one| one.op_type == op_type).map_or(0, |one| one.count)
+    };
+    assert_eq!(["LSTM", "MatMul", "own.dense"].map(count), [1, 1, 0]);
+    assert!(report.operators.iter().all(|one| one.problem.is_none()) && report.model.is_ok());
+}
+
 #[test]
 fn the_reference_agrees_with_onnxruntime() {
-    check(&folder(), &Device::reference(), TOLERANCE);
+    check_all(&Device::reference());
 }
 
 #[test]
 fn the_cpu_path_agrees_with_onnxruntime() {
-    check(&folder(), &Device::cpu(), TOLERANCE);
+    check_all(&Device::cpu());
 }
 
 #[cfg(feature = "gpu")]
 #[test]
 fn a_gpu_agrees_with_onnxruntime() {
     if let Some(device) = device::open(device::options()) {
-        check(&folder(), &device, TOLERANCE);
+        check_all(&device);
     }
 }
 
@@ -189,6 +226,30 @@ fn a_folder_of_cases() {
             failures.len()
         );
         assert!(error.is_none() || failures.is_empty(), "{} cases are wrong", failures.len());
+        let least = std::env::var("BIRNN_ONNX_RIGHT").ok().and_then(|least| least.parse().ok());
+        assert!(right + with_constants >= least.unwrap_or(0), "{least:?} have to be right");
+    }
+}
+
+/// An input may have an axis of length 0: what follows from the length alone is computed, and what
+/// has to be computed of no values is an error.
+#[test]
+fn inputs_without_values_are_computed_or_errors() {
+    let mut program = Program::new();
+    let x = program.input("x", [Length::Any, Length::Fixed(2)], Kind::Float).unwrap();
+    let first = program.constant(Values::integers([0]));
+    let sum = Operation::Reduce { reduction: Reduction::Sum, keep: true };
+    let sum = program.add("sum", sum, [x, first]).unwrap()[0];
+    program.output("y", sum);
+    let sums = program.build().unwrap();
+    let lstm = Model::from_onnx(folder().join("lstm_forward.onnx")).unwrap();
+    for device in devices() {
+        let nothing = ArrayD::zeros(ndarray::IxDyn(&[0, 2]));
+        let outputs = device.compile(&sums).unwrap().run(nothing.view()).unwrap();
+        assert_eq!(outputs.output(), &ndarray::arr2(&[[0.0, 0.0]]).into_dyn());
+        let nothing = ArrayD::zeros(ndarray::IxDyn(&[0, 2, 3]));
+        let error = device.compile(&lstm).unwrap().run(nothing.view()).unwrap_err();
+        assert!(error.to_string().contains("has no values"), "{error}");
     }
 }
 

@@ -9,16 +9,14 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 say() { printf '%s\n' "tests/run.sh: $*" >&2; }
 
-# Whether birnn itself can open an adapter; 3 is its status for "no".
+# Every crate, test and feature in one build: other choices of them would compile the dependencies,
+# which take longest, again.
+everything=(test --locked --workspace --all-features)
+
+# Whether birnn itself can open an adapter.
 gpu_found() {
-    local status=0
-    cargo run --quiet --locked --all-features --bin birnn -- \
-        devices --device gpu --allow-software --check >&2 || status=$?
-    case $status in
-        0) return 0 ;;
-        3) return 1 ;;
-        *) say "birnn could not be built or run (status $status)"; exit 1 ;;
-    esac
+    BIRNN_REQUIRE_GPU=1 cargo "${everything[@]}" --quiet --test gpu_session -- \
+        --exact an_adapter_is_there --nocapture >&2
 }
 
 as_root() {
@@ -74,15 +72,13 @@ install_software_driver() {
     fi
 }
 
+cargo "${everything[@]}" --no-run
 if ! gpu_found; then
     install_software_driver
     gpu_found || { say "still no GPU adapter"; exit 1; }
 fi
 
-export BIRNN_REQUIRE_GPU=1
 # All members: isa_report checks registers and scratch memory of the kernels on AMD GPUs, where
 # Mesa's RADV driver is installed.
-cargo test --locked --workspace --all-features --no-fail-fast
-# The crate without the GPU; .ci/run builds it without both features.
-cargo test --locked --no-default-features --features keras --lib
+BIRNN_REQUIRE_GPU=1 cargo "${everything[@]}" --no-fail-fast
 say "all tests passed"

@@ -3,6 +3,11 @@
 
 #import shared/one_product
 
+// The activation of the cell state, which may be another than the candidate's.
+override STATE_ACTIVATION: u32 = 1u;
+override STATE_ALPHA: f32 = 0.0;
+override STATE_BETA: f32 = 0.0;
+
 // The states after a timestep. `projected` and `recurrent`: the gates i f c o of x·kernel + bias,
 // and of h·recurrent_kernel.
 fn after(projected: Sums, recurrent: Sums, old: CellStates, unit: Unit) -> CellStates {
@@ -15,7 +20,8 @@ fn after(projected: Sums, recurrent: Sums, old: CellStates, unit: Unit) -> CellS
 #endif
     let cell = f * old.cell + i * candidate(sums[2]);
     let o = gate(with_peephole(sums[3], unit, 2u, cell));
-    return CellStates(o * activated(ACTIVATION, ACTIVATION_PARAMETER, cell), cell);
+    let h = o * activated(STATE_ACTIVATION, STATE_ALPHA, STATE_BETA, cell);
+    return CellStates(h, cell);
 }
 
 #if SEQUENCE

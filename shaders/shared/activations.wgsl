@@ -132,8 +132,8 @@ fn squareplus_exact(x: vec4<f32>) -> vec4<f32> {
     return select(0.5 * (x + root), 2.0 / (root - x), (x < vec4(0.0)) & (x > vec4(-1e18)));
 }
 
-// `activation`: its number; `parameter`: the slope of leaky_relu, the alpha of elu.
-fn activation_value(activation: u32, parameter: f32, x: vec4<f32>) -> vec4<f32> {
+// `activation`: its number; `alpha` and `beta`: its parameters, such as the slope of leaky_relu.
+fn activation_value(activation: u32, alpha: f32, beta: f32, x: vec4<f32>) -> vec4<f32> {
     switch activation {
         case 1u: { return tanh_exact(x); }
         case 2u: { return sigmoid_exact(x); }
@@ -142,7 +142,7 @@ fn activation_value(activation: u32, parameter: f32, x: vec4<f32>) -> vec4<f32> 
         case 5u: { return saturate(fma(x, vec4(0.2), vec4(0.5))); }
         case 6u: { return x / (1.0 + abs(x)); }
         case 7u: { return softplus_exact(x); }
-        case 8u: { return select(parameter * expm1_exact(min(x, vec4(0.0))), x, x > vec4(0.0)); }
+        case 8u: { return select(alpha * expm1_exact(min(x, vec4(0.0))), x, x > vec4(0.0)); }
         case 9u: {
             let below = 1.67326324 * expm1_exact(min(x, vec4(0.0)));
             return 1.05070098 * select(below, x, x > vec4(0.0));
@@ -151,7 +151,7 @@ fn activation_value(activation: u32, parameter: f32, x: vec4<f32>) -> vec4<f32> 
         case 11u: { return x * sigmoid_exact(x); }
         case 12u: { return x * saturate(fma(x, vec4(0.16666667), vec4(0.5))); }
         case 13u: { return clamp(x, vec4(0.0), vec4(6.0)); }
-        case 14u: { return select(parameter * x, x, x > vec4(0.0)); }
+        case 14u: { return select(alpha * x, x, x > vec4(0.0)); }
         case 15u: { return clamp(x, vec4(-1.0), vec4(1.0)); }
         case 16u: { return select(x, vec4(0.0), abs(x) <= vec4(0.5)); }
         case 17u: { return sign(x) * max(abs(x) - 0.5, vec4(0.0)); }
@@ -166,13 +166,17 @@ fn activation_value(activation: u32, parameter: f32, x: vec4<f32>) -> vec4<f32> 
         case 23u: { return x - tanh_exact(x); }
         case 24u: { return 0.5 * x * (1.0 + erf_exact(x * 0.70710678)); }
         case 25u: { return 0.5 * x * (1.0 + tanh_exact(0.79788456 * (x + 0.044715 * x * x * x))); }
+        case 26u: { return fma(x, vec4(alpha), vec4(beta)); }
+        case 27u: { return saturate(fma(x, vec4(alpha), vec4(beta))); }
+        case 28u: { return alpha * tanh_exact(beta * x); }
+        case 29u: { return select(vec4(0.0), x, x > vec4(alpha)); }
         default: { return x; }
     }
 }
 
 // NaN stays NaN, as in Keras. Clamps may drop it, and compilers may assume it away in comparisons:
 // so the bits decide.
-fn activate(activation: u32, parameter: f32, x: vec4<f32>) -> vec4<f32> {
+fn activate(activation: u32, alpha: f32, beta: f32, x: vec4<f32>) -> vec4<f32> {
     let is_nan = (bitcast<vec4<u32>>(x) & vec4(0x7fffffffu)) > vec4(0x7f800000u);
-    return select(activation_value(activation, parameter, x), x, is_nan);
+    return select(activation_value(activation, alpha, beta, x), x, is_nan);
 }

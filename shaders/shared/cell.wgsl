@@ -30,12 +30,12 @@ struct Unit {
 
 // A gate from its sum.
 fn gate(sum: Rows) -> Rows {
-    return activated(RECURRENT_ACTIVATION, RECURRENT_PARAMETER, clipped(sum));
+    return activated(RECURRENT_ACTIVATION, RECURRENT_ALPHA, RECURRENT_BETA, clipped(sum));
 }
 
 // A candidate from its sum.
 fn candidate(sum: Rows) -> Rows {
-    return activated(ACTIVATION, ACTIVATION_PARAMETER, clipped(sum));
+    return activated(ACTIVATION, ACTIVATION_ALPHA, ACTIVATION_BETA, clipped(sum));
 }
 
 // NaN stays NaN.

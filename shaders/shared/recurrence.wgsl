@@ -56,9 +56,11 @@ struct Recurrence {
 override WORKGROUP: u32 = 64u;
 // The numbers of the activations in activations.wgsl, and their parameters.
 override ACTIVATION: u32 = 1u;
-override ACTIVATION_PARAMETER: f32 = 0.0;
+override ACTIVATION_ALPHA: f32 = 0.0;
+override ACTIVATION_BETA: f32 = 0.0;
 override RECURRENT_ACTIVATION: u32 = 2u;
-override RECURRENT_PARAMETER: f32 = 0.0;
+override RECURRENT_ALPHA: f32 = 0.0;
+override RECURRENT_BETA: f32 = 0.0;
 
 // Where a direction stands in the recurrent weights: in a stack of layers, of which each is a
 // direction, not where its states stand if it runs alone.

@@ -50,11 +50,11 @@ fn gate_added(sum: Rows, rows: Quad, weights: vec4<f32>) -> Rows {
 #endif
 }
 
-fn activated(activation: u32, parameter: f32, x: Rows) -> Rows {
+fn activated(activation: u32, alpha: f32, beta: f32, x: Rows) -> Rows {
 #if ONE_ROW
     // Four equal computations, of which compilers do one.
-    return activate(activation, parameter, vec4(x)).x;
+    return activate(activation, alpha, beta, vec4(x)).x;
 #else
-    return activate(activation, parameter, x);
+    return activate(activation, alpha, beta, x);
 #endif
 }

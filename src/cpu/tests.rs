@@ -5,7 +5,7 @@ use crate::layer::{Activation, Bidirectional, Cell, CellOptions, Gru, Layer, Rec
 use crate::model::Inputs;
 use crate::operator::Operator;
 use crate::order::orders;
-use crate::reference::{self, State};
+use crate::reference::{Operators as _, State};
 use birnn_simd::each_arch;
 use ndarray::{Array2, Array3};
 use proptest::prelude::*;
@@ -33,11 +33,17 @@ struct Case {
 /// Every cell, half of them with options that it can have.
 fn cells() -> impl Strategy<Value = Cell> {
     let clip = prop_oneof![Just(None), Just(Some(0.6f32.into()))];
-    (prop::sample::select(Cell::ALL), any::<bool>(), clip, any::<[bool; 2]>()).prop_map(
-        |(cell, plain, clip, [peepholes, coupled])| {
+    let of_state = [None, Some(Activation::Softsign), Some(Activation::LEAKY_RELU)];
+    let of_state = prop::sample::select(of_state.to_vec());
+    (prop::sample::select(Cell::ALL), any::<bool>(), clip, any::<[bool; 2]>(), of_state).prop_map(
+        |(cell, plain, clip, [peepholes, coupled], of_state)| {
             let lstm = cell.has_cell_state();
-            let options =
-                CellOptions { clip, peepholes: peepholes && lstm, coupled: coupled && lstm };
+            let options = CellOptions {
+                clip,
+                peepholes: peepholes && lstm,
+                coupled: coupled && lstm,
+                state_activation: of_state.filter(|_| lstm),
+            };
             if plain { cell } else { cell.with(options) }
         },
     )
@@ -57,12 +63,15 @@ fn cases() -> impl Strategy<Value = Case> {
         Activation::Softsign,
         Activation::LEAKY_RELU,
         Activation::Elu(0.5.into()),
+        Activation::ScaledTanh(1.5.into(), 0.75.into()),
+        Activation::Affine(0.5.into(), 0.125.into()),
     ];
     let gates = [
         Activation::Sigmoid,
         Activation::HardSigmoid,
         Activation::HardSigmoidKeras2,
         Activation::SparseSigmoid,
+        Activation::ClippedAffine(0.3.into(), 0.4.into()),
     ];
     let (activations, gates) =
         (prop::sample::select(activations.to_vec()), prop::sample::select(gates.to_vec()));
@@ -430,8 +439,8 @@ impl Reordering<'_> {
     }
 }
 
-impl Recurrence<f32> for Reordering<'_> {
-    fn run(
+impl reference::Operators<f32> for Reordering<'_> {
+    fn recur(
         &self,
         operator: &operator::Recurrent,
         sequences: Sequences<'_, f32>,
@@ -443,7 +452,7 @@ impl Recurrence<f32> for Reordering<'_> {
             mask: mask.as_ref().map(|mask| mask.view().into_dimensionality().unwrap()),
             states: self.states(sequences.states),
         };
-        let Ran { outputs, states } = self.engine.run(operator, sequences)?;
+        let Ran { outputs, states } = self.engine.recur(operator, sequences)?;
         let outputs = outputs.iter().map(self.numbers).collect();
         Ok(Ran { outputs, states: self.states(states) })
     }
@@ -481,7 +490,7 @@ fn no_memory_order_changes_a_bit() {
                 let reordering = Reordering { engine: &session.engine, numbers, mask };
                 let graph = model.lower(&bound.call_shape(bound.batch, false)).unwrap();
                 let constants = &session.constants;
-                let shared = Shared { model: &model, constants, recurrence: &reordering };
+                let shared = Shared { model: &model, constants, operators: &reordering };
                 let found = run_graph(shared, &graph, &bound, &mut Carried::default()).unwrap();
                 assert_eq!(found, expected, "{name}, {arch:?}, {case:?}");
                 let in_c_order = |output: &crate::Output| output.array.is_standard_layout();

@@ -3,6 +3,8 @@
 //! Importers use no more of the crate than its public interface: what they do another crate can
 //! do, too (`tests/toy_importer` is one, and compiles those that are here).
 
+#[cfg(any(feature = "keras", feature = "onnx"))]
+mod einsum;
 mod format;
 #[cfg(feature = "keras")]
 mod keras;
@@ -16,7 +18,7 @@ pub use format::FileFormat;
 #[cfg(feature = "keras")]
 pub use keras::{
     CustomLayer, KerasFileReport, KerasLayer, KerasLayerReport, KerasLimits, KerasOptions,
-    inspect_keras,
+    inspect_keras, keras_operations,
 };
 #[cfg(feature = "onnx")]
 pub use onnx::{OnnxFileReport, OnnxNodeReport, OnnxOptions, inspect_onnx, onnx_operators};
@@ -37,9 +39,9 @@ impl Model {
     /// output of them is returned so. An output without an axis is returned as an array of shape
     /// `[1]`.
     ///
-    /// LSTM, GRU and RNN are read with all their attributes and inputs, except activations that no
-    /// cell of birnn's has; [`onnx_operators`] lists all operators. What shapes and constants alone
-    /// say is computed before a call runs. Kernels of whole numbers (`DynamicQuantizeLSTM`,
+    /// LSTM, GRU and RNN are read with all their attributes and inputs; [`onnx_operators`] lists all
+    /// operators. Functions that a file defines are taken for the nodes in them. What shapes and
+    /// constants alone say is computed before a call runs. Kernels of whole numbers (`DynamicQuantizeLSTM`,
     /// `DequantizeLinear`) become numbers when the model is read. Weights have to be constants.
     /// Whatever types a file has (float16, bfloat16, float64), the model computes in `f32`.
     ///
@@ -92,7 +94,8 @@ impl Model {
 impl Model {
     /// Reads a model from a file of any format that this build of the crate knows, which its
     /// content tells ([`FileFormat::of`]): of Keras as `Model::from_keras` does, of ONNX as
-    /// `Model::from_onnx`, of PyTorch as `Model::from_torch`.
+    /// `Model::from_onnx`, of PyTorch as `Model::from_torch`, and in birnn's own form as
+    /// [`Model::from_portable`].
     ///
     /// # Errors
     /// Those of [`FileFormat::of`] and of the function for the format.
@@ -103,6 +106,7 @@ impl Model {
     /// assert!(Model::load("tests/fixtures/keras/notebook_lstm2.keras").is_ok());
     /// # #[cfg(feature = "pytorch")]
     /// assert!(Model::load("tests/fixtures/torch/lstm.safetensors").is_ok());
+    /// assert!(Model::load("tests/fixtures/portable/version_1.safetensors").is_ok());
     /// ```
     pub fn load(path: impl AsRef<Path>) -> Result<Model> {
         let path = path.as_ref();
@@ -113,6 +117,7 @@ impl Model {
             FileFormat::Onnx => Model::from_onnx(path),
             #[cfg(feature = "pytorch")]
             FileFormat::Torch => Model::from_torch(path),
+            FileFormat::Portable => Model::from_portable(path),
             #[cfg(not(all(feature = "keras", feature = "onnx", feature = "pytorch")))]
             format => format.is_not_built(path),
         }

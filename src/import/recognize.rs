@@ -1,10 +1,16 @@
 //! What a file is, by its first bytes: the formats that models are read from, and a sentence for
 //! each of the others that people take for one.
 
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+#[cfg(any(feature = "keras", feature = "onnx", feature = "pytorch"))]
 use std::io::{Read, Seek};
 use std::path::Path;
+#[cfg(any(feature = "keras", feature = "onnx", feature = "pytorch"))]
 use zip::ZipArchive;
+#[cfg(any(feature = "keras", feature = "onnx", feature = "pytorch"))]
 use zip::read::{ArchiveOffset, Config};
+#[cfg(any(feature = "keras", feature = "onnx", feature = "pytorch"))]
 use zip::result::ZipResult;
 
 /// How many of a file's first bytes [`format`] looks at. A web page may begin with empty lines and
@@ -20,13 +26,21 @@ pub(crate) enum Format {
     Onnx,
     /// What torch.save wrote before PyTorch 1.6.
     TorchPickle,
+    /// Tensors alone, as far as the first bytes tell; [`is_portable`] looks at the whole header.
     Safetensors,
+    /// birnn's own form, which is safetensors, too.
+    Portable,
 }
 
 /// What to say of a file of PyTorch's where one of Keras's is read.
 #[allow(dead_code)] // where the formats that are zip archives are not built in
 pub(crate) const TORCH: &str = "is a file of PyTorch's: Model::from_torch reads it where it is one \
     LSTM, GRU or RNN, and torch::StateDict the parts of any model";
+
+/// What to say of a file in birnn's own form where another one is read.
+#[allow(dead_code)] // where no other format is built in
+pub(crate) const PORTABLE: &str =
+    "is a model in birnn's own form: read it with Model::from_portable, or Model::load";
 
 /// What to say of a TorchScript file.
 #[allow(dead_code)] // where the formats that are zip archives are not built in
@@ -90,7 +104,9 @@ pub(crate) fn format(head: &[u8]) -> Result<Format, String> {
         return Ok(Format::TorchPickle);
     }
     if is_safetensors(head) {
-        return Ok(Format::Safetensors);
+        // What birnn writes begins so.
+        let portable = head[8..].starts_with(br#"{"__metadata__":{"birnn":""#);
+        return Ok(if portable { Format::Portable } else { Format::Safetensors });
     }
     if head.is_empty() {
         return Err("is empty: was it downloaded or copied as a whole?".into());
@@ -199,6 +215,21 @@ fn is_safetensors(head: &[u8]) -> bool {
     matches!(json, [b'{', b'"' | b'}' | b' ' | b'\n', ..]) && (2..=LONGEST).contains(&length)
 }
 
+/// Whether the header of a safetensors file says that the file has birnn's own form.
+pub(crate) fn is_portable(header: &[u8]) -> bool {
+    #[derive(Deserialize)]
+    struct Header {
+        #[serde(rename = "__metadata__")]
+        _metadata: Metadata,
+    }
+    #[derive(Deserialize)]
+    struct Metadata {
+        #[serde(rename = "birnn")]
+        _description: IgnoredAny,
+    }
+    serde_json::from_slice::<Header>(header).is_ok()
+}
+
 /// Protobuf's SavedModel: its version, 1, and a graph, whose first field describes it.
 fn is_saved_model(head: &[u8]) -> bool {
     let Some(rest) = head.strip_prefix(b"\x08\x01\x12") else { return false };
@@ -273,6 +304,7 @@ fn unknown(head: &[u8]) -> String {
 /// Opens an archive of PyTorch's. The crate zip, left to itself, looks for where the archive begins
 /// in the file, and is wrong about files with a record of zip64 that isn't needed, as PyTorch
 /// writes one, if the first entry of its directory has 76 bytes: as many as the record.
+#[cfg(any(feature = "keras", feature = "onnx", feature = "pytorch"))]
 pub(crate) fn torch_archive<R: Read + Seek>(file: R) -> ZipResult<ZipArchive<R>> {
     ZipArchive::with_config(Config { archive_offset: ArchiveOffset::Known(0) }, file)
 }
@@ -377,7 +409,7 @@ pub(crate) fn by_name(path: &Path) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Format, archive, by_name, folder, format, torch_folder};
+    use super::{Format, archive, by_name, folder, format, is_portable, torch_folder};
     use std::path::Path;
 
     #[track_caller]
@@ -446,6 +478,11 @@ mod tests {
         is_one(b"\x02\0\0\0\0\0\0\0{}");
         is_one(b"\x80\x04\0\0\0\0\0\0{\"a\""); // a length of 1152, which begins a pickle, too
         is_one(b"{\0\0\0\0\0\0\0{\"a\""); // a length of 123, which is {
+        let portable = b"\x40\0\0\0\0\0\0\0{\"__metadata__\":{\"birnn\":\"{";
+        assert_eq!(format(portable), Ok(Format::Portable));
+        assert!(is_portable(br#"{"w": {"shape": []}, "__metadata__": {"a": "b", "birnn": ""}}"#));
+        assert!(!is_portable(br#"{"birnn": {"shape": []}, "__metadata__": {"format": "pt"}}"#));
+        assert!(!is_portable(br#"{"__metadata__": {"birnn": ""#));
         is(b"\xff\xff\xff\xff\xff\xff\0\0{\"a\"", &["first bytes"]);
     }
 

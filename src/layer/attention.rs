@@ -9,10 +9,11 @@ use crate::graph::{ArrayId, Constant};
 use crate::operator::{self, MaskedScore, MatMul, Score};
 use birnn_cell::Activation;
 use ndarray::{ArrayD, arr1};
+use serde::{Deserialize, Serialize};
 use std::ops::RangeInclusive;
 
 /// How [`Attention`] computes the score of a query and a key, which are vectors of features.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum ScoreMode {
     /// `scale · (query · key)`, with the dot product of the two. This is the default.
     #[default]

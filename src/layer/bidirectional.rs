@@ -1,6 +1,7 @@
 use super::recurrent::Recurrent;
 use crate::error::{Error, Result};
 use crate::operator::MergeMode;
+use serde::{Deserialize, Serialize};
 
 /// Keras's `Bidirectional`: one recurrent layer reads time forward, one backward, and their outputs
 /// are merged. It reads `[batch, timesteps, features]` and returns `[batch, timesteps, merged]`
@@ -20,7 +21,8 @@ use crate::operator::MergeMode;
 /// use birnn::{Bidirectional, Gru, MergeMode};
 /// let layer = Bidirectional::new(Gru::new(32).return_sequences(true)).merge_mode(MergeMode::Sum);
 /// ```
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Bidirectional {
     pub(super) name: String,
     pub(super) forward: Recurrent,

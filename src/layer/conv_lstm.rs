@@ -12,6 +12,7 @@ use crate::graph::{ArrayId, Constant};
 use crate::operator::{Binary, BinaryFunction, Concat, MergeMode, Unary, UnaryFunction};
 use birnn_cell::Activation;
 use ndarray::{ArrayD, Slice};
+use serde::{Deserialize, Serialize};
 
 const STATES: [Role; 2] =
     [Role::HiddenState(Direction::Forward), Role::CellState(Direction::Forward)];
@@ -331,7 +332,8 @@ impl Both {
 macro_rules! bidirectional {
     ($(#[$doc:meta])* $both:ident, $layer:ident) => {
         $(#[$doc])*
-        #[derive(Clone, Debug, PartialEq)]
+        #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+        #[serde(deny_unknown_fields)]
         pub struct $both {
             pub(crate) forward: $layer,
             pub(crate) backward: $layer,

@@ -12,6 +12,7 @@ use crate::operator::{
 };
 use birnn_cell::Activation;
 use ndarray::{ArrayD, arr0};
+use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
 
 arguments! {
     /// Keras's `Dense`: `activation(x·kernel + bias)` over the last axis. It reads an array of any
@@ -188,7 +189,8 @@ impl Definition for Masking {
 /// let model = Model::sequential(2, layers)?;
 /// # Ok::<(), birnn::Error>(())
 /// ```
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct ActivationLayer {
     pub(crate) activation: Activation,
 }
@@ -215,6 +217,10 @@ impl Definition for ActivationLayer {
 
     fn returns_its_input(&self) -> bool {
         self.activation == Activation::Linear
+    }
+
+    fn reads_numbers(&self) -> bool {
+        self.activation.is_elementwise()
     }
 }
 
@@ -256,6 +262,10 @@ impl Definition for ReluLayer {
     fn lower(&self, call: &mut Lowering) -> Result<ArrayId, Error> {
         let &ReluLayer { max_value, negative_slope, threshold } = self;
         call.apply(Relu { max_value, negative_slope, threshold }, call.input(0))
+    }
+
+    fn reads_numbers(&self) -> bool {
+        true
     }
 }
 
@@ -388,12 +398,17 @@ impl Definition for Rescaling {
         let (scale, offset) = (call.constant(0, []), call.constant(1, []));
         call.add(Affine, [Some(call.input(0)), Some(scale), Some(offset)])
     }
+
+    fn reads_numbers(&self) -> bool {
+        true
+    }
 }
 
 /// A layer that returns its input as it is: Keras's `Identity`, and the layers that do something in
 /// training only, such as `Dropout`, `GaussianNoise`, `ActivityRegularization` and `RandomFlip`; all
 /// are in [`Identity::CLASSES`]. It reads an array of any shape.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(transparent)]
 pub struct Identity {
     pub(crate) class_name: &'static str,
 }
@@ -452,6 +467,15 @@ impl Identity {
     }
 }
 
+/// As [`Identity::of_class`].
+impl<'de> Deserialize<'de> for Identity {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Identity, D::Error> {
+        let name = String::deserialize(from)?;
+        let unknown = || D::Error::custom(format!("no class {name:?} does nothing at inference"));
+        Identity::of_class(&name).ok_or_else(unknown)
+    }
+}
+
 impl Definition for Identity {
     fn class_name(&self) -> &'static str {
         self.class_name
@@ -473,5 +497,9 @@ impl Definition for Identity {
     fn masking(&self) -> MaskRule {
         let changes_images = self.class_name.starts_with("Rand") || self.class_name == "AugMix";
         if changes_images { MaskRule::Drop } else { MaskRule::Pass }
+    }
+
+    fn reads_numbers(&self) -> bool {
+        true
     }
 }

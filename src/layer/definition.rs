@@ -9,6 +9,9 @@ use crate::error::Error;
 use crate::graph::{ArrayId, Constant};
 use ndarray::{Array1, ArrayD};
 use rand_chacha::ChaCha12Rng;
+use serde::{Deserialize, Deserializer};
+use std::any::Any;
+use std::fmt::Debug;
 use std::ops::RangeInclusive;
 
 /// A struct of arguments with Keras's names and defaults, and a setter for each that has a default.
@@ -17,7 +20,7 @@ macro_rules! arguments {
         $($(#[$field:meta])* $name:ident: $type:ty = $default:expr),* $(,)?
     }) => {
         $(#[$doc])*
-        #[derive(Clone, Debug, PartialEq)]
+        #[derive(Clone, Debug, PartialEq, serde::Serialize)]
         pub struct $layer {
             $(pub(crate) $required: $required_type,)*
             $(pub(crate) $name: $type,)*
@@ -35,15 +38,45 @@ macro_rules! arguments {
                 self
             })*
         }
+
+        /// What has a default may be missing.
+        impl<'de> serde::Deserialize<'de> for $layer {
+            fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<$layer, D::Error> {
+                #[derive(serde::Deserialize)]
+                #[serde(deny_unknown_fields)]
+                #[serde(rename = "the arguments of a layer")]
+                struct Arguments {
+                    $($required: $required_type,)*
+                    $(
+                        #[serde(default, deserialize_with = "crate::layer::definition::given")]
+                        $name: Option<$type>,
+                    )*
+                }
+                let Arguments { $($required,)* $($name),* } = Arguments::deserialize(from)?;
+                let layer = $layer::new($($required),*);
+                $(let layer = match $name {
+                    Some($name) => layer.$name($name),
+                    None => layer,
+                };)*
+                Ok(layer)
+            }
+        }
     };
 }
 pub(super) use arguments;
+
+/// An argument that is there, where `null` may be its value.
+pub(super) fn given<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
+    from: D,
+) -> Result<Option<T>, D::Error> {
+    T::deserialize(from).map(Some)
+}
 
 /// What an argument can't be: its name and the reason.
 pub(super) type Wrong = (&'static str, String);
 
 /// A layer's kind: what follows from its arguments.
-pub(crate) trait Definition {
+pub(crate) trait Definition: Debug + Send + Sync {
     /// Keras's name for the class.
     fn class_name(&self) -> &'static str;
 
@@ -66,13 +99,28 @@ pub(crate) trait Definition {
     }
 
     /// The constants that its operators read, of its weights (by default these themselves).
-    fn constants<'w>(&self, weights: &'w [ArrayD<f32>], _inputs: &[Dims]) -> Vec<Constant<'w>> {
+    fn constants<'w>(&'w self, weights: &'w [ArrayD<f32>], _inputs: &[Dims]) -> Vec<Constant<'w>> {
         weights.iter().map(|weight| Constant::weight(weight.view())).collect()
     }
 
     /// Adds the operators that compute it, and returns what they compute; called only where
     /// `output` succeeds.
     fn lower(&self, call: &mut Lowering) -> Result<ArrayId, Error>;
+
+    /// Whether it can be called on an array of shape `[batch]`, which has no features.
+    fn reads_numbers(&self) -> bool {
+        false
+    }
+
+    /// It, for the room that it is defined in, where that is another one.
+    fn as_any(&self) -> Option<&dyn Any> {
+        None
+    }
+
+    /// Whether another layer of that room computes the same.
+    fn equals(&self, _other: &dyn Definition) -> bool {
+        false
+    }
 
     /// The final states that it computes, in Keras's order; none of a layer without states.
     fn states(&self) -> &'static [Role] {

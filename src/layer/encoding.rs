@@ -7,9 +7,10 @@ use crate::error::Error;
 use crate::graph::{ArrayId, Constant};
 use crate::operator::{Binary, BinaryFunction, Reduce, ReduceFunction, Unary, UnaryFunction};
 use ndarray::{Array1, ArrayD};
+use serde::{Deserialize, Serialize};
 
 /// What a [`CategoryEncoding`] makes of numbers; Keras's `output_mode`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum EncodingMode {
     /// Of each number by itself which category it is.
     OneHot,

@@ -2,6 +2,7 @@ use ndarray::linalg::general_mat_mul;
 use ndarray::{Array2, ArrayViewMut1, ArrayViewMut2, Axis, s};
 use rand_chacha::ChaCha12Rng;
 use rand_distr::{Distribution, StandardNormal, Uniform};
+use serde::{Deserialize, Serialize};
 
 /// How [`Model::initialize`](crate::Model::initialize) draws a weight, by Keras's names. The random
 /// numbers follow from the seed that it is given; they aren't those that Keras would draw from this
@@ -10,7 +11,8 @@ use rand_distr::{Distribution, StandardNormal, Uniform};
 /// `rows` and `columns` are those of a weight with two axes. Of the kernel of a convolution they are
 /// multiplied by the length of its window, as in Keras: `rows` is what a filter reads, `columns` the
 /// number of filters times the window. Of a weight with one axis both are its length.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub enum Initializer {
     /// All values are 0: Keras's default for `bias`.

@@ -37,6 +37,7 @@ use crate::order::standard;
 use birnn_cell::Activation;
 use ndarray::ArrayD;
 use rand_chacha::ChaCha12Rng;
+use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
 /// A state that a layer keeps along time.
@@ -51,7 +52,7 @@ pub(crate) struct State {
 }
 
 /// A layer of a [`Model`](crate::Model). The type of every layer converts to it by `into()`.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum Layer {
     /// An [`Lstm`](super::Lstm), [`Gru`](super::Gru) or [`SimpleRnn`](super::SimpleRnn).
@@ -232,6 +233,17 @@ impl Layer {
         }
     }
 
+    /// Whether it computes with shapes of which the batch is an axis like others, so that what it
+    /// does may depend on the number of rows.
+    pub(crate) fn is_of_whole_shapes(&self) -> bool {
+        matches!(self.innermost(), Layer::Feedforward(Feedforward { kind: Kind::Foreign(_), .. }))
+    }
+
+    /// Whether it can be called on an array of shape `[batch]`.
+    pub(crate) fn reads_numbers(&self) -> bool {
+        self.definition().is_some_and(|kind| kind.reads_numbers())
+    }
+
     /// Whether it can be called on an array of so many axes with a mask of so many (beside the
     /// batch).
     pub(crate) fn reads_mask(&self, mask_axes: usize, axes: usize) -> bool {
@@ -317,6 +329,24 @@ impl Layer {
         }
     }
 
+    /// What its weights are called in messages, in Keras's order: of a [`Bidirectional`] with the
+    /// direction.
+    pub(crate) fn weight_labels(&self, inputs: &[Dims]) -> Vec<String> {
+        let two = matches!(self, Layer::Bidirectional(_));
+        let labels = self.directions().into_iter().flat_map(|(direction, layer)| {
+            let label = move |weight: &str| {
+                if two { format!("{direction} {weight}") } else { weight.to_string() }
+            };
+            layer.weight_names().into_iter().map(label)
+        });
+        match self {
+            Layer::Feedforward(_) => {
+                self.weight_specs(inputs).iter().map(|spec| spec.name.to_string()).collect()
+            }
+            _ => labels.collect(),
+        }
+    }
+
     pub(crate) fn initialize(&mut self, inputs: &[Dims], rng: &mut ChaCha12Rng) {
         let features = inputs.first().and_then(|dims| dims.last().copied().flatten()).unwrap_or(0);
         for layer in self.directions_mut() {
@@ -336,15 +366,7 @@ impl Layer {
             let (expected, names) = (specs.len(), names.join(", "));
             return Err(Error::WeightCount { layer: name, expected, names, found: arrays.len() });
         }
-        let labels = self.directions().into_iter().flat_map(|(direction, layer)| {
-            let two = matches!(self, Layer::Bidirectional(_));
-            let label = move |weight: &str| {
-                if two { format!("{direction} {weight}") } else { weight.to_string() }
-            };
-            layer.weight_names().into_iter().map(label)
-        });
-        let labels = labels.chain(specs.iter().map(|spec| spec.name.to_string()));
-        let mut checked = specs.iter().zip(&arrays).zip(labels.collect::<Vec<_>>());
+        let mut checked = specs.iter().zip(&arrays).zip(self.weight_labels(inputs));
         checked.try_for_each(|((spec, array), label)| {
             weights::check(&name, &label, &spec.shape, array)
         })?;
@@ -358,6 +380,18 @@ impl Layer {
             Layer::Feedforward(layer) => layer.set_weights(inputs, arrays.collect()),
             _ => Ok(()),
         }
+    }
+
+    /// The same layer, but for its weights, which it doesn't have.
+    pub(crate) fn without_weights(mut self) -> Layer {
+        self.directions_mut().into_iter().for_each(|layer| layer.weights = None);
+        if let Layer::Feedforward(layer) = &mut self {
+            layer.weights = None;
+            if let Kind::TimeDistributed(each) = &mut layer.kind {
+                *each.layer = each.layer.as_ref().clone().without_weights();
+            }
+        }
+        self
     }
 
     /// The weights in Keras's order, or `None` where they are not set.
@@ -400,25 +434,35 @@ impl From<Activation> for Layer {
 /// A layer such as [`Dense`] or [`Conv1d`], or a [`TimeDistributed`]: any but those that run a
 /// [`Cell`](super::Cell). The types of these layers convert to a [`Layer`] by `into()`, which holds
 /// it.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Feedforward {
     pub(super) name: String,
     pub(crate) kind: Kind,
+    #[serde(skip)]
     pub(super) weights: Option<Arc<Vec<ArrayD<f32>>>>,
 }
 
 macro_rules! kinds {
     ($($(#[$if:meta])? $kind:ident($layer:ty)),+ $(,)?) => {
-        /// Which layer it is, with its arguments.
-        #[derive(Clone, Debug, PartialEq)]
+        /// Which layer it is, with its arguments. What is built under a condition is in no file.
+        #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
         pub(crate) enum Kind {
-            $($(#[$if])? $kind($layer),)+
+            $($(#[$if] #[serde(skip)])? $kind($layer),)+
+            /// One of another room, whose file has it beside the layer.
+            #[serde(rename = "Function")]
+            Foreign(Foreign),
         }
 
         impl Kind {
+            /// The names of all that there are.
+            #[cfg(test)]
+            pub(crate) const NAMES: &'static [&'static str] = &[$(stringify!($kind)),+];
+
             pub(crate) fn definition(&self) -> &dyn Definition {
                 match self {
                     $($(#[$if])? Kind::$kind(layer) => layer,)+
+                    Kind::Foreign(layer) => layer.definition(),
                 }
             }
         }
@@ -506,6 +550,79 @@ kinds! {
     Probe(super::probe::Probe),
 }
 
+/// A layer that is defined in another room, such as a [`Function`](crate::program::Function). A file
+/// has no more of it than that it is one: what it is stands beside the layer there.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Foreign {
+    #[serde(skip)]
+    definition: Option<Arc<dyn Definition>>,
+}
+
+impl PartialEq for Foreign {
+    fn eq(&self, other: &Foreign) -> bool {
+        match (&self.definition, &other.definition) {
+            (Some(one), Some(other)) => Arc::ptr_eq(one, other) || one.equals(&**other),
+            (one, other) => one.is_none() && other.is_none(),
+        }
+    }
+}
+
+impl Foreign {
+    fn definition(&self) -> &dyn Definition {
+        match &self.definition {
+            Some(definition) => &**definition,
+            None => &Nowhere,
+        }
+    }
+}
+
+/// A layer of another room that a file left out.
+#[derive(Debug)]
+struct Nowhere;
+
+impl Definition for Nowhere {
+    fn class_name(&self) -> &'static str {
+        "Function"
+    }
+
+    fn check(&self) -> Result<(), Wrong> {
+        Err(("function", "is missing".to_string()))
+    }
+
+    fn output(&self, _: &[Dims]) -> Result<Dims, String> {
+        Err("its operations are missing".to_string())
+    }
+
+    fn lower(&self, call: &mut Lowering) -> Result<ArrayId> {
+        Err(Error::Graph(format!("layer {:?}: its operations are missing", call.name)))
+    }
+}
+
+impl From<Arc<dyn Definition>> for Layer {
+    fn from(definition: Arc<dyn Definition>) -> Layer {
+        let kind = Kind::Foreign(Foreign { definition: Some(definition) });
+        Layer::Feedforward(Feedforward { name: String::new(), kind, weights: None })
+    }
+}
+
+impl Layer {
+    /// The same layer where that is one of another room, or calls one on every timestep, as this
+    /// one.
+    pub(crate) fn with_foreign(mut self, definition: Arc<dyn Definition>) -> Layer {
+        if let Layer::Feedforward(layer) = &mut self {
+            match &mut layer.kind {
+                Kind::Foreign(foreign) => foreign.definition = Some(definition),
+                Kind::TimeDistributed(each) => {
+                    *each.layer = each.layer.as_ref().clone().with_foreign(definition);
+                }
+                _ => {}
+            }
+        }
+        self
+    }
+}
+
 impl Feedforward {
     /// The layer's name; empty where none was set and no model has given it one.
     pub fn name(&self) -> &str {
@@ -574,7 +691,8 @@ impl Feedforward {
 /// let model = Model::sequential(2, layers)?;
 /// # Ok::<(), birnn::Error>(())
 /// ```
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct TimeDistributed {
     pub(crate) layer: Box<Layer>,
 }
@@ -626,7 +744,7 @@ impl Definition for TimeDistributed {
         self.layer.weight_specs(&TimeDistributed::inside(inputs))
     }
 
-    fn constants<'w>(&self, weights: &'w [ArrayD<f32>], inputs: &[Dims]) -> Vec<Constant<'w>> {
+    fn constants<'w>(&'w self, weights: &'w [ArrayD<f32>], inputs: &[Dims]) -> Vec<Constant<'w>> {
         let inside = TimeDistributed::inside(inputs);
         self.layer.definition().map_or(Vec::new(), |kind| kind.constants(weights, &inside))
     }

@@ -9,6 +9,7 @@ use crate::operator::{
     BatchedMatMul, Binary, BinaryFunction, Combination, Combine, Concat, Normalization, Normalize,
     Transpose, Unary, UnaryFunction,
 };
+use serde::{Deserialize, Serialize};
 use std::ops::RangeInclusive;
 
 /// Keras's `Add`, `Subtract`, `Multiply`, `Average`, `Maximum` and `Minimum`, which join arrays of
@@ -30,13 +31,14 @@ use std::ops::RangeInclusive;
 /// assert_eq!(outputs.output(), &a.into_dyn());
 /// # Ok::<(), birnn::Error>(())
 /// ```
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Merge {
     pub(crate) operation: Operation,
 }
 
 /// How arrays are joined.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Operation {
     Add,
     Subtract,
@@ -168,6 +170,10 @@ impl Definition for Merge {
     }
 
     fn looks_at_arrays_masks(&self) -> bool {
+        true
+    }
+
+    fn reads_numbers(&self) -> bool {
         true
     }
 }

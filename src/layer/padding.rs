@@ -1,6 +1,8 @@
+use serde::{Deserialize, Serialize};
+
 /// What a window of a convolution or pooling reads where it reaches beyond the first or the last
 /// index of an axis, such as a timestep.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Padding {
     /// Windows don't reach beyond the sequence: the output has `(timesteps - window + 1) / strides`
     /// timesteps, rounded up, where `window` is how many timesteps a window spans. This is the

@@ -7,11 +7,13 @@ use crate::graph::ArrayId;
 use crate::operator::{self, MergeMode};
 use birnn_cell::{Activation, Cell, Reader, WeightRole};
 use rand_chacha::ChaCha12Rng;
+use serde::{Deserialize, Serialize};
 use std::{marker::PhantomData, sync::Arc};
 
 /// A recurrent layer of one direction: the arguments of Keras's `LSTM`, `GRU` or `SimpleRNN`, and
 /// its weights. [`Lstm`], [`Gru`] and [`SimpleRnn`] build it, and convert to it by `into()`.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Recurrent {
     pub(crate) name: String,
     cell: Cell,
@@ -28,6 +30,7 @@ pub struct Recurrent {
     kernel_initializer: Initializer,
     recurrent_initializer: Initializer,
     bias_initializer: Initializer,
+    #[serde(skip)]
     pub(super) weights: Option<Arc<Weights>>,
 }
 
@@ -287,10 +290,11 @@ pub struct SimpleRnnCell;
 /// h'      = o ⊙ activation(c')
 /// ```
 ///
-/// Three options that Keras has not, but the operator LSTM of ONNX has:
+/// Four options that Keras has not, but the operator LSTM of ONNX has:
 /// [`peepholes`](Lstm::peepholes) let the gates see the cell state, [`coupled`](Lstm::coupled)
-/// makes f = 1 - i, and [`clip`](RecurrentBuilder::clip) limits the sums that the gates are
-/// activations of.
+/// makes f = 1 - i, [`state_activation`](Lstm::state_activation) is that of c' where it isn't the
+/// candidate's, and [`clip`](RecurrentBuilder::clip) limits the sums that the gates are activations
+/// of.
 ///
 /// Source: Hochreiter & Schmidhuber 1997 and `keras.layers.LSTMCell`.
 ///
@@ -389,6 +393,19 @@ impl RecurrentBuilder<LstmCell> {
         self.layer.cell.options.coupled = yes;
         self
     }
+
+    /// The activation of the new cell state in `h' = o ⊙ activation(c')`, where it isn't the
+    /// `activation` of the candidate (default: it is). It has to be element-wise, and is the third
+    /// of the activations of ONNX's LSTM.
+    ///
+    /// ```
+    /// use birnn::{Activation, Lstm};
+    /// let layer = Lstm::new(3).state_activation(Activation::Softsign);
+    /// ```
+    pub fn state_activation(mut self, activation: Activation) -> Self {
+        self.layer.cell.options.state_activation = Some(activation);
+        self
+    }
 }
 
 impl RecurrentBuilder<GruCell> {
@@ -450,7 +467,8 @@ macro_rules! arguments {
     };
 }
 arguments! {
-    /// The activation of candidates and states (default: tanh). It has to be element-wise.
+    /// The activation of candidates and states (default: tanh; see also
+    /// [`Lstm::state_activation`]). It has to be element-wise.
     activation: Activation,
     /// The activation of the gates (default: sigmoid). It has to be element-wise. A SimpleRNN has
     /// no gates and doesn't use it.

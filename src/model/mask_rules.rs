@@ -1,5 +1,7 @@
+use serde::{Deserialize, Serialize};
+
 /// Whose rules the masks follow: those of the Keras that the model was made in.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum MaskRules {
     /// A joined array counts where any of its arrays' masks does; a recurrent layer that is called

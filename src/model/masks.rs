@@ -90,8 +90,11 @@ impl Model {
         for node in &self.nodes {
             let layer = &self.layers[node.layer].layer;
             let kind = layer.definition();
-            let along_graph = masks.of_inputs(node, layer, &masks.of_tensor.clone());
-            let with_arrays = masks.of_inputs(node, layer, &attached);
+            let carried = |masks: &[Option<usize>]| -> Vec<Option<usize>> {
+                node.inputs.iter().map(|&tensor| masks[tensor]).collect()
+            };
+            let along_graph = masks.of_inputs(node, layer, &carried(&masks.of_tensor));
+            let with_arrays = masks.of_inputs(node, layer, &carried(&attached));
             let output = self.output_mask(&mut masks, node, layer, &along_graph);
             let is_argument =
                 kind.is_none_or(|kind| kind.has_mask_argument()) && node.initial_state.is_empty();
@@ -293,7 +296,7 @@ impl Model {
 }
 
 impl Masks {
-    /// The masks of a node's inputs: those that the arrays carry, or that the call gives.
+    /// The masks of a node's inputs: those that they carry, or that the call gives.
     fn of_inputs(
         &mut self,
         node: &Node,
@@ -305,13 +308,17 @@ impl Masks {
         let listed = arguments == MaskArguments::Listed && !node.masks.is_empty();
         let carries_its_own =
             |index: usize| arguments == MaskArguments::AllButTheQuery && index == 0;
-        let of_input =
-            |(index, &tensor): (usize, &usize)| match node.masks.get(index).copied().flatten() {
-                Some(mask) if !carries_its_own(index) => Some(self.add(MaskSource::Tensor(mask))),
-                _ if listed => None,
-                _ => carried[tensor],
-            };
-        node.inputs.iter().enumerate().map(of_input).collect()
+        let of_input = |(index, &carried): (usize, &Option<usize>)| match node
+            .masks
+            .get(index)
+            .copied()
+            .flatten()
+        {
+            Some(mask) if !carries_its_own(index) => Some(self.add(MaskSource::Tensor(mask))),
+            _ if listed => None,
+            _ => carried,
+        };
+        carried.iter().enumerate().map(of_input).collect()
     }
 
     /// Keras 3: true where any mask is, and none where an array has none (that counts as true

@@ -8,16 +8,18 @@ mod mask_origins;
 mod mask_rules;
 mod masks;
 mod outputs;
+mod parts;
 mod program;
 mod summary;
 
-pub(crate) use bind::Bound;
+pub(crate) use bind::{Bound, FittingCall};
 pub use graph::{Call, Graph, LayerId, Tensor};
 pub use inputs::Inputs;
 pub(crate) use lower::CallShape;
 pub use mask_origins::{MaskOrigin, MaskOrigins};
 pub use mask_rules::MaskRules;
 pub use outputs::{DirectionOutputs, Output, Outputs};
+pub(crate) use parts::Parts;
 pub use summary::{Summary, SummaryRow};
 
 use crate::error::{Error, Result};

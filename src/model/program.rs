@@ -56,6 +56,12 @@ impl Program {
 }
 
 impl Model {
+    /// Whether it is operations on arrays, a [`Program`], in place of layers: whether it came from
+    /// an ONNX file.
+    pub fn is_program(&self) -> bool {
+        self.program.is_some()
+    }
+
     /// Checks the inputs against a program.
     pub(super) fn bind_program<'a, F: Real>(
         &self,
@@ -90,7 +96,7 @@ impl Model {
             states: Vec::new(),
             values,
             tied: program.tied_shapes(&shapes)?,
-            shapes,
+            shapes: shapes.into(),
         })
     }
 
@@ -107,14 +113,7 @@ impl Model {
             let expected = format!("[{expected}]");
             return Err(Error::InputShape { input, found: found.to_vec(), expected });
         }
-        const NAMES: [&str; 4] = ["first", "second", "third", "fourth"];
-        match found.iter().position(|&n| n == 0) {
-            Some(place) => {
-                let axis = NAMES.get(place).copied().unwrap_or("fifth or a later");
-                Err(Error::EmptyAxis { input, axis, shape: found.to_vec() })
-            }
-            None => Ok(()),
-        }
+        Ok(())
     }
 
     /// The bits of an input's values, where shapes depend on them.

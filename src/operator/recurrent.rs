@@ -1,9 +1,10 @@
 use super::rules::{Along, Rules, Shapes, axes, expect};
 use birnn_cell::Reader;
+use serde::{Deserialize, Serialize};
 
 /// How a [`Bidirectional`](crate::Bidirectional) joins the outputs of its two directions, which
 /// are each `[batch, timesteps, units]` or `[batch, units]`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum MergeMode {
     /// Side by side along the last axis, forward first, so that the output has the units of both.
     /// This is the default.

@@ -5,27 +5,36 @@
 //! operations are computed on the host as far as their operands are known, and the rest goes to the
 //! device.
 //!
-//! * `values.rs`: arrays whose values are known. `operation.rs`: what there is to do. `shapes.rs`:
+//! * `values.rs`: arrays whose values are known. `operation.rs` and `resizing.rs`: what
+//!   there is to do. `shapes.rs`:
 //!   axes, shapes, parts.
 //! * `host`: operations on known values. `evaluate`: an operation, on the host or as operators.
 //! * `body.rs`: a program that is complete, folded as far as no call is needed for it.
-//! * `lower.rs`: its graph of operators for a call.
+//! * `lower.rs`: its graph of operators for a call. `function.rs`: a program as a layer. `parts.rs`:
+//!   what it is built from, in files.
 
 mod body;
 mod evaluate;
+mod function;
 mod host;
 mod layers;
 mod lower;
 mod operation;
+mod parts;
+mod resizing;
 mod shapes;
 mod values;
 
 pub(crate) use body::{Body, Weighted};
+pub use function::{Function, Returned};
 pub(crate) use lower::Given;
 pub use operation::{Binary, Operation, PadMode, Pooling, Reduction, Unary, Windows};
+pub(crate) use parts::ProgramParts;
+pub use resizing::{Coordinates, Interpolation, Ratio, Resizing, Rounding};
 pub use values::{Kind, Values};
 
 use crate::error::{Error, Result};
+use serde::{Deserialize, Serialize};
 
 /// How many arrays an operation returns at most.
 const MOST_RESULTS: usize = 1 << 16;
@@ -76,7 +85,7 @@ pub struct Program {
 pub struct Value(usize);
 
 /// The length of an axis of an input.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Length {
     /// This one.
     Fixed(usize),
@@ -86,7 +95,8 @@ pub enum Length {
     Any,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(crate) struct Input {
     pub name: String,
     pub axes: Vec<Length>,

@@ -1,7 +1,9 @@
 //! What a program is made of: operations on arrays.
 
+use super::resizing::Resizing;
 use super::values::Kind;
 use crate::layer::{Activation, Layer};
+use serde::{Deserialize, Serialize};
 
 /// An operation of a [`Program`](super::Program). It reads arrays, its operands, in an order that
 /// is written here, and returns one array where nothing else is said. Axes count from the end where
@@ -9,7 +11,8 @@ use crate::layer::{Activation, Layer};
 ///
 /// Operands that say a shape, axes or a place have to be known when a call is prepared: constants,
 /// lengths of arrays, what follows from them, or an input that holds such numbers.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub enum Operation {
     /// An element-wise activation of operand 0.
@@ -162,8 +165,11 @@ pub enum Operation {
     /// isn't taken isn't computed.
     Choose,
     /// The values of operand 0 at places: the last axis of operand 1 holds the index along each of
-    /// the first axes.
-    TakeNd,
+    /// the first axes, behind those that both have.
+    TakeNd {
+        /// How many of the first axes both have: each of their places has places of its own.
+        batch_axes: usize,
+    },
     /// The values of operand 0 at the places that operand 1 says along an axis, elsewhere at its
     /// own places.
     TakeAlong {
@@ -171,8 +177,28 @@ pub enum Operation {
         axis: i64,
     },
     /// Operand 0 with the values of operand 2 at the places of operand 1, whose last axis holds the
-    /// index along each of the first axes.
-    ScatterNd,
+    /// index along each of the first axes. Of several values for a place the last one counts.
+    ScatterNd {
+        /// Whether values are put together with those that are there; it is a sum, a product, the
+        /// largest or the smallest value.
+        reduction: Option<Reduction>,
+    },
+    /// Operand 0 with the values of operand 2 at the places that operand 1 says along an axis,
+    /// elsewhere at their own places. Of several values for a place the last one counts.
+    ScatterAlong {
+        /// Along which axis.
+        axis: i64,
+        /// As that of [`Operation::ScatterNd`].
+        reduction: Option<Reduction>,
+    },
+    /// As many of the largest values of operand 0 along an axis as operand 1 says, in descending
+    /// order, and their places. It returns both.
+    TopK {
+        /// Along which axis.
+        axis: i64,
+        /// Whether it is the smallest, in ascending order.
+        smallest: bool,
+    },
     /// Of the last two axes of operand 0 what lies on one side of a diagonal, elsewhere zeros.
     /// Operand 1 says how far above the main diagonal it is (or 0).
     Triangle {
@@ -188,10 +214,22 @@ pub enum Operation {
         /// Whether sums begin at the end.
         reverse: bool,
     },
+    /// The product of all values of operand 0 up to each, along the axis that operand 1 says.
+    CumulativeProduct {
+        /// Whether each is left out of its own product.
+        exclusive: bool,
+        /// Whether products begin at the end.
+        reverse: bool,
+    },
+    /// Operand 0 with other lengths of axes, and values between those that there were. Operand 1
+    /// says which part of each axis is taken, first where it begins and then where it ends, from 0
+    /// to 1; only [`Coordinates::Crop`](super::Coordinates) has it. Operand 2 says how many times as long axes become,
+    /// or operand 3 how long.
+    Resize(Resizing),
 }
 
 /// A function of one value.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum Unary {
     /// `-x`
@@ -227,7 +265,7 @@ pub enum Unary {
 }
 
 /// A function of two values. Comparisons and logic return truth values.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum Binary {
     /// `a + b`
@@ -267,7 +305,7 @@ pub enum Binary {
 }
 
 /// A value of many values.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum Reduction {
     /// Their sum.
@@ -287,7 +325,7 @@ pub enum Reduction {
 }
 
 /// What [`Operation::Pad`] puts around an array.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum PadMode {
     /// A value.
@@ -301,7 +339,7 @@ pub enum PadMode {
 }
 
 /// What [`Operation::Pool`] takes of a window.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum Pooling {
     /// The largest value.
@@ -313,7 +351,8 @@ pub enum Pooling {
 }
 
 /// Windows along the axes of an array between the first and the last. Of each axis:
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Windows {
     /// How far it is from one window to the next.
     pub strides: Vec<usize>,
@@ -363,12 +402,16 @@ impl Operation {
             Pool { .. } => "pool",
             Recurrent { .. } => "recurrent",
             Choose => "choose",
-            TakeNd => "take_nd",
+            TakeNd { .. } => "take_nd",
             TakeAlong { .. } => "take_along",
-            ScatterNd => "scatter_nd",
+            ScatterNd { .. } => "scatter_nd",
+            ScatterAlong { .. } => "scatter_along",
+            TopK { .. } => "top_k",
             Triangle { .. } => "triangle",
             NonZero => "non_zero",
             CumulativeSum { .. } => "cumulative_sum",
+            CumulativeProduct { .. } => "cumulative_product",
+            Resize(_) => "resize",
         }
     }
 
@@ -376,6 +419,7 @@ impl Operation {
     pub fn results(&self) -> usize {
         match self {
             Operation::Split { parts, .. } => *parts,
+            Operation::TopK { .. } => 2,
             Operation::Recurrent { layer, .. } => {
                 1 + layer
                     .directions()
@@ -385,6 +429,10 @@ impl Operation {
             }
             _ => 1,
         }
+    }
+
+    pub(super) fn is_recurrent(&self) -> bool {
+        matches!(self, Operation::Recurrent { .. })
     }
 
     /// The operands whose values have to be known when a call is prepared.
@@ -400,8 +448,10 @@ impl Operation {
             | Reduce { .. }
             | Standardize { .. }
             | Triangle { .. }
-            | CumulativeSum { .. } => operand == 1,
-            Slice | Pad(_) => operand >= 1,
+            | CumulativeSum { .. }
+            | CumulativeProduct { .. }
+            | TopK { .. } => operand == 1,
+            Slice | Pad(_) | Resize(_) => operand >= 1,
             Fill | Choose => operand == 0,
             NonZero | Range => true,
             _ => false,

@@ -142,7 +142,7 @@ fn places_that_f32_cannot_tell_apart_are_errors() {
     };
     let maximum = Operation::ArgMax { axis: 0, keep: false, smallest: false, last: false };
     for (operation, operands) in
-        [(Operation::Take { axis: 0 }, 2), (Operation::TakeNd, 2), (maximum, 1)]
+        [(Operation::Take { axis: 0 }, 2), (Operation::TakeNd { batch_axes: 0 }, 2), (maximum, 1)]
     {
         assert!(of(1 << 24, operation.clone(), operands).is_ok(), "{operation:?}");
         let error = of((1 << 24) + 1, operation, operands).unwrap_err().to_string();

@@ -1,10 +1,11 @@
 //! Arrays whose values are known before a program runs.
 
 use ndarray::{ArrayD, IxDyn};
+use serde::{Deserialize, Serialize};
 
 /// What the numbers of an array in a [`Program`](super::Program) are. A device computes all of them
 /// in `f32`, so that whole numbers are exact up to 2^24.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Kind {
     /// Numbers.
     Float,

@@ -1,3 +1,4 @@
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
 use std::fmt;
 
 /// An activation function: the `activation` or `recurrent_activation` of a layer, or a layer of its
@@ -5,7 +6,7 @@ use std::fmt;
 ///
 /// The formulas are those of `keras.activations`, with x for the value that the function is applied
 /// to; [`activate`](crate::activate()) computes them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum Activation {
     /// `x`
@@ -64,6 +65,15 @@ pub enum Activation {
     Gelu,
     /// `x (1 + tanh(√(2/π) (x + 0.044715 x³))) / 2`: Keras's `gelu(approximate=True)`.
     GeluApproximate,
+    /// `alpha · x + beta`, with alpha and beta as parameters: ONNX's `Affine`.
+    Affine(Parameter, Parameter),
+    /// `clip(alpha · x + beta, 0, 1)`, with alpha and beta as parameters: ONNX's `HardSigmoid`, of
+    /// which Keras's are two.
+    ClippedAffine(Parameter, Parameter),
+    /// `alpha · tanh(beta · x)`, with alpha and beta as parameters: ONNX's `ScaledTanh`.
+    ScaledTanh(Parameter, Parameter),
+    /// `x` above alpha, otherwise 0, with alpha as parameter: ONNX's `ThresholdedRelu`.
+    ThresholdedRelu(Parameter),
     /// `exp(x) / Σ exp(x)` over the last axis. Recurrent layers can't have it.
     Softmax,
     /// `x - ln Σ exp(x)` over the last axis. Recurrent layers can't have it.
@@ -79,7 +89,7 @@ pub enum Activation {
     Glu,
 }
 
-/// The parameter of an [`Activation`], made from an `f32` by `into()` and back by `f32::from`.
+/// A parameter of an [`Activation`], made from an `f32` by `into()` and back by `f32::from`.
 /// Two parameters are equal where their bits are.
 ///
 /// ```
@@ -89,9 +99,15 @@ pub enum Activation {
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Parameter(u32);
 
+impl Parameter {
+    const fn new(value: f32) -> Parameter {
+        Parameter(value.to_bits())
+    }
+}
+
 impl From<f32> for Parameter {
     fn from(value: f32) -> Parameter {
-        Parameter(value.to_bits())
+        Parameter::new(value)
     }
 }
 
@@ -107,14 +123,43 @@ impl fmt::Debug for Parameter {
     }
 }
 
+/// In files a number, or where it isn't finite a text: `inf`, `-inf`, `NaN`.
+impl Serialize for Parameter {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        match f32::from(*self) {
+            value if value.is_finite() => to.serialize_f32(value),
+            value => to.collect_str(&value),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Parameter {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Parameter, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(untagged, expecting = "expected a number")]
+        enum Written {
+            Number(f32),
+            Text(String),
+        }
+        match Written::deserialize(from)? {
+            Written::Number(value) => Ok(value.into()),
+            Written::Text(text) => match text.parse::<f32>() {
+                Ok(value) if !value.is_finite() => Ok(value.into()),
+                _ => Err(D::Error::custom(format!("{text:?} is no number"))),
+            },
+        }
+    }
+}
+
 impl Activation {
     /// `leaky_relu` with the slope of `keras.activations.leaky_relu`, 0.2.
-    pub const LEAKY_RELU: Activation = Activation::LeakyRelu(Parameter(0.2f32.to_bits()));
+    pub const LEAKY_RELU: Activation = Activation::LeakyRelu(Parameter::new(0.2));
     /// `elu` with Keras's alpha of 1.
-    pub const ELU: Activation = Activation::Elu(Parameter(1f32.to_bits()));
+    pub const ELU: Activation = Activation::Elu(Parameter::new(1.0));
 
-    /// Every activation; those with a parameter have Keras's default.
-    pub const ALL: [Activation; 30] = [
+    /// Every activation; those with a parameter have Keras's default. Those that Keras has not have
+    /// parameters that differ from each other.
+    pub const ALL: [Activation; 34] = [
         Activation::Linear,
         Activation::Tanh,
         Activation::Sigmoid,
@@ -141,6 +186,10 @@ impl Activation {
         Activation::TanhShrink,
         Activation::Gelu,
         Activation::GeluApproximate,
+        Activation::Affine(Parameter::new(0.75), Parameter::new(0.125)),
+        Activation::ClippedAffine(Parameter::new(0.75), Parameter::new(0.125)),
+        Activation::ScaledTanh(Parameter::new(1.5), Parameter::new(0.75)),
+        Activation::ThresholdedRelu(Parameter::new(1.0)),
         Activation::Softmax,
         Activation::LogSoftmax,
         Activation::Sparsemax,
@@ -153,6 +202,19 @@ impl Activation {
     pub fn is_elementwise(self) -> bool {
         use Activation::{Glu, LogSoftmax, Softmax, Sparsemax};
         !matches!(self, Softmax | LogSoftmax | Sparsemax | Glu)
+    }
+
+    /// Its parameters as backends have them, alpha and beta; 0 where it has none.
+    #[doc(hidden)]
+    pub fn parameters(self) -> [f32; 2] {
+        use Activation::*;
+        match self {
+            Elu(alpha) | LeakyRelu(alpha) | ThresholdedRelu(alpha) => [alpha.into(), 0.0],
+            Affine(alpha, beta) | ClippedAffine(alpha, beta) | ScaledTanh(alpha, beta) => {
+                [alpha.into(), beta.into()]
+            }
+            _ => [0.0; 2],
+        }
     }
 
     /// The features that it makes of `features`, or why it can't.
@@ -181,14 +243,20 @@ impl Activation {
             "swish" => Some(Activation::Silu),
             "hard_swish" => Some(Activation::HardSilu),
             "celu" => Some(Activation::ELU), // the same function at its default alpha of 1
-            _ => Activation::ALL.into_iter().find(|a| {
-                a.keras_name() == name
-                    && !matches!(a, Activation::HardSigmoidKeras2 | Activation::GeluApproximate)
-            }),
+            _ => {
+                let found = Activation::ALL.into_iter().find(|a| a.keras_name() == name);
+                found.filter(|a| a.is_of_keras())
+            }
         }
     }
 
-    /// Keras's name for it. `HardSigmoidKeras2` shares its name with `HardSigmoid`, and
+    /// Whether Keras has a function of its name; the others are ONNX's.
+    fn is_of_keras(self) -> bool {
+        use Activation::{Affine, ClippedAffine, ScaledTanh, ThresholdedRelu};
+        !matches!(self, Affine(..) | ClippedAffine(..) | ScaledTanh(..) | ThresholdedRelu(_))
+    }
+
+    /// Keras's name for it, or one in its manner where it has none. `HardSigmoidKeras2` shares its name with `HardSigmoid`, and
     /// `GeluApproximate` with `Gelu`.
     pub fn keras_name(self) -> &'static str {
         match self {
@@ -216,6 +284,10 @@ impl Activation {
             Activation::SparseSigmoid => "sparse_sigmoid",
             Activation::TanhShrink => "tanh_shrink",
             Activation::Gelu | Activation::GeluApproximate => "gelu",
+            Activation::Affine(..) => "affine",
+            Activation::ClippedAffine(..) => "clipped_affine",
+            Activation::ScaledTanh(..) => "scaled_tanh",
+            Activation::ThresholdedRelu(_) => "thresholded_relu",
             Activation::Softmax => "softmax",
             Activation::LogSoftmax => "log_softmax",
             Activation::Sparsemax => "sparsemax",

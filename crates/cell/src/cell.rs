@@ -1,5 +1,6 @@
 use crate::options::CellOptions;
 use crate::timestep::{Formula, Real, State, Timestep};
+use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::hash::{Hash, Hasher};
 
@@ -13,11 +14,35 @@ use std::hash::{Hash, Hasher};
 /// let names: Vec<_> = Cell::GRU.gates().iter().map(|gate| gate.name).collect();
 /// assert_eq!(names, ["z", "r", "h"]);
 /// ```
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(into = "NamedCell", try_from = "NamedCell")]
 pub struct Cell {
     description: &'static Description,
     /// What is computed otherwise than usual.
     pub options: CellOptions,
+}
+
+/// A cell as files have it.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct NamedCell {
+    name: String,
+    options: CellOptions,
+}
+
+impl From<Cell> for NamedCell {
+    fn from(cell: Cell) -> NamedCell {
+        NamedCell { name: cell.name().to_string(), options: cell.options }
+    }
+}
+
+impl TryFrom<NamedCell> for Cell {
+    type Error = String;
+
+    fn try_from(NamedCell { name, options }: NamedCell) -> Result<Cell, String> {
+        let cell = Cell::ALL.iter().find(|cell| cell.name() == name);
+        cell.map(|cell| cell.with(options)).ok_or_else(|| format!("no cell is named {name:?}"))
+    }
 }
 
 /// What is to be known of a cell, but for its formula.
@@ -116,7 +141,8 @@ impl WeightRole {
 
 impl Cell {
     pub(crate) const fn new(description: &'static Description) -> Cell {
-        let options = CellOptions { clip: None, peepholes: false, coupled: false };
+        let options =
+            CellOptions { clip: None, peepholes: false, coupled: false, state_activation: None };
         Cell { description, options }
     }
 
@@ -227,6 +253,15 @@ impl Cell {
                 has_not("peepholes")
             }
             CellOptions { coupled: true, .. } if !self.description.can_couple => has_not("coupled"),
+            CellOptions { state_activation: Some(_), .. } if !self.has_cell_state() => {
+                has_not("state_activation")
+            }
+            CellOptions { state_activation: Some(activation), .. }
+                if !activation.is_elementwise() =>
+            {
+                let reason = format!("{activation} goes over a whole axis");
+                Some(("state_activation", format!("{reason}; a cell takes element-wise ones")))
+            }
             _ => None,
         }
     }
@@ -261,6 +296,7 @@ impl Hash for Description {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Activation;
 
     #[test]
     fn descriptions_fit_what_backends_can_do() {
@@ -273,6 +309,26 @@ mod tests {
             let first = Cell::ALL.iter().position(|other| other.name() == cell.name());
             assert_eq!(Cell::ALL.iter().rposition(|other| other == cell), first, "{cell:?}");
         }
+    }
+
+    #[test]
+    fn cells_and_activations_are_read_as_they_were_written() {
+        let options = CellOptions { clip: Some(0.1.into()), ..CellOptions::default() };
+        for cell in Cell::ALL.iter().flat_map(|cell| [*cell, cell.with(options)]) {
+            let text = serde_json::to_string(&cell).unwrap();
+            assert_eq!(serde_json::from_str::<Cell>(&text).unwrap(), cell);
+        }
+        let values = [0.1, -0.0, f32::MIN_POSITIVE, f32::INFINITY, f32::NEG_INFINITY, f32::NAN];
+        let parameters = values.map(|value| Activation::Elu(value.into()));
+        for activation in Activation::ALL.into_iter().chain(parameters) {
+            let text = serde_json::to_string(&activation).unwrap();
+            assert_eq!(serde_json::from_str::<Activation>(&text).unwrap(), activation, "{text}");
+        }
+        let unknown =
+            r#"{"name": "lstn", "options": {"clip": null, "peepholes": false, "coupled": false}}"#;
+        let error = serde_json::from_str::<Cell>(unknown).unwrap_err();
+        assert!(error.to_string().contains("no cell is named \"lstn\""), "{error}");
+        assert!(serde_json::from_str::<Activation>(r#"{"Elu": "1"}"#).is_err());
     }
 
     #[test]
@@ -290,5 +346,12 @@ mod tests {
         assert_eq!(wrong(Cell::GRU, peepholes), Some("peepholes"));
         assert_eq!(wrong(Cell::SIMPLE_RNN, coupled), Some("coupled"));
         assert_eq!(wrong(Cell::LSTM, CellOptions { coupled: true, ..peepholes }), None);
+        let of_state = |activation| CellOptions {
+            state_activation: Some(activation),
+            ..CellOptions::default()
+        };
+        assert_eq!(wrong(Cell::LSTM, of_state(Activation::Relu)), None);
+        assert_eq!(wrong(Cell::LSTM, of_state(Activation::Softmax)), Some("state_activation"));
+        assert_eq!(wrong(Cell::MGU, of_state(Activation::Relu)), Some("state_activation"));
     }
 }

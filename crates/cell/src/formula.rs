@@ -1,4 +1,4 @@
-use crate::Activation;
+use crate::activation::{Activation, Parameter};
 use std::f64::consts::PI;
 
 /// The value of an activation at `x`, as `keras.activations` defines it. NaN gives NaN.
@@ -21,14 +21,14 @@ pub fn activate(activation: Activation, x: f64) -> f64 {
         Activation::HardSigmoidKeras2 => unit_clip(0.2 * x + 0.5),
         Activation::Softsign => x / (1.0 + x.abs()),
         Activation::Softplus => softplus(x),
-        Activation::Elu(alpha) if x <= 0.0 => f64::from(f32::from(alpha)) * x.exp_m1(),
+        Activation::Elu(alpha) if x <= 0.0 => widened(alpha) * x.exp_m1(),
         Activation::Elu(_) => x,
         Activation::Selu => selu(x),
         Activation::Exponential => x.exp(),
         Activation::Silu => x * sigmoid(x),
         Activation::HardSilu => x * unit_clip(x / 6.0 + 0.5),
         Activation::Relu6 => clip(x, 0.0, 6.0),
-        Activation::LeakyRelu(slope) if x <= 0.0 => f64::from(f32::from(slope)) * x,
+        Activation::LeakyRelu(slope) if x <= 0.0 => widened(slope) * x,
         Activation::LeakyRelu(_) => x,
         Activation::HardTanh => clip(x, -1.0, 1.0),
         Activation::HardShrink if x.abs() <= 0.5 => 0.0,
@@ -46,12 +46,26 @@ pub fn activate(activation: Activation, x: f64) -> f64 {
             let inner = (2.0 / PI).sqrt() * (x + f64::from(0.044_715_f32) * x * x * x);
             x * 0.5 * (1.0 + inner.tanh())
         }
+        Activation::Affine(alpha, beta) => line(alpha, beta, x),
+        Activation::ClippedAffine(alpha, beta) => unit_clip(line(alpha, beta, x)),
+        Activation::ScaledTanh(alpha, beta) => widened(alpha) * (widened(beta) * x).tanh(),
+        Activation::ThresholdedRelu(alpha) if x <= widened(alpha) => 0.0,
+        Activation::ThresholdedRelu(_) => x,
         // The axis has this single value; where it isn't finite, they give NaN.
         Activation::Softmax | Activation::Sparsemax => 1.0 + 0.0 * x,
         Activation::LogSoftmax => 0.0 * x.abs(),
         // Half of one value is none: the gate of a pair of equal values.
         Activation::Glu => x * sigmoid(x),
     }
+}
+
+fn widened(parameter: Parameter) -> f64 {
+    f32::from(parameter).into()
+}
+
+/// `alpha · x + beta`
+fn line(alpha: Parameter, beta: Parameter, x: f64) -> f64 {
+    widened(alpha) * x + widened(beta)
 }
 
 /// `1 / (1 + exp(-x))`

@@ -35,11 +35,11 @@ const fn gate(name: &'static str, title: &'static str, activation: GateActivatio
 /// f  = recurrent_activation(x·W_f + h·U_f + b_f + p_f ⊙ c)    coupled: 1 - i
 /// c' = f ⊙ c + i ⊙ activation(x·W_c + h·U_c + b_c)
 /// o  = recurrent_activation(x·W_o + h·U_o + b_o + p_o ⊙ c')
-/// h' = o ⊙ activation(c')
+/// h' = o ⊙ activation(c')                               or state_activation(c')
 /// ```
 ///
-/// Source: `keras.layers.LSTMCell`, and the operator LSTM of ONNX for peepholes p and coupled
-/// gates.
+/// Source: `keras.layers.LSTMCell`, and the operator LSTM of ONNX for peepholes p, coupled
+/// gates and state_activation, its h.
 fn step<F: Real>(t: &Timestep<F>, state: &State<F>) -> State<F> {
     let (h, c) = (&state.hidden, state.cell());
     let sum = |gate| t.of_input(gate) + t.of_hidden(gate, h);

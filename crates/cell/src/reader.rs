@@ -7,7 +7,7 @@ pub struct Reader {
     pub cell: Cell,
     /// The values of a state.
     pub units: usize,
-    /// Of the candidate, and of an LSTM's cell state.
+    /// Of the candidate, and of an LSTM's cell state where the cell's options have no other.
     pub activation: Activation,
     /// Of the gates.
     pub recurrent_activation: Activation,

@@ -87,7 +87,7 @@ pub struct CellWeights<F> {
 pub struct Timestep<'a, F> {
     /// The length of a row of the hidden state.
     pub units: usize,
-    /// Of candidates and states.
+    /// Of candidates, and of states where `options` have no other.
     pub activation: Activation,
     /// Of the other gates.
     pub recurrent_activation: Activation,
@@ -128,12 +128,13 @@ impl<F: Real> Timestep<'_, F> {
 
     /// A candidate from its sum: `activation`.
     pub fn candidate(&self, sum: Array2<F>) -> Array2<F> {
-        self.activated(&self.clipped(sum))
+        self.clipped(sum).mapv(|x| apply(self.activation, x))
     }
 
-    /// `activation` of a state.
+    /// The activation of a state: `activation`, or `state_activation` where the cell has one.
     pub fn activated(&self, state: &Array2<F>) -> Array2<F> {
-        state.mapv(|x| apply(self.activation, x))
+        let activation = self.options.state_activation.unwrap_or(self.activation);
+        state.mapv(|x| apply(activation, x))
     }
 
     fn clipped(&self, sum: Array2<F>) -> Array2<F> {

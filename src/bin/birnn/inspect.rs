@@ -24,6 +24,8 @@ pub fn inspect(args: &InspectArgs, out: &mut impl Write) -> Result<ExitCode> {
         return torch(file, out);
     } else if format(file)? == FileFormat::Onnx {
         return onnx(file, out);
+    } else if format(file)? == FileFormat::Portable {
+        (file.load(), Vec::new())
     } else {
         let report = inspect_keras(file.path()).map_err(|error| file.named(error))?;
         (report.model.map_err(|error| file.named(error)), report.layers)

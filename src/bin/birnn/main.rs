@@ -1,6 +1,7 @@
 //! The program `birnn`: run Keras models, list adapters, and the notebook's four programs.
 #![deny(unsafe_code)]
 
+mod convert;
 mod demo;
 mod device_args;
 mod devices;
@@ -36,6 +37,9 @@ enum Command {
     /// Print a model's layers, shapes and parameters; of a file that can't be loaded every layer
     /// that isn't supported.
     Inspect(inspect::InspectArgs),
+    /// Write a model in birnn's own form, which every build of birnn reads, or its weights for
+    /// Keras.
+    Convert(convert::ConvertArgs),
     /// List the GPU adapters and their limits, and say which one is used and why.
     Devices(devices::DevicesArgs),
     /// Say what a layer of a shape would do on a GPU, without one: its dispatches, their work, and
@@ -80,6 +84,7 @@ fn dispatch(command: &Command, out: &mut impl Write) -> Result<ExitCode> {
     match command {
         Command::Run(args) => run::run(args, out),
         Command::Inspect(args) => inspect::inspect(args, out),
+        Command::Convert(args) => convert::convert(args, out),
         Command::Devices(args) => devices::devices(args, out),
         Command::Plan(args) => plan::plan(args, out),
         Command::Kernel(args) => kernel::kernel(args, out),

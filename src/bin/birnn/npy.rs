@@ -264,6 +264,16 @@ fn refusal(descriptor: &str) -> anyhow::Error {
     anyhow!("its dtype is {descriptor} ({what}), not of floats, integers or bools; {instead}")
 }
 
+/// A layer's name as a part of a file's: it can hold any character and have any length, and a
+/// file's can't.
+pub fn plain(name: &str) -> String {
+    const LONGEST: usize = 64;
+    let plain = |c: char| {
+        if c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-') { c } else { '_' }
+    };
+    name.chars().map(plain).take(LONGEST).collect()
+}
+
 /// Writes a float32 array in C order.
 pub fn write(path: &Path, array: &ArrayD<f32>) -> Result<()> {
     ndarray_npy::write_npy(path, &array.as_standard_layout())

@@ -18,8 +18,9 @@ use std::time::{Duration, Instant};
 /// A model's files.
 #[derive(Debug, Args)]
 pub struct ModelArgs {
-    /// The model: a .keras or legacy .h5 file that Keras saved, an .onnx file, or a state dict of
-    /// an LSTM, GRU or RNN that PyTorch saved, .safetensors, .pt or .pth; with --config the weights
+    /// The model: a .keras or legacy .h5 file that Keras saved, an .onnx file, a state dict of
+    /// an LSTM, GRU or RNN that PyTorch saved, .safetensors, .pt or .pth, or birnn's own form,
+    /// .safetensors; with --config the weights
     /// of a Keras model alone, .weights.h5 or .h5.
     model: PathBuf,
     /// Of an ONNX model: an input that nobody gives, which is zeros and in a further call what that
@@ -357,14 +358,9 @@ fn write(dir: &Path, outputs: &Outputs) -> Result<Vec<PathBuf>> {
     paths.collect()
 }
 
-/// The place keeps the names apart, and stands before the first underscore. A layer's name can hold
-/// any character and have any length; a file's can't.
+/// The place keeps the names apart, and stands before the first underscore.
 fn file_name(index: usize, of: usize, output: &Output) -> String {
-    const LONGEST: usize = 64;
-    let plain = |c: char| {
-        if c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-') { c } else { '_' }
-    };
-    let layer: String = output.layer.chars().map(plain).take(LONGEST).collect();
+    let layer = npy::plain(&output.layer);
     // As many digits as the last one has, so that the names sort as the outputs do.
     let digits = (of - 1).to_string().len();
     format!("{index:0digits$}_{layer}_{}.npy", output.role.to_string().replace(' ', "_"))

@@ -19,7 +19,7 @@ pub(in crate::gpu) use settings::settings;
 pub(in crate::gpu) use table::{Access, Kernel, Role};
 pub(in crate::gpu) use uniforms::*;
 
-use crate::layer::Activation;
+use crate::layer::{Activation, CellOptions};
 use std::mem::discriminant;
 
 /// What a pipeline is specialised for.
@@ -151,23 +151,30 @@ impl Kernel {
     /// The override constants of its WGSL.
     pub fn overrides(self, constants: Constants, source: &Composed) -> Vec<(&'static str, f64)> {
         let tiling = constants.tiling;
-        let (activation, parameter) = activation_code(constants.activation);
-        let (recurrent_activation, recurrent_parameter) =
-            activation_code(constants.recurrent_activation);
+        let options = match self {
+            Kernel::Cell(kernel) => kernel.cell.options,
+            _ => CellOptions::default(),
+        };
+        let (activation, recurrent) = (constants.activation, constants.recurrent_activation);
+        let state = options.state_activation.unwrap_or(activation);
+        let [alpha, beta] = activation.parameters().map(f64::from);
+        let [recurrent_alpha, recurrent_beta] = recurrent.parameters().map(f64::from);
+        let [state_alpha, state_beta] = state.parameters().map(f64::from);
         let subgroup = match tiling.sharing {
             Sharing::Workgroup => 0,
             Sharing::Subgroup(size) => size,
         };
-        let clip = match self {
-            Kernel::Cell(kernel) => kernel.cell.options.clip.map_or(0.0, f32::from),
-            _ => 0.0,
-        };
         let all = [
-            ("CLIP", f64::from(clip)),
-            ("ACTIVATION", f64::from(activation)),
-            ("ACTIVATION_PARAMETER", f64::from(parameter)),
-            ("RECURRENT_ACTIVATION", f64::from(recurrent_activation)),
-            ("RECURRENT_PARAMETER", f64::from(recurrent_parameter)),
+            ("CLIP", f64::from(options.clip.map_or(0.0, f32::from))),
+            ("ACTIVATION", activation_code(activation)),
+            ("ACTIVATION_ALPHA", alpha),
+            ("ACTIVATION_BETA", beta),
+            ("RECURRENT_ACTIVATION", activation_code(recurrent)),
+            ("RECURRENT_ALPHA", recurrent_alpha),
+            ("RECURRENT_BETA", recurrent_beta),
+            ("STATE_ACTIVATION", activation_code(state)),
+            ("STATE_ALPHA", state_alpha),
+            ("STATE_BETA", state_beta),
             ("MASKED", f64::from(u8::from(constants.masked))),
             ("WORKGROUP", f64::from(tiling.workgroup)),
             ("PANEL", f64::from(tiling.panel.unwrap_or_default())),
@@ -190,12 +197,8 @@ impl Kernel {
     }
 }
 
-/// The number that the kernels know an activation by, and its parameter.
-fn activation_code(activation: Activation) -> (u32, f32) {
+/// The number that the kernels know an activation by.
+fn activation_code(activation: Activation) -> f64 {
     let same = |other: &Activation| discriminant(other) == discriminant(&activation);
-    let code = Activation::ALL.iter().position(same).unwrap_or(0) as u32;
-    match activation {
-        Activation::Elu(parameter) | Activation::LeakyRelu(parameter) => (code, parameter.into()),
-        _ => (code, 0.0),
-    }
+    Activation::ALL.iter().position(same).unwrap_or(0) as f64
 }

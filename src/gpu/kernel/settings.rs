@@ -16,9 +16,11 @@ fn with_options(kernel: Kernel) -> Vec<(Kernel, Constants)> {
     let mut options = Vec::new();
     for clip in [None, Some(3.0.into())] {
         for (peepholes, coupled) in [(false, false), (true, false), (false, true), (true, true)] {
-            options.push(CellOptions { clip, peepholes, coupled });
+            options.push(CellOptions { clip, peepholes, coupled, ..CellOptions::default() });
         }
     }
+    let state_activation = Some(Activation::LEAKY_RELU);
+    options.push(CellOptions { state_activation, ..CellOptions::default() });
     let cells = options.into_iter().map(|options| cell.with(options));
     let kernels = cells
         .filter(|cell| cell.wrong_option().is_none())

@@ -68,6 +68,7 @@ fn format(name: &str, bytes: &[u8]) -> Result<Format> {
     match recognize::format(&bytes[..bytes.len().min(recognize::HEAD)]) {
         Ok(Format::Onnx) => malformed(name, ONNX),
         Ok(Format::TorchPickle | Format::Safetensors) => malformed(name, recognize::TORCH),
+        Ok(Format::Portable) => malformed(name, recognize::PORTABLE),
         Ok(format) => Ok(format),
         Err(reason) => malformed(name, reason),
     }

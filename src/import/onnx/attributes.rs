@@ -1,6 +1,6 @@
 //! A node's attributes.
 
-use super::importer::Call;
+use super::importer::{Call, attribute};
 use super::proto::{AttributeValue, Tensor};
 use crate::Result;
 
@@ -10,8 +10,7 @@ const WITHOUT_EFFECT: [&str; 4] = ["doc_string", "__origin__", "onnx_name", "con
 impl<'a, 'n> Call<'_, 'a, 'n> {
     fn find(&mut self, name: &'static str) -> Option<&'n AttributeValue<'a>> {
         self.seen.insert(name);
-        let mut attributes = self.node.attributes.iter();
-        attributes.find(|attribute| attribute.name == name).map(|attribute| &attribute.value)
+        attribute(&self.node.attributes, name, self.frame)
     }
 
     fn wrong<T>(&self, name: &str) -> Result<T> {

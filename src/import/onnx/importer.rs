@@ -1,7 +1,7 @@
 //! A program in the making: which name stands for which array.
 
 use super::external::External;
-use super::proto::{Budget, Graph, Node, Tensor};
+use super::proto::{Attribute, AttributeValue, Budget, Graph, Node, Tensor};
 use super::tensor::{self, DataType};
 use crate::program::{Binary, Kind, Operation, Program, Reduction, Unary, Value, Values};
 use crate::{Error, Result};
@@ -17,6 +17,8 @@ pub(super) struct Facts {
     pub shape: Option<Vec<usize>>,
     /// The type of its numbers, where the file says it.
     pub data_type: Option<DataType>,
+    /// Its only number, where it is a whole one and a constant.
+    pub number: Option<i64>,
 }
 
 #[derive(Debug)]
@@ -27,11 +29,21 @@ pub(super) struct Importer<'a> {
     pub opset: i64,
     pub budget: &'a Budget,
     pub external: &'a External,
+    /// The functions of the file by their domains and names, each a message.
+    pub functions: HashMap<(&'a str, &'a str), &'a [u8]>,
     /// The names of the graph, and of the graphs around it.
-    scopes: Vec<HashMap<&'a str, Value>>,
+    scopes: Vec<Scope<'a>>,
     facts: HashMap<Value, Facts>,
     /// Of each name of a layer how often it was asked for.
     layers: HashMap<String, usize>,
+}
+
+/// The names of a graph.
+#[derive(Debug, Default)]
+struct Scope<'a> {
+    names: HashMap<&'a str, Value>,
+    /// Whether it is that of a function, which doesn't see the graphs around it.
+    is_function: bool,
 }
 
 impl<'a> Importer<'a> {
@@ -47,7 +59,8 @@ impl<'a> Importer<'a> {
             opset,
             budget,
             external,
-            scopes: vec![HashMap::new()],
+            functions: HashMap::new(),
+            scopes: vec![Scope::default()],
             facts: HashMap::new(),
             layers: HashMap::new(),
         }
@@ -60,7 +73,7 @@ impl<'a> Importer<'a> {
     /// Gives an array a name in the graph at work.
     pub fn name(&mut self, name: &'a str, value: Value) -> Result<()> {
         let scope = self.scopes.last_mut();
-        match scope.and_then(|scope| scope.insert(name, value)) {
+        match scope.and_then(|scope| scope.names.insert(name, value)) {
             None => Ok(()),
             Some(_) => self.malformed(format!("two arrays are named {name:?}")),
         }
@@ -68,15 +81,22 @@ impl<'a> Importer<'a> {
 
     /// The array of a name, of the graph or one around it.
     pub fn find(&self, name: &str) -> Option<Value> {
-        self.scopes.iter().rev().find_map(|scope| scope.get(name)).copied()
+        for scope in self.scopes.iter().rev() {
+            match scope.names.get(name) {
+                Some(value) => return Some(*value),
+                None if scope.is_function => return None,
+                None => {}
+            }
+        }
+        None
     }
 
-    /// Into a graph within the graph.
-    pub fn enter(&mut self) -> Result<()> {
+    /// Into a graph within the graph, or that of a function.
+    pub fn enter(&mut self, is_function: bool) -> Result<()> {
         if self.scopes.len() >= MOST_DEPTH {
             return self.malformed(format!("graphs are within each other {MOST_DEPTH} times"));
         }
-        self.scopes.push(HashMap::new());
+        self.scopes.push(Scope { is_function, ..Scope::default() });
         Ok(())
     }
 
@@ -100,7 +120,11 @@ impl<'a> Importer<'a> {
     }
 
     fn constant_of(&mut self, values: Values, data_type: Option<DataType>) -> Value {
-        let facts = Facts { shape: Some(values.shape().to_vec()), data_type };
+        let number = match &values {
+            Values::Integers(numbers) if numbers.len() == 1 => numbers.first().copied(),
+            _ => None,
+        };
+        let facts = Facts { shape: Some(values.shape().to_vec()), data_type, number };
         let value = self.program.constant(values);
         self.facts.insert(value, facts);
         value
@@ -150,7 +174,7 @@ impl<'a> Importer<'a> {
                 .malformed("it has sparse tensors, which aren't supported: make them dense");
         }
         for tensor in &graph.initializers {
-            if self.scopes.last().is_some_and(|scope| scope.contains_key(tensor.name)) {
+            if self.scopes.last().is_some_and(|scope| scope.names.contains_key(tensor.name)) {
                 continue; // an input that was fixed
             }
             let value = self.tensor(tensor.name, tensor)?;
@@ -163,11 +187,46 @@ impl<'a> Importer<'a> {
 /// Makes a node's operations, and names what it returns.
 pub(super) type Handler = fn(&mut Call) -> Result<()>;
 
+/// The attributes of a node that stands for a function, which the function's nodes may refer to.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Frame<'a, 'n> {
+    pub given: &'n [Attribute<'a>],
+    pub defaults: &'n [Attribute<'a>],
+    /// Of the node that stands for the function around it.
+    pub around: Option<&'n Frame<'a, 'n>>,
+}
+
+/// The value of an attribute; in a function that of the node that stands for it, if it refers to it.
+pub(super) fn attribute<'a, 'n>(
+    attributes: &'n [Attribute<'a>],
+    name: &str,
+    mut frame: Option<&'n Frame<'a, 'n>>,
+) -> Option<&'n AttributeValue<'a>> {
+    let find = |list: &'n [Attribute<'a>], name: &str| {
+        list.iter().find(|attribute| attribute.name == name).map(|attribute| &attribute.value)
+    };
+    let mut value = find(attributes, name)?;
+    while let AttributeValue::OfFunction(name) = value {
+        let around = frame?;
+        match find(around.given, name) {
+            Some(given) => (value, frame) = (given, around.around),
+            // A default refers to nothing.
+            None => match find(around.defaults, name)? {
+                AttributeValue::OfFunction(_) => return None,
+                default => return Some(default),
+            },
+        }
+    }
+    Some(value)
+}
+
 /// A node at work: the operations that it becomes.
 pub(super) struct Call<'i, 'a, 'n> {
     pub importer: &'i mut Importer<'a>,
     pub node: &'n Node<'a>,
     pub label: String,
+    /// Of the function that it is in.
+    pub frame: Option<&'n Frame<'a, 'n>>,
     /// The attributes that were looked at.
     pub seen: HashSet<&'static str>,
 }

@@ -1,12 +1,12 @@
 //! What stands in a file, also in one that can't be loaded.
 
 use super::importer::op_type;
+use super::load;
 use super::nodes;
 use super::options::OnnxOptions;
-use super::proto::{AttributeValue, Budget, Graph};
-use super::{load, proto};
+use super::proto::{AttributeValue, Budget, Function, Graph, Node};
 use crate::{Error, Model, Result};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
 
 /// An ONNX file, operator by operator; see [`inspect_onnx`].
@@ -71,9 +71,21 @@ impl OnnxOptions {
         let name = path.display().to_string();
         let budget = Budget::new(self.messages);
         let (model, graph, opset) = load::graph(&name, &bytes, &budget)?;
-        let mut counts = BTreeMap::new();
-        count(&graph, &budget, &mut counts, 0)
-            .map_err(|reason| Error::MalformedFile { file: name, reason })?;
+        let damaged = |reason| Error::MalformedFile { file: name.clone(), reason };
+        let mut counter =
+            Counter { budget: &budget, functions: HashSet::new(), counts: BTreeMap::new() };
+        let functions: Vec<Function> = model
+            .functions
+            .iter()
+            .map(|message| Function::read(message, &budget))
+            .collect::<std::result::Result<_, _>>()
+            .map_err(damaged)?;
+        counter.functions = functions.iter().map(|one| (one.domain, one.name)).collect();
+        counter.count(&graph.nodes, 0).map_err(damaged)?;
+        for function in &functions {
+            counter.count(&function.nodes, 0).map_err(damaged)?;
+        }
+        let counts = counter.counts;
         let mut operators: Vec<_> = counts.into_values().collect();
         operators.sort_by_key(|report: &OnnxNodeReport| std::cmp::Reverse(report.count));
         let producer = format!("{} {}", model.producer, model.producer_version);
@@ -86,31 +98,39 @@ impl OnnxOptions {
     }
 }
 
-/// Counts the nodes of a graph, and of those within.
-fn count(
-    graph: &Graph,
-    budget: &Budget,
-    operators: &mut BTreeMap<String, OnnxNodeReport>,
-    depth: usize,
-) -> std::result::Result<(), String> {
-    const MOST_DEPTH: usize = 16;
-    for node in &graph.nodes {
-        let op_type = op_type(node);
-        let problem = || (!nodes::is_supported(node)).then(|| nodes::instead(&op_type).into());
-        let known = operators.entry(op_type.clone());
-        let report = known.or_insert_with(|| OnnxNodeReport {
-            op_type: op_type.clone(),
-            count: 0,
-            problem: problem(),
-        });
-        report.count += 1;
-        for attribute in &node.attributes {
-            if let AttributeValue::Graph(bytes) = attribute.value
-                && depth < MOST_DEPTH
-            {
-                count(&proto::Graph::read(bytes, budget)?, budget, operators, depth + 1)?;
+/// Counts nodes.
+struct Counter<'a> {
+    budget: &'a Budget,
+    /// The functions of the file, whose own nodes are counted in place of those that stand for them.
+    functions: HashSet<(&'a str, &'a str)>,
+    counts: BTreeMap<String, OnnxNodeReport>,
+}
+
+impl<'a> Counter<'a> {
+    /// The nodes of a graph, and of those within.
+    fn count(&mut self, nodes: &[Node<'a>], depth: usize) -> std::result::Result<(), String> {
+        const MOST_DEPTH: usize = 16;
+        for node in nodes {
+            if self.functions.contains(&(node.domain, node.op_type)) {
+                continue;
+            }
+            let op_type = op_type(node);
+            let problem = || (!nodes::is_supported(node)).then(|| nodes::instead(&op_type).into());
+            let known = self.counts.entry(op_type.clone());
+            let report = known.or_insert_with(|| OnnxNodeReport {
+                op_type: op_type.clone(),
+                count: 0,
+                problem: problem(),
+            });
+            report.count += 1;
+            for attribute in &node.attributes {
+                if let AttributeValue::Graph(bytes) = attribute.value
+                    && depth < MOST_DEPTH
+                {
+                    self.count(&Graph::read(bytes, self.budget)?.nodes, depth + 1)?;
+                }
             }
         }
+        Ok(())
     }
-    Ok(())
 }

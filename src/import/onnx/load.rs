@@ -97,7 +97,7 @@ pub(super) fn graph<'a>(
 
 fn model(file: &str, bytes: &[u8], options: &OnnxOptions, external: &External) -> Result<Model> {
     let budget = Budget::new(options.messages);
-    let (_, graph, opset) = graph(file, bytes, &budget)?;
+    let (found, graph, opset) = graph(file, bytes, &budget)?;
     if !OPSETS.contains(&opset) {
         return malformed(
             file,
@@ -110,6 +110,12 @@ fn model(file: &str, bytes: &[u8], options: &OnnxOptions, external: &External) -
         );
     }
     let mut importer = Importer::new(file, opset, &budget, external);
+    for message in found.functions {
+        match proto::Function::names(message, &budget) {
+            Ok(names) => importer.functions.insert(names, message),
+            Err(reason) => return malformed(file, format!("a function of it: {reason}")),
+        };
+    }
     inputs(&mut importer, &graph, options)?;
     importer.initializers(&graph)?;
     nodes::graph(&mut importer, &graph)?;

@@ -32,8 +32,22 @@ pub(super) struct Model<'a> {
     /// The version of each domain's operators.
     pub opsets: Vec<(&'a str, i64)>,
     pub graph: Option<&'a [u8]>,
-    /// How many functions the file defines.
-    pub functions: usize,
+    /// The functions that the file defines, each a message.
+    pub functions: Vec<&'a [u8]>,
+}
+
+/// A graph with a name of an operator, which stands for it in nodes.
+#[derive(Debug, Default)]
+pub(super) struct Function<'a> {
+    pub domain: &'a str,
+    pub name: &'a str,
+    pub inputs: Vec<&'a str>,
+    pub outputs: Vec<&'a str>,
+    pub nodes: Vec<Node<'a>>,
+    /// Attributes that a node need not give, with their values.
+    pub defaults: Vec<Attribute<'a>>,
+    /// The version of each domain's operators in it.
+    pub opsets: Vec<(&'a str, i64)>,
 }
 
 #[derive(Debug, Default)]
@@ -71,6 +85,8 @@ pub(super) enum AttributeValue<'a> {
     Floats(Vec<f32>),
     Integers(Vec<i64>),
     Texts(Vec<&'a [u8]>),
+    /// In a function: what the attribute of this name of the node is that stands for it.
+    OfFunction(&'a str),
     /// Of a kind that no node here reads.
     Other,
 }
@@ -130,7 +146,10 @@ impl<'a> Model<'a> {
                 3 => model.producer_version = wire.text()?,
                 7 => model.graph = Some(wire.bytes()?),
                 8 => model.opsets.push(opset(wire.bytes()?, budget)?),
-                25 => model.functions += 1,
+                25 => {
+                    budget.take()?;
+                    model.functions.push(wire.bytes()?);
+                }
                 _ => {}
             }
             Ok(())
@@ -150,6 +169,46 @@ fn opset<'a>(message: &'a [u8], budget: &Budget) -> Reason<(&'a str, i64)> {
         Ok(())
     })?;
     Ok(opset)
+}
+
+impl<'a> Function<'a> {
+    pub fn read(message: &'a [u8], budget: &Budget) -> Reason<Function<'a>> {
+        let mut function = Function::default();
+        fields(message, budget, |number, wire| {
+            match number {
+                1 => function.name = wire.text()?,
+                4 => {
+                    budget.take()?;
+                    function.inputs.push(wire.text()?);
+                }
+                5 => {
+                    budget.take()?;
+                    function.outputs.push(wire.text()?);
+                }
+                7 => function.nodes.push(Node::read(wire.bytes()?, budget)?),
+                9 => function.opsets.push(opset(wire.bytes()?, budget)?),
+                10 => function.domain = wire.text()?,
+                11 => function.defaults.push(Attribute::read(wire.bytes()?, budget)?),
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok(function)
+    }
+
+    /// Its domain and its name, without reading the rest.
+    pub fn names(message: &'a [u8], budget: &Budget) -> Reason<(&'a str, &'a str)> {
+        let (mut domain, mut name) = ("", "");
+        fields(message, budget, |number, wire| {
+            match number {
+                1 => name = wire.text()?,
+                10 => domain = wire.text()?,
+                _ => {}
+            }
+            Ok(())
+        })?;
+        Ok((domain, name))
+    }
 }
 
 impl<'a> Graph<'a> {
@@ -208,6 +267,7 @@ impl<'a> Attribute<'a> {
         use AttributeValue::*;
         let mut name = "";
         let mut kind = 0;
+        let mut reference = "";
         // Files of early versions don't say which of the values counts.
         let mut single = None;
         let (mut floats, mut integers, mut texts) = (Vec::new(), Vec::new(), Vec::new());
@@ -226,12 +286,13 @@ impl<'a> Attribute<'a> {
                     texts.push(wire.bytes()?);
                 }
                 20 => kind = wire.integer()?,
-                21 => return Err(format!("attribute {name:?} is that of a function")),
+                21 => reference = wire.text()?,
                 _ => {}
             }
             Ok(())
         })?;
         let value = match kind {
+            _ if !reference.is_empty() => OfFunction(reference),
             1 => single.unwrap_or(Float(0.0)),
             2 => single.unwrap_or(Integer(0)),
             3 => single.unwrap_or(Text(&[])),

@@ -49,6 +49,7 @@ impl TensorFile {
             Format::Safetensors => safetensors_file::tensors(name, bytes)?,
             Format::Hdf5 => return malformed(name, KERAS),
             Format::Onnx => return malformed(name, ONNX),
+            Format::Portable => return malformed(name, recognize::PORTABLE),
         };
         tensor::check(name, &tensors, limits, unpacked)?;
         Ok(TensorFile { name: name.to_string(), tensors, unpacked })

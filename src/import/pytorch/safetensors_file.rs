@@ -3,6 +3,7 @@
 use super::messages::malformed;
 use super::tensor::{Dtype, FileTensor, Float, c_order};
 use crate::Result;
+use crate::import::recognize;
 use safetensors::SafeTensors;
 use std::sync::Arc;
 
@@ -11,6 +12,9 @@ pub(super) fn tensors(file: &str, bytes: Vec<u8>) -> Result<Vec<FileTensor>> {
         Ok(read) => read,
         Err(error) => return malformed(file, format!("is a damaged safetensors file: {error}")),
     };
+    if metadata.metadata().as_ref().is_some_and(|all| all.contains_key("birnn")) {
+        return malformed(file, recognize::PORTABLE);
+    }
     let data = 8 + header; // the header's length is 8 bytes
     let bytes = Arc::new(bytes);
     let tensor = |name: String| {

@@ -3,7 +3,7 @@
 //!
 //! * [`array`] is an array of the call, known or computed; [`reshape`] says when a reshape of one
 //!   costs nothing.
-//! * [`moving`], [`numbers`] and [`windows`] are what operations are made of, each on the host
+//! * [`making`], [`moving`], [`numbers`], [`order`], [`places`], [`resize`] and [`windows`] are what operations are made of, each on the host
 //!   where its operands are known.
 //! * [`operands`] reads shapes, axes and places from known operands.
 //! * [`Evaluator::evaluate`] does an operation; [`recurrent`] that of recurrent layers.
@@ -13,9 +13,11 @@ mod making;
 mod moving;
 mod numbers;
 mod operands;
+mod order;
 mod places;
 mod recurrent;
 mod reshape;
+mod resize;
 mod windows;
 
 use super::layers::OfLayer;
@@ -35,8 +37,10 @@ use std::collections::HashMap;
 const VALUES_OF_A_CALL: usize = 1 << 25;
 /// How many when a program is built, at least, and for each value of its constants: weights are put
 /// into another layout in some ten steps.
-const VALUES_OF_A_PROGRAM: usize = 1 << 22;
+pub(super) const VALUES_OF_A_PROGRAM: usize = 1 << 22;
 const VALUES_OF_A_CONSTANT: usize = 32;
+/// Known values that are more than this, and repeat others, are repeated on the device.
+const REPEATED_ON_HOST: usize = 1 << 10;
 /// How many values an array of a call may have: 4 GiB.
 const MOST_COMPUTED: usize = 1 << 30;
 
@@ -61,22 +65,32 @@ pub(super) struct Evaluator {
 impl Evaluator {
     /// For a call; `constants` is the layer that stands for the program's constants.
     pub fn new(constants: usize) -> Evaluator {
+        Evaluator::within(OperatorGraph::default(), constants, VALUES_OF_A_CALL)
+    }
+
+    /// For a call of a layer, whose operators go to this graph; `constants` is the layer's number,
+    /// and `budget` says how many values the host may compute.
+    pub fn within(graph: OperatorGraph, constants: usize, budget: usize) -> Evaluator {
         Evaluator {
-            graph: OperatorGraph::default(),
+            graph,
             name: String::new(),
             known_only: false,
-            budget: VALUES_OF_A_CALL,
+            budget,
             constants,
             roots: HashMap::new(),
             straight: HashMap::new(),
         }
     }
 
-    /// For what is known without a call: so many values of constants.
-    pub fn of_known(values: usize) -> Evaluator {
-        let budget = values.saturating_mul(VALUES_OF_A_CONSTANT);
-        let budget = budget.saturating_add(VALUES_OF_A_PROGRAM);
+    /// For what is known without a call: so many values of constants, and this many others.
+    pub fn of_known(values: usize, others: usize) -> Evaluator {
+        let budget = values.saturating_mul(VALUES_OF_A_CONSTANT).saturating_add(others);
         Evaluator { known_only: true, budget, ..Evaluator::new(0) }
+    }
+
+    /// An array of the graph.
+    pub fn of_graph(&self, array: ArrayId, kind: Kind) -> Array {
+        Array::Computed(self.straight_array(array, kind))
     }
 
     /// An array that the call gives.
@@ -218,6 +232,7 @@ impl Evaluator {
         let operands = Operands(reads);
         let result = match operation {
             Operation::Split { axis, parts } => return self.split(&operands, *axis, *parts),
+            Operation::TopK { axis, smallest } => return self.top_k(&operands, *axis, *smallest),
             Operation::Recurrent { layer: kind, in_order_of_time } => {
                 return self.recurrent(&operands, kind, *in_order_of_time, layer);
             }
@@ -283,18 +298,29 @@ impl Evaluator {
                 self.pool(operands.get(0)?, windows, (size, *partial), *pooling)?
             }
             Operation::Choose => self.choose(&operands)?,
-            Operation::TakeNd => self.take_nd(operands.get(0)?, operands.get(1)?)?,
+            Operation::TakeNd { batch_axes } => {
+                self.take_nd(operands.get(0)?, operands.get(1)?, *batch_axes)?
+            }
             Operation::TakeAlong { axis } => {
                 self.take_along(operands.get(0)?, operands.get(1)?, *axis)?
             }
-            Operation::ScatterNd => {
-                self.scatter_nd(operands.get(0)?, operands.get(1)?, operands.get(2)?)?
+            Operation::ScatterNd { reduction } => {
+                self.scatter_nd([operands.get(0)?, operands.get(1)?, operands.get(2)?], *reduction)?
             }
+            Operation::ScatterAlong { axis, reduction } => self.scatter_along(
+                [operands.get(0)?, operands.get(1)?, operands.get(2)?],
+                *axis,
+                *reduction,
+            )?,
             Operation::Triangle { upper } => self.triangle(&operands, *upper)?,
             Operation::NonZero => self.non_zero(operands.get(0)?)?,
             Operation::CumulativeSum { exclusive, reverse } => {
                 self.cumulative_sum(&operands, *exclusive, *reverse)?
             }
+            Operation::CumulativeProduct { exclusive, reverse } => {
+                self.cumulative_product(&operands, *exclusive, *reverse)?
+            }
+            Operation::Resize(how) => self.resize(&operands, how)?,
         };
         Ok(vec![result])
     }
@@ -315,7 +341,7 @@ impl Evaluator {
 }
 
 /// An array without values.
-fn empty(shape: &[usize], kind: Kind) -> Array {
+pub(super) fn empty(shape: &[usize], kind: Kind) -> Array {
     let none = ndarray::ArrayD::from_elem(ndarray::IxDyn(shape), 0.0);
     Values::Floats(none).cast(kind).into()
 }

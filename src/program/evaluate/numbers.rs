@@ -204,7 +204,13 @@ impl Evaluator {
         self.reshape(x, &shape)
     }
 
-    fn reduce_kept(&mut self, x: &Array, axes: &[usize], reduction: Reduction) -> Reason<Array> {
+    /// Over axes that stay, with length one.
+    pub(super) fn reduce_kept(
+        &mut self,
+        x: &Array,
+        axes: &[usize],
+        reduction: Reduction,
+    ) -> Reason<Array> {
         match x {
             Array::Known(known) => {
                 self.afford(known.values.shape())?;

@@ -1,9 +1,10 @@
 //! Taking and putting values by their places along axes.
 
+use super::order::check_pairs;
 use super::{Array, Evaluator, empty};
 use crate::operator;
 use crate::program::host;
-use crate::program::operation::Binary;
+use crate::program::operation::{Binary, Reduction};
 use crate::program::shapes::{self, Part, Reason, axis as axis_of};
 use crate::program::values::{Kind, Values};
 
@@ -72,13 +73,24 @@ impl Evaluator {
         Ok(Array::Computed(self.straight_array(array, kind)))
     }
 
-    pub(super) fn take_nd(&mut self, x: &Array, places: &Array) -> Reason<Array> {
+    pub(super) fn take_nd(
+        &mut self,
+        x: &Array,
+        places: &Array,
+        batch_axes: usize,
+    ) -> Reason<Array> {
         let depth = *places.shape().last().ok_or("the places have no axis")?;
-        if depth > x.rank() {
+        let outer = &places.shape()[..places.rank() - 1];
+        let batch = x.shape().get(..batch_axes);
+        if batch_axes.saturating_add(depth) > x.rank() || batch != outer.get(..batch_axes) {
             return Err(format!("places of {:?} in an array of {:?}", places.shape(), x.shape()));
         }
+        if batch_axes > 0 {
+            let own = self.own_places(outer, 0..batch_axes)?;
+            let places = self.concat(&[own, vec![places.clone()]].concat(), -1)?;
+            return self.take_nd(x, &places, 0);
+        }
         if let (Some(x), Some(places)) = (x.known(), places.known()) {
-            let outer = &places.shape()[..places.shape().len() - 1];
             self.afford(&[outer, &x.shape()[depth..]].concat())?;
             return host::take_nd(x, &places.to_integers()).map(Array::from);
         }
@@ -87,6 +99,25 @@ impl Evaluator {
         let (counted, inner) = x.shape().split_at(depth);
         let table = self.reshape(x, &[&[shapes::count(counted)?], inner].concat())?;
         self.take(&table, &rows, 0)
+    }
+
+    /// Of arrays of this shape the index of each value along each of these axes, as the only place
+    /// of one axis more.
+    fn own_places(
+        &mut self,
+        shape: &[usize],
+        axes: impl IntoIterator<Item = usize>,
+    ) -> Reason<Vec<Array>> {
+        let mut own = Vec::new();
+        for axis in axes {
+            let length = shape[axis];
+            self.afford(&[length])?;
+            let mut along = vec![1; shape.len() + 1];
+            along[axis] = length;
+            let count = host::reshape(&Values::integers(0..length as i64), &along)?;
+            own.push(self.expand(&count.into(), &[shape, &[1]].concat())?);
+        }
+        Ok(own)
     }
 
     /// The numbers of the rows that places say, whose last axis has an index for each of the axes;
@@ -114,36 +145,42 @@ impl Evaluator {
                 host::take_along(x, &places.to_integers(), axis).map(Array::from)
             }
             _ => {
-                // The number of each row along all axes: that of its own place but for one axis.
-                if places.rank() != x.rank() {
-                    return Err(format!("places {:?} in {:?}", places.shape(), x.shape()));
-                }
-                let mut indices = Vec::new();
-                for (other, &length) in places.shape().iter().enumerate() {
-                    let index = match other == axis {
-                        true => places.clone(),
-                        false => {
-                            let mut shape = vec![1; places.rank()];
-                            shape[other] = length;
-                            let count = Values::integers(0..length as i64);
-                            let count = host::reshape(&count, &shape)?;
-                            self.expand(&count.into(), places.shape())?
-                        }
-                    };
-                    let shape = [places.shape(), &[1]].concat();
-                    indices.push(self.reshape(&index, &shape)?);
-                }
-                let all = self.concat(&indices, -1)?;
-                self.take_nd(x, &all)
+                let all = self.places_along(x, places, axis)?;
+                self.take_nd(x, &all, 0)
             }
         }
     }
 
+    /// The index of each value along all axes, `[places…, axes]`: its own but along one axis.
+    fn places_along(&mut self, x: &Array, places: &Array, axis: usize) -> Reason<Array> {
+        if places.rank() != x.rank() {
+            return Err(format!("places {:?} in {:?}", places.shape(), x.shape()));
+        }
+        let others = (0..x.rank()).filter(|other| *other != axis);
+        let mut all = self.own_places(places.shape(), others)?;
+        all.insert(axis, self.reshape(places, &[places.shape(), &[1]].concat())?);
+        self.concat(&all, -1)
+    }
+
+    pub(super) fn scatter_along(
+        &mut self,
+        [x, places, updates]: [&Array; 3],
+        axis: i64,
+        reduction: Option<Reduction>,
+    ) -> Reason<Array> {
+        let axis = axis_of(axis, x.rank())?;
+        if updates.shape() != places.shape() {
+            let (places, updates) = (places.shape(), updates.shape());
+            return Err(format!("updates {updates:?} at places {places:?}"));
+        }
+        let all = self.places_along(x, places, axis)?;
+        self.scatter_nd([x, &all, updates], reduction)
+    }
+
     pub(super) fn scatter_nd(
         &mut self,
-        x: &Array,
-        places: &Array,
-        updates: &Array,
+        [x, places, updates]: [&Array; 3],
+        reduction: Option<Reduction>,
     ) -> Reason<Array> {
         let depth = *places.shape().last().ok_or("the places have no axis")?;
         let outer = &places.shape()[..places.rank() - 1];
@@ -151,35 +188,84 @@ impl Evaluator {
             let (x, places, updates) = (x.shape(), places.shape(), updates.shape());
             return Err(format!("updates {updates:?} at places {places:?} of {x:?}"));
         }
-        if let (Some(x), Some(places), Some(updates)) = (x.known(), places.known(), updates.known())
+        if shapes::count(updates.shape())? == 0 || shapes::count(x.shape())? == 0 {
+            return Ok(x.clone());
+        }
+        if let (Some(x), Some(places), Some(updates), None) =
+            (x.known(), places.known(), updates.known(), reduction)
         {
             self.afford(x.shape())?;
             let updates = updates.cast(x.kind());
             return host::scatter_nd(x, &places.to_integers(), &updates).map(Array::from);
         }
-        if updates.known().is_some_and(Values::is_empty)
-            || places.known().is_some_and(Values::is_empty)
-        {
-            return Ok(x.clone());
-        }
-        if places.known().is_none() {
-            return Err("its places depend on the values of an input".into());
-        }
         let count = shapes::count(outer)?;
-        let rows = self.row_numbers(places, &x.shape()[..depth])?;
-        let rows = self.reshape(&rows, &[count])?;
-        let mut once = rows.known().and_then(Values::numbers).unwrap_or_default();
         let most = shapes::count(&x.shape()[..depth])?;
         check_places(most)?;
+        let rows = self.row_numbers(places, &x.shape()[..depth])?;
+        let rows = self.reshape(&rows, &[count])?;
+        let known = rows.known().and_then(Values::numbers);
+        let mut once = known.clone().unwrap_or_default();
         once.iter().try_for_each(|&row| shapes::index(row, most).map(|_| ()))?;
         once.sort_unstable();
-        if once.windows(2).any(|pair| pair[0] == pair[1]) {
-            return Err("a place is there twice".into());
-        }
+        once.dedup();
         let updates = self.reshape(updates, &[&[count], &x.shape()[depth..]].concat())?;
+        if known.is_none() || once.len() < count || reduction.is_some() {
+            return self.scatter_by_comparing([x, &rows, &updates], depth, reduction);
+        }
         let reads = [self.straight(x)?, self.straight(&rows)?, self.straight(&updates)?].map(Some);
         let array = self.step(operator::Scatter { axes: depth }, &reads)?[0];
         Ok(Array::Computed(self.straight_array(array, x.kind())))
+    }
+
+    /// The same where rows aren't known or are there several times: every row, which the first
+    /// `depth` axes of x count, is compared with the row of each update.
+    fn scatter_by_comparing(
+        &mut self,
+        [x, rows, updates]: [&Array; 3],
+        depth: usize,
+        reduction: Option<Reduction>,
+    ) -> Reason<Array> {
+        let most = shapes::count(&x.shape()[..depth])?;
+        let inner = shapes::count(&x.shape()[depth..])?;
+        let count = rows.shape()[0];
+        let each = if reduction.is_some() { inner } else { 1 };
+        check_pairs(&[most, count, each], "writing to places that aren't known, or several times")?;
+        self.afford(&[most])?;
+        let own = host::reshape(&Values::integers(0..most as i64), &[most, 1])?;
+        let hits = self.binary(Binary::Equal, rows, &own.into())?; // [most, count]
+        let flat = self.reshape(x, &[most, inner])?;
+        let updates = self.reshape(updates, &[count, inner])?;
+        let result = match reduction {
+            None => {
+                // The number of the last update of each row, from 1 on; 0: it has none.
+                let numbers = Values::integers(1..=count as i64).into();
+                let numbers = self.select(&hits, &numbers, &Values::integer(0).into())?;
+                let last = self.reduce_kept(&numbers, &[1], Reduction::Maximum)?;
+                let place = self.binary(Binary::Subtract, &last, &Values::integer(1).into())?;
+                let place = self.binary(Binary::Maximum, &place, &Values::integer(0).into())?;
+                let place = self.reshape(&place, &[most])?;
+                let taken = self.take(&updates, &place, 0)?;
+                let is_written = self.cast(&last, Kind::Bool)?;
+                self.select(&is_written, &taken, &flat)?
+            }
+            Some(reduction) => {
+                let (neutral, function) = match reduction {
+                    Reduction::Sum => (0.0, Binary::Add),
+                    Reduction::Product => (1.0, Binary::Multiply),
+                    Reduction::Maximum => (f32::NEG_INFINITY, Binary::Maximum),
+                    Reduction::Minimum => (f32::INFINITY, Binary::Minimum),
+                    _ => return Err(format!("values are put together by {reduction:?}")),
+                };
+                let hits = self.reshape(&hits, &[most, count, 1])?;
+                let values = self.reshape(&updates, &[1, count, inner])?;
+                let values = self.select(&hits, &values, &Values::float(neutral).into())?;
+                let values = self.reduce_kept(&values, &[1], reduction)?;
+                let values = self.reshape(&values, &[most, inner])?;
+                self.binary(function, &flat, &values)?
+            }
+        };
+        let result = self.reshape(&result, x.shape())?;
+        self.cast(&result, x.kind())
     }
 }
 

@@ -39,6 +39,7 @@ impl Finish<4> for LstmStates<'_> {
     fn finish<S: Simd>(&mut self, simd: S, panels: Panels<S, 4>, sums: &[[S::f32s; 4]]) {
         let (reader, peepholes) = (self.states.reader, self.peepholes);
         let coupled = reader.cell.options.coupled;
+        let of_state = reader.cell.options.state_activation.unwrap_or(reader.activation);
         for (panel, sums) in sums.chunks_exact(panels.rows).enumerate() {
             let (place, projected) = (panels.place(panel), panels.projected(panel));
             let cells = place.part::<S>(self.cell, 0);
@@ -67,7 +68,7 @@ impl Finish<4> for LstmStates<'_> {
                         o = see_cell(simd, of_o, place.block, cells[row], o);
                     }
                     // Not a candidate: the cell state is no sum, so that no clip limits it.
-                    let activated = activate(simd, reader.activation, cells[row]);
+                    let activated = activate(simd, of_state, cells[row]);
                     simd.mul_f32s(reader.gate(simd, o), activated)
                 },
             );

@@ -1,29 +1,45 @@
 //! Nodes: what each of ONNX's operators is in a program's words.
 
+mod angles;
+mod attention;
+mod contrib;
+mod losses;
 mod moving;
 mod normalize;
 mod numbers;
+mod places;
 mod product;
+mod qlinear;
 mod quantize;
 mod recurrent;
 mod reduce;
+mod resize;
+mod signal;
 mod windows;
 
-use super::importer::{Call, Handler, Importer, op_type};
-use super::proto::{Graph, Node};
+use super::importer::{Call, Frame, Handler, Importer, op_type};
+use super::proto::{Function, Graph, Node};
 use crate::program::{Operation, Value};
 use crate::{Error, Result};
 use std::collections::HashSet;
 
 /// What is known of each operator, by families.
-const NODES: [&[(&str, Handler)]; 8] = [
+const NODES: [&[(&str, Handler)]; 16] = [
+    angles::NODES,
+    attention::NODES,
+    contrib::NODES,
+    losses::NODES,
     moving::NODES,
     normalize::NODES,
     numbers::NODES,
+    places::NODES,
     product::NODES,
+    qlinear::NODES,
     quantize::NODES,
     recurrent::NODES,
     reduce::NODES,
+    resize::NODES,
+    signal::NODES,
     windows::NODES,
 ];
 
@@ -54,8 +70,12 @@ pub(super) fn instead(op_type: &str) -> &'static str {
              load its .keras file; otherwise export it with a fixed number of timesteps, or with \
              LSTM, GRU or RNN nodes"
         }
-        "NonMaxSuppression" | "Unique" | "Compress" | "StringNormalizer" | "TfIdfVectorizer" => {
+        "NonMaxSuppression" | "Unique" | "StringNormalizer" | "TfIdfVectorizer" => {
             "the shape of what it returns depends on values; compute it behind the model"
+        }
+        "Bernoulli" | "Multinomial" | "RandomNormal" | "RandomNormalLike" | "RandomUniform"
+        | "RandomUniformLike" => {
+            "it draws random numbers, which birnn doesn't: make them an input of the model"
         }
         name if name.starts_with("Sequence") || name.starts_with("Optional") => {
             "only arrays are supported, no sequences or optional values"
@@ -73,9 +93,22 @@ pub(super) fn instead(op_type: &str) -> &'static str {
 
 /// The nodes of a graph, in order.
 pub(super) fn graph<'a>(importer: &mut Importer<'a>, graph: &Graph<'a>) -> Result<()> {
-    for node in &graph.nodes {
+    nodes(importer, &graph.nodes, None)
+}
+
+/// Nodes in order; `frame`: those of a function.
+fn nodes<'a, 'n>(
+    importer: &mut Importer<'a>,
+    nodes: &'n [Node<'a>],
+    frame: Option<&'n Frame<'a, 'n>>,
+) -> Result<()> {
+    for node in nodes {
         let label = node.label();
-        let mut call = Call { importer, node, label, seen: HashSet::new() };
+        let mut call = Call { importer, node, label, frame, seen: HashSet::new() };
+        if let Some(&message) = call.importer.functions.get(&(node.domain, node.op_type)) {
+            function(&mut call, message)?;
+            continue;
+        }
         let name = op_type(node);
         match (name.as_str(), handler(&name)) {
             ("If", _) => choice(&mut call)?,
@@ -87,6 +120,43 @@ pub(super) fn graph<'a>(importer: &mut Importer<'a>, graph: &Graph<'a>) -> Resul
             }
         }
         call.check_others()?;
+    }
+    Ok(())
+}
+
+/// A node that stands for a function of the file: the function's nodes take its place.
+fn function<'a>(call: &mut Call<'_, 'a, '_>, message: &'a [u8]) -> Result<()> {
+    let function = match Function::read(message, call.importer.budget) {
+        Ok(function) => function,
+        Err(reason) => return call.malformed(format!("its function: {reason}")),
+    };
+    if call.node.inputs.len() > function.inputs.len() {
+        let (found, most) = (call.node.inputs.len(), function.inputs.len());
+        return call.malformed(format!("it has {found} inputs, and its function {most}"));
+    }
+    let mut given = Vec::with_capacity(function.inputs.len());
+    for (index, name) in function.inputs.iter().enumerate() {
+        given.extend(call.input(index)?.map(|value| (*name, value)));
+    }
+    let own = function.opsets.iter().find(|(domain, _)| matches!(*domain, "" | "ai.onnx"));
+    let opset = own.map_or(call.importer.opset, |(_, version)| *version);
+    let opset = std::mem::replace(&mut call.importer.opset, opset);
+    call.importer.enter(true)?;
+    for (name, value) in given {
+        call.importer.name(name, value)?;
+    }
+    let attributes = &call.node.attributes;
+    let frame = Frame { given: attributes, defaults: &function.defaults, around: call.frame };
+    nodes(call.importer, &function.nodes, Some(&frame))?;
+    let outputs: Vec<_> = function.outputs.iter().map(|name| call.importer.find(name)).collect();
+    call.importer.leave();
+    call.importer.opset = opset;
+    for (index, value) in outputs.into_iter().enumerate() {
+        match value {
+            Some(value) => call.set(index, value)?,
+            None if !call.has_output(index) => {}
+            None => return call.malformed(format!("its function has no output {index}")),
+        }
     }
     Ok(())
 }
@@ -115,9 +185,9 @@ fn branch(call: &mut Call, name: &'static str) -> Result<Vec<Value>> {
         Ok(graph) => graph,
         Err(reason) => return call.malformed(format!("its {name}: {reason}")),
     };
-    call.importer.enter()?;
+    call.importer.enter(false)?;
     call.importer.initializers(&found)?;
-    graph(call.importer, &found)?;
+    nodes(call.importer, &found.nodes, call.frame)?;
     let mut outputs = Vec::with_capacity(found.outputs.len());
     for output in &found.outputs {
         match call.importer.find(output.name) {

@@ -6,24 +6,17 @@ use crate::import::onnx::tensor;
 use crate::program::{Binary, Kind, Operation, PadMode, Reduction, Value, Values};
 
 pub(super) const NODES: &[(&str, Handler)] = &[
+    ("CenterCropPad", center_crop_pad),
     ("Concat", concat),
     ("Constant", constant),
     ("ConstantOfShape", constant_of_shape),
-    ("CumSum", cumulative_sum),
     ("DepthToSpace", depth_to_space),
     ("Expand", expand),
     ("EyeLike", eye_like),
     ("Flatten", flatten),
-    ("Gather", gather),
-    ("GatherElements", gather_elements),
-    ("GatherND", gather_nd),
-    ("NonZero", non_zero),
-    ("OneHot", one_hot),
     ("Pad", pad),
     ("Range", range),
     ("Reshape", reshape),
-    ("ReverseSequence", reverse_sequence),
-    ("ScatterND", scatter_nd),
     ("Shape", shape),
     ("Size", size),
     ("Slice", slice),
@@ -84,7 +77,7 @@ fn expand(call: &mut Call) -> Result<()> {
 }
 
 /// An operation on the first two inputs.
-fn two(call: &mut Call, operation: Operation) -> Result<()> {
+pub(super) fn two(call: &mut Call, operation: Operation) -> Result<()> {
     let inputs = [call.required(0)?, call.required(1)?];
     let result = call.op(operation, inputs)?;
     call.set(0, result)
@@ -95,63 +88,6 @@ fn flatten(call: &mut Call) -> Result<()> {
     let x = call.required(0)?;
     let flat = call.op(Operation::Flatten { axis }, [x])?;
     call.set(0, flat)
-}
-
-fn gather(call: &mut Call) -> Result<()> {
-    let axis = call.int("axis", 0)?;
-    two(call, Operation::Take { axis })
-}
-
-fn gather_elements(call: &mut Call) -> Result<()> {
-    let axis = call.int("axis", 0)?;
-    two(call, Operation::TakeAlong { axis })
-}
-
-fn gather_nd(call: &mut Call) -> Result<()> {
-    match call.int("batch_dims", 0)? {
-        0 => two(call, Operation::TakeNd),
-        _ => call.unsupported("batch_dims other than 0 aren't supported"),
-    }
-}
-
-fn scatter_nd(call: &mut Call) -> Result<()> {
-    match call.text("reduction", "none")? {
-        "none" => {
-            let inputs = [call.required(0)?, call.required(1)?, call.required(2)?];
-            let result = call.op(Operation::ScatterNd, inputs)?;
-            call.set(0, result)
-        }
-        other => call.unsupported(format!("reduction {other:?} isn't supported")),
-    }
-}
-
-fn non_zero(call: &mut Call) -> Result<()> {
-    let x = call.required(0)?;
-    let places = call.op(Operation::NonZero, [x])?;
-    call.set(0, places)
-}
-
-/// 1 where the count along a new axis is the index, in the words of numbers: between the two
-/// values.
-fn one_hot(call: &mut Call) -> Result<()> {
-    let axis = call.int("axis", -1)?;
-    let (indices, depth, values) = (call.required(0)?, call.required(1)?, call.required(2)?);
-    let zero = call.importer.constant(Values::integer(0));
-    let one = call.importer.constant(Values::integer(1));
-    let depth = call.cast(depth, Kind::Integer)?;
-    let depth = call.reshape(depth, [])?;
-    let count = call.op(Operation::Range, [zero, depth, one])?;
-    let indices = call.cast(indices, Kind::Integer)?;
-    let below = call.binary(Binary::Less, indices, zero)?;
-    let from_the_end = call.binary(Binary::Add, indices, depth)?;
-    let indices = call.op(Operation::Select, [below, from_the_end, indices])?;
-    let longer = call.unsqueeze(indices, &[-1])?;
-    let hot = call.binary(Binary::Equal, longer, count)?;
-    let off = call.slice(values, 0, 0, 1)?;
-    let on = call.slice(values, 0, 1, 2)?;
-    let result = call.op(Operation::Select, [hot, on, off])?;
-    let moved = call.op(Operation::MoveAxis { from: -1, to: axis }, [result])?;
-    call.set(0, moved)
 }
 
 fn pad(call: &mut Call) -> Result<()> {
@@ -172,6 +108,23 @@ fn pad(call: &mut Call) -> Result<()> {
     };
     let axes = call.input(3)?;
     let padded = call.op(Operation::Pad(mode), [Some(x), Some(sides), value, axes])?;
+    call.set(0, padded)
+}
+
+/// As much cut off or put around at both ends of each axis; what can't be halved is more behind.
+fn center_crop_pad(call: &mut Call) -> Result<()> {
+    let (x, wanted) = (call.required(0)?, call.required(1)?);
+    let axes = call.ints("axes")?.map(|axes| call.importer.integers(axes));
+    let mut lengths = call.shape(x)?;
+    if let Some(axes) = axes {
+        lengths = call.op(Operation::Take { axis: 0 }, [lengths, axes])?;
+    }
+    let two = call.importer.constant(Values::integer(2));
+    let more = call.binary(Binary::Subtract, wanted, lengths)?;
+    let before = call.binary(Binary::Divide, more, two)?;
+    let behind = call.binary(Binary::Subtract, more, before)?;
+    let sides = call.concat(0, vec![before, behind])?;
+    let padded = call.op(Operation::Pad(PadMode::Constant), [Some(x), Some(sides), None, axes])?;
     call.set(0, padded)
 }
 
@@ -291,12 +244,6 @@ fn triangle(call: &mut Call) -> Result<()> {
     call.set(0, result)
 }
 
-fn cumulative_sum(call: &mut Call) -> Result<()> {
-    let exclusive = call.flag("exclusive", false)?;
-    let reverse = call.flag("reverse", false)?;
-    two(call, Operation::CumulativeSum { exclusive, reverse })
-}
-
 /// Ones on a diagonal: where the counts of both axes differ by `k`.
 fn eye_like(call: &mut Call) -> Result<()> {
     let (x, k) = (call.required(0)?, call.int("k", 0)?);
@@ -318,44 +265,6 @@ fn eye_like(call: &mut Call) -> Result<()> {
     let rows = call.unsqueeze(rows, &[1])?;
     let same = call.binary(Binary::Equal, rows, columns)?;
     let result = call.cast(same, kind)?;
-    call.set(0, result)
-}
-
-/// Each row's first `lengths[row]` values along time, turned round: taken at
-/// `length - 1 - time` there, and at `time` behind them.
-fn reverse_sequence(call: &mut Call) -> Result<()> {
-    let (batch_axis, time_axis) = (call.int("batch_axis", 1)?, call.int("time_axis", 0)?);
-    if (batch_axis, time_axis) != (1, 0) && (batch_axis, time_axis) != (0, 1) {
-        return call.unsupported("batch_axis and time_axis have to be 0 and 1");
-    }
-    let (mut x, lengths) = (call.required(0)?, call.required(1)?);
-    if time_axis == 0 {
-        x = call.op(Operation::MoveAxis { from: 0, to: 1 }, [x])?;
-    }
-    let shape = call.shape(x)?;
-    let zero = call.importer.constant(Values::integer(0));
-    let one = call.importer.constant(Values::integer(1));
-    let count = |call: &mut Call, axis: i64| -> Result<Value> {
-        let length = call.slice(shape, 0, axis, axis + 1)?;
-        let length = call.squeeze(length, &[0])?;
-        call.op(Operation::Range, [zero, length, one])
-    };
-    let (rows, times) = (count(call, 0)?, count(call, 1)?);
-    let lengths = call.unsqueeze(lengths, &[1])?;
-    let inside = call.binary(Binary::Less, times, lengths)?;
-    let last = call.binary(Binary::Subtract, lengths, one)?;
-    let turned = call.binary(Binary::Subtract, last, times)?;
-    let times = call.op(Operation::Select, [inside, turned, times])?;
-    let rows = call.unsqueeze(rows, &[1])?;
-    let plane = call.slice(shape, 0, 0, 2)?;
-    let rows = call.op(Operation::Expand, [rows, plane])?;
-    let rows = call.unsqueeze(rows, &[2])?;
-    let times = call.unsqueeze(times, &[2])?;
-    let places = call.concat(2, vec![rows, times])?;
-    let mut result = call.op(Operation::TakeNd, [x, places])?;
-    if time_axis == 0 {
-        result = call.op(Operation::MoveAxis { from: 0, to: 1 }, [result])?;
-    }
     call.set(0, result)
 }
 
@@ -405,7 +314,12 @@ fn space_to_depth(call: &mut Call) -> Result<()> {
     let rows = call.binary(Binary::Divide, height, size)?;
     let columns = call.binary(Binary::Divide, width, size)?;
     let blocks = reshape_to(call, x, vec![batch, channels, rows, size, columns, size])?;
-    let moved = call.transpose(blocks, &[0, 3, 5, 1, 2, 4])?;
+    let order = match call.text("mode", "DCR")? {
+        "DCR" => [0, 3, 5, 1, 2, 4],
+        "CRD" => [0, 1, 3, 5, 2, 4],
+        other => return call.malformed(format!("its mode is {other:?}")),
+    };
+    let moved = call.transpose(blocks, &order)?;
     let area = call.binary(Binary::Multiply, size, size)?;
     let depth = call.binary(Binary::Multiply, channels, area)?;
     let result = reshape_to(call, moved, vec![batch, depth, rows, columns])?;

@@ -2,12 +2,14 @@
 
 use crate::Result;
 use crate::import::onnx::importer::{Call, Handler};
-use crate::program::{Binary, Operation, Reduction, Unary, Value};
+use crate::program::{Binary, Kind, Operation, Pooling, Reduction, Unary, Value, Values, Windows};
 
 pub(super) const NODES: &[(&str, Handler)] = &[
     ("BatchNormalization", batch),
     ("GroupNormalization", group),
+    ("Hardmax", hardmax),
     ("InstanceNormalization", instance),
+    ("LRN", local_response),
     ("LayerNormalization", layer),
     ("LogSoftmax", |call| softmax(call, true)),
     ("LpNormalization", lp),
@@ -108,7 +110,9 @@ fn group(call: &mut Call) -> Result<()> {
 fn axes_from(call: &mut Call, x: Value, axis: i64) -> Result<Value> {
     match axis {
         0.. => call.axes_from(x, axis),
-        _ => Ok(call.importer.integers(axis..0)),
+        // More axes no array has.
+        -64..0 => Ok(call.importer.integers(axis..0)),
+        _ => call.malformed(format!("its axis is {axis}")),
     }
 }
 
@@ -116,6 +120,16 @@ fn layer(call: &mut Call) -> Result<()> {
     let (axis, epsilon) = (call.int("axis", -1)?, call.float("epsilon", 1e-5)?);
     let _ = call.has("stash_type");
     let (x, scale, shift) = (call.required(0)?, call.required(1)?, call.input(2)?);
+    layer_of(call, x, (scale, shift), (axis, epsilon))
+}
+
+/// Over the axes of x from one on.
+pub(super) fn layer_of(
+    call: &mut Call,
+    x: Value,
+    (scale, shift): (Value, Option<Value>),
+    (axis, epsilon): (i64, f32),
+) -> Result<()> {
     let axes = axes_from(call, x, axis)?;
     if call.has_output(1) || call.has_output(2) {
         moments(call, x, axes, epsilon)?;
@@ -138,18 +152,92 @@ fn moments(call: &mut Call, x: Value, axes: Value, epsilon: f32) -> Result<()> {
     call.set(2, inverse)
 }
 
-/// `x / √(mean(x²) + epsilon) · scale`
-fn root_mean_square(call: &mut Call) -> Result<()> {
+pub(super) fn root_mean_square(call: &mut Call) -> Result<()> {
     let (axis, epsilon) = (call.int("axis", -1)?, call.float("epsilon", 1e-5)?);
     let _ = call.has("stash_type");
     let (x, scale) = (call.required(0)?, call.required(1)?);
+    root_mean_square_of(call, x, scale, (axis, epsilon))
+}
+
+/// `x / √(mean(x²) + epsilon) · scale`
+pub(super) fn root_mean_square_of(
+    call: &mut Call,
+    x: Value,
+    scale: Value,
+    (axis, epsilon): (i64, f32),
+) -> Result<()> {
     let axes = axes_from(call, x, axis)?;
     let squares = call.binary(Binary::Multiply, x, x)?;
     let mean = call.reduce(Reduction::Mean, squares, Some(axes), true)?;
     let mean = call.with_number(Binary::Add, mean, epsilon)?;
     let root = call.unary(Unary::Sqrt, mean)?;
+    if call.has_output(1) {
+        let inverse = call.unary(Unary::Reciprocal, root)?;
+        call.set(1, inverse)?;
+    }
     let result = call.binary(Binary::Divide, x, root)?;
     let result = call.binary(Binary::Multiply, result, scale)?;
+    call.set(0, result)
+}
+
+/// 1 where the largest value along an axis is for the first time, elsewhere 0.
+fn hardmax(call: &mut Call) -> Result<()> {
+    let x = call.required(0)?;
+    if call.importer.opset >= 13 {
+        let axis = call.int("axis", -1)?;
+        let last = call.op(Operation::MoveAxis { from: axis, to: -1 }, [x])?;
+        let hot = largest(call, last)?;
+        let result = call.op(Operation::MoveAxis { from: -1, to: axis }, [hot])?;
+        return call.set(0, result);
+    }
+    let axis = call.int("axis", 1)?;
+    let shape = call.shape(x)?;
+    let flat = call.op(Operation::Flatten { axis }, [x])?;
+    let hot = largest(call, flat)?;
+    let result = call.op(Operation::Reshape { zero_copies: false }, [hot, shape])?;
+    call.set(0, result)
+}
+
+/// 1 where the last axis has its largest value.
+fn largest(call: &mut Call, x: Value) -> Result<Value> {
+    let arg_max = Operation::ArgMax { axis: -1, keep: true, smallest: false, last: false };
+    let place = call.op(arg_max, [x])?;
+    let shape = call.shape(x)?;
+    let length = call.slice(shape, 0, -1, i64::MAX)?;
+    let length = call.squeeze(length, &[0])?;
+    let zero = call.importer.constant(Values::integer(0));
+    let one = call.importer.constant(Values::integer(1));
+    let places = call.op(Operation::Range, [zero, length, one])?;
+    let hot = call.binary(Binary::Equal, places, place)?;
+    call.cast(hot, Kind::Float)
+}
+
+/// `x / (bias + alpha / size · Σ x²)^beta`, the sum over so many channels around each.
+fn local_response(call: &mut Call) -> Result<()> {
+    let size = call.required_int("size")?;
+    let (alpha, beta) = (call.float("alpha", 1e-4)?, call.float("beta", 0.75)?);
+    let bias = call.float("bias", 1.0)?;
+    let x = call.required(0)?;
+    let Some(window) = usize::try_from(size).ok().filter(|&size| size > 0) else {
+        return call.malformed(format!("its size is {size}"));
+    };
+    let shape = call.shape(x)?;
+    let flat = call.reshape(x, [0, 0, -1])?;
+    let squares = call.binary(Binary::Multiply, flat, flat)?;
+    let windows = Windows {
+        strides: vec![1],
+        dilations: vec![1],
+        spread: vec![1],
+        padding: vec![((size - 1) / 2, size - 1 - (size - 1) / 2)],
+    };
+    let pooling = Pooling::MeanWithPadding;
+    let pool = Operation::Pool { windows, size: vec![window], pooling, partial: false };
+    let mean = call.op(pool, [squares])?;
+    let scaled = call.with_number(Binary::Multiply, mean, alpha)?;
+    let shifted = call.with_number(Binary::Add, scaled, bias)?;
+    let divisor = call.with_number(Binary::Power, shifted, beta)?;
+    let result = call.binary(Binary::Divide, flat, divisor)?;
+    let result = call.op(Operation::Reshape { zero_copies: false }, [result, shape])?;
     call.set(0, result)
 }
 

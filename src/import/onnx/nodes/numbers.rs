@@ -9,6 +9,8 @@ pub(super) const NODES: &[(&str, Handler)] = &[
     ("Abs", |call| unary(call, Unary::Absolute)),
     ("Add", |call| binary(call, Binary::Add)),
     ("And", |call| binary(call, Binary::And)),
+    ("BitShift", bit_shift),
+    ("BitwiseNot", bitwise_not),
     ("Cast", cast),
     ("CastLike", cast_like),
     ("Ceil", |call| unary(call, Unary::Ceil)),
@@ -28,6 +30,7 @@ pub(super) const NODES: &[(&str, Handler)] = &[
     ("HardSigmoid", hard_sigmoid),
     ("HardSwish", |call| activation(call, Activation::HardSilu)),
     ("Identity", identity),
+    ("IsInf", is_infinite),
     ("IsNaN", |call| unary(call, Unary::IsNan)),
     ("LeakyRelu", |call| parametric(call, 0.01, Activation::LeakyRelu)),
     ("Less", |call| binary(call, Binary::Less)),
@@ -48,6 +51,7 @@ pub(super) const NODES: &[(&str, Handler)] = &[
     ("Relu", relu),
     ("Round", |call| unary(call, Unary::Round)),
     ("Selu", selu),
+    ("Shrink", shrink),
     ("Sigmoid", |call| activation(call, Activation::Sigmoid)),
     ("Sign", |call| unary(call, Unary::Sign)),
     ("Sin", |call| unary(call, Unary::Sin)),
@@ -56,10 +60,10 @@ pub(super) const NODES: &[(&str, Handler)] = &[
     ("Sqrt", |call| unary(call, Unary::Sqrt)),
     ("Sub", |call| binary(call, Binary::Subtract)),
     ("Sum", |call| variadic(call, Binary::Add)),
+    ("SwiGLU", swi_glu),
     ("Swish", swish),
-    ("Tan", tan),
     ("Tanh", |call| activation(call, Activation::Tanh)),
-    ("ThresholdedRelu", thresholded_relu),
+    ("ThresholdedRelu", |call| parametric(call, 1.0, Activation::ThresholdedRelu)),
     ("Where", select),
     ("Xor", |call| binary(call, Binary::Xor)),
 ];
@@ -196,15 +200,7 @@ fn clip(call: &mut Call) -> Result<()> {
 /// `max(0, min(1, alpha · x + beta))`
 fn hard_sigmoid(call: &mut Call) -> Result<()> {
     let (alpha, beta) = (call.float("alpha", 0.2)?, call.float("beta", 0.5)?);
-    if (alpha, beta) == (0.2, 0.5) {
-        return activation(call, Activation::HardSigmoidKeras2);
-    }
-    let x = call.required(0)?;
-    let scaled = call.with_number(Binary::Multiply, x, alpha)?;
-    let shifted = call.with_number(Binary::Add, scaled, beta)?;
-    let above = call.with_number(Binary::Maximum, shifted, 0.0)?;
-    let result = call.with_number(Binary::Minimum, above, 1.0)?;
-    call.set(0, result)
+    activation(call, Activation::ClippedAffine(alpha.into(), beta.into()))
 }
 
 fn gelu(call: &mut Call) -> Result<()> {
@@ -215,16 +211,25 @@ fn gelu(call: &mut Call) -> Result<()> {
     }
 }
 
-/// `x · sigmoid(alpha · x)`
 fn swish(call: &mut Call) -> Result<()> {
-    let alpha = call.float("alpha", 1.0)?;
+    let result = swish_of_input(call)?;
+    call.set(0, result)
+}
+
+/// `x · sigmoid(alpha · x)` of input 0.
+fn swish_of_input(call: &mut Call) -> Result<Value> {
+    let (x, alpha) = (call.required(0)?, call.float("alpha", 1.0)?);
     if alpha == 1.0 {
-        return activation(call, Activation::Silu);
+        return call.op(Operation::Activate(Activation::Silu), [x]);
     }
-    let x = call.required(0)?;
     let scaled = call.with_number(Binary::Multiply, x, alpha)?;
     let gate = call.op(Operation::Activate(Activation::Sigmoid), [scaled])?;
-    let result = call.binary(Binary::Multiply, x, gate)?;
+    call.binary(Binary::Multiply, x, gate)
+}
+
+fn swi_glu(call: &mut Call) -> Result<()> {
+    let (gate, x) = (swish_of_input(call)?, call.required(1)?);
+    let result = call.binary(Binary::Multiply, gate, x)?;
     call.set(0, result)
 }
 
@@ -245,23 +250,6 @@ fn celu(call: &mut Call) -> Result<()> {
     let scaled = call.with_number(Binary::Divide, x, alpha)?;
     let elu = call.op(Operation::Activate(Activation::ELU), [scaled])?;
     let result = call.with_number(Binary::Multiply, elu, alpha)?;
-    call.set(0, result)
-}
-
-/// `x` above alpha, otherwise 0.
-fn thresholded_relu(call: &mut Call) -> Result<()> {
-    let x = call.required(0)?;
-    let alpha = call.float("alpha", 1.0)?;
-    let above = call.with_number(Binary::Greater, x, alpha)?;
-    let zero = call.importer.float(0.0);
-    let result = call.op(Operation::Select, [above, x, zero])?;
-    call.set(0, result)
-}
-
-fn tan(call: &mut Call) -> Result<()> {
-    let x = call.required(0)?;
-    let (sine, cosine) = (call.unary(Unary::Sin, x)?, call.unary(Unary::Cos, x)?);
-    let result = call.binary(Binary::Divide, sine, cosine)?;
     call.set(0, result)
 }
 
@@ -287,5 +275,76 @@ fn modulo(call: &mut Call) -> Result<()> {
 fn select(call: &mut Call) -> Result<()> {
     let inputs = [call.required(0)?, call.required(1)?, call.required(2)?];
     let result = call.op(Operation::Select, inputs)?;
+    call.set(0, result)
+}
+
+/// `x - bias` above lambd, `x + bias` below -lambd, otherwise 0.
+fn shrink(call: &mut Call) -> Result<()> {
+    let (x, bias, limit) = (call.required(0)?, call.float("bias", 0.0)?, call.float("lambd", 0.5)?);
+    let (lower, higher) =
+        (call.with_number(Binary::Subtract, x, bias)?, call.with_number(Binary::Add, x, bias)?);
+    let above = call.with_number(Binary::Greater, x, limit)?;
+    let below = call.with_number(Binary::Less, x, -limit)?;
+    let zero = call.importer.float(0.0);
+    let rest = call.op(Operation::Select, [below, higher, zero])?;
+    let result = call.op(Operation::Select, [above, lower, rest])?;
+    call.set(0, result)
+}
+
+fn is_infinite(call: &mut Call) -> Result<()> {
+    let x = call.required(0)?;
+    let signs = [
+        (call.flag("detect_positive", true)?, f32::INFINITY),
+        (call.flag("detect_negative", true)?, f32::NEG_INFINITY),
+    ];
+    // NaN is none of both.
+    let mut result = call.with_number(Binary::Less, x, f32::NEG_INFINITY)?;
+    for (_, infinite) in signs.into_iter().filter(|(counts, _)| *counts) {
+        let equal = call.with_number(Binary::Equal, x, infinite)?;
+        result = call.binary(Binary::Or, result, equal)?;
+    }
+    call.set(0, result)
+}
+
+/// x times 2^y, less what its type has no bits for, or x / 2^y without what is behind the point.
+fn bit_shift(call: &mut Call) -> Result<()> {
+    let (x, y) = (call.required(0)?, call.required(1)?);
+    let data_type = call.importer.facts(x).data_type;
+    let two = call.importer.constant(crate::program::Values::integer(2));
+    let power = call.binary(Binary::Power, two, y)?;
+    let power = call.unary(Unary::Round, power)?;
+    let power = call.cast(power, Kind::Integer)?;
+    let mut result = match call.text("direction", "")? {
+        "LEFT" => call.binary(Binary::Multiply, x, power)?,
+        "RIGHT" => {
+            let rest = call.binary(Binary::Modulo, x, power)?;
+            let whole = call.binary(Binary::Subtract, x, rest)?;
+            call.binary(Binary::Divide, whole, power)?
+        }
+        other => return call.malformed(format!("its direction is {other:?}")),
+    };
+    // Numbers of more bits aren't exact in f32 beyond 2^24 anyway.
+    if let Some((least, most)) = data_type.and_then(DataType::limits) {
+        let shift = call.importer.constant(crate::program::Values::integer(least as i64));
+        let count = (most - least) as i64 + 1;
+        let count = call.importer.constant(crate::program::Values::integer(count));
+        let above = call.binary(Binary::Subtract, result, shift)?;
+        let inside = call.binary(Binary::Modulo, above, count)?;
+        result = call.binary(Binary::Add, inside, shift)?;
+    }
+    call.set(0, result)
+}
+
+/// `-1 - x`, or of numbers without a sign `most - x`.
+fn bitwise_not(call: &mut Call) -> Result<()> {
+    let x = call.required(0)?;
+    let most = match call.importer.facts(x).data_type {
+        Some(DataType::Uint8) => 255,
+        Some(DataType::Uint16) => 65535,
+        Some(DataType::Int8 | DataType::Int16 | DataType::Int32 | DataType::Int64) => -1,
+        _ => return call.unsupported("only numbers of up to 16 bits or with a sign are supported"),
+    };
+    let most = call.importer.constant(crate::program::Values::integer(most));
+    let result = call.binary(Binary::Subtract, most, x)?;
     call.set(0, result)
 }

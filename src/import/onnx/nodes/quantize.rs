@@ -13,6 +13,8 @@ pub(super) const NODES: &[(&str, Handler)] = &[
     ("DynamicQuantizeLinear", dynamic_quantize),
     ("MatMulInteger", matmul_integer),
     ("QuantizeLinear", quantize),
+    ("com.microsoft.DequantizeLinear", dequantize),
+    ("com.microsoft.QuantizeLinear", quantize),
 ];
 
 /// Numbers without an axis, or along one axis of x, as x can be computed with: the axis of x is
@@ -50,7 +52,7 @@ impl Along {
 }
 
 /// A single number without its axis; others as they are.
-fn scalar(call: &mut Call, x: Value) -> Result<Value> {
+pub(super) fn scalar(call: &mut Call, x: Value) -> Result<Value> {
     match call.importer.facts(x).shape {
         Some(shape) if shape == [1] => call.reshape(x, []),
         _ => Ok(x),
@@ -115,14 +117,22 @@ fn quantize(call: &mut Call) -> Result<()> {
     call.set(0, result)
 }
 
-fn limited(call: &mut Call, x: Value, least: f32, most: f32) -> Result<Value> {
+pub(super) fn limited(call: &mut Call, x: Value, least: f32, most: f32) -> Result<Value> {
     let above = call.with_number(Binary::Maximum, x, least)?;
     call.with_number(Binary::Minimum, above, most)
 }
 
-/// To 0..255, by the range of x and 0: it returns the numbers, the scale and the zero point.
 fn dynamic_quantize(call: &mut Call) -> Result<()> {
     let x = call.required(0)?;
+    let results = dynamic_quantized(call, x)?;
+    for (index, value) in results.into_iter().enumerate() {
+        call.set(index, value)?;
+    }
+    Ok(())
+}
+
+/// To 0..255, by the range of x and 0: the numbers, the scale and the zero point.
+pub(super) fn dynamic_quantized(call: &mut Call, x: Value) -> Result<[Value; 3]> {
     let most = call.reduce(Reduction::Maximum, x, None, false)?;
     let most = call.with_number(Binary::Maximum, most, 0.0)?;
     let least = call.reduce(Reduction::Minimum, x, None, false)?;
@@ -143,14 +153,16 @@ fn dynamic_quantize(call: &mut Call) -> Result<()> {
     let numbers = limited(call, numbers, 0.0, 255.0)?;
     let numbers = call.cast(numbers, Kind::Integer)?;
     let zero_point = call.cast(zero_point, Kind::Integer)?;
-    for (index, value) in [numbers, scale, zero_point].into_iter().enumerate() {
-        call.set(index, value)?;
-    }
-    Ok(())
+    Ok([numbers, scale, zero_point])
 }
 
 /// An operand without its zero point, in f32.
-fn centred(call: &mut Call, x: Value, zero_point: Option<Value>, axis: i64) -> Result<Value> {
+pub(super) fn centred(
+    call: &mut Call,
+    x: Value,
+    zero_point: Option<Value>,
+    axis: i64,
+) -> Result<Value> {
     let x = call.cast(x, Kind::Float)?;
     let Some(zero_point) = zero_point else { return Ok(x) };
     let shape = call.importer.facts(zero_point).shape;

@@ -1,7 +1,7 @@
 //! LSTM, GRU and RNN.
 
 use crate::import::onnx::importer::{Call, Handler};
-use crate::layer::{Cell, CellOptions, Layer, Recurrent, RecurrentBuilder};
+use crate::layer::{Cell, CellOptions, Layer, Parameter, Recurrent, RecurrentBuilder};
 use crate::program::{Binary, Kind, Operation, Value, Values};
 use crate::{Activation, Bidirectional, Result};
 
@@ -144,6 +144,7 @@ fn recurrent(call: &mut Call, kinds: &Kinds, inputs: Inputs, coupled: bool) -> R
         clip: call.optional_float("clip")?.map(Into::into),
         peepholes: inputs.peepholes.is_some(),
         coupled,
+        ..CellOptions::default()
     };
     let cell = kinds.cell.with(options);
     let _ = call.has("output_sequence");
@@ -204,6 +205,7 @@ fn layer(
     let activations = activations(call, kinds, directions.len())?;
     let mut readers = Vec::new();
     for (&backwards, of_direction) in directions.iter().zip(&activations) {
+        let cell = cell.with(CellOptions { state_activation: of_direction.state, ..cell.options });
         let mut builder = RecurrentBuilder::of(cell, units)
             .use_bias(use_bias)
             .return_sequences(true)
@@ -230,6 +232,8 @@ fn layer(
 struct Activations {
     gates: Option<Activation>,
     candidate: Activation,
+    /// Of an LSTM's cell state.
+    state: Option<Activation>,
 }
 
 /// Those that the node names, each with the next alpha and beta that are left, if it has them.
@@ -256,17 +260,14 @@ fn activations(call: &mut Call, kinds: &Kinds, directions: usize) -> Result<Vec<
     let mut of_directions = Vec::new();
     for of_direction in found.chunks_exact(each) {
         of_directions.push(match *of_direction {
-            [candidate] => Activations { gates: None, candidate },
-            [gates, candidate] => Activations { gates: Some(gates), candidate },
-            [gates, candidate, output] if candidate == output => {
-                Activations { gates: Some(gates), candidate }
-            }
-            _ => {
-                return call.unsupported(
-                    "its cell state has another activation than its candidate; birnn's LSTM has \
-                     one for both",
-                );
-            }
+            [candidate] => Activations { gates: None, candidate, state: None },
+            [gates, candidate] => Activations { gates: Some(gates), candidate, state: None },
+            [gates, candidate, state] => Activations {
+                gates: Some(gates),
+                candidate,
+                state: Some(state).filter(|state| *state != candidate),
+            },
+            _ => return call.malformed(format!("a direction has {each} activations")),
         });
     }
     Ok(of_directions)
@@ -279,41 +280,22 @@ fn activation(
     betas: &mut impl Iterator<Item = f32>,
 ) -> Result<Activation> {
     let lower = name.to_ascii_lowercase();
-    let mut alpha = |default: f32| alphas.next().unwrap_or(default);
-    let mut beta = |default: f32| betas.next().unwrap_or(default);
+    let mut alpha = |default: f32| Parameter::from(alphas.next().unwrap_or(default));
+    let mut beta = |default: f32| Parameter::from(betas.next().unwrap_or(default));
     Ok(match lower.as_str() {
         "tanh" => Activation::Tanh,
         "sigmoid" => Activation::Sigmoid,
         "relu" => Activation::Relu,
         "softsign" => Activation::Softsign,
         "softplus" => Activation::Softplus,
-        "leakyrelu" => Activation::LeakyRelu(alpha(0.01).into()),
-        "elu" => Activation::Elu(alpha(1.0).into()),
-        "thresholdedrelu" => match alpha(1.0) {
-            0.0 => Activation::Relu,
-            alpha => return unknown(call, name, alpha, 0.0),
-        },
-        "hardsigmoid" => match (alpha(0.2), beta(0.5)) {
-            (0.2, 0.5) => Activation::HardSigmoidKeras2,
-            (alpha, 0.5) if alpha == 1.0 / 6.0 => Activation::HardSigmoid,
-            (alpha, beta) => return unknown(call, name, alpha, beta),
-        },
-        "affine" => match (alpha(1.0), beta(0.0)) {
-            (1.0, 0.0) => Activation::Linear,
-            (alpha, beta) => return unknown(call, name, alpha, beta),
-        },
-        "scaledtanh" => match (alpha(1.0), beta(1.0)) {
-            (1.0, 1.0) => Activation::Tanh,
-            (alpha, beta) => return unknown(call, name, alpha, beta),
-        },
+        "leakyrelu" => Activation::LeakyRelu(alpha(0.01)),
+        "elu" => Activation::Elu(alpha(1.0)),
+        "thresholdedrelu" => Activation::ThresholdedRelu(alpha(1.0)),
+        "hardsigmoid" => Activation::ClippedAffine(alpha(0.2), beta(0.5)),
+        "affine" => Activation::Affine(alpha(1.0), beta(0.0)),
+        "scaledtanh" => Activation::ScaledTanh(alpha(1.0), beta(1.0)),
         _ => return call.malformed(format!("its activation {name:?} isn't known")),
     })
-}
-
-fn unknown<T>(call: &Call, name: &str, alpha: f32, beta: f32) -> Result<T> {
-    call.unsupported(format!(
-        "its activation {name} with alpha {alpha} and beta {beta} is none that birnn's cells have"
-    ))
 }
 
 /// Which timesteps count: those below each row's length, `[batch, timesteps]`.

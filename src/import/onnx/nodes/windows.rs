@@ -3,14 +3,17 @@
 
 use crate::Result;
 use crate::import::onnx::importer::{Call, Handler};
-use crate::program::{Binary, Operation, Pooling, Reduction, Value, Values, Windows};
+use crate::program::{Binary, Operation, Pooling, Reduction, Unary, Value, Values, Windows};
 
 pub(super) const NODES: &[(&str, Handler)] = &[
     ("AveragePool", |call| pool(call, false)),
+    ("CausalConvWithState", causal_conv),
     ("Conv", conv),
     ("ConvTranspose", conv_transpose),
     ("GlobalAveragePool", |call| global(call, Reduction::Mean)),
+    ("GlobalLpPool", global_lp_pool),
     ("GlobalMaxPool", |call| global(call, Reduction::Maximum)),
+    ("LpPool", lp_pool),
     ("MaxPool", |call| pool(call, true)),
 ];
 
@@ -77,6 +80,55 @@ fn conv(call: &mut Call) -> Result<()> {
     let shape = call.importer.facts(kernel).shape;
     let result = convolution(call, x, (kernel, shape), bias)?;
     call.set(0, result)
+}
+
+/// Each channel by itself, over what is before it; the last values of this call are before those of
+/// the next one.
+fn causal_conv(call: &mut Call) -> Result<()> {
+    let (x, kernel, bias) = (call.required(0)?, call.required(1)?, call.input(2)?);
+    let Some([groups, 1, size]) = call.importer.facts(kernel).shape.as_deref().map(|shape| {
+        let mut lengths = [0; 3];
+        lengths.iter_mut().zip(shape).for_each(|(to, from)| *to = *from);
+        lengths
+    }) else {
+        return call.unsupported("the shape of its weights has to be [channels, 1, size]");
+    };
+    let before = size as i64 - 1;
+    let whole = match call.input(3)? {
+        Some(state) => call.concat(2, vec![state, x])?,
+        None => {
+            let sides = call.importer.integers([before, 0]);
+            let last = call.importer.integers([2]);
+            let pad = Operation::Pad(crate::program::PadMode::Constant);
+            call.op(pad, [Some(x), Some(sides), None, Some(last)])?
+        }
+    };
+    let windows =
+        Windows { strides: vec![1], dilations: vec![1], spread: vec![1], padding: vec![(0, 0)] };
+    let turned = call.transpose(kernel, &[2, 1, 0])?;
+    let last = call.channels_last(whole)?;
+    let operation = Operation::Convolution { windows, groups };
+    let mut result = call.op(operation, [Some(last), Some(turned), bias])?;
+    match call.text("activation", "none")? {
+        "none" => {}
+        "silu" | "swish" => {
+            result = call.op(Operation::Activate(crate::Activation::Silu), [result])?;
+        }
+        other => return call.malformed(format!("its activation is {other:?}")),
+    }
+    let result = call.channels_first(result)?;
+    call.set(0, result)?;
+    if call.has_output(1) {
+        // Of no values where each window has one value.
+        let length = call.shape(whole)?;
+        let length = call.slice(length, 0, 2, 3)?;
+        let kept = call.importer.integers([before]);
+        let start = call.binary(Binary::Subtract, length, kept)?;
+        let axis = call.importer.integers([2]);
+        let state = call.op(Operation::Slice, [whole, start, length, axis])?;
+        call.set(1, state)?;
+    }
+    Ok(())
 }
 
 /// The size of a kernel's windows, by the attribute or by its shape.
@@ -185,15 +237,16 @@ fn conv_transpose(call: &mut Call) -> Result<()> {
     let strides = lengths(call, "strides", axes)?;
     let dilations = lengths(call, "dilations", axes)?;
     let groups = groups(call)?;
-    if call.has("output_shape") {
-        return call.unsupported("output_shape isn't supported: export it with pads");
-    }
+    let wanted = call.ints("output_shape")?;
     let more = match call.ints("output_padding")? {
         None => vec![0; axes],
         Some(more) if more.len() == axes => more,
         Some(more) => return call.malformed(format!("its output_padding is {more:?}")),
     };
-    let pads = match padding(call, axes)? {
+    let padding = padding(call, axes)?;
+    let upper = matches!(padding, Padding::Same { lower: false });
+    let pads = match padding {
+        _ if wanted.is_some() => vec![(0, 0); axes],
         Padding::Explicit(pads) => pads,
         // The length becomes that of x times the stride.
         Padding::Same { lower } => (0..axes)
@@ -219,8 +272,42 @@ fn conv_transpose(call: &mut Call) -> Result<()> {
     let last = call.channels_last(x)?;
     let operation = Operation::Convolution { windows, groups };
     let result = call.op(operation, [Some(last), Some(kernel), bias])?;
-    let result = call.channels_first(result)?;
+    let mut result = call.channels_first(result)?;
+    if let Some(wanted) = wanted {
+        result = cut_to(call, result, wanted, (axes, upper))?;
+    }
     call.set(0, result)
+}
+
+/// Without what is too much at both ends of each axis of windows; an odd one is behind (`upper`) or
+/// before it.
+fn cut_to(
+    call: &mut Call,
+    x: Value,
+    wanted: Vec<i64>,
+    (axes, upper): (usize, bool),
+) -> Result<Value> {
+    if wanted.len() < axes {
+        return call.malformed(format!("its output_shape is {wanted:?}, for {axes} axes"));
+    }
+    let wanted = call.importer.integers(wanted[wanted.len() - axes..].iter().copied());
+    let shape = call.shape(x)?;
+    let shape = call.slice(shape, 0, 2, i64::MAX)?;
+    let two = call.importer.constant(Values::integer(2));
+    let zero = call.importer.constant(Values::integer(0));
+    let more = call.binary(Binary::Subtract, wanted, shape)?;
+    // Below zero, as Pad says it; the half with what is left over is the larger one.
+    let less = call.binary(Binary::Minimum, more, zero)?;
+    let half = call.binary(Binary::Divide, less, two)?;
+    let rest = call.binary(Binary::Subtract, less, half)?;
+    let [before, behind] = if upper { [half, rest] } else { [rest, half] };
+    // What is missing comes behind.
+    let more = call.binary(Binary::Maximum, more, zero)?;
+    let behind = call.binary(Binary::Add, behind, more)?;
+    let sides = call.concat(0, vec![before, behind])?;
+    let along = call.importer.integers(2..2 + axes as i64);
+    let pad = Operation::Pad(crate::program::PadMode::Constant);
+    call.op(pad, [Some(x), Some(sides), None, Some(along)])
 }
 
 /// `[channels, filters / groups, …]` as `[…, channels / groups, filters]`, backwards along the
@@ -258,9 +345,25 @@ fn pool(call: &mut Call, is_max: bool) -> Result<()> {
         return call.malformed("its kernel_shape is missing");
     };
     let size = lengths(call, "kernel_shape", listed.len())?;
-    let axes = size.len();
     let partial = call.flag("ceil_mode", false)?;
     let counts_padding = call.flag("count_include_pad", false)?;
+    let pooling = match (is_max, counts_padding) {
+        (true, _) => Pooling::Maximum,
+        (false, false) => Pooling::Mean,
+        (false, true) => Pooling::MeanWithPadding,
+    };
+    let result = pooled(call, x, &size, (pooling, partial))?;
+    call.set(0, result)
+}
+
+/// Over windows of this size, with the strides, dilations and padding of the node.
+fn pooled(
+    call: &mut Call,
+    x: Value,
+    size: &[usize],
+    (pooling, partial): (Pooling, bool),
+) -> Result<Value> {
+    let axes = size.len();
     let mut windows = Windows {
         strides: lengths(call, "strides", axes)?,
         dilations: lengths(call, "dilations", axes)?,
@@ -269,26 +372,55 @@ fn pool(call: &mut Call, is_max: bool) -> Result<()> {
     };
     let padding = padding(call, axes)?;
     let mut x = x;
-    match sides(&padding, &windows, &size) {
-        Some(sides) => windows.padding = sides,
-        None if is_max => {
-            x = padded_same(call, x, &padding, &windows, &size, f32::NEG_INFINITY)?;
+    match (sides(&padding, &windows, size), pooling) {
+        (Some(sides), _) => windows.padding = sides,
+        (None, Pooling::Maximum) => {
+            x = padded_same(call, x, &padding, &windows, size, f32::NEG_INFINITY)?;
         }
-        None if counts_padding => x = padded_same(call, x, &padding, &windows, &size, 0.0)?,
-        None => {
-            let result = mean_of_same(call, x, &padding, (windows, size))?;
-            return call.set(0, result);
+        (None, Pooling::MeanWithPadding) => {
+            x = padded_same(call, x, &padding, &windows, size, 0.0)?;
         }
+        (None, _) => return mean_of_same(call, x, &padding, (windows, size.to_vec())),
     }
-    let pooling = match (is_max, counts_padding) {
-        (true, _) => Pooling::Maximum,
-        (false, false) => Pooling::Mean,
-        (false, true) => Pooling::MeanWithPadding,
-    };
     let last = call.channels_last(x)?;
+    let size = size.to_vec();
     let result = call.op(Operation::Pool { windows, size, pooling, partial }, [last])?;
-    let result = call.channels_first(result)?;
+    call.channels_first(result)
+}
+
+/// `(Σ |x|^p)^(1/p)` over windows: the mean, in which padding counts, times the size of a window.
+fn lp_pool(call: &mut Call) -> Result<()> {
+    let Some(listed) = call.ints("kernel_shape")? else {
+        return call.malformed("its kernel_shape is missing");
+    };
+    let size = lengths(call, "kernel_shape", listed.len())?;
+    if call.flag("ceil_mode", false)? {
+        return call.unsupported("ceil_mode isn't supported");
+    }
+    let (x, p) = powers(call)?;
+    let means = pooled(call, x, &size, (Pooling::MeanWithPadding, false))?;
+    let values = size.iter().fold(1.0, |product, &length| product * length as f32);
+    let sums = call.with_number(Binary::Multiply, means, values)?;
+    let result = call.with_number(Binary::Power, sums, 1.0 / p)?;
     call.set(0, result)
+}
+
+fn global_lp_pool(call: &mut Call) -> Result<()> {
+    let (x, p) = powers(call)?;
+    let axes = call.axes_from(x, 2)?;
+    let sums = call.reduce(Reduction::Sum, x, Some(axes), true)?;
+    let result = call.with_number(Binary::Power, sums, 1.0 / p)?;
+    call.set(0, result)
+}
+
+/// `|x|^p` and p.
+fn powers(call: &mut Call) -> Result<(Value, f32)> {
+    let (x, p) = (call.required(0)?, call.int("p", 2)?);
+    if p < 1 {
+        return call.malformed(format!("its p is {p}"));
+    }
+    let sizes = call.unary(Unary::Absolute, x)?;
+    Ok((call.with_number(Binary::Power, sizes, p as f32)?, p as f32))
 }
 
 /// The mean over windows of what lies within x: that with zeros around it, divided by the same of
