@@ -196,8 +196,8 @@ pub(crate) trait Definition: Debug + Send + Sync {
         &[]
     }
 
-    /// The shape of each of its states.
-    fn state_shape(&self, _inputs: &[Dims]) -> Dims {
+    /// The shape of one of its states.
+    fn state_shape(&self, _inputs: &[Dims], _state: usize) -> Dims {
         Vec::new()
     }
 
