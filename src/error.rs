@@ -223,12 +223,14 @@ pub enum Error {
         /// Why it isn't supported, or what to do instead.
         reason: String,
     },
-    /// A node of an ONNX file computes something that this crate doesn't run.
+    /// A node of an ONNX file, or an operation in the place of a layer of a Keras file, computes
+    /// something that this crate doesn't run.
     #[error("node {node:?} ({op_type}) is not supported: {reason}")]
     UnsupportedNode {
         /// The node's name; where it has none, the name of its first output.
         node: String,
-        /// Its operator, with the domain before it where that isn't ONNX's own.
+        /// Its operator, with the domain before it where that isn't ONNX's own; of Keras the
+        /// operation's class with its module, or TensorFlow's function.
         op_type: String,
         /// Why it isn't supported, and what to do.
         reason: String,

@@ -121,7 +121,7 @@ fn change(random: &mut Random, all: &mut Value, large: bool) {
             }
             (3, Value::Bool(value)) => (!*value).into(),
             (4, _) if large => huge[random.below(huge.len())].into(),
-            (5, _) if large => json!([1e308, -1e308, i64::MIN, -1e-320][random.below(4)]),
+            (5, _) if large => json!([1e308, -1e308, -9.3e18, -1e-320][random.below(4)]),
             (0..=6, Value::Number(_)) => (random.below(7) as i64 - 2).into(),
             (7, _) => [Value::Null, "".into(), json!([]), json!({})][random.below(4)].clone(),
             _ => other,
@@ -306,7 +306,10 @@ fn bombs() -> Vec<(String, Vec<u8>)> {
         let many = vec![0; count];
         let wide = graph(vec![merge()], vec![call(0, json!(many))], json!([1]));
         bombs.push((format!("{count} summands"), wide));
-        bombs.push((format!("{count} outputs"), graph(vec![identity()], vec![call(0, json!([0]))], json!(many))));
+        bombs.push((
+            format!("{count} outputs"),
+            graph(vec![identity()], vec![call(0, json!([0]))], json!(many)),
+        ));
     }
     // Circles, and what isn't there.
     for inputs in [json!([1]), json!([7]), json!([u64::MAX]), json!([-1]), json!([])] {
@@ -332,7 +335,10 @@ fn bombs() -> Vec<(String, Vec<u8>)> {
             json!({ "PRelu": { "shared_axes": [size] } }),
         ] {
             let name = kind.to_string();
-            bombs.push((name, graph(vec![layer("it", kind)], vec![call(0, json!([0]))], json!([1]))));
+            bombs.push((
+                name,
+                graph(vec![layer("it", kind)], vec![call(0, json!([0]))], json!([1])),
+            ));
         }
     }
     // Programs: a long chain, many results, doubling, and axes that aren't there.

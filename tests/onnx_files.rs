@@ -13,7 +13,7 @@ mod common;
 #[path = "common/device.rs"]
 mod device;
 
-use birnn::program::Values;
+use birnn::program::{Kind, Length, Operation, Program, Reduction, Values};
 use birnn::{Device, Model, OnnxOptions, Outputs};
 use common::inputs;
 use ndarray::ArrayD;
@@ -228,6 +228,28 @@ fn a_folder_of_cases() {
         assert!(error.is_none() || failures.is_empty(), "{} cases are wrong", failures.len());
         let least = std::env::var("BIRNN_ONNX_RIGHT").ok().and_then(|least| least.parse().ok());
         assert!(right + with_constants >= least.unwrap_or(0), "{least:?} have to be right");
+    }
+}
+
+/// An input may have an axis of length 0: what follows from the length alone is computed, and what
+/// has to be computed of no values is an error.
+#[test]
+fn inputs_without_values_are_computed_or_errors() {
+    let mut program = Program::new();
+    let x = program.input("x", [Length::Any, Length::Fixed(2)], Kind::Float).unwrap();
+    let first = program.constant(Values::integers([0]));
+    let sum = Operation::Reduce { reduction: Reduction::Sum, keep: true };
+    let sum = program.add("sum", sum, [x, first]).unwrap()[0];
+    program.output("y", sum);
+    let sums = program.build().unwrap();
+    let lstm = Model::from_onnx(folder().join("lstm_forward.onnx")).unwrap();
+    for device in devices() {
+        let nothing = ArrayD::zeros(ndarray::IxDyn(&[0, 2]));
+        let outputs = device.compile(&sums).unwrap().run(nothing.view()).unwrap();
+        assert_eq!(outputs.output(), &ndarray::arr2(&[[0.0, 0.0]]).into_dyn());
+        let nothing = ArrayD::zeros(ndarray::IxDyn(&[0, 2, 3]));
+        let error = device.compile(&lstm).unwrap().run(nothing.view()).unwrap_err();
+        assert!(error.to_string().contains("has no values"), "{error}");
     }
 }
 

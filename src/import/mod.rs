@@ -3,6 +3,8 @@
 //! Importers use no more of the crate than its public interface: what they do another crate can
 //! do, too (`tests/toy_importer` is one, and compiles those that are here).
 
+#[cfg(any(feature = "keras", feature = "onnx"))]
+mod einsum;
 mod format;
 #[cfg(feature = "keras")]
 mod keras;
@@ -16,7 +18,7 @@ pub use format::FileFormat;
 #[cfg(feature = "keras")]
 pub use keras::{
     CustomLayer, KerasFileReport, KerasLayer, KerasLayerReport, KerasLimits, KerasOptions,
-    inspect_keras,
+    inspect_keras, keras_operations,
 };
 #[cfg(feature = "onnx")]
 pub use onnx::{OnnxFileReport, OnnxNodeReport, OnnxOptions, inspect_onnx, onnx_operators};
@@ -37,9 +39,9 @@ impl Model {
     /// output of them is returned so. An output without an axis is returned as an array of shape
     /// `[1]`.
     ///
-    /// LSTM, GRU and RNN are read with all their attributes and inputs, except activations that no
-    /// cell of birnn's has; [`onnx_operators`] lists all operators. What shapes and constants alone
-    /// say is computed before a call runs. Kernels of whole numbers (`DynamicQuantizeLSTM`,
+    /// LSTM, GRU and RNN are read with all their attributes and inputs; [`onnx_operators`] lists all
+    /// operators. Functions that a file defines are taken for the nodes in them. What shapes and
+    /// constants alone say is computed before a call runs. Kernels of whole numbers (`DynamicQuantizeLSTM`,
     /// `DequantizeLinear`) become numbers when the model is read. Weights have to be constants.
     /// Whatever types a file has (float16, bfloat16, float64), the model computes in `f32`.
     ///

@@ -218,6 +218,10 @@ impl Definition for ActivationLayer {
     fn returns_its_input(&self) -> bool {
         self.activation == Activation::Linear
     }
+
+    fn reads_numbers(&self) -> bool {
+        self.activation.is_elementwise()
+    }
 }
 
 arguments! {
@@ -258,6 +262,10 @@ impl Definition for ReluLayer {
     fn lower(&self, call: &mut Lowering) -> Result<ArrayId, Error> {
         let &ReluLayer { max_value, negative_slope, threshold } = self;
         call.apply(Relu { max_value, negative_slope, threshold }, call.input(0))
+    }
+
+    fn reads_numbers(&self) -> bool {
+        true
     }
 }
 
@@ -390,6 +398,10 @@ impl Definition for Rescaling {
         let (scale, offset) = (call.constant(0, []), call.constant(1, []));
         call.add(Affine, [Some(call.input(0)), Some(scale), Some(offset)])
     }
+
+    fn reads_numbers(&self) -> bool {
+        true
+    }
 }
 
 /// A layer that returns its input as it is: Keras's `Identity`, and the layers that do something in
@@ -455,6 +467,10 @@ impl Definition for Identity {
     }
 
     fn returns_its_input(&self) -> bool {
+        true
+    }
+
+    fn reads_numbers(&self) -> bool {
         true
     }
 }

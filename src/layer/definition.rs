@@ -10,6 +10,8 @@ use crate::graph::{ArrayId, Constant};
 use ndarray::{Array1, ArrayD};
 use rand_chacha::ChaCha12Rng;
 use serde::{Deserialize, Deserializer};
+use std::any::Any;
+use std::fmt::Debug;
 use std::ops::RangeInclusive;
 
 /// A struct of arguments with Keras's names and defaults, and a setter for each that has a default.
@@ -74,7 +76,7 @@ pub(super) fn given<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
 pub(super) type Wrong = (&'static str, String);
 
 /// A layer's kind: what follows from its arguments.
-pub(crate) trait Definition {
+pub(crate) trait Definition: Debug + Send + Sync {
     /// Keras's name for the class.
     fn class_name(&self) -> &'static str;
 
@@ -97,13 +99,28 @@ pub(crate) trait Definition {
     }
 
     /// The constants that its operators read, of its weights (by default these themselves).
-    fn constants<'w>(&self, weights: &'w [ArrayD<f32>], _inputs: &[Dims]) -> Vec<Constant<'w>> {
+    fn constants<'w>(&'w self, weights: &'w [ArrayD<f32>], _inputs: &[Dims]) -> Vec<Constant<'w>> {
         weights.iter().map(|weight| Constant::weight(weight.view())).collect()
     }
 
     /// Adds the operators that compute it, and returns what they compute; called only where
     /// `output` succeeds.
     fn lower(&self, call: &mut Lowering) -> Result<ArrayId, Error>;
+
+    /// Whether it can be called on an array of shape `[batch]`, which has no features.
+    fn reads_numbers(&self) -> bool {
+        false
+    }
+
+    /// It, for the room that it is defined in, where that is another one.
+    fn as_any(&self) -> Option<&dyn Any> {
+        None
+    }
+
+    /// Whether another layer of that room computes the same.
+    fn equals(&self, _other: &dyn Definition) -> bool {
+        false
+    }
 
     /// The final states that it computes, in Keras's order; none of a layer without states.
     fn states(&self) -> &'static [Role] {

@@ -48,7 +48,7 @@ pub use core::{
     ActivationLayer, Dense, Embedding, Identity, Masking, PRelu, ReluLayer, Rescaling, SoftmaxLayer,
 };
 pub use definition::WeightSpec;
-pub(crate) use definition::{MaskArguments, MaskRule};
+pub(crate) use definition::{Definition, MaskArguments, MaskRule};
 pub(crate) use dims::{Dims, axis_of, shown};
 pub use initializer::Initializer;
 pub use kinds::{Feedforward, Layer, TimeDistributed};

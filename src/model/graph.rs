@@ -44,7 +44,7 @@ pub struct Graph {
 
 /// Stands for an array in a [`Graph`]: an input, or what a call of a layer returns. It is valid in
 /// that graph and in the model that the graph builds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Tensor(usize);
 
 impl Tensor {
@@ -315,6 +315,13 @@ impl Graph {
             return Err(Error::Graph(format!(
                 "layer {name:?} ({class}) can't be called on {} arrays",
                 inputs.len()
+            )));
+        }
+        if inputs.iter().any(Vec::is_empty) && !built.reads_numbers() {
+            let (name, class) = (built.name(), built.class_name());
+            return Err(Error::Graph(format!(
+                "layer {name:?} ({class}) can't be called on an array of shape [batch]: put a \
+                 Reshape to [batch, 1] before it"
             )));
         }
         let results = built.results(&inputs)?;

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Compares birnn with TensorFlow on models that people published: the six of the PyPI package
-# asmscan-bilstm (GPLv3: downloaded for the test, never part of this project).
+# asmscan-bilstm (GPLv3: downloaded for the test, never part of this project). Then with onnxruntime
+# on published ONNX models, and with the node tests of the package onnx.
 #
 # Needs Python 3 with venv and access to PyPI; where that is missing it says that it did not run,
 # and with BIRNN_REQUIRE_REAL_MODELS=1 fails. Everything is put under target/real_models.
@@ -43,3 +44,9 @@ for cases in cases=1e-4 int8=1e-1; do
         cargo test --quiet --locked --all-features --test onnx_files -- \
         --nocapture a_folder_of_cases
 done
+
+# The node tests of the package onnx: how many are right on each device, and what the others are.
+timeout 240 "$work/onnx_venv/bin/pip" --quiet install onnx==1.23.2 || not_run "no onnx"
+"$work/onnx_venv/bin/python" -W ignore tests/fixtures/onnx_nodes.py "$work/onnx/nodes"
+BIRNN_ONNX_CASES="$work/onnx/nodes" BIRNN_ONNX_RIGHT=1200 \
+    cargo test --quiet --locked --all-features --test onnx_files -- --nocapture a_folder_of_cases

@@ -3,7 +3,7 @@
 use crate::npy;
 use crate::run::ModelArgs;
 use anyhow::{Context, Result, bail};
-use birnn::Model;
+use birnn::{Model, SaveOptions};
 use clap::Args;
 use ndarray::ArrayD;
 use ndarray_npy::WriteNpyExt;
@@ -24,13 +24,19 @@ pub struct ConvertArgs {
     /// weights alone, in the order of Keras's model.get_weights(), for the same model in Keras.
     #[arg(value_name = "OUT")]
     out: PathBuf,
+    /// Store kernels as 16-bit floats, in about half the bytes; only in birnn's own form.
+    #[arg(long)]
+    half_weights: bool,
 }
 
 pub fn convert(args: &ConvertArgs, out: &mut impl Write) -> Result<ExitCode> {
     let extension = args.out.extension().and_then(|extension| extension.to_str());
-    let write = match extension.map(str::to_ascii_lowercase).as_deref() {
-        Some("safetensors") => portable,
-        Some("npz") => npz,
+    let is_portable = match extension.map(str::to_ascii_lowercase).as_deref() {
+        Some("safetensors") => true,
+        Some("npz") if args.half_weights => {
+            bail!("--half-weights is for .safetensors: Keras takes weights as float32")
+        }
+        Some("npz") => false,
         _ => bail!(
             "{}: models are written as .safetensors, birnn's own form, and weights for Keras as \
              .npz",
@@ -41,13 +47,18 @@ pub fn convert(args: &ConvertArgs, out: &mut impl Write) -> Result<ExitCode> {
         bail!("{} is the model itself: give the new file another name", args.out.display());
     }
     let model = args.model.load()?;
-    write(&model, &args.out).with_context(|| args.model.path().display().to_string())?;
+    let options = SaveOptions::new().half_weights(args.half_weights);
+    let written = match is_portable {
+        true => options.save(&model, &args.out).map_err(Into::into),
+        false => npz(&model, &args.out),
+    };
+    written.with_context(|| args.model.path().display().to_string())?;
     let summary = model.summary();
     let layers = model.layer_names().len();
     let s = if layers == 1 { "" } else { "s" };
     writeln!(out, "written: {}", args.out.display())?;
     writeln!(out, "{layers} layer{s}, {} params", summary.parameters)?;
-    if extension.is_some_and(|extension| extension.eq_ignore_ascii_case("npz")) {
+    if !is_portable {
         writeln!(out, "\n{}", python(&args.out))?;
     }
     Ok(ExitCode::SUCCESS)
@@ -58,10 +69,6 @@ fn is_same(one: &Path, other: &Path) -> bool {
         (Ok(one), Ok(other)) => one == other,
         _ => false,
     }
-}
-
-fn portable(model: &Model, path: &Path) -> Result<()> {
-    Ok(model.save(path)?)
 }
 
 /// What loads a file of weights in Keras.

@@ -1,6 +1,8 @@
 //! The files of `src/import`, without the functions of `Model` that call them: only birnn itself
 //! can give its types functions.
 
+#[path = "../../../src/import/einsum.rs"]
+mod einsum;
 #[path = "../../../src/import/keras/mod.rs"]
 pub mod keras;
 #[path = "../../../src/import/onnx/mod.rs"]

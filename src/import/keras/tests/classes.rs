@@ -367,20 +367,25 @@ fn masks_of_operations_are_those_that_arrays_carry() {
     let masks = model.mask_origins(|_| false);
     assert_eq!(masks.calls[1], [Some(0)]);
     assert!(matches!(masks.origins[0], MaskOrigin::NotEqual { value: 0.5, .. }));
-    let other = reason_of(keras3(spelled_out(0.25, -1, ["NotEqual", "Any"])));
-    assert!(other.contains("\"rnn\"") && other.contains("mask=any"), "{other}");
-    for (axis, classes) in
-        [(1, ["NotEqual", "Any"]), (-1, ["NotEqual", "Exp"]), (-1, ["LogicalOr", "Any"])]
-    {
-        assert!(
-            matches!(keras3(spelled_out(0.5, axis, classes)), Err(Error::UnsupportedLayer { .. })),
-            "{classes:?}"
-        );
+    // Another mask is computed.
+    for (value, classes) in [(0.25, ["NotEqual", "Any"]), (0.5, ["Equal", "All"])] {
+        let model = keras3(spelled_out(value, -1, classes)).unwrap();
+        assert_eq!(model.layer_names(), ["masking", "any", "rnn"], "{classes:?}");
+        let masks = model.mask_origins(|_| false);
+        let of_rnn = masks.calls[2][0].unwrap();
+        assert!(matches!(masks.origins[of_rnn], MaskOrigin::NotZero(_)), "{classes:?}");
     }
+    for classes in [["NotEqual", "FFT"], ["Bincount", "Any"]] {
+        let error = keras3(spelled_out(0.5, -1, classes)).unwrap_err();
+        assert!(matches!(error, Error::UnsupportedNode { .. }), "{classes:?}: {error}");
+        assert!(error.to_string().contains("KerasOptions::custom"), "{error}");
+    }
+    // An array that nothing masks is read as any other.
     let mut used = spelled_out(0.5, -1, ["NotEqual", "Any"]);
     used["config"]["layers"][2]["inbound_nodes"] =
         json!([{"args": [tensor("not_equal")], "kwargs": {}}]);
-    assert!(reason_of(keras3(used)).contains("keras.ops"));
+    let model = keras3(used).unwrap();
+    assert_eq!(model.summary().rows.last().unwrap().connected_to, ["not_equal"]);
 }
 
 /// Keras 2 writes no operations.

@@ -1,5 +1,6 @@
 //! Nodes: what each of ONNX's operators is in a program's words.
 
+mod angles;
 mod attention;
 mod contrib;
 mod losses;
@@ -23,7 +24,8 @@ use crate::{Error, Result};
 use std::collections::HashSet;
 
 /// What is known of each operator, by families.
-const NODES: [&[(&str, Handler)]; 15] = [
+const NODES: [&[(&str, Handler)]; 16] = [
+    angles::NODES,
     attention::NODES,
     contrib::NODES,
     losses::NODES,
