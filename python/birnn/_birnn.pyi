@@ -129,6 +129,7 @@ class Model:
             ModelError: a layer has no weights, or a Device and options are given.
             OutOfMemoryError: there is not enough memory.
         """
+    def save(self, path: str | os.PathLike[str], *, half_weights: bool = False) -> None: ...
     def summary(self) -> Summary:
         """Lists the model's inputs and layers, with shapes and numbers of weights."""
     def weights(self, layer: str) -> list[NDArray[np.float32]]:
