@@ -306,7 +306,10 @@ fn bombs() -> Vec<(String, Vec<u8>)> {
         let many = vec![0; count];
         let wide = graph(vec![merge()], vec![call(0, json!(many))], json!([1]));
         bombs.push((format!("{count} summands"), wide));
-        bombs.push((format!("{count} outputs"), graph(vec![identity()], vec![call(0, json!([0]))], json!(many))));
+        bombs.push((
+            format!("{count} outputs"),
+            graph(vec![identity()], vec![call(0, json!([0]))], json!(many)),
+        ));
     }
     // Circles, and what isn't there.
     for inputs in [json!([1]), json!([7]), json!([u64::MAX]), json!([-1]), json!([])] {
@@ -332,7 +335,10 @@ fn bombs() -> Vec<(String, Vec<u8>)> {
             json!({ "PRelu": { "shared_axes": [size] } }),
         ] {
             let name = kind.to_string();
-            bombs.push((name, graph(vec![layer("it", kind)], vec![call(0, json!([0]))], json!([1]))));
+            bombs.push((
+                name,
+                graph(vec![layer("it", kind)], vec![call(0, json!([0]))], json!([1])),
+            ));
         }
     }
     // Programs: a long chain, many results, doubling, and axes that aren't there.

@@ -211,7 +211,8 @@ fn programs_are_saved_with_their_constants_and_ties() {
     let sum = sum.unwrap();
     let unused = program.constant(Values::integers([1, 2]));
     program.add("unused", Operation::Shape, [unused]).unwrap();
-    let kernel = program.constant(Values::Floats(arr2(&[[1.0, 2.0, 3.0], [0.5, 0.1, -1.0]]).into_dyn()));
+    let kernel =
+        program.constant(Values::Floats(arr2(&[[1.0, 2.0, 3.0], [0.5, 0.1, -1.0]]).into_dyn()));
     let truth = program.constant(Values::Bools(arr1(&[true, false, true]).into_dyn()));
     let product = program.add("product", Operation::Product, [x, kernel]).unwrap()[0];
     let zero = program.constant(Values::float(-0.0));
@@ -265,7 +266,10 @@ fn the_content_says_that_a_file_is_birnns() {
     let mut text: Vec<String> =
         header.iter().map(|(name, value)| format!("{name:?}: {value}")).collect();
     text.reverse();
-    let header = format!("{{\"a\":{{\"dtype\":\"F32\",\"shape\":[0],\"data_offsets\":[0,0]}},{}}}", text.join(","));
+    let header = format!(
+        "{{\"a\":{{\"dtype\":\"F32\",\"shape\":[0],\"data_offsets\":[0,0]}},{}}}",
+        text.join(",")
+    );
     let header = header.replace("\"__metadata__\": {", "\"__metadata__\": {\"format\":\"pt\",");
     let moved = [&(header.len() as u64).to_le_bytes()[..], header.as_bytes(), data].concat();
     std::fs::write(&path, moved).unwrap();

@@ -72,12 +72,8 @@ pub fn trace<'a, F: Real>(
     let inputs = model.bind(inputs.into())?;
     let graph = model.lower(&inputs.call_shape(inputs.batch, false))?;
     let constants = model.constants();
-    let recorder = Recorder {
-        plain: Plain::new(model)?,
-        model,
-        layer: number,
-        calls: Mutex::new(Vec::new()),
-    };
+    let recorder =
+        Recorder { plain: Plain::new(model)?, model, layer: number, calls: Mutex::new(Vec::new()) };
     let shared = Shared { model, constants: &constants, recurrence: &recorder };
     run_graph(shared, &graph, &inputs, &mut Carried::default())?;
     let calls = recorder.calls.into_inner().unwrap_or_else(PoisonError::into_inner);

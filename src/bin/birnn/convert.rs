@@ -1,7 +1,7 @@
 //! `birnn convert`
 
-use crate::npy;
-use crate::run::ModelArgs;
+use crate::model_args::ModelArgs;
+use crate::{npy, progress};
 use anyhow::{Context, Result, bail};
 use birnn::Model;
 use clap::Args;
@@ -41,7 +41,9 @@ pub fn convert(args: &ConvertArgs, out: &mut impl Write) -> Result<ExitCode> {
         bail!("{} is the model itself: give the new file another name", args.out.display());
     }
     let model = args.model.load()?;
+    let spinner = progress::spinner(format!("writing {}", args.out.display()));
     write(&model, &args.out).with_context(|| args.model.path().display().to_string())?;
+    drop(spinner);
     let summary = model.summary();
     let layers = model.layer_names().len();
     let s = if layers == 1 { "" } else { "s" };
