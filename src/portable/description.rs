@@ -5,6 +5,7 @@ use crate::error::{Error, Result};
 use crate::layer::Layer;
 use crate::model::Parts;
 use serde::{Deserialize, Serialize};
+use std::fmt::Debug;
 
 /// The version that is written, and the only one that there is. It changes where what a file says
 /// gets another meaning; layers, operations and arguments are added without.
@@ -34,7 +35,7 @@ pub(super) fn write(model: Parts) -> Result<String> {
     let description = Description { version: VERSION, written_by: THIS.to_string(), model };
     let text = serde_json::to_string(&description).map_err(|error| cannot("the model", &error))?;
     match serde_json::from_str::<Description>(&text) {
-        Ok(read) if read == description => Ok(text),
+        Ok(read) if are_same(&read, &description) => Ok(text),
         _ => Err(at_fault(&description.model)),
     }
 }
@@ -54,7 +55,12 @@ fn at_fault(model: &Parts) -> Error {
 
 fn is_read_as_written(layer: &Layer) -> bool {
     let read = serde_json::to_value(layer).and_then(serde_json::from_value::<Layer>);
-    read.is_ok_and(|read| read == *layer)
+    read.is_ok_and(|read| are_same(&read, layer))
+}
+
+/// Whether they hold the same; NaN is the same as NaN.
+fn are_same<T: Debug>(one: &T, other: &T) -> bool {
+    format!("{one:?}") == format!("{other:?}")
 }
 
 pub(super) fn read(file: &str, text: &str) -> Result<Parts> {
