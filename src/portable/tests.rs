@@ -76,7 +76,12 @@ fn feedforward() -> Vec<Layer> {
 
 fn recurrent() -> Vec<Layer> {
     let layer = |cell: &Cell| RecurrentBuilder::of(*cell, 3).recurrent_activation(Activation::Relu);
-    let options = CellOptions { clip: Some(0.1.into()), peepholes: true, coupled: true };
+    let options = CellOptions {
+        clip: Some(0.1.into()),
+        peepholes: true,
+        coupled: true,
+        state_activation: Some(Activation::ScaledTanh(1.5.into(), 0.75.into())),
+    };
     let normal = Initializer::RandomNormal { mean: 0.1, stddev: 0.2 };
     let peepholes = RecurrentBuilder::of(Cell::LSTM.with(options), 2)
         .return_state(true)
