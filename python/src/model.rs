@@ -12,7 +12,8 @@ use numpy::{PyArray, PyArrayDyn, PyArrayMethods};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyTuple};
 use std::collections::HashMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 /// A network: its layers, how they are connected, and their weights.
 ///
@@ -23,6 +24,15 @@ pub struct Model {
     /// Whether sequences are `[timesteps, batch, features]` in Python, as a module of PyTorch's
     /// with `batch_first=False` has them.
     time_major: bool,
+    origin: Origin,
+}
+
+/// What pickling takes a model from.
+struct Origin {
+    format: FileFormat,
+    source: Source,
+    /// The options that it was read with.
+    reading: Py<PyDict>,
 }
 
 #[pymethods]
@@ -101,6 +111,19 @@ impl Model {
         let arrays = self.model.weights(layer).map_err(|error| raised(py, &error))?;
         let array = |array| PyArray::from_owned_array(py, array).into_any();
         Ok(arrays.into_iter().map(array).collect())
+    }
+
+    /// A pickle has the content of the file and the options of `load`.
+    fn __reduce__<'py>(&self, py: Python<'py>) -> PyResult<(Bound<'py, PyAny>, Bound<'py, PyAny>)> {
+        let Origin { format, source, reading } = &self.origin;
+        let format = match format {
+            FileFormat::Keras => "keras",
+            FileFormat::Onnx => "onnx",
+            _ => "torch",
+        };
+        let (name, bytes) = source.content(py)?;
+        let arguments = (format, name, bytes, reading, self.time_major).into_pyobject(py)?;
+        Ok((py.import("birnn._birnn")?.getattr("from_bytes")?, arguments.into_any()))
     }
 
     fn __repr__(&self) -> String {
@@ -195,8 +218,44 @@ fn values(value: &Bound<'_, PyAny>, input: &Bound<'_, PyAny>) -> PyResult<Values
 
 /// Where a model is read from.
 enum Source {
-    Path(PathBuf),
-    Bytes { name: String, bytes: Vec<u8> },
+    /// With the length of the file and when it was written, to know it again.
+    Path {
+        path: PathBuf,
+        stamp: Option<(u64, SystemTime)>,
+    },
+    Bytes {
+        name: String,
+        bytes: Py<PyBytes>,
+    },
+}
+
+impl Source {
+    fn file(path: PathBuf) -> Source {
+        let stamp = stamp(&path);
+        Source::Path { path, stamp }
+    }
+
+    /// The name in messages, and the content of the file as it was read.
+    fn content<'py>(&self, py: Python<'py>) -> PyResult<(String, Bound<'py, PyBytes>)> {
+        match self {
+            Source::Bytes { name, bytes } => Ok((name.clone(), bytes.bind(py).clone())),
+            Source::Path { path, stamp: before } => {
+                let content = std::fs::read(path);
+                let content = content
+                    .map_err(|source| raised(py, &Error::Io { path: path.clone(), source }))?;
+                if *before != stamp(path) {
+                    let text = format!("{} changed since it was loaded", path.display());
+                    return Err(exception(py, "FileError", &text));
+                }
+                Ok((path.display().to_string(), PyBytes::new(py, &content)))
+            }
+        }
+    }
+}
+
+fn stamp(path: &Path) -> Option<(u64, SystemTime)> {
+    let metadata = std::fs::metadata(path).ok()?;
+    Some((metadata.len(), metadata.modified().ok()?))
 }
 
 /// Reads a model; the interpreter's lock is given up meanwhile.
@@ -204,37 +263,53 @@ fn read(
     py: Python<'_>,
     format: FileFormat,
     source: Source,
-    reading: &Reading<'_>,
-) -> PyResult<birnn::Model> {
+    options: Bound<'_, PyDict>,
+    time_major: bool,
+) -> PyResult<Model> {
+    let reading: Reading<'_> = options.extract()?;
     reading.check(py, format)?;
     let raising = Raised::default();
     let keras = custom::options(reading.custom.as_ref(), reading.lambdas.as_ref(), &raising)?;
     let (onnx, torch) = (reading.onnx()?, reading.torch(py)?);
     let config = reading.config.as_deref();
-    let model = py.detach(|| match (format, source) {
-        (FileFormat::Keras, source) => read_keras(&keras, config, source),
-        (FileFormat::Onnx, Source::Path(path)) => onnx.load(path),
-        (FileFormat::Onnx, Source::Bytes { name, bytes }) => onnx.load_bytes(&name, &bytes),
-        (FileFormat::Torch, Source::Path(path)) => torch.load(path),
-        (FileFormat::Torch, Source::Bytes { name, bytes }) => torch.load_bytes(&name, bytes),
+    let file = match &source {
+        Source::Path { path, .. } => File::Path(path),
+        Source::Bytes { name, bytes } => File::Bytes(name, bytes.as_bytes(py)),
+    };
+    let model = py.detach(|| match (format, file) {
+        (FileFormat::Keras, file) => read_keras(&keras, config, file),
+        (FileFormat::Onnx, File::Path(path)) => onnx.load(path),
+        (FileFormat::Onnx, File::Bytes(name, bytes)) => onnx.load_bytes(name, bytes),
+        (FileFormat::Torch, File::Path(path)) => torch.load(path),
+        (FileFormat::Torch, File::Bytes(name, bytes)) => torch.load_bytes(name, bytes.to_vec()),
         (format, _) => Err(Error::Graph(format!("{format:?} files aren't read from Python yet"))),
     });
-    model.map_err(|error| raising.or(py, &error))
+    let model = model.map_err(|error| raising.or(py, &error))?;
+    let origin = Origin { format, source, reading: options.unbind() };
+    Ok(Model { model, time_major, origin })
+}
+
+/// A [`Source`] as birnn reads it.
+enum File<'a> {
+    Path(&'a Path),
+    Bytes(&'a str, &'a [u8]),
 }
 
 fn read_keras(
     options: &KerasOptions,
     config: Option<&str>,
-    source: Source,
+    file: File<'_>,
 ) -> birnn::Result<birnn::Model> {
-    match (config, source) {
-        (None, Source::Path(path)) => options.load(path),
-        (None, Source::Bytes { name, bytes }) => options.load_bytes(&name, bytes),
-        (Some(json), source) => {
+    match (config, file) {
+        (None, File::Path(path)) => options.load(path),
+        (None, File::Bytes(name, bytes)) => options.load_bytes(name, bytes.to_vec()),
+        (Some(json), file) => {
             let mut model = options.load_config(json)?;
-            match source {
-                Source::Path(path) => model.load_keras_weights(path)?,
-                Source::Bytes { name, bytes } => model.load_keras_weights_bytes(&name, bytes)?,
+            match file {
+                File::Path(path) => model.load_keras_weights(path)?,
+                File::Bytes(name, bytes) => {
+                    model.load_keras_weights_bytes(name, bytes.to_vec())?;
+                }
             }
             Ok(model)
         }
@@ -244,10 +319,9 @@ fn read_keras(
 /// Reads a file of any format, which its content tells.
 #[pyfunction]
 #[pyo3(signature = (path, reading))]
-pub fn load(py: Python<'_>, path: PathBuf, reading: Reading<'_>) -> PyResult<Model> {
+pub fn load(py: Python<'_>, path: PathBuf, reading: Bound<'_, PyDict>) -> PyResult<Model> {
     let format = FileFormat::of(&path).map_err(|error| raised(py, &error))?;
-    let model = read(py, format, Source::Path(path), &reading)?;
-    Ok(Model { model, time_major: false })
+    read(py, format, Source::file(path), reading, false)
 }
 
 /// Reads the content of a file; `name` stands for it in messages.
@@ -257,8 +331,8 @@ pub fn from_bytes(
     py: Python<'_>,
     format: &str,
     name: String,
-    bytes: &Bound<'_, PyBytes>,
-    reading: Reading<'_>,
+    bytes: Bound<'_, PyBytes>,
+    reading: Bound<'_, PyDict>,
     time_major: bool,
 ) -> PyResult<Model> {
     let format = match format {
@@ -266,6 +340,5 @@ pub fn from_bytes(
         "onnx" => FileFormat::Onnx,
         _ => FileFormat::Torch,
     };
-    let source = Source::Bytes { name, bytes: bytes.as_bytes().to_vec() };
-    Ok(Model { model: read(py, format, source, &reading)?, time_major })
+    read(py, format, Source::Bytes { name, bytes: bytes.unbind() }, reading, time_major)
 }

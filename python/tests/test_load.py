@@ -162,7 +162,7 @@ def test_names_are_escaped_in_notebooks(tmp_path):
     source = zipfile.ZipFile(fixture("keras/notebook_lstm2.keras"))
     path = tmp_path / "model.keras"
     config = json.loads(source.read("config.json"))
-    text = json.dumps(config).replace("input_layer", "<script>")
+    text = json.dumps(config).replace('"input_layer"', '"<script>"')
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("config.json", text)
         for name in ["metadata.json", "model.weights.h5"]:

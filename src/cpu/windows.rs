@@ -75,8 +75,8 @@ impl<'a> Window<'_, 'a> {
         let axes = self.starts.len();
         let places = &self.of.elements[elements.start * axes..][..axes];
         let mut vector = self.example;
-        for axis in 0..axes - 1 {
-            match self.index(axis, places[axis]) {
+        for (axis, &place) in places[..axes - 1].iter().enumerate() {
+            match self.index(axis, place) {
                 Some(index) => vector = vector * self.of.lengths[axis] + index,
                 None => return (elements.len(), &[]),
             }

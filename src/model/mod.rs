@@ -164,10 +164,12 @@ impl Model {
     /// [`Error::UnknownLayer`] where no layer has this name, [`Error::MissingWeights`] where its
     /// weights aren't set.
     pub fn weights(&self, layer: &str) -> Result<Vec<ArrayD<f32>>> {
-        let layer = &self.built(layer)?.layer;
-        layer
-            .weight_arrays()
-            .ok_or_else(|| Error::MissingWeights { layer: layer.name().to_string() })
+        let BuiltLayer { layer, inputs } = self.built(layer)?;
+        match layer.weight_arrays() {
+            Some(arrays) => Ok(arrays),
+            None if layer.weight_specs(inputs).is_empty() => Ok(Vec::new()),
+            None => Err(Error::MissingWeights { layer: layer.name().to_string() }),
+        }
     }
 
     /// The names and shapes of the weights of the layer with this name: those of the arrays that

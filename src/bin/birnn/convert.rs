@@ -83,17 +83,17 @@ fn python(path: &Path) -> String {
 /// The weights in the order of Keras's `model.get_weights()`, each named by its place, layer and
 /// name.
 fn npz(model: &Model, path: &Path) -> Result<()> {
-    let mut weights = Vec::new();
-    for layer in model.layer_names() {
-        let specs = model.weight_specs(&layer)?;
-        let names = specs.iter().map(|spec| format!("{layer}_{}", spec.name.replace(' ', "_")));
-        weights.extend(names.zip(model.weights(&layer)?));
-    }
     if model.is_program() {
         bail!(
             "an ONNX model's weights aren't those of a Keras model, whose layers it doesn't have; \
              write it as .safetensors"
         );
+    }
+    let mut weights = Vec::new();
+    for layer in model.layer_names() {
+        let specs = model.weight_specs(&layer)?;
+        let names = specs.iter().map(|spec| format!("{layer}_{}", spec.name.replace(' ', "_")));
+        weights.extend(names.zip(model.weights(&layer)?));
     }
     let file = File::create(path).with_context(|| format!("cannot write {}", path.display()))?;
     archive(file, &weights).with_context(|| format!("cannot write {}", path.display()))
