@@ -20,7 +20,7 @@ fn bytes(file: &str) -> Vec<u8> {
 }
 
 /// Good files of every format, and of many kinds of layers.
-const SEEDS: [&str; 22] = [
+const SEEDS: [&str; 24] = [
     "keras/notebook_lstm2.keras",
     "keras/notebook_gru2_keras2.h5",
     "keras/notebook_lstm2_keras3.h5",
@@ -30,6 +30,8 @@ const SEEDS: [&str; 22] = [
     "keras/stack12_rnn.keras",
     "keras/backward_layer_keras2.h5",
     "layers/layer_multi_head.keras",
+    "layers/quantized_int4_groups_h5.h5",
+    "layers/conv_lstm_bi_2d_sequences.keras",
     "layers/rnn_stacked_bi_gru_lstm_rnn.keras",
     "layers/mask_join_concatenate_both.keras",
     "layers/layer_prelu.keras",
@@ -269,6 +271,11 @@ fn huge_sizes(report: &mut Report) {
                 one(
                     "MultiHeadAttention",
                     json!({"num_heads": size, "key_dim": size, "value_dim": size}),
+                ),
+                one(
+                    "ConvLSTM1D",
+                    json!({"filters": size, "kernel_size": [size], "padding": "same", "strides": size,
+                        "activation": "tanh", "recurrent_activation": "sigmoid"}),
                 ),
                 one("RepeatVector", json!({"n": size})),
                 one("UpSampling1D", json!({"size": size})),
@@ -577,7 +584,7 @@ fn hdf5(report: &mut Report, random: &mut Random) {
         .map(|entry| entry.unwrap().path())
         .collect();
     files.sort();
-    assert_eq!(files.len(), 12);
+    assert_eq!(files.len(), 18);
     for path in files {
         let good = std::fs::read(&path).unwrap();
         let name = path.file_name().unwrap().to_string_lossy().to_string();
@@ -668,6 +675,24 @@ fn limits_are_named_and_adjustable() {
     says(limits().load(&zeros), "KerasLimits::unpacked_bytes");
     let model = limits().unpacked_bytes(300 << 20).load(&zeros).unwrap();
     assert_eq!(model.weights("rnn").unwrap()[1].shape(), [6000, 6000]);
+}
+
+/// Scales, packed numbers and groups that don't belong to the weight beside them.
+#[test]
+fn what_does_not_fit_a_quantized_weight_is_named() {
+    for (name, words) in [
+        ("quantized_packing", ["dense", "kernel is quantized and has shape [3, 3]"]),
+        ("quantized_scales", ["dense", "kernel has 3 scales, and 4 are needed"]),
+        ("quantized_zero_scale", ["dense", "kernel holds inf"]),
+        ("quantized_groups", ["dense", "kernel has a group 2, and there are 2"]),
+        ("quantized_zeros", ["dense", "which don't fit each other"]),
+        ("quantized_floats", ["dense", "has a scale, but isn't of whole numbers"]),
+    ] {
+        let error = Model::from_keras(fixtures().join(format!("hostile/{name}.h5"))).unwrap_err();
+        let is_typed = matches!(error, Error::MalformedFile { .. } | Error::NonFiniteWeight { .. });
+        assert!(is_typed, "{name}: {error:?}");
+        assert!(words.iter().all(|word| error.to_string().contains(word)), "{name}: {error}");
+    }
 }
 
 /// A file can name others; they are not read.

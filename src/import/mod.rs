@@ -135,7 +135,7 @@ impl Model {
     /// `TimeDistributed`, whose layers then stand in the one model with the names of both,
     /// `encoder/lstm`. Of which layers: LSTM, GRU, SimpleRNN,
     /// CuDNNLSTM, CuDNNGRU, RNN of cells (of several as one layer for each, named `<layer>/cell_0`
-    /// and so on), Bidirectional, TimeDistributed, and those of [`layer`](crate::layer) that keep
+    /// and so on), ConvLSTM1D, ConvLSTM2D, Bidirectional, TimeDistributed, and those of [`layer`](crate::layer) that keep
     /// no state, such as Dense, Embedding, Masking, Conv1D, BatchNormalization and
     /// MultiHeadAttention; see [`Error::UnsupportedLayer`] of a file with another one for the full
     /// list.
@@ -143,11 +143,13 @@ impl Model {
     /// Inputs keep the names of the `InputLayer`s, in the order of the Keras model's inputs; ids
     /// and masks are given as numbers of the model's type. The outputs come in the order of Keras's
     /// flattened list. What only matters in training (dropout, regularizers, initializers, the
-    /// optimizer) is passed over. A number of timesteps that the file fixes stays fixed. Masks
+    /// optimizer) is passed over. A number of timesteps that the file fixes stays fixed; a batch that it fixes doesn't, as in Keras. Masks
     /// follow the rules of the Keras that wrote the file.
     ///
     /// Whatever dtype policy a file has (float16, bfloat16, float64, mixed), the model computes in
-    /// f32.
+    /// f32. So it does with weights that Keras quantized to int8 or int4 (not float8, GPTQ or AWQ):
+    /// they are read as the numbers that they stand for. Where Keras quantizes activations, too,
+    /// as it does by default with int8, its results differ by that. A LoRA is added to its kernel.
     ///
     /// # Errors
     /// * [`Error::Io`] where the file can't be read.

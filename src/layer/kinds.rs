@@ -2,7 +2,7 @@
 
 use super::attention::{AdditiveAttention, Attention, MultiHeadAttention};
 use super::bidirectional::Bidirectional;
-use super::conv_lstm::{ConvLstm1d, ConvLstm2d};
+use super::conv_lstm::{BidirectionalConvLstm1d, BidirectionalConvLstm2d, ConvLstm1d, ConvLstm2d};
 use super::convolution::{
     Conv1d, Conv1dTranspose, Conv2d, Conv2dTranspose, DepthwiseConv1d, DepthwiseConv2d,
     SeparableConv1d, SeparableConv2d,
@@ -12,6 +12,7 @@ use super::core::{
 };
 use super::definition::{Definition, MaskRule, WeightSpec, Wrong};
 use super::dims::{Dims, shown};
+use super::encoding::{CategoryEncoding, Discretization};
 use super::lowering::Lowering;
 use super::merging::{Concatenate, Dot, Merge};
 use super::normalization::{
@@ -193,9 +194,13 @@ impl Layer {
     /// missing.
     pub(crate) fn states(&self, inputs: &[Dims]) -> Vec<State> {
         if let Some(kind) = self.definition() {
-            let (shape, stateful) = (kind.state_shape(inputs), kind.is_stateful());
-            let state = |&role: &Role| State { role, shape: shape.clone(), stateful };
-            return kind.states().iter().map(state).collect();
+            let stateful = kind.is_stateful();
+            let state = |(index, &role): (usize, &Role)| State {
+                role,
+                shape: kind.state_shape(inputs, index),
+                stateful,
+            };
+            return kind.states().iter().enumerate().map(state).collect();
         }
         let of_direction = |(direction, layer): (Direction, &Recurrent)| {
             let roles = [Role::HiddenState(direction), Role::CellState(direction)];
@@ -495,6 +500,8 @@ kinds! {
     PRelu(PRelu),
     Softmax(SoftmaxLayer),
     Rescaling(Rescaling),
+    CategoryEncoding(CategoryEncoding),
+    Discretization(Discretization),
     Identity(Identity),
     LayerNormalization(LayerNormalization),
     RmsNormalization(RmsNormalization),
@@ -512,6 +519,8 @@ kinds! {
     Conv2dTranspose(Conv2dTranspose),
     ConvLstm1d(ConvLstm1d),
     ConvLstm2d(ConvLstm2d),
+    BidirectionalConvLstm1d(BidirectionalConvLstm1d),
+    BidirectionalConvLstm2d(BidirectionalConvLstm2d),
     MaxPooling1d(MaxPooling1d),
     MaxPooling2d(MaxPooling2d),
     AveragePooling1d(AveragePooling1d),

@@ -8,21 +8,25 @@ use serde_json::Value;
 /// For [`Error::UnsupportedLayer`].
 pub(super) const SUPPORTED: &str = "\
     InputLayer, LSTM, GRU, SimpleRNN, CuDNNLSTM, CuDNNGRU, RNN of LSTMCell, GRUCell, \
-    SimpleRNNCell and lists of these, ConvLSTM1D, ConvLSTM2D, Bidirectional, TimeDistributed, Dense, Embedding, Masking, \
-    Activation, ReLU, LeakyReLU, ELU, PReLU, Softmax, Rescaling, LayerNormalization, \
-    RMSNormalization, BatchNormalization, UnitNormalization, GroupNormalization, Normalization, \
-    Conv1D, Conv2D, DepthwiseConv1D, DepthwiseConv2D, SeparableConv1D, SeparableConv2D, \
-    Conv1DTranspose, Conv2DTranspose, MaxPooling1D, MaxPooling2D, AveragePooling1D, \
-    AveragePooling2D, GlobalMaxPooling1D, GlobalMaxPooling2D, GlobalAveragePooling1D, \
-    GlobalAveragePooling2D, Concatenate, Dot, Add, Subtract, Multiply, Average, \
-    Maximum, Minimum, Flatten, Reshape, Permute, RepeatVector, Cropping1D, Cropping2D, \
-    ZeroPadding1D, ZeroPadding2D, UpSampling1D, UpSampling2D, Attention, \
-    AdditiveAttention, MultiHeadAttention, Dropout, SpatialDropout1D, GaussianNoise, \
-    GaussianDropout, AlphaDropout, ActivityRegularization and Identity, in Sequential and \
-    functional models, which may be layers of others";
+    SimpleRNNCell and lists of these, ConvLSTM1D, ConvLSTM2D, Bidirectional, TimeDistributed, \
+    Dense, Embedding, Masking, Activation, ReLU, LeakyReLU, ELU, PReLU, Softmax, Rescaling, \
+    CategoryEncoding, Discretization, LayerNormalization, RMSNormalization, BatchNormalization, \
+    UnitNormalization, GroupNormalization, Normalization, Conv1D, Conv2D, DepthwiseConv1D, \
+    DepthwiseConv2D, SeparableConv1D, SeparableConv2D, Conv1DTranspose, Conv2DTranspose, \
+    MaxPooling1D, MaxPooling2D, AveragePooling1D, AveragePooling2D, GlobalMaxPooling1D, \
+    GlobalMaxPooling2D, GlobalAveragePooling1D, GlobalAveragePooling2D, Concatenate, Dot, Add, \
+    Subtract, Multiply, Average, Maximum, Minimum, Flatten, Reshape, Permute, RepeatVector, \
+    Cropping1D, Cropping2D, ZeroPadding1D, ZeroPadding2D, UpSampling1D, UpSampling2D, Attention, \
+    AdditiveAttention, MultiHeadAttention, Dropout, SpatialDropout1D, SpatialDropout2D, \
+    SpatialDropout3D, RandomFlip, RandomRotation, RandomTranslation, RandomZoom, RandomShear, \
+    RandomPerspective, RandomElasticTransform, RandomContrast, RandomBrightness, RandomHue, \
+    RandomSaturation, RandomSharpness, RandomPosterization, RandomColorJitter, \
+    RandomColorDegeneration, RandomGrayscale, RandomInvert, RandomGaussianBlur, RandomErasing, \
+    RandAugment, AugMix, GaussianNoise, GaussianDropout, AlphaDropout, ActivityRegularization and \
+    Identity, in Sequential and functional models, which may be layers of others";
 
 /// The classes without state that are supported.
-pub(super) const STATELESS: [&str; 63] = [
+pub(super) const STATELESS: [&str; 88] = [
     "Dense",
     "Embedding",
     "Masking",
@@ -33,6 +37,8 @@ pub(super) const STATELESS: [&str; 63] = [
     "PReLU",
     "Softmax",
     "Rescaling",
+    "CategoryEncoding",
+    "Discretization",
     "LayerNormalization",
     "RMSNormalization",
     "BatchNormalization",
@@ -78,6 +84,29 @@ pub(super) const STATELESS: [&str; 63] = [
     "MultiHeadAttention",
     "Dropout",
     "SpatialDropout1D",
+    "SpatialDropout2D",
+    "SpatialDropout3D",
+    "RandomFlip",
+    "RandomRotation",
+    "RandomTranslation",
+    "RandomZoom",
+    "RandomShear",
+    "RandomPerspective",
+    "RandomElasticTransform",
+    "RandomContrast",
+    "RandomBrightness",
+    "RandomHue",
+    "RandomSaturation",
+    "RandomSharpness",
+    "RandomPosterization",
+    "RandomColorJitter",
+    "RandomColorDegeneration",
+    "RandomGrayscale",
+    "RandomInvert",
+    "RandomGaussianBlur",
+    "RandomErasing",
+    "RandAugment",
+    "AugMix",
     "GaussianNoise",
     "GaussianDropout",
     "AlphaDropout",

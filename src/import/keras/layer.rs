@@ -83,7 +83,7 @@ pub(super) fn build(label: &str, entry: &Entry, version: Version, causal: bool) 
         Class::Recurrent(kind) => Layer::from(recurrent::recurrent(&arguments, kind)?).into(),
         Class::Custom => custom(&arguments, entry)?,
         Class::Rnn => cells(&arguments, recurrent::rnn(&arguments)?),
-        Class::ConvLstm(axes) => conv_lstm::layer(&arguments, axes, None)?.into(),
+        Class::ConvLstm(axes) => conv_lstm::layer(&arguments, axes)?.into(),
         Class::Bidirectional => recurrent::bidirectional(&arguments)?,
         Class::TimeDistributed => time_distributed(&arguments)?,
         Class::Stateless(class_name) => stateless::layer(class_name, &arguments, causal)?.into(),

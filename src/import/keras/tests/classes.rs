@@ -56,6 +56,8 @@ fn least(class: &str) -> (Value, Value) {
         | "GlobalAveragePooling2D" => {
             return (json!([null, 4, 5, 3]), json!({}));
         }
+        "CategoryEncoding" => return (json!([null, 4]), json!({"num_tokens": 3})),
+        "Discretization" => json!({"bin_boundaries": [0.0, 1.5]}),
         "GroupNormalization" => json!({"groups": 3}),
         "Dot" => json!({"axes": [1, -2]}),
         "Reshape" => json!({"target_shape": [3, -1]}),
@@ -174,6 +176,47 @@ fn arguments_of_layers_without_state_are_looked_at() {
             "MaxPooling2D",
             json!({"pool_size": [2, 2], "data_format": "channels_first"}),
             "data_format",
+        ),
+        ("CategoryEncoding", json!({"num_tokens": 0}), "num_tokens"),
+        ("CategoryEncoding", json!({"num_tokens": 3, "output_mode": "int"}), "output_mode"),
+        ("Discretization", json!({"bin_boundaries": null}), "bin_boundaries"),
+        ("Discretization", json!({"bin_boundaries": []}), "bin_boundaries"),
+        ("Discretization", json!({"bin_boundaries": [1.0, 0.0]}), "bin_boundaries"),
+        ("Discretization", json!({"bin_boundaries": [1], "output_mode": "count"}), "output_mode"),
+        (
+            "ConvLSTM1D",
+            json!({"filters": 2, "kernel_size": 2, "padding": "causal", "activation": "tanh",
+                "recurrent_activation": "sigmoid"}),
+            "padding",
+        ),
+        (
+            "ConvLSTM1D",
+            json!({"filters": 2, "kernel_size": 2, "padding": "same", "activation": "softmax",
+                "recurrent_activation": "sigmoid"}),
+            "activation",
+        ),
+        (
+            "ConvLSTM2D",
+            json!({"filters": 2, "kernel_size": [2], "padding": "same", "activation": "tanh",
+                "recurrent_activation": "sigmoid"}),
+            "kernel_size",
+        ),
+        (
+            "ConvLSTM1D",
+            json!({"filters": 2, "kernel_size": 2, "strides": 2, "dilation_rate": 2,
+                "padding": "same", "activation": "tanh", "recurrent_activation": "sigmoid"}),
+            "strides",
+        ),
+        (
+            "Dense",
+            json!({"units": 2, "activation": null, "dtype": {"class_name":
+            "QuantizedFloat8DTypePolicy", "config": {"mode": "float8", "source_name": "float32"}}}),
+            "dtype",
+        ),
+        (
+            "Dense",
+            json!({"units": 2, "activation": null, "dtype": "gptq/4/128_from_float32"}),
+            "dtype",
         ),
         ("GroupNormalization", json!({"groups": "all"}), "groups"),
         ("Normalization", json!({"mean": 1.0}), "mean"),
@@ -330,15 +373,6 @@ fn several_cells_take_their_states_in_order() {
     assert_eq!(read, [vec!["x", "h", "c"], vec!["rnn/cell_0", "g"], vec!["rnn/cell_1", "s"]]);
     config["config"]["layers"][2]["inbound_nodes"] = states(&["h", "c"]);
     assert!(reason_of(keras3(config)).contains("4 initial states"));
-}
-
-fn operation(class: &str, name: &str, args: Value, extra: Value) -> Value {
-    let mut config = json!({"name": name});
-    for (key, value) in extra.as_object().into_iter().flatten() {
-        config[key] = value.clone();
-    }
-    json!({"module": "keras.src.ops.numpy", "class_name": class, "config": config, "name": name,
-        "inbound_nodes": [{"args": args, "kwargs": {}}]})
 }
 
 /// `Masking` and an RNN that is called with a mask of operations, as Keras 3 writes it.
