@@ -140,6 +140,10 @@ fn pools_of_every_kind() {
         (vec![windows(1, 70, [1, 1, 1], 0), windows(1, 30, [1, 1, 1], 0)], vec![70, 30]),
         // The first window holds nothing.
         (vec![windows(30, 2, [3, 1, 1], 4)], vec![85]),
+        // None of them does.
+        (vec![windows(3, 2, [1, 1, 1], 9)], vec![85]),
+        // Over no axis.
+        (vec![], vec![]),
     ] {
         let mut x = random(&mut rng, &[&[2], &lengths[..], &[37]].concat());
         x.iter_mut().step_by(501).for_each(|value| *value = f32::NAN);
