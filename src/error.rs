@@ -223,12 +223,14 @@ pub enum Error {
         /// Why it isn't supported, or what to do instead.
         reason: String,
     },
-    /// A node of an ONNX file computes something that this crate doesn't run.
+    /// A node of an ONNX file, or an operation in the place of a layer of a Keras file, computes
+    /// something that this crate doesn't run.
     #[error("node {node:?} ({op_type}) is not supported: {reason}")]
     UnsupportedNode {
         /// The node's name; where it has none, the name of its first output.
         node: String,
-        /// Its operator, with the domain before it where that isn't ONNX's own.
+        /// Its operator, with the domain before it where that isn't ONNX's own; of Keras the
+        /// operation's class with its module, or TensorFlow's function.
         op_type: String,
         /// Why it isn't supported, and what to do.
         reason: String,
@@ -298,17 +300,13 @@ fn instead(class_name: &str) -> &'static str {
                 Rust), or replace it by layers of Keras's (`birnn inspect` lists those that are \
                 supported) and save the model again";
     }
-    if class_name.starts_with("keras.") && class_name.contains("ops") {
-        return "an operation; put a layer of Keras's in its place, or compute it before or after \
-                the model, and save the model again";
-    }
     match inner.rsplit('.').next().unwrap_or_default() {
         "Lambda" => {
             "its code isn't in the file in a form that birnn runs; say which layers compute it \
              (KerasOptions::lambda in Rust), put layers of Keras's in its place, or compute it \
              before or after the model, and save the model again"
         }
-        "TFOpLambda" | "SlicingOpLambda" | "TensorFlowOpLayer" => {
+        "TensorFlowOpLayer" => {
             "its code isn't in the file in a form that birnn runs; put layers of Keras's in its \
              place, or compute it before or after the model, and save the model again"
         }

@@ -40,7 +40,7 @@ pub use import::pytorch as torch;
 #[cfg(feature = "keras")]
 pub use import::{
     CustomLayer, KerasFileReport, KerasLayer, KerasLayerReport, KerasLimits, KerasOptions,
-    inspect_keras,
+    inspect_keras, keras_operations,
 };
 #[cfg(feature = "onnx")]
 pub use import::{OnnxFileReport, OnnxNodeReport, OnnxOptions, inspect_onnx, onnx_operators};
@@ -54,7 +54,7 @@ pub use model::{
     Output, Outputs, Summary, SummaryRow, Tensor,
 };
 pub use pending::Pending;
-pub use portable::PortableLimits;
+pub use portable::{PortableLimits, SaveOptions};
 pub use runner::Counters;
 pub use session::Session;
 

@@ -3,7 +3,7 @@
 use crate::device::{Device, DeviceInfo, DeviceOptions};
 use crate::error::{Error, Result};
 use crate::host;
-use crate::model::{Inputs, Model, Outputs};
+use crate::model::{FittingCall, Inputs, Model, Outputs};
 use crate::pending::Pending;
 use crate::recovery::{Compiled, Recovery};
 use crate::runner::{Counters, IN_FLIGHT, Wait};
@@ -20,6 +20,8 @@ pub struct Session {
     model: Model,
     compiled: Compiled,
     recovery: Recovery,
+    /// The last call.
+    last: Option<FittingCall>,
     /// Of a program the shapes of what the last call handed on.
     tied: Vec<Vec<usize>>,
 }
@@ -46,7 +48,7 @@ impl Device {
     pub async fn compile_async(&self, model: &Model) -> Result<Session> {
         let compiled = Compiled::new(model, self).await?;
         let recovery = Recovery::default();
-        Ok(Session { model: model.clone(), compiled, recovery, tied: Vec::new() })
+        Ok(Session { model: model.clone(), compiled, recovery, last: None, tied: Vec::new() })
     }
 }
 
@@ -174,7 +176,7 @@ impl Session {
 
     /// Checks the inputs and starts the call, without what is padding in every row.
     async fn start(&mut self, inputs: Inputs<'_, f32>, wait: Wait) -> Result<Pending> {
-        let mut bound = self.model.bind(inputs)?;
+        let mut bound = self.model.bind_after(&mut self.last, inputs)?;
         match self.compiled.runner.carried_batch() {
             Some(expected) if bound.batch != expected => {
                 return Err(Error::StatefulBatch { found: bound.batch, expected });

@@ -544,7 +544,10 @@ fn a_file_that_is_no_model_is_said_to_be_what_it_is() {
     let script = zip(&["m/data.pkl", "m/code/__torch__.py"]);
     let lfs = b"version https://git-lfs.github.com/spec/v1\noid sha256:4a\nsize 178286901\n";
     let page = b"\n<!DOCTYPE html>\n<html><title>404</title></html>";
-    let files: [(String, &[&str]); 29] = [
+    let mut cut = std::fs::read("tests/fixtures/keras/notebook_gru2_keras2.h5").expect("a file");
+    cut.truncate(cut.len() / 2);
+    let instance = b"ccopy_reg\n_reconstructor\np0\n(c__main__\nModel\np1\n";
+    let files: [(String, &[&str]); 34] = [
         (written("lfs.keras", lfs), &["Git LFS pointer", "git lfs pull"]),
         (written("page.h5", page), &["web page", "download it again"]),
         (written("empty.keras", b""), &["is empty"]),
@@ -555,6 +558,11 @@ fn a_file_that_is_no_model_is_said_to_be_what_it_is() {
         (written("m.pth", &pytorch), &["data.pkl", "cut off"]),
         (written("m.jit", &script), &["TorchScript", "torch.jit.load", "model.state_dict()"]),
         (fixture("model.pkl"), &["pickle", "model.save"]),
+        (written("dictionary.pkl", b"(dp0\nVunits\np1\nI3\ns."), &["pickle", "model.save"]),
+        (written("instance.pkl", instance), &["pickle", "model.save"]),
+        (written("notes.keras", b"units = 3\n"), &["plain text", "units = 3", ".keras"]),
+        (written("latin.h5", "\u{e4}rger".as_bytes()), &["plain text"]),
+        (written("cut.h5", &cut), &["HDF5", "cut off", "again"]),
         (fixture("arrays.npz"), &["NumPy archive", "not a model"]),
         (fixture("array.npy"), &["NumPy array", "not a model"]),
         (written("other.zip", &zip(&["a.txt"])), &["without config.json", "\"a.txt\""]),

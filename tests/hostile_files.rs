@@ -20,7 +20,7 @@ fn bytes(file: &str) -> Vec<u8> {
 }
 
 /// Good files of every format, and of many kinds of layers.
-const SEEDS: [&str; 19] = [
+const SEEDS: [&str; 24] = [
     "keras/notebook_lstm2.keras",
     "keras/notebook_gru2_keras2.h5",
     "keras/notebook_lstm2_keras3.h5",
@@ -30,6 +30,8 @@ const SEEDS: [&str; 19] = [
     "keras/stack12_rnn.keras",
     "keras/backward_layer_keras2.h5",
     "layers/layer_multi_head.keras",
+    "layers/quantized_int4_groups_h5.h5",
+    "layers/conv_lstm_bi_2d_sequences.keras",
     "layers/rnn_stacked_bi_gru_lstm_rnn.keras",
     "layers/mask_join_concatenate_both.keras",
     "layers/layer_prelu.keras",
@@ -40,6 +42,9 @@ const SEEDS: [&str; 19] = [
     "layers/model_nested_several.keras",
     "layers/model_nested_graph_on_timesteps.keras",
     "layers/keras2_nested_shared.h5",
+    "operations/keras3_taking.keras",
+    "operations/keras3_layers_between.keras",
+    "operations/keras2_shapes.h5",
 ];
 
 /// A report on models of Keras's.
@@ -267,6 +272,11 @@ fn huge_sizes(report: &mut Report) {
                     "MultiHeadAttention",
                     json!({"num_heads": size, "key_dim": size, "value_dim": size}),
                 ),
+                one(
+                    "ConvLSTM1D",
+                    json!({"filters": size, "kernel_size": [size], "padding": "same", "strides": size,
+                        "activation": "tanh", "recurrent_activation": "sigmoid"}),
+                ),
                 one("RepeatVector", json!({"n": size})),
                 one("UpSampling1D", json!({"size": size})),
                 one("ZeroPadding1D", json!({"padding": [size, size]})),
@@ -345,6 +355,139 @@ fn graphs(report: &mut Report) {
         report.config(&format!("{count} that read all before"), &all.to_string());
         let calls = functional(1, |_| json!(vec![json!([x(), x()]); count * 200]), 0);
         report.config(&format!("{} calls of one", count * 200), &calls.to_string());
+    }
+}
+
+/// A functional model of operations of Keras 3: `args` and `config` say what each one reads.
+fn operations(class: &str, count: usize, args: impl Fn(usize) -> Value, config: Value) -> Value {
+    let name = |index: usize| format!("o{index}");
+    let mut layers = vec![json!({"class_name": "InputLayer", "name": "x", "inbound_nodes": [],
+        "config": {"name": "x", "batch_shape": [null, null, 2], "dtype": "float32"}})];
+    layers.extend((0..count).map(|index| {
+        let mut config = config.clone();
+        config["name"] = json!(name(index));
+        json!({"class_name": class, "module": "keras.src.ops.numpy", "name": name(index),
+            "config": config, "inbound_nodes": [{"args": args(index), "kwargs": {}}]})
+    }));
+    let last = name(count - 1);
+    json!({"class_name": "Functional", "keras_version": "3.15.1", "config": {"name": "m",
+        "layers": layers, "input_layers": [["x", 0, 0]], "output_layers": [[last, 0, 0]]}})
+}
+
+fn tensor(name: String) -> Value {
+    json!({"class_name": "__keras_tensor__",
+        "config": {"shape": [], "dtype": "float32", "keras_history": [name, 0, 0]}})
+}
+
+/// Operations with arguments that can't be, and so many that each has to cost little.
+fn of_operations(report: &mut Report) {
+    let x = || tensor("x".to_string());
+    let numbers = [
+        json!(i64::MIN),
+        json!(i64::MAX),
+        json!(u64::MAX),
+        json!(1e300),
+        json!(-1),
+        json!(7),
+        json!(0),
+        json!(true),
+        json!("axis"),
+        json!({}),
+        json!([]),
+        json!([[]]),
+        json!([1, [2]]),
+        json!([i64::MAX, i64::MAX]),
+        json!([-1, -1, -1]),
+        json!(vec![2; 70]),
+        json!(vec![100_000; 20]),
+        Value::Null,
+    ];
+    let arguments = [
+        ("ExpandDims", "axis"),
+        ("Squeeze", "axis"),
+        ("Reshape", "newshape"),
+        ("Transpose", "axes"),
+        ("Flip", "axis"),
+        ("Tile", "repeats"),
+        ("Roll", "shift"),
+        ("Split", "indices_or_sections"),
+        ("BroadcastTo", "shape"),
+        ("Pad", "pad_width"),
+        ("Sum", "axis"),
+        ("Argmax", "axis"),
+        ("Cumsum", "axis"),
+        ("OneHot", "num_classes"),
+        ("Tril", "k"),
+        ("Diff", "n"),
+        ("Norm", "ord"),
+        ("Take", "axis"),
+        ("Tensordot", "axes"),
+        ("Einsum", "subscripts"),
+        ("Moveaxis", "source"),
+        ("Unstack", "num"),
+        ("Stack", "axis"),
+        ("Softmax", "axis"),
+        ("Repeat", "repeats"),
+    ];
+    for (class, argument) in arguments {
+        for number in &numbers {
+            for axis in [json!(1), json!(-1), json!(i64::MIN), Value::Null] {
+                let mut config = json!({"axis": axis, "destination": 1});
+                config[argument] = number.clone();
+                for args in [json!([x()]), json!([x(), x()]), json!([]), json!([x(), number])] {
+                    let model = operations(class, 1, |_| args.clone(), config.clone());
+                    report.config(&format!("{class} {argument}={number}"), &model.to_string());
+                }
+            }
+        }
+    }
+    let slice = |start: &Value, stop: &Value, step: &Value| json!({"class_name": "__slice__", "config": {"start": start, "stop": stop, "step": step}});
+    for number in &numbers {
+        let keys = [
+            number.clone(),
+            json!([number, number]),
+            json!([slice(number, number, number), slice(&json!(0), number, &json!(0))]),
+            json!([slice(&json!(1), &json!(0), number), number]),
+            json!([{"class_name": "__ellipsis__"}, {"class_name": "__ellipsis__"}, number]),
+            json!([x(), x()]),
+            json!([[number, number], null, [0, 9_999_999]]),
+            json!(vec![Value::Null; 100]),
+        ];
+        for key in keys {
+            let model = operations("GetItem", 1, |_| json!([x(), key]), json!({}));
+            report.config(&format!("x[{key}]"), &model.to_string());
+        }
+    }
+    let before = |i: usize| if i == 0 { x() } else { tensor(format!("o{}", i - 1)) };
+    for count in [2, 60, 70, 1000, 4000] {
+        let chains = [
+            ("Add", json!({}), true),
+            ("Tanh", json!({}), false),
+            ("Transpose", json!({"axes": [1, 0, 2]}), false),
+            ("OneHot", json!({"num_classes": 32_768}), false),
+            ("Cumsum", json!({"axis": 1}), false),
+            ("Roll", json!({"shift": 3, "axis": 1}), false),
+            ("Repeat", json!({"repeats": 2, "axis": 1}), false),
+            ("ExpandDims", json!({"axis": 1}), false),
+            ("Swapaxes", json!({"axis1": 1, "axis2": -1}), false),
+            ("Full", json!({"shape": [30_000]}), false),
+        ];
+        for (class, config, twice) in chains {
+            let args = |i| if twice { json!([before(i), before(i)]) } else { json!([before(i)]) };
+            let model = operations(class, count, args, config.clone());
+            report.config(&format!("a chain of {count} {class}"), &model.to_string());
+            let args = |_| if twice { json!([x(), x()]) } else { json!([x()]) };
+            let model = operations(class, count, args, config);
+            report.config(&format!("{count} times {class}"), &model.to_string());
+        }
+        // What has no batch is computed again for everybody.
+        let table = json!(vec![0.5; 20_000]);
+        let args = |i| match i {
+            0 => json!([table, table]),
+            _ => json!([x(), tensor("o0".to_string())]),
+        };
+        let model = operations("Add", count, args, json!({}));
+        report.config(&format!("{count} that read a table"), &model.to_string());
     }
 }
 
@@ -441,7 +584,7 @@ fn hdf5(report: &mut Report, random: &mut Random) {
         .map(|entry| entry.unwrap().path())
         .collect();
     files.sort();
-    assert_eq!(files.len(), 12);
+    assert_eq!(files.len(), 18);
     for path in files {
         let good = std::fs::read(&path).unwrap();
         let name = path.file_name().unwrap().to_string_lossy().to_string();
@@ -490,6 +633,7 @@ fn corpus() -> Report {
     bombs(&mut report, &mut random);
     huge_sizes(&mut report);
     graphs(&mut report);
+    of_operations(&mut report);
     nesting(&mut report);
     names(&mut report);
     hdf5(&mut report, &mut random);
@@ -531,6 +675,24 @@ fn limits_are_named_and_adjustable() {
     says(limits().load(&zeros), "KerasLimits::unpacked_bytes");
     let model = limits().unpacked_bytes(300 << 20).load(&zeros).unwrap();
     assert_eq!(model.weights("rnn").unwrap()[1].shape(), [6000, 6000]);
+}
+
+/// Scales, packed numbers and groups that don't belong to the weight beside them.
+#[test]
+fn what_does_not_fit_a_quantized_weight_is_named() {
+    for (name, words) in [
+        ("quantized_packing", ["dense", "kernel is quantized and has shape [3, 3]"]),
+        ("quantized_scales", ["dense", "kernel has 3 scales, and 4 are needed"]),
+        ("quantized_zero_scale", ["dense", "kernel holds inf"]),
+        ("quantized_groups", ["dense", "kernel has a group 2, and there are 2"]),
+        ("quantized_zeros", ["dense", "which don't fit each other"]),
+        ("quantized_floats", ["dense", "has a scale, but isn't of whole numbers"]),
+    ] {
+        let error = Model::from_keras(fixtures().join(format!("hostile/{name}.h5"))).unwrap_err();
+        let is_typed = matches!(error, Error::MalformedFile { .. } | Error::NonFiniteWeight { .. });
+        assert!(is_typed, "{name}: {error:?}");
+        assert!(words.iter().all(|word| error.to_string().contains(word)), "{name}: {error}");
+    }
 }
 
 /// A file can name others; they are not read.

@@ -325,6 +325,9 @@ fn bombs_of_nodes() -> Vec<(&'static str, Vec<u8>)> {
         add("sizes", 2, &[resize, lengths]);
         let heads = [int_attribute("q_num_heads", size), int_attribute("kv_num_heads", size)];
         add("heads", 3, &[node("Attention", &["x", "x", "x"], "y", &heads)]);
+        for name in ["LayerNormalization", "RMSNormalization", "SimplifiedLayerNormalization"] {
+            add("axis", 2, &[node(name, &["x", "k"], "y", &axis), k.clone()]);
+        }
         let window = [int_attribute("left_window_size", size), int_attribute("is_causal", 1)];
         add("attention window", 4, &[node("Attention", &["x", "x", "x"], "y", &window)]);
         add("lrn", 4, &[node("LRN", &["x"], "y", &[int_attribute("size", size)])]);

@@ -121,7 +121,7 @@ fn change(random: &mut Random, all: &mut Value, large: bool) {
             }
             (3, Value::Bool(value)) => (!*value).into(),
             (4, _) if large => huge[random.below(huge.len())].into(),
-            (5, _) if large => json!([1e308, -1e308, i64::MIN, -1e-320][random.below(4)]),
+            (5, _) if large => json!([1e308, -1e308, -9.3e18, -1e-320][random.below(4)]),
             (0..=6, Value::Number(_)) => (random.below(7) as i64 - 2).into(),
             (7, _) => [Value::Null, "".into(), json!([]), json!({})][random.below(4)].clone(),
             _ => other,

@@ -58,6 +58,20 @@ fn custom_layers_compute_what_keras_computed() {
     }
 }
 
+/// In legacy files the arrays of all layers of such a model stand in one group.
+#[test]
+fn custom_layers_in_a_model_that_is_a_layer_find_their_weights() {
+    let name = "keras3_nested.h5";
+    let model = options().load(fixture(name)).unwrap();
+    let mut arrays =
+        NpzReader::new(File::open(fixture(name).with_extension("npz")).unwrap()).unwrap();
+    let input: ArrayD<f32> = arrays.by_name("input0.npy").unwrap();
+    let expected: ArrayD<f32> = arrays.by_name("output0.npy").unwrap();
+    let outputs = Device::cpu().compile(&model).unwrap().run(input.view()).unwrap();
+    let error = (outputs.output() - &expected).fold(0.0f32, |most, e| most.max(e.abs()));
+    assert!(error < 1e-6, "{error}");
+}
+
 #[test]
 fn the_report_is_that_of_the_same_options() {
     let report = options().inspect(fixture("keras3.keras")).unwrap();

@@ -178,7 +178,7 @@ fn fixtures_are_of_every_size() {
 #[test]
 fn unsupported_models_are_refused() {
     all_refused("unsupported", 5, |file, e| match e {
-        Error::UnsupportedLayer { .. } => true,
+        Error::UnsupportedLayer { .. } | Error::UnsupportedNode { .. } => true,
         Error::UnsupportedArgument { argument, .. } => match file.trim_end_matches(".keras") {
             "custom_activation" => argument == "activation",
             "bi_mixed_states" => argument == "backward_layer",

@@ -13,7 +13,7 @@ mod common;
 #[path = "common/device.rs"]
 mod device;
 
-use birnn::program::Values;
+use birnn::program::{Kind, Length, Operation, Program, Reduction, Values};
 use birnn::{Device, Model, OnnxOptions, Outputs};
 use common::inputs;
 use ndarray::ArrayD;
@@ -228,6 +228,56 @@ fn a_folder_of_cases() {
         assert!(error.is_none() || failures.is_empty(), "{} cases are wrong", failures.len());
         let least = std::env::var("BIRNN_ONNX_RIGHT").ok().and_then(|least| least.parse().ok());
         assert!(right + with_constants >= least.unwrap_or(0), "{least:?} have to be right");
+    }
+}
+
+/// An input may have an axis of length 0: what follows from the length alone is computed, and what
+/// has to be computed of no values is an error.
+#[test]
+fn inputs_without_values_are_computed_or_errors() {
+    let mut program = Program::new();
+    let x = program.input("x", [Length::Any, Length::Fixed(2)], Kind::Float).unwrap();
+    let first = program.constant(Values::integers([0]));
+    let sum = Operation::Reduce { reduction: Reduction::Sum, keep: true };
+    let sum = program.add("sum", sum, [x, first]).unwrap()[0];
+    program.output("y", sum);
+    let sums = program.build().unwrap();
+    let lstm = Model::from_onnx(folder().join("lstm_forward.onnx")).unwrap();
+    for device in devices() {
+        let nothing = ArrayD::zeros(ndarray::IxDyn(&[0, 2]));
+        let outputs = device.compile(&sums).unwrap().run(nothing.view()).unwrap();
+        assert_eq!(outputs.output(), &ndarray::arr2(&[[0.0, 0.0]]).into_dyn());
+        let nothing = ArrayD::zeros(ndarray::IxDyn(&[0, 2, 3]));
+        let error = device.compile(&lstm).unwrap().run(nothing.view()).unwrap_err();
+        assert!(error.to_string().contains("has no values"), "{error}");
+    }
+}
+
+/// Every value has its rank, NaN too: it is as large as a number can be.
+#[test]
+fn values_that_are_no_numbers_have_a_rank() {
+    let mut program = Program::new();
+    let x = program.input("x", [Length::Fixed(5)], Kind::Float).unwrap();
+    let two = program.constant(Values::integers([2]));
+    for (name, smallest) in [("largest", false), ("smallest", true)] {
+        let top = Operation::TopK { axis: 0, smallest };
+        let found = program.add(name, top, [x, two]).unwrap();
+        program.output(name, found[0]);
+        program.output(&format!("{name} at"), found[1]);
+    }
+    let model = program.build().unwrap();
+    let x = ndarray::arr1(&[1.0, f32::NAN, 3.0, f32::NEG_INFINITY, f32::NAN]).into_dyn();
+    for device in devices() {
+        let outputs = device.compile(&model).unwrap().run(x.view()).unwrap();
+        assert!(outputs.named("largest").unwrap().iter().all(|value| value.is_nan()));
+        for (name, expected) in [
+            ("largest at", [1.0, 4.0]),
+            ("smallest", [f32::NEG_INFINITY, 1.0]),
+            ("smallest at", [3.0, 0.0]),
+        ] {
+            let expected = ndarray::arr1(&expected).into_dyn();
+            assert_eq!(outputs.named(name).unwrap(), &expected, "{}", device.info().name);
+        }
     }
 }
 

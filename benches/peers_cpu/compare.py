@@ -9,9 +9,9 @@ import os
 import pathlib
 import platform
 import re
-import shutil
 import subprocess
 import sys
+import tempfile
 import time
 
 import numpy as np
@@ -232,29 +232,19 @@ def keras_file(layer, path):
         group.attrs["weight_names"] = [name.encode() for name in names]
 
 
-def birnn(program, work, layer, threads, seconds):
-    """Median of a round, and the output."""
-    model, x, out = work / "layer.h5", work / "x.npy", work / "out"
-    keras_file(layer, model)
-    np.save(x, layer.x)
-    command = [program, "run", model, x, "--device", "cpu", "--threads", str(threads), "--quiet"]
+def birnn(layer, threads):
+    import birnn as package
 
-    def times(repeat, *more):
-        done = subprocess.run(
-            [*command, "--repeat", str(repeat), *more], capture_output=True, text=True, check=False
-        )
-        if done.returncode != 0:
-            sys.exit(f"birnn: {done.stderr.strip()}")
-        return float(re.search(r"median ([0-9.]+) ms", done.stdout)[1]) / 1e3
-
-    shutil.rmtree(out, ignore_errors=True)  # of a layer with another name
-    once = times(3, "--out", out)
-    (output,) = out.glob("0_*.npy")  # the number is the output's place, then comes the layer's name
-    return times(min(max(5, int(seconds / max(once, 1e-6))), 20_000)), np.load(output)
+    with tempfile.TemporaryDirectory() as folder:
+        path = pathlib.Path(folder) / "layer.h5"
+        keras_file(layer, path)
+        session = package.load(path).compile("cpu", threads=threads)
+    x = layer.x
+    return (lambda: session(x)), lambda result: result[0]
 
 
 def peer(name, layer, threads, seconds):
-    """The same of a peer, in a process of its own: the runtimes' threads don't meet."""
+    """Median of a round, and the output, in a process of its own: the runtimes' threads don't meet."""
     code = subprocess.run(
         [
             sys.executable,
@@ -297,7 +287,6 @@ def limit(cell, shape, machine):
 
 def compare(options):
     machine = json.loads(options.machine)
-    work = pathlib.Path(options.work)
     shapes = options.shapes or SHAPES
     rows, farthest = [], 0.0
     for cell in GATES:
@@ -305,12 +294,12 @@ def compare(options):
             layer = Layer(cell, shape)
             medians = {name: [] for name in ["birnn", *PEERS]}
             for _ in range(options.rounds):
-                time_, ours = birnn(options.birnn, work, layer, options.threads, options.seconds)
+                time_, ours = peer("birnn", layer, options.threads, options.seconds)
                 medians["birnn"].append(time_)
                 for name in PEERS:
                     time_, theirs = peer(name, layer, options.threads, options.seconds)
                     medians[name].append(time_)
-                    far = float(np.max(np.abs(ours.ravel() - theirs)))
+                    far = float(np.max(np.abs(ours - theirs)))
                     if not far < TOLERANCE:
                         sys.exit(f"{cell} {shape}: {name}'s output is {far} from birnn's")
                     farthest = max(farthest, far)

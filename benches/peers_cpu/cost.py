@@ -7,7 +7,7 @@ import sys
 
 import numpy as np
 
-from compare import GATES, Layer, above_zero, at_least_one, birnn, keras_file, new_file
+from compare import GATES, Layer, above_zero, at_least_one, keras_file, new_file, peer
 
 TIMESTEPS = [16, 64, 256, 1024, 4096]
 BATCH = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512]
@@ -15,13 +15,7 @@ UNITS = [16, 32, 64, 128, 256, 512, 1024]
 
 
 def milliseconds(options, cell, shape):
-    median, _ = birnn(
-        options.birnn,
-        pathlib.Path(options.work),
-        Layer(cell, shape),
-        options.threads,
-        options.seconds,
-    )
+    median, _ = peer("birnn", Layer(cell, shape), options.threads, options.seconds)
     return median * 1e3
 
 

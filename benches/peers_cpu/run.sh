@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # birnn's CPU path beside onnxruntime, OpenVINO and PyTorch: one bidirectional layer, the same
-# weights and input, the same number of threads, in turn. Prints the table of docs/performance.md.
+# weights and input, the same number of threads, in turn, each called from Python. Prints the table
+# of docs/performance.md.
 #
 #     benches/peers_cpu/run.sh [--threads 2] [--rounds 3] [--seconds 1.5] [--disturb 30]
 #         [--csv FILE] [B,T,D,U ...]
@@ -14,11 +15,17 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 
-target=${CARGO_TARGET_DIR:-target}
+target=$(realpath -m "${CARGO_TARGET_DIR:-target}")
 work=$target/peers_cpu
 [ -d "$work/venv" ] || python3 -m venv "$work/venv"
 "$work/venv/bin/pip" --quiet --disable-pip-version-check install -r benches/peers_cpu/requirements.txt
-cargo build --quiet --release --locked --features cli --bin birnn
+rm -rf "$work/wheels"
+CARGO_TARGET_DIR=$target "$work/venv/bin/maturin" build --quiet --release --locked \
+    --manifest-path python/Cargo.toml --out "$work/wheels"
+"$work/venv/bin/pip" --quiet --disable-pip-version-check install --force-reinstall --no-deps \
+    "$work"/wheels/birnn-*.whl
+# --cost measures the memory of the program.
+[ "${1:-}" != --cost ] || cargo build --quiet --release --locked --features cli --bin birnn
 cargo build --quiet --release --locked --bench machine
 machine=$(cargo bench --quiet --locked --bench machine)
 script=compare.py

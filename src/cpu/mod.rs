@@ -1,36 +1,46 @@
-//! The CPU path: recurrences in vectors and on threads, all other operators as
-//! [`crate::reference`] computes them.
+//! The CPU path: recurrences, products, convolutions and some more in vectors and on threads, all
+//! other operators as [`crate::reference`] computes them.
 //!
 //! The way of the data: weights are [`Packed`] once; [`CpuSession`] cuts a layer's work into
 //! [`Sequence`]s, one for each direction and some rows of the batch, which threads run
-//! independently, or where that is better one after the other, each on all threads.
+//! independently, or where that is better one after the other, each on all threads. What isn't
+//! recurrent is in `operators`: kernels are packed once, and `product` cuts the work.
 //!
 //! Every sum runs in the same order whatever the batch, the number of threads or the way that the
 //! work is split: the results are equal to the bit.
 
+mod convolution;
+mod cores;
+mod moving;
+mod operators;
+mod pairs;
+mod pool;
+mod product;
 mod threads;
+mod values;
+mod windows;
 
 pub(crate) use threads::Threads;
 
 use crate::error::{Error, Result};
-use crate::graph::{Constants, OperatorGraph};
+use crate::graph::{Constants, OperatorGraph, Step};
 use crate::layer::Recurrent;
 use crate::model::{Bound, CallShape, Model, Outputs};
 use crate::operator::{self, MergeMode};
-use crate::reference::{Carried, Ran, Recurrence, Sequences, Shared, run_graph};
+use crate::reference;
+use crate::reference::{Carried, Computed, Ran, Reads, Sequences, Shared, check_memory, run_graph};
 use crate::runner::{Awaited, Runner, Started, Wait};
 use birnn_cell::Reader;
 use birnn_simd::{Arch, Machine, Output, Packed, Scratch, Sequence};
+use cores::{Cores, Kept};
 use ndarray::{Array2, Array3, ArrayD, Axis, Zip};
-use std::sync::Mutex;
+use operators::Operators;
 
 /// Rows of the batch that run together: above it, another pass over the weights costs next to
 /// nothing.
 const GROUP_ROWS: usize = 128;
-/// Work of a call below which threads cost more than they save, in multiplications and additions.
-const LEAST_WORK: usize = 500_000;
-/// The same of a thread's part of a step. With less, where one row waits for caches, parts cost up
-/// to 5 %.
+/// Work of a thread's part of a step below which threads cost more than they save, in
+/// multiplications and additions. With less, where one row waits for caches, parts cost up to 5 %.
 const LEAST_PART: usize = 250_000;
 
 /// Directions whose recurrent kernels have more bytes together run one after the other, each on all
@@ -59,11 +69,11 @@ pub(crate) struct CpuSession {
 
 #[derive(Debug)]
 struct Engine {
-    arch: Arch,
-    threads: Threads,
+    cores: Cores,
     /// Of each layer of the model its directions and their weights.
     layers: Vec<Vec<Packed>>,
-    scratch: Mutex<Vec<Scratch>>,
+    scratch: Kept<Scratch>,
+    operators: Operators,
 }
 
 impl CpuSession {
@@ -100,7 +110,12 @@ impl CpuSession {
         });
         let layers = layers.collect::<Result<_>>()?;
         Ok(CpuSession {
-            engine: Engine { arch, threads, layers, scratch: Mutex::default() },
+            engine: Engine {
+                cores: Cores { arch, threads },
+                layers,
+                scratch: Kept::default(),
+                operators: Operators::default(),
+            },
             constants: model.constants(),
             graphs: Vec::new(),
             carried: Carried::default(),
@@ -109,12 +124,15 @@ impl CpuSession {
     }
 
     fn run(&mut self, model: &Model, inputs: &Bound<'_, f32>) -> Result<Outputs> {
-        let shape = inputs.call_shape(inputs.batch, !self.carried.is_empty());
-        let known = self.graphs.iter().position(|(known, _)| *known == shape);
+        let carried = !self.carried.is_empty();
+        let known = self.graphs.iter().position(|(known, _)| inputs.has_shape(known, carried));
         let index = match known {
             Some(index) => index,
             None => {
-                let graph = model.lower(&shape)?;
+                let shape = inputs.call_shape(inputs.batch, carried);
+                let graph = model.lower(&shape)?.fused();
+                check_memory::<f32>(&graph)?;
+                self.engine.prepare(&graph, &self.constants)?;
                 if self.graphs.len() >= KEPT_GRAPHS {
                     self.graphs.clear();
                 }
@@ -123,7 +141,7 @@ impl CpuSession {
             }
         };
         let graph = &self.graphs[index].1;
-        let shared = Shared { model, constants: &self.constants, recurrence: &self.engine };
+        let shared = Shared { model, constants: &self.constants, operators: &self.engine };
         self.rows = inputs.batch;
         run_graph(shared, graph, inputs, &mut self.carried)
     }
@@ -153,8 +171,8 @@ pub(crate) fn lanes() -> usize {
     birnn_simd::lanes(Arch::new())
 }
 
-impl Recurrence<f32> for Engine {
-    fn run(
+impl reference::Operators<f32> for Engine {
+    fn recur(
         &self,
         operator: &operator::Recurrent,
         sequences: Sequences<'_, f32>,
@@ -193,6 +211,15 @@ impl Recurrence<f32> for Engine {
         self.execute(jobs, plan);
         Ok(Ran { outputs: arrays.merged(operator.merge_mode), states })
     }
+
+    fn compute(
+        &self,
+        step: &Step,
+        graph: &OperatorGraph,
+        reads: &Reads<f32>,
+    ) -> Option<Computed<f32>> {
+        self.operators.compute(&self.cores, step, graph, reads)
+    }
 }
 
 /// How a layer's work is cut.
@@ -207,6 +234,13 @@ struct Plan {
 }
 
 impl Engine {
+    /// Makes ready for calls of a graph.
+    fn prepare(&mut self, graph: &OperatorGraph, constants: &Constants<f32>) -> Result<()> {
+        let lanes = birnn_simd::lanes(self.cores.arch);
+        let prepared = self.operators.prepare(graph, constants, lanes);
+        prepared.map_err(|error| Error::Graph(format!("a kernel: {error}")))
+    }
+
     fn plan(
         &self,
         operator: &operator::Recurrent,
@@ -215,11 +249,11 @@ impl Engine {
         features: usize,
     ) -> Plan {
         let directions = &operator.directions;
-        let threads = self.threads.count();
         let columns = |reader: &Reader| reader.cell.gates().len() * reader.units;
         let a_row = |reader: &Reader| columns(reader) * (reader.units + features);
         let work = directions.iter().map(a_row).sum::<usize>() * batch * timesteps;
-        if threads == 1 || work < LEAST_WORK {
+        let threads = self.cores.threads_for(work);
+        if threads == 1 {
             return Plan { rows: batch.min(GROUP_ROWS), together: false, shares: 1 };
         }
         // More rows at a time reuse the weights better: no more groups than threads need, or than
@@ -243,17 +277,14 @@ impl Engine {
     }
 
     fn execute(&self, jobs: Vec<(&Packed, Sequence)>, plan: Plan) {
-        let machine = Machine { arch: self.arch, shares: plan.shares };
+        let machine = Machine { arch: self.cores.arch, shares: plan.shares };
         let run = |(packed, sequence): (&Packed, Sequence)| {
-            let kept = self.scratch.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).pop();
-            let mut scratch = kept.unwrap_or_default();
-            packed.run(sequence, machine, &mut scratch);
-            self.scratch.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).push(scratch);
+            self.scratch.with(|scratch| packed.run(sequence, machine, scratch));
         };
         match (plan.together, plan.shares) {
             (false, 1) => jobs.into_iter().for_each(run),
-            (false, _) => self.threads.install(|| jobs.into_iter().for_each(run)),
-            (true, _) => self.threads.install(|| {
+            (false, _) => self.cores.threads.install(|| jobs.into_iter().for_each(run)),
+            (true, _) => self.cores.threads.install(|| {
                 rayon::scope(|scope| {
                     let run = &run;
                     jobs.into_iter().for_each(|job| scope.spawn(move |_| run(job)));
@@ -342,5 +373,7 @@ impl Arrays {
     }
 }
 
+#[cfg(test)]
+mod operator_tests;
 #[cfg(test)]
 mod tests;

@@ -5,7 +5,7 @@ use crate::layer::{Activation, Bidirectional, Cell, CellOptions, Gru, Layer, Rec
 use crate::model::Inputs;
 use crate::operator::Operator;
 use crate::order::orders;
-use crate::reference::{self, State};
+use crate::reference::{Operators as _, State};
 use birnn_simd::each_arch;
 use ndarray::{Array2, Array3};
 use proptest::prelude::*;
@@ -439,8 +439,8 @@ impl Reordering<'_> {
     }
 }
 
-impl Recurrence<f32> for Reordering<'_> {
-    fn run(
+impl reference::Operators<f32> for Reordering<'_> {
+    fn recur(
         &self,
         operator: &operator::Recurrent,
         sequences: Sequences<'_, f32>,
@@ -452,7 +452,7 @@ impl Recurrence<f32> for Reordering<'_> {
             mask: mask.as_ref().map(|mask| mask.view().into_dimensionality().unwrap()),
             states: self.states(sequences.states),
         };
-        let Ran { outputs, states } = self.engine.run(operator, sequences)?;
+        let Ran { outputs, states } = self.engine.recur(operator, sequences)?;
         let outputs = outputs.iter().map(self.numbers).collect();
         Ok(Ran { outputs, states: self.states(states) })
     }
@@ -490,7 +490,7 @@ fn no_memory_order_changes_a_bit() {
                 let reordering = Reordering { engine: &session.engine, numbers, mask };
                 let graph = model.lower(&bound.call_shape(bound.batch, false)).unwrap();
                 let constants = &session.constants;
-                let shared = Shared { model: &model, constants, recurrence: &reordering };
+                let shared = Shared { model: &model, constants, operators: &reordering };
                 let found = run_graph(shared, &graph, &bound, &mut Carried::default()).unwrap();
                 assert_eq!(found, expected, "{name}, {arch:?}, {case:?}");
                 let in_c_order = |output: &crate::Output| output.array.is_standard_layout();

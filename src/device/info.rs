@@ -46,6 +46,13 @@ pub struct DeviceInfo {
     pub backend: String,
     /// The driver's name and version; empty for the CPU path and the reference.
     pub driver: String,
+    /// The adapter's place in [`Device::adapters`](crate::Device::adapters), for
+    /// [`DeviceOptions::index`](crate::DeviceOptions::index); `None` for the CPU path and the
+    /// reference.
+    pub index: Option<usize>,
+    /// The adapter's PCI address, such as `0000:3b:00.0`, for
+    /// [`DeviceOptions::pci`](crate::DeviceOptions::pci); empty where the driver doesn't say it.
+    pub pci: String,
     /// Why this device was chosen; empty in an [`AdapterReport`].
     pub reason: String,
 }

@@ -15,6 +15,7 @@ use crate::model::Model;
 use crate::reference::ReferenceSession;
 use crate::runner::Runner;
 use options::Wanted;
+pub(crate) use options::WantedAdapter;
 #[cfg(feature = "gpu")]
 use std::sync::Arc;
 
@@ -74,9 +75,8 @@ impl DeviceOptions {
         match self.wanted.clone() {
             Wanted::Cpu => self.open_cpu("it was asked for".into()),
             Wanted::Reference => Ok(Device::reference()),
-            Wanted::Gpu => self.open_gpu(None).await,
-            Wanted::Named(name) => self.open_gpu(Some(&name)).await,
-            Wanted::Best => match self.open_gpu(None).await {
+            Wanted::Gpu(wanted) => self.open_gpu(&wanted).await,
+            Wanted::Best => match self.open_gpu(&WantedAdapter::Best).await {
                 Ok(device) => Ok(device),
                 Err(error) => self.open_cpu(error.to_string()),
             },
@@ -88,16 +88,15 @@ impl DeviceOptions {
     }
 
     #[cfg(feature = "gpu")]
-    async fn open_gpu(&self, name: Option<&str>) -> Result<Device> {
-        let gpu = crate::gpu::GpuDevice::open(self, name).await?;
+    async fn open_gpu(&self, wanted: &WantedAdapter) -> Result<Device> {
+        let gpu = crate::gpu::GpuDevice::open(self, wanted).await?;
         Ok(Device { info: gpu.info.clone(), backend: Backend::Gpu(Arc::new(gpu)) })
     }
 
     #[cfg(not(feature = "gpu"))]
-    async fn open_gpu(&self, name: Option<&str>) -> Result<Device> {
+    async fn open_gpu(&self, wanted: &WantedAdapter) -> Result<Device> {
         let found = vec!["none: birnn was built without its feature `gpu`".to_string()];
-        let wanted = name.map_or("GPU".to_string(), |name| format!("adapter named {name:?}"));
-        Err(crate::Error::NoAdapter { wanted, found })
+        Err(crate::Error::NoAdapter { wanted: wanted.to_string(), found })
     }
 }
 
@@ -170,6 +169,8 @@ impl Device {
             name: "reference".into(),
             backend: "float64".into(),
             driver: String::new(),
+            index: None,
+            pci: String::new(),
             reason: "it was asked for".into(),
         };
         Device { info, backend: Backend::Reference }
@@ -181,6 +182,8 @@ impl Device {
             name: "cpu".into(),
             backend: format!("CPU path, vectors of {}", crate::cpu::lanes()),
             driver: String::new(),
+            index: None,
+            pci: String::new(),
             reason,
         };
         Device { info, backend: Backend::Cpu { threads, half_weights } }

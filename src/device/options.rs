@@ -1,6 +1,7 @@
 //! Which device to open, and how its backend runs models.
 
 use crate::cpu::Threads;
+use std::fmt;
 use std::sync::Arc;
 
 /// Which device to open, and how to use it. [`DeviceOptions::open`] opens it.
@@ -37,11 +38,34 @@ pub struct DeviceOptions {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Wanted {
     Best,
-    Gpu,
+    Gpu(WantedAdapter),
     Cpu,
     Reference,
-    /// The adapter whose name contains this.
+}
+
+/// The adapter that was asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(not(feature = "gpu"), allow(dead_code))] // adapters are the GPU path's
+pub(crate) enum WantedAdapter {
+    /// The best that is no software adapter.
+    Best,
+    /// The best whose name contains this.
     Named(String),
+    /// The one of this place in [`Device::adapters`](crate::Device::adapters).
+    Index(usize),
+    /// The one of this PCI address, in lower case.
+    Pci(String),
+}
+
+impl fmt::Display for WantedAdapter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            WantedAdapter::Best => f.write_str("GPU"),
+            WantedAdapter::Named(name) => write!(f, "adapter named {name:?}"),
+            WantedAdapter::Index(index) => write!(f, "adapter number {index}"),
+            WantedAdapter::Pci(address) => write!(f, "adapter at PCI address {address:?}"),
+        }
+    }
 }
 
 impl Default for DeviceOptions {
@@ -69,7 +93,7 @@ impl DeviceOptions {
 
     /// Asks for the best GPU; without one, [`DeviceOptions::open`] returns an error.
     pub fn gpu(mut self) -> DeviceOptions {
-        self.wanted = Wanted::Gpu;
+        self.wanted = Wanted::Gpu(WantedAdapter::Best);
         self
     }
 
@@ -88,19 +112,61 @@ impl DeviceOptions {
     /// Asks for the best adapter whose name contains `name`, ignoring upper and lower case. It may
     /// be a software adapter. `lavapipe` and `warp` stand for the names that those drivers report.
     pub fn named(mut self, name: impl Into<String>) -> DeviceOptions {
-        self.wanted = Wanted::Named(name.into());
+        self.wanted = Wanted::Gpu(WantedAdapter::Named(name.into()));
+        self
+    }
+
+    /// Asks for the adapter of this place in [`Device::adapters`](crate::Device::adapters), from 0.
+    /// It may be a software adapter. Of several GPUs each process can so be given its own.
+    ///
+    /// ```
+    /// use birnn::{Device, DeviceOptions};
+    /// if let Some(adapter) = Device::adapters().iter().find(|adapter| adapter.unusable.is_none()) {
+    ///     let device = DeviceOptions::new().index(adapter.info.index.unwrap_or(0)).open()?;
+    ///     assert_eq!(device.info().name, adapter.info.name);
+    /// }
+    /// # Ok::<(), birnn::Error>(())
+    /// ```
+    pub fn index(mut self, index: usize) -> DeviceOptions {
+        self.wanted = Wanted::Gpu(WantedAdapter::Index(index));
+        self
+    }
+
+    /// Asks for the adapter of this PCI address, such as `0000:3b:00.0`, which
+    /// [`DeviceInfo::pci`](crate::DeviceInfo::pci) shows where the driver says it. It stays the same
+    /// when other GPUs come and go.
+    pub fn pci(mut self, address: impl Into<String>) -> DeviceOptions {
+        self.wanted = Wanted::Gpu(WantedAdapter::Pci(address.into().to_lowercase()));
         self
     }
 
     /// Asks for the device that a text names, as in `--device` and `BIRNN_DEVICE`: `best` (also
-    /// `auto` or an empty text), `gpu`, `cpu`, `reference`, or part of an adapter's name.
+    /// `auto` or an empty text), `gpu`, `cpu`, `reference`, `gpu:1` (the adapter of this
+    /// [`index`](DeviceOptions::index)), `pci:0000:3b:00.0` (the one of this
+    /// [`pci`](DeviceOptions::pci) address), or part of an adapter's name.
     pub fn parse(self, wanted: &str) -> DeviceOptions {
         match wanted.trim().to_lowercase().as_str() {
             "" | "best" | "auto" => DeviceOptions { wanted: Wanted::Best, ..self },
             "gpu" => self.gpu(),
             "cpu" => self.cpu(),
             "reference" => self.reference(),
-            _ => self.named(wanted.trim()),
+            other => {
+                let index = other.strip_prefix("gpu:").and_then(|index| index.parse().ok());
+                match (index, other.strip_prefix("pci:")) {
+                    (Some(index), _) => self.index(index),
+                    (_, Some(address)) => self.pci(address),
+                    _ => self.named(wanted.trim()),
+                }
+            }
+        }
+    }
+
+    /// The adapter that is asked for, where one is.
+    #[cfg(all(test, feature = "gpu"))]
+    pub(crate) fn wanted_adapter(&self) -> Option<&WantedAdapter> {
+        match &self.wanted {
+            Wanted::Gpu(wanted) => Some(wanted),
+            _ => None,
         }
     }
 

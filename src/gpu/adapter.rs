@@ -1,13 +1,15 @@
 //! Adapters: which one is chosen, and what is asked of it.
 
-use crate::device::{AdapterReport, DeviceInfo, DeviceKind, DeviceOptions, GpuOptions};
+use crate::device::{
+    AdapterReport, DeviceInfo, DeviceKind, DeviceOptions, GpuOptions, WantedAdapter,
+};
 
 /// The storage buffers that every recurrent kernel keeps to; few others need more.
 const STORAGE_BUFFERS: u32 = 4;
 
 /// The adapters, best first.
 pub(crate) async fn adapters() -> Vec<AdapterReport> {
-    ranked().await.iter().map(report).collect()
+    ranked().await.iter().enumerate().map(|(index, adapter)| report(index, adapter)).collect()
 }
 
 pub(super) async fn ranked() -> Vec<wgpu::Adapter> {
@@ -39,7 +41,8 @@ fn kind(device_type: wgpu::DeviceType) -> DeviceKind {
     }
 }
 
-pub(super) fn report(adapter: &wgpu::Adapter) -> AdapterReport {
+/// Of the adapter of this place among [`adapters`].
+pub(super) fn report(index: usize, adapter: &wgpu::Adapter) -> AdapterReport {
     let info = adapter.get_info();
     let limits = adapter.limits();
     AdapterReport {
@@ -48,6 +51,8 @@ pub(super) fn report(adapter: &wgpu::Adapter) -> AdapterReport {
             name: info.name,
             backend: format!("{:?}", info.backend),
             driver: format!("{} {}", info.driver, info.driver_info).trim().to_string(),
+            index: Some(index),
+            pci: info.device_pci_bus_id,
             reason: String::new(),
         },
         max_buffer_size: limits.max_buffer_size,
@@ -73,15 +78,23 @@ fn unusable(adapter: &wgpu::Adapter, limits: &wgpu::Limits) -> Option<String> {
 pub(super) fn passed_over(
     report: &AdapterReport,
     options: &DeviceOptions,
-    name: Option<&str>,
+    wanted: &WantedAdapter,
 ) -> Option<String> {
     if let Some(reason) = &report.unusable {
         return Some(reason.clone());
     }
-    match name {
-        Some(name) if !is_called(&report.info.name, name) => Some("has another name".into()),
-        Some(_) => None,
-        None => {
+    let unless = |fits: bool, reason: &str| (!fits).then(|| reason.to_string());
+    match wanted {
+        WantedAdapter::Named(name) => {
+            unless(is_called(&report.info.name, name), "has another name")
+        }
+        WantedAdapter::Index(index) => {
+            unless(report.info.index == Some(*index), "is another number")
+        }
+        WantedAdapter::Pci(address) => {
+            unless(report.info.pci.to_lowercase() == *address, "has another PCI address")
+        }
+        WantedAdapter::Best => {
             (report.info.kind == DeviceKind::SoftwareGpu && !options.allow_software).then(|| {
                 "a software adapter: ask for it by name, with --allow-software, \
                  DeviceOptions::allow_software(true) or BIRNN_ALLOW_SOFTWARE=1"
@@ -133,10 +146,15 @@ pub(super) fn wanted_limits(adapter: &wgpu::Limits, options: &GpuOptions) -> wgp
 }
 
 /// The device's description with the reason for the choice.
-pub(super) fn choice(info: DeviceInfo, passed_over: &[String], name: Option<&str>) -> DeviceInfo {
-    let mut reason = match name {
-        Some(name) => format!("the first adapter whose name contains {name:?}"),
-        None => format!("the first {} adapter", info.kind),
+pub(super) fn choice(
+    info: DeviceInfo,
+    passed_over: &[String],
+    wanted: &WantedAdapter,
+) -> DeviceInfo {
+    let mut reason = match wanted {
+        WantedAdapter::Named(name) => format!("the first adapter whose name contains {name:?}"),
+        WantedAdapter::Best => format!("the first {} adapter", info.kind),
+        wanted => format!("the {wanted}"),
     };
     if !passed_over.is_empty() {
         reason.push_str(&format!("; passed over: {}", passed_over.join(", ")));
@@ -155,6 +173,8 @@ mod tests {
                 name: name.into(),
                 backend: "Vulkan".into(),
                 driver: String::new(),
+                index: Some(1),
+                pci: "0000:3B:00.0".into(),
                 reason: String::new(),
             },
             max_buffer_size: 1 << 30,
@@ -194,17 +214,33 @@ mod tests {
         let gpu = adapter("NVIDIA H100", DeviceKind::DiscreteGpu);
         let (usual, allowed) =
             (DeviceOptions::default(), DeviceOptions::default().allow_software(true));
-        let reason = passed_over(&software, &usual, None).expect("passed over");
+        let lavapipe = WantedAdapter::Named("lavapipe".into());
+        let best = WantedAdapter::Best;
+        let reason = passed_over(&software, &usual, &best).expect("passed over");
         assert!(reason.contains("--allow-software"), "{reason}");
-        assert_eq!(passed_over(&software, &allowed, None), None);
-        assert_eq!(passed_over(&software, &usual, Some("lavapipe")), None);
-        assert_eq!(passed_over(&gpu, &usual, None), None);
-        assert_eq!(
-            passed_over(&gpu, &usual, Some("lavapipe")).as_deref(),
-            Some("has another name")
-        );
+        assert_eq!(passed_over(&software, &allowed, &best), None);
+        assert_eq!(passed_over(&software, &usual, &lavapipe), None);
+        assert_eq!(passed_over(&gpu, &usual, &best), None);
+        assert_eq!(passed_over(&gpu, &usual, &lavapipe).as_deref(), Some("has another name"));
         let broken = AdapterReport { unusable: Some("no compute shaders".into()), ..gpu };
-        assert_eq!(passed_over(&broken, &usual, None).as_deref(), Some("no compute shaders"));
+        assert_eq!(passed_over(&broken, &usual, &best).as_deref(), Some("no compute shaders"));
+    }
+
+    #[test]
+    fn adapters_are_found_by_number_and_pci_address() {
+        let gpu = adapter("NVIDIA H100", DeviceKind::SoftwareGpu); // number 1 at 0000:3B:00.0
+        let usual = DeviceOptions::default();
+        let found = |text: &str| match DeviceOptions::new().parse(text).wanted_adapter() {
+            Some(wanted) => passed_over(&gpu, &usual, wanted),
+            None => panic!("{text}"),
+        };
+        assert_eq!(found("gpu:1"), None);
+        assert_eq!(found(" GPU:0").as_deref(), Some("is another number"));
+        assert_eq!(found("gpu:one").as_deref(), Some("has another name"));
+        assert_eq!(found("pci:0000:3b:00.0"), None);
+        assert_eq!(found("PCI:0000:3B:00.1").as_deref(), Some("has another PCI address"));
+        let chosen = choice(gpu.info.clone(), &[], &WantedAdapter::Index(1));
+        assert_eq!(chosen.reason, "the adapter number 1");
     }
 
     #[test]
@@ -231,13 +267,17 @@ mod tests {
     #[test]
     fn the_choice_says_what_was_passed_over() {
         let info = adapter("NVIDIA H100", DeviceKind::DiscreteGpu).info;
-        let reason =
-            choice(info.clone(), &["llvmpipe (a software adapter)".to_string()], None).reason;
+        let reason = choice(
+            info.clone(),
+            &["llvmpipe (a software adapter)".to_string()],
+            &WantedAdapter::Best,
+        )
+        .reason;
         assert_eq!(
             reason,
             format!("the first {} adapter; passed over: llvmpipe (a software adapter)", info.kind)
         );
-        let named = choice(info, &[], Some("nvidia")).reason;
+        let named = choice(info, &[], &WantedAdapter::Named("nvidia".into())).reason;
         assert_eq!(named, "the first adapter whose name contains \"nvidia\"");
     }
 }

@@ -5,7 +5,7 @@ use super::kernel::UNIFORM_BYTES;
 use super::limits::Limits;
 use super::pipelines::Pipelines;
 use super::plan::{PlanAdapter, Tuned};
-use crate::device::{DeviceInfo, DeviceKind, DeviceOptions};
+use crate::device::{DeviceInfo, DeviceKind, DeviceOptions, WantedAdapter};
 use crate::error::{Error, Result};
 use crate::host::{self, Instant, Poller};
 use crate::runner::Wait;
@@ -52,16 +52,16 @@ struct Abandoned {
 impl GpuDevice {
     /// Opens the best adapter, or the best whose name contains `name`. One that won't open is
     /// passed over.
-    pub async fn open(options: &DeviceOptions, name: Option<&str>) -> Result<GpuDevice> {
+    pub async fn open(options: &DeviceOptions, wanted: &WantedAdapter) -> Result<GpuDevice> {
         let mut found = Vec::new();
         let mut failure = None;
-        for adapter in ranked().await {
-            let report = report(&adapter);
-            match passed_over(&report, options, name) {
+        for (index, adapter) in ranked().await.iter().enumerate() {
+            let report = report(index, adapter);
+            match passed_over(&report, options, wanted) {
                 Some(reason) => found.push(format!("{} ({reason})", report.info)),
                 None => {
-                    let info = choice(report.info, &found, name);
-                    match GpuDevice::request(&adapter, options, info).await {
+                    let info = choice(report.info, &found, wanted);
+                    match GpuDevice::request(adapter, options, info).await {
                         Ok(device) => return Ok(device),
                         Err(error) => {
                             found.push(error.to_string());
@@ -71,8 +71,7 @@ impl GpuDevice {
                 }
             }
         }
-        let wanted = name.map_or("GPU".to_string(), |name| format!("adapter named {name:?}"));
-        Err(failure.unwrap_or(Error::NoAdapter { wanted, found }))
+        Err(failure.unwrap_or(Error::NoAdapter { wanted: wanted.to_string(), found }))
     }
 
     async fn request(

@@ -163,14 +163,14 @@ fn layout_entry(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::device::DeviceOptions;
+    use crate::device::{DeviceOptions, WantedAdapter};
     use crate::gpu::GpuDevice;
     use crate::host;
 
     #[test]
     fn an_error_in_a_kernel_names_its_file_and_line() {
         let options = DeviceOptions::new().allow_software(true).gpu();
-        let gpu = match host::block_on(GpuDevice::open(&options, None)) {
+        let gpu = match host::block_on(GpuDevice::open(&options, &WantedAdapter::Best)) {
             Ok(gpu) => gpu,
             Err(error) if std::env::var_os("BIRNN_REQUIRE_GPU").is_none() => {
                 use std::io::Write;

@@ -164,8 +164,8 @@ impl GpuSession {
         if let Some(&known) = self.rows_at_once.get(call) {
             return Ok(known);
         }
-        let graph = model.lower(&CallShape { batch: 1, ..call.clone() })?;
-        let rows = rows_at_once(&graph, batch, &self.workspace.device.limits)?;
+        let of_a_row = model.lower_a_row(call)?;
+        let rows = rows_at_once(of_a_row.as_ref(), batch, &self.workspace.device.limits)?;
         if model.is_stateful() && rows < batch {
             return Err(Error::Limit {
                 what: format!("the states of {batch} rows of stateful layers"),
@@ -296,7 +296,8 @@ impl GpuSession {
             for (segment, &buffer) in buffers.iter().enumerate() {
                 let missing = || Error::Gpu(format!("the call gives nothing for {source:?}"));
                 let mut array = given(inputs, plan, *source).ok_or_else(missing)?;
-                if inputs.has_batch {
+                // What is known of calls of this shape is the same for all parts.
+                if inputs.has_batch && !matches!(source, Source::Known(_)) {
                     array.slice_axis_inplace(Axis(0), rows);
                 }
                 if let Some(times) = segment_times(layout, segment) {
@@ -406,14 +407,11 @@ fn small_plans(model: &Model, device: &GpuDevice) -> Result<Vec<Plan>> {
         let graph = model.lower(&call)?;
         return plan(&graph, &limits, &device.tuned()).map(|plan| vec![plan]);
     }
-    // The cut changes with the batch, until no way has more rows.
+    // The cut changes with the batch, until no way has more rows. A model with a function may be
+    // one for some batches only; a call of another size says so.
     let batches = (0..=16).map(|power| 1 << power).filter(|&batch| batch != 2);
-    batches
-        .map(|batch| {
-            let graph = model.lower(&CallShape { batch, ..call.clone() })?;
-            plan(&graph, &limits, &device.tuned())
-        })
-        .collect()
+    let graphs = batches.filter_map(|batch| model.lower(&CallShape { batch, ..call.clone() }).ok());
+    graphs.map(|graph| plan(&graph, &limits, &device.tuned())).collect()
 }
 
 /// `None`: there is no memory for them. Large arrays are new pages, which nothing touches before
@@ -427,7 +425,7 @@ mod tests {
     #[cfg(feature = "autotune")]
     use super::super::autotune::Cache;
     use super::*;
-    use crate::device::{DeviceOptions, GpuOptions};
+    use crate::device::{DeviceOptions, GpuOptions, WantedAdapter};
     use crate::host;
     use crate::layer::Lstm;
     use ndarray::Array3;
@@ -435,7 +433,7 @@ mod tests {
     /// A device with these options; `None` where there is no GPU.
     fn device(options: &GpuOptions) -> Option<Arc<GpuDevice>> {
         let options = DeviceOptions::from(options.clone()).allow_software(true);
-        match host::block_on(GpuDevice::open(&options, None)) {
+        match host::block_on(GpuDevice::open(&options, &WantedAdapter::Best)) {
             Ok(device) => Some(device.into()),
             Err(error) if std::env::var_os("BIRNN_REQUIRE_GPU").is_none() => {
                 use std::io::Write;

@@ -3,6 +3,7 @@
 //! to know them.
 
 mod constants;
+mod fuse;
 mod rows;
 
 pub(crate) use constants::{Constant, ConstantId, Constants};
@@ -150,6 +151,18 @@ impl OperatorGraph {
             }
         }
         used
+    }
+
+    /// Of each array the last step that reads it; `None`: it is needed behind all steps, or by none.
+    pub fn last_readers(&self) -> Vec<Option<usize>> {
+        let mut last = vec![None; self.arrays.len()];
+        for (index, step) in self.steps.iter().enumerate() {
+            step.reads.iter().flatten().for_each(|array| last[array.0] = Some(index));
+        }
+        for array in self.outputs.iter().chain(self.carried.iter().map(|(_, array)| array)) {
+            last[array.0] = None;
+        }
+        last
     }
 
     /// Leaves out the steps that nothing needs.

@@ -4,17 +4,23 @@
 use super::{ArrayId, OperatorGraph, Source, Step};
 use crate::operator::{Along, Operator};
 
+/// Whether an array is given anew with every call.
+fn depends_on_the_call(source: Source) -> bool {
+    !matches!(source, Source::Constant(_) | Source::Known(_) | Source::Step)
+}
+
 impl OperatorGraph {
     /// Whether the rows of the batch can run in parts: a graph of the same call with fewer rows
     /// computes those rows of everything that this one does.
     ///
     /// Of each array that depends on the batch it follows how many indices of the first axis a row
-    /// of the batch has.
+    /// of the batch has. Arrays that are known for this call alone count as constants: see
+    /// [`OperatorGraph::does_the_same_to_rows_of`].
     #[allow(dead_code)] // Only backends that cut calls ask.
     pub fn rows_are_independent(&self, batch: usize) -> bool {
         let mut rows: Vec<Option<usize>> = vec![None; self.arrays.len()];
         for (rows, array) in rows.iter_mut().zip(&self.arrays) {
-            let of_the_batch = !matches!(array.source, Source::Constant(_) | Source::Step);
+            let of_the_batch = depends_on_the_call(array.source);
             match array.shape.first() {
                 Some(&first) if of_the_batch && batch > 0 && first.is_multiple_of(batch) => {
                     *rows = Some(first / batch);
@@ -26,36 +32,62 @@ impl OperatorGraph {
         self.steps.iter().all(|step| {
             let found = self.rows_of_results(step, &rows);
             for (array, found) in step.writes.iter().zip(found.iter().flatten()) {
-                rows[array.0] = Some(*found);
+                rows[array.0] = *found;
             }
             found.is_some()
         })
     }
 
-    /// Of each array that a step writes how many indices of the first axis a row of the batch has.
-    fn rows_of_results(&self, step: &Step, rows: &[Option<usize>]) -> Option<Vec<usize>> {
+    /// Of each array that a step writes how many indices of the first axis a row of the batch has;
+    /// none where it is made of constants.
+    fn rows_of_results(&self, step: &Step, rows: &[Option<usize>]) -> Option<Vec<Option<usize>>> {
         let shapes = self.shapes(&step.reads);
         let rules = step.operator.rules();
         let mut of_the_batch = None;
         for (operand, array) in step.reads.iter().enumerate() {
             let Some(found) = array.and_then(|array| rows[array.0]) else { continue };
+            if shapes[operand].is_none_or(<[usize]>::is_empty) {
+                return None;
+            }
             let independent = rules.along(operand, 0, &shapes) == Along::Independent(0);
             if !independent || of_the_batch.is_some_and(|other| other != found) {
                 return None;
             }
             of_the_batch = Some(found);
         }
-        let of_the_batch = of_the_batch?;
+        let Some(of_the_batch) = of_the_batch else { return Some(vec![None; step.writes.len()]) };
         match &step.operator {
             // A row of the batch has as many values as before, in rows of another length.
             Operator::Reshape(_) => {
                 let read = step.reads.first().copied().flatten()?;
                 let values = of_the_batch * self.values_of_an_index(read);
                 let of_an_index = self.values_of_an_index(step.writes[0]);
-                values.is_multiple_of(of_an_index).then(|| vec![values / of_an_index.max(1)])
+                values.is_multiple_of(of_an_index).then(|| vec![Some(values / of_an_index.max(1))])
             }
-            _ => Some(vec![of_the_batch; step.writes.len()]),
+            _ => Some(vec![Some(of_the_batch); step.writes.len()]),
         }
+    }
+
+    /// Whether this graph of a call of one row does what that of a call of more rows does: nothing
+    /// but shapes depends on their number. What a function of shapes computes may: the number of
+    /// rows as a value, for example.
+    #[allow(dead_code)] // As rows_are_independent.
+    pub fn does_the_same_to_rows_of(&self, more: &OperatorGraph) -> bool {
+        if self.known != more.known || self.steps.len() != more.steps.len() {
+            return false;
+        }
+        let mut depends: Vec<bool> =
+            self.arrays.iter().map(|array| depends_on_the_call(array.source)).collect();
+        self.steps.iter().zip(&more.steps).all(|(one, other)| {
+            let of_call = one.reads.iter().flatten().any(|read| depends[read.0]);
+            one.writes.iter().for_each(|written| depends[written.0] = of_call);
+            let shaped = |operator: &Operator| {
+                of_call && matches!(operator, Operator::Reshape(_) | Operator::Expand(_))
+            };
+            let same =
+                one.operator == other.operator || shaped(&one.operator) && shaped(&other.operator);
+            same && one.reads == other.reads && one.writes == other.writes
+        })
     }
 
     /// The values at an index of an array's first axis.

@@ -3,6 +3,8 @@
 //! Importers use no more of the crate than its public interface: what they do another crate can
 //! do, too (`tests/toy_importer` is one, and compiles those that are here).
 
+#[cfg(any(feature = "keras", feature = "onnx"))]
+mod einsum;
 mod format;
 #[cfg(feature = "keras")]
 mod keras;
@@ -16,7 +18,7 @@ pub use format::FileFormat;
 #[cfg(feature = "keras")]
 pub use keras::{
     CustomLayer, KerasFileReport, KerasLayer, KerasLayerReport, KerasLimits, KerasOptions,
-    inspect_keras,
+    inspect_keras, keras_operations,
 };
 #[cfg(feature = "onnx")]
 pub use onnx::{OnnxFileReport, OnnxNodeReport, OnnxOptions, inspect_onnx, onnx_operators};
@@ -37,9 +39,9 @@ impl Model {
     /// output of them is returned so. An output without an axis is returned as an array of shape
     /// `[1]`.
     ///
-    /// LSTM, GRU and RNN are read with all their attributes and inputs, except activations that no
-    /// cell of birnn's has; [`onnx_operators`] lists all operators. What shapes and constants alone
-    /// say is computed before a call runs. Kernels of whole numbers (`DynamicQuantizeLSTM`,
+    /// LSTM, GRU and RNN are read with all their attributes and inputs; [`onnx_operators`] lists all
+    /// operators. Functions that a file defines are taken for the nodes in them. What shapes and
+    /// constants alone say is computed before a call runs. Kernels of whole numbers (`DynamicQuantizeLSTM`,
     /// `DequantizeLinear`) become numbers when the model is read. Weights have to be constants.
     /// Whatever types a file has (float16, bfloat16, float64), the model computes in `f32`.
     ///
@@ -133,7 +135,7 @@ impl Model {
     /// `TimeDistributed`, whose layers then stand in the one model with the names of both,
     /// `encoder/lstm`. Of which layers: LSTM, GRU, SimpleRNN,
     /// CuDNNLSTM, CuDNNGRU, RNN of cells (of several as one layer for each, named `<layer>/cell_0`
-    /// and so on), Bidirectional, TimeDistributed, and those of [`layer`](crate::layer) that keep
+    /// and so on), ConvLSTM1D, ConvLSTM2D, Bidirectional, TimeDistributed, and those of [`layer`](crate::layer) that keep
     /// no state, such as Dense, Embedding, Masking, Conv1D, BatchNormalization and
     /// MultiHeadAttention; see [`Error::UnsupportedLayer`] of a file with another one for the full
     /// list.
@@ -141,11 +143,13 @@ impl Model {
     /// Inputs keep the names of the `InputLayer`s, in the order of the Keras model's inputs; ids
     /// and masks are given as numbers of the model's type. The outputs come in the order of Keras's
     /// flattened list. What only matters in training (dropout, regularizers, initializers, the
-    /// optimizer) is passed over. A number of timesteps that the file fixes stays fixed. Masks
+    /// optimizer) is passed over. A number of timesteps that the file fixes stays fixed; a batch that it fixes doesn't, as in Keras. Masks
     /// follow the rules of the Keras that wrote the file.
     ///
     /// Whatever dtype policy a file has (float16, bfloat16, float64, mixed), the model computes in
-    /// f32.
+    /// f32. So it does with weights that Keras quantized to int8 or int4 (not float8, GPTQ or AWQ):
+    /// they are read as the numbers that they stand for. Where Keras quantizes activations, too,
+    /// as it does by default with int8, its results differ by that. A LoRA is added to its kernel.
     ///
     /// # Errors
     /// * [`Error::Io`] where the file can't be read.

@@ -83,6 +83,9 @@ const TORCH_MAGIC: &[u8] = b"\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19";
 const HDF5: &[u8] = b"\x89HDF\r\n\x1a\n";
 const ZIP: [&[u8]; 2] = [b"PK\x03\x04", b"PK\x05\x06"];
 
+const PICKLE: &str = "is a Python pickle (pickle, joblib), which only Python can read: load it there \
+    and save the model with model.save(\"model.keras\"), or a state dict of PyTorch's with torch.save";
+
 const SAVED_MODEL: &str = "is a TensorFlow SavedModel: if Keras 2's model.save wrote it, load its \
     folder with tf_keras.models.load_model(...) and save the model again with \
     model.save(\"model.h5\"); if model.export did, save the model itself with \
@@ -116,11 +119,8 @@ pub(crate) fn format(head: &[u8]) -> Result<Format, String> {
             "is a TensorFlow Lite model: save the Keras model that it was converted from with \
              model.save(\"model.keras\")"
         }
-        [0x80, 2..=5, ..] => {
-            "is a Python pickle (pickle, joblib), which only Python can read: load it there and \
-             save the model with model.save(\"model.keras\"), or a state dict of PyTorch's with \
-             torch.save"
-        }
+        [0x80, 2..=5, ..] => PICKLE,
+        _ if is_old_pickle(head) => PICKLE,
         _ if head.get(257..262) == Some(b"ustar") => {
             "is a tar archive: unpack it, or, where PyTorch before 0.1.10 saved it, load it with \
              torch.load and save the state dict again"
@@ -135,6 +135,7 @@ pub(crate) fn format(head: &[u8]) -> Result<Format, String> {
 /// Of a text what it is.
 fn text(head: &[u8]) -> Option<String> {
     let head = head.strip_prefix(b"\xef\xbb\xbf").unwrap_or(head); // a byte order mark
+    let whole = head;
     let start = head.iter().position(|byte| !byte.is_ascii_whitespace())?;
     let head = head[start..].to_ascii_lowercase();
     let holds = |word: &[u8]| head.windows(word.len()).any(|window| window == word);
@@ -155,9 +156,49 @@ fn text(head: &[u8]) -> Option<String> {
             "is JSON, perhaps a model's configuration, and holds no weights: give the file with \
              the weights as the model, and this one with --config (Model::from_keras_config)"
         }
-        _ => return None,
+        _ => return plain_text(whole),
     };
     Some(sentence.to_string())
+}
+
+/// Of a text of no known kind how it begins.
+fn plain_text(head: &[u8]) -> Option<String> {
+    // The head may end within a letter.
+    let text = match std::str::from_utf8(head) {
+        Ok(text) => text,
+        Err(e) if e.error_len().is_none() => std::str::from_utf8(&head[..e.valid_up_to()]).ok()?,
+        Err(_) => return None,
+    };
+    if text.chars().any(|letter| letter.is_control() && !letter.is_whitespace()) {
+        return None;
+    }
+    let line: String = text.trim_start().lines().next()?.chars().take(40).collect();
+    Some(format!(
+        "is a plain text, which begins with {line:?}: a model is a file of Keras (.keras, .h5), of \
+         PyTorch (.safetensors, .pt, .pth), or an ONNX model"
+    ))
+}
+
+/// A pickle of protocol 0 or 1, which Python 2 wrote: an object of a class, a dictionary or a list.
+fn is_old_pickle(head: &[u8]) -> bool {
+    let is_name = |line: &[u8]| {
+        let is_letter = |byte: &u8| byte.is_ascii_alphanumeric() || b"_.".contains(byte);
+        !line.is_empty() && line.iter().all(is_letter)
+    };
+    let mut lines = head.split(|&byte| byte == b'\n');
+    match head {
+        [b'c', rest @ ..] if !rest.is_empty() => {
+            let (module, name, more) = (lines.next(), lines.next(), lines.next());
+            let names = module.map(|line| &line[1..]).into_iter().chain(name);
+            let begins = more.is_some_and(|line| matches!(line, [b'q' | b'(' | b'p' | b')', ..]));
+            names.fold(0, |found, line| found + usize::from(is_name(line))) == 2 && begins
+        }
+        [b'(', b'd' | b'l' | b'i' | b't', rest @ ..] => {
+            matches!(rest, [b'p', b'0'..=b'9', ..])
+        }
+        [b'}' | b']', b'q', 0, ..] => true,
+        _ => false,
+    }
 }
 
 /// The magic number behind the pickle's protocol, and of protocol 4 and above behind its length.

@@ -1,291 +1,32 @@
-//! LSTMs over sequences of arrays that have a place: their products are convolutions.
+//! LSTMs over sequences of arrays that have a place, in one direction and in both.
 
-use super::definition::{Definition, MaskRule, WeightSpec, Wrong, arguments, size};
+use super::conv_lstm_cell::ConvLstm;
+use super::definition::{Definition, MaskRule, WeightSpec, Wrong, arguments};
 use super::dims::{Dims, shown};
-use super::initializer::Initializer;
 use super::lowering::Lowering;
 use super::padding::Padding;
 use super::role::{Direction, Role};
 use super::windows::Sliding;
 use crate::error::Error;
 use crate::graph::{ArrayId, Constant};
-use crate::operator::{
-    Activate, Binary, BinaryFunction, Concat, Convolution, Slice, Transpose, Where,
-};
+use crate::operator::{Binary, BinaryFunction, Concat, MergeMode, Unary, UnaryFunction};
 use birnn_cell::Activation;
-use ndarray::{ArrayD, Slice as Indices, arr0};
+use ndarray::{ArrayD, Slice};
+use serde::{Deserialize, Serialize};
 
-/// A call is a graph of some fifteen operators for each timestep: what is longer would take minutes
-/// to prepare.
-const MOST_TIMESTEPS: usize = 1024;
 const STATES: [Role; 2] =
     [Role::HiddenState(Direction::Forward), Role::CellState(Direction::Forward)];
+const STATES_OF_BOTH: [Role; 4] = [
+    Role::HiddenState(Direction::Forward),
+    Role::CellState(Direction::Forward),
+    Role::HiddenState(Direction::Backward),
+    Role::CellState(Direction::Backward),
+];
 
-/// The arguments of both layers.
-struct ConvLstm {
-    filters: usize,
-    sliding: Sliding,
-    /// Of the product with the hidden state, which has the place of the output.
-    recurrent: Sliding,
-    activation: Activation,
-    recurrent_activation: Activation,
-    use_bias: bool,
-    channels_first: bool,
-    go_backwards: bool,
-    in_order_of_time: bool,
-    return_sequences: bool,
-    zero_output_for_mask: bool,
-}
-
-/// What a timestep hands to the next; `None` is zeros.
-#[derive(Clone, Copy, Default)]
-struct Carried {
-    hidden: Option<ArrayId>,
-    cell: Option<ArrayId>,
-    output: Option<ArrayId>,
-}
-
-impl ConvLstm {
-    fn check(&self) -> Result<(), Wrong> {
-        self.sliding.check()?;
-        self.sliding.not_causal()?;
-        size("filters", self.filters)?;
-        let above = |numbers: &[usize]| numbers.iter().any(|&number| number > 1);
-        if above(&self.sliding.strides) && above(&self.sliding.dilation) {
-            return Err(("strides", "Keras takes no strides with a dilation_rate".to_string()));
-        }
-        for (argument, activation) in
-            [("activation", self.activation), ("recurrent_activation", self.recurrent_activation)]
-        {
-            if !activation.is_elementwise() {
-                let reason = format!(
-                    "{activation} goes over a whole axis; a recurrent layer takes element-wise ones"
-                );
-                return Err((argument, reason));
-            }
-        }
-        Ok(())
-    }
-
-    /// The timesteps, and what each holds with the features last.
-    fn timestep(&self, input: &Dims) -> Result<(Option<usize>, Dims), String> {
-        let axes = self.sliding.size.len();
-        match &input[..] {
-            [timesteps, rest @ ..] if rest.len() == axes + 1 => {
-                let mut of_each = rest.to_vec();
-                if self.channels_first {
-                    of_each.rotate_left(1);
-                }
-                Ok((*timesteps, of_each))
-            }
-            _ => {
-                let places = if axes == 1 { "places" } else { "rows, columns" };
-                Err(format!(
-                    "it reads [batch, timesteps, {places}, features] and its input is {}",
-                    shown(input)
-                ))
-            }
-        }
-    }
-
-    fn features(&self, inputs: &[Dims]) -> usize {
-        let of_each = inputs.first().and_then(|input| self.timestep(input).ok());
-        of_each.and_then(|(_, of_each)| of_each.last().copied().flatten()).unwrap_or(0)
-    }
-
-    /// The shape of a state.
-    fn state_shape(&self, input: &Dims) -> Result<Dims, String> {
-        let (_, of_each) = self.timestep(input)?;
-        let (mut state, features) = self.sliding.output(&of_each)?;
-        if features.is_none() {
-            return Err("the axis of the features of its input has no fixed length".to_string());
-        }
-        state.push(Some(self.filters));
-        if self.channels_first {
-            state.rotate_right(1);
-        }
-        Ok(state)
-    }
-
-    fn results(&self, input: &Dims, return_state: bool) -> Result<Vec<(Role, Dims)>, String> {
-        let state = self.state_shape(input)?;
-        let timesteps = self.return_sequences.then(|| input[0]);
-        let output = timesteps.into_iter().chain(state.iter().copied()).collect();
-        let states = STATES.into_iter().filter(|_| return_state);
-        let states = states.map(|role| (role, state.clone()));
-        Ok(std::iter::once((Role::Output, output)).chain(states).collect())
-    }
-
-    fn weights(&self, inputs: &[Dims]) -> Vec<WeightSpec> {
-        let gates = self.filters.saturating_mul(4);
-        let kernel = |features: usize| [&self.sliding.size[..], &[features, gates]].concat();
-        let features = self.features(inputs);
-        let mut weights = vec![
-            WeightSpec::new("kernel", kernel(features), Initializer::GlorotUniform),
-            WeightSpec::new("recurrent_kernel", kernel(self.filters), Initializer::Orthogonal),
-        ];
-        weights.extend(self.use_bias.then(|| WeightSpec::new("bias", [gates], Initializer::Zeros)));
-        weights
-    }
-
-    /// A graph of all timesteps: the product with the input is one convolution over them all.
-    fn lower(
-        &self,
-        call: &mut Lowering,
-        states: &[Option<ArrayId>],
-    ) -> Result<Vec<ArrayId>, Error> {
-        let x = self.features_last(call, call.input(0), 2)?;
-        let shape = call.shape(x);
-        let (batch, timesteps) = (shape[0], shape[1]);
-        if !(1..=MOST_TIMESTEPS).contains(&timesteps) {
-            return Err(Error::Limit {
-                what: format!("layer {:?}", call.name),
-                needed: timesteps as u64,
-                limit: "timesteps of a ConvLSTM, at least one",
-                allowed: MOST_TIMESTEPS as u64,
-                instead: "run the sequence in parts, each from the states of the one before",
-            });
-        }
-        let gates = 4 * self.filters;
-        let folded = call.reshaped(x, [&[batch * timesteps], &shape[2..]].concat())?;
-        let features = call.features(folded);
-        let kernel = call.constant(0, [&self.sliding.size[..], &[features, gates]].concat());
-        let bias = self.use_bias.then(|| call.constant(2, [gates]));
-        let windows = self.sliding.windows(&call.shape(folded));
-        let product = Convolution { windows, groups: 1, activation: Activation::Linear };
-        let projected = call.add(product, [Some(folded), Some(kernel), bias])?;
-        let places = call.shape(projected)[1..].to_vec();
-        let projected = call.reshaped(projected, [&[batch, timesteps], &places[..]].concat())?;
-        let mut carried = Carried::default();
-        for (to, from) in [&mut carried.hidden, &mut carried.cell].into_iter().zip(states) {
-            *to = from.map(|state| self.features_last(call, state, 1)).transpose()?;
-        }
-        let mut outputs = Vec::new();
-        for step in 0..timesteps {
-            let timestep = if self.go_backwards { timesteps - 1 - step } else { step };
-            let at = |axis: usize| Slice { axis, start: timestep, step: 1, length: 1 };
-            let projected = call.apply(at(1), projected)?;
-            let projected = call.reshaped(projected, [&[batch], &places[..]].concat())?;
-            let mask = match call.mask(0) {
-                Some(mask) => {
-                    let mask = call.apply(at(1), mask)?;
-                    let ones = vec![1; places.len()];
-                    Some(call.reshaped(mask, [&[batch], &ones[..]].concat())?)
-                }
-                None => None,
-            };
-            carried = self.step(call, projected, mask, carried)?;
-            outputs.extend(carried.output);
-        }
-        let mut written = vec![self.output(call, outputs)?];
-        for state in [carried.hidden, carried.cell].into_iter().flatten() {
-            written.push(self.features_back(call, state, 1)?);
-        }
-        Ok(written)
-    }
-
-    /// The output, from those of all timesteps in the order of reading.
-    fn output(&self, call: &mut Lowering, mut outputs: Vec<ArrayId>) -> Result<ArrayId, Error> {
-        let last = outputs[outputs.len() - 1];
-        if !self.return_sequences {
-            return self.features_back(call, last, 1);
-        }
-        if self.go_backwards && self.in_order_of_time {
-            outputs.reverse();
-        }
-        let mut shape = call.shape(last);
-        shape.insert(1, 1);
-        let mut sequence = Vec::new();
-        for output in outputs {
-            sequence.push(Some(call.reshaped(output, shape.clone())?));
-        }
-        let sequence = call.add(Concat { axis: 1 }, sequence)?;
-        self.features_back(call, sequence, 2)
-    }
-
-    /// One timestep: `projected` is the product with the input, of all gates.
-    fn step(
-        &self,
-        call: &mut Lowering,
-        projected: ArrayId,
-        mask: Option<ArrayId>,
-        before: Carried,
-    ) -> Result<Carried, Error> {
-        let binary = |call: &mut Lowering, function, a: ArrayId, b: ArrayId| {
-            call.add(Binary { function }, [Some(a), Some(b)])
-        };
-        let mut sums = projected;
-        if let Some(hidden) = before.hidden {
-            let gates = 4 * self.filters;
-            let shape = [&self.recurrent.size[..], &[self.filters, gates]].concat();
-            let kernel = call.constant(1, shape);
-            let windows = self.recurrent.windows(&call.shape(hidden));
-            let product = Convolution { windows, groups: 1, activation: Activation::Linear };
-            let product = call.add(product, [Some(hidden), Some(kernel)])?;
-            sums = binary(call, BinaryFunction::Add, sums, product)?;
-        }
-        let axis = call.shape(sums).len() - 1;
-        let gate = |call: &mut Lowering, index: usize, activation: Activation| {
-            let (start, length) = (index * self.filters, self.filters);
-            let sums = call.apply(Slice { axis, start, step: 1, length }, sums)?;
-            match activation {
-                Activation::Linear => Ok(sums),
-                activation => call.apply(Activate { activation }, sums),
-            }
-        };
-        let input = gate(call, 0, self.recurrent_activation)?;
-        let candidate = gate(call, 2, self.activation)?;
-        let output = gate(call, 3, self.recurrent_activation)?;
-        let mut cell = binary(call, BinaryFunction::Multiply, input, candidate)?;
-        if let Some(old) = before.cell {
-            let forget = gate(call, 1, self.recurrent_activation)?;
-            let kept = binary(call, BinaryFunction::Multiply, forget, old)?;
-            cell = binary(call, BinaryFunction::Add, kept, cell)?;
-        }
-        let activated = call.apply(Activate { activation: self.activation }, cell)?;
-        let hidden = binary(call, BinaryFunction::Multiply, output, activated)?;
-        let Some(mask) = mask else {
-            return Ok(Carried { hidden: Some(hidden), cell: Some(cell), output: Some(hidden) });
-        };
-        let zero = call.constant(self.zero(), []);
-        let mut chosen = |new: ArrayId, old: Option<ArrayId>| {
-            call.add(Where, [Some(mask), Some(new), Some(old.unwrap_or(zero))]).map(Some)
-        };
-        let before_it = before.output.filter(|_| !self.zero_output_for_mask);
-        Ok(Carried {
-            output: chosen(hidden, before_it)?,
-            hidden: chosen(hidden, before.hidden)?,
-            cell: chosen(cell, before.cell)?,
-        })
-    }
-
-    /// Which constant is the number zero.
-    fn zero(&self) -> usize {
-        2 + usize::from(self.use_bias)
-    }
-
-    /// An array of `leading` axes before those of an image, with the features last.
-    fn features_last(
-        &self,
-        call: &mut Lowering,
-        array: ArrayId,
-        leading: usize,
-    ) -> Result<ArrayId, Error> {
-        let mut order: Vec<usize> = (0..call.shape(array).len()).collect();
-        order[leading..].rotate_left(1);
-        if self.channels_first { call.apply(Transpose { order }, array) } else { Ok(array) }
-    }
-
-    /// The way back.
-    fn features_back(
-        &self,
-        call: &mut Lowering,
-        array: ArrayId,
-        leading: usize,
-    ) -> Result<ArrayId, Error> {
-        let mut order: Vec<usize> = (0..call.shape(array).len()).collect();
-        order[leading..].rotate_right(1);
-        if self.channels_first { call.apply(Transpose { order }, array) } else { Ok(array) }
+/// Sets the bias of the forget gate to one.
+fn forget_nothing(filters: usize, weights: &mut [ArrayD<f32>]) {
+    if let Some(bias) = weights.get_mut(2) {
+        bias.slice_each_axis_mut(|_| Slice::from(filters..2 * filters)).fill(1.0);
     }
 }
 
@@ -357,6 +98,7 @@ macro_rules! conv_lstm {
                     in_order_of_time: self.in_order_of_time,
                     return_sequences: self.return_sequences,
                     zero_output_for_mask: self.zero_output_for_mask,
+                    first_constant: 0,
                 }
             }
         }
@@ -371,11 +113,17 @@ macro_rules! conv_lstm {
             }
 
             fn output(&self, inputs: &[Dims]) -> Result<Dims, String> {
-                Ok(self.common().results(&inputs[0], false)?.remove(0).1)
+                self.common().output_shape(&inputs[0])
             }
 
             fn results(&self, inputs: &[Dims]) -> Result<Vec<(Role, Dims)>, String> {
-                self.common().results(&inputs[0], self.return_state)
+                let lstm = self.common();
+                let mut results = vec![(Role::Output, lstm.output_shape(&inputs[0])?)];
+                if self.return_state {
+                    let state = lstm.state_shape(&inputs[0])?;
+                    results.extend(STATES.map(|role| (role, state.clone())));
+                }
+                Ok(results)
             }
 
             fn weights(&self, inputs: &[Dims]) -> Vec<WeightSpec> {
@@ -383,16 +131,13 @@ macro_rules! conv_lstm {
             }
 
             fn adjust_initial(&self, weights: &mut [ArrayD<f32>]) {
-                let forget = self.filters..2 * self.filters;
-                if let Some(bias) = weights.get_mut(2).filter(|_| self.unit_forget_bias) {
-                    bias.slice_each_axis_mut(|_| Indices::from(forget.clone())).fill(1.0);
+                if self.unit_forget_bias {
+                    forget_nothing(self.filters, weights);
                 }
             }
 
             fn constants<'w>(&self, weights: &'w [ArrayD<f32>], _: &[Dims]) -> Vec<Constant<'w>> {
-                let zero = Constant::Derived(arr0(0.0).into_dyn());
-                let weights = weights.iter().map(|weight| Constant::weight(weight.view()));
-                weights.chain([zero]).collect()
+                self.common().constants(weights)
             }
 
             fn lower(&self, call: &mut Lowering) -> Result<ArrayId, Error> {
@@ -411,7 +156,7 @@ macro_rules! conv_lstm {
                 &STATES
             }
 
-            fn state_shape(&self, inputs: &[Dims]) -> Dims {
+            fn state_shape(&self, inputs: &[Dims], _: usize) -> Dims {
                 let of_first = inputs.first().map(|input| self.common().state_shape(input));
                 of_first.and_then(Result::ok).unwrap_or_default()
             }
@@ -501,4 +246,244 @@ conv_lstm! {
     /// # Ok::<(), birnn::Error>(())
     /// ```
     ConvLstm2d, "ConvLSTM2D", (usize, usize), (1, 1)
+}
+
+/// Two directions, and how their outputs are joined.
+struct Both {
+    forward: ConvLstm,
+    backward: ConvLstm,
+    merge_mode: MergeMode,
+}
+
+impl Both {
+    /// Keras's rules: outputs are in the order of time, and zeros at masked timesteps.
+    fn new(forward: ConvLstm, backward: ConvLstm, merge_mode: MergeMode) -> Both {
+        let of_both = |lstm: ConvLstm, first_constant: usize, go_backwards: bool| ConvLstm {
+            go_backwards,
+            in_order_of_time: go_backwards,
+            zero_output_for_mask: lstm.return_sequences,
+            first_constant,
+            ..lstm
+        };
+        // The weights and a zero.
+        let behind = 3 + usize::from(forward.use_bias);
+        let (forward, backward) = (of_both(forward, 0, false), of_both(backward, behind, true));
+        Both { forward, backward, merge_mode }
+    }
+
+    fn results(&self, input: &Dims, return_state: bool) -> Result<Vec<(Role, Dims)>, String> {
+        let (one, other) = (self.forward.output_shape(input)?, self.backward.output_shape(input)?);
+        let last = one.len() - 1;
+        let mut results = match self.merge_mode {
+            MergeMode::None => vec![
+                (Role::DirectionOutput(Direction::Forward), one),
+                (Role::DirectionOutput(Direction::Backward), other),
+            ],
+            MergeMode::Concat if one[..last] == other[..last] => {
+                let mut merged = one;
+                let features = merged[last].zip(other[last]);
+                merged[last] = features.map(|(one, other)| one.saturating_add(other));
+                vec![(Role::Output, merged)]
+            }
+            MergeMode::Sum | MergeMode::Mul | MergeMode::Ave if one == other => {
+                vec![(Role::Output, one)]
+            }
+            mode => {
+                let (one, other) = (shown(&one), shown(&other));
+                return Err(format!(
+                    "its directions return {one} and {other}: {mode:?} can't join them"
+                ));
+            }
+        };
+        if return_state {
+            let shapes = [self.forward.state_shape(input)?, self.backward.state_shape(input)?];
+            let state = |(index, &role): (usize, &Role)| (role, shapes[index / 2].clone());
+            results.extend(STATES_OF_BOTH.iter().enumerate().map(state));
+        }
+        Ok(results)
+    }
+
+    fn lower(
+        &self,
+        call: &mut Lowering,
+        states: &[Option<ArrayId>],
+    ) -> Result<Vec<ArrayId>, Error> {
+        let (one, other) = states.split_at(STATES.len().min(states.len()));
+        let mut forward = self.forward.lower(call, one)?;
+        let mut backward = self.backward.lower(call, other)?;
+        let (one, other) = (forward.remove(0), backward.remove(0));
+        let both = [Some(one), Some(other)];
+        let axis = call.shape(one).len() - 1;
+        let mut written = match self.merge_mode {
+            MergeMode::None => vec![one, other],
+            MergeMode::Concat => vec![call.add(Concat { axis }, both)?],
+            MergeMode::Sum => vec![call.add(Binary { function: BinaryFunction::Add }, both)?],
+            MergeMode::Mul => vec![call.add(Binary { function: BinaryFunction::Multiply }, both)?],
+            MergeMode::Ave => {
+                let sum = call.add(Binary { function: BinaryFunction::Add }, both)?;
+                vec![call.apply(Unary { function: UnaryFunction::DividedBy(2.0) }, sum)?]
+            }
+        };
+        written.extend(forward.into_iter().chain(backward));
+        Ok(written)
+    }
+}
+
+macro_rules! bidirectional {
+    ($(#[$doc:meta])* $both:ident, $layer:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+        #[serde(deny_unknown_fields)]
+        pub struct $both {
+            pub(crate) forward: $layer,
+            pub(crate) backward: $layer,
+            pub(crate) merge_mode: MergeMode,
+        }
+
+        impl $both {
+            /// A layer whose directions both have the arguments of `layer`.
+            pub fn new(layer: $layer) -> $both {
+                let backward = layer.clone();
+                $both { forward: layer, backward, merge_mode: MergeMode::Concat }
+            }
+
+            /// Gives the backward direction a layer with arguments of its own. Its
+            /// `return_sequences` and `return_state` have to be those of the forward layer.
+            pub fn backward_layer(mut self, layer: $layer) -> $both {
+                self.backward = layer;
+                self
+            }
+
+            /// Sets how the outputs of the two directions are joined (default:
+            /// [`MergeMode::Concat`](super::MergeMode::Concat), along the last axis).
+            pub fn merge_mode(mut self, merge_mode: MergeMode) -> $both {
+                self.merge_mode = merge_mode;
+                self
+            }
+
+            fn both(&self) -> Both {
+                Both::new(self.forward.common(), self.backward.common(), self.merge_mode)
+            }
+
+            fn of_forward(&self) -> usize {
+                2 + usize::from(self.forward.use_bias)
+            }
+        }
+
+        impl Definition for $both {
+            fn class_name(&self) -> &'static str {
+                "Bidirectional"
+            }
+
+            fn check(&self) -> Result<(), Wrong> {
+                let flags = |layer: &$layer| (layer.return_sequences, layer.return_state);
+                self.forward.check()?;
+                self.backward.check()?;
+                match flags(&self.forward) == flags(&self.backward) {
+                    true => Ok(()),
+                    false => {
+                        let reason = "return_sequences and return_state must equal the forward \
+                                      layer's";
+                        Err(("backward_layer", reason.to_string()))
+                    }
+                }
+            }
+
+            fn output(&self, inputs: &[Dims]) -> Result<Dims, String> {
+                Ok(self.both().results(&inputs[0], false)?.remove(0).1)
+            }
+
+            fn results(&self, inputs: &[Dims]) -> Result<Vec<(Role, Dims)>, String> {
+                self.both().results(&inputs[0], self.forward.return_state)
+            }
+
+            fn weights(&self, inputs: &[Dims]) -> Vec<WeightSpec> {
+                let Both { forward, backward, .. } = self.both();
+                [forward.weights(inputs), backward.weights(inputs)].concat()
+            }
+
+            fn adjust_initial(&self, weights: &mut [ArrayD<f32>]) {
+                let (forward, backward) = weights.split_at_mut(self.of_forward().min(weights.len()));
+                self.forward.adjust_initial(forward);
+                self.backward.adjust_initial(backward);
+            }
+
+            fn constants<'w>(&self, weights: &'w [ArrayD<f32>], _: &[Dims]) -> Vec<Constant<'w>> {
+                let (forward, backward) = weights.split_at(self.of_forward().min(weights.len()));
+                let both = self.both();
+                let forward = both.forward.constants(forward).into_iter();
+                forward.chain(both.backward.constants(backward)).collect()
+            }
+
+            fn lower(&self, call: &mut Lowering) -> Result<ArrayId, Error> {
+                Ok(self.both().lower(call, &[])?.remove(0))
+            }
+
+            fn lower_from(
+                &self,
+                call: &mut Lowering,
+                states: &[Option<ArrayId>],
+            ) -> Result<Vec<ArrayId>, Error> {
+                self.both().lower(call, states)
+            }
+
+            fn states(&self) -> &'static [Role] {
+                &STATES_OF_BOTH
+            }
+
+            fn state_shape(&self, inputs: &[Dims], state: usize) -> Dims {
+                let layer = if state < STATES.len() { &self.forward } else { &self.backward };
+                layer.state_shape(inputs, 0)
+            }
+
+            fn is_stateful(&self) -> bool {
+                self.forward.stateful
+            }
+
+            fn masking(&self) -> MaskRule {
+                self.forward.masking()
+            }
+
+            fn computes_with_masks(&self) -> bool {
+                true
+            }
+
+            fn reads_mask(&self, mask_axes: usize, _: usize) -> bool {
+                mask_axes == 1
+            }
+
+            fn has_mask_argument(&self) -> bool {
+                true
+            }
+        }
+    };
+}
+bidirectional! {
+    /// Keras's `Bidirectional` of a `ConvLSTM1D`: one layer reads time forward, one backward, and
+    /// their outputs are joined in the order of time. It reads and returns what [`ConvLstm1d`]
+    /// does, with twice the features; whether the layers have `go_backwards` or
+    /// `zero_output_for_mask` doesn't matter. With `return_state` the hidden and cell state of the
+    /// forward direction follow, and then those of the backward one.
+    ///
+    /// ```
+    /// use birnn::layer::{BidirectionalConvLstm1d, ConvLstm1d};
+    /// use birnn::Graph;
+    /// let mut graph = Graph::new();
+    /// let x = graph.input("x", &[None, Some(6), Some(2)])?;
+    /// let both = BidirectionalConvLstm1d::new(ConvLstm1d::new(4, 3).return_sequences(true));
+    /// let outputs = graph.add(both, x)?;
+    /// assert_eq!(graph.axes(outputs[0]), [None, Some(4), Some(8)]);
+    /// # Ok::<(), birnn::Error>(())
+    /// ```
+    BidirectionalConvLstm1d, ConvLstm1d
+}
+bidirectional! {
+    /// Keras's `Bidirectional` of a `ConvLSTM2D`; see [`BidirectionalConvLstm1d`].
+    ///
+    /// ```
+    /// use birnn::layer::{BidirectionalConvLstm2d, ConvLstm2d, MergeMode};
+    /// let layer = ConvLstm2d::new(4, (3, 3)).return_sequences(true);
+    /// let both = BidirectionalConvLstm2d::new(layer).merge_mode(MergeMode::Sum);
+    /// ```
+    BidirectionalConvLstm2d, ConvLstm2d
 }

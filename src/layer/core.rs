@@ -140,7 +140,7 @@ impl Definition for Embedding {
     }
 }
 
-arguments! {
+arguments! { numbers:
     /// Keras's `Masking`: masks the timesteps whose features all equal `mask_value`, and sets their
     /// features to zero. It reads `[batch, timesteps, features]` and returns the same shape; the
     /// mask goes along with the output to the layers after it.
@@ -218,9 +218,13 @@ impl Definition for ActivationLayer {
     fn returns_its_input(&self) -> bool {
         self.activation == Activation::Linear
     }
+
+    fn reads_numbers(&self) -> bool {
+        self.activation.is_elementwise()
+    }
 }
 
-arguments! {
+arguments! { numbers:
     /// Keras's `ReLU` layer: `min(x, max_value)` above `threshold`, and
     /// `negative_slope · (x - threshold)` elsewhere. It reads an array of any shape and returns the
     /// same shape. No argument can be below zero.
@@ -258,6 +262,10 @@ impl Definition for ReluLayer {
     fn lower(&self, call: &mut Lowering) -> Result<ArrayId, Error> {
         let &ReluLayer { max_value, negative_slope, threshold } = self;
         call.apply(Relu { max_value, negative_slope, threshold }, call.input(0))
+    }
+
+    fn reads_numbers(&self) -> bool {
+        true
     }
 }
 
@@ -390,11 +398,15 @@ impl Definition for Rescaling {
         let (scale, offset) = (call.constant(0, []), call.constant(1, []));
         call.add(Affine, [Some(call.input(0)), Some(scale), Some(offset)])
     }
+
+    fn reads_numbers(&self) -> bool {
+        true
+    }
 }
 
 /// A layer that returns its input as it is: Keras's `Identity`, and the layers that do something in
-/// training only, `Dropout`, `SpatialDropout1D`, `GaussianNoise`, `GaussianDropout`, `AlphaDropout`
-/// and `ActivityRegularization`. It reads an array of any shape.
+/// training only, such as `Dropout`, `GaussianNoise`, `ActivityRegularization` and `RandomFlip`; all
+/// are in [`Identity::CLASSES`]. It reads an array of any shape.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(transparent)]
 pub struct Identity {
@@ -403,14 +415,37 @@ pub struct Identity {
 
 impl Identity {
     /// The classes of Keras that it stands for.
-    pub const CLASSES: [&'static str; 7] = [
+    pub const CLASSES: [&'static str; 30] = [
         "Dropout",
         "SpatialDropout1D",
+        "SpatialDropout2D",
+        "SpatialDropout3D",
         "GaussianNoise",
         "GaussianDropout",
         "AlphaDropout",
         "ActivityRegularization",
         "Identity",
+        "RandomFlip",
+        "RandomRotation",
+        "RandomTranslation",
+        "RandomZoom",
+        "RandomShear",
+        "RandomPerspective",
+        "RandomElasticTransform",
+        "RandomContrast",
+        "RandomBrightness",
+        "RandomHue",
+        "RandomSaturation",
+        "RandomSharpness",
+        "RandomPosterization",
+        "RandomColorJitter",
+        "RandomColorDegeneration",
+        "RandomGrayscale",
+        "RandomInvert",
+        "RandomGaussianBlur",
+        "RandomErasing",
+        "RandAugment",
+        "AugMix",
     ];
 
     /// The layer that stands for the class of this name; `None` where it is none of
@@ -455,6 +490,16 @@ impl Definition for Identity {
     }
 
     fn returns_its_input(&self) -> bool {
+        true
+    }
+
+    /// Layers that change images hand no mask on.
+    fn masking(&self) -> MaskRule {
+        let changes_images = self.class_name.starts_with("Rand") || self.class_name == "AugMix";
+        if changes_images { MaskRule::Drop } else { MaskRule::Pass }
+    }
+
+    fn reads_numbers(&self) -> bool {
         true
     }
 }

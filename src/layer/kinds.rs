@@ -2,7 +2,7 @@
 
 use super::attention::{AdditiveAttention, Attention, MultiHeadAttention};
 use super::bidirectional::Bidirectional;
-use super::conv_lstm::{ConvLstm1d, ConvLstm2d};
+use super::conv_lstm::{BidirectionalConvLstm1d, BidirectionalConvLstm2d, ConvLstm1d, ConvLstm2d};
 use super::convolution::{
     Conv1d, Conv1dTranspose, Conv2d, Conv2dTranspose, DepthwiseConv1d, DepthwiseConv2d,
     SeparableConv1d, SeparableConv2d,
@@ -12,6 +12,7 @@ use super::core::{
 };
 use super::definition::{Definition, MaskRule, WeightSpec, Wrong};
 use super::dims::{Dims, shown};
+use super::encoding::{CategoryEncoding, Discretization};
 use super::lowering::Lowering;
 use super::merging::{Concatenate, Dot, Merge};
 use super::normalization::{
@@ -193,9 +194,13 @@ impl Layer {
     /// missing.
     pub(crate) fn states(&self, inputs: &[Dims]) -> Vec<State> {
         if let Some(kind) = self.definition() {
-            let (shape, stateful) = (kind.state_shape(inputs), kind.is_stateful());
-            let state = |&role: &Role| State { role, shape: shape.clone(), stateful };
-            return kind.states().iter().map(state).collect();
+            let stateful = kind.is_stateful();
+            let state = |(index, &role): (usize, &Role)| State {
+                role,
+                shape: kind.state_shape(inputs, index),
+                stateful,
+            };
+            return kind.states().iter().enumerate().map(state).collect();
         }
         let of_direction = |(direction, layer): (Direction, &Recurrent)| {
             let roles = [Role::HiddenState(direction), Role::CellState(direction)];
@@ -226,6 +231,17 @@ impl Layer {
             Layer::Feedforward(layer) => Some(layer.kind.definition()),
             _ => None,
         }
+    }
+
+    /// Whether it computes with shapes of which the batch is an axis like others, so that what it
+    /// does may depend on the number of rows.
+    pub(crate) fn is_of_whole_shapes(&self) -> bool {
+        matches!(self.innermost(), Layer::Feedforward(Feedforward { kind: Kind::Foreign(_), .. }))
+    }
+
+    /// Whether it can be called on an array of shape `[batch]`.
+    pub(crate) fn reads_numbers(&self) -> bool {
+        self.definition().is_some_and(|kind| kind.reads_numbers())
     }
 
     /// Whether it can be called on an array of so many axes with a mask of so many (beside the
@@ -433,6 +449,9 @@ macro_rules! kinds {
         #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
         pub(crate) enum Kind {
             $($(#[$if] #[serde(skip)])? $kind($layer),)+
+            /// One of another room, whose file has it beside the layer.
+            #[serde(rename = "Function")]
+            Foreign(Foreign),
         }
 
         impl Kind {
@@ -443,6 +462,7 @@ macro_rules! kinds {
             pub(crate) fn definition(&self) -> &dyn Definition {
                 match self {
                     $($(#[$if])? Kind::$kind(layer) => layer,)+
+                    Kind::Foreign(layer) => layer.definition(),
                 }
             }
         }
@@ -480,6 +500,8 @@ kinds! {
     PRelu(PRelu),
     Softmax(SoftmaxLayer),
     Rescaling(Rescaling),
+    CategoryEncoding(CategoryEncoding),
+    Discretization(Discretization),
     Identity(Identity),
     LayerNormalization(LayerNormalization),
     RmsNormalization(RmsNormalization),
@@ -497,6 +519,8 @@ kinds! {
     Conv2dTranspose(Conv2dTranspose),
     ConvLstm1d(ConvLstm1d),
     ConvLstm2d(ConvLstm2d),
+    BidirectionalConvLstm1d(BidirectionalConvLstm1d),
+    BidirectionalConvLstm2d(BidirectionalConvLstm2d),
     MaxPooling1d(MaxPooling1d),
     MaxPooling2d(MaxPooling2d),
     AveragePooling1d(AveragePooling1d),
@@ -524,6 +548,79 @@ kinds! {
     TimeDistributed(TimeDistributed),
     #[cfg(test)]
     Probe(super::probe::Probe),
+}
+
+/// A layer that is defined in another room, such as a [`Function`](crate::program::Function). A file
+/// has no more of it than that it is one: what it is stands beside the layer there.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Foreign {
+    #[serde(skip)]
+    definition: Option<Arc<dyn Definition>>,
+}
+
+impl PartialEq for Foreign {
+    fn eq(&self, other: &Foreign) -> bool {
+        match (&self.definition, &other.definition) {
+            (Some(one), Some(other)) => Arc::ptr_eq(one, other) || one.equals(&**other),
+            (one, other) => one.is_none() && other.is_none(),
+        }
+    }
+}
+
+impl Foreign {
+    fn definition(&self) -> &dyn Definition {
+        match &self.definition {
+            Some(definition) => &**definition,
+            None => &Nowhere,
+        }
+    }
+}
+
+/// A layer of another room that a file left out.
+#[derive(Debug)]
+struct Nowhere;
+
+impl Definition for Nowhere {
+    fn class_name(&self) -> &'static str {
+        "Function"
+    }
+
+    fn check(&self) -> Result<(), Wrong> {
+        Err(("function", "is missing".to_string()))
+    }
+
+    fn output(&self, _: &[Dims]) -> Result<Dims, String> {
+        Err("its operations are missing".to_string())
+    }
+
+    fn lower(&self, call: &mut Lowering) -> Result<ArrayId> {
+        Err(Error::Graph(format!("layer {:?}: its operations are missing", call.name)))
+    }
+}
+
+impl From<Arc<dyn Definition>> for Layer {
+    fn from(definition: Arc<dyn Definition>) -> Layer {
+        let kind = Kind::Foreign(Foreign { definition: Some(definition) });
+        Layer::Feedforward(Feedforward { name: String::new(), kind, weights: None })
+    }
+}
+
+impl Layer {
+    /// The same layer where that is one of another room, or calls one on every timestep, as this
+    /// one.
+    pub(crate) fn with_foreign(mut self, definition: Arc<dyn Definition>) -> Layer {
+        if let Layer::Feedforward(layer) = &mut self {
+            match &mut layer.kind {
+                Kind::Foreign(foreign) => foreign.definition = Some(definition),
+                Kind::TimeDistributed(each) => {
+                    *each.layer = each.layer.as_ref().clone().with_foreign(definition);
+                }
+                _ => {}
+            }
+        }
+        self
+    }
 }
 
 impl Feedforward {
@@ -647,7 +744,7 @@ impl Definition for TimeDistributed {
         self.layer.weight_specs(&TimeDistributed::inside(inputs))
     }
 
-    fn constants<'w>(&self, weights: &'w [ArrayD<f32>], inputs: &[Dims]) -> Vec<Constant<'w>> {
+    fn constants<'w>(&'w self, weights: &'w [ArrayD<f32>], inputs: &[Dims]) -> Vec<Constant<'w>> {
         let inside = TimeDistributed::inside(inputs);
         self.layer.definition().map_or(Vec::new(), |kind| kind.constants(weights, &inside))
     }

@@ -172,6 +172,10 @@ impl Definition for Merge {
     fn looks_at_arrays_masks(&self) -> bool {
         true
     }
+
+    fn reads_numbers(&self) -> bool {
+        true
+    }
 }
 
 arguments! {

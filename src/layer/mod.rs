@@ -10,10 +10,12 @@
 mod attention;
 mod bidirectional;
 mod conv_lstm;
+mod conv_lstm_cell;
 mod convolution;
 mod core;
 mod definition;
 mod dims;
+mod encoding;
 mod initializer;
 mod kinds;
 mod lowering;
@@ -39,7 +41,7 @@ pub use birnn_cell::{
     Activation, Cell, CellOptions, Description, Gate, GateActivation, HiddenProduct, Parameter,
     UnitWeight, WeightRole,
 };
-pub use conv_lstm::{ConvLstm1d, ConvLstm2d};
+pub use conv_lstm::{BidirectionalConvLstm1d, BidirectionalConvLstm2d, ConvLstm1d, ConvLstm2d};
 pub use convolution::{
     Conv1d, Conv1dTranspose, Conv2d, Conv2dTranspose, DepthwiseConv1d, DepthwiseConv2d,
     SeparableConv1d, SeparableConv2d,
@@ -48,8 +50,9 @@ pub use core::{
     ActivationLayer, Dense, Embedding, Identity, Masking, PRelu, ReluLayer, Rescaling, SoftmaxLayer,
 };
 pub use definition::WeightSpec;
-pub(crate) use definition::{MaskArguments, MaskRule};
+pub(crate) use definition::{Definition, MaskArguments, MaskRule};
 pub(crate) use dims::{Dims, axis_of, shown};
+pub use encoding::{CategoryEncoding, Discretization, EncodingMode};
 pub use initializer::Initializer;
 pub use kinds::{Feedforward, Layer, TimeDistributed};
 pub(crate) use kinds::{Kind, State};

@@ -37,6 +37,10 @@ impl Definition for Flatten {
         let shape = call.shape(x);
         call.reshaped(x, vec![shape[0], shape[1..].iter().product()])
     }
+
+    fn reads_numbers(&self) -> bool {
+        true
+    }
 }
 
 arguments! {
@@ -96,6 +100,10 @@ impl Definition for Reshape {
         let open = shape[1..].iter().product::<usize>() / known;
         let target = self.target_shape.iter().map(|axis| axis.unwrap_or(open));
         call.reshaped(x, [shape[0]].into_iter().chain(target).collect())
+    }
+
+    fn reads_numbers(&self) -> bool {
+        true
     }
 }
 

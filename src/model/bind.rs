@@ -6,6 +6,7 @@ use crate::error::{Error, Result};
 use crate::layer::{Layer, State};
 use birnn_cell::Real;
 use ndarray::{Array2, ArrayD, ArrayViewD, Axis, CowArray, IxDyn, Slice};
+use std::sync::Arc;
 
 /// Inputs that fit the model: what every backend reads.
 #[derive(Debug)]
@@ -16,7 +17,7 @@ pub(crate) struct Bound<'a, F> {
     /// The model's inputs, in order, and its constants.
     pub arrays: Vec<CowArray<'a, F, IxDyn>>,
     /// The shape of every array of the model but the batch.
-    pub shapes: Vec<Vec<usize>>,
+    pub shapes: Arc<Vec<Vec<usize>>>,
     /// The mask of each input of the model, where the call gives it: `[batch, timesteps]`.
     pub masks: Vec<Option<Array2<bool>>>,
     /// For an input whose lengths are given the longest.
@@ -27,6 +28,25 @@ pub(crate) struct Bound<'a, F> {
     pub values: Vec<Option<Vec<u32>>>,
     /// Of a program the shape of each array that is handed on from call to call.
     pub tied: Vec<Vec<usize>>,
+}
+
+/// A call whose shapes fit the model, so that those of another one like it need not be compared
+/// again.
+#[derive(Debug)]
+pub(crate) struct FittingCall {
+    /// The shapes of the arrays that the call gives.
+    arrays: Vec<Vec<usize>>,
+    /// Of which inputs it gives masks.
+    masks: Vec<usize>,
+    /// The shape of every array of the model but the batch.
+    shapes: Arc<Vec<Vec<usize>>>,
+}
+
+impl FittingCall {
+    fn is_like<F>(&self, inputs: &Inputs<'_, F>) -> bool {
+        self.arrays.iter().eq(inputs.arrays.iter().map(|array| array.shape()))
+            && self.masks.iter().eq(inputs.masks.iter().map(|(index, _)| index))
+    }
 }
 
 impl Bound<'_, f32> {
@@ -56,7 +76,17 @@ impl Bound<'_, f32> {
 
 impl Model {
     /// Checks the inputs against the model.
-    pub(crate) fn bind<'a, F: Real>(&self, mut inputs: Inputs<'a, F>) -> Result<Bound<'a, F>> {
+    pub(crate) fn bind<'a, F: Real>(&self, inputs: Inputs<'a, F>) -> Result<Bound<'a, F>> {
+        self.bind_after(&mut None, inputs)
+    }
+
+    /// The same after a call of this type of numbers that may be like this one; `last` becomes this
+    /// one.
+    pub(crate) fn bind_after<'a, F: Real>(
+        &self,
+        last: &mut Option<FittingCall>,
+        mut inputs: Inputs<'a, F>,
+    ) -> Result<Bound<'a, F>> {
         let given = self.given_inputs().len();
         if inputs.arrays.len() != given {
             return Err(Error::InputCount {
@@ -70,15 +100,19 @@ impl Model {
             return self.bind_program(program, inputs);
         }
         let batch = inputs.arrays[0].shape().first().copied().unwrap_or(0);
+        let known = last.take().filter(|last| last.is_like(&inputs));
         for (index, array) in inputs.arrays.iter().enumerate() {
-            self.check_input(index, array.shape(), batch)?;
+            if known.is_none() {
+                self.check_input(index, array.shape(), batch)?;
+            }
             self.check_ids(index, array)?;
         }
-        let constants = self.inputs[given..].iter().filter_map(|input| input.constant.as_deref());
-        let constants = constants.map(|array| &array.shape()[1..]);
-        let input_shapes = inputs.arrays.iter().map(|array| &array.shape()[1..]).chain(constants);
-        let shapes = self.shapes(&input_shapes.collect::<Vec<_>>())?;
-        self.check_sizes::<F>(batch, &shapes)?;
+        let is_new = known.is_none();
+        let fitting = match known {
+            Some(known) => known,
+            None => self.fitting::<F>(batch, &inputs)?,
+        };
+        let shapes = fitting.shapes.clone();
         let mut arrays: Vec<_> = inputs.arrays.into_iter().map(CowArray::from).collect();
         for input in &self.inputs[given..] {
             arrays.push(bind_constant(input, batch)?.into());
@@ -89,10 +123,30 @@ impl Model {
                 longest[*index] = lengths.iter().copied().max();
             }
         }
-        let masks = self.bind_masks(inputs.masks, &arrays, &shapes)?;
+        let masks = self.bind_masks(inputs.masks, &arrays)?;
+        if is_new {
+            let all = self.masks(|input| masks[input].is_some());
+            self.check_masks(&all)?;
+            self.check_mask_shapes(&all, &shapes, batch)?;
+        }
         let states = self.bind_states(inputs.states, batch, &shapes)?;
+        *last = Some(fitting);
         let (values, tied) = (Vec::new(), Vec::new());
         Ok(Bound { batch, has_batch: true, arrays, shapes, masks, longest, states, values, tied })
+    }
+
+    /// Compares the shapes of the arrays within the model.
+    fn fitting<F>(&self, batch: usize, inputs: &Inputs<'_, F>) -> Result<FittingCall> {
+        let constants = self.inputs.iter().filter_map(|input| input.constant.as_deref());
+        let constants = constants.map(|array| &array.shape()[1..]);
+        let given = inputs.arrays.iter().map(|array| &array.shape()[1..]);
+        let shapes = self.shapes(&given.chain(constants).collect::<Vec<_>>())?;
+        self.check_sizes::<F>(batch, &shapes)?;
+        Ok(FittingCall {
+            arrays: inputs.arrays.iter().map(|array| array.shape().to_vec()).collect(),
+            masks: inputs.masks.iter().map(|(index, _)| *index).collect(),
+            shapes: shapes.into(),
+        })
     }
 
     /// Puts arrays that are given by name into the order of the model's inputs.
@@ -164,7 +218,7 @@ impl Model {
             mask.slice_axis_inplace(Axis(1), Slice::from(..kept));
         }
         let input_shapes: Vec<_> = bound.arrays.iter().map(|array| &array.shape()[1..]).collect();
-        bound.shapes = self.shapes(&input_shapes)?;
+        bound.shapes = self.shapes(&input_shapes)?.into();
         Ok(Some(timesteps))
     }
 
@@ -220,15 +274,11 @@ impl Model {
         &self,
         given: Vec<(usize, MaskInput)>,
         arrays: &[CowArray<'_, F, IxDyn>],
-        shapes: &[Vec<usize>],
     ) -> Result<Vec<Option<Array2<bool>>>> {
         let mut masks = vec![None; self.inputs.len()];
         for (index, mask) in given {
             masks[index] = Some(self.bind_mask(index, mask, arrays[index].shape())?);
         }
-        let all = self.masks(|input| masks[input].is_some());
-        self.check_masks(&all)?;
-        self.check_mask_shapes(&all, shapes, arrays[0].shape()[0])?;
         Ok(masks)
     }
 

@@ -44,7 +44,7 @@ pub struct Graph {
 
 /// Stands for an array in a [`Graph`]: an input, or what a call of a layer returns. It is valid in
 /// that graph and in the model that the graph builds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Tensor(usize);
 
 impl Tensor {
@@ -317,6 +317,13 @@ impl Graph {
                 inputs.len()
             )));
         }
+        if inputs.iter().any(Vec::is_empty) && !built.reads_numbers() {
+            let (name, class) = (built.name(), built.class_name());
+            return Err(Error::Graph(format!(
+                "layer {name:?} ({class}) can't be called on an array of shape [batch]: put a \
+                 Reshape to [batch, 1] before it"
+            )));
+        }
         let results = built.results(&inputs)?;
         if let Some(before) =
             before.filter(|before| built.weight_specs(before) != built.weight_specs(&inputs))
@@ -462,6 +469,7 @@ impl Graph {
 impl Model {
     /// Builds a model of layers in a row on one input, `[batch, timesteps, features]`, with any
     /// number of timesteps; Keras's `Sequential`. The model returns what the last layer returns.
+    /// [`Model::sequential_on`] takes inputs of other shapes, such as ids.
     ///
     /// A recurrent layer before another one needs `return_sequences`. A layer without a name gets
     /// the one that Keras would give it: its class in snake case, with a counter from the second
@@ -484,8 +492,32 @@ impl Model {
         features: usize,
         layers: impl IntoIterator<Item = L>,
     ) -> Result<Model> {
+        Model::sequential_on(&[None, Some(features)], layers)
+    }
+
+    /// As [`Model::sequential`], on one input of any shape: `axes` are the lengths of the axes after
+    /// the batch, and `None` is any length. So `&[None]` is `[batch, timesteps]`, the ids that an
+    /// [`Embedding`](crate::layer::Embedding) reads.
+    ///
+    /// # Errors
+    /// Those of [`Model::sequential`], and [`Error::Graph`] where `axes` is empty or a length is
+    /// zero.
+    ///
+    /// ```
+    /// use birnn::{Device, Embedding, Gru, Layer, Model};
+    /// let layers: [Layer; 2] = [Embedding::new(10, 4).mask_zero(true).into(), Gru::new(3).into()];
+    /// let model = Model::sequential_on(&[None], layers)?.initialize(1)?;
+    /// let ids = ndarray::arr2(&[[3.0f32, 7.0, 0.0], [1.0, 2.0, 9.0]]).into_dyn();
+    /// let outputs = Device::cpu().compile(&model)?.run(ids.view())?;
+    /// assert_eq!(outputs.output().shape(), [2, 3]);
+    /// # Ok::<(), birnn::Error>(())
+    /// ```
+    pub fn sequential_on<L: Into<Layer>>(
+        axes: &[Option<usize>],
+        layers: impl IntoIterator<Item = L>,
+    ) -> Result<Model> {
         let mut graph = Graph::new();
-        let mut outputs = vec![graph.sequence_input("input", None, features)?];
+        let mut outputs = vec![graph.input("input", axes)?];
         for layer in layers {
             outputs = graph.add(layer, outputs[0])?;
         }

@@ -31,10 +31,11 @@ pub(crate) struct CallShape {
 impl<F> Bound<'_, F> {
     /// The shape of the call, for `batch` rows of it.
     pub(crate) fn call_shape(&self, batch: usize, carried: bool) -> CallShape {
+        let arrays = self.arrays.iter().map(|array| self.axes_in_a_call(array.shape()));
         let is_given = |states: &Vec<Option<_>>| states.iter().map(Option::is_some).collect();
         CallShape {
             batch,
-            inputs: self.arrays.iter().map(|array| self.shape_in_a_call(array.shape())).collect(),
+            inputs: arrays.map(<[usize]>::to_vec).collect(),
             masks: self.masks.iter().map(Option::is_some).collect(),
             states: self.states.iter().map(is_given).collect(),
             carried,
@@ -42,8 +43,23 @@ impl<F> Bound<'_, F> {
         }
     }
 
-    fn shape_in_a_call(&self, shape: &[usize]) -> Vec<usize> {
-        if self.has_batch { shape[1..].to_vec() } else { shape.to_vec() }
+    /// Whether its shape is this one, for all rows of it.
+    pub(crate) fn has_shape(&self, shape: &CallShape, carried: bool) -> bool {
+        let arrays = self.arrays.iter().map(|array| self.axes_in_a_call(array.shape()));
+        let given = |(states, given): (&Vec<Option<_>>, &Vec<bool>)| {
+            states.iter().map(Option::is_some).eq(given.iter().copied())
+        };
+        shape.batch == self.batch
+            && shape.carried == carried
+            && shape.inputs.iter().map(|axes| &axes[..]).eq(arrays)
+            && shape.masks.iter().copied().eq(self.masks.iter().map(Option::is_some))
+            && shape.states.len() == self.states.len()
+            && self.states.iter().zip(&shape.states).all(given)
+            && shape.values == self.values
+    }
+
+    fn axes_in_a_call<'s>(&self, shape: &'s [usize]) -> &'s [usize] {
+        if self.has_batch { &shape[1..] } else { shape }
     }
 }
 
@@ -78,6 +94,21 @@ impl Model {
         lowered.graph.carried = lowered.carried.into_iter().collect();
         lowered.graph.carried.sort_unstable();
         Ok(lowered.graph.without_unused_steps())
+    }
+
+    /// The graph of a call of one row, of which a call of more rows is a multiple; `None` where rows
+    /// can't run in parts.
+    #[allow(dead_code)] // Only backends that cut calls ask.
+    pub(crate) fn lower_a_row(&self, call: &CallShape) -> Result<Option<OperatorGraph>> {
+        let of_rows = |batch| self.lower(&CallShape { batch, ..call.clone() });
+        if !self.layers().any(Layer::is_of_whole_shapes) {
+            let graph = of_rows(1)?;
+            return Ok(graph.rows_are_independent(1).then_some(graph));
+        }
+        // A function may be one for batches of another size only.
+        let (Ok(one), Ok(two)) = (of_rows(1), of_rows(2)) else { return Ok(None) };
+        let alike = one.does_the_same_to_rows_of(&two) && one.rows_are_independent(1);
+        Ok(alike.then_some(one))
     }
 
     /// The constants that the graphs of all calls read.
@@ -270,6 +301,7 @@ mod tests {
     };
     use crate::model::{Call, Graph, Tensor};
     use crate::operator::{Operator, Transpose};
+    use crate::program::{self, Kind, Length, Operation, Program, Reduction, Value, Values};
 
     /// The graph for a batch of 2 rows of 8 timesteps.
     fn lowered(model: &Model) -> OperatorGraph {
@@ -338,6 +370,57 @@ mod tests {
         let x = graph.feed(Source::Input(0), [2, 3]);
         graph.outputs = graph.step("joined", Concat { axis: 0 }, [Some(x), Some(x)]).unwrap();
         assert!(!graph.rows_are_independent(2));
+    }
+
+    /// A function that reads `[batch, timesteps, 4]`.
+    fn function(build: impl Fn(&mut Program, Value) -> Value) -> Model {
+        let mut program = Program::new();
+        let axes = [Length::Any, Length::Any, Length::Fixed(4)];
+        let x = program.input("x", axes, Kind::Float).unwrap();
+        let y = build(&mut program, x);
+        program.output("y", y);
+        let mut graph = Graph::new();
+        let x = graph.sequence_input("x", None, 4).unwrap();
+        let y = graph.add(program.function().unwrap(), x).unwrap();
+        graph.build(y).unwrap()
+    }
+
+    /// So they do in functions, unless what is computed depends on the number of rows.
+    #[test]
+    fn rows_of_functions_run_in_parts_where_they_do_not_depend_on_each_other() {
+        let add = |program: &mut Program, operation: Operation, operands: Vec<Value>| {
+            program.add("it", operation, operands).unwrap()[0]
+        };
+        let mean = |axis: i64| {
+            function(move |program, x| {
+                let axes = program.constant(Values::integers([axis]));
+                let reduce = Operation::Reduce { reduction: Reduction::Mean, keep: true };
+                let mean = add(program, reduce, vec![x, axes]);
+                add(program, Operation::Binary(program::Binary::Subtract), vec![x, mean])
+            })
+        };
+        let divided_by_length = |axis: i64| {
+            function(move |program, x| {
+                let shape = add(program, Operation::Shape, vec![x]);
+                let place = program.constant(Values::integer(axis));
+                let length = add(program, Operation::Take { axis: 0 }, vec![shape, place]);
+                let length = add(program, Operation::Cast(Kind::Float), vec![length]);
+                add(program, Operation::Binary(program::Binary::Divide), vec![x, length])
+            })
+        };
+        let in_parts = |model: Model| {
+            let call = CallShape {
+                batch: 2,
+                inputs: vec![vec![8, 4]],
+                masks: vec![false],
+                states: vec![Vec::new()],
+                carried: false,
+                values: Vec::new(),
+            };
+            model.lower_a_row(&call).unwrap().is_some()
+        };
+        assert!(in_parts(mean(1)) && in_parts(mean(2)) && !in_parts(mean(0)));
+        assert!(in_parts(divided_by_length(1)) && !in_parts(divided_by_length(0)));
     }
 
     #[test]

@@ -5,9 +5,10 @@ use super::mask_rules::MaskRules;
 use super::{BuiltLayer, InputSpec, Model, Node};
 use crate::error::{Error, Result};
 use crate::layer::{Dims, Layer};
-use crate::program::{ProgramParts, Values};
+use crate::program::{Function, ProgramParts, Values};
 use ndarray::ArrayD;
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 
 /// What a model is built from: layers, or operations.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -53,6 +54,9 @@ pub(crate) struct LayerPart {
     layer: Layer,
     /// The names of the tensors of its weights, in the order of [`Model::set_weights`].
     weights: Vec<String>,
+    /// The operations of a function, whose layer says no more than that it is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    function: Option<ProgramParts>,
 }
 
 /// A layer that is called on arrays, by their numbers.
@@ -109,7 +113,14 @@ impl Model {
             let names = names.map(|label| format!("{}/{label}", layer.name()));
             let weights = names.zip(weights(layer)).map(|(name, values)| store(name, &values));
             let weights = weights.collect();
-            parts.layers.push(LayerPart { layer: layer.clone().without_weights(), weights });
+            let function = Function::of(layer).map(|function| {
+                let mut store = |name: String, values: &Values| {
+                    store(format!("{}/{name}", layer.name()), values)
+                };
+                function.parts(&mut store)
+            });
+            let layer = layer.clone().without_weights();
+            parts.layers.push(LayerPart { layer, weights, function });
         }
         for Node { layer, inputs, initial_state, masks, results: _ } in nodes {
             parts.calls.push(CallPart {
@@ -140,8 +151,13 @@ impl Parts {
     /// How many inputs and constants it has, and calls, or operations with what they return.
     pub(crate) fn calls(&self) -> usize {
         match self {
-            Parts::Graph(graph) => graph.inputs.len() + graph.constants.len() + graph.calls.len(),
-            Parts::Program(program) => program.arrays().saturating_add(program.operations.len()),
+            Parts::Graph(graph) => {
+                let functions = graph.layers.iter().filter_map(|part| part.function.as_ref());
+                let operations = functions.map(ProgramParts::calls);
+                let arrays = graph.inputs.len() + graph.constants.len() + graph.calls.len();
+                operations.fold(arrays, usize::saturating_add)
+            }
+            Parts::Program(program) => program.calls(),
         }
     }
 
@@ -160,18 +176,20 @@ impl Parts {
 
 impl GraphParts {
     fn model(self, fetch: &mut dyn FnMut(&str) -> Result<Values>) -> Result<Model> {
-        let mut fetch = |name: &str| fetch(name).map(|values| values.to_floats());
         let mut graph = Graph::new().mask_rules(self.mask_rules);
         let mut arrays = Vec::new();
         for InputPart { name, axes } in &self.inputs {
             arrays.push(graph.input(name, axes)?);
         }
         for ConstantPart { name, tensor } in &self.constants {
-            arrays.push(graph.constant(name, fetch(tensor)?)?);
+            arrays.push(graph.constant(name, fetch(tensor)?.to_floats())?);
         }
         let mut layers = Vec::new();
         let mut weights = Vec::new();
-        for LayerPart { layer, weights: tensors } in self.layers {
+        for LayerPart { mut layer, weights: tensors, function } in self.layers {
+            if let Some(program) = function {
+                layer = layer.with_foreign(Arc::new(program.program(fetch)?.function()?));
+            }
             weights.push((layer.name().to_string(), tensors));
             layers.push(graph.layer(layer)?);
         }
@@ -194,7 +212,8 @@ impl GraphParts {
         let outputs = self.outputs.iter().map(|&number| array(&arrays, number, "the model"));
         let mut model = graph.build(outputs.collect::<Result<Vec<_>>>()?)?;
         for (name, tensors) in weights {
-            let arrays = tensors.iter().map(|tensor| fetch(tensor)).collect::<Result<Vec<_>>>()?;
+            let arrays = tensors.iter().map(|tensor| Ok(fetch(tensor)?.to_floats()));
+            let arrays = arrays.collect::<Result<Vec<_>>>()?;
             model.set_weights(&name, arrays)?;
         }
         Ok(model)

@@ -96,7 +96,7 @@ impl Model {
             states: Vec::new(),
             values,
             tied: program.tied_shapes(&shapes)?,
-            shapes,
+            shapes: shapes.into(),
         })
     }
 

@@ -12,11 +12,13 @@
 mod description;
 mod limits;
 mod messages;
+mod options;
 mod tensors;
 #[cfg(test)]
 mod tests;
 
 pub use limits::PortableLimits;
+pub use options::SaveOptions;
 
 use crate::error::{Error, Result};
 use crate::model::{Model, Parts};
@@ -54,9 +56,7 @@ impl Model {
     /// # Ok::<(), birnn::Error>(())
     /// ```
     pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
-        let path = path.as_ref();
-        let io = |source| Error::Io { path: path.to_path_buf(), source };
-        std::fs::write(path, self.to_portable_bytes()?).map_err(io)
+        SaveOptions::new().save(self, path)
     }
 
     /// What [`Model::save`] writes.
@@ -73,12 +73,7 @@ impl Model {
     /// # Ok::<(), birnn::Error>(())
     /// ```
     pub fn to_portable_bytes(&self) -> Result<Vec<u8>> {
-        let mut tensors = tensors::Written::default();
-        let parts = self.parts(&mut |name, values| tensors.store(name, values))?;
-        let description = description::write(parts)?;
-        let metadata = [(KEY.to_string(), description)].into_iter().collect();
-        safetensors::serialize(tensors.iter(), Some(metadata))
-            .map_err(|error| Error::Graph(format!("the model can't be saved: {error}")))
+        SaveOptions::new().bytes(self)
     }
 
     /// Reads a model that [`Model::save`] or `birnn convert` wrote.
@@ -112,6 +107,31 @@ impl Model {
     /// ```
     pub fn from_portable_bytes(name: &str, bytes: &[u8]) -> Result<Model> {
         PortableLimits::new().load_bytes(name, bytes)
+    }
+}
+
+impl SaveOptions {
+    /// [`Model::save`] with these options.
+    ///
+    /// # Errors
+    /// As [`Model::save`].
+    pub fn save(&self, model: &Model, path: impl AsRef<Path>) -> Result<()> {
+        let path = path.as_ref();
+        let io = |source| Error::Io { path: path.to_path_buf(), source };
+        std::fs::write(path, self.bytes(model)?).map_err(io)
+    }
+
+    /// [`Model::to_portable_bytes`] with these options.
+    ///
+    /// # Errors
+    /// As [`Model::to_portable_bytes`].
+    pub fn bytes(&self, model: &Model) -> Result<Vec<u8>> {
+        let mut tensors = tensors::Written::new(self.half_weights);
+        let parts = model.parts(&mut |name, values| tensors.store(name, values))?;
+        let description = description::write(parts)?;
+        let metadata = [(KEY.to_string(), description)].into_iter().collect();
+        safetensors::serialize(tensors.iter(), Some(metadata))
+            .map_err(|error| Error::Graph(format!("the model can't be saved: {error}")))
     }
 }
 

@@ -3,11 +3,16 @@
 use super::messages::{malformed, short};
 use crate::error::Result;
 use crate::program::Values;
+use half::f16;
 use ndarray::{ArrayD, IxDyn};
 use safetensors::tensor::{Dtype, Metadata, TensorInfo, View};
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
+
+/// Arrays of numbers with so many values and two axes may be stored as 16-bit floats: kernels and
+/// tables. Smaller ones, such as biases, matter more and take less.
+const HALF_VALUES: usize = 256;
 
 /// Equal arrays of at least so many bytes are one tensor. Smaller ones stay apart, where their
 /// names say more than they take.
@@ -22,8 +27,13 @@ pub(super) struct Tensor {
 }
 
 impl Tensor {
-    fn new(values: &Values) -> Tensor {
+    /// `half`: whether as 16-bit floats, where all its values are in their range.
+    fn new(values: &Values, half: bool) -> Tensor {
         let (dtype, bytes) = match values {
+            Values::Floats(array) if half && fits_in_half(array) => {
+                let bytes = array.iter().flat_map(|&v| f16::from_f32(v).to_le_bytes());
+                (Dtype::F16, bytes.collect())
+            }
             Values::Floats(array) => {
                 (Dtype::F32, array.iter().flat_map(|v| v.to_le_bytes()).collect())
             }
@@ -34,6 +44,12 @@ impl Tensor {
         };
         Tensor { dtype, shape: values.shape().to_vec(), bytes }
     }
+}
+
+fn fits_in_half(array: &ArrayD<f32>) -> bool {
+    array.ndim() >= 2
+        && array.len() >= HALF_VALUES
+        && array.iter().all(|&value| f16::from_f32(value).is_finite())
 }
 
 impl View for &Tensor {
@@ -57,6 +73,8 @@ impl View for &Tensor {
 /// The tensors of a file that is written.
 #[derive(Default)]
 pub(super) struct Written {
+    /// Whether kernels are stored as 16-bit floats.
+    half_weights: bool,
     tensors: Vec<(String, Tensor)>,
     names: HashSet<String>,
     /// The places of the tensors that may be shared, by a hash of each.
@@ -64,10 +82,14 @@ pub(super) struct Written {
 }
 
 impl Written {
+    pub(super) fn new(half_weights: bool) -> Written {
+        Written { half_weights, ..Written::default() }
+    }
+
     /// Keeps an array under this name, or one like it where it is taken, and returns the name of
     /// the tensor that holds its values.
     pub(super) fn store(&mut self, name: String, values: &Values) -> String {
-        let tensor = Tensor::new(values);
+        let tensor = Tensor::new(values, self.half_weights);
         let place = self.tensors.len();
         if tensor.bytes.len() >= SHARED_BYTES {
             let mut hasher = DefaultHasher::new();
@@ -112,7 +134,7 @@ impl Read<'_> {
         let Some(bytes) = self.data.get(*start..*end) else {
             return malformed(self.file, format!("is cut off in tensor {:?}", short(name)));
         };
-        // A truth value takes more as an array of a device.
+        // A truth value or a 16-bit float takes more as an array.
         let taken = shape.iter().fold(4u64, |bytes, &n| bytes.saturating_mul(n as u64));
         self.unpacked = match self.unpacked.checked_sub(taken.max(bytes.len() as u64)) {
             Some(left) => left,
@@ -124,6 +146,7 @@ impl Read<'_> {
         let shape = IxDyn(shape);
         let array = match dtype {
             Dtype::F32 => ArrayD::from_shape_vec(shape, floats(bytes)).map(Values::Floats),
+            Dtype::F16 => ArrayD::from_shape_vec(shape, halves(bytes)).map(Values::Floats),
             Dtype::I64 => ArrayD::from_shape_vec(shape, integers(bytes)).map(Values::Integers),
             Dtype::BOOL => {
                 let bools = bytes.iter().map(|&byte| byte != 0).collect();
@@ -131,7 +154,7 @@ impl Read<'_> {
             }
             other => {
                 let text = format!("tensor {:?} is of the type {other:?}", short(name));
-                return malformed(self.file, text + "; F32, I64 and BOOL are known");
+                return malformed(self.file, text + "; F32, F16, I64 and BOOL are known");
             }
         };
         array.or_else(|error| malformed(self.file, format!("tensor {:?}: {error}", short(name))))
@@ -140,6 +163,10 @@ impl Read<'_> {
 
 fn floats(bytes: &[u8]) -> Vec<f32> {
     bytes.as_chunks().0.iter().map(|&bytes| f32::from_le_bytes(bytes)).collect()
+}
+
+fn halves(bytes: &[u8]) -> Vec<f32> {
+    bytes.as_chunks().0.iter().map(|&bytes| f16::from_le_bytes(bytes).to_f32()).collect()
 }
 
 fn integers(bytes: &[u8]) -> Vec<i64> {

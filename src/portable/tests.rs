@@ -5,13 +5,14 @@ use super::tensors::Written;
 use crate::layer::{
     Activation, ActivationLayer, AdditiveAttention, Attention, AveragePooling1d, AveragePooling2d,
     BatchNormalization, Bidirectional, Cell, CellOptions, Concatenate, Conv1d, Conv1dTranspose,
-    Conv2d, Conv2dTranspose, Cropping1d, Cropping2d, Dense, DepthwiseConv1d, DepthwiseConv2d, Dot,
-    Embedding, Flatten, GlobalAveragePooling1d, GlobalAveragePooling2d, GlobalMaxPooling1d,
-    GlobalMaxPooling2d, GroupNormalization, Identity, Initializer, Kind, Layer, LayerNormalization,
-    Masking, MaxPooling1d, MaxPooling2d, Merge, MergeMode, MultiHeadAttention, Normalization,
-    PRelu, Padding, Permute, RecurrentBuilder, ReluLayer, RepeatVector, Rescaling, Reshape,
-    RmsNormalization, ScoreMode, SeparableConv1d, SeparableConv2d, SoftmaxLayer, TimeDistributed,
-    UnitNormalization, UpSampling1d, UpSampling2d, ZeroPadding1d, ZeroPadding2d,
+    Conv2d, Conv2dTranspose, ConvLstm1d, ConvLstm2d, Cropping1d, Cropping2d, Dense,
+    DepthwiseConv1d, DepthwiseConv2d, Dot, Embedding, Flatten, GlobalAveragePooling1d,
+    GlobalAveragePooling2d, GlobalMaxPooling1d, GlobalMaxPooling2d, GroupNormalization, Identity,
+    Initializer, Kind, Layer, LayerNormalization, Masking, MaxPooling1d, MaxPooling2d, Merge,
+    MergeMode, MultiHeadAttention, Normalization, PRelu, Padding, Permute, RecurrentBuilder,
+    ReluLayer, RepeatVector, Rescaling, Reshape, RmsNormalization, ScoreMode, SeparableConv1d,
+    SeparableConv2d, SoftmaxLayer, TimeDistributed, UnitNormalization, UpSampling1d, UpSampling2d,
+    ZeroPadding1d, ZeroPadding2d,
 };
 use crate::{Error, Model};
 use ndarray::arr1;
@@ -46,6 +47,8 @@ fn feedforward() -> Vec<Layer> {
         SeparableConv2d::new(3, (2, 2)).strides((2, 2)).into(),
         Conv1dTranspose::new(3, 2).strides(2).into(),
         Conv2dTranspose::new(3, (2, 2)).strides((2, 1)).into(),
+        ConvLstm1d::new(3, 2).return_sequences(true).unit_forget_bias(false).into(),
+        ConvLstm2d::new(3, (2, 1)).padding(Padding::Same).return_state(true).into(),
         MaxPooling1d::new().pool_size(3).strides(Some(1)).into(),
         MaxPooling2d::new().pool_size((3, 2)).into(),
         AveragePooling1d::new().padding(Padding::Same).into(),
@@ -76,7 +79,8 @@ fn feedforward() -> Vec<Layer> {
 
 fn recurrent() -> Vec<Layer> {
     let layer = |cell: &Cell| RecurrentBuilder::of(*cell, 3).recurrent_activation(Activation::Relu);
-    let options = CellOptions { clip: Some(0.1.into()), peepholes: true, coupled: true };
+    let clip = Some(0.1.into());
+    let options = CellOptions { clip, peepholes: true, coupled: true, ..CellOptions::default() };
     let normal = Initializer::RandomNormal { mean: 0.1, stddev: 0.2 };
     let peepholes = RecurrentBuilder::of(Cell::LSTM.with(options), 2)
         .return_state(true)
@@ -159,17 +163,19 @@ fn what_has_a_default_may_be_missing() {
     assert!(read(r#"{"units": 3, "use_bias": null}"#).is_err());
     let relu = serde_json::from_str::<ReluLayer>(r#"{"max_value": null}"#).unwrap();
     assert_eq!(relu, ReluLayer::new());
+    let relu = relu.max_value(Some(f32::INFINITY)).threshold(0.1);
+    let text = serde_json::to_string(&relu).unwrap();
+    assert_eq!(serde_json::from_str::<ReluLayer>(&text).unwrap(), relu, "{text}");
 }
 
 #[test]
 fn what_json_has_no_word_for_is_an_error() {
-    let infinite = |layer: Layer| Model::sequential(2, [layer.named("it")]).unwrap();
+    let named = |layer: Layer| Model::sequential(2, [layer.named("it")]).unwrap();
     for layer in [
-        Masking::new().mask_value(f32::NAN).into(),
-        ReluLayer::new().max_value(Some(f32::INFINITY)).into(),
         Rescaling::new(f64::NEG_INFINITY).into(),
+        LayerNormalization::new().epsilon(f64::NAN).into(),
     ] {
-        let error = infinite(layer).to_portable_bytes().unwrap_err();
+        let error = named(layer).to_portable_bytes().unwrap_err();
         assert!(matches!(error, Error::Graph(_)), "{error:?}");
         assert!(error.to_string().contains("\"it\" can't be saved"), "{error}");
     }

@@ -1,6 +1,6 @@
 //! A program that is complete: what no call changes is computed once.
 
-use super::evaluate::{Array, Evaluator, Known};
+use super::evaluate::{Array, Evaluator, Known, VALUES_OF_A_PROGRAM};
 use super::layers::OfLayer;
 use super::operation::Operation;
 use super::values::{Kind, Values};
@@ -48,12 +48,17 @@ pub(crate) struct Weighted {
 
 impl Program {
     /// Folds what is constant.
-    pub(crate) fn complete(mut self) -> Result<(Body, Vec<Weighted>)> {
+    pub(crate) fn complete(self) -> Result<(Body, Vec<Weighted>)> {
+        self.complete_within(VALUES_OF_A_PROGRAM)
+    }
+
+    /// The same where the host may compute so many values, and more the more constants there are.
+    pub(super) fn complete_within(mut self, values: usize) -> Result<(Body, Vec<Weighted>)> {
         if self.outputs.is_empty() {
             return Err(Error::Graph("the program has no output".into()));
         }
         let ties = self.resolved_ties()?;
-        let folded = self.folded();
+        let folded = self.folded(values);
         let needed = self.needed(&folded);
         let decides = self.deciding(&needed);
         let Program { inputs, origins, mut steps, outputs, .. } = self;
@@ -107,7 +112,7 @@ impl Program {
     }
 
     /// Of each value what it is, where no call changes it and something else reads it.
-    fn folded(&mut self) -> Vec<Option<Array>> {
+    fn folded(&mut self, others: usize) -> Vec<Option<Array>> {
         let mut folded: Vec<Option<Array>> = vec![None; self.origins.len()];
         let constants = std::mem::take(&mut self.constants);
         let values = constants.iter().fold(0usize, |sum, values| sum.saturating_add(values.len()));
@@ -122,7 +127,7 @@ impl Program {
         for &value in read.chain(self.outputs.iter().map(|(_, value)| value)) {
             readers[value] += 1;
         }
-        let mut evaluator = Evaluator::of_known(values);
+        let mut evaluator = Evaluator::of_known(values, others);
         for step in &self.steps {
             let Some(results) = fold(step, &folded, &mut evaluator) else { continue };
             for (index, result) in results.into_iter().enumerate() {
@@ -218,10 +223,10 @@ fn take_weights(
 ) -> Result<Option<Weighted>> {
     let states: usize = layer.directions().iter().map(|(_, one)| one.cell().states()).sum();
     let first = (operator::Recurrent::STATES + states).min(step.operands.len());
-    let operands = step.operands.split_off(first);
-    let array = |operand: Option<usize>| Some(folded[operand?].as_ref()?.known()?.to_floats());
-    let weights: Option<Vec<ArrayD<f32>>> = operands.into_iter().map(array).collect();
+    let array = |operand: &Option<usize>| Some(folded[(*operand)?].as_ref()?.known()?.to_floats());
+    let weights: Option<Vec<ArrayD<f32>>> = step.operands[first..].iter().map(array).collect();
     let Some(weights) = weights else { return Ok(None) };
+    step.operands.truncate(first);
     let features = weights.first().and_then(|kernel| kernel.shape().first().copied());
     let wrong = || Error::MissingWeights { layer: layer.name().to_string() };
     let features = features.ok_or_else(wrong)?;
@@ -262,6 +267,11 @@ impl Body {
     /// What its graphs read and no call changes; a number is an array of one.
     pub fn constants(&self) -> Vec<Constant<'_>> {
         self.constants.iter().map(|values| constant(values)).collect()
+    }
+
+    /// The lengths of the axes of what it knows.
+    pub(super) fn known_shapes(&self) -> impl Iterator<Item = usize> {
+        self.known.iter().flatten().flat_map(|known| known.values.shape().iter().copied())
     }
 
     /// Whether the values of an input are known when a call is prepared.

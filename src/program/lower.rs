@@ -44,6 +44,22 @@ impl Body {
         graph.outputs = outputs;
         Ok(graph.without_unused_steps())
     }
+
+    /// What the program returns where its inputs are these arrays of the evaluator's graph.
+    pub(super) fn evaluate(
+        &self,
+        evaluator: Evaluator,
+        inputs: &[ArrayId],
+    ) -> (Evaluator, Result<Vec<Array>>) {
+        let mut lowering = Lowering {
+            body: self,
+            given: Given { shapes: &[], values: &[], carried: false },
+            evaluator,
+            arrays: self.known.iter().map(|known| known.clone().map(Array::Known)).collect(),
+        };
+        let results = lowering.results_on(inputs);
+        (lowering.evaluator, results)
+    }
 }
 
 fn wrong(name: &str, operation: &str, reason: &str) -> Error {
@@ -59,6 +75,23 @@ struct Lowering<'b> {
 }
 
 impl Lowering<'_> {
+    fn results_on(&mut self, inputs: &[ArrayId]) -> Result<Vec<Array>> {
+        for value in 0..self.body.origins.len() {
+            let Origin::Input(input) = self.body.origins[value] else { continue };
+            let (kind, name) = (self.body.inputs[input].kind, &self.body.inputs[input].name);
+            let given =
+                inputs.get(input).ok_or_else(|| wrong(name, "input", "no call gives it"))?;
+            self.arrays[value] = Some(self.evaluator.of_graph(*given, kind));
+        }
+        let mut results = Vec::new();
+        for (name, value) in &self.body.outputs {
+            self.demand(*value)?;
+            let result = self.arrays[*value].clone();
+            results.push(result.ok_or_else(|| wrong(name, "output", "it isn't computed"))?);
+        }
+        Ok(results)
+    }
+
     fn inputs(&mut self) -> Result<()> {
         let mut given = 0;
         for value in 0..self.body.origins.len() {

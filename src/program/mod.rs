@@ -10,10 +10,12 @@
 //!   axes, shapes, parts.
 //! * `host`: operations on known values. `evaluate`: an operation, on the host or as operators.
 //! * `body.rs`: a program that is complete, folded as far as no call is needed for it.
-//! * `lower.rs`: its graph of operators for a call. `parts.rs`: what it is built from, in files.
+//! * `lower.rs`: its graph of operators for a call. `function.rs`: a program as a layer. `parts.rs`:
+//!   what it is built from, in files.
 
 mod body;
 mod evaluate;
+mod function;
 mod host;
 mod layers;
 mod lower;
@@ -24,6 +26,7 @@ mod shapes;
 mod values;
 
 pub(crate) use body::{Body, Weighted};
+pub use function::{Function, Returned};
 pub(crate) use lower::Given;
 pub use operation::{Binary, Operation, PadMode, Pooling, Reduction, Unary, Windows};
 pub(crate) use parts::ProgramParts;

@@ -431,6 +431,10 @@ impl Operation {
         }
     }
 
+    pub(super) fn is_recurrent(&self) -> bool {
+        matches!(self, Operation::Recurrent { .. })
+    }
+
     /// The operands whose values have to be known when a call is prepared.
     pub(super) fn decides(&self, operand: usize) -> bool {
         use Operation::*;

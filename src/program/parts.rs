@@ -149,6 +149,11 @@ impl ProgramParts {
         results.fold(self.inputs.len() + self.constants.len(), usize::saturating_add)
     }
 
+    /// How many arrays and operations it has.
+    pub(crate) fn calls(&self) -> usize {
+        self.arrays().saturating_add(self.operations.len())
+    }
+
     /// The program. `fetch` gives the values of a constant by its name.
     ///
     /// # Errors

@@ -76,7 +76,7 @@ pub(super) fn relu<F: Real>(operator: &Relu, reads: &Reads<F>) -> Computed<F> {
 
 /// An activation over the rows of an array: those that aren't element-wise over its last axis,
 /// which glu halves.
-pub(super) fn activate_rows<F: Real>(activation: Activation, array: &mut ArrayD<F>) {
+pub(crate) fn activate_rows<F: Real>(activation: Activation, array: &mut ArrayD<F>) {
     let last = Axis(array.ndim() - 1);
     match activation {
         Activation::Softmax => {

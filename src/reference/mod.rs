@@ -3,8 +3,8 @@
 //!
 //! The tests compare the GPU and the CPU path with it in `f64`. It is slow; to run a model, use
 //! [`Device::compile`](crate::Device::compile). The CPU path runs the same graph of operators, in
-//! `f32`, with recurrences of its own: what the others take is small beside those, and one code
-//! for both is checked twice.
+//! `f32`, with code of its own for those that take long: one code of the others for both is checked
+//! twice.
 
 mod activation;
 mod affine;
@@ -26,11 +26,13 @@ mod trace;
 mod windows;
 
 pub use activation::activate;
+pub(crate) use activation::activate_rows;
 pub use birnn_cell::Real;
 #[cfg(test)]
 pub(crate) use birnn_cell::State;
-pub(crate) use recurrent::{Ran, Recurrence, Sequences};
-pub(crate) use run::{Carried, Shared, run_graph};
+pub(crate) use operands::{Computed, Reads};
+pub(crate) use recurrent::{Operators, Ran, Sequences};
+pub(crate) use run::{Carried, Shared, check_memory, run_graph};
 pub(crate) use session::ReferenceSession;
 pub use trace::{Trace, trace};
 
@@ -61,7 +63,8 @@ pub fn run<'a, F: Real>(model: &Model, inputs: impl Into<Inputs<'a, F>>) -> Resu
     model.check_weights()?;
     let inputs = model.bind(inputs.into())?;
     let graph = model.lower(&inputs.call_shape(inputs.batch, false))?;
-    let (constants, recurrence) = (model.constants(), Plain::new(model)?);
-    let shared = Shared { model, constants: &constants, recurrence: &recurrence };
+    check_memory::<F>(&graph)?;
+    let (constants, operators) = (model.constants(), Plain::new(model)?);
+    let shared = Shared { model, constants: &constants, operators: &operators };
     run_graph(shared, &graph, &inputs, &mut Carried::default())
 }

@@ -4,7 +4,7 @@ use birnn_cell::Real;
 use ndarray::{ArrayD, ArrayViewD, ErrorKind, ShapeError};
 
 /// The operands of an operator, in C order.
-pub(super) struct Reads<'a, F>(pub(super) Vec<Option<ArrayViewD<'a, F>>>);
+pub(crate) struct Reads<'a, F>(pub(super) Vec<Option<ArrayViewD<'a, F>>>);
 
 impl<F> Reads<'_, F> {
     /// An operand that is there: a graph has no step without it.
@@ -24,7 +24,7 @@ impl<F> Reads<'_, F> {
 }
 
 /// What an operator writes.
-pub(super) type Computed<F> = Result<ArrayD<F>, ShapeError>;
+pub(crate) type Computed<F> = Result<ArrayD<F>, ShapeError>;
 
 /// The same values in C order, in another shape.
 pub(super) fn reshaped<F: Clone>(array: ArrayD<F>, shape: &[usize]) -> Computed<F> {

@@ -1,5 +1,6 @@
-use super::operands::Reads;
+use super::operands::{Computed, Reads};
 use crate::error::{Error, Result};
+use crate::graph::{OperatorGraph, Step};
 use crate::layer::{self, Layer};
 use crate::model::Model;
 use crate::operator::{MergeMode, Recurrent};
@@ -10,9 +11,20 @@ use ndarray::{
     concatenate,
 };
 
-/// What runs recurrences.
-pub(crate) trait Recurrence<F>: Sync {
-    fn run(&self, operator: &Recurrent, sequences: Sequences<'_, F>) -> Result<Ran<F>>;
+/// The operators that a backend has code of its own for.
+pub(crate) trait Operators<F>: Sync {
+    /// Runs a recurrence.
+    fn recur(&self, operator: &Recurrent, sequences: Sequences<'_, F>) -> Result<Ran<F>>;
+
+    /// What another step writes, of operands in C order; `None`: by the plain code.
+    fn compute(
+        &self,
+        _step: &Step,
+        _graph: &OperatorGraph,
+        _reads: &Reads<F>,
+    ) -> Option<Computed<F>> {
+        None
+    }
 }
 
 /// What a recurrence reads.
@@ -37,7 +49,7 @@ pub(crate) struct Ran<F> {
 pub(super) fn recurrent<F: Real>(
     operator: &Recurrent,
     reads: &Reads<F>,
-    recurrence: &impl Recurrence<F>,
+    operators: &impl Operators<F>,
 ) -> Result<Vec<ArrayD<F>>> {
     let sequences = |e: ShapeError| Error::Graph(format!("a recurrence: {e}"));
     let x = reads.get(0).and_then(|x| x.into_dimensionality::<Ix3>()).map_err(sequences)?;
@@ -56,7 +68,7 @@ pub(super) fn recurrent<F: Real>(
         initial.push(State { hidden, cell });
     }
     let mask = mask.as_ref().map(|mask| mask.view());
-    let ran = recurrence.run(operator, Sequences { x, mask, states: initial })?;
+    let ran = operators.recur(operator, Sequences { x, mask, states: initial })?;
     let mut written = ran.outputs;
     for state in ran.states {
         written.push(state.hidden.into_dyn());
@@ -86,8 +98,8 @@ impl<F: Real> Plain<F> {
     }
 }
 
-impl<F: Real> Recurrence<F> for Plain<F> {
-    fn run(&self, operator: &Recurrent, sequences: Sequences<'_, F>) -> Result<Ran<F>> {
+impl<F: Real> Operators<F> for Plain<F> {
+    fn recur(&self, operator: &Recurrent, sequences: Sequences<'_, F>) -> Result<Ran<F>> {
         Ok(self.run_watched(operator, sequences, None))
     }
 }

@@ -1,7 +1,7 @@
 //! Running a graph of operators, step by step.
 
 use super::operands::{Computed, Reads};
-use super::recurrent::{Recurrence, recurrent};
+use super::recurrent::{Operators, recurrent};
 use super::{
     activation, affine, attention, binary, combine, convolution, differs, matmul, moving,
     normalize, pool, reduce,
@@ -20,28 +20,30 @@ use std::collections::HashMap;
 pub(crate) type Carried<F> = HashMap<StateOfLayer, ArrayD<F>>;
 
 /// What calls of any shape share.
-pub(crate) struct Shared<'a, F, R> {
+pub(crate) struct Shared<'a, F, O> {
     pub model: &'a Model,
     pub constants: &'a Constants<F>,
-    /// What runs recurrences.
-    pub recurrence: &'a R,
+    pub operators: &'a O,
 }
 
-/// Runs a model's graph for calls of the shape of these inputs.
-pub(crate) fn run_graph<F: Real, R: Recurrence<F>>(
-    shared: Shared<'_, F, R>,
+/// Runs a model's graph for calls of the shape of these inputs, for which there is memory.
+pub(crate) fn run_graph<F: Real, O: Operators<F>>(
+    shared: Shared<'_, F, O>,
     graph: &OperatorGraph,
     inputs: &Bound<'_, F>,
     carried: &mut Carried<F>,
 ) -> Result<Outputs<F>> {
-    check_memory::<F>(graph)?;
     let before = std::mem::take(carried);
     let mut arrays = Arrays::fed(graph, inputs, shared.constants, &before)?;
-    for step in &graph.steps {
-        let written = arrays.run(step, graph, shared.recurrence)?;
+    let last_readers = graph.last_readers();
+    for (index, step) in graph.steps.iter().enumerate() {
+        let written = arrays.run(step, graph, shared.operators)?;
         for (array, written) in step.writes.iter().zip(written) {
             arrays.0[array.0] = Some(standard(written).into());
         }
+        // Their memory is for the next ones.
+        let done = step.reads.iter().flatten().filter(|read| last_readers[read.0] == Some(index));
+        done.for_each(|read| arrays.0[read.0] = None);
     }
     for &(state, array) in &graph.carried {
         carried.insert(state, arrays.get(array)?.to_owned());
@@ -100,15 +102,17 @@ impl<'a, F: Real> Arrays<'a, F> {
         &self,
         step: &Step,
         graph: &OperatorGraph,
-        recurrence: &impl Recurrence<F>,
+        operators: &impl Operators<F>,
     ) -> Result<Vec<ArrayD<F>>> {
-        let read = |read: &Option<ArrayId>| read.map(|array| self.get(array)).transpose();
-        let reads = step.reads.iter().map(read).collect::<Result<Vec<_>>>()?;
-        let reads = Reads(reads.iter().map(|read| read.map(|array| array.view())).collect());
+        let read =
+            |read: &Option<ArrayId>| read.map(|array| Ok(self.get(array)?.view())).transpose();
+        let reads = Reads(step.reads.iter().map(read).collect::<Result<_>>()?);
         if let Operator::Recurrent(operator) = &step.operator {
-            return recurrent(operator, &reads, recurrence);
+            return recurrent(operator, &reads, operators);
         }
-        let written = compute(&step.operator, &reads, graph.shape(step.writes[0]));
+        let own = operators.compute(step, graph, &reads);
+        let plain = || compute(&step.operator, &reads, graph.shape(step.writes[0]));
+        let written = own.unwrap_or_else(plain);
         let written = written.map_err(|e| Error::Graph(format!("layer {:?}: {e}", step.layer)))?;
         Ok(vec![written])
     }
@@ -160,7 +164,7 @@ fn compute<F: Real>(operator: &Operator, reads: &Reads<F>, shape: &[usize]) -> C
 
 /// That there is memory for all arrays of a call: an allocation that fails later would end the
 /// program.
-fn check_memory<F>(graph: &OperatorGraph) -> Result<()> {
+pub(crate) fn check_memory<F>(graph: &OperatorGraph) -> Result<()> {
     let values = graph.values();
     Vec::<F>::new().try_reserve_exact(values).map_err(|_| Error::OutOfMemory {
         what: format!("the arrays of a call, {values} values of {} bytes", size_of::<F>()),

@@ -1,5 +1,5 @@
 use super::recurrent::Plain;
-use super::run::{Carried, Shared, run_graph};
+use super::run::{Carried, Shared, check_memory, run_graph};
 use crate::error::Result;
 use crate::graph::Constants;
 use crate::model::{Bound, Model, Output, Outputs};
@@ -9,7 +9,7 @@ use crate::runner::{Awaited, Runner, Started, Wait};
 #[derive(Debug)]
 pub(crate) struct ReferenceSession {
     constants: Constants<f64>,
-    recurrence: Plain<f64>,
+    operators: Plain<f64>,
     carried: Carried<f64>,
     /// The rows of the batch of the last call.
     rows: usize,
@@ -20,7 +20,7 @@ impl ReferenceSession {
         model.check_weights()?;
         Ok(ReferenceSession {
             constants: model.constants(),
-            recurrence: Plain::new(model)?,
+            operators: Plain::new(model)?,
             carried: Carried::default(),
             rows: 0,
         })
@@ -30,7 +30,8 @@ impl ReferenceSession {
         let states = inputs.states_in_f64();
         let inputs = inputs.in_f64(&states);
         let graph = model.lower(&inputs.call_shape(inputs.batch, !self.carried.is_empty()))?;
-        let shared = Shared { model, constants: &self.constants, recurrence: &self.recurrence };
+        check_memory::<f64>(&graph)?;
+        let shared = Shared { model, constants: &self.constants, operators: &self.operators };
         self.rows = inputs.batch;
         let outputs = run_graph(shared, &graph, &inputs, &mut self.carried)?;
         let rounded = outputs.into_list().into_iter().map(|output| Output {

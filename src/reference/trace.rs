@@ -1,7 +1,7 @@
 //! What a recurrent layer did at each timestep.
 
-use super::recurrent::{Plain, Ran, Recurrence, Sequences};
-use super::run::{Carried, Shared, run_graph};
+use super::recurrent::{Operators, Plain, Ran, Sequences};
+use super::run::{Carried, Shared, check_memory, run_graph};
 use crate::error::{Error, Result};
 use crate::layer::{Direction, Gate};
 use crate::model::{Inputs, Model};
@@ -71,10 +71,11 @@ pub fn trace<'a, F: Real>(
     })?;
     let inputs = model.bind(inputs.into())?;
     let graph = model.lower(&inputs.call_shape(inputs.batch, false))?;
+    check_memory::<F>(&graph)?;
     let constants = model.constants();
     let recorder =
         Recorder { plain: Plain::new(model)?, model, layer: number, calls: Mutex::new(Vec::new()) };
-    let shared = Shared { model, constants: &constants, recurrence: &recorder };
+    let shared = Shared { model, constants: &constants, operators: &recorder };
     run_graph(shared, &graph, &inputs, &mut Carried::default())?;
     let calls = recorder.calls.into_inner().unwrap_or_else(PoisonError::into_inner);
     match calls.is_empty() {
@@ -94,10 +95,10 @@ struct Recorder<'m, F> {
     calls: Mutex<Vec<Vec<Trace<F>>>>,
 }
 
-impl<F: Real> Recurrence<F> for Recorder<'_, F> {
-    fn run(&self, operator: &Recurrent, sequences: Sequences<'_, F>) -> Result<Ran<F>> {
+impl<F: Real> Operators<F> for Recorder<'_, F> {
+    fn recur(&self, operator: &Recurrent, sequences: Sequences<'_, F>) -> Result<Ran<F>> {
         if operator.weights != self.layer {
-            return self.plain.run(operator, sequences);
+            return self.plain.recur(operator, sequences);
         }
         let mut traces = self.empty(operator, &sequences);
         let mask = sequences.mask;

@@ -3,14 +3,15 @@
 
 use birnn::layer::{Activation, AdditiveAttention, Attention, Dense, Layer, ScoreMode};
 use birnn::layer::{
-    AveragePooling1d, AveragePooling2d, BatchNormalization, Bidirectional, Concatenate, Conv1d,
-    Conv1dTranspose, Conv2d, Conv2dTranspose, Cropping1d, Cropping2d, DepthwiseConv1d,
-    DepthwiseConv2d, Dot, Embedding, Flatten, GlobalAveragePooling1d, GlobalAveragePooling2d,
+    AveragePooling1d, AveragePooling2d, BatchNormalization, Bidirectional, BidirectionalConvLstm1d,
+    CategoryEncoding, Concatenate, Conv1d, Conv1dTranspose, Conv2d, Conv2dTranspose, ConvLstm1d,
+    ConvLstm2d, Cropping1d, Cropping2d, DepthwiseConv1d, DepthwiseConv2d, Discretization, Dot,
+    Embedding, EncodingMode, Flatten, GlobalAveragePooling1d, GlobalAveragePooling2d,
     GlobalMaxPooling1d, GlobalMaxPooling2d, GroupNormalization, Gru, LayerNormalization, Lstm,
-    Masking, MaxPooling1d, MaxPooling2d, Merge, MultiHeadAttention, Normalization, PRelu, Padding,
-    Permute, ReluLayer, RepeatVector, Rescaling, Reshape, RmsNormalization, SeparableConv1d,
-    SeparableConv2d, SimpleRnn, SoftmaxLayer, TimeDistributed, UnitNormalization, UpSampling1d,
-    UpSampling2d, ZeroPadding1d, ZeroPadding2d,
+    Masking, MaxPooling1d, MaxPooling2d, Merge, MergeMode, MultiHeadAttention, Normalization,
+    PRelu, Padding, Permute, ReluLayer, RepeatVector, Rescaling, Reshape, RmsNormalization,
+    SeparableConv1d, SeparableConv2d, SimpleRnn, SoftmaxLayer, TimeDistributed, UnitNormalization,
+    UpSampling1d, UpSampling2d, ZeroPadding1d, ZeroPadding2d,
 };
 use birnn::{Graph, Model, Result, Tensor};
 
@@ -46,10 +47,21 @@ impl Random {
     }
 }
 
+fn conv_lstm(random: &mut Random, filters: usize) -> ConvLstm1d {
+    ConvLstm1d::new(filters, random.from(1, 4))
+        .padding(random.padding())
+        .dilation_rate(random.from(1, 3))
+        .channels_first(random.coin())
+        .go_backwards(random.coin())
+        .return_sequences(random.coin())
+        .use_bias(random.coin())
+        .activation(random.activation())
+}
+
 /// A layer that reads one array; its arguments may be wrong.
 fn layer(random: &mut Random) -> Layer {
     let n = random.from(1, 5);
-    match random.below(46) {
+    match random.below(51) {
         0 => Dense::new(n).activation(random.activation()).use_bias(random.coin()).into(),
         1 => Masking::new().mask_value(random.below(2) as f32).into(),
         2 => random.activation().into(),
@@ -160,6 +172,22 @@ fn layer(random: &mut Random) -> Layer {
         43 => ZeroPadding2d::new(((random.below(2), 1), (0, random.below(3)))).into(),
         44 => UpSampling2d::new().size((n, 2)).into(),
         41 => Reshape::new(vec![Some(2), None, Some(random.from(1, 4))]).into(),
+        48 => CategoryEncoding::new(n)
+            .output_mode(
+                [EncodingMode::OneHot, EncodingMode::MultiHot, EncodingMode::Count]
+                    [random.below(3)],
+            )
+            .into(),
+        49 => Discretization::new(vec![-0.5, 0.0, n as f32]).into(),
+        45 => conv_lstm(random, n).into(),
+        46 => BidirectionalConvLstm1d::new(conv_lstm(random, n))
+            .merge_mode([MergeMode::Concat, MergeMode::Sum, MergeMode::Ave][random.below(3)])
+            .into(),
+        47 => ConvLstm2d::new(n, (random.from(1, 3), 2))
+            .padding(random.padding())
+            .strides((random.from(1, 3), 1))
+            .channels_first(random.coin())
+            .into(),
         _ => TimeDistributed::new(layer(random)).into(),
     }
 }

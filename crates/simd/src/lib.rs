@@ -1,13 +1,16 @@
-//! Recurrences in the vectors of every instruction set that a processor may have: what the CPU path
-//! of [birnn](https://docs.rs/birnn) computes with. It is a crate of its own because what is
-//! compiled for each instruction set takes long: nothing here is generic for callers, and a change
-//! of birnn compiles none of it again.
+//! Recurrences, and the products of other layers, in the vectors of every instruction set that a
+//! processor may have: what the CPU path of [birnn](https://docs.rs/birnn) computes with. It is a
+//! crate of its own because what is compiled for each instruction set takes long: nothing here is
+//! generic for callers, and a change of birnn compiles none of it again.
 //!
 //! The way of the data: [`Packed`] lays the weights of a direction out once (`pack`).
 //! [`Packed::run`] takes a [`Sequence`] from its first timestep to the last (`run`): it projects a
 //! chunk of timesteps and then runs it `timestep` by `timestep`, whose parts threads share
 //! (`parts`). What a thread does for a part is a `step`; what is particular to a cell stands in
 //! `cells`. Both projections and steps are `matmul` and `activation`.
+//!
+//! What isn't recurrent has parts of it: a [`Kernel`] and its [`Product`]s for dense layers and
+//! convolutions, what becomes of the values that a window holds (`held`), and [`activate_all`].
 //!
 //! Every sum runs in the same order whatever the batch, the number of threads or the way that the
 //! work is split: the results are equal to the bit.
@@ -21,6 +24,8 @@ mod beside;
 mod cells;
 mod epilogue;
 mod half;
+mod held;
+mod kernel;
 mod lines;
 mod matmul;
 mod matrix;
@@ -34,6 +39,9 @@ mod step;
 mod timestep;
 mod weights;
 
+pub use activation::activate_all;
+pub use held::{add, add_weighted, maximum};
+pub use kernel::{Kernel, Product, Sums};
 pub use packed::Packed;
 pub use parts::Machine;
 pub use pulp::Arch;

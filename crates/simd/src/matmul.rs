@@ -170,12 +170,16 @@ impl<R: Rows, T: Word, const V: usize, const P: usize> WithSimd for Multiply<'_,
     }
 }
 
+/// The rows of the tallest tile.
+const MOST_ROWS: usize = 12;
+
 /// The most rows of so many vectors whose sums stay in registers, beside a row of the panel, a
 /// value that is multiplied with it and what it takes to decode words.
 const fn tile_rows<S: Simd, T: Word>(vectors: usize) -> usize {
     let decode = if T::DECODED { S::REGISTER_COUNT / 8 } else { 0 };
     let rows = (S::REGISTER_COUNT - 2 - decode - vectors) / vectors;
-    if rows > 24 / vectors { 24 / vectors } else { rows }
+    let most = if vectors > 1 { 24 / vectors } else { MOST_ROWS };
+    if rows > most { most } else { rows }
 }
 
 /// Whether tiles are two of a panel's four vectors wide: with 32 registers where all rows then fit,

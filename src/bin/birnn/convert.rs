@@ -3,7 +3,7 @@
 use crate::model_args::ModelArgs;
 use crate::{npy, progress};
 use anyhow::{Context, Result, bail};
-use birnn::Model;
+use birnn::{Model, SaveOptions};
 use clap::Args;
 use ndarray::ArrayD;
 use ndarray_npy::WriteNpyExt;
@@ -24,13 +24,19 @@ pub struct ConvertArgs {
     /// weights alone, in the order of Keras's model.get_weights(), for the same model in Keras.
     #[arg(value_name = "OUT")]
     out: PathBuf,
+    /// Store kernels as 16-bit floats, in about half the bytes; only in birnn's own form.
+    #[arg(long)]
+    half_weights: bool,
 }
 
 pub fn convert(args: &ConvertArgs, out: &mut impl Write) -> Result<ExitCode> {
     let extension = args.out.extension().and_then(|extension| extension.to_str());
-    let write = match extension.map(str::to_ascii_lowercase).as_deref() {
-        Some("safetensors") => portable,
-        Some("npz") => npz,
+    let is_portable = match extension.map(str::to_ascii_lowercase).as_deref() {
+        Some("safetensors") => true,
+        Some("npz") if args.half_weights => {
+            bail!("--half-weights is for .safetensors: Keras takes weights as float32")
+        }
+        Some("npz") => false,
         _ => bail!(
             "{}: models are written as .safetensors, birnn's own form, and weights for Keras as \
              .npz",
@@ -42,14 +48,19 @@ pub fn convert(args: &ConvertArgs, out: &mut impl Write) -> Result<ExitCode> {
     }
     let model = args.model.load()?;
     let spinner = progress::spinner(format!("writing {}", args.out.display()));
-    write(&model, &args.out).with_context(|| args.model.path().display().to_string())?;
+    let options = SaveOptions::new().half_weights(args.half_weights);
+    let written = match is_portable {
+        true => options.save(&model, &args.out).map_err(Into::into),
+        false => npz(&model, &args.out),
+    };
+    written.with_context(|| args.model.path().display().to_string())?;
     drop(spinner);
     let summary = model.summary();
     let layers = model.layer_names().len();
     let s = if layers == 1 { "" } else { "s" };
     writeln!(out, "written: {}", args.out.display())?;
     writeln!(out, "{layers} layer{s}, {} params", summary.parameters)?;
-    if extension.is_some_and(|extension| extension.eq_ignore_ascii_case("npz")) {
+    if !is_portable {
         writeln!(out, "\n{}", python(&args.out))?;
     }
     Ok(ExitCode::SUCCESS)
@@ -60,10 +71,6 @@ fn is_same(one: &Path, other: &Path) -> bool {
         (Ok(one), Ok(other)) => one == other,
         _ => false,
     }
-}
-
-fn portable(model: &Model, path: &Path) -> Result<()> {
-    Ok(model.save(path)?)
 }
 
 /// What loads a file of weights in Keras.
@@ -78,17 +85,17 @@ fn python(path: &Path) -> String {
 /// The weights in the order of Keras's `model.get_weights()`, each named by its place, layer and
 /// name.
 fn npz(model: &Model, path: &Path) -> Result<()> {
-    let mut weights = Vec::new();
-    for layer in model.layer_names() {
-        let specs = model.weight_specs(&layer)?;
-        let names = specs.iter().map(|spec| format!("{layer}_{}", spec.name.replace(' ', "_")));
-        weights.extend(names.zip(model.weights(&layer)?));
-    }
     if model.is_program() {
         bail!(
             "an ONNX model's weights aren't those of a Keras model, whose layers it doesn't have; \
              write it as .safetensors"
         );
+    }
+    let mut weights = Vec::new();
+    for layer in model.layer_names() {
+        let specs = model.weight_specs(&layer)?;
+        let names = specs.iter().map(|spec| format!("{layer}_{}", spec.name.replace(' ', "_")));
+        weights.extend(names.zip(model.weights(&layer)?));
     }
     let file = File::create(path).with_context(|| format!("cannot write {}", path.display()))?;
     archive(file, &weights).with_context(|| format!("cannot write {}", path.display()))

@@ -8,7 +8,8 @@ use clap::Args;
 #[derive(Debug, Args)]
 pub struct DeviceArgs {
     /// best (a GPU where there is one, otherwise the CPU), gpu, cpu, reference (plain formulas in
-    /// float64, slow), or part of an adapter's name.
+    /// float64, slow), gpu:1 or pci:0000:3b:00.0 (an adapter by its number or PCI address, which
+    /// `birnn devices` lists), or part of an adapter's name.
     #[arg(long, value_name = "DEVICE", env = "BIRNN_DEVICE", default_value = "best")]
     pub device: String,
     #[command(flatten)]

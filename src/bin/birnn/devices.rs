@@ -53,6 +53,8 @@ fn table(adapters: &[AdapterReport], chosen: Option<&DeviceInfo>) -> Table {
         table.add_row(std::iter::once(name.to_string()).chain(adapters.iter().map(cell)));
     };
     row("adapter", &|a| a.info.name.clone());
+    row("--device", &|a| a.info.index.map_or(String::new(), |index| format!("gpu:{index}")));
+    row("PCI address", &|a| a.info.pci.clone());
     row("kind", &|a| a.info.kind.to_string());
     row("backend", &|a| a.info.backend.clone());
     row("driver", &|a| a.info.driver.clone());
@@ -65,14 +67,11 @@ fn table(adapters: &[AdapterReport], chosen: Option<&DeviceInfo>) -> Table {
 }
 
 fn usage(adapter: &AdapterReport, chosen: Option<&DeviceInfo>) -> String {
-    let same = |c: &DeviceInfo| {
-        (&c.name, &c.backend, &c.driver)
-            == (&adapter.info.name, &adapter.info.backend, &adapter.info.driver)
-    };
+    let same = |c: &DeviceInfo| (&c.name, c.index) == (&adapter.info.name, adapter.info.index);
     match &adapter.unusable {
         Some(reason) => format!("can't be used: {reason}"),
         None if chosen.is_some_and(same) => "chosen".to_string(),
-        None => "can be asked for by name".to_string(),
+        None => "can be asked for".to_string(),
     }
 }
 

@@ -174,7 +174,7 @@ impl PlanReport {
         check_call(model, batch, timesteps)?;
         let limits = adapter.limits(half_weights);
         let call = plain_call(model, 1, timesteps)?;
-        let rows = rows_at_once(&model.lower(&call)?, batch, &limits)?;
+        let rows = rows_at_once(model.lower_a_row(&call)?.as_ref(), batch, &limits)?;
         let graph = model.lower(&CallShape { batch: rows, ..call })?;
         let plan = plan(&graph, &limits, &Tuned::new())?;
         let recurrences = recurrences(&graph, &limits)?;

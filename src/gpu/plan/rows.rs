@@ -8,15 +8,14 @@ use crate::gpu::limits::Limits;
 use crate::graph::OperatorGraph;
 
 /// How many rows of a batch run at a time, so that the arrays fit the memory budget and each buffer
-/// a binding. `graph`: that of a call of one row, of which more rows are a multiple.
+/// a binding. `graph`: that of a call of one row, of which more rows are a multiple; without it all
+/// run at once.
 pub(in crate::gpu) fn rows_at_once(
-    graph: &OperatorGraph,
+    graph: Option<&OperatorGraph>,
     batch: usize,
     limits: &Limits,
 ) -> Result<usize> {
-    if !graph.rows_are_independent(1) {
-        return Ok(batch);
-    }
+    let Some(graph) = graph else { return Ok(batch) };
     let of_a_row = plan(graph, &Limits { binding: u64::MAX, ..*limits }, &Tuned::new())?;
     let cut = graph.runs_along_time();
     let (mut all, mut most) = (0u64, most_rows(graph, limits)?);

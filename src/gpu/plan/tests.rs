@@ -42,8 +42,8 @@ fn model(cell: u8, features: usize, units: usize, sequences: bool) -> Model {
 /// The plans of all parts of a batch.
 fn plans(model: &Model, batch: usize, timesteps: usize, limits: &Limits) -> Vec<Plan> {
     let one = plain_call(model, 1, timesteps).expect("the shape fits");
-    let of_a_row = model.lower(&one).expect("a graph");
-    let rows = rows_at_once(&of_a_row, batch, limits).expect("the weights fit");
+    let of_a_row = model.lower_a_row(&one).expect("a graph");
+    let rows = rows_at_once(of_a_row.as_ref(), batch, limits).expect("the weights fit");
     let parts: HashSet<usize> =
         (0..batch).step_by(rows).map(|first| rows.min(batch - first)).collect();
     parts.into_iter().map(|rows| planned(model, rows, timesteps, false, limits)).collect()

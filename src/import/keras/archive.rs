@@ -49,7 +49,7 @@ fn collect(
 fn of_model(weights: &Hdf5, parent: &str, entries: &[Entry]) -> Result<HashMap<String, String>> {
     let found = Found::new(weights, parent)?;
     let mut of_class: HashMap<String, Vec<&str>> = HashMap::new();
-    for entry in entries.iter().filter(|entry| !matches!(entry.class, Class::MaskOperation(_))) {
+    for entry in entries.iter().filter(|entry| !matches!(entry.class, Class::Operation(_))) {
         of_class.entry(default_name(entry.class_name)).or_default().push(entry.name);
     }
     let mut noted = HashMap::new();

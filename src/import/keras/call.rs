@@ -1,33 +1,11 @@
 //! The calls of layers in a functional model, in the forms of Keras 2 and Keras 3.
 
 use super::class::Class;
-use super::json;
 use super::messages::{malformed, shown};
+use super::operation::{self, Given};
+use super::reference::{Reference, listed, references, sorted, tensor};
 use crate::{Error, Result};
-use ndarray::ArrayD;
-use serde_json::{Map, Value};
-
-/// An array that a call reads.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) enum Reference<'a> {
-    /// What a Sequential is called on.
-    Input,
-    /// Output number `tensor` of call number `call` of a layer.
-    Output { layer: &'a str, call: usize, tensor: usize },
-    /// An array that stands in the file, `[batch, …]`.
-    Constant(ArrayD<f32>),
-}
-
-impl Reference<'_> {
-    /// For messages.
-    pub(super) fn describe(&self) -> String {
-        match self {
-            Reference::Input => "the model's input".to_string(),
-            Reference::Output { layer, .. } => layer.to_string(),
-            Reference::Constant(array) => format!("a constant of shape {:?}", array.shape()),
-        }
-    }
-}
+use serde_json::Value;
 
 /// One call of a layer.
 #[derive(Debug, Default, PartialEq)]
@@ -39,8 +17,8 @@ pub(super) struct Call<'a> {
     /// For the first inputs the mask that the call gives.
     pub masks: Vec<Option<Reference<'a>>>,
     pub use_causal_mask: bool,
-    /// The number that a mask operation takes beside its inputs.
-    pub number: Option<f32>,
+    /// All arguments of an operation, whose arrays are the inputs.
+    pub operation: Option<Given<'a>>,
 }
 
 impl<'a> Call<'a> {
@@ -72,10 +50,20 @@ pub(super) fn calls<'a>(
             );
         }
     };
+    if let Class::Operation(_) = class {
+        return nodes.iter().map(|node| of_operation(file, layer, node)).collect();
+    }
     nodes
         .iter()
         .map(|node| Reader { file, layer, class, call: Call::default() }.read(node))
         .collect()
+}
+
+fn of_operation<'a>(file: &str, layer: &str, node: &'a Value) -> Result<Call<'a>> {
+    match operation::read(node) {
+        Some((given, inputs)) => Ok(Call { inputs, operation: Some(given), ..Call::default() }),
+        None => malformed(file, format!("operation {layer:?} is called on {}", shown(node))),
+    }
 }
 
 /// What the positional arguments of a class's call are named in Keras 3.
@@ -100,7 +88,6 @@ fn positions(class: Class) -> &'static [&'static str] {
             &["inputs", "mask", "training", "return_attention_scores", "use_causal_mask"]
         }
         Class::Stateless("GlobalAveragePooling1D" | "Softmax") => &["inputs", "mask"],
-        Class::MaskOperation(_) => &["inputs", "number"],
         _ => &["inputs", "training", "mask"],
     }
 }
@@ -130,9 +117,12 @@ impl<'a> Reader<'_, 'a> {
                 self.keywords(node.get("kwargs"))?;
             }
             // Keras 2: [[layer, call, tensor, kwargs], …], the initial states after the input
-            Value::Array(node) => {
+            Value::Array(nodes) => {
                 let mut repeated = None;
-                for value in node {
+                // A layer that stands for one of TensorFlow's functions is called on the tensor
+                // itself.
+                let alone = std::slice::from_ref(node);
+                for value in if listed(node).is_some() { alone } else { nodes } {
                     match listed(value) {
                         // The keywords are those of the whole call, repeated with every tensor.
                         Some((reference, kwargs)) if *repeated.get_or_insert(kwargs) == kwargs => {
@@ -199,7 +189,6 @@ impl<'a> Reader<'_, 'a> {
         );
         let reason = match name {
             "inputs" | "query" | "value" | "key" => return self.inputs(name, value),
-            "number" if matches!(self.class, Class::MaskOperation(_)) => return self.number(value),
             _ if value.is_null() => return Ok(()),
             "initial_state" if self.class.is_recurrent() => return self.states(value),
             "mask" if self.class == Class::Stateless("Softmax") => {
@@ -254,16 +243,6 @@ impl<'a> Reader<'_, 'a> {
         }
     }
 
-    /// The second argument of a mask operation: a number, or another array.
-    fn number(&mut self, value: &'a Value) -> Result<()> {
-        match json::number(value) {
-            Some(number) => self.call.number = Some(number as f32),
-            None if value.is_boolean() => {}
-            None => return self.inputs("inputs", value),
-        }
-        Ok(())
-    }
-
     /// A mask for each input: one, or a list with None for an input without.
     fn masks(&mut self, value: &'a Value) -> Result<()> {
         if let Some(reference) = tensor(value) {
@@ -294,117 +273,5 @@ impl<'a> Reader<'_, 'a> {
         }
         self.call.masks[input] = Some(reference);
         Ok(())
-    }
-}
-
-/// Adds every tensor in a value, in order (of dicts: by key, as Keras flattens them); false where
-/// there is something else.
-pub(super) fn references<'a>(value: &'a Value, found: &mut Vec<Reference<'a>>) -> bool {
-    match value {
-        Value::Null => true,
-        _ if tensor(value).is_some() => {
-            found.extend(tensor(value));
-            true
-        }
-        Value::Array(items) => items.iter().all(|item| references(item, found)),
-        Value::Object(object) if object.contains_key("class_name") => false,
-        Value::Object(object) => sorted(object).into_iter().all(|item| references(item, found)),
-        _ => false,
-    }
-}
-
-/// The values of a dict by their keys, as Keras flattens it.
-fn sorted(dict: &Map<String, Value>) -> Vec<&Value> {
-    let mut items: Vec<_> = dict.iter().collect();
-    items.sort_by_key(|(key, _)| key.as_str());
-    items.into_iter().map(|(_, item)| item).collect()
-}
-
-/// A value that stands for one tensor.
-fn tensor(value: &Value) -> Option<Reference<'_>> {
-    match value {
-        Value::Array(_) => listed(value).map(|(reference, _)| reference).or_else(|| {
-            // Keras 2 writes the bare numbers of a state or a mask.
-            constant(value).filter(|array| array.ndim() == 2).map(Reference::Constant)
-        }),
-        Value::Object(object) => match object.get("class_name")?.as_str()? {
-            "__keras_tensor__" => {
-                listed(value.pointer("/config/keras_history")?).map(|(reference, _)| reference)
-            }
-            "__tensor__" | "__numpy__" => {
-                let array = constant(value.pointer("/config/value")?)?;
-                (array.ndim() > 1).then_some(Reference::Constant(array))
-            }
-            _ => None,
-        },
-        _ => None,
-    }
-}
-
-/// `[layer, call, tensor]` or `[layer, call, tensor, kwargs]`; in place of a layer Keras 2 can have
-/// a constant, `["_CONSTANT_VALUE", -1, value, kwargs]`.
-fn listed(value: &Value) -> Option<(Reference<'_>, Option<&Value>)> {
-    let (layer, call, tensor, kwargs) = match value.as_array()?.as_slice() {
-        [layer, call, tensor] => (layer, call, tensor, None),
-        [layer, call, tensor, kwargs] => (layer, call, tensor, Some(kwargs)),
-        _ => return None,
-    };
-    let layer = layer.as_str()?;
-    if layer == "_CONSTANT_VALUE" && call.as_i64() == Some(-1) {
-        let array = constant(tensor).filter(|array| array.ndim() > 1)?;
-        return Some((Reference::Constant(array), kwargs));
-    }
-    let index = |value: &Value| usize::try_from(value.as_u64()?).ok();
-    Some((Reference::Output { layer, call: index(call)?, tensor: index(tensor)? }, kwargs))
-}
-
-/// Nested lists of numbers, or of true and false, as an array.
-fn constant(value: &Value) -> Option<ArrayD<f32>> {
-    let (mut shape, mut first) = (Vec::new(), value);
-    while let Value::Array(items) = first {
-        shape.push(items.len());
-        first = items.first()?;
-        if shape.len() > 16 {
-            return None;
-        }
-    }
-    let mut values = Vec::new();
-    flatten(value, &shape, &mut values)?;
-    ArrayD::from_shape_vec(shape, values).ok()
-}
-
-/// Adds the numbers of lists that are as long as the shape says.
-fn flatten(value: &Value, shape: &[usize], values: &mut Vec<f32>) -> Option<()> {
-    match (value, shape) {
-        (Value::Array(items), [length, inner @ ..]) if items.len() == *length => {
-            items.iter().try_for_each(|item| flatten(item, inner, values))
-        }
-        (Value::Bool(value), []) => {
-            values.push(f32::from(u8::from(*value)));
-            Some(())
-        }
-        (number, []) => {
-            values.push(json::number(number)? as f32);
-            Some(())
-        }
-        _ => None,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::constant;
-    use serde_json::json;
-
-    #[test]
-    fn lists_of_numbers_are_arrays() {
-        let array = constant(&json!([[1, 2.5, true], [false, -1, "Infinity"]])).unwrap();
-        assert_eq!(array.shape(), [2, 3]);
-        assert!(array.iter().eq(&[1.0, 2.5, 1.0, 0.0, -1.0, f32::INFINITY]));
-        for wrong in [json!([[1], [2, 3]]), json!([[1], 2]), json!([["a"]]), json!([[]]), json!([])]
-        {
-            assert_eq!(constant(&wrong), None, "{wrong}");
-        }
-        assert_eq!(constant(&json!(1)).unwrap().ndim(), 0);
     }
 }

@@ -1,27 +1,32 @@
 //! Which Keras classes are supported, and by which names files call them.
 
 use super::messages::malformed;
+use super::operation;
 use crate::{Cell, Error, Result};
 use serde_json::Value;
 
 /// For [`Error::UnsupportedLayer`].
 pub(super) const SUPPORTED: &str = "\
     InputLayer, LSTM, GRU, SimpleRNN, CuDNNLSTM, CuDNNGRU, RNN of LSTMCell, GRUCell, \
-    SimpleRNNCell and lists of these, ConvLSTM1D, ConvLSTM2D, Bidirectional, TimeDistributed, Dense, Embedding, Masking, \
-    Activation, ReLU, LeakyReLU, ELU, PReLU, Softmax, Rescaling, LayerNormalization, \
-    RMSNormalization, BatchNormalization, UnitNormalization, GroupNormalization, Normalization, \
-    Conv1D, Conv2D, DepthwiseConv1D, DepthwiseConv2D, SeparableConv1D, SeparableConv2D, \
-    Conv1DTranspose, Conv2DTranspose, MaxPooling1D, MaxPooling2D, AveragePooling1D, \
-    AveragePooling2D, GlobalMaxPooling1D, GlobalMaxPooling2D, GlobalAveragePooling1D, \
-    GlobalAveragePooling2D, Concatenate, Dot, Add, Subtract, Multiply, Average, \
-    Maximum, Minimum, Flatten, Reshape, Permute, RepeatVector, Cropping1D, Cropping2D, \
-    ZeroPadding1D, ZeroPadding2D, UpSampling1D, UpSampling2D, Attention, \
-    AdditiveAttention, MultiHeadAttention, Dropout, SpatialDropout1D, GaussianNoise, \
-    GaussianDropout, AlphaDropout, ActivityRegularization and Identity, in Sequential and \
-    functional models, which may be layers of others";
+    SimpleRNNCell and lists of these, ConvLSTM1D, ConvLSTM2D, Bidirectional, TimeDistributed, \
+    Dense, Embedding, Masking, Activation, ReLU, LeakyReLU, ELU, PReLU, Softmax, Rescaling, \
+    CategoryEncoding, Discretization, LayerNormalization, RMSNormalization, BatchNormalization, \
+    UnitNormalization, GroupNormalization, Normalization, Conv1D, Conv2D, DepthwiseConv1D, \
+    DepthwiseConv2D, SeparableConv1D, SeparableConv2D, Conv1DTranspose, Conv2DTranspose, \
+    MaxPooling1D, MaxPooling2D, AveragePooling1D, AveragePooling2D, GlobalMaxPooling1D, \
+    GlobalMaxPooling2D, GlobalAveragePooling1D, GlobalAveragePooling2D, Concatenate, Dot, Add, \
+    Subtract, Multiply, Average, Maximum, Minimum, Flatten, Reshape, Permute, RepeatVector, \
+    Cropping1D, Cropping2D, ZeroPadding1D, ZeroPadding2D, UpSampling1D, UpSampling2D, Attention, \
+    AdditiveAttention, MultiHeadAttention, Dropout, SpatialDropout1D, SpatialDropout2D, \
+    SpatialDropout3D, RandomFlip, RandomRotation, RandomTranslation, RandomZoom, RandomShear, \
+    RandomPerspective, RandomElasticTransform, RandomContrast, RandomBrightness, RandomHue, \
+    RandomSaturation, RandomSharpness, RandomPosterization, RandomColorJitter, \
+    RandomColorDegeneration, RandomGrayscale, RandomInvert, RandomGaussianBlur, RandomErasing, \
+    RandAugment, AugMix, GaussianNoise, GaussianDropout, AlphaDropout, ActivityRegularization and \
+    Identity, in Sequential and functional models, which may be layers of others";
 
 /// The classes without state that are supported.
-pub(super) const STATELESS: [&str; 63] = [
+pub(super) const STATELESS: [&str; 88] = [
     "Dense",
     "Embedding",
     "Masking",
@@ -32,6 +37,8 @@ pub(super) const STATELESS: [&str; 63] = [
     "PReLU",
     "Softmax",
     "Rescaling",
+    "CategoryEncoding",
+    "Discretization",
     "LayerNormalization",
     "RMSNormalization",
     "BatchNormalization",
@@ -77,6 +84,29 @@ pub(super) const STATELESS: [&str; 63] = [
     "MultiHeadAttention",
     "Dropout",
     "SpatialDropout1D",
+    "SpatialDropout2D",
+    "SpatialDropout3D",
+    "RandomFlip",
+    "RandomRotation",
+    "RandomTranslation",
+    "RandomZoom",
+    "RandomShear",
+    "RandomPerspective",
+    "RandomElasticTransform",
+    "RandomContrast",
+    "RandomBrightness",
+    "RandomHue",
+    "RandomSaturation",
+    "RandomSharpness",
+    "RandomPosterization",
+    "RandomColorJitter",
+    "RandomColorDegeneration",
+    "RandomGrayscale",
+    "RandomInvert",
+    "RandomGaussianBlur",
+    "RandomErasing",
+    "RandAugment",
+    "AugMix",
     "GaussianNoise",
     "GaussianDropout",
     "AlphaDropout",
@@ -85,20 +115,6 @@ pub(super) const STATELESS: [&str; 63] = [
     "BatchNormalizationV1",
     "BatchNormalizationV2",
     "SyncBatchNormalization",
-];
-
-/// The operations that masks are made of, and `Cast`, which a dtype policy of another precision
-/// puts before them.
-const MASK_OPERATIONS: [&str; 9] = [
-    "NotEqual",
-    "Any",
-    "ConvertToTensor",
-    "LogicalOr",
-    "ExpandDims",
-    "ZerosLike",
-    "OnesLike",
-    "Concatenate",
-    "Cast",
 ];
 
 /// How the layers of a model are connected.
@@ -144,8 +160,8 @@ pub(super) enum Class {
     Custom,
     /// One of [`STATELESS`].
     Stateless(&'static str),
-    /// No layer: an operation that Keras 3 computes a mask with, one of [`MASK_OPERATIONS`].
-    MaskOperation(&'static str),
+    /// No layer: an operation, by its name.
+    Operation(&'static str),
 }
 
 impl Class {
@@ -162,7 +178,7 @@ impl Class {
             Class::Model(Root::Sequential) => "Sequential",
             Class::Model(Root::Functional) => "Functional",
             Class::Custom => "custom layer",
-            Class::Stateless(name) | Class::MaskOperation(name) => name,
+            Class::Stateless(name) | Class::Operation(name) => name,
         }
     }
 
@@ -177,11 +193,8 @@ pub(super) fn of(value: &Value) -> Result<Class, String> {
     let name = value.get("class_name").and_then(Value::as_str).unwrap_or("(none)");
     let plain = name.strip_prefix("Keras>").unwrap_or(name);
     // An operation can have the name of a layer: `a + b` is an Add.
-    if is_operation(value) {
-        let known = MASK_OPERATIONS.iter().find(|operation| **operation == plain);
-        return known
-            .map(|operation| Class::MaskOperation(operation))
-            .ok_or_else(|| full_name(value, name));
+    if let Some(operation) = operation::of(value) {
+        return operation.map(Class::Operation);
     }
     let known = match plain {
         "InputLayer" => Class::Input,
@@ -214,19 +227,6 @@ pub(super) fn cell(value: &Value) -> Result<Kind, String> {
     let of_cell = |kind: &Kind| !kind.cudnn && plain == format!("{}Cell", kind.name);
     let kind = KINDS.into_iter().find(of_cell).filter(|_| is_kerass_own(value, name));
     kind.ok_or_else(|| full_name(value, name))
-}
-
-fn is_operation(value: &Value) -> bool {
-    let text = |key: &str| value.get(key).and_then(Value::as_str);
-    match text("module") {
-        Some(module) => module.starts_with("keras.src.ops.") || module.starts_with("keras.ops"),
-        // The HDF5 files of Keras 3 name no modules; of a layer there is always said whether it is
-        // trainable.
-        None => {
-            let of_masks = text("class_name").is_some_and(|name| MASK_OPERATIONS.contains(&name));
-            of_masks && value.get("config").is_some_and(|config| config.get("trainable").is_none())
-        }
-    }
 }
 
 /// Whether a class is Keras's, as far as the file tells.

@@ -3,6 +3,7 @@
 use super::class::{self, Class, Root, SUPPORTED};
 use super::custom::{Builder, CustomLayer, KerasLayer, Registry};
 use super::messages::malformed;
+use super::operation;
 use crate::{Error, Result};
 use serde_json::{Map, Value};
 use std::collections::HashSet;
@@ -199,11 +200,11 @@ pub(super) fn entry<'a>(
             Some(builder) => (Class::Custom, Some(builder.clone())),
             None => {
                 let number = format!("{path}number {index}");
-                return Err(Error::UnsupportedLayer {
-                    layer: if name.is_empty() { number } else { path },
-                    class_name,
-                    supported: SUPPORTED,
-                });
+                let layer = if name.is_empty() { number } else { path };
+                if let Some(Err(operation)) = operation::of(value) {
+                    return Err(operation::refused(&layer, operation));
+                }
+                return Err(Error::UnsupportedLayer { layer, class_name, supported: SUPPORTED });
             }
         },
     };

@@ -19,9 +19,15 @@ impl GivenMask {
         GivenMask { array: None, mask: None, reference: "None".to_string() }
     }
 
-    pub(super) fn spelled_out(self, layer: &str, node: usize, input: usize) -> SpelledOut {
+    /// `call` is the number of the call in the file.
+    pub(super) fn spelled_out(
+        self,
+        layer: &str,
+        (node, call): (usize, usize),
+        input: usize,
+    ) -> SpelledOut {
         let GivenMask { mask, reference, .. } = self;
-        SpelledOut { layer: layer.to_string(), node, input, mask, reference }
+        SpelledOut { layer: layer.to_string(), node, call, input, mask, reference }
     }
 }
 
@@ -30,33 +36,37 @@ pub(super) struct SpelledOut {
     layer: String,
     /// The call's place in the model.
     node: usize,
+    /// Its number among those of the file.
+    call: usize,
     input: usize,
     mask: Mask,
     reference: String,
 }
 
-/// That every mask that the file spells out is the one that the model computes.
-pub(super) fn check_spelled_out(
+/// The first mask that the file spells out and that isn't the one that the model computes: the
+/// number of the call, and the error where nothing else helps.
+pub(super) fn other_mask(
     model: &Model,
     mut expressions: MaskExpressions,
     spelled_out: Vec<SpelledOut>,
-) -> Result<()> {
+) -> Option<(usize, Error)> {
     let masks = model.mask_origins(|_| false);
     let found = expressions.of_model(&masks.origins);
-    for SpelledOut { layer, node, input, mask, reference } in spelled_out {
+    for SpelledOut { layer, node, call, input, mask, reference } in spelled_out {
         let carried = masks.calls[node].get(input).copied().flatten().and_then(|mask| found[mask]);
         if carried != mask {
-            return Err(Error::UnsupportedArgument {
+            let error = Error::UnsupportedArgument {
                 layer,
                 argument: "mask".into(),
                 value: reference,
                 reason: "it is not the mask that the input carries; give the mask as an input of \
                          the model"
                     .into(),
-            });
+            };
+            return Some((call, error));
         }
     }
-    Ok(())
+    None
 }
 
 /// In Keras 3 a layer behind a model finds its input's mask when the model runs, and a

@@ -2,24 +2,49 @@
 //! graph, and are called as often as it is.
 
 use super::assembly::{Added, Assembly};
-use super::call::Reference;
 use super::class::{Class, Root};
 use super::entry::Entry;
-use super::given_mask::{GivenMask, SpelledOut, check_attention, check_spelled_out};
+use super::given_mask::{GivenMask, SpelledOut, check_attention, other_mask};
+use super::json;
 use super::layer;
 use super::level::{Level, Source, Step};
-use super::mask_operation::{self, MaskExpressions, Piece};
+use super::mask_operation::{MaskExpressions, MaskPiece};
 use super::messages::malformed;
 use super::network::{Network, Node, too_many_calls};
+use super::operation::{self, Called, Computed, Id, Made};
+use super::reference::Reference;
+use super::scope::{Piece, Scope, check_on_every_timestep};
 use super::sequential;
 use super::version::Version;
 use crate::layer::{Identity, Reshape};
 use crate::{Call, Error, Model, Result, Tensor};
 use ndarray::ArrayD;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+
+/// Operations in a row that become one layer at most.
+const MOST_OPERATIONS: usize = 64;
 
 /// Builds it.
 pub(super) fn build(source: &Source) -> Result<Model> {
+    // A mask that a call gives is first taken to be the one that its input carries. Where that is
+    // another one, the call gets it as an array.
+    let mut as_arrays = HashSet::new();
+    loop {
+        let (model, other) = build_once(source, &as_arrays)?;
+        match other {
+            None => return Ok(model),
+            Some((call, error)) if !as_arrays.insert(call) => return Err(error),
+            Some(_) => {}
+        }
+    }
+}
+
+/// Builds it with masks as arrays in these calls. Whether a call has to have another mask than it
+/// has.
+fn build_once(
+    source: &Source,
+    as_arrays: &HashSet<usize>,
+) -> Result<(Model, Option<(usize, Error)>)> {
     let mut builder = Builder {
         label: source.label,
         version: source.version,
@@ -30,27 +55,21 @@ pub(super) fn build(source: &Source) -> Result<Model> {
         constants: HashMap::new(),
         spelled_out: Vec::new(),
         attention: Vec::new(),
+        computed: Computed::default(),
+        as_arrays,
     };
     let mut top = Level::new(source, "")?;
     let inputs = builder.inputs(source, &top.network)?;
     top.inputs = top.network.inputs(source.value)?;
+    builder.add_layers(&mut top)?;
     let outputs = builder.run(&mut top, inputs)?;
     let has_models = source.entries.iter().any(|entry| entry.model.is_some());
     let model = builder.assembly.build(outputs)?;
-    check_spelled_out(&model, builder.masks, builder.spelled_out)?;
-    if has_models && source.version != Version::Keras2 {
+    let other = other_mask(&model, builder.masks, builder.spelled_out);
+    if other.is_none() && has_models && source.version != Version::Keras2 {
         check_attention(&model, builder.attention)?;
     }
-    Ok(model)
-}
-
-/// One call of a model: its inputs, and what the calls in it have returned so far.
-struct Scope<'s, 'a> {
-    network: &'s Network<'a>,
-    /// The input of a Sequential.
-    input: Option<Piece>,
-    /// By entry and number of the call.
-    results: HashMap<(usize, usize), Vec<Piece>>,
+    Ok((model, other))
 }
 
 struct Builder<'a> {
@@ -66,6 +85,10 @@ struct Builder<'a> {
     spelled_out: Vec<SpelledOut>,
     /// The calls of layers that take the masks of their inputs away, by their place in the model.
     attention: Vec<(usize, String)>,
+    /// What operations compute.
+    computed: Computed,
+    /// The calls whose masks are given as arrays.
+    as_arrays: &'a HashSet<usize>,
 }
 
 impl Builder<'_> {
@@ -80,9 +103,39 @@ impl Builder<'_> {
         for index in network.inputs(source.value)? {
             let entry = &source.entries[index];
             let axes = layer::input(entry, self.version)?;
-            inputs.push(self.assembly.graph.input(entry.name, &axes)?);
+            let input = self.assembly.graph.input(entry.name, &axes)?;
+            let dtype = entry.config.get("dtype").and_then(serde_json::Value::as_str);
+            if let Some(kind) = dtype.and_then(operation::kind_of) {
+                self.computed.set_kind(input, kind);
+            }
+            self.computed.rows = self.computed.rows.or(layer::rows(entry));
+            inputs.push(input);
         }
         Ok(inputs)
+    }
+
+    /// Adds the layers that are called in the order of the file, which is Keras's `model.layers` and
+    /// the order of its weights; calls can come in another order.
+    fn add_layers(&mut self, level: &mut Level) -> Result<()> {
+        let Level { network, steps, .. } = level;
+        let called = network.order.iter().map(|&index| network.nodes[index].entry);
+        let called: HashSet<usize> = called.collect();
+        for (index, step) in steps.iter_mut().enumerate() {
+            if !called.contains(&index) {
+                continue;
+            }
+            *step = match std::mem::replace(step, Step::None) {
+                Step::New(built) => {
+                    Step::Called(self.assembly.add(&network.entries[index].path, built)?)
+                }
+                Step::Model(mut level) => {
+                    self.add_layers(&mut level)?;
+                    Step::Model(level)
+                }
+                other => other,
+            };
+        }
+        Ok(())
     }
 
     /// Runs the calls of a model on these inputs, and returns what it returns.
@@ -114,7 +167,7 @@ impl Builder<'_> {
         let results = last.and_then(|node| scope.results.get(&(node.entry, 0)));
         let array = |piece: &Piece| match piece {
             Piece::Array(array) => Some(*array),
-            _ => None,
+            Piece::Computed(..) => None,
         };
         // A Sequential of nothing but its input returns that.
         let pieces = results.map_or(scope.input.as_slice(), Vec::as_slice);
@@ -124,8 +177,8 @@ impl Builder<'_> {
     fn call(&mut self, scope: &Scope, node: &Node, step: &mut Step) -> Result<Vec<Piece>> {
         let entry = &scope.network.entries[node.entry];
         check_on_every_timestep(entry, node)?;
-        if matches!(entry.class, Class::MaskOperation(_)) {
-            return Ok(vec![self.operation(scope, node)?]);
+        if let Class::Operation(name) = entry.class {
+            return self.operation(scope, node, name);
         }
         let reader = scope.network.reader(node);
         scope.check_row(entry, node)?;
@@ -136,27 +189,76 @@ impl Builder<'_> {
                 *step = Step::Model(level);
                 outputs
             }
-            Step::New(built) => {
-                let layer = self.assembly.add(&entry.path, built)?;
-                *step = Step::Called(layer.clone());
-                self.layer_call(scope, node, &layer)?
-            }
             Step::Called(layer) => {
                 *step = Step::Called(layer.clone());
                 self.layer_call(scope, node, &layer)?
             }
-            Step::None => return malformed(self.label, format!("{reader} can't be found")),
+            Step::New(_) | Step::None => {
+                return malformed(self.label, format!("{reader} can't be found"));
+            }
         };
         Ok(arrays.into_iter().map(Piece::Array).collect())
     }
 
-    fn operation(&mut self, scope: &Scope, node: &Node) -> Result<Piece> {
-        let reader = scope.network.reader(node);
-        let operands =
-            node.call.inputs.iter().map(|reference| self.piece(scope, &reader, reference));
-        let operands: Vec<Piece> = operands.collect::<Result<_>>()?;
-        let entry = &scope.network.entries[node.entry];
-        self.masks.run(&self.assembly.graph, entry, &operands, node.call.number)
+    /// What an operation returns: nothing is computed in the graph before something reads it,
+    /// unless several do.
+    fn operation(&mut self, scope: &Scope, node: &Node, name: &'static str) -> Result<Vec<Piece>> {
+        let (reader, entry) = (scope.network.reader(node), &scope.network.entries[node.entry]);
+        let Some(given) = &node.call.operation else {
+            return malformed(self.label, format!("{reader} can't be found"));
+        };
+        let time_distributed = entry.time_distributed;
+        let (mut arrays, mut masks) = (Vec::new(), Vec::new());
+        for reference in &node.call.inputs {
+            let (id, mask) = match self.piece(scope, &reader, reference)? {
+                Piece::Array(tensor) => {
+                    let mask = Some(MaskPiece::Array(tensor));
+                    (self.computed.array(tensor, time_distributed), mask)
+                }
+                Piece::Computed(id, mask) => (id, mask),
+            };
+            arrays.push(id);
+            masks.push(mask);
+        }
+        let path = &entry.path;
+        let called = Called { path, name, config: entry.config, given, arrays, time_distributed };
+        let results = operation::run(&mut self.computed, &self.assembly.graph, &called)?;
+        let number = given.positional.get(1).and_then(|value| json::number(value));
+        let masks: Option<Vec<MaskPiece>> = masks.into_iter().collect();
+        let mut mask = masks.and_then(|masks| {
+            self.masks.run(&self.assembly.graph, entry, &masks, number.map(|n| n as f32))
+        });
+        let mut pieces = Vec::with_capacity(results.len());
+        for (index, id) in results.into_iter().enumerate() {
+            let mask = mask.take();
+            let reference =
+                Reference::Output { layer: entry.name, call: node.number, tensor: index };
+            let shared = scope.network.reads(&reference) > 1;
+            let long = self.computed.depth(id) > MOST_OPERATIONS;
+            if mask.is_none() && (shared || long) {
+                // Where it can't be one, whoever reads it says so or computes it again.
+                let _ = self.made(id, entry)?;
+            }
+            pieces.push(Piece::Computed(id, mask));
+        }
+        Ok(pieces)
+    }
+
+    /// What an operation computes, as an array of the graph; `None` where it can't be one.
+    fn made(&mut self, id: Id, entry: &Entry) -> Result<Result<Tensor, &'static str>> {
+        let graph = &self.assembly.graph;
+        match self.computed.made(graph, id, &entry.path, entry.time_distributed)? {
+            Made::Array(tensor) => Ok(Ok(tensor)),
+            Made::By(layer, reads, kind) => {
+                let layer = self.assembly.graph.layer(*layer)?;
+                let results = self.assembly.call_layer(layer, &reads[..])?;
+                let Some(&tensor) = results.first() else { return Ok(Err("it returns nothing")) };
+                self.computed.set_made(id, tensor, kind);
+                Ok(Ok(tensor))
+            }
+            Made::NotOfTheBatch => Ok(Err("what it returns hasn't the batch as its first axis")),
+            Made::OfSeveral => Ok(Err("it reads several arrays")),
+        }
     }
 
     fn layer_call(&mut self, scope: &Scope, node: &Node, layer: &Added) -> Result<Vec<Tensor>> {
@@ -165,7 +267,7 @@ impl Builder<'_> {
         let inputs = self.of_one_rank(entry, node, inputs)?;
         let states = self.tensors(scope, &reader, &node.call.initial_state)?;
         let masks = self.call_masks(scope, node)?;
-        let place = self.assembly.calls();
+        let place = (self.assembly.calls(), self.calls);
         // Attention takes a list of masks as a whole: where it doesn't consist of arrays, its
         // inputs have to carry it.
         let listed = matches!(entry.class, Class::Stateless("Attention" | "AdditiveAttention"));
@@ -182,7 +284,7 @@ impl Builder<'_> {
         let arrays = masks.iter().map(|mask| mask.as_ref().and_then(|mask| mask.array));
         let arrays: Vec<_> = if as_carried { Vec::new() } else { arrays.collect() };
         if entry.class == Class::Stateless("MultiHeadAttention") {
-            self.attention.push((place, entry.path.clone()));
+            self.attention.push((place.0, entry.path.clone()));
         }
         self.assembly.call(layer, &inputs, &arrays, &states)
     }
@@ -205,11 +307,27 @@ impl Builder<'_> {
         Ok(tensor)
     }
 
-    /// An array; what an operation returns is none.
+    /// An array of the graph.
     fn tensor(&mut self, scope: &Scope, reader: &str, reference: &Reference) -> Result<Tensor> {
-        match self.piece(scope, reader, reference)? {
-            Piece::Array(tensor) => Ok(tensor),
-            _ => scope.refused(reader, reference),
+        let id = match self.piece(scope, reader, reference)? {
+            Piece::Array(tensor) => return Ok(tensor),
+            Piece::Computed(id, _) => id,
+        };
+        let Some((entry, ..)) = scope.network.entry(reader, reference)? else {
+            return scope.network.dangling(reader, reference);
+        };
+        let entry = &scope.network.entries[entry];
+        match self.made(id, entry)? {
+            Ok(tensor) => Ok(tensor),
+            Err(reason) if entry.time_distributed > 0 => {
+                Err(layer::in_time_distributed(entry, reason))
+            }
+            Err(reason) => Err(Error::Graph(format!(
+                "{reader} is what operation {:?} ({}) returns: {reason}, which layers and outputs \
+                 of a model have to",
+                entry.path,
+                entry.class.name()
+            ))),
         }
     }
 
@@ -328,7 +446,11 @@ impl Builder<'_> {
         };
         let call = Call::on(array).masks(&[mask.array]);
         if mask.array.is_none() {
-            self.spelled_out.push(mask.spelled_out(level.path, self.assembly.calls(), 0));
+            self.spelled_out.push(mask.spelled_out(
+                level.path,
+                (self.assembly.calls(), self.calls),
+                0,
+            ));
         }
         Ok(*self.assembly.call_layer(layer, call)?.first().unwrap_or(&array))
     }
@@ -353,69 +475,17 @@ impl Builder<'_> {
         reader: &str,
         reference: &Reference,
     ) -> Result<GivenMask> {
-        let piece = self.piece(scope, reader, reference)?;
-        let (array, mask) = match (&piece, self.masks.mask(&self.assembly.graph, &piece)) {
-            (_, Some(Some(mask))) => (self.masks.array(mask), Some(mask)),
-            (_, Some(None)) => (None, None),
+        let piece = match self.piece(scope, reader, reference)? {
+            Piece::Array(tensor) => Some(MaskPiece::Array(tensor)),
+            Piece::Computed(_, mask) => mask.filter(|_| !self.as_arrays.contains(&self.calls)),
+        };
+        let mask = piece.and_then(|piece| self.masks.mask(&self.assembly.graph, &piece));
+        let (array, mask) = match mask {
+            Some(Some(mask)) => (self.masks.array(mask), Some(mask)),
+            Some(None) => (None, None),
             // Whether it can be a mask is for the graph to say.
-            (Piece::Array(array), None) => (Some(*array), None),
-            (_, None) => return scope.refused(reader, reference),
+            None => (Some(self.tensor(scope, reader, reference)?), None),
         };
         Ok(GivenMask { array, mask, reference: reference.describe() })
     }
-}
-
-impl Scope<'_, '_> {
-    fn piece(&self, reader: &str, reference: &Reference) -> Result<&Piece> {
-        let network = self.network;
-        if *reference == Reference::Input {
-            return self.input.as_ref().map_or_else(|| network.dangling(reader, reference), Ok);
-        }
-        let found = network.entry(reader, reference)?;
-        let found =
-            found.and_then(|(entry, call, tensor)| self.results.get(&(entry, call))?.get(tensor));
-        found.map_or_else(|| network.dangling(reader, reference), Ok)
-    }
-
-    /// That what the reference means is none of the operations that are known.
-    fn refused<T>(&self, reader: &str, reference: &Reference) -> Result<T> {
-        match self.network.entry(reader, reference)? {
-            Some((entry, ..)) => Err(mask_operation::refused(&self.network.entries[entry])),
-            None => self.network.dangling(reader, reference),
-        }
-    }
-
-    /// That what comes before a layer of a Sequential returns one array.
-    fn check_row(&self, entry: &Entry, node: &Node) -> Result<()> {
-        let before = node.entry.checked_sub(1).and_then(|before| self.results.get(&(before, 0)));
-        match before.map(Vec::len) {
-            Some(count) if self.network.root == Root::Sequential && count != 1 => {
-                Err(Error::Graph(format!(
-                    "layer {:?} of a Sequential follows one that returns {count} arrays; only the \
-                     last layer may have return_state or merge_mode None",
-                    entry.path
-                )))
-            }
-            _ => Ok(()),
-        }
-    }
-}
-
-/// That a call in a model in `TimeDistributed` can be run on all timesteps.
-fn check_on_every_timestep(entry: &Entry, node: &Node) -> Result<()> {
-    let call = &node.call;
-    let constant = call.references().any(|read| matches!(read, Reference::Constant(_)));
-    let is_model = matches!(entry.class, Class::Model(_));
-    let reason = match entry.time_distributed {
-        0 => return Ok(()),
-        _ if matches!(entry.class, Class::MaskOperation(_)) => "it computes a mask",
-        _ if !call.initial_state.is_empty() => "it has initial states",
-        _ if constant => "it reads a constant",
-        _ if call.masks.iter().any(Option::is_some) => "its call has a mask",
-        _ if call.inputs.len() > 1 && !is_model && !layer::joins(entry) => {
-            "it reads several arrays"
-        }
-        _ => return Ok(()),
-    };
-    Err(layer::in_time_distributed(entry, reason))
 }

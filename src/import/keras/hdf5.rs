@@ -33,6 +33,14 @@ impl Hdf5 {
             .with_max_read_bytes(most)
             .with_max_chunk_bytes(most)
             .with_chunk_cache_bytes(0);
+        if let Some(whole) = declared_length(&bytes).filter(|&whole| whole > bytes.len() as u64) {
+            let found = bytes.len();
+            let reason = format!(
+                "is an HDF5 file that is cut off: it has {found} bytes of {whole}; download or copy \
+                 it again"
+            );
+            return malformed(&label, reason);
+        }
         match Hdf5File::from_vec_with_options(bytes, options) {
             Ok(file) => Ok(Hdf5 { label, file, budget }),
             Err(e) => malformed(&label, format!("is no whole HDF5 file: {e}")),
@@ -209,6 +217,23 @@ impl Hdf5 {
             Err(e) => fail(format!("can't be read: {e}")),
         }
     }
+}
+
+/// How long a file says that it is: the address of its end in the superblock, where addresses have
+/// eight bytes and none is added to them.
+fn declared_length(bytes: &[u8]) -> Option<u64> {
+    let number = |at: usize| {
+        let eight = bytes.get(at..at.checked_add(8)?)?;
+        Some(u64::from_le_bytes(eight.try_into().ok()?))
+    };
+    let (width_at, base_at, end_at) = match bytes.get(8)? {
+        0 => (13, 24, 40),
+        1 => (13, 28, 44),
+        2 | 3 => (9, 12, 28),
+        _ => return None,
+    };
+    let fits = bytes.get(width_at) == Some(&8) && number(base_at)? == 0;
+    number(end_at).filter(|_| fits)
 }
 
 fn is_of_bytes(dataset: &Dataset) -> bool {

@@ -139,7 +139,7 @@ impl Reports<'_> {
         let entry = entry::entry(self.label, index, value, around, self.registry)?;
         match entry.class {
             Class::Input => return layer::input(&entry, self.version).map(|_| ()),
-            Class::MaskOperation(_) => return Ok(()),
+            Class::Operation(_) => {}
             _ if is_model => {}
             _ => {
                 layer::build(self.label, &entry, self.version, false)?;

@@ -38,6 +38,12 @@ pub(super) fn input(entry: &Entry, version: Version) -> Result<Vec<Option<usize>
     }
 }
 
+/// The size of the batch, where the file fixes it.
+pub(super) fn rows(entry: &Entry) -> Option<usize> {
+    let shape = entry.config.get("batch_shape").or(entry.config.get("batch_input_shape"))?;
+    usize::try_from(shape.get(0)?.as_u64()?).ok().filter(|rows| (1..1 << 20).contains(rows))
+}
+
 /// From `[batch, …]`, where null is any number.
 pub(super) fn input_shape(arguments: &Arguments, shape: &Value) -> Result<Vec<Option<usize>>> {
     let axis = |value: &Value| match value {
@@ -68,7 +74,7 @@ pub(super) fn input_shape(arguments: &Arguments, shape: &Value) -> Result<Vec<Op
 pub(super) fn build(label: &str, entry: &Entry, version: Version, causal: bool) -> Result<Built> {
     let arguments = Arguments::new(&entry.path, version, entry.config);
     let mut built = match entry.class {
-        Class::Input | Class::MaskOperation(_) | Class::Model(_) => {
+        Class::Input | Class::Operation(_) | Class::Model(_) => {
             return malformed(
                 label,
                 format!("{:?} is an {} behind a layer", entry.path, entry.class.name()),
@@ -77,7 +83,7 @@ pub(super) fn build(label: &str, entry: &Entry, version: Version, causal: bool) 
         Class::Recurrent(kind) => Layer::from(recurrent::recurrent(&arguments, kind)?).into(),
         Class::Custom => custom(&arguments, entry)?,
         Class::Rnn => cells(&arguments, recurrent::rnn(&arguments)?),
-        Class::ConvLstm(axes) => conv_lstm::layer(&arguments, axes, None)?.into(),
+        Class::ConvLstm(axes) => conv_lstm::layer(&arguments, axes)?.into(),
         Class::Bidirectional => recurrent::bidirectional(&arguments)?,
         Class::TimeDistributed => time_distributed(&arguments)?,
         Class::Stateless(class_name) => stateless::layer(class_name, &arguments, causal)?.into(),

@@ -43,8 +43,9 @@ pub(super) struct Inner<'e> {
     pub entry: &'e Entry<'e>,
     /// Whether it and all models around it are trainable.
     pub trainable: bool,
-    /// Their names in the order of Keras's `get_weights()`.
-    pub arrays: Vec<&'static str>,
+    /// Their names in the order of Keras's `get_weights()`; `None` of a layer that the caller
+    /// builds, which may have any.
+    pub arrays: Option<Vec<&'static str>>,
 }
 
 /// The names in the group of a model that are each of its layers', by the layers' paths. Mostly the
@@ -54,12 +55,12 @@ pub(super) fn names_by_layer(
     group: &str,
     layers: &[Inner],
 ) -> Result<HashMap<String, Vec<String>>> {
-    let names = names(weights, group)?;
-    let found = by_name(&names, layers).or_else(|| by_order(&names, layers, true));
+    let (all, names) = (all_names(weights, group)?, names(weights, group)?);
+    let found = by_name(&all, layers).or_else(|| by_order(&names, layers, true));
     match found.or_else(|| by_order(&names, layers, false)) {
         Some(found) => Ok(found),
         None => {
-            let wanted: usize = layers.iter().map(|layer| layer.arrays.len()).sum();
+            let wanted: usize = layers.iter().flat_map(|layer| &layer.arrays).map(Vec::len).sum();
             malformed(
                 weights.label(),
                 format!(
@@ -83,8 +84,13 @@ fn by_name(names: &[String], layers: &[Inner]) -> Option<HashMap<String, Vec<Str
         let (layer, None) = (layers.next()?, layers.next()) else { return None };
         found.entry(layer.entry.path.clone()).or_default().push(name.clone());
     }
-    let count = |layer: &Inner| found.get(&layer.entry.path).map_or(0, Vec::len);
-    layers.iter().all(|layer| count(layer) == layer.arrays.len()).then_some(found)
+    let fits = layers.iter().all(|layer| {
+        let Some(arrays) = &layer.arrays else { return true };
+        let Some(own) = found.get_mut(&layer.entry.path) else { return arrays.is_empty() };
+        own.retain(|name| !is_beside(name));
+        own.len() == arrays.len()
+    });
+    fits.then_some(found)
 }
 
 /// Where in a folder a layer's name ends, and how much of its path stands there.
@@ -102,12 +108,16 @@ fn by_order(
     layers: &[Inner],
     trained_first: bool,
 ) -> Option<HashMap<String, Vec<String>>> {
+    // How many arrays a caller's layer has isn't known.
+    if layers.iter().any(|layer| layer.arrays.is_none()) {
+        return None;
+    }
     let of_layer = |layer: &Inner| {
         let trainable = layer.trainable;
         let array = |&name: &&'static str| {
             (layer.entry.path.clone(), name, trainable && !name.starts_with("moving_"))
         };
-        layer.arrays.iter().map(array).collect::<Vec<_>>()
+        layer.arrays.iter().flatten().map(array).collect::<Vec<_>>()
     };
     let mut arrays: Vec<_> = layers.iter().flat_map(of_layer).collect();
     if trained_first {
@@ -143,8 +153,12 @@ const BESIDE: [&str; 9] = [
 /// The names of the weights in a layer's group, without what stands beside them.
 pub(super) fn names(weights: &Hdf5, group: &str) -> Result<Vec<String>> {
     let mut names = all_names(weights, group)?;
-    names.retain(|name| !BESIDE.iter().any(|beside| is_named(name, beside)));
+    names.retain(|name| !is_beside(name));
     Ok(names)
+}
+
+fn is_beside(name: &str) -> bool {
+    BESIDE.iter().any(|beside| is_named(name, beside))
 }
 
 /// The path of each array, found by its name: their order changes where a part of the layer isn't
@@ -186,8 +200,7 @@ pub(super) fn paths(
     }
     // Those of an RNN's other cells belong to other layers here.
     let place = &slots[0].place;
-    let of = |slot: &Slot| slot.place.direction.map(|(direction, _)| direction);
-    let several = place.cell.is_some() || slots.iter().all(|slot| of(slot) == of(&slots[0]));
+    let several = place.cell.is_some();
     let is_own = |name: &&String| {
         place.cell.is_none_or(|cell| is_of_cell(name, cell))
             && place

@@ -38,7 +38,7 @@ pub(super) struct Level<'a> {
 
 /// A layer of the file on its way into the graph.
 pub(super) enum Step<'a> {
-    /// It has not been called yet.
+    /// It isn't in the graph yet; one that no call asks for never is.
     New(Built),
     Called(Added),
     Model(Box<Level<'a>>),
@@ -89,7 +89,7 @@ impl<'a> Level<'a> {
                 (_, Some(nested)) => {
                     Level::inside(source, entry, nested).map(|level| Step::Model(Box::new(level)))
                 }
-                (Class::Input | Class::MaskOperation(_), _) if is_functional => Ok(Step::None),
+                (Class::Input | Class::Operation(_), _) if is_functional => Ok(Step::None),
                 (Class::Input, _) if index == 0 => Ok(Step::None),
                 _ => layer::build(source.label, entry, source.version, causal.unwrap_or(false))
                     .map(Step::New),

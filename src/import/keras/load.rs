@@ -1,15 +1,18 @@
 //! From a file, or from a configuration and a file of weights, to a model.
 
+use super::class::SUPPORTED;
 use super::custom::{KerasOptions, Registry};
-use super::entry::{self, Entry};
+use super::entry::{self, Around, Entry};
 use super::file::{self, KerasFile};
 use super::graph;
+use super::layer;
 use super::level::Source;
 use super::limits::KerasLimits;
 use super::messages::CONFIG;
 use super::version::Version;
 use super::{class, weights};
-use crate::{Error, Model, Result};
+use crate::layer::default_name;
+use crate::{Error, Layer, Model, Result};
 use serde_json::Value;
 use std::path::Path;
 
@@ -96,6 +99,72 @@ impl KerasOptions {
         model.attach(KerasSource { config, registry: self.registry.clone() });
         Ok(model)
     }
+}
+
+impl KerasOptions {
+    /// The layer that Keras's `keras.saving.serialize_keras_object(layer)` describes as JSON,
+    /// without weights: for a [`CustomLayer`](crate::CustomLayer) whose parts are told in Keras's
+    /// words. Of the JSON `class_name` and `config` are read, where `config` may lack a `name` and
+    /// arguments that have a default in Keras. A `keras_version` beside them says whose meaning the
+    /// arguments have; without it Keras 3's.
+    ///
+    /// # Errors
+    /// As [`Model::from_keras_config`]; [`Error::UnsupportedLayer`] also of a layer that several of
+    /// birnn's stand for, or that is a model.
+    ///
+    /// ```
+    /// use birnn::{Dense, KerasOptions, Layer};
+    /// let json = r#"{"class_name": "Dense", "config": {"units": 4, "use_bias": false}}"#;
+    /// let layer = KerasOptions::new().load_layer(json)?;
+    /// assert_eq!(layer, Layer::from(Dense::new(4).use_bias(false)));
+    /// # Ok::<(), birnn::Error>(())
+    /// ```
+    pub fn load_layer(&self, json: &str) -> Result<Layer> {
+        let mut config = file::parse_config(CONFIG, json.as_bytes(), &self.limits)?;
+        let version = match config.get("keras_version") {
+            Some(_) => file::config_version(&config, json)?,
+            None => Version::Keras3,
+        };
+        let class_name = config.get("class_name").and_then(Value::as_str).unwrap_or_default();
+        let defaults = defaults(class_name);
+        if let Some(arguments) = config.get_mut("config").and_then(Value::as_object_mut) {
+            for (argument, default) in defaults {
+                arguments.entry(argument).or_insert(default);
+            }
+        }
+        let entry = entry::entry(CONFIG, 0, &config, &Around::default(), &self.registry)?;
+        let built = layer::build(CONFIG, &entry, version, false)?;
+        match (<[Layer; 1]>::try_from(built.layers), built.unmasked) {
+            (Ok(_), Some(unmasked)) => Err(unmasked),
+            (Ok([layer]), None) => Ok(layer),
+            (Err(_), _) => Err(Error::UnsupportedLayer {
+                layer: entry.path,
+                class_name: format!("{} of several cells", entry.class_name),
+                supported: SUPPORTED,
+            }),
+        }
+    }
+}
+
+/// What a layer of Keras's is made with where its constructor isn't told, of what a configuration
+/// that Keras wrote always has.
+fn defaults(class_name: &str) -> Vec<(&'static str, Value)> {
+    let text = |value: &str| Value::String(value.to_string());
+    let mut defaults = vec![("name", Value::String(default_name(class_name)))];
+    match class_name {
+        "LSTM" | "GRU" => {
+            defaults.push(("activation", text("tanh")));
+            defaults.push(("recurrent_activation", text("sigmoid")));
+        }
+        "SimpleRNN" => defaults.push(("activation", text("tanh"))),
+        "Rescaling" => defaults.push(("offset", Value::from(0.0))),
+        "Dense" | "Conv1D" | "Conv2D" | "Conv1DTranspose" | "Conv2DTranspose"
+        | "DepthwiseConv1D" | "DepthwiseConv2D" | "SeparableConv1D" | "SeparableConv2D" => {
+            defaults.push(("activation", text("linear")));
+        }
+        _ => {}
+    }
+    defaults
 }
 
 /// What a model was built from: the configuration, which says where in a file its weights stand,

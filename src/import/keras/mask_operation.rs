@@ -6,9 +6,8 @@
 //! operations only say which mask is meant.
 
 use super::arguments::is_float;
-use super::class;
 use super::entry::Entry;
-use crate::{Error, Graph, MaskOrigin, Result, Tensor};
+use crate::{Graph, MaskOrigin, Tensor};
 use serde_json::Value;
 
 /// More masks than any real model joins.
@@ -19,7 +18,7 @@ pub(super) type Mask = Option<usize>;
 
 /// What an operation of a mask reads or returns.
 #[derive(Clone, Debug)]
-pub(super) enum Piece {
+pub(super) enum MaskPiece {
     /// An array of the model.
     Array(Tensor),
     Mask(Mask),
@@ -57,55 +56,62 @@ impl MaskExpressions {
         }
     }
 
-    /// Runs an operation, or refuses it where it is none that Keras makes masks with.
+    /// What an operation returns; `None` where it is none that Keras makes masks with.
     pub(super) fn run(
         &mut self,
         graph: &Graph,
         entry: &Entry,
-        operands: &[Piece],
+        operands: &[MaskPiece],
         number: Option<f32>,
-    ) -> Result<Piece> {
+    ) -> Option<MaskPiece> {
         let axis = entry.config.get("axis").and_then(Value::as_i64).unwrap_or(-1) as isize;
         let keepdims =
             entry.config.get("keepdims").is_some_and(|value| value != &Value::Bool(false));
-        let piece = match (entry.class.name(), operands, number) {
-            ("NotEqual", &[Piece::Array(array)], Some(value)) => match graph.axes(array).len() {
-                1 if value == 0.0 => Some(Piece::Mask(Some(self.add(MaskOrigin::NotZero(array))))),
-                2.. => Some(Piece::NotEqual(array, value)),
-                _ => None,
-            },
+        match (entry.class.name(), operands, number) {
+            ("NotEqual", &[MaskPiece::Array(array)], Some(value)) => {
+                match graph.axes(array).len() {
+                    1 if value == 0.0 => {
+                        Some(MaskPiece::Mask(Some(self.add(MaskOrigin::NotZero(array)))))
+                    }
+                    2.. => Some(MaskPiece::NotEqual(array, value)),
+                    _ => None,
+                }
+            }
             ("Any", [piece], None) if !keepdims && axis == -1 => self.any(graph, piece),
             ("Cast", [piece], None) if entry.config.get("dtype").is_some_and(is_float) => {
                 Some(piece.clone())
             }
-            ("ConvertToTensor", [piece], None) => self.mask(graph, piece).map(Piece::Mask),
-            ("LogicalOr", [Piece::Expanded(mask), Piece::Filled(array, false)], None) => {
-                Some(Piece::Spread(*array, *mask))
+            ("ConvertToTensor", [piece], None) => self.mask(graph, piece).map(MaskPiece::Mask),
+            ("LogicalOr", [MaskPiece::Expanded(mask), MaskPiece::Filled(array, false)], None) => {
+                Some(MaskPiece::Spread(*array, *mask))
             }
-            ("LogicalOr", [a, b], None) => self.either(graph, a, b).map(Piece::Mask),
+            ("LogicalOr", [a, b], None) => self.either(graph, a, b).map(MaskPiece::Mask),
             ("ExpandDims", [piece], None) if axis == -1 => {
-                self.mask(graph, piece).map(Piece::Expanded)
+                self.mask(graph, piece).map(MaskPiece::Expanded)
             }
-            ("ZerosLike", [Piece::Array(array)], None) => Some(Piece::Filled(*array, false)),
-            ("OnesLike", [Piece::Array(array)], None) => Some(Piece::Filled(*array, true)),
-            ("Concatenate", parts, None) => joined(parts).map(|parts| Piece::Joined(parts, axis)),
+            ("ZerosLike", [MaskPiece::Array(array)], None) => {
+                Some(MaskPiece::Filled(*array, false))
+            }
+            ("OnesLike", [MaskPiece::Array(array)], None) => Some(MaskPiece::Filled(*array, true)),
+            ("Concatenate", parts, None) => {
+                joined(parts).map(|parts| MaskPiece::Joined(parts, axis))
+            }
             _ => None,
-        };
-        piece.ok_or_else(|| refused(entry))
+        }
     }
 
     /// An operand as a mask; an array of one axis is one, too.
-    pub(super) fn mask(&mut self, graph: &Graph, piece: &Piece) -> Option<Mask> {
+    pub(super) fn mask(&mut self, graph: &Graph, piece: &MaskPiece) -> Option<Mask> {
         match piece {
-            Piece::Mask(mask) => Some(*mask),
-            Piece::Array(array) if graph.axes(*array).len() == 1 => {
+            MaskPiece::Mask(mask) => Some(*mask),
+            MaskPiece::Array(array) if graph.axes(*array).len() == 1 => {
                 Some(Some(self.add(MaskOrigin::NotZero(*array))))
             }
             _ => None,
         }
     }
 
-    fn either(&mut self, graph: &Graph, a: &Piece, b: &Piece) -> Option<Mask> {
+    fn either(&mut self, graph: &Graph, a: &MaskPiece, b: &MaskPiece) -> Option<Mask> {
         let (a, b) = (self.mask(graph, a)?, self.mask(graph, b)?);
         self.any_of(&[a, b])
     }
@@ -130,12 +136,12 @@ impl MaskExpressions {
         }
     }
 
-    fn any(&mut self, graph: &Graph, piece: &Piece) -> Option<Piece> {
+    fn any(&mut self, graph: &Graph, piece: &MaskPiece) -> Option<MaskPiece> {
         let mask = match piece {
-            Piece::NotEqual(array, value) => {
+            MaskPiece::NotEqual(array, value) => {
                 Some(self.add(MaskOrigin::NotEqual { array: *array, value: *value }))
             }
-            Piece::Joined(parts, along) => {
+            MaskPiece::Joined(parts, along) => {
                 let last = graph.axes(parts.first()?.0).len() as isize;
                 match *along {
                     1 if last == 2 => Some(self.add(MaskOrigin::Concatenate(parts.clone()))),
@@ -147,7 +153,7 @@ impl MaskExpressions {
             }
             _ => return None,
         };
-        Some(Piece::Mask(mask))
+        Some(MaskPiece::Mask(mask))
     }
 
     /// The masks of a model in these terms.
@@ -180,20 +186,11 @@ impl MaskExpressions {
     }
 }
 
-fn joined(parts: &[Piece]) -> Option<Vec<(Tensor, Mask)>> {
-    let part = |piece: &Piece| match piece {
-        Piece::Spread(array, mask) => Some((*array, *mask)),
-        Piece::Filled(array, true) => Some((*array, None)),
+fn joined(parts: &[MaskPiece]) -> Option<Vec<(Tensor, Mask)>> {
+    let part = |piece: &MaskPiece| match piece {
+        MaskPiece::Spread(array, mask) => Some((*array, *mask)),
+        MaskPiece::Filled(array, true) => Some((*array, None)),
         _ => None,
     };
     if parts.len() <= MAX_JOINED { parts.iter().map(part).collect() } else { None }
-}
-
-/// An operation that is no mask's.
-pub(super) fn refused(entry: &Entry) -> Error {
-    Error::UnsupportedLayer {
-        layer: entry.path.clone(),
-        class_name: format!("keras.ops ({})", entry.class.name()),
-        supported: class::SUPPORTED,
-    }
 }

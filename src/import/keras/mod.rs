@@ -6,14 +6,15 @@
 //! * [`messages`] and [`limits`]: what errors say of a file, and how much it may ask for;
 //!   [`version`]: which Keras wrote it.
 //! * [`file`] takes it apart into the configuration ([`json`]) and the weights ([`hdf5`]).
-//! * [`class`]: which classes there are; [`custom`]: those that the caller builds; [`entry`]: the
-//!   layers in a configuration, with those of the models among them.
+//! * [`class`]: which classes there are, and which operations ([`operation`]); [`custom`]: those
+//!   that the caller builds; [`entry`]: the layers in a configuration, with those of the models
+//!   among them.
 //! * [`arguments`] and [`activation`] read a layer's arguments; [`stateless`], [`conv_lstm`],
 //!   [`recurrent`] and [`layer`] build the layers.
 //! * [`network`]: which layers a model calls on what, in a row or as a functional model says
-//!   ([`call`], in the [`order`] in which Keras runs them); [`sequential`]: what a row reads.
+//!   ([`call`], [`reference`], in the [`order`] in which Keras runs them); [`sequential`]: what a row reads.
 //! * [`assembly`] adds and calls layers in a graph; [`graph`] does so as the networks of the model
-//!   and of the models in it ([`level`]) say, with the masks of [`mask_operation`] and
+//!   and of the models in it ([`level`], [`scope`]) say, with the masks of [`mask_operation`] and
 //!   [`given_mask`].
 //! * [`slot`]: where each array of a layer stands, in an [`archive`], a [`legacy`] file or the
 //!   layout of [`cudnn`]; [`quantized`]: what stands for them there; [`weights`] reads them into
@@ -44,9 +45,12 @@ mod load;
 mod mask_operation;
 mod messages;
 mod network;
+mod operation;
 mod order;
 mod quantized;
 mod recurrent;
+mod reference;
+mod scope;
 mod sequential;
 mod slot;
 mod stateless;
@@ -59,3 +63,4 @@ mod tests;
 pub use custom::{CustomLayer, KerasLayer, KerasOptions};
 pub use inspect::{KerasFileReport, KerasLayerReport, inspect_keras};
 pub use limits::KerasLimits;
+pub use operation::keras_operations;

@@ -1,10 +1,11 @@
 //! Which layers a model calls on what, and in which order: in a row, or as a functional model says.
 
-use super::call::{Call, Reference, calls, references};
+use super::call::{Call, calls};
 use super::class::{Class, Root};
 use super::entry::Entry;
 use super::messages::malformed;
 use super::order::order;
+use super::reference::{Reference, references};
 use super::version::Version;
 use crate::Result;
 use serde_json::Value;

@@ -7,9 +7,7 @@ use super::conv_lstm;
 use super::stateless;
 use super::version::Version;
 use crate::layer::{Concatenate, Merge, Recurrent, RecurrentBuilder};
-use crate::{
-    Activation, Bidirectional, Cell, Direction, Error, Layer, MergeMode, Result, TimeDistributed,
-};
+use crate::{Activation, Bidirectional, Cell, Error, Layer, MergeMode, Result, TimeDistributed};
 use serde_json::Value;
 
 /// The arguments that a layer has and its cell has not.
@@ -222,7 +220,8 @@ pub(super) fn bidirectional(arguments: &Arguments) -> Result<Built> {
     if let Some(value) = arguments.get("layer")
         && let Ok(Class::ConvLstm(axes)) = class::of(value)
     {
-        return both_conv_lstms(arguments, value, axes);
+        let merge_mode = merge_mode(arguments)?;
+        return Ok(conv_lstm::bidirectional(arguments, value, axes, merge_mode)?.into());
     }
     let Some(forward) = wrapped(arguments, "layer", "Bidirectional")? else {
         return arguments.wrong("layer", "is missing".into());
@@ -278,53 +277,16 @@ fn both_of_cells(
         };
         layer.named(name("backward", index))
     });
-    let layers = forward.chain(backward).chain(merge(arguments, merge_mode)).collect();
+    let merge: Option<Layer> = match merge_mode {
+        MergeMode::None => None,
+        MergeMode::Concat => Some(Concatenate::new().into()),
+        MergeMode::Sum => Some(Merge::add().into()),
+        MergeMode::Mul => Some(Merge::multiply().into()),
+        MergeMode::Ave => Some(Merge::average().into()),
+    };
+    let merge = merge.map(|layer| layer.named(format!("{}/merge", arguments.layer())));
+    let layers = forward.chain(backward).chain(merge).collect();
     Ok(Built { layers, wiring: Wiring::Both { forward: count, merge_mode }, unmasked: None })
-}
-
-/// What joins the outputs of two directions that are layers of their own.
-fn merge(arguments: &Arguments, merge_mode: MergeMode) -> Option<Layer> {
-    let layer: Layer = match merge_mode {
-        MergeMode::None => return None,
-        MergeMode::Concat => Concatenate::new().into(),
-        MergeMode::Sum => Merge::add().into(),
-        MergeMode::Mul => Merge::multiply().into(),
-        MergeMode::Ave => Merge::average().into(),
-    };
-    Some(layer.named(format!("{}/merge", arguments.layer())))
-}
-
-/// `Bidirectional` of a ConvLSTM: a layer for each direction.
-fn both_conv_lstms(arguments: &Arguments, value: &Value, axes: usize) -> Result<Built> {
-    let forward = arguments.of("layer", value)?;
-    let own = arguments.get("backward_layer");
-    let backward = match own {
-        None => arguments.of("layer", value)?,
-        Some(own) if class::of(own) == Ok(Class::ConvLstm(axes)) => {
-            arguments.of("backward_layer", own)?
-        }
-        Some(own) => {
-            let class_name = own.get("class_name").unwrap_or(&Value::Null);
-            let reason = "its forward layer is a ConvLSTM; use the same class on both sides";
-            return arguments.unsupported("backward_layer", class_name, reason);
-        }
-    };
-    let reads_backwards = forward.flag("go_backwards", false)?;
-    if reads_backwards || own.is_some() && !backward.flag("go_backwards", false)? {
-        let reason = "of a ConvLSTM the forward layer has to read forward and the backward layer \
-                      backward";
-        let value = Value::Bool(reads_backwards);
-        return arguments.unsupported("layer.go_backwards", &value, reason);
-    }
-    let merge_mode = merge_mode(arguments)?;
-    let directions = [(forward, Direction::Forward), (backward, Direction::Backward)];
-    let mut layers = Vec::new();
-    for (inner, direction) in directions {
-        let layer = conv_lstm::layer(&inner, axes, Some(direction))?;
-        layers.push(layer.named(format!("{}/{direction}", arguments.layer())));
-    }
-    layers.extend(merge(arguments, merge_mode));
-    Ok(Built { layers, wiring: Wiring::Both { forward: 1, merge_mode }, unmasked: None })
 }
 
 /// A cell that reads time from the end, with its outputs in the order of time, as the next one
@@ -379,7 +341,7 @@ pub(super) fn time_distributed(arguments: &Arguments) -> Result<Vec<TimeDistribu
     };
     let layer = match class::of(value) {
         Ok(Class::Stateless(class_name)) => stateless::layer(class_name, &inner, false)?,
-        Ok(Class::ConvLstm(axes)) => conv_lstm::layer(&inner, axes, None)?,
+        Ok(Class::ConvLstm(axes)) => conv_lstm::layer(&inner, axes)?,
         Ok(Class::Bidirectional) => match <[Layer; 1]>::try_from(bidirectional(&inner)?.layers) {
             Ok([layer]) => layer,
             Err(_) => {

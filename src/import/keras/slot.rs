@@ -1,7 +1,7 @@
 //! Where in a file the arrays of each layer stand: below which folders of its group, under which
 //! names and numbers.
 
-use super::class::{self, Class};
+use super::class::Class;
 use super::entry::Entry;
 use super::hdf5::Wanted;
 use super::layer::{cell_name, member_name};
@@ -56,13 +56,7 @@ pub(super) fn names(entry: &Entry) -> Vec<(String, Part)> {
     match entry.class {
         Class::Bidirectional => {
             let backward = wrapped(entry.config, "backward_layer").or(forward);
-            let convolves = entry.config.get("layer").map(class::of);
-            if let Some(Ok(Class::ConvLstm(_))) = convolves {
-                for direction in [Direction::Forward, Direction::Backward] {
-                    let part = Part { cell: 0, direction: Some(direction) };
-                    parts.push((format!("{}/{direction}", entry.path), part));
-                }
-            } else if count(forward).max(count(backward)) > 1 {
+            if count(forward).max(count(backward)) > 1 {
                 let both =
                     [(Direction::Forward, count(forward)), (Direction::Backward, count(backward))];
                 for (direction, cell) in
@@ -179,6 +173,17 @@ fn places<'a>(
             }
             (None, _, "ConvLSTM1D" | "ConvLSTM2D") => {
                 vec![of_cell(class, config, cell, folder); count]
+            }
+            (None, _, "Bidirectional") => {
+                // Of a ConvLSTM: all others are a `Layer::Bidirectional`.
+                let has_bias = wrapped(config, "layer").and_then(|own| own.get("use_bias"));
+                let of_forward = if has_bias == Some(&Value::Bool(false)) { 2 } else { 3 };
+                let direction = |index: usize| match index < of_forward {
+                    true => Direction::Forward,
+                    false => Direction::Backward,
+                };
+                let place = |index| of_direction(config, direction(index), 0, folder);
+                (0..count).map(place).collect()
             }
             _ => vec![Place { folders: vec![folder.to_string()], ..Place::default() }; count],
         },

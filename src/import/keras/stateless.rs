@@ -4,13 +4,14 @@ use super::arguments::Arguments;
 use super::class;
 use crate::layer::{
     Activation, AdditiveAttention, Attention, AveragePooling1d, AveragePooling2d,
-    BatchNormalization, Concatenate, Conv1d, Conv1dTranspose, Conv2d, Conv2dTranspose, Cropping1d,
-    Cropping2d, Dense, DepthwiseConv1d, DepthwiseConv2d, Dot, Embedding, Flatten,
-    GlobalAveragePooling1d, GlobalAveragePooling2d, GlobalMaxPooling1d, GlobalMaxPooling2d,
-    GroupNormalization, Identity, Layer, LayerNormalization, Masking, MaxPooling1d, MaxPooling2d,
-    Merge, MultiHeadAttention, Normalization, PRelu, Padding, Permute, ReluLayer, RepeatVector,
-    Rescaling, Reshape, RmsNormalization, ScoreMode, SeparableConv1d, SeparableConv2d,
-    SoftmaxLayer, UnitNormalization, UpSampling1d, UpSampling2d, ZeroPadding1d, ZeroPadding2d,
+    BatchNormalization, CategoryEncoding, Concatenate, Conv1d, Conv1dTranspose, Conv2d,
+    Conv2dTranspose, Cropping1d, Cropping2d, Dense, DepthwiseConv1d, DepthwiseConv2d,
+    Discretization, Dot, Embedding, EncodingMode, Flatten, GlobalAveragePooling1d,
+    GlobalAveragePooling2d, GlobalMaxPooling1d, GlobalMaxPooling2d, GroupNormalization, Identity,
+    Layer, LayerNormalization, Masking, MaxPooling1d, MaxPooling2d, Merge, MultiHeadAttention,
+    Normalization, PRelu, Padding, Permute, ReluLayer, RepeatVector, Rescaling, Reshape,
+    RmsNormalization, ScoreMode, SeparableConv1d, SeparableConv2d, SoftmaxLayer, UnitNormalization,
+    UpSampling1d, UpSampling2d, ZeroPadding1d, ZeroPadding2d,
 };
 use crate::{Error, Result};
 use ndarray::{ArrayD, arr0, arr1};
@@ -19,7 +20,10 @@ use serde_json::Value;
 /// The layer of one of [`class::STATELESS`], without its name; `causal` is how it is called.
 pub(super) fn layer(class_name: &str, arguments: &Arguments, causal: bool) -> Result<Layer> {
     if let Some(identity) = Identity::of_class(class_name) {
-        arguments.check_others(&["rate", "noise_shape", "stddev", "l1", "l2"])?;
+        // Of what changes images in training no argument has an effect.
+        if !class_name.starts_with("Rand") && class_name != "AugMix" {
+            arguments.check_others(&["rate", "noise_shape", "stddev", "l1", "l2"])?;
+        }
         return Ok(identity.into());
     }
     match class_name {
@@ -33,6 +37,8 @@ pub(super) fn layer(class_name: &str, arguments: &Arguments, causal: bool) -> Re
         "PReLU" => prelu(arguments),
         "Softmax" => softmax(arguments),
         "Rescaling" => rescaling(arguments),
+        "CategoryEncoding" => category_encoding(arguments),
+        "Discretization" => discretization(arguments),
         "LayerNormalization" => layer_normalization(arguments),
         "RMSNormalization" => rms_normalization(arguments),
         "BatchNormalization"
@@ -155,6 +161,38 @@ fn rescaling(arguments: &Arguments) -> Result<Layer> {
         Some(_) => arguments.exact_number(name, 0.0),
     };
     Ok(Rescaling::new(number("scale")?).offset(number("offset")?).into())
+}
+
+fn category_encoding(arguments: &Arguments) -> Result<Layer> {
+    arguments.check_others(&["num_tokens", "output_mode"])?;
+    let mode = match arguments.get("output_mode") {
+        None => EncodingMode::default(),
+        Some(value) => match value.as_str().and_then(EncodingMode::from_keras_name) {
+            Some(mode) => mode,
+            None => {
+                let reason = "use \"one_hot\", \"multi_hot\" or \"count\"";
+                return arguments.unsupported("output_mode", value, reason);
+            }
+        },
+    };
+    Ok(CategoryEncoding::new(arguments.size("num_tokens")?).output_mode(mode).into())
+}
+
+fn discretization(arguments: &Arguments) -> Result<Layer> {
+    arguments.check_others(&["bin_boundaries", "num_bins", "epsilon", "output_mode"])?;
+    if let Some(value) = arguments.get("output_mode").filter(|value| *value != "int") {
+        let reason = "use \"int\", and a CategoryEncoding behind it";
+        return arguments.unsupported("output_mode", value, reason);
+    }
+    let number = |value: &Value| value.as_f64().map(|number| number as f32);
+    let boundaries = arguments.get("bin_boundaries").and_then(Value::as_array);
+    match boundaries.and_then(|items| items.iter().map(number).collect()) {
+        Some(boundaries) => Ok(Discretization::new(boundaries).into()),
+        None => arguments.wrong(
+            "bin_boundaries",
+            "is no list of numbers: adapt the layer before the model is saved".into(),
+        ),
+    }
 }
 
 fn layer_normalization(arguments: &Arguments) -> Result<Layer> {

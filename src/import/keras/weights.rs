@@ -51,10 +51,10 @@ pub(super) fn load(file: &mut WeightFile, model: &mut Model, entries: &[Entry]) 
     };
     let inner_names = match file.layout {
         Layout::Archive => HashMap::new(),
-        Layout::Legacy(_) => inner_names(file, &layers, &groups)?,
+        Layout::Legacy(_) => inner_names(file, &layers, &customs, &groups)?,
     };
     for custom in &customs {
-        load_custom(file, model, custom, &groups)?;
+        load_custom(file, model, custom, &groups, &inner_names)?;
     }
     for Weighted { layer, mut slots, place, part } in layers {
         let (name, entry) = (layer.name(), place.entry);
@@ -157,6 +157,7 @@ fn top_names<'e>(
 fn inner_names(
     file: &WeightFile,
     layers: &[Weighted],
+    customs: &[Custom],
     groups: &HashMap<String, String>,
 ) -> Result<HashMap<String, Vec<String>>> {
     let mut of_model: HashMap<&str, Vec<Inner>> = HashMap::new();
@@ -168,9 +169,13 @@ fn inner_names(
         let inner = of_model.entry(place.top.name).or_default();
         let arrays = slots.iter().map(|slot| slot.name);
         match inner.last_mut().filter(|last| last.entry.path == entry.path) {
-            Some(last) => last.arrays.extend(arrays),
-            None => inner.push(Inner { entry, trainable, arrays: arrays.collect() }),
+            Some(last) => last.arrays.get_or_insert_default().extend(arrays),
+            None => inner.push(Inner { entry, trainable, arrays: Some(arrays.collect()) }),
         }
+    }
+    for Custom { place, .. } in customs.iter().filter(|custom| custom.place.is_inner()) {
+        let Place { entry, trainable, .. } = *place;
+        of_model.entry(place.top.name).or_default().push(Inner { entry, trainable, arrays: None });
     }
     let mut names = HashMap::new();
     for (top, layers) in of_model {
@@ -208,22 +213,19 @@ fn load_custom(
     model: &mut Model,
     custom: &Custom,
     groups: &HashMap<String, String>,
+    inner_names: &HashMap<String, Vec<String>>,
 ) -> Result<()> {
     let Place { entry, top, .. } = custom.place;
     let fail =
         |label: &str, reason: &str| malformed(label, format!("layer {:?}: {reason}", entry.path));
     let legacy = matches!(file.layout, Layout::Legacy(_));
-    if legacy && custom.place.is_inner() {
-        let reason = "weights of a custom layer in a model that is a layer are read from .keras \
-                      files only";
-        return fail(file.hdf5.label(), reason);
-    }
     let Some(group) = groups.get(if legacy { top.name } else { &entry.path }) else {
         return fail(file.hdf5.label(), "it has no group of weights");
     };
-    let names = match legacy {
-        true => legacy::all_names(&file.hdf5, group)?,
-        false => archive::all_arrays(&file.hdf5, group)?,
+    let names = match (legacy, custom.place.is_inner()) {
+        (true, true) => inner_names.get(&entry.path).cloned().unwrap_or_default(),
+        (true, false) => legacy::all_names(&file.hdf5, group)?,
+        (false, _) => archive::all_arrays(&file.hdf5, group)?,
     };
     let mut arrays = Vec::new();
     for name in names {

@@ -17,6 +17,8 @@ pub(super) struct Facts {
     pub shape: Option<Vec<usize>>,
     /// The type of its numbers, where the file says it.
     pub data_type: Option<DataType>,
+    /// Its only number, where it is a whole one and a constant.
+    pub number: Option<i64>,
 }
 
 #[derive(Debug)]
@@ -118,7 +120,11 @@ impl<'a> Importer<'a> {
     }
 
     fn constant_of(&mut self, values: Values, data_type: Option<DataType>) -> Value {
-        let facts = Facts { shape: Some(values.shape().to_vec()), data_type };
+        let number = match &values {
+            Values::Integers(numbers) if numbers.len() == 1 => numbers.first().copied(),
+            _ => None,
+        };
+        let facts = Facts { shape: Some(values.shape().to_vec()), data_type, number };
         let value = self.program.constant(values);
         self.facts.insert(value, facts);
         value

@@ -55,11 +55,11 @@ impl Evaluator {
         let shape = operands.lengths(0)?;
         let value = operands.get(1)?;
         match value.known() {
-            Some(value) => {
+            Some(known) if !self.repeats_on_device(&[], &shape)? => {
                 self.afford(&shape)?;
-                host::fill(&shape, value).map(Array::from)
+                host::fill(&shape, known).map(Array::from)
             }
-            None => {
+            _ => {
                 let value = self.reshape(value, &[])?;
                 self.expand(&value, &shape)
             }

@@ -37,8 +37,10 @@ use std::collections::HashMap;
 const VALUES_OF_A_CALL: usize = 1 << 25;
 /// How many when a program is built, at least, and for each value of its constants: weights are put
 /// into another layout in some ten steps.
-const VALUES_OF_A_PROGRAM: usize = 1 << 22;
+pub(super) const VALUES_OF_A_PROGRAM: usize = 1 << 22;
 const VALUES_OF_A_CONSTANT: usize = 32;
+/// Known values that are more than this, and repeat others, are repeated on the device.
+const REPEATED_ON_HOST: usize = 1 << 10;
 /// How many values an array of a call may have: 4 GiB.
 const MOST_COMPUTED: usize = 1 << 30;
 
@@ -63,22 +65,32 @@ pub(super) struct Evaluator {
 impl Evaluator {
     /// For a call; `constants` is the layer that stands for the program's constants.
     pub fn new(constants: usize) -> Evaluator {
+        Evaluator::within(OperatorGraph::default(), constants, VALUES_OF_A_CALL)
+    }
+
+    /// For a call of a layer, whose operators go to this graph; `constants` is the layer's number,
+    /// and `budget` says how many values the host may compute.
+    pub fn within(graph: OperatorGraph, constants: usize, budget: usize) -> Evaluator {
         Evaluator {
-            graph: OperatorGraph::default(),
+            graph,
             name: String::new(),
             known_only: false,
-            budget: VALUES_OF_A_CALL,
+            budget,
             constants,
             roots: HashMap::new(),
             straight: HashMap::new(),
         }
     }
 
-    /// For what is known without a call: so many values of constants.
-    pub fn of_known(values: usize) -> Evaluator {
-        let budget = values.saturating_mul(VALUES_OF_A_CONSTANT);
-        let budget = budget.saturating_add(VALUES_OF_A_PROGRAM);
+    /// For what is known without a call: so many values of constants, and this many others.
+    pub fn of_known(values: usize, others: usize) -> Evaluator {
+        let budget = values.saturating_mul(VALUES_OF_A_CONSTANT).saturating_add(others);
         Evaluator { known_only: true, budget, ..Evaluator::new(0) }
+    }
+
+    /// An array of the graph.
+    pub fn of_graph(&self, array: ArrayId, kind: Kind) -> Array {
+        Array::Computed(self.straight_array(array, kind))
     }
 
     /// An array that the call gives.

@@ -2,7 +2,7 @@
 
 use super::operands::Operands;
 use super::reshape::without_moving;
-use super::{Array, Computed, Evaluator, empty};
+use super::{Array, Computed, Evaluator, REPEATED_ON_HOST, empty};
 use crate::operator;
 use crate::program::host;
 use crate::program::operation::PadMode;
@@ -208,23 +208,26 @@ impl Evaluator {
             return Ok(x.clone());
         }
         match x {
-            Array::Known(known) => {
+            Array::Known(known) if !self.repeats_on_device(known.values.shape(), shape)? => {
                 self.afford(shape)?;
                 host::expand(&known.values, shape).map(Array::from)
             }
-            Array::Computed(x) if shapes::count(shape)? == 0 => Ok(empty(shape, x.kind)),
-            Array::Computed(x) => {
-                let longer = self.reshape(
-                    &Array::Computed(x.clone()),
-                    &shapes::at_rank(&x.shape, shape.len()),
-                )?;
+            x if shapes::count(shape)? == 0 => Ok(empty(shape, x.kind())),
+            x => {
+                let longer = self.reshape(x, &shapes::at_rank(x.shape(), shape.len()))?;
                 let longer = self.computed(&longer)?;
                 let base = longer.inverse().iter().map(|&axis| shape[axis]).collect();
                 let expand = operator::Expand { shape: base };
                 let array = self.step(expand, &[Some(longer.array)])?[0];
-                Ok(Array::Computed(self.in_order_of(array, &longer, x.kind)))
+                Ok(Array::Computed(self.in_order_of(array, &longer, x.kind())))
             }
         }
+    }
+
+    /// Whether known values of a shape that are repeated to another one are too many to keep all.
+    pub(super) fn repeats_on_device(&self, from: &[usize], to: &[usize]) -> Reason<bool> {
+        let (values, all) = (shapes::count(from)?, shapes::count(to)?);
+        Ok(!self.known_only && all > REPEATED_ON_HOST && all / 2 >= values)
     }
 
     pub(super) fn tile(&mut self, x: &Array, repeats: &[usize]) -> Reason<Array> {

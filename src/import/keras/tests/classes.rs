@@ -56,6 +56,8 @@ fn least(class: &str) -> (Value, Value) {
         | "GlobalAveragePooling2D" => {
             return (json!([null, 4, 5, 3]), json!({}));
         }
+        "CategoryEncoding" => return (json!([null, 4]), json!({"num_tokens": 3})),
+        "Discretization" => json!({"bin_boundaries": [0.0, 1.5]}),
         "GroupNormalization" => json!({"groups": 3}),
         "Dot" => json!({"axes": [1, -2]}),
         "Reshape" => json!({"target_shape": [3, -1]}),
@@ -174,6 +176,47 @@ fn arguments_of_layers_without_state_are_looked_at() {
             "MaxPooling2D",
             json!({"pool_size": [2, 2], "data_format": "channels_first"}),
             "data_format",
+        ),
+        ("CategoryEncoding", json!({"num_tokens": 0}), "num_tokens"),
+        ("CategoryEncoding", json!({"num_tokens": 3, "output_mode": "int"}), "output_mode"),
+        ("Discretization", json!({"bin_boundaries": null}), "bin_boundaries"),
+        ("Discretization", json!({"bin_boundaries": []}), "bin_boundaries"),
+        ("Discretization", json!({"bin_boundaries": [1.0, 0.0]}), "bin_boundaries"),
+        ("Discretization", json!({"bin_boundaries": [1], "output_mode": "count"}), "output_mode"),
+        (
+            "ConvLSTM1D",
+            json!({"filters": 2, "kernel_size": 2, "padding": "causal", "activation": "tanh",
+                "recurrent_activation": "sigmoid"}),
+            "padding",
+        ),
+        (
+            "ConvLSTM1D",
+            json!({"filters": 2, "kernel_size": 2, "padding": "same", "activation": "softmax",
+                "recurrent_activation": "sigmoid"}),
+            "activation",
+        ),
+        (
+            "ConvLSTM2D",
+            json!({"filters": 2, "kernel_size": [2], "padding": "same", "activation": "tanh",
+                "recurrent_activation": "sigmoid"}),
+            "kernel_size",
+        ),
+        (
+            "ConvLSTM1D",
+            json!({"filters": 2, "kernel_size": 2, "strides": 2, "dilation_rate": 2,
+                "padding": "same", "activation": "tanh", "recurrent_activation": "sigmoid"}),
+            "strides",
+        ),
+        (
+            "Dense",
+            json!({"units": 2, "activation": null, "dtype": {"class_name":
+            "QuantizedFloat8DTypePolicy", "config": {"mode": "float8", "source_name": "float32"}}}),
+            "dtype",
+        ),
+        (
+            "Dense",
+            json!({"units": 2, "activation": null, "dtype": "gptq/4/128_from_float32"}),
+            "dtype",
         ),
         ("GroupNormalization", json!({"groups": "all"}), "groups"),
         ("Normalization", json!({"mean": 1.0}), "mean"),
@@ -332,15 +375,6 @@ fn several_cells_take_their_states_in_order() {
     assert!(reason_of(keras3(config)).contains("4 initial states"));
 }
 
-fn operation(class: &str, name: &str, args: Value, extra: Value) -> Value {
-    let mut config = json!({"name": name});
-    for (key, value) in extra.as_object().into_iter().flatten() {
-        config[key] = value.clone();
-    }
-    json!({"module": "keras.src.ops.numpy", "class_name": class, "config": config, "name": name,
-        "inbound_nodes": [{"args": args, "kwargs": {}}]})
-}
-
 /// `Masking` and an RNN that is called with a mask of operations, as Keras 3 writes it.
 fn spelled_out(compared_with: f64, axis: i64, classes: [&str; 2]) -> Value {
     let mut masking = named("Masking", json!({"name": "masking", "mask_value": 0.5}));
@@ -367,20 +401,25 @@ fn masks_of_operations_are_those_that_arrays_carry() {
     let masks = model.mask_origins(|_| false);
     assert_eq!(masks.calls[1], [Some(0)]);
     assert!(matches!(masks.origins[0], MaskOrigin::NotEqual { value: 0.5, .. }));
-    let other = reason_of(keras3(spelled_out(0.25, -1, ["NotEqual", "Any"])));
-    assert!(other.contains("\"rnn\"") && other.contains("mask=any"), "{other}");
-    for (axis, classes) in
-        [(1, ["NotEqual", "Any"]), (-1, ["NotEqual", "Exp"]), (-1, ["LogicalOr", "Any"])]
-    {
-        assert!(
-            matches!(keras3(spelled_out(0.5, axis, classes)), Err(Error::UnsupportedLayer { .. })),
-            "{classes:?}"
-        );
+    // Another mask is computed.
+    for (value, classes) in [(0.25, ["NotEqual", "Any"]), (0.5, ["Equal", "All"])] {
+        let model = keras3(spelled_out(value, -1, classes)).unwrap();
+        assert_eq!(model.layer_names(), ["masking", "any", "rnn"], "{classes:?}");
+        let masks = model.mask_origins(|_| false);
+        let of_rnn = masks.calls[2][0].unwrap();
+        assert!(matches!(masks.origins[of_rnn], MaskOrigin::NotZero(_)), "{classes:?}");
     }
+    for classes in [["NotEqual", "FFT"], ["Bincount", "Any"]] {
+        let error = keras3(spelled_out(0.5, -1, classes)).unwrap_err();
+        assert!(matches!(error, Error::UnsupportedNode { .. }), "{classes:?}: {error}");
+        assert!(error.to_string().contains("KerasOptions::custom"), "{error}");
+    }
+    // An array that nothing masks is read as any other.
     let mut used = spelled_out(0.5, -1, ["NotEqual", "Any"]);
     used["config"]["layers"][2]["inbound_nodes"] =
         json!([{"args": [tensor("not_equal")], "kwargs": {}}]);
-    assert!(reason_of(keras3(used)).contains("keras.ops"));
+    let model = keras3(used).unwrap();
+    assert_eq!(model.summary().rows.last().unwrap().connected_to, ["not_equal"]);
 }
 
 /// Keras 2 writes no operations.

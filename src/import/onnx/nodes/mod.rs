@@ -1,7 +1,9 @@
 //! Nodes: what each of ONNX's operators is in a program's words.
 
+mod angles;
 mod attention;
 mod contrib;
+mod linear_attention;
 mod losses;
 mod moving;
 mod normalize;
@@ -23,9 +25,11 @@ use crate::{Error, Result};
 use std::collections::HashSet;
 
 /// What is known of each operator, by families.
-const NODES: [&[(&str, Handler)]; 15] = [
+const NODES: [&[(&str, Handler)]; 17] = [
+    angles::NODES,
     attention::NODES,
     contrib::NODES,
+    linear_attention::NODES,
     losses::NODES,
     moving::NODES,
     normalize::NODES,

@@ -110,7 +110,9 @@ fn group(call: &mut Call) -> Result<()> {
 fn axes_from(call: &mut Call, x: Value, axis: i64) -> Result<Value> {
     match axis {
         0.. => call.axes_from(x, axis),
-        _ => Ok(call.importer.integers(axis..0)),
+        // More axes no array has.
+        -64..0 => Ok(call.importer.integers(axis..0)),
+        _ => call.malformed(format!("its axis is {axis}")),
     }
 }
 

@@ -7,11 +7,8 @@ use crate::{Activation, Result};
 
 pub(super) const NODES: &[(&str, Handler)] = &[
     ("Abs", |call| unary(call, Unary::Absolute)),
-    ("Acosh", acosh),
     ("Add", |call| binary(call, Binary::Add)),
     ("And", |call| binary(call, Binary::And)),
-    ("Asinh", asinh),
-    ("Atanh", atanh),
     ("BitShift", bit_shift),
     ("BitwiseNot", bitwise_not),
     ("Cast", cast),
@@ -20,7 +17,6 @@ pub(super) const NODES: &[(&str, Handler)] = &[
     ("Celu", celu),
     ("Clip", clip),
     ("Cos", |call| unary(call, Unary::Cos)),
-    ("Cosh", cosh),
     ("Div", |call| binary(call, Binary::Divide)),
     ("Dropout", dropout),
     ("Elu", |call| parametric(call, 1.0, Activation::Elu)),
@@ -59,7 +55,6 @@ pub(super) const NODES: &[(&str, Handler)] = &[
     ("Sigmoid", |call| activation(call, Activation::Sigmoid)),
     ("Sign", |call| unary(call, Unary::Sign)),
     ("Sin", |call| unary(call, Unary::Sin)),
-    ("Sinh", sinh),
     ("Softplus", |call| activation(call, Activation::Softplus)),
     ("Softsign", |call| activation(call, Activation::Softsign)),
     ("Sqrt", |call| unary(call, Unary::Sqrt)),
@@ -67,7 +62,6 @@ pub(super) const NODES: &[(&str, Handler)] = &[
     ("Sum", |call| variadic(call, Binary::Add)),
     ("SwiGLU", swi_glu),
     ("Swish", swish),
-    ("Tan", tan),
     ("Tanh", |call| activation(call, Activation::Tanh)),
     ("ThresholdedRelu", |call| parametric(call, 1.0, Activation::ThresholdedRelu)),
     ("Where", select),
@@ -259,13 +253,6 @@ fn celu(call: &mut Call) -> Result<()> {
     call.set(0, result)
 }
 
-fn tan(call: &mut Call) -> Result<()> {
-    let x = call.required(0)?;
-    let (sine, cosine) = (call.unary(Unary::Sin, x)?, call.unary(Unary::Cos, x)?);
-    let result = call.binary(Binary::Divide, sine, cosine)?;
-    call.set(0, result)
-}
-
 /// `x` above zero, `slope · x` below.
 fn p_relu(call: &mut Call) -> Result<()> {
     let (x, slope) = (call.required(0)?, call.required(1)?);
@@ -316,87 +303,6 @@ fn is_infinite(call: &mut Call) -> Result<()> {
         let equal = call.with_number(Binary::Equal, x, infinite)?;
         result = call.binary(Binary::Or, result, equal)?;
     }
-    call.set(0, result)
-}
-
-/// `ln(1 + x)` for x above -1, without what is lost of a small x in the sum: with `u = 1 + x` it is
-/// `x · ln(u) / (u - 1)`. Source: W. Kahan, in the HP-15C Advanced Functions Handbook, 1982.
-fn log_of_one_more(call: &mut Call, x: Value) -> Result<Value> {
-    let sum = call.with_number(Binary::Add, x, 1.0)?;
-    let rest = call.with_number(Binary::Subtract, sum, 1.0)?;
-    let log = call.unary(Unary::Log, sum)?;
-    let is_small = call.with_number(Binary::Equal, rest, 0.0)?;
-    let one = call.importer.float(1.0);
-    let divisor = call.op(Operation::Select, [is_small, one, rest])?;
-    let ratio = call.binary(Binary::Divide, log, divisor)?;
-    let exact = call.binary(Binary::Multiply, x, ratio)?;
-    call.op(Operation::Select, [is_small, x, exact])
-}
-
-/// `sign(x) · ln(1 + |x| + x² / (1 + √(x² + 1)))`
-fn asinh(call: &mut Call) -> Result<()> {
-    let x = call.required(0)?;
-    let (size, sign) = (call.unary(Unary::Absolute, x)?, call.unary(Unary::Sign, x)?);
-    let square = call.binary(Binary::Multiply, x, x)?;
-    let root = call.with_number(Binary::Add, square, 1.0)?;
-    let root = call.unary(Unary::Sqrt, root)?;
-    let divisor = call.with_number(Binary::Add, root, 1.0)?;
-    let part = call.binary(Binary::Divide, square, divisor)?;
-    let sum = call.binary(Binary::Add, size, part)?;
-    let log = log_of_one_more(call, sum)?;
-    let result = call.binary(Binary::Multiply, sign, log)?;
-    call.set(0, result)
-}
-
-/// `ln(1 + y + √(2 y + y²))`, where y is x - 1.
-fn acosh(call: &mut Call) -> Result<()> {
-    let x = call.required(0)?;
-    let y = call.with_number(Binary::Subtract, x, 1.0)?;
-    let twice = call.with_number(Binary::Multiply, y, 2.0)?;
-    let square = call.binary(Binary::Multiply, y, y)?;
-    let sum = call.binary(Binary::Add, twice, square)?;
-    let root = call.unary(Unary::Sqrt, sum)?;
-    let sum = call.binary(Binary::Add, y, root)?;
-    let result = log_of_one_more(call, sum)?;
-    call.set(0, result)
-}
-
-/// `sign(x) · ln(1 + 2 |x| / (1 - |x|)) / 2`
-fn atanh(call: &mut Call) -> Result<()> {
-    let x = call.required(0)?;
-    let (size, sign) = (call.unary(Unary::Absolute, x)?, call.unary(Unary::Sign, x)?);
-    let one = call.importer.float(1.0);
-    let rest = call.binary(Binary::Subtract, one, size)?;
-    let ratio = call.binary(Binary::Divide, size, rest)?;
-    let twice = call.with_number(Binary::Multiply, ratio, 2.0)?;
-    let log = log_of_one_more(call, twice)?;
-    let half = call.with_number(Binary::Multiply, log, 0.5)?;
-    let result = call.binary(Binary::Multiply, sign, half)?;
-    call.set(0, result)
-}
-
-/// `(exp(x) + exp(-x)) / 2`
-fn cosh(call: &mut Call) -> Result<()> {
-    let x = call.required(0)?;
-    let below = call.unary(Unary::Negate, x)?;
-    let (one, other) = (call.unary(Unary::Exp, x)?, call.unary(Unary::Exp, below)?);
-    let sum = call.binary(Binary::Add, one, other)?;
-    let result = call.with_number(Binary::Multiply, sum, 0.5)?;
-    call.set(0, result)
-}
-
-/// `sign(x) · (m + m / (m + 1)) / 2`, where m is `exp(|x|) - 1`.
-fn sinh(call: &mut Call) -> Result<()> {
-    let x = call.required(0)?;
-    let (size, sign) = (call.unary(Unary::Absolute, x)?, call.unary(Unary::Sign, x)?);
-    // exp(-|x|) - 1 = -m / (m + 1)
-    let below = call.unary(Unary::Negate, size)?;
-    let less = call.op(Operation::Activate(Activation::ELU), [below])?;
-    let power = call.unary(Unary::Exp, size)?;
-    let more = call.binary(Binary::Multiply, less, power)?;
-    let twice = call.binary(Binary::Add, more, less)?;
-    let half = call.with_number(Binary::Multiply, twice, -0.5)?;
-    let result = call.binary(Binary::Multiply, sign, half)?;
     call.set(0, result)
 }
 

@@ -1,0 +1,141 @@
+//! Devices that models run on.
+
+use crate::error::raised;
+use birnn::{CpuOptions, DeviceOptions, GpuOptions};
+use pyo3::prelude::*;
+
+/// A device that models are compiled for. Sessions on the same Device share it.
+///
+/// Args:
+///     wanted: "best" (a GPU, or else the CPU path; what the environment
+///         variable BIRNN_DEVICE names, where it is set), "gpu", "cpu", "reference", "gpu:1" or
+///         "pci:0000:3b:00.0" (see DeviceInfo), or part of an adapter's name.
+///     threads: how many threads the CPU path computes on (default: as many as cores).
+///     half_weights: whether weights of recurrent layers are stored in 16 bits, which changes
+///         results by up to 1e-3.
+///     allow_software: whether a software adapter may be chosen.
+///     autotune: whether a GPU times a few ways of running each layer.
+///     memory_budget: how many bytes of a GPU's memory a call may take.
+///
+/// Raises:
+///     DeviceError: there is no such device, or it can't be opened.
+#[pyclass(frozen, module = "birnn")]
+pub struct Device {
+    pub device: birnn::Device,
+}
+
+/// Describes a device: its ``name``, ``kind``, ``backend`` and ``driver``; its ``index`` among the
+/// adapters and its ``pci`` address, for ``"gpu:1"`` and ``"pci:0000:3b:00.0"``; and the ``reason``
+/// why it was chosen.
+#[pyclass(frozen, module = "birnn", get_all)]
+pub struct DeviceInfo {
+    name: String,
+    kind: String,
+    backend: String,
+    driver: String,
+    index: Option<usize>,
+    pci: String,
+    reason: String,
+}
+
+/// An adapter that was found, or the CPU path: its ``info``, why it is ``unusable`` (None where it
+/// isn't), and its limits in bytes.
+#[pyclass(frozen, module = "birnn", get_all)]
+pub struct Adapter {
+    info: Py<DeviceInfo>,
+    unusable: Option<String>,
+    max_buffer_size: Option<u64>,
+    max_storage_buffer_binding_size: Option<u64>,
+}
+
+#[pymethods]
+impl Device {
+    #[new]
+    #[pyo3(signature = (
+        wanted="best", *, threads=None, half_weights=false, allow_software=None, autotune=false,
+        memory_budget=None
+    ))]
+    fn new(
+        py: Python<'_>,
+        wanted: &str,
+        threads: Option<usize>,
+        half_weights: bool,
+        allow_software: Option<bool>,
+        autotune: bool,
+        memory_budget: Option<u64>,
+    ) -> PyResult<Device> {
+        // What the best device is, the environment may say.
+        let wanted = match wanted.trim() {
+            "" | "best" | "auto" => std::env::var("BIRNN_DEVICE").unwrap_or_default(),
+            wanted => wanted.to_string(),
+        };
+        let mut gpu = GpuOptions::new();
+        if autotune {
+            gpu = gpu.autotune(true);
+        }
+        if let Some(bytes) = memory_budget {
+            gpu = gpu.memory_budget(bytes);
+        }
+        let mut options = DeviceOptions::new().parse(&wanted).half_weights(half_weights);
+        options = options.with_gpu(gpu);
+        if let Some(threads) = threads {
+            options = options.with_cpu(CpuOptions::new().threads(threads));
+        }
+        if let Some(yes) = allow_software {
+            options = options.allow_software(yes);
+        }
+        let device = py.detach(|| options.open());
+        device.map(|device| Device { device }).map_err(|error| raised(py, &error))
+    }
+
+    /// Describes the device, and says why it was chosen.
+    #[getter]
+    fn info(&self) -> DeviceInfo {
+        self.device.info().into()
+    }
+
+    fn __repr__(&self) -> String {
+        format!("<birnn.Device {}>", self.device.info())
+    }
+}
+
+impl From<&birnn::DeviceInfo> for DeviceInfo {
+    fn from(info: &birnn::DeviceInfo) -> DeviceInfo {
+        let birnn::DeviceInfo { kind, name, backend, driver, index, pci, reason } = info.clone();
+        DeviceInfo { name, kind: kind.to_string(), backend, driver, index, pci, reason }
+    }
+}
+
+#[pymethods]
+impl DeviceInfo {
+    fn __repr__(&self) -> String {
+        let driver = if self.driver.is_empty() { "" } else { ", driver " };
+        format!("{} ({}, {}{driver}{})", self.name, self.kind, self.backend, self.driver)
+    }
+}
+
+#[pymethods]
+impl Adapter {
+    fn __repr__(&self) -> String {
+        let unusable = self.unusable.as_ref().map(|reason| format!("; unusable: {reason}"));
+        format!("<birnn.Adapter {}{}>", self.info.get().__repr__(), unusable.unwrap_or_default())
+    }
+}
+
+/// Lists the adapters that were found, best first, and the CPU path.
+#[pyfunction]
+pub fn devices(py: Python<'_>) -> PyResult<Vec<Adapter>> {
+    let mut list = Vec::new();
+    for adapter in py.detach(birnn::Device::adapters) {
+        list.push(Adapter {
+            info: Py::new(py, DeviceInfo::from(&adapter.info))?,
+            unusable: adapter.unusable,
+            max_buffer_size: Some(adapter.max_buffer_size),
+            max_storage_buffer_binding_size: Some(adapter.max_storage_buffer_binding_size),
+        });
+    }
+    let info = Py::new(py, DeviceInfo::from(birnn::Device::cpu().info()))?;
+    let (max_buffer_size, max_storage_buffer_binding_size) = (None, None);
+    list.push(Adapter { info, unusable: None, max_buffer_size, max_storage_buffer_binding_size });
+    Ok(list)
+}

@@ -1,0 +1,211 @@
+//! The CPU path's own code for operators against the reference in f64, at sizes above those of its
+//! tiles and pieces, on every instruction set and on threads.
+
+use super::*;
+use crate::layer::{Activation, Operand, Probe};
+use crate::model::{Graph, Inputs};
+use crate::operator::{
+    Activate, Affine, Binary, BinaryFunction, Concat, Convolution, MatMul, Operator, Pool,
+    Reduction, Relu, Slice, Transpose, Unary, UnaryFunction, Windows,
+};
+use birnn_simd::each_arch;
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha12Rng;
+
+/// Relative to max(1, |exact|).
+const TOLERANCE: f64 = 5e-6;
+
+fn random(rng: &mut ChaCha12Rng, shape: &[usize]) -> ArrayD<f32> {
+    ArrayD::from_shape_simple_fn(shape, || rng.random_range(-1.0..1.0))
+}
+
+/// Kernels whose products have about the size of what they multiply.
+fn kernel(rng: &mut ChaCha12Rng, shape: &[usize]) -> Operand {
+    let features: usize = shape[..shape.len() - 1].iter().product();
+    Operand::Constant(random(rng, shape) / (features as f32).sqrt())
+}
+
+fn check(operator: impl Into<Operator>, operands: Vec<Operand>) {
+    let probe = Probe { operator: operator.into(), operands };
+    let shapes: Vec<_> = probe.operands.iter().map(Operand::shape).collect();
+    let shown = format!("{:?} of {shapes:?}", probe.operator);
+    let mut graph = Graph::new();
+    let rows: Vec<_> = probe.inputs().into_iter().map(|array| row(array.clone())).collect();
+    let axes = rows.iter().enumerate().map(|(index, row)| (format!("x{index}"), [Some(row.len())]));
+    let read: Vec<_> =
+        axes.collect::<Vec<_>>().iter().map(|(n, a)| graph.input(n, a).unwrap()).collect();
+    let output = graph.add(probe.named("operator"), &read[..]).unwrap();
+    let model = graph.build(output).unwrap().initialize(1).unwrap();
+    let wide: Vec<_> = rows.iter().map(|row| row.mapv(f64::from)).collect();
+    let exact = reference::run(&model, inputs(&wide)).unwrap();
+    for arch in each_arch() {
+        let run = |threads: usize| {
+            let threads = Threads::new(threads).open().unwrap();
+            let mut session = CpuSession::with_arch(&model, threads, false, arch).unwrap();
+            let outputs = session.run(&model, &model.bind(inputs(&rows)).unwrap()).unwrap();
+            outputs.output().clone()
+        };
+        let alone = run(1);
+        for (&found, &exact) in alone.iter().zip(exact.output()) {
+            let far = (f64::from(found) - exact).abs() / exact.abs().max(1.0);
+            let same = f64::from(found) == exact || found.is_nan() && exact.is_nan();
+            assert!(far <= TOLERANCE || same, "{arch:?} {shown}: {found}, not {exact}");
+        }
+        for threads in [2, 3] {
+            let same = run(threads).iter().zip(&alone).all(|(a, b)| a.to_bits() == b.to_bits());
+            assert!(same, "{arch:?} {shown}: other bits on {threads} threads");
+        }
+    }
+}
+
+fn row(array: ArrayD<f32>) -> ArrayD<f32> {
+    let values = array.len();
+    array.into_shape_with_order(vec![1, values]).unwrap()
+}
+
+fn inputs<F>(arrays: &[ArrayD<F>]) -> Inputs<'_, F> {
+    let (first, rest) = arrays.split_first().unwrap();
+    rest.iter().fold(Inputs::new(first.view()), |inputs, array| inputs.input(array.view()))
+}
+
+#[test]
+fn products_of_every_size() {
+    let mut rng = ChaCha12Rng::seed_from_u64(1);
+    for (rows, features, columns, activation) in [
+        (1, 700, 37, Activation::Linear),
+        (97, 40, 64, Activation::Relu),
+        (200, 513, 200, Activation::Tanh),
+        (13, 1100, 129, Activation::Sigmoid),
+        (500, 3, 1, Activation::Elu(0.5.into())),
+        (130, 64, 66, Activation::Softmax),
+        (65, 30, 150, Activation::Glu),
+    ] {
+        let x = Operand::Input(random(&mut rng, &[rows, features]));
+        let kernel = kernel(&mut rng, &[features, columns]);
+        for bias in [Operand::Constant(random(&mut rng, &[columns])), Operand::Missing] {
+            check(MatMul { activation }, vec![x.clone(), kernel.clone(), bias]);
+        }
+    }
+    // Of more axes.
+    let x = Operand::Input(random(&mut rng, &[3, 50, 20]));
+    let kernel = kernel(&mut rng, &[20, 70]);
+    check(MatMul { activation: Activation::Relu }, vec![x, kernel]);
+}
+
+/// So many windows of this size over an axis: with strides, dilation, spread, and how far the first
+/// begins before the axis.
+fn windows(outputs: usize, size: usize, steps: [usize; 3], before: isize) -> Windows {
+    let [strides, dilation, spread] = steps;
+    Windows { outputs, size, strides, dilation, spread, before }
+}
+
+#[test]
+fn convolutions_of_every_kind() {
+    let mut rng = ChaCha12Rng::seed_from_u64(2);
+    let plain = |outputs, size| windows(outputs, size, [1, 1, 1], (size / 2) as isize);
+    // Windows, groups, the lengths of x, its features, and filters.
+    let cases: [(Vec<Windows>, usize, &[usize], usize, usize); 12] = [
+        (vec![plain(12, 3), plain(31, 3)], 1, &[12, 31], 64, 70),
+        (vec![plain(9, 3), plain(17, 5)], 1, &[9, 17], 1, 33),
+        (vec![windows(8, 3, [2, 1, 1], 1), windows(20, 3, [1, 2, 1], 2)], 1, &[16, 20], 24, 40),
+        (vec![windows(150, 7, [3, 2, 1], 0)], 1, &[460], 20, 130),
+        (vec![windows(90, 1, [1, 1, 1], 0)], 1, &[90], 600, 65),
+        (vec![windows(45, 1, [2, 1, 1], 0)], 1, &[90], 600, 65),
+        (vec![windows(61, 2, [1, 1, 1], 0)], 1, &[62], 800, 64),
+        (vec![windows(40, 4, [1, 1, 2], 2), windows(33, 3, [1, 2, 3], 3)], 1, &[20, 11], 9, 17),
+        (vec![plain(30, 3), plain(30, 3)], 3, &[30, 30], 12, 51),
+        (vec![plain(30, 5), plain(30, 5)], 35, &[30, 30], 35, 35),
+        (vec![windows(30, 3, [1, 1, 1], 3), plain(30, 1)], 20, &[30, 30], 20, 40),
+        (vec![plain(5, 3), plain(6, 3), plain(7, 3)], 1, &[5, 6, 7], 10, 20),
+    ];
+    for (windows, groups, lengths, features, filters) in cases {
+        let x = random(&mut rng, &[&[2], lengths, &[features]].concat());
+        let sizes: Vec<usize> = windows.iter().map(|windows| windows.size).collect();
+        let kernel = kernel(&mut rng, &[&sizes[..], &[features / groups, filters]].concat());
+        let bias = Operand::Constant(random(&mut rng, &[filters]));
+        let operator = Convolution { windows, groups, activation: Activation::Relu };
+        let operands = vec![Operand::Input(x), kernel, bias];
+        check(operator.clone(), operands.clone());
+        let softmax = Convolution { activation: Activation::Softmax, ..operator };
+        check(softmax, operands[..2].to_vec());
+    }
+}
+
+#[test]
+fn pools_of_every_kind() {
+    let mut rng = ChaCha12Rng::seed_from_u64(3);
+    for (windows, lengths) in [
+        (vec![windows(40, 2, [2, 1, 1], 0), windows(41, 2, [1, 1, 1], 1)], vec![80, 40]),
+        (vec![windows(200, 3, [1, 2, 1], 2)], vec![200]),
+        (vec![windows(1, 70, [1, 1, 1], 0), windows(1, 30, [1, 1, 1], 0)], vec![70, 30]),
+        // The first window holds nothing.
+        (vec![windows(30, 2, [3, 1, 1], 4)], vec![85]),
+    ] {
+        let mut x = random(&mut rng, &[&[2], &lengths[..], &[37]].concat());
+        x.iter_mut().step_by(501).for_each(|value| *value = f32::NAN);
+        for reduction in [Reduction::Maximum, Reduction::Mean] {
+            let pool = Pool { windows: windows.clone(), reduction };
+            check(pool, vec![Operand::Input(x.clone()), Operand::Missing]);
+        }
+    }
+}
+
+#[test]
+fn values_by_themselves_and_in_pairs() {
+    let mut rng = ChaCha12Rng::seed_from_u64(4);
+    let mut x = random(&mut rng, &[9, 70, 1001]);
+    x.iter_mut().step_by(777).for_each(|value| *value = f32::NAN);
+    let given = || Operand::Input(x.clone());
+    for activation in [Activation::Relu, Activation::Tanh, Activation::Silu] {
+        check(Activate { activation }, vec![given()]);
+    }
+    let relu = Relu { max_value: Some(0.8), negative_slope: 0.1, threshold: -0.2 };
+    check(relu, vec![given()]);
+    use UnaryFunction::{Absolute, Logarithm, Negative, Reciprocal, SquareRoot};
+    for function in [Absolute, Logarithm, Negative, Reciprocal, SquareRoot] {
+        check(Unary { function }, vec![given()]);
+    }
+    let weights = [0, 1].map(|_| Operand::Constant(random(&mut rng, &[1, 1001])));
+    let [scale, shift] = weights;
+    check(Affine, vec![given(), scale, shift]);
+    use BinaryFunction::{Add, Divide, Maximum, Multiply, Subtract};
+    let shapes: [&[usize]; 8] = [
+        &[9, 70, 1001],
+        &[1001],
+        &[70, 1001],
+        &[70, 1],
+        &[9, 1, 1],
+        &[1],
+        &[9, 1, 1001],
+        &[9, 70, 1],
+    ];
+    for shape in shapes {
+        let other = Operand::Input(random(&mut rng, shape));
+        for function in [Add, Subtract, Divide, Multiply, Maximum] {
+            check(Binary { function }, vec![given(), other.clone()]);
+            if function == Subtract {
+                check(Binary { function }, vec![other.clone(), given()]);
+            }
+        }
+    }
+    let two = Operand::Constant(ArrayD::from_elem(vec![1], 2.0));
+    check(Binary { function: BinaryFunction::Power }, vec![given(), two]);
+}
+
+#[test]
+fn values_that_move() {
+    let mut rng = ChaCha12Rng::seed_from_u64(5);
+    let x = random(&mut rng, &[7, 80, 90]);
+    let given = || Operand::Input(x.clone());
+    for order in [[0, 2, 1], [1, 0, 2], [2, 1, 0]] {
+        check(Transpose { order: order.to_vec() }, vec![given()]);
+    }
+    for (axis, start, step, length) in [(0, 2, 1, 3), (1, 79, -3, 20), (2, 5, 7, 12), (2, 3, 0, 1)]
+    {
+        check(Slice { axis, start, step, length }, vec![given()]);
+    }
+    for (axis, shape) in [(0, [2, 80, 90]), (1, [7, 1, 90]), (2, [7, 80, 33])] {
+        let other = Operand::Input(random(&mut rng, &shape));
+        check(Concat { axis }, vec![given(), other, given()]);
+    }
+}

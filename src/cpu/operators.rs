@@ -1,0 +1,231 @@
+//! The operators that aren't recurrent and that the CPU path has code of its own for. All others
+//! are those of [`crate::reference`].
+
+use super::convolution::{Filters, Operands, convolution};
+use super::cores::{Cores, Kept};
+use super::pairs::{self, Pair};
+use super::product::{Dense, Factor, Room, multiply};
+use super::{moving, pool, values};
+use crate::graph::{ConstantId, Constants, OperatorGraph, Source, Step};
+use crate::layer::Activation;
+use crate::operator::{Convolution, MatMul, Operator, Slice};
+use crate::reference::{Computed, Reads, activate_rows};
+use birnn_simd::Kernel;
+use ndarray::{Array2, ArrayD, ArrayViewD, Axis, ErrorKind, Ix2, ShapeError};
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+
+/// Kernels in the order in which the vectors read them, once a graph has been seen that needs them,
+/// and memory for what is at work.
+#[derive(Debug, Default)]
+pub(super) struct Operators {
+    kernels: HashMap<ConstantId, Kernel>,
+    filters: HashMap<(ConstantId, usize), Filters>,
+    rooms: Kept<Room>,
+}
+
+impl Operators {
+    /// Packs the kernels of a graph.
+    pub fn prepare(
+        &mut self,
+        graph: &OperatorGraph,
+        constants: &Constants<f32>,
+        lanes: usize,
+    ) -> Result<(), ShapeError> {
+        for step in &graph.steps {
+            let Some(id) = kernel_of(step, graph) else { continue };
+            let Some(kernel) = constants.get(id) else { continue };
+            match &step.operator {
+                Operator::MatMul(_) if !self.kernels.contains_key(&id) => {
+                    let kernel = kernel.view().into_dimensionality::<Ix2>()?;
+                    self.kernels.insert(id, Kernel::new(kernel, lanes));
+                }
+                Operator::Convolution(operator) => {
+                    if let Entry::Vacant(place) = self.filters.entry((id, operator.groups)) {
+                        place.insert(Filters::new(&kernel.view(), operator.groups, lanes)?);
+                    }
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// What a step writes; `None`: there is no code for it here, nor for arrays without values.
+    pub fn compute(
+        &self,
+        cores: &Cores,
+        step: &Step,
+        graph: &OperatorGraph,
+        reads: &Reads<f32>,
+    ) -> Option<Computed<f32>> {
+        let shape = graph.shape(step.writes[0]);
+        let is_empty = reads.optional(0).is_none_or(|x| x.is_empty());
+        if is_empty || shape.contains(&0) || shape.is_empty() {
+            return None;
+        }
+        self.run(cores, step, graph, reads).transpose()
+    }
+
+    fn run(
+        &self,
+        cores: &Cores,
+        step: &Step,
+        graph: &OperatorGraph,
+        reads: &Reads<f32>,
+    ) -> Result<Option<ArrayD<f32>>, ShapeError> {
+        let shape = graph.shape(step.writes[0]);
+        let x = reads.get(0)?;
+        let x_shape = x.shape();
+        let x = flat(&x)?;
+        match &step.operator {
+            Operator::MatMul(operator) => {
+                let kernel = kernel_of(step, graph).and_then(|id| self.kernels.get(&id));
+                kernel.map(|kernel| self.matmul(cores, operator, kernel, reads, shape)).transpose()
+            }
+            Operator::Convolution(operator) => {
+                let place = kernel_of(step, graph).map(|id| (id, operator.groups));
+                let filters = place.and_then(|place| self.filters.get(&place));
+                let run = |filters| self.convolution(cores, operator, filters, reads, shape);
+                filters.map(run).transpose()
+            }
+            Operator::Pool(operator) if reads.optional(1).is_none() => {
+                let trimmed = operator.windows.iter().zip(&x_shape[1..]);
+                let windows: Vec<_> =
+                    trimmed.map(|(windows, &length)| windows.trimmed(length)).collect();
+                let along = (&windows[..], operator.reduction);
+                filled(shape, |to| pool::pool(cores, along, (x, x_shape), to))
+            }
+            Operator::Activate(operator) if operator.activation.is_elementwise() => {
+                filled(shape, |to| values::activate(cores, operator.activation, x, to))
+            }
+            Operator::Relu(operator) => filled(shape, |to| values::relu(cores, operator, x, to)),
+            Operator::Unary(operator) => match values::function(operator.function) {
+                Some(function) => filled(shape, |to| values::apply(cores, function, x, to)),
+                None => Ok(None),
+            },
+            Operator::Binary(operator) => {
+                let other = reads.get(1)?;
+                let operands = [(x, x_shape), (flat(&other)?, other.shape())];
+                match Pair::new(operator.function, operands, shape) {
+                    Some(pair) => filled(shape, |to| pair.apply(cores, to)),
+                    None => Ok(None),
+                }
+            }
+            Operator::Affine(_) => {
+                let (scale, shift) = (reads.get(1)?, reads.get(2)?);
+                let features = shape.last().copied().unwrap_or(1);
+                match scale.len() == features && shift.len() == features {
+                    true => {
+                        let weights = [flat(&scale)?, flat(&shift)?];
+                        filled(shape, |to| pairs::affine(cores, x, weights, to))
+                    }
+                    false => Ok(None),
+                }
+            }
+            Operator::Transpose(operator) => {
+                Ok(Some(moving::transpose(cores, reads.get(0)?, &operator.order)))
+            }
+            Operator::Slice(operator) if operator.step != 0 => {
+                let &Slice { axis, start, step, length } = operator;
+                let end = start.wrapping_add_signed(step * (length as isize - 1));
+                let part = ndarray::Slice {
+                    start: start.min(end) as isize,
+                    end: Some(start.max(end) as isize + 1),
+                    step,
+                };
+                let mut x = reads.get(0)?;
+                x.slice_axis_inplace(Axis(axis), part);
+                Ok(Some(moving::copied(cores, x)))
+            }
+            Operator::Concat(operator) => {
+                let all = reads.all();
+                let each =
+                    |array: &ArrayViewD<f32>| array.shape()[operator.axis..].iter().product();
+                let arrays = all.iter().map(|array| Ok((flat(array)?, each(array))));
+                let arrays = arrays.collect::<Result<Vec<_>, _>>()?;
+                let joined = moving::concat(&arrays, shape.iter().product());
+                ArrayD::from_shape_vec(shape, joined).map(Some)
+            }
+            _ => Ok(None),
+        }
+    }
+
+    fn matmul(
+        &self,
+        cores: &Cores,
+        operator: &MatMul,
+        kernel: &Kernel,
+        reads: &Reads<f32>,
+        shape: &[usize],
+    ) -> Computed<f32> {
+        let (x, bias) = (reads.get(0)?, reads.optional(2));
+        let bias = bias.as_ref().map(flat).transpose()?;
+        let (x, features) = (flat(&x)?, kernel.features());
+        let activation = inside(operator.activation);
+        let factor = Factor { kernel, bias, activation };
+        let written = [x.len() / features, kernel.columns(0..kernel.panels()).len()];
+        let mut sums = Array2::zeros(written);
+        multiply(cores, &self.rooms, &Dense { x, features }, factor, sums.view_mut());
+        activated(sums.into_dyn(), operator.activation, shape)
+    }
+
+    fn convolution(
+        &self,
+        cores: &Cores,
+        operator: &Convolution,
+        filters: &Filters,
+        reads: &Reads<f32>,
+        shape: &[usize],
+    ) -> Computed<f32> {
+        let (x, kernel, bias) = (reads.get(0)?, reads.get(1)?, reads.optional(2));
+        let bias = bias.as_ref().map(flat).transpose()?;
+        let columns = kernel.shape().last().copied().unwrap_or(1);
+        let windows = shape[..shape.len() - 1].iter().product();
+        let mut sums = Array2::zeros([windows, columns]);
+        let operands =
+            Operands { x: flat(&x)?, shape: x.shape(), kernel: flat(&kernel)?, bias, filters };
+        let linear = Convolution { activation: inside(operator.activation), ..operator.clone() };
+        convolution(cores, &self.rooms, &linear, &operands, sums.view_mut());
+        activated(sums.into_dyn(), operator.activation, shape)
+    }
+}
+
+/// The constant that is the kernel of a product or a convolution.
+fn kernel_of(step: &Step, graph: &OperatorGraph) -> Option<ConstantId> {
+    if !matches!(step.operator, Operator::MatMul(_) | Operator::Convolution(_)) {
+        return None;
+    }
+    match graph.arrays[step.reads.get(1).copied().flatten()?.0].source {
+        Source::Constant(id) => Some(id),
+        _ => None,
+    }
+}
+
+/// What of an activation is computed with the sums: all of one that is of each value.
+fn inside(activation: Activation) -> Activation {
+    if activation.is_elementwise() { activation } else { Activation::Linear }
+}
+
+/// The rest of an activation, and the shape of what is written.
+fn activated(mut sums: ArrayD<f32>, activation: Activation, shape: &[usize]) -> Computed<f32> {
+    if !activation.is_elementwise() {
+        activate_rows(activation, &mut sums);
+    }
+    sums.into_shape_with_order(shape)
+}
+
+/// An array of this shape, with what `fill` writes.
+fn filled(
+    shape: &[usize],
+    fill: impl FnOnce(&mut [f32]),
+) -> Result<Option<ArrayD<f32>>, ShapeError> {
+    let mut values = vec![0.0; shape.iter().product()];
+    fill(&mut values);
+    ArrayD::from_shape_vec(shape, values).map(Some)
+}
+
+/// The values of an operand, which are in C order.
+fn flat<'a>(operand: &'a ArrayViewD<f32>) -> Result<&'a [f32], ShapeError> {
+    operand.as_slice().ok_or_else(|| ShapeError::from_kind(ErrorKind::IncompatibleLayout))
+}

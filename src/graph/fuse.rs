@@ -1,0 +1,171 @@
+//! Steps that belong together as one: a product or a convolution, the bias that is added to it, and
+//! its activation.
+
+use super::{ArrayId, OperatorGraph, Source, Step};
+use crate::operator::{Activate, BinaryFunction, Operator};
+use birnn_cell::Activation;
+
+impl OperatorGraph {
+    /// The same graph, in which products and convolutions add their bias and compute their
+    /// activation where steps of their own did.
+    #[allow(dead_code)] // Only backends that run steps one by one ask.
+    pub fn fused(mut self) -> OperatorGraph {
+        let readers = self.readers();
+        let mut gone = vec![false; self.steps.len()];
+        for at in 0..self.steps.len() {
+            loop {
+                let step = &self.steps[at];
+                let fused = match readers[step.writes[0].0][..] {
+                    [Some(reader)] => self.joined(step, &self.steps[reader]),
+                    [Some(one), Some(other)] => self.with_silu(step, &readers, [one, other]),
+                    _ => None,
+                };
+                let Some(fused) = fused else { break };
+                for reader in readers[step.writes[0].0].iter().flatten() {
+                    gone[*reader] = true;
+                }
+                self.steps[at] = fused;
+            }
+        }
+        let mut gone = gone.into_iter();
+        self.steps.retain(|_| gone.next() != Some(true));
+        self
+    }
+
+    /// Of each array the steps that read it; `None`: it is needed behind all steps.
+    fn readers(&self) -> Vec<Vec<Option<usize>>> {
+        let mut readers = vec![Vec::new(); self.arrays.len()];
+        for (at, step) in self.steps.iter().enumerate() {
+            step.reads.iter().flatten().for_each(|array| readers[array.0].push(Some(at)));
+        }
+        for array in self.outputs.iter().chain(self.carried.iter().map(|(_, array)| array)) {
+            readers[array.0].push(None);
+        }
+        readers
+    }
+
+    /// A product or a convolution whose result two steps read, as one with both: `x · sigmoid(x)`.
+    fn with_silu(
+        &self,
+        step: &Step,
+        readers: &[Vec<Option<usize>>],
+        [one, other]: [usize; 2],
+    ) -> Option<Step> {
+        let (sigmoid, product) = (&self.steps[one], &self.steps[other]);
+        let is_sigmoid = matches!(&sigmoid.operator, Operator::Activate(operator)
+            if operator.activation == Activation::Sigmoid);
+        let is_product = matches!(&product.operator, Operator::Binary(operator)
+            if operator.function == BinaryFunction::Multiply);
+        let is_only_for_it = readers[sigmoid.writes[0].0] == [Some(other)];
+        if !(is_sigmoid && is_product && is_only_for_it) {
+            return None;
+        }
+        let silu = Activate { activation: Activation::Silu };
+        self.joined(step, &Step { operator: silu.into(), ..product.clone() })
+    }
+
+    /// A product or a convolution and the step that reads what it writes as one.
+    fn joined(&self, step: &Step, reader: &Step) -> Option<Step> {
+        let mut joined = Step { writes: reader.writes.clone(), ..step.clone() };
+        let activation = match &mut joined.operator {
+            Operator::MatMul(operator) => &mut operator.activation,
+            Operator::Convolution(operator) => &mut operator.activation,
+            _ => return None,
+        };
+        match &reader.operator {
+            _ if *activation != Activation::Linear => return None,
+            Operator::Activate(operator) => *activation = operator.activation,
+            Operator::Binary(operator) if operator.function == BinaryFunction::Add => {
+                let bias = self.bias(step, reader, step.writes[0])?;
+                joined.reads.truncate(2);
+                joined.reads.push(Some(bias));
+            }
+            _ => return None,
+        }
+        Some(joined)
+    }
+
+    /// A constant of a value for each column that a sum adds to what a step writes, which has no
+    /// bias yet.
+    fn bias(&self, step: &Step, sum: &Step, written: ArrayId) -> Option<ArrayId> {
+        let has_bias = step.reads.get(2).copied().flatten().is_some();
+        let other = sum.reads.iter().flatten().find(|&&array| array != written).copied()?;
+        let is_constant = matches!(self.arrays[other.0].source, Source::Constant(_));
+        let is_of_columns = self.shape(written).last().is_some_and(|&n| self.shape(other) == [n]);
+        (!has_bias && is_constant && is_of_columns).then_some(other)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::graph::ConstantId;
+    use crate::operator::{Binary, MatMul};
+
+    /// `relu(x · kernel + other)` of an array `[2, 3]`, and the names of its steps once they are
+    /// fused, with the operands of the first.
+    fn fused(
+        other: impl Fn(&mut OperatorGraph) -> ArrayId,
+        returns_sum: bool,
+    ) -> (Vec<&'static str>, Vec<Option<ArrayId>>) {
+        let mut graph = OperatorGraph::default();
+        let x = graph.feed(Source::Input(0), [2, 3]);
+        let kernel = graph.feed(Source::Constant(ConstantId { layer: 0, index: 0 }), [3, 4]);
+        let matmul = MatMul { activation: Activation::Linear };
+        let product = graph.step("product", matmul, [Some(x), Some(kernel)]).unwrap()[0];
+        let other = other(&mut graph);
+        let add = Binary { function: BinaryFunction::Add };
+        let sum = graph.step("sum", add, [Some(other), Some(product)]).unwrap()[0];
+        let relu = Activate { activation: Activation::Relu };
+        graph.outputs = graph.step("relu", relu, [Some(sum)]).unwrap();
+        if returns_sum {
+            graph.outputs.push(sum);
+        }
+        let last = graph.outputs[0];
+        let graph = graph.fused();
+        assert_eq!(graph.steps.last().unwrap().writes, [last]);
+        let names = graph.steps.iter().map(|step| step.operator.rules().name()).collect();
+        (names, graph.steps[0].reads.clone())
+    }
+
+    #[test]
+    fn bias_and_activation_become_part_of_a_product() {
+        let constant = |shape: &'static [usize]| {
+            let source = Source::Constant(ConstantId { layer: 0, index: 1 });
+            move |graph: &mut OperatorGraph| graph.feed(source, shape)
+        };
+        let (names, reads) = fused(constant(&[4]), false);
+        assert_eq!(names, ["matmul"]);
+        assert_eq!(reads[2], Some(ArrayId(3)));
+        assert_eq!(fused(constant(&[4]), true).0, ["matmul", "activate"]);
+        // What isn't a bias stays a sum.
+        assert_eq!(fused(constant(&[2, 4]), false).0, ["matmul", "binary", "activate"]);
+        assert_eq!(fused(constant(&[1]), false).0, ["matmul", "binary", "activate"]);
+        let given = |graph: &mut OperatorGraph| graph.feed(Source::Input(1), [4]);
+        assert_eq!(fused(given, false).0, ["matmul", "binary", "activate"]);
+        let itself = |graph: &mut OperatorGraph| graph.steps[0].writes[0];
+        assert_eq!(fused(itself, false).0, ["matmul", "binary", "activate"]);
+    }
+
+    #[test]
+    fn a_value_times_its_sigmoid_is_silu() {
+        let of = |other_reader: bool| {
+            let mut graph = OperatorGraph::default();
+            let x = graph.feed(Source::Input(0), [2, 3]);
+            let kernel = graph.feed(Source::Constant(ConstantId { layer: 0, index: 0 }), [3, 4]);
+            let matmul = MatMul { activation: Activation::Linear };
+            let product = graph.step("product", matmul, [Some(x), Some(kernel)]).unwrap()[0];
+            let sigmoid = Activate { activation: Activation::Sigmoid };
+            let gate = graph.step("gate", sigmoid, [Some(product)]).unwrap()[0];
+            let times = Binary { function: BinaryFunction::Multiply };
+            graph.outputs = graph.step("silu", times, [Some(product), Some(gate)]).unwrap();
+            if other_reader {
+                graph.outputs.push(gate);
+            }
+            graph.fused()
+        };
+        let [only] = &of(false).steps[..] else { panic!("it is one step") };
+        assert_eq!(only.operator, MatMul { activation: Activation::Silu }.into());
+        assert_eq!(of(true).steps.len(), 3);
+    }
+}
