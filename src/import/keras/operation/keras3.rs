@@ -1,7 +1,7 @@
 //! The operations of Keras 3, `keras.ops`, by their classes.
 
-use super::Handler::{One, Several};
-use super::Row;
+use super::row::Handler::{One, Several};
+use super::row::Row;
 use super::{moving, numbers, products, reduce, taking};
 use crate::Activation;
 use crate::program::{Binary, Pooling, Reduction, Unary};

@@ -3,7 +3,7 @@
 //!
 //! * [`given`] reads how a file calls one; [`call`] has its arguments.
 //! * [`keras3`] and [`tensorflow`] list them, each with what it is in a program's operations:
-//!   [`numbers`], [`reduce`], [`moving`], [`taking`], [`products`].
+//!   [`numbers`], [`reduce`], [`moving`], [`taking`], [`products`]; [`row`] is a line of the lists.
 //! * [`computed`] keeps what they return, until a layer reads it: operations in a row become one
 //!   layer of the graph.
 
@@ -15,6 +15,7 @@ mod moving;
 mod numbers;
 mod products;
 mod reduce;
+mod row;
 mod taking;
 mod tensorflow;
 
@@ -24,19 +25,8 @@ use call::Call;
 pub(super) use call::kind_of;
 pub(super) use computed::{Computed, Id, Made};
 pub(super) use given::{Given, read};
+use row::{Handler, Row};
 use serde_json::{Map, Value};
-
-/// An operation: its name, its arguments, and what it is in a program's operations.
-type Row = (&'static str, &'static str, Handler);
-
-/// What adds an operation to those that are computed.
-#[derive(Clone, Copy)]
-enum Handler {
-    /// One that returns an array.
-    One(fn(&mut Call) -> Result<Id>),
-    /// One that returns several.
-    Several(fn(&mut Call) -> Result<Vec<Id>>),
-}
 
 /// A call of an operation that the file has.
 pub(super) struct Called<'c, 'a> {

@@ -1,8 +1,8 @@
 //! TensorFlow's functions in models of tf.keras 2, by the names that `TFOpLambda` writes, without
 //! `compat.v1.`.
 
-use super::Handler::{One, Several};
-use super::Row;
+use super::row::Handler::{One, Several};
+use super::row::Row;
 use super::{moving, numbers, products, reduce, taking};
 use crate::Activation;
 use crate::program::{Binary, Pooling, Reduction, Unary};
