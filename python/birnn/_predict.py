@@ -5,7 +5,7 @@ from __future__ import annotations
 import collections
 import importlib
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 import numpy as np
 
@@ -116,14 +116,14 @@ def _by_name(session: Session, given: tuple[Any, ...]) -> dict[str, Any]:
     if isinstance(only, dict):
         by_name = only
     else:
-        arrays = only if _is_list(only, len(names)) else given
+        arrays = tuple(only) if _is_list(only, len(names)) else given
         if len(arrays) != len(names):
             session(*arrays)  # which says what is wrong
         by_name = dict(zip(names, arrays, strict=True))
     return {name: as_array(array, f'input "{name}"') for name, array in by_name.items()}
 
 
-def _is_list(value: Any, inputs: int) -> bool:
+def _is_list(value: Any, inputs: int) -> TypeGuard[list[Any] | tuple[Any, ...]]:
     """Whether it is a list of inputs, and no array that is written as a list."""
     if not isinstance(value, (list, tuple)):
         return False

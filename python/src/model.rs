@@ -7,13 +7,12 @@ use crate::session::Session;
 use crate::summary::Summary;
 use birnn::program::Values;
 use birnn::torch::TorchOptions;
-use birnn::{Activation, Error, FileFormat, KerasOptions, OnnxOptions};
+use birnn::{Activation, FileFormat, KerasOptions, OnnxOptions, SaveOptions};
 use numpy::{PyArray, PyArrayDyn, PyArrayMethods};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyTuple};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
 
 /// A network: its layers, how they are connected, and their weights.
 ///
@@ -24,15 +23,6 @@ pub struct Model {
     /// Whether sequences are `[timesteps, batch, features]` in Python, as a module of PyTorch's
     /// with `batch_first=False` has them.
     time_major: bool,
-    origin: Origin,
-}
-
-/// What pickling takes a model from.
-struct Origin {
-    format: FileFormat,
-    source: Source,
-    /// The options that it was read with.
-    reading: Py<PyDict>,
 }
 
 #[pymethods]
@@ -40,8 +30,9 @@ impl Model {
     /// Makes the model ready to run: uploads its weights and builds the kernels.
     ///
     /// Args:
-    ///     device: a Device, or "best" (a GPU, or else the CPU path), "gpu", "cpu", "reference", "gpu:1" or
-    ///         "pci:0000:3b:00.0" (see DeviceInfo), or part of an adapter's name. The environment variable BIRNN_DEVICE says what is best.
+    ///     device: a Device, or "best" (a GPU, or else the CPU path; what the environment
+    ///         variable BIRNN_DEVICE names, where it is set), "gpu", "cpu", "reference", "gpu:1" or
+    ///         "pci:0000:3b:00.0" (see DeviceInfo), or part of an adapter's name.
     ///     threads: how many threads the CPU path computes on (default: as many as cores).
     ///     half_weights: whether weights of recurrent layers are stored in 16 bits, which changes
     ///         results by up to 1e-3.
@@ -113,17 +104,31 @@ impl Model {
         Ok(arrays.into_iter().map(array).collect())
     }
 
-    /// A pickle has the content of the file and the options of `load`.
+    /// Writes the model in birnn's own form, which load reads: a ``.safetensors`` file.
+    ///
+    /// Args:
+    ///     path: the file, which is replaced.
+    ///     half_weights: whether weights are rounded to 16 bits.
+    ///
+    /// Raises:
+    ///     OSError: the file can't be written.
+    ///     ModelError: a layer has no weights.
+    #[pyo3(signature = (path, *, half_weights=false))]
+    fn save(&self, py: Python<'_>, path: PathBuf, half_weights: bool) -> PyResult<()> {
+        let options = SaveOptions::new().half_weights(half_weights);
+        let saved = py.detach(|| options.save(&self.model, path));
+        saved.map_err(|error| raised(py, &error))
+    }
+
+    /// A pickle has the model in birnn's own form.
     fn __reduce__<'py>(&self, py: Python<'py>) -> PyResult<(Bound<'py, PyAny>, Bound<'py, PyAny>)> {
-        let Origin { format, source, reading } = &self.origin;
-        let format = match format {
-            FileFormat::Keras => "keras",
-            FileFormat::Onnx => "onnx",
-            _ => "torch",
-        };
-        let (name, bytes) = source.content(py)?;
-        let arguments = (format, name, bytes, reading, self.time_major).into_pyobject(py)?;
-        Ok((py.import("birnn._birnn")?.getattr("from_bytes")?, arguments.into_any()))
+        let bytes = py.detach(|| self.model.to_portable_bytes());
+        let bytes = bytes.map_err(|error| raised(py, &error))?;
+        let reading = py.import("birnn._loading")?.getattr("reading")?.call0()?;
+        let bytes = PyBytes::new(py, &bytes);
+        let arguments = ("portable", "the pickled model", bytes, reading, self.time_major);
+        let from_bytes = py.import("birnn._birnn")?.getattr("from_bytes")?;
+        Ok((from_bytes, arguments.into_pyobject(py)?.into_any()))
     }
 
     fn __repr__(&self) -> String {
@@ -217,97 +222,48 @@ fn values(value: &Bound<'_, PyAny>, input: &Bound<'_, PyAny>) -> PyResult<Values
 }
 
 /// Where a model is read from.
-enum Source {
-    /// With the length of the file and when it was written, to know it again.
-    Path {
-        path: PathBuf,
-        stamp: Option<(u64, SystemTime)>,
-    },
-    Bytes {
-        name: String,
-        bytes: Py<PyBytes>,
-    },
-}
-
-impl Source {
-    fn file(path: PathBuf) -> Source {
-        let stamp = stamp(&path);
-        Source::Path { path, stamp }
-    }
-
-    /// The name in messages, and the content of the file as it was read.
-    fn content<'py>(&self, py: Python<'py>) -> PyResult<(String, Bound<'py, PyBytes>)> {
-        match self {
-            Source::Bytes { name, bytes } => Ok((name.clone(), bytes.bind(py).clone())),
-            Source::Path { path, stamp: before } => {
-                let content = std::fs::read(path);
-                let content = content
-                    .map_err(|source| raised(py, &Error::Io { path: path.clone(), source }))?;
-                if *before != stamp(path) {
-                    let text = format!("{} changed since it was loaded", path.display());
-                    return Err(exception(py, "FileError", &text));
-                }
-                Ok((path.display().to_string(), PyBytes::new(py, &content)))
-            }
-        }
-    }
-}
-
-fn stamp(path: &Path) -> Option<(u64, SystemTime)> {
-    let metadata = std::fs::metadata(path).ok()?;
-    Some((metadata.len(), metadata.modified().ok()?))
+enum Source<'a> {
+    Path(&'a Path),
+    Bytes(&'a str, &'a [u8]),
 }
 
 /// Reads a model; the interpreter's lock is given up meanwhile.
 fn read(
     py: Python<'_>,
     format: FileFormat,
-    source: Source,
-    options: Bound<'_, PyDict>,
-    time_major: bool,
-) -> PyResult<Model> {
-    let reading: Reading<'_> = options.extract()?;
+    source: Source<'_>,
+    reading: &Reading<'_>,
+) -> PyResult<birnn::Model> {
     reading.check(py, format)?;
     let raising = Raised::default();
     let keras = custom::options(reading.custom.as_ref(), reading.lambdas.as_ref(), &raising)?;
     let (onnx, torch) = (reading.onnx()?, reading.torch(py)?);
     let config = reading.config.as_deref();
-    let file = match &source {
-        Source::Path { path, .. } => File::Path(path),
-        Source::Bytes { name, bytes } => File::Bytes(name, bytes.as_bytes(py)),
-    };
-    let model = py.detach(|| match (format, file) {
-        (FileFormat::Keras, file) => read_keras(&keras, config, file),
-        (FileFormat::Onnx, File::Path(path)) => onnx.load(path),
-        (FileFormat::Onnx, File::Bytes(name, bytes)) => onnx.load_bytes(name, bytes),
-        (FileFormat::Torch, File::Path(path)) => torch.load(path),
-        (FileFormat::Torch, File::Bytes(name, bytes)) => torch.load_bytes(name, bytes.to_vec()),
-        (format, _) => Err(Error::Graph(format!("{format:?} files aren't read from Python yet"))),
+    let model = py.detach(|| match (format, source) {
+        (FileFormat::Keras, source) => read_keras(&keras, config, source),
+        (FileFormat::Onnx, Source::Path(path)) => onnx.load(path),
+        (FileFormat::Onnx, Source::Bytes(name, bytes)) => onnx.load_bytes(name, bytes),
+        (FileFormat::Torch, Source::Path(path)) => torch.load(path),
+        (FileFormat::Torch, Source::Bytes(name, bytes)) => torch.load_bytes(name, bytes.to_vec()),
+        (_, Source::Path(path)) => birnn::Model::load(path),
+        (_, Source::Bytes(name, bytes)) => birnn::Model::from_portable_bytes(name, bytes),
     });
-    let model = model.map_err(|error| raising.or(py, &error))?;
-    let origin = Origin { format, source, reading: options.unbind() };
-    Ok(Model { model, time_major, origin })
-}
-
-/// A [`Source`] as birnn reads it.
-enum File<'a> {
-    Path(&'a Path),
-    Bytes(&'a str, &'a [u8]),
+    model.map_err(|error| raising.or(py, &error))
 }
 
 fn read_keras(
     options: &KerasOptions,
     config: Option<&str>,
-    file: File<'_>,
+    source: Source<'_>,
 ) -> birnn::Result<birnn::Model> {
-    match (config, file) {
-        (None, File::Path(path)) => options.load(path),
-        (None, File::Bytes(name, bytes)) => options.load_bytes(name, bytes.to_vec()),
-        (Some(json), file) => {
+    match (config, source) {
+        (None, Source::Path(path)) => options.load(path),
+        (None, Source::Bytes(name, bytes)) => options.load_bytes(name, bytes.to_vec()),
+        (Some(json), source) => {
             let mut model = options.load_config(json)?;
-            match file {
-                File::Path(path) => model.load_keras_weights(path)?,
-                File::Bytes(name, bytes) => {
+            match source {
+                Source::Path(path) => model.load_keras_weights(path)?,
+                Source::Bytes(name, bytes) => {
                     model.load_keras_weights_bytes(name, bytes.to_vec())?;
                 }
             }
@@ -319,9 +275,10 @@ fn read_keras(
 /// Reads a file of any format, which its content tells.
 #[pyfunction]
 #[pyo3(signature = (path, reading))]
-pub fn load(py: Python<'_>, path: PathBuf, reading: Bound<'_, PyDict>) -> PyResult<Model> {
+pub fn load(py: Python<'_>, path: PathBuf, reading: Reading<'_>) -> PyResult<Model> {
     let format = FileFormat::of(&path).map_err(|error| raised(py, &error))?;
-    read(py, format, Source::file(path), reading, false)
+    let model = read(py, format, Source::Path(&path), &reading)?;
+    Ok(Model { model, time_major: false })
 }
 
 /// Reads the content of a file; `name` stands for it in messages.
@@ -330,15 +287,17 @@ pub fn load(py: Python<'_>, path: PathBuf, reading: Bound<'_, PyDict>) -> PyResu
 pub fn from_bytes(
     py: Python<'_>,
     format: &str,
-    name: String,
-    bytes: Bound<'_, PyBytes>,
-    reading: Bound<'_, PyDict>,
+    name: &str,
+    bytes: &Bound<'_, PyBytes>,
+    reading: Reading<'_>,
     time_major: bool,
 ) -> PyResult<Model> {
     let format = match format {
         "keras" => FileFormat::Keras,
         "onnx" => FileFormat::Onnx,
-        _ => FileFormat::Torch,
+        "torch" => FileFormat::Torch,
+        _ => FileFormat::Portable,
     };
-    read(py, format, Source::Bytes { name, bytes: bytes.unbind() }, reading, time_major)
+    let model = read(py, format, Source::Bytes(name, bytes.as_bytes()), &reading)?;
+    Ok(Model { model, time_major })
 }

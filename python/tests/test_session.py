@@ -264,11 +264,13 @@ def test_the_lock_of_the_interpreter_is_given_up(lstm2):
 
     thread = threading.Thread(target=count)
     thread.start()
-    before = counted[0]
-    lstm2(x)
-    after = counted[0]
-    is_over.set()
-    thread.join()
+    try:
+        before = counted[0]
+        lstm2(x)
+        after = counted[0]
+    finally:
+        is_over.set()
+        thread.join()
     assert after > before + 100
 
 

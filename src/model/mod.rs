@@ -3,6 +3,7 @@
 mod bind;
 mod graph;
 mod inputs;
+mod layer_outputs;
 mod lower;
 mod mask_origins;
 mod mask_rules;
@@ -263,9 +264,9 @@ impl Model {
         }
     }
 
-    /// Whether a layer carries its states from call to call.
-    #[allow(dead_code)] // Only backends that cut calls ask.
-    pub(crate) fn is_stateful(&self) -> bool {
+    /// Whether a call starts from what the last one ended with: a layer is `stateful`, or an ONNX
+    /// model hands an output on to an input. Then the rows of a batch belong together.
+    pub fn is_stateful(&self) -> bool {
         match &self.program {
             Some(program) => program.is_stateful(),
             None => self.layers().any(Layer::is_stateful),
