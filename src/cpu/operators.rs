@@ -51,7 +51,7 @@ impl Operators {
         Ok(())
     }
 
-    /// What a step writes; `None`: there is no code for it here.
+    /// What a step writes; `None`: there is no code for it here, nor for arrays without values.
     pub fn compute(
         &self,
         cores: &Cores,
@@ -60,7 +60,8 @@ impl Operators {
         reads: &Reads<f32>,
     ) -> Option<Computed<f32>> {
         let shape = graph.shape(step.writes[0]);
-        if shape.contains(&0) || shape.is_empty() {
+        let is_empty = reads.optional(0).is_none_or(|x| x.is_empty());
+        if is_empty || shape.contains(&0) || shape.is_empty() {
             return None;
         }
         self.run(cores, step, graph, reads).transpose()

@@ -91,6 +91,22 @@ impl<'a> Window<'_, 'a> {
         (before, &row[start * features..end * features])
     }
 
+    /// Calls `work` with what it holds, in pieces: the first element of each, and the features of
+    /// that one and of those behind it.
+    pub fn each_held(&self, mut work: impl FnMut(usize, &'a [f32])) {
+        let (size, one_apart) = self.of.a_row();
+        if !one_apart {
+            let all = (0..self.of.elements()).filter_map(|e| Some((e, self.held(e)?)));
+            return all.for_each(|(element, held)| work(element, held));
+        }
+        for first in (0..self.of.elements()).step_by(size) {
+            let (before, held) = self.held_in_a_row(first..first + size);
+            if !held.is_empty() {
+                work(first + before, held);
+            }
+        }
+    }
+
     /// The index of an axis at so far from the window's start.
     fn index(&self, axis: usize, place: usize) -> Option<usize> {
         let place = usize::try_from(self.starts[axis] + place as isize).ok()?;

@@ -3,6 +3,7 @@
 mod bind;
 mod graph;
 mod inputs;
+mod layer_outputs;
 mod lower;
 mod mask_origins;
 mod mask_rules;

@@ -1,6 +1,6 @@
 //! What a recurrent layer did at each timestep.
 
-use super::recurrent::{Plain, Operators, Ran, Sequences};
+use super::recurrent::{Operators, Plain, Ran, Sequences};
 use super::run::{Carried, Shared, check_memory, run_graph};
 use crate::error::{Error, Result};
 use crate::layer::{Direction, Gate};
@@ -73,12 +73,8 @@ pub fn trace<'a, F: Real>(
     let graph = model.lower(&inputs.call_shape(inputs.batch, false))?;
     check_memory::<F>(&graph)?;
     let constants = model.constants();
-    let recorder = Recorder {
-        plain: Plain::new(model)?,
-        model,
-        layer: number,
-        calls: Mutex::new(Vec::new()),
-    };
+    let recorder =
+        Recorder { plain: Plain::new(model)?, model, layer: number, calls: Mutex::new(Vec::new()) };
     let shared = Shared { model, constants: &constants, operators: &recorder };
     run_graph(shared, &graph, &inputs, &mut Carried::default())?;
     let calls = recorder.calls.into_inner().unwrap_or_else(PoisonError::into_inner);

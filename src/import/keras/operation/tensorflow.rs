@@ -38,6 +38,7 @@ pub(super) const OPERATIONS: &[Row] = &[
     ),
     ("expand_dims", "input=x axis dim=axis", One(moving::expand_dims)),
     ("fill", "dims=shape value=fill_value", One(|call| numbers::filled(call, None))),
+    ("floor_div", "x y", One(numbers::floor_divide)),
     ("gather", "params=x indices validate_indices= axis batch_dims", One(taking::gather)),
     ("gather_nd", "params=x indices batch_dims bad_indices_policy=", One(taking::gather_nd)),
     ("identity", "input=x", One(moving::identity)),
