@@ -28,8 +28,9 @@ class Device:
     """A device that models are compiled for. Sessions on the same Device share it.
 
     Args:
-        wanted: "best" (a GPU, or else the CPU path), "gpu", "cpu", "reference", "gpu:1" or
-            "pci:0000:3b:00.0" (see DeviceInfo), or part of an adapter's name. The environment variable BIRNN_DEVICE says what is best.
+        wanted: "best" (a GPU, or else the CPU path; what the environment
+            variable BIRNN_DEVICE names, where it is set), "gpu", "cpu", "reference", "gpu:1" or
+            "pci:0000:3b:00.0" (see DeviceInfo), or part of an adapter's name.
         threads: how many threads the CPU path computes on (default: as many as cores).
         half_weights: whether weights of recurrent layers are stored in 16 bits, which changes
             results by up to 1e-3.
@@ -115,8 +116,9 @@ class Model:
         """Makes the model ready to run: uploads its weights and builds the kernels.
 
         Args:
-            device: a Device, or "best" (a GPU, or else the CPU path), "gpu", "cpu", "reference", "gpu:1" or
-                "pci:0000:3b:00.0" (see DeviceInfo), or part of an adapter's name. The environment variable BIRNN_DEVICE says what is best.
+            device: a Device, or "best" (a GPU, or else the CPU path; what the environment
+                variable BIRNN_DEVICE names, where it is set), "gpu", "cpu", "reference", "gpu:1" or
+                "pci:0000:3b:00.0" (see DeviceInfo), or part of an adapter's name.
             threads: how many threads the CPU path computes on (default: as many as cores).
             half_weights: whether weights of recurrent layers are stored in 16 bits, which changes
                 results by up to 1e-3.
@@ -129,7 +131,17 @@ class Model:
             ModelError: a layer has no weights, or a Device and options are given.
             OutOfMemoryError: there is not enough memory.
         """
-    def save(self, path: str | os.PathLike[str], *, half_weights: bool = False) -> None: ...
+    def save(self, path: str | os.PathLike[str], *, half_weights: bool = False) -> None:
+        """Writes the model in birnn's own form, which load reads: a ``.safetensors`` file.
+
+        Args:
+            path: the file, which is replaced.
+            half_weights: whether weights are rounded to 16 bits.
+
+        Raises:
+            OSError: the file can't be written.
+            ModelError: a layer has no weights.
+        """
     def summary(self) -> Summary:
         """Lists the model's inputs and layers, with shapes and numbers of weights."""
     def weights(self, layer: str) -> list[NDArray[np.float32]]:

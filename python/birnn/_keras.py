@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from birnn import _birnn
-from birnn._errors import InputTypeError, ModelError
+from birnn._errors import InputTypeError, ModelError, UnsupportedError
 from birnn._loading import reading
 
 if TYPE_CHECKING:
@@ -51,7 +51,14 @@ def from_keras(
         warnings.simplefilter("ignore")
         path = os.path.join(folder, "model.h5" if old else "model.keras")
         if old:
-            model.save(path, include_optimizer=False, save_format="h5")
+            try:
+                model.save(path, include_optimizer=False, save_format="h5")
+            except NotImplementedError as error:
+                raise UnsupportedError(
+                    f"the model is of a class of its own, {type(model).__name__}, whose code isn't "
+                    "in a file: rebuild it as a functional model, keras.Model(inputs, outputs), of "
+                    "the same layers"
+                ) from error
         else:
             model.save(path)
         with open(path, "rb") as file:

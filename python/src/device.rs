@@ -24,9 +24,11 @@ pub struct Device {
     pub device: birnn::Device,
 }
 
-/// Describes a device: its ``name``, ``kind``, ``backend`` and ``driver``; its ``index`` among the
-/// adapters and its ``pci`` address, for ``"gpu:1"`` and ``"pci:0000:3b:00.0"``; and the ``reason``
-/// why it was chosen.
+/// Describes a device.
+///
+/// It has its ``name``, ``kind``, ``backend`` and ``driver``; its ``index`` among the adapters
+/// and its ``pci`` address, for ``"gpu:1"`` and ``"pci:0000:3b:00.0"``; and the ``reason`` why
+/// it was chosen.
 #[pyclass(frozen, module = "birnn", get_all)]
 pub struct DeviceInfo {
     name: String,
@@ -38,8 +40,9 @@ pub struct DeviceInfo {
     reason: String,
 }
 
-/// An adapter that was found, or the CPU path: its ``info``, why it is ``unusable`` (None where it
-/// isn't), and its limits in bytes.
+/// An adapter that was found, or the CPU path.
+///
+/// It has its ``info``, why it is ``unusable`` (None where it isn't), and its limits in bytes.
 #[pyclass(frozen, module = "birnn", get_all)]
 pub struct Adapter {
     info: Py<DeviceInfo>,

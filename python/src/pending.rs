@@ -8,7 +8,7 @@ use pyo3::sync::MutexExt;
 use std::mem::replace;
 use std::sync::{Mutex, PoisonError};
 
-/// A call in flight, which ``Session.submit`` returned: ``pending.wait()`` or ``await pending``.
+/// A call in flight, of ``Session.submit``: ``pending.wait()`` or ``await pending``.
 #[pyclass(frozen, module = "birnn")]
 pub struct Pending {
     state: Mutex<State>,

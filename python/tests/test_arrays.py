@@ -163,7 +163,7 @@ def test_values_that_float32_cannot_hold(lstm2, ids_session):
         lstm2(np.array([[[0, 0], [1e300, 0]]]))
     # 2^24 and its doubles are no more than what float32 holds.
     with pytest.raises(birnn.InputError, match="reads whole numbers from 0 to below"):
-        ids_session(np.full((1, 3), 2**30))
+        ids_session(np.full((1, 7), 2**30))
 
 
 def test_shapes_that_do_not_fit(lstm2):

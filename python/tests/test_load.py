@@ -139,18 +139,19 @@ def test_models_are_pickled(name, tmp_path):
             assert np.array_equal(one, other)
 
 
-def test_models_are_saved(tmp_path, x):
-    model = birnn.load(fixture("keras/notebook_lstm2.keras"))
+def test_models_are_saved(tmp_path):
+    model = birnn.load(fixture("keras/lstm_last_state_b3t33u130f2.keras"))
+    x = np.load(fixture("keras/lstm_last_state_b3t33u130f2.npz"))["input0"]
     path = tmp_path / "model.safetensors"
     model.save(path)
-    for one, other in zip(birnn.load(path).compile("cpu")(x), model.compile("cpu")(x), strict=True):
+    expected = model.compile("cpu")(x)
+    for one, other in zip(birnn.load(path).compile("cpu")(x), expected, strict=True):
         assert np.array_equal(one, other)
     size = path.stat().st_size
     model.save(str(path), half_weights=True)
-    assert path.stat().st_size < size
-    np.testing.assert_allclose(
-        birnn.load(path).compile("cpu")(x)[0], model.compile("cpu")(x)[0], atol=1e-2
-    )
+    assert path.stat().st_size < 0.6 * size
+    half = birnn.load(path).compile("cpu")(x)[0]
+    np.testing.assert_allclose(half, expected[0], atol=1e-2)
     with pytest.raises(OSError):
         model.save(tmp_path / "none" / "model.safetensors")
     with pytest.raises(

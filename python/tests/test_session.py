@@ -9,6 +9,7 @@ import pytest
 from conftest import close, fixture
 
 import birnn
+import birnn._predict
 
 
 def arrays(name):
