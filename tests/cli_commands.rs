@@ -133,7 +133,7 @@ fn a_layer_of_several_is_drawn_by_its_name() {
         let base = ["plot", STACK, utf8(&ids), "--out", utf8(&out)];
         failure(&[&base[..], more].concat())
     };
-    assert!(refused(&["--layer", "dense"]).contains("gru, bidirectional"));
+    assert!(refused(&["--layer", "dense"]).contains("[\"gru\", \"bidirectional\"]"));
     assert!(refused(&["--row", "2"]).contains("the batch has 2 rows"));
     assert!(refused(&["--units", "0..9"]).contains("there are 4"));
     assert!(refused(&["--call", "1"]).contains("called 1 times"));

@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 pub struct BenchArgs {
     #[command(flatten)]
     model: ModelArgs,
-    /// Inputs to measure with, instead of drawn ones; their batch is the one that is measured.
+    // Their batch is the one that is measured.
     #[command(flatten)]
     inputs: InputArgs,
     /// Rows of the batch, one after the other.
@@ -26,6 +26,7 @@ pub struct BenchArgs {
         long,
         value_name = "N,...",
         value_delimiter = ',',
+        conflicts_with_all = ["inputs", "named"],
         default_values_t = [1, 8, 32],
         value_parser = clap::value_parser!(u32).range(1..=1_000_000)
     )]
@@ -57,7 +58,7 @@ const MOST: usize = 1_000_000;
 
 /// What was measured for a batch on a device.
 struct Measured {
-    /// Rows of the batch, where the arrays agree about it.
+    /// Rows of the batch, where the arrays say so.
     rows: Option<usize>,
     timesteps: Option<usize>,
     first: Duration,
@@ -129,7 +130,15 @@ impl BenchArgs {
         if times.is_empty() {
             bail!("nothing was measured");
         }
-        Ok(Measured { rows: arrays.rows(), timesteps: arrays.timesteps(), first, times })
+        // Nobody knows which axes those of a program are.
+        let known = !model.is_program();
+        let (rows, timesteps) = (arrays.rows(), arrays.timesteps());
+        Ok(Measured {
+            rows: rows.filter(|_| known),
+            timesteps: timesteps.filter(|_| known),
+            first,
+            times,
+        })
     }
 }
 

@@ -7,7 +7,7 @@ use crate::sample::SampleArgs;
 use crate::show::{self, Difference};
 use crate::{json, progress};
 use anyhow::{Context, Result, bail};
-use birnn::{Model, Output, reference};
+use birnn::{Device, Model, Output, reference};
 use clap::Args;
 use comfy_table::{CellAlignment, Table, presets::UTF8_FULL_CONDENSED};
 use serde_json::{Value, json};
@@ -25,7 +25,6 @@ pub struct CompareArgs {
     /// The device to compare it with.
     #[arg(value_name = "DEVICE_B")]
     b: String,
-    /// Inputs to compare on, instead of drawn ones.
     #[command(flatten)]
     inputs: InputArgs,
     /// Rows of the inputs that are drawn.
@@ -33,6 +32,7 @@ pub struct CompareArgs {
         long,
         value_name = "N",
         default_value_t = 4,
+        conflicts_with_all = ["inputs", "named"],
         allow_negative_numbers = true,
         value_parser = clap::value_parser!(u32).range(1..=1_000_000)
     )]
@@ -68,16 +68,16 @@ pub fn compare(args: &CompareArgs, out: &mut impl Write) -> Result<ExitCode> {
     let model = args.model.load()?;
     let batch = args.batch as usize;
     let arrays = args.sample.inputs(&args.inputs, &args.model, &model, batch)?;
+    let (a, b) = (args.open(&args.a)?, args.open(&args.b)?);
+    let devices = (described(a.as_ref()), described(b.as_ref()));
     let progress = progress::bar("comparing", 4, "runs");
     let mut compared = Vec::new();
-    let mut devices = (String::new(), String::new());
     // The model itself, too: its layers may run otherwise where not all of them are returned.
     for model in [&model, &model.with_layer_outputs()] {
-        let (a, of_a) = args.run(&args.a, model, &arrays)?;
+        let of_a = args.run(a.as_ref(), model, &arrays)?;
         progress.add(1);
-        let (b, of_b) = args.run(&args.b, model, &arrays)?;
+        let of_b = args.run(b.as_ref(), model, &arrays)?;
         progress.add(1);
-        devices = (a, b);
         compared.push(of_a.into_iter().zip(of_b).map(|(a, b)| compared_with(a, &b)).collect());
     }
     drop(progress);
@@ -117,35 +117,50 @@ pub fn compare(args: &CompareArgs, out: &mut impl Write) -> Result<ExitCode> {
     }
 }
 
+/// What a device is; without one it is the reference.
+fn described(device: Option<&Device>) -> String {
+    match device {
+        Some(device) => device.info().to_string(),
+        None => "reference (plain formulas, float64)".to_string(),
+    }
+}
+
 impl CompareArgs {
-    /// What a device is, and what the model returns on it.
+    /// The device of this name; none for the reference, whose float64 a session would round.
+    fn open(&self, name: &str) -> Result<Option<Device>> {
+        if name == "reference" {
+            return Ok(None);
+        }
+        let opened = self.how.open(name).with_context(|| {
+            format!("device {name:?} (reference, best, gpu, cpu or part of an adapter's name)")
+        });
+        opened.map(Some)
+    }
+
+    /// What the model returns on a device, or by the reference.
     fn run(
         &self,
-        device: &str,
+        device: Option<&Device>,
         model: &Model,
         arrays: &Arrays<f32>,
-    ) -> Result<(String, Vec<Output<f64>>)> {
+    ) -> Result<Vec<Output<f64>>> {
         let explain = |error| match self.inputs.is_empty() {
             true => anyhow::Error::new(error).context(self.model.path().display().to_string()),
             false => self.inputs.explain(error, &self.model, model, arrays),
         };
-        if device == "reference" {
+        let Some(device) = device else {
             let in_f64 = arrays.map(f64::from);
             let outputs = in_f64.inputs().and_then(|inputs| reference::run(model, inputs));
-            let name = "reference (plain formulas, float64)".to_string();
-            return Ok((name, outputs.map_err(explain)?.into_list()));
-        }
-        let opened = self.how.open(device).with_context(|| {
-            format!("device {device:?} (reference, best, gpu, cpu or part of an adapter's name)")
-        })?;
-        let mut session = opened.compile(model).map_err(explain)?;
+            return Ok(outputs.map_err(explain)?.into_list());
+        };
+        let mut session = device.compile(model).map_err(explain)?;
         let outputs = arrays.inputs().and_then(|inputs| session.run(inputs)).map_err(explain)?;
         let widened = outputs.into_list().into_iter().map(|output| Output {
             layer: output.layer,
             role: output.role,
             array: output.array.mapv(f64::from),
         });
-        Ok((session.device_info().to_string(), widened.collect()))
+        Ok(widened.collect())
     }
 }
 

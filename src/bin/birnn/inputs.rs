@@ -129,12 +129,13 @@ impl InputArgs {
                 .with_context(|| file.path().display().to_string())?;
         }
         let wanted = Wanted::of(model);
-        if let [path] = &self.inputs[..]
-            && let Content::Several(arrays) = array_file::read(path)?
-        {
-            return whole_archive(arrays, &wanted)
-                .with_context(|| path.display().to_string())
-                .map(Arrays::new);
+        if let [path] = &self.inputs[..] {
+            let axes = wanted.0.first().map(|(_, axes)| *axes);
+            let list = match array_file::read(path)? {
+                Content::Several(arrays) => whole_archive(arrays, &wanted),
+                content => one(content, axes).map(|array| vec![(None, array)]),
+            };
+            return list.map(Arrays::new).with_context(|| path.display().to_string());
         }
         let read = |(place, (name, path)): (usize, (Option<&str>, &Path))| {
             let axes = match name {

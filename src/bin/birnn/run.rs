@@ -217,6 +217,9 @@ fn file_name(index: usize, of: usize, output: &Output) -> String {
 
 /// The times of further runs, the fastest first.
 fn time(args: &RunArgs, session: &mut Session, arrays: &Arrays<f32>) -> Result<Vec<Duration>> {
+    if args.repeat == 0 {
+        return Ok(Vec::new());
+    }
     let progress = progress::bar("repeating", args.repeat as usize, "runs");
     let mut times = Vec::new();
     for _ in 0..args.repeat {

@@ -16,12 +16,18 @@ pub struct SampleArgs {
         long,
         value_name = "N",
         default_value_t = 100,
+        conflicts_with_all = ["inputs", "named"],
         allow_negative_numbers = true,
         value_parser = clap::value_parser!(u32).range(1..=10_000_000)
     )]
     pub timesteps: u32,
     /// The inputs are drawn from this seed, uniformly from -1 to 1; ids from 1 on, masks all true.
-    #[arg(long, default_value_t = 42, allow_negative_numbers = true)]
+    #[arg(
+        long,
+        default_value_t = 42,
+        allow_negative_numbers = true,
+        conflicts_with_all = ["inputs", "named"]
+    )]
     pub seed: u64,
 }
 
