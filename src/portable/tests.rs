@@ -4,14 +4,16 @@ use super::KEY;
 use super::tensors::Written;
 use crate::layer::{
     Activation, ActivationLayer, AdditiveAttention, Attention, AveragePooling1d, AveragePooling2d,
-    BatchNormalization, Bidirectional, Cell, CellOptions, Concatenate, Conv1d, Conv1dTranspose,
-    Conv2d, Conv2dTranspose, Cropping1d, Cropping2d, Dense, DepthwiseConv1d, DepthwiseConv2d, Dot,
-    Embedding, Flatten, GlobalAveragePooling1d, GlobalAveragePooling2d, GlobalMaxPooling1d,
-    GlobalMaxPooling2d, GroupNormalization, Identity, Initializer, Kind, Layer, LayerNormalization,
-    Masking, MaxPooling1d, MaxPooling2d, Merge, MergeMode, MultiHeadAttention, Normalization,
-    PRelu, Padding, Permute, RecurrentBuilder, ReluLayer, RepeatVector, Rescaling, Reshape,
-    RmsNormalization, ScoreMode, SeparableConv1d, SeparableConv2d, SoftmaxLayer, TimeDistributed,
-    UnitNormalization, UpSampling1d, UpSampling2d, ZeroPadding1d, ZeroPadding2d,
+    BatchNormalization, Bidirectional, BidirectionalConvLstm1d, BidirectionalConvLstm2d,
+    CategoryEncoding, Cell, CellOptions, Concatenate, Conv1d, Conv1dTranspose, Conv2d,
+    Conv2dTranspose, ConvLstm1d, ConvLstm2d, Cropping1d, Cropping2d, Dense, DepthwiseConv1d,
+    DepthwiseConv2d, Discretization, Dot, Embedding, EncodingMode, Flatten, GlobalAveragePooling1d,
+    GlobalAveragePooling2d, GlobalMaxPooling1d, GlobalMaxPooling2d, GroupNormalization, Identity,
+    Initializer, Kind, Layer, LayerNormalization, Masking, MaxPooling1d, MaxPooling2d, Merge,
+    MergeMode, MultiHeadAttention, Normalization, PRelu, Padding, Permute, RecurrentBuilder,
+    ReluLayer, RepeatVector, Rescaling, Reshape, RmsNormalization, ScoreMode, SeparableConv1d,
+    SeparableConv2d, SoftmaxLayer, TimeDistributed, UnitNormalization, UpSampling1d, UpSampling2d,
+    ZeroPadding1d, ZeroPadding2d,
 };
 use crate::{Error, Model};
 use ndarray::arr1;
@@ -46,6 +48,12 @@ fn feedforward() -> Vec<Layer> {
         SeparableConv2d::new(3, (2, 2)).strides((2, 2)).into(),
         Conv1dTranspose::new(3, 2).strides(2).into(),
         Conv2dTranspose::new(3, (2, 2)).strides((2, 1)).into(),
+        conv_lstm().into(),
+        ConvLstm2d::new(3, (2, 1)).strides((1, 2)).return_state(true).channels_first(true).into(),
+        BidirectionalConvLstm1d::new(conv_lstm()).merge_mode(MergeMode::Sum).into(),
+        BidirectionalConvLstm2d::new(ConvLstm2d::new(3, (2, 2)).use_bias(false)).into(),
+        CategoryEncoding::new(4).output_mode(EncodingMode::Count).into(),
+        Discretization::new(vec![-0.1, 0.0, 1e30]).into(),
         MaxPooling1d::new().pool_size(3).strides(Some(1)).into(),
         MaxPooling2d::new().pool_size((3, 2)).into(),
         AveragePooling1d::new().padding(Padding::Same).into(),
@@ -74,9 +82,19 @@ fn feedforward() -> Vec<Layer> {
     ]
 }
 
+fn conv_lstm() -> ConvLstm1d {
+    let layer = ConvLstm1d::new(3, 2).padding(Padding::Same).dilation_rate(2);
+    layer.go_backwards(true).return_sequences(true).activation(Activation::Relu)
+}
+
 fn recurrent() -> Vec<Layer> {
     let layer = |cell: &Cell| RecurrentBuilder::of(*cell, 3).recurrent_activation(Activation::Relu);
-    let options = CellOptions { clip: Some(0.1.into()), peepholes: true, coupled: true };
+    let options = CellOptions {
+        clip: Some(0.1.into()),
+        peepholes: true,
+        coupled: true,
+        state_activation: None,
+    };
     let normal = Initializer::RandomNormal { mean: 0.1, stddev: 0.2 };
     let peepholes = RecurrentBuilder::of(Cell::LSTM.with(options), 2)
         .return_state(true)
