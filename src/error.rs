@@ -300,17 +300,13 @@ fn instead(class_name: &str) -> &'static str {
                 Rust), or replace it by layers of Keras's (`birnn inspect` lists those that are \
                 supported) and save the model again";
     }
-    if class_name.starts_with("keras.") && class_name.contains("ops") {
-        return "an operation; put a layer of Keras's in its place, or compute it before or after \
-                the model, and save the model again";
-    }
     match inner.rsplit('.').next().unwrap_or_default() {
         "Lambda" => {
             "its code isn't in the file in a form that birnn runs; say which layers compute it \
              (KerasOptions::lambda in Rust), put layers of Keras's in its place, or compute it \
              before or after the model, and save the model again"
         }
-        "TFOpLambda" | "SlicingOpLambda" | "TensorFlowOpLayer" => {
+        "TensorFlowOpLayer" => {
             "its code isn't in the file in a form that birnn runs; put layers of Keras's in its \
              place, or compute it before or after the model, and save the model again"
         }

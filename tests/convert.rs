@@ -49,7 +49,7 @@ fn what_is_converted_is_inspected_and_run_as_it_was() {
     let path = scratch("keras").join("model.safetensors");
     let out = utf8(&path);
     let text = success(&["convert", MODEL, out]);
-    assert_eq!(text, format!("written: {out}\n1 layer, 168 params\n"));
+    assert_eq!(text, format!("written: {out}\n1 layer, 144 params\n"));
     assert_eq!(success(&["inspect", out]), success(&["inspect", MODEL]));
     let run = |model: &str| success(&["run", model, X, "--device", "cpu"]);
     assert_eq!(run(out), run(MODEL));
@@ -84,7 +84,7 @@ fn weights_for_keras_are_in_its_order() {
     let text = success(&["convert", MODEL, out]);
     let lines = [
         format!("written: {out}"),
-        "1 layer, 168 params".into(),
+        "1 layer, 144 params".into(),
         String::new(),
         "import numpy".into(),
         format!("arrays = numpy.load({out:?})"),

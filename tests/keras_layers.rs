@@ -203,27 +203,3 @@ fn states_of_a_conv_lstm_have_its_shape() {
         other => panic!("{other:?}"),
     }
 }
-
-#[test]
-fn measure_conv_lstm() {
-    for (steps, side, filters) in [(10, 16, 8), (100, 16, 8), (1000, 8, 4)] {
-        let mut graph = Graph::new();
-        let x = graph.input("x", &[None, Some(side), Some(side), Some(3)]).unwrap();
-        let layer = ConvLstm2d::new(filters, (3, 3)).padding(Padding::Same).return_sequences(true);
-        let outputs = graph.add(layer, x).unwrap();
-        let model = graph.build(outputs).unwrap().initialize(3).unwrap();
-        let x = ArrayD::from_elem(vec![1, steps, side, side, 3], 0.5f32);
-        let mut devices = vec![("cpu", Device::cpu())];
-        if let Some(device) = device::open(device::options()) {
-            devices.push(("gpu", device));
-        }
-        for (name, device) in devices {
-            let mut session = device.compile(&model).unwrap();
-            for _ in 0..2 {
-                let start = std::time::Instant::now();
-                session.run(x.view()).unwrap();
-                { use std::io::Write; let mut f = std::fs::OpenOptions::new().append(true).create(true).open("/tmp/kx/measure.txt").unwrap(); writeln!(f, "MEASURE {name} steps {steps} side {side} filters {filters}: {:?}", start.elapsed()).unwrap(); }
-            }
-        }
-    }
-}

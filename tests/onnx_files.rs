@@ -253,6 +253,34 @@ fn inputs_without_values_are_computed_or_errors() {
     }
 }
 
+/// Every value has its rank, NaN too: it is as large as a number can be.
+#[test]
+fn values_that_are_no_numbers_have_a_rank() {
+    let mut program = Program::new();
+    let x = program.input("x", [Length::Fixed(5)], Kind::Float).unwrap();
+    let two = program.constant(Values::integers([2]));
+    for (name, smallest) in [("largest", false), ("smallest", true)] {
+        let top = Operation::TopK { axis: 0, smallest };
+        let found = program.add(name, top, [x, two]).unwrap();
+        program.output(name, found[0]);
+        program.output(&format!("{name} at"), found[1]);
+    }
+    let model = program.build().unwrap();
+    let x = ndarray::arr1(&[1.0, f32::NAN, 3.0, f32::NEG_INFINITY, f32::NAN]).into_dyn();
+    for device in devices() {
+        let outputs = device.compile(&model).unwrap().run(x.view()).unwrap();
+        assert!(outputs.named("largest").unwrap().iter().all(|value| value.is_nan()));
+        for (name, expected) in [
+            ("largest at", [1.0, 4.0]),
+            ("smallest", [f32::NEG_INFINITY, 1.0]),
+            ("smallest at", [3.0, 0.0]),
+        ] {
+            let expected = ndarray::arr1(&expected).into_dyn();
+            assert_eq!(outputs.named(name).unwrap(), &expected, "{}", device.info().name);
+        }
+    }
+}
+
 /// A model that reads its own states goes on from call to call, on each device.
 #[test]
 fn a_tied_state_is_handed_on() {

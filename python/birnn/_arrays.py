@@ -81,7 +81,8 @@ def as_mask(value: Any, what: str) -> NDArray[np.uint8]:
         raise InputTypeError(f"{what} has dtype {array.dtype}; give bools, or numbers 0 and 1")
     # Of bools the bytes, of which any but 0 is true.
     numbers = array.view(np.uint8) if array.dtype == np.bool_ else array
-    return (numbers != 0).astype(np.uint8)
+    mask: NDArray[np.uint8] = np.not_equal(numbers, 0).astype(np.uint8)
+    return mask
 
 
 def as_lengths(value: Any, what: str) -> list[int]:
@@ -110,7 +111,7 @@ def as_values(value: Any, name: str) -> NDArray[Any]:
     if array.dtype.kind in "iu":
         return array.astype(np.int64)
     if array.dtype.kind == "b":
-        return (array.view(np.uint8) != 0).astype(np.uint8)
+        return as_mask(array, name)
     if array.dtype.kind != "f":
         raise InputTypeError(f'input "{name}" has dtype {array.dtype}; give numbers')
     return array.astype(np.float32)

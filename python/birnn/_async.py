@@ -18,7 +18,9 @@ def wait(pending: Pending) -> Generator[Any, None, Array | Outputs]:
     return loop.run_in_executor(None, pending.wait).__await__()
 
 
-async def run(session: Session, *inputs: Any, **options: Any) -> Array | Outputs:
+async def run(session: Session, inputs: tuple[Any, ...], **options: Any) -> Array | Outputs:
     """``session(...)`` on a thread of the loop's."""
     loop = asyncio.get_running_loop()
-    return await loop.run_in_executor(None, functools.partial(session, *inputs, **options))
+    call = functools.partial(session, *inputs, **options)
+    outputs: Array | Outputs = await loop.run_in_executor(None, call)
+    return outputs

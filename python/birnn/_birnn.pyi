@@ -11,6 +11,9 @@ __version__: Final[str]
 
 @final
 class Adapter:
+    """An adapter that was found, or the CPU path: its ``info``, why it is ``unusable`` (None where it
+    isn't), and its limits in bytes.
+    """
     @property
     def info(self) -> DeviceInfo: ...
     @property
@@ -22,6 +25,21 @@ class Adapter:
 
 @final
 class Device:
+    """A device that models are compiled for. Sessions on the same Device share it.
+
+    Args:
+        wanted: "best" (a GPU, or else the CPU path), "gpu", "cpu", "reference", "gpu:1" or
+            "pci:0000:3b:00.0" (see DeviceInfo), or part of an adapter's name. The environment variable BIRNN_DEVICE says what is best.
+        threads: how many threads the CPU path computes on (default: as many as cores).
+        half_weights: whether weights of recurrent layers are stored in 16 bits, which changes
+            results by up to 1e-3.
+        allow_software: whether a software adapter may be chosen.
+        autotune: whether a GPU times a few ways of running each layer.
+        memory_budget: how many bytes of a GPU's memory a call may take.
+
+    Raises:
+        DeviceError: there is no such device, or it can't be opened.
+    """
     def __new__(
         cls,
         wanted: str = "best",
@@ -33,10 +51,15 @@ class Device:
         memory_budget: int | None = None,
     ) -> Device: ...
     @property
-    def info(self) -> DeviceInfo: ...
+    def info(self) -> DeviceInfo:
+        """Describes the device, and says why it was chosen."""
 
 @final
 class DeviceInfo:
+    """Describes a device: its ``name``, ``kind``, ``backend`` and ``driver``; its ``index`` among the
+    adapters and its ``pci`` address, for ``"gpu:1"`` and ``"pci:0000:3b:00.0"``; and the ``reason``
+    why it was chosen.
+    """
     @property
     def name(self) -> str: ...
     @property
@@ -54,6 +77,9 @@ class DeviceInfo:
 
 @final
 class KerasLayer:
+    """A layer in the file that Python builds: its names, and the arguments that its `get_config`
+    wrote.
+    """
     @property
     def name(self) -> str: ...
     @property
@@ -63,12 +89,19 @@ class KerasLayer:
 
 @final
 class Model:
+    """A network: its layers, how they are connected, and their weights.
+
+    It comes from load, from_keras or from_torch; compile makes it ready to run.
+    """
     @property
-    def input_names(self) -> list[str]: ...
+    def input_names(self) -> list[str]:
+        """The names of the inputs, in order."""
     @property
-    def output_names(self) -> list[str]: ...
+    def output_names(self) -> list[str]:
+        """What the model returns, in order, such as ``output of lstm``."""
     @property
-    def layer_names(self) -> list[str]: ...
+    def layer_names(self) -> list[str]:
+        """The names of the layers, in order."""
     def compile(
         self,
         device: Device | str | None = None,
@@ -78,24 +111,71 @@ class Model:
         allow_software: bool | None = None,
         autotune: bool = False,
         memory_budget: int | None = None,
-    ) -> Session: ...
-    def summary(self) -> Summary: ...
-    def weights(self, layer: str) -> list[NDArray[np.float32]]: ...
+    ) -> Session:
+        """Makes the model ready to run: uploads its weights and builds the kernels.
+
+        Args:
+            device: a Device, or "best" (a GPU, or else the CPU path), "gpu", "cpu", "reference", "gpu:1" or
+                "pci:0000:3b:00.0" (see DeviceInfo), or part of an adapter's name. The environment variable BIRNN_DEVICE says what is best.
+            threads: how many threads the CPU path computes on (default: as many as cores).
+            half_weights: whether weights of recurrent layers are stored in 16 bits, which changes
+                results by up to 1e-3.
+            allow_software: whether a software adapter may be chosen.
+            autotune: whether a GPU times a few ways of running each layer.
+            memory_budget: how many bytes of a GPU's memory a call may take.
+
+        Raises:
+            DeviceError: there is no such device, or it can't be opened.
+            ModelError: a layer has no weights, or a Device and options are given.
+            OutOfMemoryError: there is not enough memory.
+        """
+    def save(self, path: str | os.PathLike[str], *, half_weights: bool = False) -> None: ...
+    def summary(self) -> Summary:
+        """Lists the model's inputs and layers, with shapes and numbers of weights."""
+    def weights(self, layer: str) -> list[NDArray[np.float32]]:
+        """Copies the weights of a layer: the arrays of Keras's get_weights, in the same order.
+
+        Raises:
+            UnknownNameError (a KeyError): no layer has this name.
+            ModelError: the layer's weights aren't set.
+        """
     def _repr_html_(self) -> str: ...
 
 @final
 class Pending:
-    def wait(self) -> Any: ...
+    """A call in flight, which ``Session.submit`` returned: ``pending.wait()`` or ``await pending``."""
+    def wait(self) -> Any:
+        """Waits for the outputs, which are those of a call; it can be called again.
+
+        Raises:
+            DeviceError: the GPU failed meanwhile.
+        """
     def __await__(self) -> Generator[Any, None, Any]: ...
 
 @final
 class Session:
+    """A model made ready for a device by ``Model.compile``: ``outputs = session(x)``.
+
+    It runs any batch and any number of timesteps that the model takes. Threads can share it: their
+    calls come one after another. While birnn computes, other threads of Python run; arrays that it
+    was given must not be written to meanwhile.
+    """
     def __call__(
         self, *inputs: Any, mask: Any = None, lengths: Any = None, initial_state: Any = None
-    ) -> Any: ...
+    ) -> Any:
+        """Call self as a function."""
     def submit(
         self, *inputs: Any, mask: Any = None, lengths: Any = None, initial_state: Any = None
-    ) -> Pending: ...
+    ) -> Pending:
+        """Starts a call and returns while the GPU computes.
+
+        Several calls can be in flight. The inputs are copied before it returns. On the CPU path it
+        computes before it returns; run_async doesn't block there either. The arguments and errors
+        are those of a call.
+
+        Returns:
+            A Pending: ``pending.wait()`` or ``await pending`` gives the outputs.
+        """
     def predict(
         self,
         *inputs: Any,
@@ -104,24 +184,62 @@ class Session:
         lengths: Any = None,
         initial_state: Any = None,
         progress: bool | None = None,
-    ) -> Any: ...
+    ) -> Any:
+        """Runs the model on many rows, batch after batch; Ctrl-C is heard between batches.
+
+        The results are those of one call with all rows. Masks, lengths and initial states are those
+        of all rows, too.
+
+        Args:
+            *inputs: as of a call.
+            batch_size: how many rows a batch has (default 1024; all of a stateful model, whose
+                states go from batch to batch, and of an ONNX model, whose first axis need not be
+                the batch).
+            mask, lengths, initial_state: as of a call.
+            progress: whether a bar of tqdm's shows how far it is, where tqdm is installed (default:
+                in a terminal or notebook, after a second).
+
+        Returns:
+            As a call.
+
+        Raises:
+            As a call; InputError also where an output has no batch as its first axis.
+        """
     async def run_async(
         self, *inputs: Any, mask: Any = None, lengths: Any = None, initial_state: Any = None
-    ) -> Any: ...
-    def reset_states(self) -> None: ...
-    def rebuild(self, device: Device) -> None: ...
-    def recover_with(self, *devices: str) -> None: ...
+    ) -> Any:
+        """Runs the model without blocking the event loop: ``outputs = await session.run_async(x)``.
+
+        A thread of the loop's makes the call. The arguments, results and errors are those of a
+        call. Arrays must not be written to before it is done.
+        """
+    def reset_states(self) -> None:
+        """Makes stateful layers start from zeros in the next call, as Keras's reset_states."""
+    def rebuild(self, device: Device) -> None:
+        """Builds the session again on a device, after DeviceLostError or to move it there.
+
+        Raises:
+            DeviceError, OutOfMemoryError: as Model.compile.
+        """
+    def recover_with(self, *devices: str) -> None:
+        """Makes calls go on when the GPU is lost: on the first of these devices that opens, such as
+        ``session.recover_with("gpu", "cpu")``.
+        """
     @property
-    def device(self) -> DeviceInfo: ...
+    def device(self) -> DeviceInfo:
+        """The device that it runs on, and why it was chosen."""
     @property
-    def input_names(self) -> list[str]: ...
+    def input_names(self) -> list[str]:
+        """The names of the model's inputs, in order."""
     @property
-    def output_names(self) -> tuple[str, ...]: ...
+    def output_names(self) -> tuple[str, ...]:
+        """What the model returns, in order, such as ``output of lstm``."""
     def _batch_axis(self, axes: int) -> int: ...
     def _has_rows(self) -> bool: ...
 
 @final
 class Summary:
+    """A table of a model's inputs and layers: its ``rows``, and the number of ``parameters``."""
     @property
     def rows(self) -> list[SummaryRow]: ...
     @property
@@ -130,6 +248,7 @@ class Summary:
 
 @final
 class SummaryRow:
+    """An input or a layer of a model. In shapes None is any length."""
     @property
     def name(self) -> str: ...
     @property
@@ -143,7 +262,9 @@ class SummaryRow:
     @property
     def given_as(self) -> str | None: ...
 
-def devices() -> list[Adapter]: ...
+def devices() -> list[Adapter]:
+    """Lists the adapters that were found, best first, and the CPU path."""
+
 def load(path: str | os.PathLike[str], reading: dict[str, Any]) -> Model: ...
 def from_bytes(
     format: str, name: str, bytes: bytes, reading: dict[str, Any], time_major: bool

@@ -5,7 +5,7 @@ from __future__ import annotations
 import collections
 import importlib
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 
 import numpy as np
 
@@ -26,8 +26,8 @@ DELAY = 1.0
 
 def predict(
     session: Session,
-    x: Any,
-    *more: Any,
+    given: tuple[Any, ...],
+    *,
     batch_size: int | None = None,
     mask: Any = None,
     lengths: Any = None,
@@ -35,7 +35,7 @@ def predict(
     progress: bool | None = None,
 ) -> Array | Outputs:
     """See ``Session.predict`` in ``_birnn.pyi``."""
-    inputs = _by_name(session, x, more)
+    inputs = _by_name(session, given)
     rows = [array.shape[_axis(session, array)] for array in inputs.values() if array.ndim]
     if batch_size is None:
         # States go on from row to row, and the arrays of an ONNX model needn't have a batch.
@@ -45,7 +45,8 @@ def predict(
     extras = {"mask": mask, "lengths": lengths, "initial_state": initial_state}
     if len(set(rows)) != 1 or rows[0] <= batch_size:
         # One call, or what the call is refused for.
-        return session(inputs, **extras)
+        outputs: Array | Outputs = session(inputs, **extras)
+        return outputs
     batches = _Batches(session, inputs, extras, rows[0])
     return batches.run(batch_size, progress)
 
@@ -108,20 +109,26 @@ class _Batches:
         return stop - start
 
 
-def _by_name(session: Session, x: Any, more: tuple[Any, ...]) -> dict[str, Any]:
+def _by_name(session: Session, given: tuple[Any, ...]) -> dict[str, Any]:
     """The inputs as arrays, by name."""
     names = session.input_names
-    if isinstance(x, dict) and not more:
-        given = x
+    only = given[0] if len(given) == 1 else None
+    if isinstance(only, dict):
+        by_name = only
     else:
-        is_list = isinstance(x, (list, tuple)) and (
-            len(names) > 1 or any(hasattr(part, "__array__") for part in x[:1])
-        )
-        arrays = [*x, *more] if is_list else [x, *more]
+        arrays = tuple(only) if _is_list(only, len(names)) else given
         if len(arrays) != len(names):
             session(*arrays)  # which says what is wrong
-        given = dict(zip(names, arrays, strict=True))
-    return {name: as_array(array, f'input "{name}"') for name, array in given.items()}
+        by_name = dict(zip(names, arrays, strict=True))
+    return {name: as_array(array, f'input "{name}"') for name, array in by_name.items()}
+
+
+def _is_list(value: Any, inputs: int) -> TypeGuard[list[Any] | tuple[Any, ...]]:
+    """Whether it is a list of inputs, and no array that is written as a list."""
+    if not isinstance(value, (list, tuple)):
+        return False
+    is_array = any(hasattr(part, "__array__") or hasattr(part, "__dlpack__") for part in value[:1])
+    return inputs > 1 or is_array or not value
 
 
 def _axis(session: Session, array: Any) -> int:

@@ -6,7 +6,7 @@ use numpy::{
     Element, PyArrayDyn, PyArrayMethods, PyReadonlyArrayDyn, PyUntypedArray, PyUntypedArrayMethods,
 };
 use pyo3::prelude::*;
-use std::fmt::Display;
+use std::fmt::Debug;
 
 /// An array as birnn reads it.
 pub enum Array<'py> {
@@ -95,7 +95,7 @@ fn whole<T: Whole>(value: T) -> Option<f32> {
 }
 
 /// Every value converted; an error for the first that can't be.
-fn converted<T: Element + Copy + Display>(
+fn converted<T: Element + Copy + Debug>(
     array: &Bound<'_, PyAny>,
     convert: impl Fn(T) -> Option<f32>,
     reason: &str,
@@ -111,7 +111,7 @@ fn converted<T: Element + Copy + Display>(
     }
     for (index, &value) in array.indexed_iter() {
         let Some(value) = convert(value) else {
-            let text = format!("holds {value} at {:?}, which {reason}", index.slice());
+            let text = format!("holds {value:?} at {:?}, which {reason}", index.slice());
             return Err(error("InputError", &text));
         };
         values.push(value);

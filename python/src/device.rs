@@ -7,8 +7,9 @@ use pyo3::prelude::*;
 /// A device that models are compiled for. Sessions on the same Device share it.
 ///
 /// Args:
-///     wanted: "best" (a GPU, or else the CPU path), "gpu", "cpu", "reference", "gpu:1" or
-///         "pci:0000:3b:00.0" (see DeviceInfo), or part of an adapter's name. The environment variable BIRNN_DEVICE says what is best.
+///     wanted: "best" (a GPU, or else the CPU path; what the environment
+///         variable BIRNN_DEVICE names, where it is set), "gpu", "cpu", "reference", "gpu:1" or
+///         "pci:0000:3b:00.0" (see DeviceInfo), or part of an adapter's name.
 ///     threads: how many threads the CPU path computes on (default: as many as cores).
 ///     half_weights: whether weights of recurrent layers are stored in 16 bits, which changes
 ///         results by up to 1e-3.

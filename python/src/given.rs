@@ -3,7 +3,7 @@
 use crate::arrays::{Array, read_lengths, read_mask};
 use crate::error::{exception, raised};
 use birnn::{Error, Inputs};
-use ndarray::{Array2, ArrayView2, ArrayViewD, Ix2};
+use ndarray::{Array2, ArrayViewD};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyTuple};
 
@@ -184,11 +184,6 @@ fn read_list<'py>(value: &Bound<'py, PyAny>, layer: &str) -> PyResult<Vec<Array<
     for (index, value) in values.iter().enumerate() {
         let what = || format!("initial state {index} of {layer}");
         let state = Array::read(value, &what)?;
-        if state.view().ndim() != 2 {
-            let shape = state.view().shape().to_vec();
-            let text = format!("{} has shape {shape:?}, expected [batch, units]", what());
-            return Err(exception(value.py(), "InputError", &text));
-        }
         states.push(state);
     }
     Ok(states)
@@ -212,9 +207,7 @@ impl Given<'_> {
             inputs = input.masked(inputs);
         }
         for (layer, states) in &self.states {
-            // Their rank was checked.
-            let states: Vec<ArrayView2<f32>> =
-                states.iter().filter_map(|s| s.view().into_dimensionality::<Ix2>().ok()).collect();
+            let states = states.iter().map(Array::view);
             inputs = match layer {
                 Some(layer) => inputs.initial_state_of(layer, states),
                 None => inputs.initial_state(states),

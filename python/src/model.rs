@@ -7,12 +7,12 @@ use crate::session::Session;
 use crate::summary::Summary;
 use birnn::program::Values;
 use birnn::torch::TorchOptions;
-use birnn::{Activation, Error, FileFormat, KerasOptions, OnnxOptions};
+use birnn::{Activation, FileFormat, KerasOptions, OnnxOptions, SaveOptions};
 use numpy::{PyArray, PyArrayDyn, PyArrayMethods};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyTuple};
 use std::collections::HashMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// A network: its layers, how they are connected, and their weights.
 ///
@@ -30,8 +30,9 @@ impl Model {
     /// Makes the model ready to run: uploads its weights and builds the kernels.
     ///
     /// Args:
-    ///     device: a Device, or "best" (a GPU, or else the CPU path), "gpu", "cpu", "reference", "gpu:1" or
-    ///         "pci:0000:3b:00.0" (see DeviceInfo), or part of an adapter's name. The environment variable BIRNN_DEVICE says what is best.
+    ///     device: a Device, or "best" (a GPU, or else the CPU path; what the environment
+    ///         variable BIRNN_DEVICE names, where it is set), "gpu", "cpu", "reference", "gpu:1" or
+    ///         "pci:0000:3b:00.0" (see DeviceInfo), or part of an adapter's name.
     ///     threads: how many threads the CPU path computes on (default: as many as cores).
     ///     half_weights: whether weights of recurrent layers are stored in 16 bits, which changes
     ///         results by up to 1e-3.
@@ -101,6 +102,33 @@ impl Model {
         let arrays = self.model.weights(layer).map_err(|error| raised(py, &error))?;
         let array = |array| PyArray::from_owned_array(py, array).into_any();
         Ok(arrays.into_iter().map(array).collect())
+    }
+
+    /// Writes the model in birnn's own form, which load reads: a ``.safetensors`` file.
+    ///
+    /// Args:
+    ///     path: the file, which is replaced.
+    ///     half_weights: whether weights are rounded to 16 bits.
+    ///
+    /// Raises:
+    ///     OSError: the file can't be written.
+    ///     ModelError: a layer has no weights.
+    #[pyo3(signature = (path, *, half_weights=false))]
+    fn save(&self, py: Python<'_>, path: PathBuf, half_weights: bool) -> PyResult<()> {
+        let options = SaveOptions::new().half_weights(half_weights);
+        let saved = py.detach(|| options.save(&self.model, path));
+        saved.map_err(|error| raised(py, &error))
+    }
+
+    /// A pickle has the model in birnn's own form.
+    fn __reduce__<'py>(&self, py: Python<'py>) -> PyResult<(Bound<'py, PyAny>, Bound<'py, PyAny>)> {
+        let bytes = py.detach(|| self.model.to_portable_bytes());
+        let bytes = bytes.map_err(|error| raised(py, &error))?;
+        let reading = py.import("birnn._loading")?.getattr("reading")?.call0()?;
+        let bytes = PyBytes::new(py, &bytes);
+        let arguments = ("portable", "the pickled model", bytes, reading, self.time_major);
+        let from_bytes = py.import("birnn._birnn")?.getattr("from_bytes")?;
+        Ok((from_bytes, arguments.into_pyobject(py)?.into_any()))
     }
 
     fn __repr__(&self) -> String {
@@ -194,16 +222,16 @@ fn values(value: &Bound<'_, PyAny>, input: &Bound<'_, PyAny>) -> PyResult<Values
 }
 
 /// Where a model is read from.
-enum Source {
-    Path(PathBuf),
-    Bytes { name: String, bytes: Vec<u8> },
+enum Source<'a> {
+    Path(&'a Path),
+    Bytes(&'a str, &'a [u8]),
 }
 
 /// Reads a model; the interpreter's lock is given up meanwhile.
 fn read(
     py: Python<'_>,
     format: FileFormat,
-    source: Source,
+    source: Source<'_>,
     reading: &Reading<'_>,
 ) -> PyResult<birnn::Model> {
     reading.check(py, format)?;
@@ -214,10 +242,11 @@ fn read(
     let model = py.detach(|| match (format, source) {
         (FileFormat::Keras, source) => read_keras(&keras, config, source),
         (FileFormat::Onnx, Source::Path(path)) => onnx.load(path),
-        (FileFormat::Onnx, Source::Bytes { name, bytes }) => onnx.load_bytes(&name, &bytes),
+        (FileFormat::Onnx, Source::Bytes(name, bytes)) => onnx.load_bytes(name, bytes),
         (FileFormat::Torch, Source::Path(path)) => torch.load(path),
-        (FileFormat::Torch, Source::Bytes { name, bytes }) => torch.load_bytes(&name, bytes),
-        (format, _) => Err(Error::Graph(format!("{format:?} files aren't read from Python yet"))),
+        (FileFormat::Torch, Source::Bytes(name, bytes)) => torch.load_bytes(name, bytes.to_vec()),
+        (_, Source::Path(path)) => birnn::Model::load(path),
+        (_, Source::Bytes(name, bytes)) => birnn::Model::from_portable_bytes(name, bytes),
     });
     model.map_err(|error| raising.or(py, &error))
 }
@@ -225,16 +254,18 @@ fn read(
 fn read_keras(
     options: &KerasOptions,
     config: Option<&str>,
-    source: Source,
+    source: Source<'_>,
 ) -> birnn::Result<birnn::Model> {
     match (config, source) {
         (None, Source::Path(path)) => options.load(path),
-        (None, Source::Bytes { name, bytes }) => options.load_bytes(&name, bytes),
+        (None, Source::Bytes(name, bytes)) => options.load_bytes(name, bytes.to_vec()),
         (Some(json), source) => {
             let mut model = options.load_config(json)?;
             match source {
                 Source::Path(path) => model.load_keras_weights(path)?,
-                Source::Bytes { name, bytes } => model.load_keras_weights_bytes(&name, bytes)?,
+                Source::Bytes(name, bytes) => {
+                    model.load_keras_weights_bytes(name, bytes.to_vec())?;
+                }
             }
             Ok(model)
         }
@@ -246,7 +277,7 @@ fn read_keras(
 #[pyo3(signature = (path, reading))]
 pub fn load(py: Python<'_>, path: PathBuf, reading: Reading<'_>) -> PyResult<Model> {
     let format = FileFormat::of(&path).map_err(|error| raised(py, &error))?;
-    let model = read(py, format, Source::Path(path), &reading)?;
+    let model = read(py, format, Source::Path(&path), &reading)?;
     Ok(Model { model, time_major: false })
 }
 
@@ -256,7 +287,7 @@ pub fn load(py: Python<'_>, path: PathBuf, reading: Reading<'_>) -> PyResult<Mod
 pub fn from_bytes(
     py: Python<'_>,
     format: &str,
-    name: String,
+    name: &str,
     bytes: &Bound<'_, PyBytes>,
     reading: Reading<'_>,
     time_major: bool,
@@ -264,8 +295,9 @@ pub fn from_bytes(
     let format = match format {
         "keras" => FileFormat::Keras,
         "onnx" => FileFormat::Onnx,
-        _ => FileFormat::Torch,
+        "torch" => FileFormat::Torch,
+        _ => FileFormat::Portable,
     };
-    let source = Source::Bytes { name, bytes: bytes.as_bytes().to_vec() };
-    Ok(Model { model: read(py, format, source, &reading)?, time_major })
+    let model = read(py, format, Source::Bytes(name, bytes.as_bytes()), &reading)?;
+    Ok(Model { model, time_major })
 }

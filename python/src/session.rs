@@ -202,16 +202,10 @@ impl Session {
         usize::from(self.takes.time_major && axes == 3)
     }
 
-    /// Whether each row is computed alone, so that batches can be cut: not where layers hand
-    /// states from call to call, nor in a program, whose arrays needn't have a batch.
+    /// Whether each row is computed alone, so that batches can be cut: not where states go
+    /// from call to call, nor in a program, whose arrays needn't have a batch.
     fn _has_rows(&self, py: Python<'_>) -> PyResult<bool> {
-        self.with(py, |session| {
-            let mut layers = session.model().layers().peekable();
-            let is_program = layers.peek().is_none();
-            let mut directions = layers.flat_map(|layer| layer.directions());
-            let is_stateful = directions.any(|(_, layer)| layer.stateful());
-            Ok(!is_program && !is_stateful)
-        })
+        self.with(py, |session| Ok(!session.model().is_program() && !session.model().is_stateful()))
     }
 
     fn __repr__(&self, py: Python<'_>) -> PyResult<String> {

@@ -1,6 +1,7 @@
 """What several test files use."""
 
 import pathlib
+import zipfile
 
 import numpy as np
 import pytest
@@ -22,10 +23,26 @@ def close(found, expected, tolerance=2e-6):
     np.testing.assert_allclose(found, expected, rtol=tolerance, atol=tolerance)
 
 
+@pytest.fixture(scope="session")
+def any_time(tmp_path_factory):
+    """The file of the notebook's second LSTM for any number of timesteps."""
+    path = tmp_path_factory.mktemp("models") / "any_time.keras"
+    with (
+        zipfile.ZipFile(fixture("keras/notebook_lstm2.keras")) as source,
+        zipfile.ZipFile(path, "w") as archive,
+    ):
+        for name in source.namelist():
+            content = source.read(name)
+            if name == "config.json":
+                content = content.replace(b"[null, 8, 2]", b"[null, null, 2]")
+            archive.writestr(name, content)
+    return path
+
+
 @pytest.fixture
-def lstm2():
-    """The notebook's second LSTM, on the CPU: it returns its sequence and four states."""
-    return birnn.load(fixture("keras/notebook_lstm2.keras")).compile("cpu")
+def lstm2(any_time):
+    """It on the CPU: it returns its sequence and four states."""
+    return birnn.load(any_time).compile("cpu")
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 import errno
 import json
 import pathlib
+import pickle
 import zipfile
 
 import numpy as np
@@ -22,8 +23,8 @@ def test_every_format():
         assert model.layer_names and model.input_names
         assert birnn.load(str(fixture(name))).layer_names == model.layer_names
     with np.load(fixture("onnx/exported_bilstm.npz")) as arrays:
-        inputs = [arrays[key] for key in sorted(arrays.files) if key.startswith("input")]
-        outputs = [arrays[key] for key in sorted(arrays.files) if key.startswith("output")]
+        inputs = [arrays[key] for key in sorted(arrays.files) if key.startswith("in_")]
+        outputs = [arrays[key] for key in sorted(arrays.files) if key.startswith("out_")]
     session = birnn.load(fixture("onnx/exported_bilstm.onnx")).compile("cpu")
     found = session(*inputs)
     found = found if isinstance(found, tuple) else (found,)
@@ -120,6 +121,57 @@ def test_a_lambda_and_a_class_of_ones_own():
     assert np.array_equal(np.asarray(model.compile("cpu")(x)), np.asarray(one.compile("cpu")(x)))
 
 
+@pytest.mark.parametrize(
+    "name", ["keras/notebook_lstm2.keras", "torch/lstm.safetensors", "onnx/exported_bilstm.onnx"]
+)
+def test_models_are_pickled(name, tmp_path):
+    path = tmp_path / "model"
+    path.write_bytes(fixture(name).read_bytes())
+    model = birnn.load(path)
+    content = pickle.dumps(model)
+    path.unlink()
+    for copy in [pickle.loads(content), pickle.loads(pickle.dumps(pickle.loads(content)))]:
+        assert copy.output_names == model.output_names and copy.layer_names == model.layer_names
+        shape = [axis or 2 for axis in model.summary().rows[0].output_shapes[0]]
+        x = np.random.default_rng(8).normal(size=shape).astype("f4")
+        found, expected = copy.compile("cpu")(x), model.compile("cpu")(x)
+        for one, other in zip(found, expected, strict=True):
+            assert np.array_equal(one, other)
+
+
+def test_models_are_saved(tmp_path, x):
+    model = birnn.load(fixture("keras/notebook_lstm2.keras"))
+    path = tmp_path / "model.safetensors"
+    model.save(path)
+    for one, other in zip(birnn.load(path).compile("cpu")(x), model.compile("cpu")(x), strict=True):
+        assert np.array_equal(one, other)
+    size = path.stat().st_size
+    model.save(str(path), half_weights=True)
+    assert path.stat().st_size < size
+    np.testing.assert_allclose(
+        birnn.load(path).compile("cpu")(x)[0], model.compile("cpu")(x)[0], atol=1e-2
+    )
+    with pytest.raises(OSError):
+        model.save(tmp_path / "none" / "model.safetensors")
+    with pytest.raises(
+        birnn.FileError, match="is an option of Keras files; this one is Portable's"
+    ):
+        birnn.load(path, lambdas={})
+
+
+def test_outputs_are_pickled_and_sessions_are_not(lstm2, x):
+    outputs = lstm2(x)
+    copy = pickle.loads(pickle.dumps(outputs))
+    assert copy.names == outputs.names and all(map(np.array_equal, copy, outputs))
+    with pytest.raises(TypeError, match="cannot pickle"):
+        pickle.dumps(lstm2)
+
+
+def test_errors_are_pickled():
+    error = birnn.MissingFileError("x: no such file")
+    assert str(pickle.loads(pickle.dumps(error))) == str(error)
+
+
 def test_functions_that_fail_raise_what_they_raised():
     def fails(layer):
         raise ZeroDivisionError(f"in {layer.name}")
@@ -162,7 +214,7 @@ def test_names_are_escaped_in_notebooks(tmp_path):
     source = zipfile.ZipFile(fixture("keras/notebook_lstm2.keras"))
     path = tmp_path / "model.keras"
     config = json.loads(source.read("config.json"))
-    text = json.dumps(config).replace("input_layer", "<script>")
+    text = json.dumps(config).replace('"input_layer"', '"<script>"')
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("config.json", text)
         for name in ["metadata.json", "model.weights.h5"]:

@@ -1,5 +1,7 @@
 """Live modules of PyTorch's, beside PyTorch itself."""
 
+import pickle
+
 import numpy as np
 import pytest
 from conftest import close
@@ -78,6 +80,14 @@ def test_a_module_in_another_and_state_dicts():
             birnn.from_torch(module)
     with pytest.raises(TypeError, match="a module of PyTorch's or a state dict, got int"):
         birnn.from_torch(7)
+
+
+def test_pickles_keep_the_layout():
+    model = birnn.from_torch(nn.GRU(3, 4))
+    x = random(5, 2, 3)
+    copy = pickle.loads(pickle.dumps(model))
+    assert np.array_equal(copy.compile("cpu")(x)[0], model.compile("cpu")(x)[0])
+    assert copy.compile("cpu")(x)[0].shape == (5, 2, 4)
 
 
 def test_types_of_weights():

@@ -76,7 +76,7 @@ pub(super) fn convolution(
         } else {
             let held = Held::new(x, shape, &operator.windows);
             let features = group * of_group..(group + 1) * of_group;
-            multiply(cores, rooms, &Patches { held, features }, factor, output);
+            multiply(cores, rooms, &Patches::new(held, features), factor, output);
         }
     }
 }
@@ -99,16 +99,27 @@ struct Patches<'a> {
     held: Held<'a>,
     /// Those of the group.
     features: Range<usize>,
+    parts: Vec<Part>,
+    /// As many as the longest part has.
+    zeros: Vec<f32>,
 }
 
-/// A part of what a window holds: some of its elements, and which of their values, one after
-/// another.
+/// A part of what a window holds: some of its elements, and of their values, one after another,
+/// some.
 struct Part {
     elements: Range<usize>,
     values: Range<usize>,
 }
 
-impl Patches<'_> {
+impl<'a> Patches<'a> {
+    fn new(held: Held<'a>, features: Range<usize>) -> Patches<'a> {
+        let mut patches = Patches { held, features, parts: Vec::new(), zeros: Vec::new() };
+        patches.parts = patches.cut();
+        let longest = patches.parts.iter().map(|part| part.values.len()).max();
+        patches.zeros = vec![0.0; longest.unwrap_or(0)];
+        patches
+    }
+
     /// Whether rows of a window stand in one piece, and are long.
     fn has_long_rows(&self) -> bool {
         let (size, one_apart) = self.held.a_row();
@@ -126,9 +137,13 @@ impl Patches<'_> {
         let mut parts = Vec::new();
         for first in (0..all).step_by(at_a_time) {
             let elements = first..all.min(first + at_a_time);
-            let count = elements.len() * features;
-            let part = |values| Part { elements: elements.clone(), values };
-            parts.extend(cut(count).into_iter().map(part));
+            for values in cut(elements.len() * features) {
+                // Of these elements the part has something.
+                let own = values.start / features..values.end.div_ceil(features);
+                let start = own.start * features;
+                let values = values.start - start..values.end - start;
+                parts.push(Part { elements: first + own.start..first + own.end, values });
+            }
         }
         parts
     }
@@ -144,15 +159,24 @@ impl Patches<'_> {
     }
 }
 
+/// Where a row of a part is.
+enum Place<'a> {
+    /// In the array, with all of the part's elements.
+    Held(&'a [f32]),
+    Zeros,
+    /// The next one that was gathered.
+    Gathered,
+}
+
 impl Rows for Patches<'_> {
     fn parts(&self) -> Vec<Range<usize>> {
         let mut first = 0;
-        let range = |part: Part| {
+        let range = |part: &Part| {
             let start = first;
             first += part.values.len();
             start..first
         };
-        self.cut().into_iter().map(range).collect()
+        self.parts.iter().map(range).collect()
     }
 
     fn read<'a>(
@@ -161,29 +185,31 @@ impl Rows for Patches<'_> {
         part: usize,
         room: &'a mut Vec<f32>,
     ) -> Vec<&'a [f32]> {
-        let Part { elements, values } = &self.cut()[part];
+        let Part { elements, values } = &self.parts[part];
         let length = elements.len() * self.features.len();
-        // Of each row what it holds, where that stands in one piece; otherwise it is in the room.
         let mut places = Vec::with_capacity(rows.len());
         room.clear();
-        if !self.has_long_rows() {
-            self.held.each(rows, |window| {
-                places.push(None);
-                self.gather(&window, elements.clone(), room);
-            });
-        } else {
-            self.held.each(rows, |window| {
+        let has_long_rows = self.has_long_rows();
+        self.held.each(rows, |window| {
+            if has_long_rows {
                 let (_, held) = window.held_in_a_row(elements.clone());
-                let whole = (held.len() == length).then_some(held);
-                if whole.is_none() {
-                    self.gather(&window, elements.clone(), room);
+                if held.len() == length {
+                    return places.push(Place::Held(held));
                 }
-                places.push(whole);
-            });
-        }
+                if held.is_empty() {
+                    return places.push(Place::Zeros);
+                }
+            }
+            places.push(Place::Gathered);
+            self.gather(&window, elements.clone(), room);
+        });
         let mut gathered = room.chunks_exact(length);
-        let row = |place: Option<&'a [f32]>| place.or_else(|| gathered.next());
-        places.into_iter().filter_map(row).map(|row| &row[values.clone()]).collect()
+        let row = |place| match place {
+            Place::Held(held) => Some(&held[values.clone()]),
+            Place::Zeros => Some(&self.zeros[..values.len()]),
+            Place::Gathered => gathered.next().map(|row| &row[values.clone()]),
+        };
+        places.into_iter().filter_map(row).collect()
     }
 }
 
@@ -207,11 +233,9 @@ fn of_each_feature(
         let mut sums = vec![0.0; features];
         held.each(first..first + rows.len(), |window| {
             pairs.clear();
-            let weighted = |element: usize| {
-                let weights = &kernel[element * features..][..features];
-                Some((window.held(element)?, weights))
-            };
-            pairs.extend((0..held.elements()).filter_map(weighted));
+            window.each_held(|first, held| {
+                pairs.push((held, &kernel[first * features..][..held.len()]));
+            });
             match operands.bias {
                 Some(bias) => sums.copy_from_slice(bias),
                 None => sums.fill(0.0),

@@ -30,13 +30,18 @@ impl Cores {
     }
 }
 
-/// Memory that threads take for a piece of work, kept for the next one.
+/// How many threads have a place of their own in [`Kept`].
+const PLACES: usize = 16;
+
+/// Memory that threads take for a piece of work, kept for the next one. Each thread looks in a place
+/// of its own, so that none waits for another.
 #[derive(Debug, Default)]
-pub(super) struct Kept<T>(Mutex<Vec<T>>);
+pub(super) struct Kept<T>([Mutex<Vec<T>>; PLACES]);
 
 impl<T: Default> Kept<T> {
     pub fn with<R>(&self, work: impl FnOnce(&mut T) -> R) -> R {
-        let lock = || self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let place = &self.0[rayon::current_thread_index().unwrap_or(0) % PLACES];
+        let lock = || place.lock().unwrap_or_else(PoisonError::into_inner);
         let mut taken = lock().pop().unwrap_or_default();
         let result = work(&mut taken);
         lock().push(taken);

@@ -14,6 +14,10 @@ pub(super) fn transpose(cores: &Cores, x: ArrayViewD<f32>, order: &[usize]) -> A
 /// A copy in C order of values that stand apart.
 pub(super) fn copied(cores: &Cores, x: ArrayViewD<f32>) -> ArrayD<f32> {
     let mut output = ArrayD::zeros(x.raw_dim());
+    if x.len() <= PIECE {
+        output.assign(&x);
+        return output;
+    }
     // The first axis that there is something to cut of.
     let axis = Axis(x.shape().iter().position(|&length| length > 1).unwrap_or(0));
     let of_an_index = x.len() / x.len_of(axis).max(1);
@@ -22,4 +26,18 @@ pub(super) fn copied(cores: &Cores, x: ArrayViewD<f32>) -> ArrayD<f32> {
         (x.axis_chunks_iter(axis, at_a_time), output.axis_chunks_iter_mut(axis, at_a_time));
     cores.each(x.len(), from.zip(to).collect(), |(from, mut to)| to.assign(&from));
     output
+}
+
+/// Arrays side by side along an axis, each with its values and how many of them there are at an
+/// index of the axes before.
+pub(super) fn concat(arrays: &[(&[f32], usize)], values: usize) -> Vec<f32> {
+    let mut joined = Vec::with_capacity(values);
+    let mut outer = 0;
+    while joined.len() < values {
+        for (array, each) in arrays {
+            joined.extend_from_slice(&array[outer * each..(outer + 1) * each]);
+        }
+        outer += 1;
+    }
+    joined
 }

@@ -5,8 +5,8 @@ use super::*;
 use crate::layer::{Activation, Operand, Probe};
 use crate::model::{Graph, Inputs};
 use crate::operator::{
-    Activate, Affine, Binary, BinaryFunction, Convolution, MatMul, Operator, Pool, Reduction, Relu,
-    Unary, UnaryFunction, Windows,
+    Activate, Affine, Binary, BinaryFunction, Concat, Convolution, MatMul, Operator, Pool,
+    Reduction, Relu, Slice, Transpose, Unary, UnaryFunction, Windows,
 };
 use birnn_simd::each_arch;
 use rand::{RngExt, SeedableRng};
@@ -187,5 +187,25 @@ fn values_by_themselves_and_in_pairs() {
                 check(Binary { function }, vec![other.clone(), given()]);
             }
         }
+    }
+    let two = Operand::Constant(ArrayD::from_elem(vec![1], 2.0));
+    check(Binary { function: BinaryFunction::Power }, vec![given(), two]);
+}
+
+#[test]
+fn values_that_move() {
+    let mut rng = ChaCha12Rng::seed_from_u64(5);
+    let x = random(&mut rng, &[7, 80, 90]);
+    let given = || Operand::Input(x.clone());
+    for order in [[0, 2, 1], [1, 0, 2], [2, 1, 0]] {
+        check(Transpose { order: order.to_vec() }, vec![given()]);
+    }
+    for (axis, start, step, length) in [(0, 2, 1, 3), (1, 79, -3, 20), (2, 5, 7, 12), (2, 3, 0, 1)]
+    {
+        check(Slice { axis, start, step, length }, vec![given()]);
+    }
+    for (axis, shape) in [(0, [2, 80, 90]), (1, [7, 1, 90]), (2, [7, 80, 33])] {
+        let other = Operand::Input(random(&mut rng, &shape));
+        check(Concat { axis }, vec![given(), other, given()]);
     }
 }

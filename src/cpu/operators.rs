@@ -13,6 +13,7 @@ use crate::reference::{Computed, Reads, activate_rows};
 use birnn_simd::Kernel;
 use ndarray::{Array2, ArrayD, ArrayViewD, Axis, ErrorKind, Ix2, ShapeError};
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 
 /// Kernels in the order in which the vectors read them, once a graph has been seen that needs them,
 /// and memory for what is at work.
@@ -40,10 +41,8 @@ impl Operators {
                     self.kernels.insert(id, Kernel::new(kernel, lanes));
                 }
                 Operator::Convolution(operator) => {
-                    let place = (id, operator.groups);
-                    if !self.filters.contains_key(&place) {
-                        let filters = Filters::new(&kernel.view(), operator.groups, lanes)?;
-                        self.filters.insert(place, filters);
+                    if let Entry::Vacant(place) = self.filters.entry((id, operator.groups)) {
+                        place.insert(Filters::new(&kernel.view(), operator.groups, lanes)?);
                     }
                 }
                 _ => {}
@@ -52,7 +51,7 @@ impl Operators {
         Ok(())
     }
 
-    /// What a step writes; `None`: there is no code for it here.
+    /// What a step writes; `None`: there is no code for it here, nor for arrays without values.
     pub fn compute(
         &self,
         cores: &Cores,
@@ -61,7 +60,8 @@ impl Operators {
         reads: &Reads<f32>,
     ) -> Option<Computed<f32>> {
         let shape = graph.shape(step.writes[0]);
-        if shape.contains(&0) || shape.is_empty() {
+        let is_empty = reads.optional(0).is_none_or(|x| x.is_empty());
+        if is_empty || shape.contains(&0) || shape.is_empty() {
             return None;
         }
         self.run(cores, step, graph, reads).transpose()
@@ -137,6 +137,15 @@ impl Operators {
                 let mut x = reads.get(0)?;
                 x.slice_axis_inplace(Axis(axis), part);
                 Ok(Some(moving::copied(cores, x)))
+            }
+            Operator::Concat(operator) => {
+                let all = reads.all();
+                let each =
+                    |array: &ArrayViewD<f32>| array.shape()[operator.axis..].iter().product();
+                let arrays = all.iter().map(|array| Ok((flat(array)?, each(array))));
+                let arrays = arrays.collect::<Result<Vec<_>, _>>()?;
+                let joined = moving::concat(&arrays, shape.iter().product());
+                ArrayD::from_shape_vec(shape, joined).map(Some)
             }
             _ => Ok(None),
         }

@@ -48,9 +48,10 @@ impl<'a> Pair<'a> {
         [(a, a_shape), (b, b_shape)]: [(&'a [f32], &[usize]); 2],
         shape: &[usize],
     ) -> Option<Pair<'a>> {
-        use BinaryFunction::{Add, Divide, Multiply, Subtract};
+        use BinaryFunction::{Add, Divide, Multiply, Power, Subtract};
         let count: usize = shape.iter().product();
-        let has_loop = matches!(function, Add | Subtract | Multiply | Divide);
+        let is_square = function == Power && a.len() == count && b == [2.0];
+        let has_loop = is_square || matches!(function, Add | Subtract | Multiply | Divide);
         match (a.len() == count, b.len() == count) {
             _ if !has_loop => None,
             (true, _) => {
@@ -70,6 +71,7 @@ impl<'a> Pair<'a> {
             BinaryFunction::Subtract => self.run(cores, to, |a, b| a - b),
             BinaryFunction::Multiply => self.run(cores, to, |a, b| a * b),
             BinaryFunction::Divide => self.run(cores, to, |a, b| a / b),
+            BinaryFunction::Power => self.run(cores, to, |a, _| a * a),
             _ => self.run(cores, to, |a, b| a + b), // `new` takes no others
         }
     }

@@ -18,27 +18,29 @@ pub(super) fn pool(
     let pieces = output.chunks_mut(at_a_time * features).enumerate().collect();
     cores.each(work, pieces, |(piece, output)| {
         let first = piece * at_a_time;
-        let mut vectors = Vec::new();
+        let mut pieces = Vec::new();
         let mut rows = output.chunks_exact_mut(features);
         held.each(first..first + rows.len(), |window| {
-            vectors.clear();
-            vectors.extend((0..held.elements()).filter_map(|element| window.held(element)));
-            rows.next().into_iter().for_each(|row| reduce(cores, reduction, &vectors, row));
+            pieces.clear();
+            window.each_held(|_, held| pieces.push(held));
+            rows.next().into_iter().for_each(|row| reduce(cores, reduction, &pieces, row));
         });
     });
 }
 
-fn reduce(cores: &Cores, reduction: Reduction, vectors: &[&[f32]], row: &mut [f32]) {
+/// Of the features of elements, in pieces.
+fn reduce(cores: &Cores, reduction: Reduction, pieces: &[&[f32]], row: &mut [f32]) {
     match reduction {
         Reduction::Maximum => {
             row.fill(f32::NEG_INFINITY);
-            birnn_simd::maximum(cores.arch, vectors, row);
+            birnn_simd::maximum(cores.arch, pieces, row);
         }
         // NaN where there are none.
         Reduction::Mean => {
             row.fill(0.0);
-            birnn_simd::add(cores.arch, vectors, row);
-            row.iter_mut().for_each(|sum| *sum /= vectors.len() as f32);
+            birnn_simd::add(cores.arch, pieces, row);
+            let count = pieces.iter().map(|piece| piece.len()).sum::<usize>() / row.len();
+            row.iter_mut().for_each(|sum| *sum /= count as f32);
         }
     }
 }

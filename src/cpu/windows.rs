@@ -75,8 +75,8 @@ impl<'a> Window<'_, 'a> {
         let axes = self.starts.len();
         let places = &self.of.elements[elements.start * axes..][..axes];
         let mut vector = self.example;
-        for axis in 0..axes - 1 {
-            match self.index(axis, places[axis]) {
+        for (axis, &place) in places[..axes - 1].iter().enumerate() {
+            match self.index(axis, place) {
                 Some(index) => vector = vector * self.of.lengths[axis] + index,
                 None => return (elements.len(), &[]),
             }
@@ -89,6 +89,22 @@ impl<'a> Window<'_, 'a> {
         let features = self.of.features;
         let row = &self.of.x[vector * length * features..][..length * features];
         (before, &row[start * features..end * features])
+    }
+
+    /// Calls `work` with what it holds, in pieces: the first element of each, and the features of
+    /// that one and of those behind it.
+    pub fn each_held(&self, mut work: impl FnMut(usize, &'a [f32])) {
+        let (size, one_apart) = self.of.a_row();
+        if !one_apart {
+            let all = (0..self.of.elements()).filter_map(|e| Some((e, self.held(e)?)));
+            return all.for_each(|(element, held)| work(element, held));
+        }
+        for first in (0..self.of.elements()).step_by(size) {
+            let (before, held) = self.held_in_a_row(first..first + size);
+            if !held.is_empty() {
+                work(first + before, held);
+            }
+        }
     }
 
     /// The index of an axis at so far from the window's start.

@@ -140,7 +140,7 @@ impl Definition for Embedding {
     }
 }
 
-arguments! {
+arguments! { numbers:
     /// Keras's `Masking`: masks the timesteps whose features all equal `mask_value`, and sets their
     /// features to zero. It reads `[batch, timesteps, features]` and returns the same shape; the
     /// mask goes along with the output to the layers after it.
@@ -224,7 +224,7 @@ impl Definition for ActivationLayer {
     }
 }
 
-arguments! {
+arguments! { numbers:
     /// Keras's `ReLU` layer: `min(x, max_value)` above `threshold`, and
     /// `negative_slope · (x - threshold)` elsewhere. It reads an array of any shape and returns the
     /// same shape. No argument can be below zero.

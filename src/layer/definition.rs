@@ -7,23 +7,36 @@ use super::lowering::Lowering;
 use super::role::Role;
 use crate::error::Error;
 use crate::graph::{ArrayId, Constant};
+use birnn_cell::Parameter;
 use ndarray::{Array1, ArrayD};
 use rand_chacha::ChaCha12Rng;
-use serde::{Deserialize, Deserializer};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::any::Any;
 use std::fmt::Debug;
 use std::ops::RangeInclusive;
 
-/// A struct of arguments with Keras's names and defaults, and a setter for each that has a default.
+/// A struct of arguments with Keras's names and defaults, a setter for each that has a default, and
+/// what a file has of them. `numbers:` before it: those with a default are numbers that may be NaN
+/// or infinite, for which JSON has no word.
 macro_rules! arguments {
-    ($(#[$doc:meta])* $layer:ident($($(#[$own:meta])* $required:ident: $required_type:ty),*) {
+    (numbers: $($arguments:tt)*) => {
+        arguments! {
+            @ "crate::layer::definition::write_number", "crate::layer::definition::given_number";
+            $($arguments)*
+        }
+    };
+    (@ $write:tt, $given:tt; $(#[$doc:meta])* $layer:ident($($(#[$own:meta])* $required:ident: $required_type:ty),*) {
         $($(#[$field:meta])* $name:ident: $type:ty = $default:expr),* $(,)?
     }) => {
         $(#[$doc])*
         #[derive(Clone, Debug, PartialEq, serde::Serialize)]
         pub struct $layer {
             $(pub(crate) $required: $required_type,)*
-            $(pub(crate) $name: $type,)*
+            $(
+                #[serde(serialize_with = $write)]
+                pub(crate) $name: $type,
+            )*
         }
 
         impl $layer {
@@ -48,7 +61,7 @@ macro_rules! arguments {
                 struct Arguments {
                     $($required: $required_type,)*
                     $(
-                        #[serde(default, deserialize_with = "crate::layer::definition::given")]
+                        #[serde(default, deserialize_with = $given)]
                         $name: Option<$type>,
                     )*
                 }
@@ -62,14 +75,70 @@ macro_rules! arguments {
             }
         }
     };
+    ($($arguments:tt)*) => {
+        arguments! {
+            @ "crate::layer::definition::write", "crate::layer::definition::given";
+            $($arguments)*
+        }
+    };
 }
 pub(super) use arguments;
+
+pub(super) fn write<T: Serialize, S: Serializer>(argument: &T, to: S) -> Result<S::Ok, S::Error> {
+    argument.serialize(to)
+}
 
 /// An argument that is there, where `null` may be its value.
 pub(super) fn given<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
     from: D,
 ) -> Result<Option<T>, D::Error> {
     T::deserialize(from).map(Some)
+}
+
+/// A number as a file has it: a text where it isn't finite.
+pub(super) trait Number: Sized {
+    type Written: Serialize + DeserializeOwned;
+
+    fn written(&self) -> Self::Written;
+    fn read(written: Self::Written) -> Self;
+}
+
+impl Number for f32 {
+    type Written = Parameter;
+
+    fn written(&self) -> Parameter {
+        Parameter::from(*self)
+    }
+
+    fn read(written: Parameter) -> f32 {
+        written.into()
+    }
+}
+
+impl Number for Option<f32> {
+    type Written = Option<Parameter>;
+
+    fn written(&self) -> Option<Parameter> {
+        self.map(Parameter::from)
+    }
+
+    fn read(written: Option<Parameter>) -> Option<f32> {
+        written.map(f32::from)
+    }
+}
+
+pub(super) fn write_number<T: Number, S: Serializer>(
+    argument: &T,
+    to: S,
+) -> Result<S::Ok, S::Error> {
+    argument.written().serialize(to)
+}
+
+/// As [`given`], of a number.
+pub(super) fn given_number<'de, T: Number, D: Deserializer<'de>>(
+    from: D,
+) -> Result<Option<T>, D::Error> {
+    T::Written::deserialize(from).map(|written| Some(T::read(written)))
 }
 
 /// What an argument can't be: its name and the reason.

@@ -3,6 +3,7 @@
 mod bind;
 mod graph;
 mod inputs;
+mod layer_outputs;
 mod lower;
 mod mask_origins;
 mod mask_rules;
@@ -164,10 +165,12 @@ impl Model {
     /// [`Error::UnknownLayer`] where no layer has this name, [`Error::MissingWeights`] where its
     /// weights aren't set.
     pub fn weights(&self, layer: &str) -> Result<Vec<ArrayD<f32>>> {
-        let layer = &self.built(layer)?.layer;
-        layer
-            .weight_arrays()
-            .ok_or_else(|| Error::MissingWeights { layer: layer.name().to_string() })
+        let BuiltLayer { layer, inputs } = self.built(layer)?;
+        match layer.weight_arrays() {
+            Some(arrays) => Ok(arrays),
+            None if layer.weight_specs(inputs).is_empty() => Ok(Vec::new()),
+            None => Err(Error::MissingWeights { layer: layer.name().to_string() }),
+        }
     }
 
     /// The names and shapes of the weights of the layer with this name: those of the arrays that
@@ -261,9 +264,9 @@ impl Model {
         }
     }
 
-    /// Whether a layer carries its states from call to call.
-    #[allow(dead_code)] // Only backends that cut calls ask.
-    pub(crate) fn is_stateful(&self) -> bool {
+    /// Whether a call starts from what the last one ended with: a layer is `stateful`, or an ONNX
+    /// model hands an output on to an input. Then the rows of a batch belong together.
+    pub fn is_stateful(&self) -> bool {
         match &self.program {
             Some(program) => program.is_stateful(),
             None => self.layers().any(Layer::is_stateful),

@@ -48,9 +48,9 @@ fn feedforward() -> Vec<Layer> {
         SeparableConv2d::new(3, (2, 2)).strides((2, 2)).into(),
         Conv1dTranspose::new(3, 2).strides(2).into(),
         Conv2dTranspose::new(3, (2, 2)).strides((2, 1)).into(),
-        conv_lstm().into(),
-        ConvLstm2d::new(3, (2, 1)).strides((1, 2)).return_state(true).channels_first(true).into(),
-        BidirectionalConvLstm1d::new(conv_lstm()).merge_mode(MergeMode::Sum).into(),
+        ConvLstm1d::new(3, 2).return_sequences(true).unit_forget_bias(false).into(),
+        ConvLstm2d::new(3, (2, 1)).padding(Padding::Same).return_state(true).into(),
+        BidirectionalConvLstm1d::new(ConvLstm1d::new(3, 2)).merge_mode(MergeMode::Sum).into(),
         BidirectionalConvLstm2d::new(ConvLstm2d::new(3, (2, 2)).use_bias(false)).into(),
         CategoryEncoding::new(4).output_mode(EncodingMode::Count).into(),
         Discretization::new(vec![-0.1, 0.0, 1e30]).into(),
@@ -82,19 +82,10 @@ fn feedforward() -> Vec<Layer> {
     ]
 }
 
-fn conv_lstm() -> ConvLstm1d {
-    let layer = ConvLstm1d::new(3, 2).padding(Padding::Same).dilation_rate(2);
-    layer.go_backwards(true).return_sequences(true).activation(Activation::Relu)
-}
-
 fn recurrent() -> Vec<Layer> {
     let layer = |cell: &Cell| RecurrentBuilder::of(*cell, 3).recurrent_activation(Activation::Relu);
-    let options = CellOptions {
-        clip: Some(0.1.into()),
-        peepholes: true,
-        coupled: true,
-        state_activation: None,
-    };
+    let clip = Some(0.1.into());
+    let options = CellOptions { clip, peepholes: true, coupled: true, ..CellOptions::default() };
     let normal = Initializer::RandomNormal { mean: 0.1, stddev: 0.2 };
     let peepholes = RecurrentBuilder::of(Cell::LSTM.with(options), 2)
         .return_state(true)
@@ -177,17 +168,19 @@ fn what_has_a_default_may_be_missing() {
     assert!(read(r#"{"units": 3, "use_bias": null}"#).is_err());
     let relu = serde_json::from_str::<ReluLayer>(r#"{"max_value": null}"#).unwrap();
     assert_eq!(relu, ReluLayer::new());
+    let relu = relu.max_value(Some(f32::INFINITY)).threshold(0.1);
+    let text = serde_json::to_string(&relu).unwrap();
+    assert_eq!(serde_json::from_str::<ReluLayer>(&text).unwrap(), relu, "{text}");
 }
 
 #[test]
 fn what_json_has_no_word_for_is_an_error() {
-    let infinite = |layer: Layer| Model::sequential(2, [layer.named("it")]).unwrap();
+    let named = |layer: Layer| Model::sequential(2, [layer.named("it")]).unwrap();
     for layer in [
-        Masking::new().mask_value(f32::NAN).into(),
-        ReluLayer::new().max_value(Some(f32::INFINITY)).into(),
         Rescaling::new(f64::NEG_INFINITY).into(),
+        LayerNormalization::new().epsilon(f64::NAN).into(),
     ] {
-        let error = infinite(layer).to_portable_bytes().unwrap_err();
+        let error = named(layer).to_portable_bytes().unwrap_err();
         assert!(matches!(error, Error::Graph(_)), "{error:?}");
         assert!(error.to_string().contains("\"it\" can't be saved"), "{error}");
     }

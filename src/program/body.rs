@@ -304,6 +304,22 @@ impl Body {
         self.ties.iter().any(|tie| tie.input == input)
     }
 
+    /// The same, with the outputs of the recurrent layers behind its own; and their names.
+    pub fn with_recurrent_outputs(&self) -> (Body, Vec<String>) {
+        let mut body = self.clone();
+        let mut names = Vec::new();
+        for (step, weights) in body.steps.iter().zip(&mut body.layers) {
+            let (Some(weights), Operation::Recurrent { layer, .. }) = (weights, &step.operation)
+            else {
+                continue;
+            };
+            weights.has_reader = true;
+            names.push(layer.name().to_string());
+            body.outputs.push((layer.name().to_string(), step.first_result));
+        }
+        (body, names)
+    }
+
     /// Whether calls hand something on to the next one.
     pub fn is_stateful(&self) -> bool {
         !self.ties.is_empty()

@@ -11,7 +11,7 @@ use crate::layer::{Definition, Dims, Layer, Lowering, MaskRule, Role};
 use ndarray::ArrayD;
 use std::any::Any;
 use std::ops::RangeInclusive;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// How many values the host may compute for a call of a function, when it is called and when its
 /// shapes are tried.
@@ -23,6 +23,8 @@ const VALUES_OF_A_TRIAL: usize = 1 << 16;
 const UNKNOWN: [[usize; 2]; 3] = [[12, 24], [120, 240], [2520, 5040]];
 /// How many lengths of known axes are tried in place of unknown ones.
 const MOST_KNOWN: usize = 16;
+/// Shapes that are kept.
+const MOST_SHAPES: usize = 16;
 /// Rows of the batch in the two trials.
 const ROWS: [usize; 2] = [2, 3];
 
@@ -60,7 +62,12 @@ const ROWS: [usize; 2] = [2, 3];
 #[derive(Clone, Debug)]
 pub struct Function {
     body: Arc<Body>,
+    /// What it returns for some axes of inputs, which every call of a session asks for.
+    known: Arc<Mutex<Vec<Known>>>,
 }
+
+/// What a function returns where its inputs have these axes.
+type Known = (Vec<Dims>, Vec<Returned>);
 
 /// An array that a [`Function`] returns.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -94,7 +101,7 @@ impl Program {
             return wrong("holds no recurrent operation: add a layer to the graph");
         }
         let (body, _) = self.complete_within(VALUES_OF_A_TRIAL)?;
-        Ok(Function { body: Arc::new(body) })
+        Ok(Function { body: Arc::new(body), known: Arc::default() })
     }
 }
 
@@ -120,6 +127,19 @@ impl Function {
     /// # Errors
     /// [`Error::Graph`] where an operation can't be, with the operation's name.
     pub fn returns(&self, inputs: &[&[Option<usize>]]) -> Result<Vec<Returned>> {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, returned)) = known.iter().find(|(axes, _)| axes == inputs) {
+            return Ok(returned.clone());
+        }
+        let returned = self.tried(inputs)?;
+        if known.len() >= MOST_SHAPES {
+            known.clear();
+        }
+        known.push((inputs.iter().map(|axes| axes.to_vec()).collect(), returned.clone()));
+        Ok(returned)
+    }
+
+    fn tried(&self, inputs: &[&[Option<usize>]]) -> Result<Vec<Returned>> {
         self.check(inputs)?;
         let (rows, pairs) = self.trials(inputs);
         let mut first_error = None;

@@ -22,6 +22,7 @@ mod recurrent;
 mod reduce;
 mod run;
 mod session;
+mod trace;
 mod windows;
 
 pub use activation::activate;
@@ -33,6 +34,7 @@ pub(crate) use operands::{Computed, Reads};
 pub(crate) use recurrent::{Operators, Ran, Sequences};
 pub(crate) use run::{Carried, Shared, check_memory, run_graph};
 pub(crate) use session::ReferenceSession;
+pub use trace::{Trace, trace};
 
 use crate::error::Result;
 use crate::model::{Inputs, Model, Outputs};

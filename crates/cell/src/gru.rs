@@ -62,9 +62,9 @@ const H: usize = 2;
 /// Source: `keras.layers.GRUCell` with `reset_after=True`; `linear_before_reset=1` in ONNX.
 fn reset_after<F: Real>(t: &Timestep<F>, state: &State<F>) -> State<F> {
     let h = &state.hidden;
-    let z = t.gate(t.of_input(Z) + t.of_hidden(Z, h));
-    let r = t.gate(t.of_input(R) + t.of_hidden(R, h));
-    let candidate = t.candidate(t.of_input(H) + r * t.of_hidden(H, h));
+    let z = t.gate(Z, t.of_input(Z) + t.of_hidden(Z, h));
+    let r = t.gate(R, t.of_input(R) + t.of_hidden(R, h));
+    let candidate = t.candidate(H, t.of_input(H) + r * t.of_hidden(H, h));
     updated(z, h, candidate)
 }
 
@@ -77,9 +77,9 @@ fn reset_after<F: Real>(t: &Timestep<F>, state: &State<F>) -> State<F> {
 /// Source: Cho et al. 2014, and `keras.layers.GRUCell` with `reset_after=False`.
 fn reset_before<F: Real>(t: &Timestep<F>, state: &State<F>) -> State<F> {
     let h = &state.hidden;
-    let z = t.gate(t.of_input(Z) + t.of_hidden(Z, h));
-    let r = t.gate(t.of_input(R) + t.of_hidden(R, h));
-    let candidate = t.candidate(t.of_input(H) + t.of_hidden(H, &(r * h)));
+    let z = t.gate(Z, t.of_input(Z) + t.of_hidden(Z, h));
+    let r = t.gate(R, t.of_input(R) + t.of_hidden(R, h));
+    let candidate = t.candidate(H, t.of_input(H) + t.of_hidden(H, &(r * h)));
     updated(z, h, candidate)
 }
 

@@ -21,7 +21,7 @@ pub use cell::{Cell, Description, Gate, GateActivation, HiddenProduct, UnitWeigh
 pub use formula::activate;
 pub use options::CellOptions;
 pub use reader::Reader;
-pub use timestep::{CellWeights, Formula, Real, State, Timestep};
+pub use timestep::{CellWeights, Formula, GateValues, Real, State, Timestep};
 
 impl Cell {
     /// Every cell, without options: the registry.

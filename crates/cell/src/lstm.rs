@@ -1,7 +1,7 @@
 //! Long short-term memory.
 
 use crate::cell::{Cell, Description, Gate, GateActivation, HiddenProduct};
-use crate::timestep::{Formula, Real, State, Timestep, rest};
+use crate::timestep::{Formula, Real, State, Timestep};
 
 impl Cell {
     /// Long short-term memory (Hochreiter & Schmidhuber 1997; forget gate: Gers et al. 2000;
@@ -43,12 +43,12 @@ const fn gate(name: &'static str, title: &'static str, activation: GateActivatio
 fn step<F: Real>(t: &Timestep<F>, state: &State<F>) -> State<F> {
     let (h, c) = (&state.hidden, state.cell());
     let sum = |gate| t.of_input(gate) + t.of_hidden(gate, h);
-    let i = t.gate(sum(0) + t.of_cell(0, &c));
+    let i = t.gate(0, sum(0) + t.of_cell(0, &c));
     let f = match t.options.coupled {
-        true => rest(&i),
-        false => t.gate(sum(1) + t.of_cell(1, &c)),
+        true => t.rest(1, &i),
+        false => t.gate(1, sum(1) + t.of_cell(1, &c)),
     };
-    let next_c = f * c + i * t.candidate(sum(2));
-    let o = t.gate(sum(3) + t.of_cell(2, &next_c));
+    let next_c = f * c + i * t.candidate(2, sum(2));
+    let o = t.gate(3, sum(3) + t.of_cell(2, &next_c));
     State { hidden: o * t.activated(&next_c), cell: Some(next_c) }
 }

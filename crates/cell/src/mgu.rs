@@ -43,7 +43,7 @@ static MGU: Description = Description {
 /// equations 6.
 fn step<F: Real>(t: &Timestep<F>, state: &State<F>) -> State<F> {
     let h = &state.hidden;
-    let f = t.gate(t.of_input(0) + t.of_hidden(0, h));
-    let candidate = t.candidate(t.of_input(1) + t.of_hidden(1, &(&f * h)));
+    let f = t.gate(0, t.of_input(0) + t.of_hidden(0, h));
+    let candidate = t.candidate(1, t.of_input(1) + t.of_hidden(1, &(&f * h)));
     State { hidden: rest(&f) * h + f * candidate, cell: None }
 }

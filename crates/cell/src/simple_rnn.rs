@@ -29,5 +29,5 @@ static SIMPLE_RNN: Description = Description {
 ///
 /// Source: Elman 1990 and `keras.layers.SimpleRNNCell`.
 fn step<F: Real>(t: &Timestep<F>, state: &State<F>) -> State<F> {
-    State { hidden: t.candidate(t.of_input(0) + t.of_hidden(0, &state.hidden)), cell: None }
+    State { hidden: t.candidate(0, t.of_input(0) + t.of_hidden(0, &state.hidden)), cell: None }
 }

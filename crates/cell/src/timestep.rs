@@ -4,6 +4,7 @@ use crate::activation::{Activation, Parameter};
 use crate::formula::activate;
 use crate::options::CellOptions;
 use ndarray::{Array1, Array2, ArrayView1, ArrayView2, Axis, LinalgScalar, NdFloat, Slice};
+use std::cell::RefCell;
 
 /// The number types that formulas are computed in: `f32` and `f64`.
 pub trait Real: NdFloat + LinalgScalar + Default {
@@ -81,6 +82,31 @@ pub struct CellWeights<F> {
     pub peepholes: Array2<F>,
 }
 
+/// Where a formula leaves the values of the gates, for those who want to see them.
+#[derive(Debug)]
+pub struct GateValues<F> {
+    /// Of each gate, `[batch, units]`, once the formula has come to it.
+    values: RefCell<Vec<Option<Array2<F>>>>,
+}
+
+impl<F: Real> GateValues<F> {
+    /// Of so many gates, none of which is computed yet.
+    pub fn new(gates: usize) -> GateValues<F> {
+        GateValues { values: RefCell::new(vec![None; gates]) }
+    }
+
+    /// Takes a gate's values out, `[batch, units]`; `None` where no formula computed it.
+    pub fn take(&self, gate: usize) -> Option<Array2<F>> {
+        self.values.borrow_mut().get_mut(gate).and_then(Option::take)
+    }
+
+    fn set(&self, gate: usize, values: &Array2<F>) {
+        if let Some(place) = self.values.borrow_mut().get_mut(gate) {
+            *place = Some(values.clone());
+        }
+    }
+}
+
 /// One timestep of a cell: what its formula is written in. Gates go by their numbers, and arrays
 /// are `[batch, units]` where nothing else is said.
 #[derive(Debug)]
@@ -97,6 +123,8 @@ pub struct Timestep<'a, F> {
     pub weights: &'a CellWeights<F>,
     /// The input, `[batch, features]`.
     pub x: ArrayView2<'a, F>,
+    /// Where the values of the gates are left.
+    pub gate_values: Option<&'a GateValues<F>>,
 }
 
 impl<F: Real> Timestep<'_, F> {
@@ -122,13 +150,25 @@ impl<F: Real> Timestep<'_, F> {
     }
 
     /// A gate from its sum: `recurrent_activation`.
-    pub fn gate(&self, sum: Array2<F>) -> Array2<F> {
-        self.clipped(sum).mapv(|x| apply(self.recurrent_activation, x))
+    pub fn gate(&self, gate: usize, sum: Array2<F>) -> Array2<F> {
+        self.computed(gate, self.clipped(sum).mapv(|x| apply(self.recurrent_activation, x)))
     }
 
-    /// A candidate from its sum: `activation`.
-    pub fn candidate(&self, sum: Array2<F>) -> Array2<F> {
-        self.clipped(sum).mapv(|x| apply(self.activation, x))
+    /// A candidate, which is a gate too, from its sum: `activation`.
+    pub fn candidate(&self, gate: usize, sum: Array2<F>) -> Array2<F> {
+        self.computed(gate, self.clipped(sum).mapv(|x| apply(self.activation, x)))
+    }
+
+    /// A gate that is `1 - other`.
+    pub fn rest(&self, gate: usize, other: &Array2<F>) -> Array2<F> {
+        self.computed(gate, rest(other))
+    }
+
+    fn computed(&self, gate: usize, values: Array2<F>) -> Array2<F> {
+        if let Some(noted) = self.gate_values {
+            noted.set(gate, &values);
+        }
+        values
     }
 
     /// The activation of a state: `activation`, or `state_activation` where the cell has one.

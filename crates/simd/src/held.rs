@@ -1,5 +1,5 @@
-//! What becomes of the values that a window holds, feature by feature: of each of its elements that
-//! is within the array the features stand side by side.
+//! What becomes of the values that a window holds, feature by feature. They come in pieces, each with
+//! the features of one or several of the window's elements, one after another.
 
 use pulp::{Arch, Simd, WithSimd};
 
@@ -18,6 +18,17 @@ pub fn maximum(arch: Arch, held: &[&[f32]], largest: &mut [f32]) {
     arch.dispatch(Maximum { held, largest });
 }
 
+/// Values and weights of each element.
+#[inline(always)]
+fn by_elements<'a>(
+    held: &'a [(&'a [f32], &'a [f32])],
+    features: usize,
+) -> impl Iterator<Item = (&'a [f32], &'a [f32])> {
+    held.iter().flat_map(move |(values, weights)| {
+        values.chunks_exact(features).zip(weights.chunks_exact(features))
+    })
+}
+
 struct AddWeighted<'a> {
     held: &'a [(&'a [f32], &'a [f32])],
     sums: &'a mut [f32],
@@ -28,8 +39,9 @@ impl WithSimd for AddWeighted<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
+        let features = self.sums.len();
         let (sums, last_sums) = S::as_mut_simd_f32s(self.sums);
-        for (values, weights) in self.held {
+        for (values, weights) in by_elements(self.held, features) {
             let ((values, last), (weights, last_weights)) =
                 (S::as_simd_f32s(values), S::as_simd_f32s(weights));
             for ((sum, &value), &weight) in sums.iter_mut().zip(values).zip(weights) {
@@ -52,8 +64,9 @@ impl WithSimd for Add<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
+        let features = self.sums.len();
         let (sums, last_sums) = S::as_mut_simd_f32s(self.sums);
-        for values in self.held {
+        for values in self.held.iter().flat_map(|values| values.chunks_exact(features)) {
             let (values, last) = S::as_simd_f32s(values);
             sums.iter_mut().zip(values).for_each(|(sum, &value)| *sum = simd.add_f32s(*sum, value));
             last_sums.iter_mut().zip(last).for_each(|(sum, value)| *sum += value);
@@ -71,8 +84,9 @@ impl WithSimd for Maximum<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
+        let features = self.largest.len();
         let (largest, last_largest) = S::as_mut_simd_f32s(self.largest);
-        for values in self.held {
+        for values in self.held.iter().flat_map(|values| values.chunks_exact(features)) {
             let (values, last) = S::as_simd_f32s(values);
             for (largest, &value) in largest.iter_mut().zip(values) {
                 let is_number = simd.equal_f32s(*largest, *largest);
@@ -131,6 +145,19 @@ mod tests {
                         false => assert_eq!(Some(largest[feature]), all.reduce(f32::max)),
                     }
                 }
+                // The same of several elements in one piece.
+                let piece = held.concat();
+                let (mut of_piece, mut largest, mut of_pieces) =
+                    (start.clone(), start.clone(), start.clone());
+                add(arch, &[&piece], &mut of_piece);
+                assert_eq!(of_piece, sums);
+                let weights = held[1].repeat(4);
+                of_piece.clone_from(&start);
+                add_weighted(arch, &[(&piece, &weights)], &mut of_piece);
+                assert_eq!(of_piece, weighted);
+                maximum(arch, &[&piece], &mut largest);
+                held.iter().for_each(|values| maximum(arch, &[values], &mut of_pieces));
+                assert_eq!(largest, of_pieces);
             }
         }
     }

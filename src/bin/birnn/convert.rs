@@ -1,7 +1,7 @@
 //! `birnn convert`
 
-use crate::npy;
-use crate::run::ModelArgs;
+use crate::model_args::ModelArgs;
+use crate::{npy, progress};
 use anyhow::{Context, Result, bail};
 use birnn::{Model, SaveOptions};
 use clap::Args;
@@ -47,12 +47,14 @@ pub fn convert(args: &ConvertArgs, out: &mut impl Write) -> Result<ExitCode> {
         bail!("{} is the model itself: give the new file another name", args.out.display());
     }
     let model = args.model.load()?;
+    let spinner = progress::spinner(format!("writing {}", args.out.display()));
     let options = SaveOptions::new().half_weights(args.half_weights);
     let written = match is_portable {
         true => options.save(&model, &args.out).map_err(Into::into),
         false => npz(&model, &args.out),
     };
     written.with_context(|| args.model.path().display().to_string())?;
+    drop(spinner);
     let summary = model.summary();
     let layers = model.layer_names().len();
     let s = if layers == 1 { "" } else { "s" };
@@ -83,17 +85,17 @@ fn python(path: &Path) -> String {
 /// The weights in the order of Keras's `model.get_weights()`, each named by its place, layer and
 /// name.
 fn npz(model: &Model, path: &Path) -> Result<()> {
-    let mut weights = Vec::new();
-    for layer in model.layer_names() {
-        let specs = model.weight_specs(&layer)?;
-        let names = specs.iter().map(|spec| format!("{layer}_{}", spec.name.replace(' ', "_")));
-        weights.extend(names.zip(model.weights(&layer)?));
-    }
     if model.is_program() {
         bail!(
             "an ONNX model's weights aren't those of a Keras model, whose layers it doesn't have; \
              write it as .safetensors"
         );
+    }
+    let mut weights = Vec::new();
+    for layer in model.layer_names() {
+        let specs = model.weight_specs(&layer)?;
+        let names = specs.iter().map(|spec| format!("{layer}_{}", spec.name.replace(' ', "_")));
+        weights.extend(names.zip(model.weights(&layer)?));
     }
     let file = File::create(path).with_context(|| format!("cannot write {}", path.display()))?;
     archive(file, &weights).with_context(|| format!("cannot write {}", path.display()))

@@ -98,7 +98,7 @@ pub fn demo(args: &DemoArgs, out: &mut impl Write) -> Result<ExitCode> {
     show::device(out, device.info())?;
     let x = x.mapv(|v| v as f32);
     let mut worst = 0.0;
-    let tolerance = if args.device.half_weights { HALF_TOLERANCE } else { TOLERANCE };
+    let tolerance = if args.device.how.half_weights { HALF_TOLERANCE } else { TOLERANCE };
     for Program { name, heading, keras, layer } in programs() {
         writeln!(out, "\n{heading}")?;
         writeln!(out, "{name}: {keras}, weights from seed {}", args.seed)?;
@@ -130,10 +130,13 @@ fn run(
     let outputs = device.compile(&model)?.run(x.view())?;
     let exact = reference::run(&model, x.mapv(f64::from).view())?;
     for output in outputs.list() {
-        let label = show::label(&outputs, output);
+        let label = show::label(outputs.list(), output);
         writeln!(out, "{label} is :  {}", show::numpy(&output.array.view()))?;
     }
-    let differences =
-        outputs.list().iter().zip(exact.list()).map(|(o, e)| show::difference(&o.array, &e.array));
+    let differences = outputs
+        .list()
+        .iter()
+        .zip(exact.list())
+        .map(|(o, e)| show::difference(&o.array, &e.array).value);
     Ok(differences.fold(0.0, |max: f64, d| if d.is_nan() || d > max { d } else { max }))
 }

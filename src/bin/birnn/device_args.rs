@@ -12,6 +12,13 @@ pub struct DeviceArgs {
     /// `birnn devices` lists), or part of an adapter's name.
     #[arg(long, value_name = "DEVICE", env = "BIRNN_DEVICE", default_value = "best")]
     pub device: String,
+    #[command(flatten)]
+    pub how: HowArgs,
+}
+
+/// How a device runs a model.
+#[derive(Debug, Args)]
+pub struct HowArgs {
     /// Let best and gpu choose an adapter that computes on the CPU, too: lavapipe, WARP.
     /// So does the environment variable BIRNN_ALLOW_SOFTWARE=1.
     #[arg(long, env = "BIRNN_ALLOW_SOFTWARE", hide_env = true, value_parser = yes_or_no)]
@@ -43,14 +50,21 @@ fn yes_or_no(value: &str) -> Result<bool, String> {
     }
 }
 
-impl DeviceArgs {
-    pub fn open(&self) -> birnn::Result<Device> {
+impl HowArgs {
+    /// The device of this name.
+    pub fn open(&self, name: &str) -> birnn::Result<Device> {
         let options = DeviceOptions::new()
-            .parse(&self.device)
+            .parse(name)
             .allow_software(self.allow_software)
             .half_weights(self.half_weights)
             .with_cpu(CpuOptions::new().threads(self.threads.into()));
         terminal::without_mesas_line(|| options.open())
+    }
+}
+
+impl DeviceArgs {
+    pub fn open(&self) -> birnn::Result<Device> {
+        self.how.open(&self.device)
     }
 
     pub fn open_for_work(&self) -> Result<Device> {

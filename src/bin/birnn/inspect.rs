@@ -1,6 +1,6 @@
 //! `birnn inspect`
 
-use crate::run::ModelArgs;
+use crate::model_args::ModelArgs;
 use crate::show;
 use anyhow::Result;
 use birnn::torch::StateDict;

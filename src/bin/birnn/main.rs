@@ -1,20 +1,33 @@
 //! The program `birnn`: run Keras models, list adapters, and the notebook's four programs.
 #![deny(unsafe_code)]
 
+mod array_file;
+mod bench;
+mod compare;
 mod convert;
 mod demo;
 mod device_args;
 mod devices;
+mod inputs;
 mod inspect;
+mod json;
 mod kernel;
+mod model_args;
 mod npy;
+mod palette;
+mod picture;
 mod plan;
+mod plot;
+mod progress;
 mod run;
+mod sample;
+mod shell;
 mod show;
+mod table;
 mod terminal;
 
 use anyhow::Result;
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 use std::io::{self, BufWriter, Write};
 use std::process::ExitCode;
 
@@ -32,7 +45,7 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Run a model of Keras's, PyTorch's or ONNX on .npy arrays and print what it returns.
+    /// Run a model of Keras's, PyTorch's or ONNX on arrays and print what it returns.
     Run(run::RunArgs),
     /// Print a model's layers, shapes and parameters; of a file that can't be loaded every layer
     /// that isn't supported.
@@ -40,6 +53,15 @@ enum Command {
     /// Write a model in birnn's own form, which every build of birnn reads, or its weights for
     /// Keras.
     Convert(convert::ConvertArgs),
+    /// Draw a recurrent layer's hidden and cell states over time, both directions side by side, and
+    /// its gates on request.
+    Plot(plot::PlotArgs),
+    /// Measure a model: how long a call takes, and how much it does in a second; on a GPU and
+    /// beside it on the CPU.
+    Bench(bench::BenchArgs),
+    /// Run a model on two devices, or a device and the reference, and print the largest difference
+    /// of each layer.
+    Compare(compare::CompareArgs),
     /// List the GPU adapters and their limits, and say which one is used and why.
     Devices(devices::DevicesArgs),
     /// Say what a layer of a shape would do on a GPU, without one: its dispatches, their work, and
@@ -51,6 +73,10 @@ enum Command {
     /// Run the notebook's four programs (lstm1, lstm2, gru1, gru2), print what it prints, and
     /// compare them with the f64 reference.
     Demo(demo::DemoArgs),
+    /// Print what makes a shell complete the arguments of this program.
+    Completions(shell::CompletionsArgs),
+    /// Print the manual page, or write one for each command.
+    Man(shell::ManArgs),
 }
 
 impl Command {
@@ -85,10 +111,15 @@ fn dispatch(command: &Command, out: &mut impl Write) -> Result<ExitCode> {
         Command::Run(args) => run::run(args, out),
         Command::Inspect(args) => inspect::inspect(args, out),
         Command::Convert(args) => convert::convert(args, out),
+        Command::Plot(args) => plot::plot(args, out),
+        Command::Bench(args) => bench::bench(args, out),
+        Command::Compare(args) => compare::compare(args, out),
         Command::Devices(args) => devices::devices(args, out),
         Command::Plan(args) => plan::plan(args, out),
         Command::Kernel(args) => kernel::kernel(args, out),
         Command::Demo(args) => demo::demo(args, out),
+        Command::Completions(args) => shell::completions(args, Cli::command(), out),
+        Command::Man(args) => shell::man(args, Cli::command(), out),
     }
 }
 

@@ -8,7 +8,7 @@ use std::fmt::Debug;
 use std::io::ErrorKind;
 use std::path::Path;
 
-const MAGIC: &[u8] = b"\x93NUMPY";
+pub const MAGIC: &[u8] = b"\x93NUMPY";
 /// The longest header that NumPy itself reads.
 const MAX_HEADER: usize = 10_000;
 /// Brackets within brackets in a header: a shape in a dict has two. The parser recurses into them.
@@ -16,18 +16,9 @@ const MAX_NESTING: usize = 16;
 
 /// Reads an array of floats, integers (ids) or bools (a mask), of any byte order, in C or Fortran
 /// order. The array that it returns is in C order.
-pub fn read(path: &Path) -> Result<ArrayD<f32>> {
-    let bytes = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
-    parse(&bytes)
-        .with_context(|| format!("{} is not a .npy array that birnn reads", path.display()))
-}
-
-fn parse(bytes: &[u8]) -> Result<ArrayD<f32>> {
+pub fn parse(bytes: &[u8]) -> Result<ArrayD<f32>> {
     match bytes {
         [] => bail!("it is empty"),
-        [b'P', b'K', ..] => {
-            bail!("it is a zip archive (.npz or .keras); save each array by itself with numpy.save")
-        }
         [0x89, b'H', b'D', b'F', ..] => {
             bail!("it is an HDF5 file; save each array by itself with numpy.save")
         }
@@ -133,8 +124,8 @@ struct Problem {
     reason: &'static str,
 }
 
-const TOO_LARGE: &str = "is too large for float32";
-const NOT_WHOLE: &str = "is a whole number that float32 cannot hold (it holds all up to 16777216); \
+pub const TOO_LARGE: &str = "is too large for float32";
+pub const NOT_WHOLE: &str = "is a whole number that float32 cannot hold (it holds all up to 16777216); \
      save ids below that, or x.astype('float32') where rounding is meant";
 const NO_BOOL: &str = "is neither 0 nor 1, as bools are";
 
@@ -216,7 +207,7 @@ fn convert<T: Copy + Debug>(
 }
 
 /// A float that is rounded, unless that makes it infinite.
-fn rounded(value: f64) -> Option<f32> {
+pub fn rounded(value: f64) -> Option<f32> {
     let near = value as f32;
     (near.is_finite() || !value.is_finite()).then_some(near)
 }

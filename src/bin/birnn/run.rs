@@ -1,69 +1,35 @@
 //! `birnn run`
 
 use crate::device_args::DeviceArgs;
-use crate::{npy, show};
+use crate::inputs::{Arrays, InputArgs};
+use crate::model_args::ModelArgs;
+use crate::{json, npy, progress, show};
 use anyhow::{Context, Result, bail};
-use birnn::torch::TorchOptions;
-use birnn::{
-    Activation, Error, FileFormat, Inputs, Model, OnnxOptions, Output, Outputs, Session, reference,
-};
+use birnn::{Model, Output, Session, reference};
 use clap::Args;
-use ndarray::ArrayD;
-use std::fs::File;
-use std::io::{Read, Write};
+use ndarray::{ArrayViewD, Axis, concatenate};
+use serde_json::{Value, json};
+use std::collections::VecDeque;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
-
-/// A model's files.
-#[derive(Debug, Args)]
-pub struct ModelArgs {
-    /// The model: a .keras or legacy .h5 file that Keras saved, an .onnx file, a state dict of
-    /// an LSTM, GRU or RNN that PyTorch saved, .safetensors, .pt or .pth, or birnn's own form,
-    /// .safetensors; with --config the weights
-    /// of a Keras model alone, .weights.h5 or .h5.
-    model: PathBuf,
-    /// Of an ONNX model: an input that nobody gives, which is zeros and in a further call what that
-    /// output was.
-    #[arg(long = "tie", value_name = "INPUT=OUTPUT", value_parser = pair)]
-    ties: Vec<(String, String)>,
-    /// Of an ONNX model: the length of all axes that the file calls so.
-    #[arg(long = "length", value_name = "AXIS=N", value_parser = length)]
-    lengths: Vec<(String, usize)>,
-    /// The model's configuration, what Keras's model.to_json() returned, for a file that holds
-    /// weights only.
-    #[arg(long, value_name = "CONFIG.json")]
-    config: Option<PathBuf>,
-    /// Of a state dict of PyTorch's only the LSTM, GRU or RNN whose tensors' names begin with this,
-    /// such as encoder.lstm.
-    #[arg(long, value_name = "PREFIX", conflicts_with = "config")]
-    prefix: Option<String>,
-    /// The nonlinearity of an RNN of PyTorch's, which its state dict doesn't say.
-    #[arg(long, value_enum, conflicts_with = "config")]
-    nonlinearity: Option<Nonlinearity>,
-}
-
-#[derive(Clone, Copy, Debug, clap::ValueEnum)]
-enum Nonlinearity {
-    Tanh,
-    Relu,
-}
 
 #[derive(Debug, Args)]
 pub struct RunArgs {
     #[command(flatten)]
     model: ModelArgs,
-    /// The model's inputs in its own order, which `birnn inspect` shows.
-    ///
-    /// Sequences are [batch, timesteps, features], ids for an Embedding and masks [batch,
-    /// timesteps], initial states [batch, units] and other inputs [batch, features]; of any float,
-    /// integer or bool dtype.
-    #[arg(required_unless_present = "named", conflicts_with = "named", value_name = "INPUT.npy")]
-    inputs: Vec<PathBuf>,
-    /// An input by its name, which `birnn inspect` shows, instead of by its place; once for each
-    /// input of the model, in any order.
-    #[arg(long = "input", id = "named", value_name = "NAME=INPUT.npy", value_parser = named_input)]
-    named: Vec<NamedInput>,
+    #[command(flatten)]
+    inputs: InputArgs,
+    /// Run the batch in parts of N rows, one after the other, and put their outputs together, as
+    /// Keras's model.predict does.
+    #[arg(
+        long,
+        value_name = "N",
+        allow_negative_numbers = true,
+        value_parser = clap::value_parser!(u32).range(1..)
+    )]
+    batch_size: Option<u32>,
     /// Write each output to DIR as float32 .npy, named by its place, layer and role:
     /// 0_lstm_output.npy, 1_lstm_forward_hidden_state.npy, ... Files of these names are replaced.
     #[arg(long, value_name = "DIR")]
@@ -80,6 +46,9 @@ pub struct RunArgs {
         value_parser = clap::value_parser!(u32).range(..=1_000_000)
     )]
     repeat: u32,
+    /// Print one JSON object in place of text; with --quiet without the values of the outputs.
+    #[arg(long)]
+    json: bool,
     /// Print no arrays, no device and no warnings.
     #[arg(long, short)]
     pub quiet: bool,
@@ -87,272 +56,152 @@ pub struct RunArgs {
     device: DeviceArgs,
 }
 
-#[derive(Clone, Debug)]
-struct NamedInput {
-    name: String,
-    path: PathBuf,
-}
-
-/// Two names.
-fn pair(text: &str) -> Result<(String, String), String> {
-    match text.split_once('=') {
-        Some((one, other)) if !one.is_empty() && !other.is_empty() => {
-            Ok((one.to_string(), other.to_string()))
-        }
-        _ => Err("two names with = between them are needed, as in state=stateN".to_string()),
-    }
-}
-
-/// A name and a length.
-fn length(text: &str) -> Result<(String, usize), String> {
-    let (name, length) = pair(text)?;
-    match length.parse() {
-        Ok(length @ 1..) => Ok((name, length)),
-        _ => Err("a length is needed, as in batch=1".to_string()),
-    }
-}
-
-fn named_input(text: &str) -> Result<NamedInput, String> {
-    match text.split_once('=') {
-        Some((name, path)) if !name.is_empty() && !path.is_empty() => {
-            Ok(NamedInput { name: name.to_string(), path: path.into() })
-        }
-        _ => Err("an input's name, = and its file are needed, as in x=x.npy".to_string()),
-    }
-}
-
-/// The arrays of a run, with the names of their inputs where they are given by name.
-struct Arrays<F> {
-    list: Vec<(Option<String>, ArrayD<F>)>,
-}
-
-impl<F: Copy> Arrays<F> {
-    /// They are never none: clap asks for one.
-    fn inputs(&self) -> birnn::Result<Inputs<'_, F>> {
-        let Some((first, rest)) = self.list.split_first() else {
-            return Err(Error::Graph("no input was given".into()));
-        };
-        let start = match first {
-            (Some(name), array) => Inputs::named(name, array.view()),
-            (None, array) => Inputs::new(array.view()),
-        };
-        Ok(rest.iter().fold(start, |inputs, (name, array)| match name {
-            Some(name) => inputs.input_named(name, array.view()),
-            None => inputs.input(array.view()),
-        }))
-    }
-
-    fn map<G>(&self, to: impl Fn(F) -> G) -> Arrays<G> {
-        let each = |(name, array): &(Option<String>, ArrayD<F>)| (name.clone(), array.mapv(&to));
-        Arrays { list: self.list.iter().map(each).collect() }
-    }
-}
-
 pub fn run(args: &RunArgs, out: &mut impl Write) -> Result<ExitCode> {
+    args.inputs.require();
     let model = args.model.load()?;
-    let arrays = args.read(&model)?;
+    let arrays = args.inputs.read(&args.model, &model)?;
+    if args.batch_size.is_some() {
+        args.check_parts(&model, &arrays)?;
+    }
     let device = args.device.open_for_work()?;
     let mut session =
         device.compile(&model).with_context(|| args.model.path().display().to_string())?;
-    let outputs = match arrays.inputs().and_then(|inputs| session.run(inputs)) {
-        Ok(outputs) => outputs,
-        Err(error) => return Err(args.explain(error, &model, &arrays)),
+    let explain = |error| args.inputs.explain(error, &args.model, &model, &arrays);
+    let outputs = match (args.batch_size, arrays.rows()) {
+        (Some(size), Some(rows)) => in_parts(&mut session, &arrays, rows, size as usize),
+        _ => arrays.inputs().and_then(|inputs| session.run(inputs)).map(|o| o.into_list()),
     };
+    let outputs = outputs.map_err(explain)?;
     // Files before text: a reader of stdout that leaves early must not cost them.
     let written = args.out.as_deref().map(|dir| write(dir, &outputs)).transpose()?;
+    let written = written.unwrap_or_default();
     let exact = args.reference.then(|| exact(&model, &arrays)).transpose()?;
+    if args.json {
+        let times = time(args, &mut session, &arrays)?;
+        let info = session.device_info();
+        let list = outputs.iter().enumerate().map(|(place, output)| {
+            let mut object = json::output(output);
+            if !args.quiet {
+                object.insert("values".into(), json::array(&output.array.view()));
+            }
+            if let Some(exact) = &exact {
+                let difference = json::difference(&output.array, &exact[place].array);
+                object.insert("difference_from_reference".into(), difference);
+            }
+            if let Some(path) = written.get(place) {
+                object.insert("file".into(), path.display().to_string().into());
+            }
+            Value::Object(object)
+        });
+        let mut object =
+            json!({ "device": json::device(info), "outputs": list.collect::<Value>() });
+        if !times.is_empty() {
+            object["seconds"] = times.iter().map(Duration::as_secs_f64).collect();
+        }
+        json::print(out, &object)?;
+        return Ok(ExitCode::SUCCESS);
+    }
     if !args.quiet {
         show::device(out, session.device_info())?;
-        show::outputs(out, &outputs, exact.as_ref())?;
+        show::outputs(out, &outputs, exact.as_deref())?;
     } else if let Some(exact) = &exact {
         show::differences(out, &outputs, exact)?;
     }
-    for path in written.iter().flatten().filter(|_| !args.quiet) {
+    for path in written.iter().filter(|_| !args.quiet) {
         writeln!(out, "written: {}", path.display())?;
     }
-    time(args, &mut session, &arrays, out)?;
+    let times = time(args, &mut session, &arrays)?;
+    if let [fastest, ..] = &times[..] {
+        let runs = if times.len() == 1 { "run" } else { "runs" };
+        let (median, fastest) = (milliseconds(times[times.len() / 2]), milliseconds(*fastest));
+        writeln!(out, "{} more {runs}: median {median}, fastest {fastest}", times.len())?;
+    }
     Ok(ExitCode::SUCCESS)
 }
 
 impl RunArgs {
-    /// The files of the inputs, with their names where they are given by name.
-    fn files(&self) -> Vec<(Option<&str>, &Path)> {
-        let named = self.named.iter().map(|input| (Some(input.name.as_str()), &*input.path));
-        self.inputs.iter().map(|path| (None, path.as_path())).chain(named).collect()
-    }
-
-    fn read(&self, model: &Model) -> Result<Arrays<f32>> {
-        if !self.named.is_empty() {
-            self.check_names(&model.input_names())
-                .with_context(|| self.model.path().display().to_string())?;
+    /// That a model can run in parts of the batch.
+    fn check_parts(&self, model: &Model, arrays: &Arrays<f32>) -> Result<()> {
+        if model.is_program() {
+            bail!(
+                "{}: --batch-size: an ONNX model doesn't say which axis of its arrays is the \
+                 batch: run it on arrays of one part each",
+                self.model.path().display()
+            );
         }
-        let read = |(name, path): (Option<&str>, &Path)| {
-            npy::read(path).map(|array| (name.map(str::to_string), array))
-        };
-        Ok(Arrays { list: self.files().into_iter().map(read).collect::<Result<_>>()? })
-    }
-
-    /// That each of the model's inputs is given once.
-    fn check_names(&self, known: &[String]) -> birnn::Result<()> {
-        let wrong = |name: &str, reason: &str| {
-            Err(Error::InputName {
-                name: name.to_string(),
-                reason: reason.to_string(),
-                known: known.to_vec(),
-            })
-        };
-        let given = |name: &str| self.named.iter().filter(|input| input.name == name).count();
-        for NamedInput { name, .. } in &self.named {
-            if !known.contains(name) {
-                return wrong(name, "isn't one of the model's");
-            }
-            if given(name) > 1 {
-                return wrong(name, "is given twice");
-            }
+        let stateful = |(_, layer): &(_, &birnn::layer::Recurrent)| layer.stateful();
+        let is_stateful = model.layers().any(|layer| layer.directions().iter().any(stateful));
+        let parts = arrays.rows().is_some_and(|rows| rows > self.batch_size.unwrap_or(1) as usize);
+        if is_stateful && parts && self.reference {
+            bail!(
+                "{}: --reference: a stateful layer goes on from part to part, and the reference \
+                 starts from zeros: leave one of --batch-size and --reference out",
+                self.model.path().display()
+            );
         }
-        match known.iter().find(|name| given(name) == 0) {
-            Some(missing) => wrong(missing, "is missing: give it with --input NAME=INPUT.npy"),
-            None => Ok(()),
-        }
-    }
-
-    /// The files at work, for an error that names none.
-    fn describe(&self) -> String {
-        let inputs: Vec<_> =
-            self.files().iter().map(|(_, path)| path.display().to_string()).collect();
-        format!("{} on {}", self.model.path().display(), inputs.join(", "))
-    }
-
-    /// An error of a run with the files at work, and with what to do where an array lacks the
-    /// batch axis.
-    fn explain(&self, error: Error, model: &Model, arrays: &Arrays<f32>) -> anyhow::Error {
-        let hint = match &error {
-            Error::InputShape { input, .. } if lacks_batch(input, model, arrays) => {
-                "; add a batch axis: x[None]"
-            }
-            _ => "",
-        };
-        match hint {
-            "" => anyhow::Error::new(error).context(self.describe()),
-            hint => anyhow::anyhow!("{}: {error}{hint}", self.describe()),
-        }
+        Ok(())
     }
 }
 
-/// Whether the array that an error calls `input "name"` has the shape of this input of the model
-/// but for the batch.
-fn lacks_batch(input: &str, model: &Model, arrays: &Arrays<f32>) -> bool {
-    let summary = model.summary();
-    let rows = summary.rows.iter().filter(|row| row.class_name == "InputLayer");
-    let Some((index, row)) =
-        rows.enumerate().find(|(_, row)| input == format!("input {:?}", row.name))
-    else {
-        return false;
-    };
-    let named = arrays.list.iter().find(|(name, _)| name.as_deref() == Some(row.name.as_str()));
-    let placed = arrays.list.get(index).filter(|(name, _)| name.is_none());
-    let (Some((_, array)), Some([_, axes @ ..])) =
-        (named.or(placed), row.output_shapes.first().map(Vec::as_slice))
-    else {
-        return false;
-    };
-    array.ndim() == axes.len()
-        && array.shape().iter().zip(axes).all(|(n, axis)| axis.is_none_or(|axis| axis == *n))
-}
-
-impl ModelArgs {
-    /// The model, or why it can't be loaded, with the file's name.
-    pub fn load(&self) -> Result<Model> {
-        let Some(config) = &self.config else {
-            return self.load_alone().map_err(|error| self.named(error));
-        };
-        let json = read_config(config)?;
-        let model = Model::from_keras_config(&json);
-        let mut model = model.with_context(|| config.display().to_string())?;
-        model.load_keras_weights(&self.model).map_err(|error| self.named(error))?;
-        Ok(model)
-    }
-
-    /// How an ONNX file is read.
-    pub fn onnx_options(&self) -> OnnxOptions {
-        let mut options = OnnxOptions::new();
-        for (input, output) in &self.ties {
-            options = options.tied(input, output);
-        }
-        for (axis, length) in &self.lengths {
-            options = options.length(axis, *length);
-        }
-        options
-    }
-
-    fn load_alone(&self) -> birnn::Result<Model> {
-        if !self.is_torch() {
-            return match FileFormat::of(&self.model)? {
-                FileFormat::Onnx => self.onnx_options().load(&self.model),
-                _ => Model::load(&self.model),
-            };
-        }
-        let nonlinearity = match self.nonlinearity {
-            Some(Nonlinearity::Relu) => Activation::Relu,
-            _ => Activation::Tanh,
-        };
-        let options = TorchOptions::new().nonlinearity(nonlinearity);
-        let options = self.prefix.iter().fold(options, |options, prefix| options.prefix(prefix));
-        Model::from_torch_with(&self.model, &options)
-    }
-
-    pub fn path(&self) -> &Path {
-        &self.model
-    }
-
-    /// Whether an argument says that it is a file of PyTorch's.
-    pub fn is_torch(&self) -> bool {
-        self.prefix.is_some() || self.nonlinearity.is_some()
-    }
-
-    /// Whether the configuration is a file of its own.
-    pub fn has_config(&self) -> bool {
-        self.config.is_some()
-    }
-
-    /// An error of loading with the file's name, once.
-    pub fn named(&self, error: Error) -> anyhow::Error {
-        match error {
-            // They name it themselves.
-            Error::Io { .. } | Error::MalformedFile { .. } => error.into(),
-            error => anyhow::Error::new(error).context(self.model.display().to_string()),
+/// The outputs of all rows, so many at a time. While the device works on a part the next one is
+/// submitted.
+fn in_parts(
+    session: &mut Session,
+    arrays: &Arrays<f32>,
+    rows: usize,
+    size: usize,
+) -> birnn::Result<Vec<Output>> {
+    let progress = progress::bar("running", rows, "rows");
+    let mut parts = Vec::new();
+    let mut pending = VecDeque::new();
+    // An empty batch is one part, which the session refuses.
+    for start in (0..rows.max(1)).step_by(size) {
+        let end = rows.min(start + size);
+        pending.push_back((end - start, session.submit(arrays.rows_of_inputs(start..end)?)?));
+        if pending.len() > 1
+            && let Some((rows, oldest)) = pending.pop_front()
+        {
+            parts.push(oldest.wait()?.into_list());
+            progress.add(rows);
         }
     }
-}
-
-/// What `KerasLimits` allows a configuration: of a longer one a byte more is read, and refused.
-const CONFIG_BYTES: u64 = 16 << 20;
-
-/// A configuration's text.
-fn read_config(path: &Path) -> Result<String> {
-    let mut bytes = Vec::new();
-    let file = File::open(path);
-    let read = file.and_then(|file| file.take(CONFIG_BYTES + 1).read_to_end(&mut bytes));
-    read.with_context(|| format!("cannot read {}", path.display()))?;
-    match String::from_utf8(bytes) {
-        Ok(json) => Ok(json),
-        Err(_) => bail!(
-            "{} is not JSON: --config takes the text that model.to_json() returned, and the \
-             weights are the model",
-            path.display()
-        ),
+    for (rows, rest) in pending {
+        parts.push(rest.wait()?.into_list());
+        progress.add(rows);
     }
+    Ok(joined(parts))
 }
 
-fn exact(model: &Model, arrays: &Arrays<f32>) -> birnn::Result<Outputs<f64>> {
-    reference::run(model, arrays.map(f64::from).inputs()?)
+/// Outputs of all parts, from those of each.
+fn joined(parts: Vec<Vec<Output>>) -> Vec<Output> {
+    let mut parts = parts.into_iter();
+    let mut all = parts.next().unwrap_or_default();
+    let rest: Vec<_> = parts.collect();
+    if rest.is_empty() {
+        return all;
+    }
+    for (place, output) in all.iter_mut().enumerate() {
+        let arrays = rest.iter().filter_map(|part| part.get(place));
+        let arrays = arrays.map(|output| output.array.view());
+        let arrays: Vec<ArrayViewD<f32>> =
+            std::iter::once(output.array.view()).chain(arrays).collect();
+        // Parts have the same shape but for the rows.
+        if let Ok(array) = concatenate(Axis(0), &arrays) {
+            output.array = array;
+        }
+    }
+    all
 }
 
-fn write(dir: &Path, outputs: &Outputs) -> Result<Vec<PathBuf>> {
+fn exact(model: &Model, arrays: &Arrays<f32>) -> birnn::Result<Vec<Output<f64>>> {
+    Ok(reference::run(model, arrays.map(f64::from).inputs()?)?.into_list())
+}
+
+fn write(dir: &Path, outputs: &[Output]) -> Result<Vec<PathBuf>> {
     std::fs::create_dir_all(dir)
         .with_context(|| format!("cannot make the directory {}", dir.display()))?;
-    let paths = outputs.list().iter().enumerate().map(|(index, output)| {
-        let path = dir.join(file_name(index, outputs.list().len(), output));
+    let paths = outputs.iter().enumerate().map(|(index, output)| {
+        let path = dir.join(file_name(index, outputs.len(), output));
         npy::write(&path, &output.array).map(|()| path)
     });
     paths.collect()
@@ -366,25 +215,22 @@ fn file_name(index: usize, of: usize, output: &Output) -> String {
     format!("{index:0digits$}_{layer}_{}.npy", output.role.to_string().replace(' ', "_"))
 }
 
-fn time(
-    args: &RunArgs,
-    session: &mut Session,
-    arrays: &Arrays<f32>,
-    out: &mut impl Write,
-) -> Result<()> {
+/// The times of further runs, the fastest first.
+fn time(args: &RunArgs, session: &mut Session, arrays: &Arrays<f32>) -> Result<Vec<Duration>> {
+    let progress = progress::bar("repeating", args.repeat as usize, "runs");
     let mut times = Vec::new();
     for _ in 0..args.repeat {
         let start = Instant::now();
-        session.run(arrays.inputs()?).with_context(|| args.describe())?;
+        match (args.batch_size, arrays.rows()) {
+            (Some(size), Some(rows)) => in_parts(session, arrays, rows, size as usize).map(drop),
+            _ => arrays.inputs().and_then(|inputs| session.run(inputs)).map(drop),
+        }
+        .with_context(|| args.inputs.describe(&args.model))?;
         times.push(start.elapsed());
+        progress.add(1);
     }
     times.sort_unstable();
-    if let [fastest, ..] = &times[..] {
-        let runs = if times.len() == 1 { "run" } else { "runs" };
-        let (median, fastest) = (milliseconds(times[times.len() / 2]), milliseconds(*fastest));
-        writeln!(out, "{} more {runs}: median {median}, fastest {fastest}", times.len())?;
-    }
-    Ok(())
+    Ok(times)
 }
 
 /// Three digits after the point, or five where these would say nothing.

@@ -1,7 +1,8 @@
 //! How arrays, their names and the device are printed.
 
-use birnn::{DeviceInfo, Direction, Output, Outputs, Role};
-use ndarray::{ArrayD, ArrayViewD, Axis, Zip};
+use birnn::{DeviceInfo, Direction, Output, Role};
+use ndarray::Dimension;
+use ndarray::{ArrayD, ArrayViewD, Axis};
 use num_traits::Float;
 use std::fmt::{Display, LowerExp};
 use std::io::{self, Write};
@@ -15,13 +16,13 @@ pub fn device(out: &mut impl Write, info: &DeviceInfo) -> io::Result<()> {
 /// The outputs as the notebook printed them; with `exact`, how far each is from it.
 pub fn outputs(
     out: &mut impl Write,
-    outputs: &Outputs,
-    exact: Option<&Outputs<f64>>,
+    outputs: &[Output],
+    exact: Option<&[Output<f64>]>,
 ) -> io::Result<()> {
-    for (index, output) in outputs.list().iter().enumerate() {
-        let difference = exact.map(|exact| difference(&output.array, &exact.list()[index].array));
+    for (index, output) in outputs.iter().enumerate() {
+        let difference = exact.map(|exact| difference(&output.array, &exact[index].array));
         let difference = difference
-            .map_or(String::new(), |d| format!(", at most {d:.1e} from the f64 reference"));
+            .map_or(String::new(), |d| format!(", at most {:.1e} from the f64 reference", d.value));
         let label = label(outputs, output);
         writeln!(out, "\n{label}, shape {:?}{difference}", output.array.shape())?;
         array(out, &output.array.view())?;
@@ -32,11 +33,11 @@ pub fn outputs(
 /// The difference of each output from the reference, a line each.
 pub fn differences(
     out: &mut impl Write,
-    outputs: &Outputs,
-    exact: &Outputs<f64>,
+    outputs: &[Output],
+    exact: &[Output<f64>],
 ) -> io::Result<()> {
-    for (output, exact) in outputs.list().iter().zip(exact.list()) {
-        let difference = difference(&output.array, &exact.array);
+    for (output, exact) in outputs.iter().zip(exact) {
+        let difference = difference(&output.array, &exact.array).value;
         writeln!(
             out,
             "{}: at most {difference:.1e} from the f64 reference",
@@ -48,7 +49,7 @@ pub fn differences(
 
 /// The notebook's name of an output; with the layer's, where the model returns arrays of several
 /// layers.
-pub fn label(outputs: &Outputs, output: &Output) -> String {
+pub fn label(outputs: &[Output], output: &Output) -> String {
     let name = match output.role {
         Role::Output => "Output State".to_string(),
         Role::DirectionOutput(direction) => format!("Output State {}", title(direction)),
@@ -56,7 +57,7 @@ pub fn label(outputs: &Outputs, output: &Output) -> String {
         Role::CellState(direction) => format!("Cell State {}", title(direction)),
         role => role.to_string(),
     };
-    let one_layer = outputs.list().iter().all(|other| other.layer == output.layer);
+    let one_layer = outputs.iter().all(|other| other.layer == output.layer);
     if one_layer { name } else { format!("{name} of {}", output.layer) }
 }
 
@@ -67,14 +68,29 @@ fn title(direction: Direction) -> &'static str {
     }
 }
 
+/// How far two arrays of a shape are from each other.
+pub struct Difference {
+    /// The largest one; NaN where one of them alone is NaN.
+    pub value: f64,
+    /// Where it is; of equal arrays the first place.
+    pub index: Vec<usize>,
+}
+
 /// The largest difference; what is NaN, or infinite with one sign, in both differs by nothing.
-pub fn difference(found: &ArrayD<f32>, exact: &ArrayD<f64>) -> f64 {
+pub fn difference<F: Copy + Into<f64>>(found: &ArrayD<F>, exact: &ArrayD<f64>) -> Difference {
     let same = |f: f64, e: f64| f == e || (f.is_nan() && e.is_nan());
-    let larger = |max: f64, d: f64| if d.is_nan() || d > max { d } else { max };
-    Zip::from(found).and(exact).fold(0.0, |max, &f, &e| {
-        let f = f64::from(f);
-        if same(f, e) || max.is_nan() { max } else { larger(max, (f - e).abs()) }
-    })
+    let mut largest = Difference { value: 0.0, index: vec![0; found.ndim()] };
+    for ((index, &found), &exact) in found.indexed_iter().zip(exact) {
+        let found = found.into();
+        let value = if same(found, exact) { 0.0 } else { (found - exact).abs() };
+        if value.is_nan() || value > largest.value {
+            largest = Difference { value, index: index.as_array_view().to_vec() };
+        }
+        if value.is_nan() {
+            break;
+        }
+    }
+    largest
 }
 
 /// Eight decimals in columns with commas between them, scientific where those would not show every

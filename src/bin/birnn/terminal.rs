@@ -1,8 +1,8 @@
 //! What reaches standard error: the program's own error and the crate's warnings, a line each, and
 //! not a line that Mesa writes there.
 
+use crate::progress::Lines;
 use std::fmt::{self, Write as _};
-use std::io;
 use tracing::field::{Field, Visit};
 use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::fmt::format::Writer;
@@ -13,7 +13,7 @@ use tracing_subscriber::registry::LookupSpan;
 pub fn print_warnings() {
     let subscriber = tracing_subscriber::fmt()
         .with_max_level(Level::WARN)
-        .with_writer(io::stderr)
+        .with_writer(|| Lines)
         .event_format(OneLine)
         .finish();
     // It fails where there is a subscriber already, which then prints them.

@@ -61,6 +61,7 @@ fn build_once(
     let mut top = Level::new(source, "")?;
     let inputs = builder.inputs(source, &top.network)?;
     top.inputs = top.network.inputs(source.value)?;
+    builder.add_layers(&mut top)?;
     let outputs = builder.run(&mut top, inputs)?;
     let has_models = source.entries.iter().any(|entry| entry.model.is_some());
     let model = builder.assembly.build(outputs)?;
@@ -111,6 +112,30 @@ impl Builder<'_> {
             inputs.push(input);
         }
         Ok(inputs)
+    }
+
+    /// Adds the layers that are called in the order of the file, which is Keras's `model.layers` and
+    /// the order of its weights; calls can come in another order.
+    fn add_layers(&mut self, level: &mut Level) -> Result<()> {
+        let Level { network, steps, .. } = level;
+        let called = network.order.iter().map(|&index| network.nodes[index].entry);
+        let called: HashSet<usize> = called.collect();
+        for (index, step) in steps.iter_mut().enumerate() {
+            if !called.contains(&index) {
+                continue;
+            }
+            *step = match std::mem::replace(step, Step::None) {
+                Step::New(built) => {
+                    Step::Called(self.assembly.add(&network.entries[index].path, built)?)
+                }
+                Step::Model(mut level) => {
+                    self.add_layers(&mut level)?;
+                    Step::Model(level)
+                }
+                other => other,
+            };
+        }
+        Ok(())
     }
 
     /// Runs the calls of a model on these inputs, and returns what it returns.
@@ -164,16 +189,13 @@ impl Builder<'_> {
                 *step = Step::Model(level);
                 outputs
             }
-            Step::New(built) => {
-                let layer = self.assembly.add(&entry.path, built)?;
-                *step = Step::Called(layer.clone());
-                self.layer_call(scope, node, &layer)?
-            }
             Step::Called(layer) => {
                 *step = Step::Called(layer.clone());
                 self.layer_call(scope, node, &layer)?
             }
-            Step::None => return malformed(self.label, format!("{reader} can't be found")),
+            Step::New(_) | Step::None => {
+                return malformed(self.label, format!("{reader} can't be found"));
+            }
         };
         Ok(arrays.into_iter().map(Piece::Array).collect())
     }

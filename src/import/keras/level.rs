@@ -38,7 +38,7 @@ pub(super) struct Level<'a> {
 
 /// A layer of the file on its way into the graph.
 pub(super) enum Step<'a> {
-    /// It has not been called yet.
+    /// It isn't in the graph yet; one that no call asks for never is.
     New(Built),
     Called(Added),
     Model(Box<Level<'a>>),

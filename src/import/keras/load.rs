@@ -104,8 +104,9 @@ impl KerasOptions {
 impl KerasOptions {
     /// The layer that Keras's `keras.saving.serialize_keras_object(layer)` describes as JSON,
     /// without weights: for a [`CustomLayer`](crate::CustomLayer) whose parts are told in Keras's
-    /// words. Of the JSON `class_name` and `config` are read, where `config` may lack a `name`. A
-    /// `keras_version` beside them says whose meaning the arguments have; without it Keras 3's.
+    /// words. Of the JSON `class_name` and `config` are read, where `config` may lack a `name` and
+    /// arguments that have a default in Keras. A `keras_version` beside them says whose meaning the
+    /// arguments have; without it Keras 3's.
     ///
     /// # Errors
     /// As [`Model::from_keras_config`]; [`Error::UnsupportedLayer`] also of a layer that several of
@@ -125,9 +126,11 @@ impl KerasOptions {
             None => Version::Keras3,
         };
         let class_name = config.get("class_name").and_then(Value::as_str).unwrap_or_default();
-        let name = default_name(class_name);
+        let defaults = defaults(class_name);
         if let Some(arguments) = config.get_mut("config").and_then(Value::as_object_mut) {
-            arguments.entry("name").or_insert(Value::String(name));
+            for (argument, default) in defaults {
+                arguments.entry(argument).or_insert(default);
+            }
         }
         let entry = entry::entry(CONFIG, 0, &config, &Around::default(), &self.registry)?;
         let built = layer::build(CONFIG, &entry, version, false)?;
@@ -141,6 +144,27 @@ impl KerasOptions {
             }),
         }
     }
+}
+
+/// What a layer of Keras's is made with where its constructor isn't told, of what a configuration
+/// that Keras wrote always has.
+fn defaults(class_name: &str) -> Vec<(&'static str, Value)> {
+    let text = |value: &str| Value::String(value.to_string());
+    let mut defaults = vec![("name", Value::String(default_name(class_name)))];
+    match class_name {
+        "LSTM" | "GRU" => {
+            defaults.push(("activation", text("tanh")));
+            defaults.push(("recurrent_activation", text("sigmoid")));
+        }
+        "SimpleRNN" => defaults.push(("activation", text("tanh"))),
+        "Rescaling" => defaults.push(("offset", Value::from(0.0))),
+        "Dense" | "Conv1D" | "Conv2D" | "Conv1DTranspose" | "Conv2DTranspose"
+        | "DepthwiseConv1D" | "DepthwiseConv2D" | "SeparableConv1D" | "SeparableConv2D" => {
+            defaults.push(("activation", text("linear")));
+        }
+        _ => {}
+    }
+    defaults
 }
 
 /// What a model was built from: the configuration, which says where in a file its weights stand,

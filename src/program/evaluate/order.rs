@@ -4,7 +4,7 @@
 use super::operands::Operands;
 use super::{Array, Evaluator};
 use crate::program::host;
-use crate::program::operation::{Binary, Reduction};
+use crate::program::operation::{Binary, Reduction, Unary};
 use crate::program::shapes::{self, Reason, axis as axis_of};
 use crate::program::values::{Kind, Values};
 
@@ -40,7 +40,17 @@ impl Evaluator {
         order.swap(axis, last);
         let x = self.transpose(x, &order)?;
         check_pairs(&[x.shape(), &[n.max(k)]].concat(), "finding the largest values")?;
-        let (column, row) = self.pairs(&x)?;
+        let (_, values) = self.pairs(&x)?;
+        // NaN is as large as a number can be, so that every value has its rank.
+        let most = Values::float(f32::INFINITY).into();
+        let keys = match x.kind() {
+            Kind::Float => {
+                let is_nan = self.unary(Unary::IsNan, &x)?;
+                self.select(&is_nan, &most, &x)?
+            }
+            _ => x.clone(),
+        };
+        let (column, row) = self.pairs(&keys)?;
         let (less, kind) = (Binary::Less, x.kind());
         let above = match smallest {
             true => self.binary(less, &row, &column)?,
@@ -61,7 +71,7 @@ impl Evaluator {
         let hits = self.binary(Binary::Equal, &ranks, &wanted.into())?;
         let places = Values::integers(0..n as i64).into();
         let mut results = Vec::new();
-        for (values, kind) in [(row, kind), (places, Kind::Integer)] {
+        for (values, kind) in [(values, kind), (places, Kind::Integer)] {
             let none = Values::integer(0).cast(kind).into();
             let found = self.select(&hits, &values, &none)?;
             let found = self.reduce_kept(&found, &[last + 1], Reduction::Sum)?;

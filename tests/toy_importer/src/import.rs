@@ -9,5 +9,6 @@ pub mod keras;
 pub mod onnx;
 #[path = "../../../src/import/pytorch/mod.rs"]
 pub mod pytorch;
+#[allow(dead_code)] // what only `Model::load` asks
 #[path = "../../../src/import/recognize.rs"]
 mod recognize;

@@ -4,7 +4,7 @@ use super::Handler::{One, Several};
 use super::Row;
 use super::{moving, numbers, products, reduce, taking};
 use crate::Activation;
-use crate::program::{Binary, Reduction, Unary};
+use crate::program::{Binary, Pooling, Reduction, Unary};
 
 /// Each with its arguments: first those of its call in their order, then those of its class. An
 /// argument that is named otherwise here has that name behind an equals sign.
@@ -23,6 +23,11 @@ pub(super) const OPERATIONS: &[Row] = &[
     ("Array", "x dtype", One(moving::converted)),
     ("Average", "x weights axis", One(reduce::average)),
     ("BatchNorm", "x mean variance offset scale axis epsilon", One(reduce::batch_normalized)),
+    (
+        "AveragePool",
+        "inputs=x pool_size=size strides padding data_format",
+        One(|call| reduce::pool(call, Pooling::Mean)),
+    ),
     ("BitwiseAnd", "x y", One(|call| numbers::of_bools(call, Binary::And))),
     ("BitwiseInvert", "x", One(numbers::not_of_bools)),
     ("BitwiseNot", "x", One(numbers::not_of_bools)),
@@ -105,6 +110,11 @@ pub(super) const OPERATIONS: &[Row] = &[
     ("Logsumexp", "x axis keepdims", One(reduce::log_sum_exp)),
     ("Matmul", "x1=x x2=y", One(products::matmul)),
     ("Max", "x axis keepdims initial", One(|call| reduce::extreme(call, Reduction::Maximum))),
+    (
+        "MaxPool",
+        "inputs=x pool_size=size strides padding data_format",
+        One(|call| reduce::pool(call, Pooling::Maximum)),
+    ),
     ("Maximum", "x1=x x2=y", One(|call| numbers::binary(call, Binary::Maximum))),
     ("Mean", "x axis keepdims", One(reduce::mean)),
     ("Min", "x axis keepdims initial", One(|call| reduce::extreme(call, Reduction::Minimum))),

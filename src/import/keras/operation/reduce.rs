@@ -3,7 +3,7 @@
 use super::call::Call;
 use super::computed::Id;
 use crate::Result;
-use crate::program::{Binary, Kind, Operation, Reduction, Unary, Values};
+use crate::program::{Binary, Kind, Operation, Pooling, Reduction, Unary, Values, Windows};
 
 /// The axes: all where it is None.
 fn axes(call: &Call) -> Result<Option<Vec<i64>>> {
@@ -198,6 +198,41 @@ pub(super) fn softmax(call: &mut Call, log: bool) -> Result<Id> {
     };
     let x = call.array("x")?;
     call.op(Operation::Softmax { axis, log }, [x])
+}
+
+/// The largest value or the mean of windows along the axes between the batch and the features.
+pub(super) fn pool(call: &mut Call, pooling: Pooling) -> Result<Id> {
+    let x = call.array("x")?;
+    let axes = call.rank(x)?.saturating_sub(2);
+    let lengths = |call: &Call, name: &str| -> Result<Option<Vec<usize>>> {
+        let Some(listed) = call.ints(name)? else { return Ok(None) };
+        let listed = if listed.len() == axes + 2 { &listed[1..=axes] } else { &listed[..] };
+        let lengths: Option<Vec<usize>> = listed
+            .iter()
+            .map(|&length| usize::try_from(length).ok().filter(|n| (1..1 << 24).contains(n)))
+            .collect();
+        match lengths {
+            Some(lengths) if lengths.len() == axes => Ok(Some(lengths)),
+            Some(lengths) if lengths.len() == 1 => Ok(Some(vec![lengths[0]; axes])),
+            _ => call.wrong(name, format!("isn't one of an array with {axes} such axes")),
+        }
+    };
+    let Some(size) = lengths(call, "size")? else { return call.wrong("size", "is missing") };
+    let strides = lengths(call, "strides")?.unwrap_or_else(|| size.clone());
+    if !call.text("padding")?.is_none_or(|padding| padding.eq_ignore_ascii_case("valid")) {
+        return call.unsupported("padding", "only valid is supported; use a layer");
+    }
+    let format = call.text("data_format")?.unwrap_or("channels_last");
+    if !["channels_last", "NWC", "NHWC"].contains(&format) {
+        return call.unsupported("data_format", "only channels_last is supported");
+    }
+    let windows = Windows {
+        strides,
+        dilations: vec![1; axes],
+        spread: vec![1; axes],
+        padding: vec![(0, 0); axes],
+    };
+    call.op(Operation::Pool { windows, size, pooling, partial: false }, [x])
 }
 
 /// Sums of all values up to each.

@@ -5,7 +5,7 @@ use super::Handler::{One, Several};
 use super::Row;
 use super::{moving, numbers, products, reduce, taking};
 use crate::Activation;
-use crate::program::{Binary, Reduction, Unary};
+use crate::program::{Binary, Pooling, Reduction, Unary};
 
 /// Each with its arguments in their order. An argument that is named otherwise here has that name
 /// behind an equals sign; one that has no effect has none behind it.
@@ -38,6 +38,7 @@ pub(super) const OPERATIONS: &[Row] = &[
     ),
     ("expand_dims", "input=x axis dim=axis", One(moving::expand_dims)),
     ("fill", "dims=shape value=fill_value", One(|call| numbers::filled(call, None))),
+    ("floor_div", "x y", One(numbers::floor_divide)),
     ("gather", "params=x indices validate_indices= axis batch_dims", One(taking::gather)),
     ("gather_nd", "params=x indices batch_dims bad_indices_policy=", One(taking::gather_nd)),
     ("identity", "input=x", One(moving::identity)),
@@ -130,6 +131,8 @@ pub(super) const OPERATIONS: &[Row] = &[
     ("math.truediv", "x y", One(numbers::divide)),
     ("nn.bias_add", "value=x bias=y data_format=", One(|c| numbers::binary(c, Binary::Add))),
     ("nn.elu", "features=x", One(|call| numbers::activation(call, Activation::ELU))),
+    ("nn.avg_pool1d", POOL, One(|call| reduce::pool(call, Pooling::Mean))),
+    ("nn.avg_pool2d", POOL, One(|call| reduce::pool(call, Pooling::Mean))),
     (
         "nn.embedding_lookup",
         "params=x ids=indices partition_strategy= validate_indices= max_norm",
@@ -143,6 +146,8 @@ pub(super) const OPERATIONS: &[Row] = &[
         One(|call| numbers::parametric(call, ("alpha", 0.2), Activation::LeakyRelu)),
     ),
     ("nn.log_softmax", "logits=x axis dim=axis", One(|call| reduce::softmax(call, true))),
+    ("nn.max_pool1d", POOL, One(|call| reduce::pool(call, Pooling::Maximum))),
+    ("nn.max_pool2d", POOL, One(|call| reduce::pool(call, Pooling::Maximum))),
     ("nn.relu", "features=x", One(|call| numbers::activation(call, Activation::Relu))),
     ("nn.relu6", "features=x", One(|call| numbers::activation(call, Activation::Relu6))),
     ("nn.selu", "features=x", One(|call| numbers::activation(call, Activation::Selu))),
@@ -193,4 +198,5 @@ pub(super) const OPERATIONS: &[Row] = &[
 
 const REDUCE: &str = "input_tensor=x axis keepdims keep_dims=keepdims reduction_indices=axis";
 const REDUCE_PLACE: &str = "input=x axis output_type= dimension=axis";
+const POOL: &str = "input=x value=x ksize=size strides padding data_format";
 const LIKE: &str = "input=x tensor=x dtype optimize= layout=";

@@ -375,15 +375,6 @@ fn several_cells_take_their_states_in_order() {
     assert!(reason_of(keras3(config)).contains("4 initial states"));
 }
 
-fn operation(class: &str, name: &str, args: Value, extra: Value) -> Value {
-    let mut config = json!({"name": name});
-    for (key, value) in extra.as_object().into_iter().flatten() {
-        config[key] = value.clone();
-    }
-    json!({"module": "keras.src.ops.numpy", "class_name": class, "config": config, "name": name,
-        "inbound_nodes": [{"args": args, "kwargs": {}}]})
-}
-
 /// `Masking` and an RNN that is called with a mask of operations, as Keras 3 writes it.
 fn spelled_out(compared_with: f64, axis: i64, classes: [&str; 2]) -> Value {
     let mut masking = named("Masking", json!({"name": "masking", "mask_value": 0.5}));

@@ -2,6 +2,7 @@
 
 mod classes;
 mod nested;
+mod operations;
 
 use super::custom::Registry;
 use super::limits::KerasLimits;
@@ -15,6 +16,10 @@ fn build(version: Version, config: &Value) -> Result<Model> {
     let limits = KerasLimits::new();
     let entries = entry::entries("test", config, limits.layers, &Registry::default())?;
     network("test", version, config, &entries, &limits)
+}
+
+fn keras2(config: Value) -> Result<Model> {
+    build(Version::Keras2, &config)
 }
 
 fn keras3(config: Value) -> Result<Model> {
@@ -39,6 +44,16 @@ fn layer(class: &str, name: &str, extra: Value) -> Value {
 
 fn input(name: &str, shape: Value) -> Value {
     layer("InputLayer", name, json!({"batch_shape": shape, "dtype": "float32"}))
+}
+
+/// An operation of Keras 3.
+fn operation(class: &str, name: &str, args: Value, extra: Value) -> Value {
+    let mut config = json!({"name": name});
+    for (key, value) in extra.as_object().into_iter().flatten() {
+        config[key] = value.clone();
+    }
+    json!({"module": "keras.src.ops.numpy", "class_name": class, "config": config, "name": name,
+        "inbound_nodes": [{"args": args, "kwargs": {}}]})
 }
 
 fn sequential(layers: Value) -> Value {

@@ -32,24 +32,24 @@ struct Scores {
 }
 
 /// `[batch, timesteps, heads · features]` as `[batch, heads, timesteps, features]`.
-fn split_heads(call: &mut Call, x: Value, heads: i64) -> Result<Value> {
+pub(super) fn split_heads(call: &mut Call, x: Value, heads: i64) -> Result<Value> {
     let split = call.reshape(x, [0, 0, heads, -1])?;
     call.transpose(split, &[0, 2, 1, 3])
 }
 
-fn joined_heads(call: &mut Call, x: Value) -> Result<Value> {
+pub(super) fn joined_heads(call: &mut Call, x: Value) -> Result<Value> {
     let turned = call.transpose(x, &[0, 2, 1, 3])?;
     call.reshape(turned, [0, 0, -1])
 }
 
 /// The length of an axis, an array of one.
-fn length(call: &mut Call, x: Value, axis: i64) -> Result<Value> {
+pub(super) fn length(call: &mut Call, x: Value, axis: i64) -> Result<Value> {
     let shape = call.shape(x)?;
     call.slice(shape, 0, axis, axis + 1)
 }
 
 /// Keys or values with as many heads as the queries have: each of theirs is there several times.
-fn repeated(call: &mut Call, x: Value, query: Value) -> Result<Value> {
+pub(super) fn repeated(call: &mut Call, x: Value, query: Value) -> Result<Value> {
     let shape = call.shape(x)?;
     let (heads, of_query) = (length(call, x, 1)?, length(call, query, 1)?);
     let times = call.binary(Binary::Divide, of_query, heads)?;

@@ -3,6 +3,7 @@
 mod angles;
 mod attention;
 mod contrib;
+mod linear_attention;
 mod losses;
 mod moving;
 mod normalize;
@@ -24,10 +25,11 @@ use crate::{Error, Result};
 use std::collections::HashSet;
 
 /// What is known of each operator, by families.
-const NODES: [&[(&str, Handler)]; 16] = [
+const NODES: [&[(&str, Handler)]; 17] = [
     angles::NODES,
     attention::NODES,
     contrib::NODES,
+    linear_attention::NODES,
     losses::NODES,
     moving::NODES,
     normalize::NODES,

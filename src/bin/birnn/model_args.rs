@@ -1,0 +1,148 @@
+//! The arguments that say which files a model is read from.
+
+use crate::progress;
+use anyhow::{Context, Result, bail};
+use birnn::torch::TorchOptions;
+use birnn::{Activation, Error, FileFormat, Model, OnnxOptions};
+use clap::Args;
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+/// A model's files.
+#[derive(Debug, Args)]
+pub struct ModelArgs {
+    /// The model: a .keras or legacy .h5 file that Keras saved, an .onnx file, a state dict of
+    /// an LSTM, GRU or RNN that PyTorch saved, .safetensors, .pt or .pth, or birnn's own form,
+    /// .safetensors; with --config the weights
+    /// of a Keras model alone, .weights.h5 or .h5.
+    model: PathBuf,
+    /// Of an ONNX model: an input that nobody gives, which is zeros and in a further call what that
+    /// output was.
+    #[arg(long = "tie", value_name = "INPUT=OUTPUT", value_parser = pair)]
+    ties: Vec<(String, String)>,
+    /// Of an ONNX model: the length of all axes that the file calls so.
+    #[arg(long = "length", value_name = "AXIS=N", value_parser = length)]
+    lengths: Vec<(String, usize)>,
+    /// The model's configuration, what Keras's model.to_json() returned, for a file that holds
+    /// weights only.
+    #[arg(long, value_name = "CONFIG.json")]
+    config: Option<PathBuf>,
+    /// Of a state dict of PyTorch's only the LSTM, GRU or RNN whose tensors' names begin with this,
+    /// such as encoder.lstm.
+    #[arg(long, value_name = "PREFIX", conflicts_with = "config")]
+    prefix: Option<String>,
+    /// The nonlinearity of an RNN of PyTorch's, which its state dict doesn't say.
+    #[arg(long, value_enum, conflicts_with = "config")]
+    nonlinearity: Option<Nonlinearity>,
+}
+
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum Nonlinearity {
+    Tanh,
+    Relu,
+}
+
+impl ModelArgs {
+    /// The model, or why it can't be loaded, with the file's name.
+    pub fn load(&self) -> Result<Model> {
+        let _spinner = progress::spinner(format!("loading {}", self.model.display()));
+        let Some(config) = &self.config else {
+            return self.load_alone().map_err(|error| self.named(error));
+        };
+        let json = read_config(config)?;
+        let model = Model::from_keras_config(&json);
+        let mut model = model.with_context(|| config.display().to_string())?;
+        model.load_keras_weights(&self.model).map_err(|error| self.named(error))?;
+        Ok(model)
+    }
+
+    /// How an ONNX file is read.
+    pub fn onnx_options(&self) -> OnnxOptions {
+        let mut options = OnnxOptions::new();
+        for (input, output) in &self.ties {
+            options = options.tied(input, output);
+        }
+        for (axis, length) in &self.lengths {
+            options = options.length(axis, *length);
+        }
+        options
+    }
+
+    fn load_alone(&self) -> birnn::Result<Model> {
+        if !self.is_torch() {
+            return match FileFormat::of(&self.model)? {
+                FileFormat::Onnx => self.onnx_options().load(&self.model),
+                _ => Model::load(&self.model),
+            };
+        }
+        let nonlinearity = match self.nonlinearity {
+            Some(Nonlinearity::Relu) => Activation::Relu,
+            _ => Activation::Tanh,
+        };
+        let options = TorchOptions::new().nonlinearity(nonlinearity);
+        let options = self.prefix.iter().fold(options, |options, prefix| options.prefix(prefix));
+        Model::from_torch_with(&self.model, &options)
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.model
+    }
+
+    /// Whether an argument says that it is a file of PyTorch's.
+    pub fn is_torch(&self) -> bool {
+        self.prefix.is_some() || self.nonlinearity.is_some()
+    }
+
+    /// Whether the configuration is a file of its own.
+    pub fn has_config(&self) -> bool {
+        self.config.is_some()
+    }
+
+    /// An error of loading with the file's name, once.
+    pub fn named(&self, error: Error) -> anyhow::Error {
+        match error {
+            // They name it themselves.
+            Error::Io { .. } | Error::MalformedFile { .. } => error.into(),
+            error => anyhow::Error::new(error).context(self.model.display().to_string()),
+        }
+    }
+}
+
+/// What `KerasLimits` allows a configuration: of a longer one a byte more is read, and refused.
+const CONFIG_BYTES: u64 = 16 << 20;
+
+/// A configuration's text.
+fn read_config(path: &Path) -> Result<String> {
+    let mut bytes = Vec::new();
+    let file = File::open(path);
+    let read = file.and_then(|file| file.take(CONFIG_BYTES + 1).read_to_end(&mut bytes));
+    read.with_context(|| format!("cannot read {}", path.display()))?;
+    match String::from_utf8(bytes) {
+        Ok(json) => Ok(json),
+        Err(_) => bail!(
+            "{} is not JSON: --config takes the text that model.to_json() returned, and the \
+             weights are the model",
+            path.display()
+        ),
+    }
+}
+
+/// Two names.
+fn pair(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((one, other)) if !one.is_empty() && !other.is_empty() => {
+            Ok((one.to_string(), other.to_string()))
+        }
+        _ => Err("two names with = between them are needed, as in state=stateN".to_string()),
+    }
+}
+
+/// A name and a length.
+fn length(text: &str) -> Result<(String, usize), String> {
+    let (name, length) = pair(text)?;
+    match length.parse() {
+        Ok(length @ 1..) => Ok((name, length)),
+        _ => Err("a length is needed, as in batch=1".to_string()),
+    }
+}
