@@ -282,7 +282,10 @@ fn config(path: &Path) -> Value {
     let mut archive = zip::ZipArchive::new(std::fs::File::open(path).unwrap()).unwrap();
     let json = std::io::read_to_string(archive.by_name("config.json").unwrap()).unwrap();
     serde_json::from_str(
-        &json.replace(": Infinity", ": \"Infinity\"").replace(", Infinity", ", \"Infinity\""),
+        &json
+            .replace(": NaN", ": \"NaN\"")
+            .replace(": Infinity", ": \"Infinity\"")
+            .replace(", Infinity", ", \"Infinity\""),
     )
     .unwrap()
 }

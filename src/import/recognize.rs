@@ -456,7 +456,10 @@ mod tests {
         is(b"model_checkpoint_path: \"model-1\"\n", &["checkpoint", "load_weights"]);
         is(b"\0\0\x06\x08\x01\x1a\x02\x08\x01\0\x1c\x0e_CHECK", &["checkpoint", "load_weights"]);
         is(b"\0\0\0\0\0\0\0\0\0", &["zeros"]);
-        is(b"plain text", &["70 6c 61 69 6e 20 74 65"]);
+        is(b"plain text", &["plain text", ".keras"]);
+        is(b"(dp0\nS'a'\np1\n", &["pickle"]);
+        is(b"ccopy_reg\n_reconstructor\np0\n", &["pickle"]);
+        is(b"plain\x01text", &["70 6c 61 69 6e 01 74 65"]);
         is(b"\x08", &["08"]);
         is(b"<", &["XML"]);
     }

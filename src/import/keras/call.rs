@@ -1,6 +1,6 @@
 //! The calls of layers in a functional model, in the forms of Keras 2 and Keras 3.
 
-use super::class::Class;
+use super::class::{Class, changes_images};
 use super::messages::{malformed, shown};
 use super::operation::{self, Given};
 use super::reference::{Reference, listed, references, sorted, tensor};
@@ -202,6 +202,8 @@ impl<'a> Reader<'_, 'a> {
                 self.call.use_causal_mask = value == &Value::Bool(true);
                 return Ok(());
             }
+            // Layers that change images in training write it, and go by what the model is called with.
+            "training" if changes_images(self.class.name()) && value.is_boolean() => return Ok(()),
             "training" => "save the model without training=True in the call",
             "return_attention_scores" => "only the output is computed; save the model without it",
             "query_mask" | "attention_mask" => {

@@ -117,6 +117,11 @@ pub(super) const STATELESS: [&str; 88] = [
     "SyncBatchNormalization",
 ];
 
+/// Whether a class changes images, which it does in training only.
+pub(super) fn changes_images(class_name: &str) -> bool {
+    class_name.starts_with("Rand") || class_name == "AugMix"
+}
+
 /// How the layers of a model are connected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Root {

@@ -21,7 +21,7 @@ use serde_json::Value;
 pub(super) fn layer(class_name: &str, arguments: &Arguments, causal: bool) -> Result<Layer> {
     if let Some(identity) = Identity::of_class(class_name) {
         // Of what changes images in training no argument has an effect.
-        if !class_name.starts_with("Rand") && class_name != "AugMix" {
+        if !class::changes_images(class_name) {
             arguments.check_others(&["rate", "noise_shape", "stddev", "l1", "l2"])?;
         }
         return Ok(identity.into());
