@@ -18,7 +18,8 @@ not_run() {
     [ -z "${BIRNN_REQUIRE_PYTHON:-}" ] || exit 1
 }
 
-work=$PWD/target/python
+root=$PWD
+work=$root/target/python
 mkdir -p "$work"
 command -v python3 >/dev/null || { not_run "no python3"; exit 0; }
 python3 -c 'import sys; sys.exit(sys.version_info < (3, 10))' || { not_run "python3 is older than 3.10"; exit 0; }
@@ -33,7 +34,7 @@ environment venv python3 || { not_run "python3 has no venv"; exit 0; }
 pip "$work/venv" install -r python/tests/requirements.txt || { not_run "PyPI can't be reached"; exit 0; }
 
 rm -rf "$work/wheels"
-CARGO_TARGET_DIR=$PWD/target "$work/venv/bin/maturin" build --quiet --locked \
+CARGO_TARGET_DIR=$root/target "$work/venv/bin/maturin" build --quiet --locked \
     --manifest-path python/Cargo.toml --profile "${BIRNN_PYTHON_PROFILE:-dev}" --out "$work/wheels"
 wheel=$(echo "$work"/wheels/birnn-*-cp310-abi3-*.whl)
 
@@ -43,17 +44,17 @@ try() {
     local venv=$1 status=0
     pip "$venv" install --force-reinstall --no-deps "$wheel"
     (cd "$work" && KERAS_BACKEND=${backend:-jax} JAX_PLATFORMS=cpu "$venv/bin/python" -m pytest \
-        -c "$OLDPWD/python/pyproject.toml" -p no:cacheprovider "${@:2}") || status=$?
+        -c "$root/python/pyproject.toml" -p no:cacheprovider "${@:2}") || status=$?
     [ $status = 0 ] || [ $status = 5 ]
 }
-tests=$PWD/python/tests
+tests=$root/python/tests
 
 # A clean environment, with what the wheel itself asks for and nothing else.
 environment clean python3
 pip "$work/clean" install --force-reinstall "$wheel"
 (cd "$work" && "$work/clean/bin/python" -c "
 import birnn, numpy
-model = birnn.load('$PWD/tests/fixtures/keras/notebook_lstm2.keras')
+model = birnn.load('$root/tests/fixtures/keras/notebook_lstm2.keras')
 print('birnn', birnn.__version__, *birnn.devices(), *[a.shape for a in model.compile('cpu')(numpy.zeros((1, 8, 2)))])
 ") >&2
 
@@ -62,7 +63,7 @@ try "$work/venv" "$tests" "$@"
 # The notebook, in a kernel of the same environment.
 "$work/venv/bin/python" -m ipykernel install --prefix "$work/venv" --name python3 >/dev/null 2>&1
 (cd "$work" && KERAS_BACKEND=jax JAX_PLATFORMS=cpu BIRNN_DEVICE=cpu "$work/venv/bin/jupyter-execute" \
-    --output "$work/notebook.ipynb" "$OLDPWD/examples/notebook.ipynb")
+    --output "$work/notebook.ipynb" "$root/examples/notebook.ipynb")
 
 torch=
 for candidate in "${PYTHON:-python3}" /usr/bin/python3; do
@@ -76,7 +77,7 @@ else
     try "$work/torch" "$tests/test_torch.py" "$tests/test_arrays.py" "$@"
 fi
 
-if keras2=$PWD/target/real_models/venv && "$keras2/bin/python" -c "import tf_keras" 2>/dev/null; then
+if keras2=$root/target/real_models/venv && "$keras2/bin/python" -c "import tf_keras" 2>/dev/null; then
     pip "$keras2" install pytest
     backend=tensorflow try "$keras2" "$tests/test_keras.py" "$@"
 else
@@ -92,7 +93,7 @@ if [ -z "$free" ]; then
 else
     environment free "$free"
     pip "$work/free" install pytest numpy
-    CARGO_TARGET_DIR=$PWD/target "$work/venv/bin/maturin" build --quiet --locked --interpreter "$free" \
+    CARGO_TARGET_DIR=$root/target "$work/venv/bin/maturin" build --quiet --locked --interpreter "$free" \
         --manifest-path python/Cargo.toml --profile "${BIRNN_PYTHON_PROFILE:-dev}" --out "$work/wheels"
     wheel=$(echo "$work"/wheels/birnn-*t-*.whl)
     try "$work/free" "$tests/test_session.py" "$tests/test_arrays.py" "$@"

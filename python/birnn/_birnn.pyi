@@ -11,8 +11,9 @@ __version__: Final[str]
 
 @final
 class Adapter:
-    """An adapter that was found, or the CPU path: its ``info``, why it is ``unusable`` (None where it
-    isn't), and its limits in bytes.
+    """An adapter that was found, or the CPU path.
+
+    It has its ``info``, why it is ``unusable`` (None where it isn't), and its limits in bytes.
     """
     @property
     def info(self) -> DeviceInfo: ...
@@ -57,9 +58,11 @@ class Device:
 
 @final
 class DeviceInfo:
-    """Describes a device: its ``name``, ``kind``, ``backend`` and ``driver``; its ``index`` among the
-    adapters and its ``pci`` address, for ``"gpu:1"`` and ``"pci:0000:3b:00.0"``; and the ``reason``
-    why it was chosen.
+    """Describes a device.
+
+    It has its ``name``, ``kind``, ``backend`` and ``driver``; its ``index`` among the adapters
+    and its ``pci`` address, for ``"gpu:1"`` and ``"pci:0000:3b:00.0"``; and the ``reason`` why
+    it was chosen.
     """
     @property
     def name(self) -> str: ...
@@ -155,7 +158,7 @@ class Model:
 
 @final
 class Pending:
-    """A call in flight, which ``Session.submit`` returned: ``pending.wait()`` or ``await pending``."""
+    """A call in flight, of ``Session.submit``: ``pending.wait()`` or ``await pending``."""
     def wait(self) -> Any:
         """Waits for the outputs, which are those of a call; it can be called again.
 

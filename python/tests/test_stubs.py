@@ -109,7 +109,7 @@ def test_types_are_whole_and_strict(tmp_path):
     wrong = "import birnn\nbirnn.load(7)\nbirnn.devices()[0].info.nam\n"
     (tmp_path / "wrong.py").write_text(wrong)
     options = ["--strict", f"--cache-dir={tmp_path}"]
-    out, err, status = mypy.run([*options, str(package), str(tmp_path / "program.py")])
+    out, err, status = mypy.run([*options, str(SOURCE), str(tmp_path / "program.py")])
     assert status == 0, out + err
     out, _, status = mypy.run([*options, str(tmp_path / "wrong.py")])
     assert status == 1 and "nam" in out and "arg-type" in out
