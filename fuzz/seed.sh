@@ -17,7 +17,7 @@ done
 cp "$fixtures"/layers/*rnn*.json "$fixtures"/layers/keras2_weights_only_*.json corpus/keras_config
 find "$fixtures/torch" \( -name '*.pt' -o -name '*.pth' -o -name '*.safetensors' \) -size -4k \
     -exec cp {} corpus/torch_file \;
-cp "$fixtures"/onnx/*.onnx "$fixtures"/onnx/nodes/*.onnx corpus/onnx_file
+cp "$fixtures"/onnx/{,nodes/,exported/,refused/}*.onnx corpus/onnx_file
 cp "$fixtures"/portable/*.safetensors corpus/portable_file
 python3 - "$fixtures"/portable/*.safetensors <<'PYTHON'
 import json, pathlib, sys

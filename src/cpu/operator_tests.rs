@@ -99,12 +99,14 @@ fn windows(outputs: usize, size: usize, steps: [usize; 3], before: isize) -> Win
     Windows { outputs, size, strides, dilation, spread, before }
 }
 
+/// Windows, groups, the lengths of x, its features, and filters.
+type Case = (Vec<Windows>, usize, &'static [usize], usize, usize);
+
 #[test]
 fn convolutions_of_every_kind() {
     let mut rng = ChaCha12Rng::seed_from_u64(2);
     let plain = |outputs, size| windows(outputs, size, [1, 1, 1], (size / 2) as isize);
-    // Windows, groups, the lengths of x, its features, and filters.
-    let cases: [(Vec<Windows>, usize, &[usize], usize, usize); 12] = [
+    let cases: [Case; 12] = [
         (vec![plain(12, 3), plain(31, 3)], 1, &[12, 31], 64, 70),
         (vec![plain(9, 3), plain(17, 5)], 1, &[9, 17], 1, 33),
         (vec![windows(8, 3, [2, 1, 1], 1), windows(20, 3, [1, 2, 1], 2)], 1, &[16, 20], 24, 40),
@@ -140,6 +142,10 @@ fn pools_of_every_kind() {
         (vec![windows(1, 70, [1, 1, 1], 0), windows(1, 30, [1, 1, 1], 0)], vec![70, 30]),
         // The first window holds nothing.
         (vec![windows(30, 2, [3, 1, 1], 4)], vec![85]),
+        // None of them does.
+        (vec![windows(3, 2, [1, 1, 1], 9)], vec![85]),
+        // Over no axis.
+        (vec![], vec![]),
     ] {
         let mut x = random(&mut rng, &[&[2], &lengths[..], &[37]].concat());
         x.iter_mut().step_by(501).for_each(|value| *value = f32::NAN);

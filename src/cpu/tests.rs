@@ -5,7 +5,7 @@ use crate::layer::{Activation, Bidirectional, Cell, CellOptions, Gru, Layer, Rec
 use crate::model::Inputs;
 use crate::operator::Operator;
 use crate::order::orders;
-use crate::reference::{Operators as _, State};
+use crate::reference::State;
 use birnn_simd::each_arch;
 use ndarray::{Array2, Array3};
 use proptest::prelude::*;

@@ -10,6 +10,8 @@ pub(super) struct Held<'a> {
     windows: &'a [Windows],
     lengths: &'a [usize],
     features: usize,
+    /// Elements of a window.
+    count: usize,
     /// Of each element of a window, in C order, how far from its start it is along each axis.
     elements: Vec<usize>,
 }
@@ -27,7 +29,7 @@ impl<'a> Held<'a> {
                 rest /= windows.size;
             }
         }
-        Held { x, windows, lengths, features, elements }
+        Held { x, windows, lengths, features, count, elements }
     }
 
     /// The features of x.
@@ -37,7 +39,7 @@ impl<'a> Held<'a> {
 
     /// Elements of a window.
     pub fn elements(&self) -> usize {
-        self.elements.len() / self.windows.len().max(1)
+        self.count
     }
 
     /// Elements along the last axis, and whether they and the indices are one apart.
@@ -99,7 +101,7 @@ impl<'a> Window<'_, 'a> {
             let all = (0..self.of.elements()).filter_map(|e| Some((e, self.held(e)?)));
             return all.for_each(|(element, held)| work(element, held));
         }
-        for first in (0..self.of.elements()).step_by(size) {
+        for first in (0..self.of.elements()).step_by(size.max(1)) {
             let (before, held) = self.held_in_a_row(first..first + size);
             if !held.is_empty() {
                 work(first + before, held);

@@ -125,6 +125,14 @@ impl Values {
         }
     }
 
+    /// The same in C order, which is that of all arrays between operators.
+    pub(super) fn in_c_order(self) -> Values {
+        each!(self, array => match array.is_standard_layout() {
+            true => array,
+            false => array.as_standard_layout().into_owned(),
+        })
+    }
+
     /// Its values in order, where they are whole numbers or truth values.
     pub(super) fn numbers(&self) -> Option<Vec<i64>> {
         match self {

@@ -5,9 +5,9 @@ use ndarray::{ArrayD, ArrayViewD, Axis};
 use serde_json::{Map, Value, json};
 use std::io::{self, Write};
 
-/// Prints a value, indented, and ends the line.
+/// Prints a value as a line.
 pub fn print(out: &mut impl Write, value: &Value) -> io::Result<()> {
-    serde_json::to_writer_pretty(&mut *out, value)?;
+    serde_json::to_writer(&mut *out, value)?;
     writeln!(out)
 }
 
@@ -55,11 +55,6 @@ pub fn output<F>(output: &Output<F>) -> Map<String, Value> {
     object.insert("role".into(), output.role.to_string().into());
     object.insert("shape".into(), output.array.shape().into());
     object
-}
-
-/// Lengths of axes, where any length is null.
-pub fn shape(axes: &[Option<usize>]) -> Value {
-    axes.iter().map(|axis| json!(axis)).collect()
 }
 
 /// The difference of an output from the exact one.

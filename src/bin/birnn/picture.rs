@@ -95,7 +95,7 @@ pub fn write(picture: &Picture, path: &Path, format: Format) -> Result<()> {
             let mut text = String::new();
             let area = SVGBackend::with_string(&mut text, (width as u32, height as u32))
                 .into_drawing_area();
-            layout.draw(picture, &Canvas { area: &area, scale: 1, inclusive: 0 })?;
+            layout.draw(picture, &Canvas { area: &area, scale: 1, lowered: 0 })?;
             area.present().map_err(|error| anyhow!("{error}"))?;
             drop(area);
             // No seams between the cells, at any size.
@@ -106,7 +106,7 @@ pub fn write(picture: &Picture, path: &Path, format: Format) -> Result<()> {
             let (width, height) = ((width * PNG_SCALE) as u32, (height * PNG_SCALE) as u32);
             let mut pixels = vec![0; width as usize * height as usize * 3];
             let area = BitMapBackend::with_buffer(&mut pixels, (width, height)).into_drawing_area();
-            layout.draw(picture, &Canvas { area: &area, scale: PNG_SCALE, inclusive: 1 })?;
+            layout.draw(picture, &Canvas { area: &area, scale: PNG_SCALE, lowered: 5 })?;
             area.present().map_err(|error| anyhow!("{error}"))?;
             drop(area);
             let file = File::create(path).with_context(cannot_write)?;
@@ -224,8 +224,8 @@ struct Canvas<'a, B: DrawingBackend> {
     area: &'a DrawingArea<B, Shift>,
     /// Pixels of the area for one of the layout's.
     scale: i32,
-    /// 1 where a rectangle's last corner is a part of it, as in bitmaps.
-    inclusive: i32,
+    /// Pixels by which plotters draws letters too high that are to be in the middle of a line.
+    lowered: i32,
 }
 
 impl<B: DrawingBackend> Canvas<'_, B> {
@@ -261,7 +261,7 @@ impl<B: DrawingBackend> Canvas<'_, B> {
             self.line((x - 3, y + at), (x, y + at))?;
             self.text(&number.to_string(), (x - 6, y + at), LETTERS, BEFORE)?;
         }
-        self.upright_text("unit", (x - LEFT + 6, y + place.height() / 2))
+        self.upright_text("unit", (x - LEFT + 16, y + place.height() / 2))
     }
 
     /// The bar that tells the colours, right of a panel.
@@ -290,9 +290,8 @@ impl<B: DrawingBackend> Canvas<'_, B> {
     ) -> Result<()> {
         use plotters::style::Color;
         let corner = |x, y| (x * self.scale, y * self.scale);
-        let (right, bottom) = corner(x + width, y + height);
-        let last = (right - self.inclusive, bottom - self.inclusive);
-        let rectangle = Rectangle::new([corner(x, y), last], color.filled());
+        let corners = [corner(x, y), corner(x + width, y + height)];
+        let rectangle = Rectangle::new(corners, color.filled());
         self.area.draw(&rectangle).map_err(|error| anyhow!("{error}"))
     }
 
@@ -331,8 +330,11 @@ impl<B: DrawingBackend> Canvas<'_, B> {
     ) -> Result<()> {
         // plotters' sizes are of a line, not of the letters.
         let font = ("sans-serif", f64::from(size * self.scale) * 1.24).into_font();
-        let style = TextStyle::from(font.transform(transform)).color(&BLACK).pos(anchor);
-        let text = Text::new(text.to_string(), (x * self.scale, y * self.scale), style);
+        let style = TextStyle::from(font.transform(transform.clone())).color(&BLACK).pos(anchor);
+        let is_centred = matches!((anchor.v_pos, transform), (VPos::Center, FontTransform::None));
+        let lowered = if is_centred { self.lowered } else { 0 };
+        let at = (x * self.scale, y * self.scale + lowered);
+        let text = Text::new(text.to_string(), at, style);
         self.area.draw(&text).map_err(|error| anyhow!("{error}"))
     }
 }

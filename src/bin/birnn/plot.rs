@@ -163,15 +163,19 @@ impl PlotArgs {
                 class => format!("{class} {cell}"),
             }
         });
-        let units: Vec<_> = traces.iter().map(|trace| trace.hidden.dim().2.to_string()).collect();
+        let shapes: Vec<_> =
+            traces.iter().map(|trace| format!("{:?}", trace.hidden.shape())).collect();
         let has_unknown = maps
             .iter()
             .flat_map(|map| &map.panels)
             .any(|panel| panel.values.iter().any(|v| v.is_nan()));
         let grey = if has_unknown { "; grey: a masked timestep, or NaN" } else { "" };
         Ok(Picture {
-            title: format!("{name} ({class}), {timesteps} timesteps, {} units", units.join(" + ")),
-            note: format!("row {} of a batch of {batch}, computed in float64{grey}", self.row),
+            title: format!("{name} ({class}), {}", shapes.join(" and ")),
+            note: format!(
+                "[batch, timesteps, units], row {} of the batch, computed in float64{grey}",
+                self.row
+            ),
             maps,
         })
     }

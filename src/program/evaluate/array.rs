@@ -31,7 +31,7 @@ pub(in crate::program) struct Computed {
 
 impl From<Values> for Array {
     fn from(values: Values) -> Array {
-        Array::Known(Known { values: Arc::new(values), constant: None })
+        Array::Known(Known { values: Arc::new(values.in_c_order()), constant: None })
     }
 }
 

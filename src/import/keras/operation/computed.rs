@@ -4,7 +4,7 @@
 use crate::program::{Function, Kind, Length, Operation, Program, Returned, Values};
 use crate::{Error, Graph, Layer, Result, Tensor, TimeDistributed};
 use std::cell::Cell;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 /// How many values of constants, and operations, are looked at for all functions together: what
 /// isn't an array of the graph is computed again for everybody who reads it.
@@ -114,17 +114,21 @@ impl Computed {
         }
     }
 
-    /// What an array needs that the graph hasn't yet.
-    fn needed(&self, id: Id) -> Needed {
-        let mut seen = vec![false; self.origins.len()];
-        let mut open = vec![id];
+    /// What an array needs that the graph hasn't yet. `describing`: what is described already isn't
+    /// taken apart.
+    fn needed(&self, target: Id, describing: bool) -> Needed {
+        let mut seen = HashSet::new();
+        let mut open = vec![target];
         let mut needed = Needed { arrays: Vec::new(), steps: Vec::new(), constants: Vec::new() };
         while let Some(id) = open.pop() {
-            if std::mem::replace(&mut seen[id.0], true) {
+            if !seen.insert(id) {
                 continue;
             }
+            let described = describing
+                && id != target
+                && self.known.get(&id).is_some_and(|tried| tried.returned.has_batch);
             match &self.origins[id.0] {
-                _ if self.made.contains_key(&id) => needed.arrays.push(id),
+                _ if described || self.made.contains_key(&id) => needed.arrays.push(id),
                 Origin::Array { .. } => needed.arrays.push(id),
                 Origin::Constant(_) => needed.constants.push(id),
                 Origin::Result(step) => {
@@ -141,7 +145,7 @@ impl Computed {
 
     /// How many operations an array needs that aren't in the graph yet.
     pub fn depth(&self, id: Id) -> usize {
-        self.needed(id).steps.len()
+        self.needed(id, false).steps.len()
     }
 
     /// An array that the graph has: which one, and in how many `TimeDistributed` it is read.
@@ -153,15 +157,31 @@ impl Computed {
         }
     }
 
-    /// The function that computes an array, and the arrays of the graph that it reads.
+    /// The axes of an array behind the batch, and its kind, where it is one of the graph or is
+    /// described.
+    fn read<'g>(
+        &'g self,
+        graph: &'g Graph,
+        id: Id,
+        time_distributed: usize,
+    ) -> Option<(&'g [Option<usize>], Kind)> {
+        if let Some((tensor, depth)) = self.in_graph(id, time_distributed) {
+            let kind = self.kinds.get(&tensor).copied().unwrap_or(Kind::Float);
+            return Some((inner_axes(graph, tensor, depth), kind));
+        }
+        let Returned { axes, kind, .. } = &self.known.get(&id)?.returned;
+        Some((axes.get(1..).unwrap_or_default(), *kind))
+    }
+
+    /// The function that computes an array, and what it reads.
     fn function(
         &self,
         graph: &Graph,
         id: Id,
         time_distributed: usize,
-        rows: Option<usize>,
-    ) -> Result<(Function, Vec<Tensor>)> {
-        let needed = self.needed(id);
+        (rows, describing): (Option<usize>, bool),
+    ) -> Result<(Function, Vec<Id>)> {
+        let needed = self.needed(id, describing);
         let values = needed.constants.iter().filter_map(|id| self.values(*id));
         let values =
             values.fold(needed.steps.len(), |sum, values| sum.saturating_add(values.len()));
@@ -175,16 +195,13 @@ impl Computed {
         }
         let mut program = Program::new();
         let mut values = HashMap::new();
-        let mut tensors = Vec::new();
         for (index, &array) in needed.arrays.iter().enumerate() {
-            let Some((tensor, depth)) = self.in_graph(array, time_distributed) else { continue };
+            let Some((found, kind)) = self.read(graph, array, time_distributed) else { continue };
             let mut axes = vec![rows.map_or(Length::Any, Length::Fixed)];
-            axes.extend(inner_axes(graph, tensor, depth).iter().map(|_| Length::Any));
-            let kind = self.kinds.get(&tensor).copied().unwrap_or(Kind::Float);
+            axes.extend(found.iter().map(|_| Length::Any));
             values.insert(array, program.input(&format!("array {index}"), axes, kind)?);
-            tensors.push(tensor);
         }
-        if tensors.is_empty() {
+        if needed.arrays.is_empty() {
             program.input("none", [Length::Any], Kind::Float)?; // a function has to read an array
         }
         for &id in &needed.constants {
@@ -204,7 +221,7 @@ impl Computed {
             Some(&value) => program.output("output", value),
             None => return Err(Error::Graph("an operation returns nothing".into())),
         }
-        Ok((program.function()?, tensors))
+        Ok((program.function()?, needed.arrays))
     }
 
     /// What is known of an array before a call: its axes, whether the batch is the first one, and
@@ -238,9 +255,12 @@ impl Computed {
         time_distributed: usize,
         rows: Option<usize>,
     ) -> Result<Tried> {
-        let (function, tensors) = self.function(graph, id, time_distributed, rows)?;
-        let axes = tensors.iter().map(|&tensor| inner_axes(graph, tensor, time_distributed));
-        let axes: Vec<_> = if tensors.is_empty() { vec![&[][..]] } else { axes.collect() };
+        let (function, reads) = self.function(graph, id, time_distributed, (rows, true))?;
+        let axes = reads.iter().filter_map(|&id| self.read(graph, id, time_distributed));
+        let mut axes: Vec<_> = axes.map(|(axes, _)| axes).collect();
+        if reads.is_empty() {
+            axes.push(&[]);
+        }
         match function.returns(&axes)?.pop() {
             Some(returned) => Ok(Tried { returned, rows }),
             None => Err(Error::Graph("an operation returns nothing".into())),
@@ -259,14 +279,23 @@ impl Computed {
         if let Some((tensor, _)) = self.in_graph(id, time_distributed) {
             return Ok(Made::Array(tensor));
         }
-        if self.needed(id).arrays.is_empty() {
+        let needed = self.needed(id, false);
+        if needed.arrays.is_empty() {
             return Ok(Made::NotOfTheBatch);
         }
-        let Tried { returned, rows } = self.tried(graph, id, time_distributed)?;
+        let returned = self.describe(graph, id, time_distributed)?;
         if !returned.has_batch {
             return Ok(Made::NotOfTheBatch);
         }
-        let (function, reads) = self.function(graph, id, time_distributed, rows)?;
+        // For a batch of one size where an operation is.
+        let results = needed.steps.iter().flat_map(|&step| {
+            let Step { first_result, results, .. } = &self.steps[step];
+            (first_result.0..first_result.0 + results).map(Id)
+        });
+        let rows = results.filter_map(|id| self.known.get(&id)?.rows).next();
+        let (function, reads) = self.function(graph, id, time_distributed, (rows, false))?;
+        let reads = reads.into_iter().filter_map(|id| self.in_graph(id, time_distributed));
+        let reads: Vec<Tensor> = reads.map(|(tensor, _)| tensor).collect();
         if time_distributed > 0 && reads.len() != 1 {
             return Ok(Made::OfSeveral);
         }
