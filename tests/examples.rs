@@ -5,7 +5,6 @@
 //! `cargo build --examples` first.
 
 use std::collections::BTreeSet;
-use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -22,6 +21,9 @@ const EXAMPLES: [(&str, bool, &str); 8] = [
     ("seq2seq", true, "the second alone, without padding, the same: true"),
     ("streaming", true, "reset_states begins a new sequence: yes"),
 ];
+
+/// Those of the Python package, which python/test.sh runs.
+const OF_PYTHON: [&str; 2] = ["notebook.ipynb", "ray_batch.py"];
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -78,15 +80,12 @@ fn every_example_runs_and_prints_what_it_promises() {
 #[test]
 fn every_file_of_the_folder_is_tested() {
     let files = fs::read_dir(root().join("examples")).unwrap().map(|entry| entry.unwrap().path());
-    let files: BTreeSet<String> = files
-        .map(|path| {
-            assert_eq!(path.extension(), Some(OsStr::new("rs")), "{}", path.display());
-            path.file_stem().unwrap().to_str().unwrap().to_string()
-        })
-        .collect();
-    assert_eq!(files, EXAMPLES.iter().map(|(name, ..)| name.to_string()).collect());
-    for name in files {
-        let text = fs::read_to_string(source(&name)).unwrap();
+    let files: BTreeSet<String> =
+        files.map(|path| path.file_name().unwrap().to_str().unwrap().to_string()).collect();
+    let ours = EXAMPLES.iter().map(|(name, ..)| format!("{name}.rs"));
+    assert_eq!(files, ours.chain(OF_PYTHON.map(str::to_string)).collect());
+    for (name, ..) in EXAMPLES {
+        let text = fs::read_to_string(source(name)).unwrap();
         let mut head = text.lines().take_while(|line| line.starts_with("//!"));
         let command = format!("//! `cargo run --release --example {name}");
         assert!(head.any(|line| line.starts_with(&command)), "{name}: no command in its head");

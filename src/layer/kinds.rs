@@ -382,13 +382,16 @@ impl Layer {
         }
     }
 
-    /// The same layer, but for its weights, which it doesn't have.
-    pub(crate) fn without_weights(mut self) -> Layer {
+    /// The layer as files hold it: without what stands beside it there, its weights and the
+    /// operations of a [`Function`](crate::program::Function).
+    pub(crate) fn bare(mut self) -> Layer {
         self.directions_mut().into_iter().for_each(|layer| layer.weights = None);
         if let Layer::Feedforward(layer) = &mut self {
             layer.weights = None;
-            if let Kind::TimeDistributed(each) = &mut layer.kind {
-                *each.layer = each.layer.as_ref().clone().without_weights();
+            match &mut layer.kind {
+                Kind::TimeDistributed(each) => *each.layer = each.layer.as_ref().clone().bare(),
+                Kind::Foreign(foreign) => foreign.definition = None,
+                _ => {}
             }
         }
         self

@@ -119,7 +119,7 @@ impl Model {
                 };
                 function.parts(&mut store)
             });
-            let layer = layer.clone().without_weights();
+            let layer = layer.clone().bare();
             parts.layers.push(LayerPart { layer, weights, function });
         }
         for Node { layer, inputs, initial_state, masks, results: _ } in nodes {

@@ -175,7 +175,9 @@ fn what_has_a_default_may_be_missing() {
 
 #[test]
 fn what_json_has_no_word_for_is_an_error() {
-    let named = |layer: Layer| Model::sequential(2, [layer.named("it")]).unwrap();
+    let named = |layer: Layer| {
+        Model::sequential(2, [layer.named("it")]).and_then(|model| model.initialize(1)).unwrap()
+    };
     for layer in [
         Rescaling::new(f64::NEG_INFINITY).into(),
         LayerNormalization::new().epsilon(f64::NAN).into(),

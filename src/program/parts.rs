@@ -95,7 +95,7 @@ impl Body {
             }
             let mut operation = operation.clone();
             if let Operation::Recurrent { layer, .. } = &mut operation {
-                **layer = layer.as_ref().clone().without_weights();
+                **layer = layer.as_ref().clone().bare();
             }
             let name = name.clone();
             operations.push(OperationPart { name, operation, operands });

@@ -101,9 +101,7 @@ impl<F: Real> GateValues<F> {
     }
 
     fn set(&self, gate: usize, values: &Array2<F>) {
-        if let Some(place) = self.values.borrow_mut().get_mut(gate) {
-            *place = Some(values.clone());
-        }
+        self.values.borrow_mut()[gate] = Some(values.clone());
     }
 }
 

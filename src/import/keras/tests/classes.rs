@@ -293,7 +293,7 @@ fn activations_can_be_layers() {
         (layer("ReLU", json!({"max_value": null, "negative_slope": 0.0})), Activation::Relu),
         (layer("ReLU", json!({"max_value": 6, "threshold": 0})), Activation::Relu6),
         (layer("ReLU", json!({"negative_slope": 0.25})), Activation::LeakyRelu(0.25.into())),
-        (layer("Softmax", json!({"axis": -1})), Activation::Softmax),
+        (layer("Softmax", json!({"axis": -1, "trainable": true})), Activation::Softmax),
         (json!("sparsemax"), Activation::Sparsemax),
         (json!("glu"), Activation::Glu),
         (layer("Activation", json!({"activation": "tanh"})), Activation::Tanh),
@@ -397,14 +397,14 @@ fn spelled_out(compared_with: f64, axis: i64, classes: [&str; 2]) -> Value {
 #[test]
 fn masks_of_operations_are_those_that_arrays_carry() {
     let model = keras3(spelled_out(0.5, -1, ["NotEqual", "Any"])).unwrap();
-    assert_eq!(model.layer_names(), ["masking", "rnn"]);
+    assert_eq!(model.layer_names(), ["rnn", "masking"]);
     let masks = model.mask_origins(|_| false);
     assert_eq!(masks.calls[1], [Some(0)]);
     assert!(matches!(masks.origins[0], MaskOrigin::NotEqual { value: 0.5, .. }));
     // Another mask is computed.
     for (value, classes) in [(0.25, ["NotEqual", "Any"]), (0.5, ["Equal", "All"])] {
         let model = keras3(spelled_out(value, -1, classes)).unwrap();
-        assert_eq!(model.layer_names(), ["masking", "any", "rnn"], "{classes:?}");
+        assert_eq!(model.layer_names(), ["rnn", "masking", "any"], "{classes:?}");
         let masks = model.mask_origins(|_| false);
         let of_rnn = masks.calls[2][0].unwrap();
         assert!(matches!(masks.origins[of_rnn], MaskOrigin::NotZero(_)), "{classes:?}");

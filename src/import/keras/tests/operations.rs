@@ -98,7 +98,7 @@ fn operations_have_no_module_in_hdf5_files() {
     );
     config["config"]["layers"].as_array_mut().unwrap().push(add);
     let model = keras3(config.clone()).unwrap();
-    assert_eq!(model.layer_names(), ["add", "rnn"]);
+    assert_eq!(model.layer_names(), ["rnn", "add"]);
     config["config"]["layers"][3]["config"]["trainable"] = json!(true);
     assert!(keras3(config).unwrap_err().to_string().contains("layer \"add\""));
 }
