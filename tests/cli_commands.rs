@@ -296,8 +296,12 @@ fn an_archive_has_all_inputs_by_name() {
     let model = "tests/fixtures/keras/initial_bi_lstm.keras";
     let inspected = success(&["inspect", model]);
     let (_, inputs) = inspected.split_once("Inputs: ").expect("inputs");
-    let inputs = inputs.lines().next().expect("a line").split("), ");
-    let names: Vec<_> = inputs.map(|one| one.split(' ').next().expect("a name")).collect();
+    let inputs = inputs.lines().next().expect("a line");
+    // Each name stands before its shape in brackets.
+    let before =
+        inputs.match_indices(" (").filter_map(|(at, _)| inputs[..at].split(' ').next_back());
+    let names: Vec<_> = before.collect();
+    assert_eq!(names.len(), 5, "{inputs}");
     let npz = dir.join("inputs.npz");
     let mut writer = NpzWriter::new(std::fs::File::create(&npz).expect("a file"));
     let mut paths = Vec::new();

@@ -100,10 +100,9 @@ impl<F: Real> GateValues<F> {
         self.values.borrow_mut().get_mut(gate).and_then(Option::take)
     }
 
+    /// A formula's gates are those of its cell's description.
     fn set(&self, gate: usize, values: &Array2<F>) {
-        if let Some(place) = self.values.borrow_mut().get_mut(gate) {
-            *place = Some(values.clone());
-        }
+        self.values.borrow_mut()[gate] = Some(values.clone());
     }
 }
 
