@@ -100,6 +100,7 @@ impl<F: Real> GateValues<F> {
         self.values.borrow_mut().get_mut(gate).and_then(Option::take)
     }
 
+    /// A formula's gates are those of its cell's description.
     fn set(&self, gate: usize, values: &Array2<F>) {
         self.values.borrow_mut()[gate] = Some(values.clone());
     }
