@@ -104,8 +104,8 @@ impl KerasOptions {
 impl KerasOptions {
     /// The layer that Keras's `keras.saving.serialize_keras_object(layer)` describes as JSON,
     /// without weights: for a [`CustomLayer`](crate::CustomLayer) whose parts are told in Keras's
-    /// words. Of the JSON `class_name` and `config` are read, where `config` may lack a `name` and
-    /// arguments that have a default in Keras. A `keras_version` beside them says whose meaning the
+    /// words. Of the JSON `class_name` and `config` are read, where `config` may lack a `name`, which
+    /// is then the class's, and arguments that have a default in Keras. A `keras_version` beside them says whose meaning the
     /// arguments have; without it Keras 3's.
     ///
     /// # Errors
@@ -113,10 +113,10 @@ impl KerasOptions {
     /// birnn's stand for, or that is a model.
     ///
     /// ```
-    /// use birnn::{Dense, KerasOptions, Layer};
+    /// use birnn::{Dense, KerasOptions};
     /// let json = r#"{"class_name": "Dense", "config": {"units": 4, "use_bias": false}}"#;
     /// let layer = KerasOptions::new().load_layer(json)?;
-    /// assert_eq!(layer, Layer::from(Dense::new(4).use_bias(false)));
+    /// assert_eq!(layer, Dense::new(4).use_bias(false).named("dense"));
     /// # Ok::<(), birnn::Error>(())
     /// ```
     pub fn load_layer(&self, json: &str) -> Result<Layer> {
