@@ -104,9 +104,9 @@ impl KerasOptions {
 impl KerasOptions {
     /// The layer that Keras's `keras.saving.serialize_keras_object(layer)` describes as JSON,
     /// without weights: for a [`CustomLayer`](crate::CustomLayer) whose parts are told in Keras's
-    /// words. Of the JSON `class_name` and `config` are read, where `config` may lack a `name`, which
-    /// is then the class's, and arguments that have a default in Keras. A `keras_version` beside them says whose meaning the
-    /// arguments have; without it Keras 3's.
+    /// words. Of the JSON `class_name` and `config` are read, where `config` may lack a `name`,
+    /// which is then the class's, and arguments that have a default in Keras. A `keras_version`
+    /// beside them says whose meaning the arguments have; without it Keras 3's.
     ///
     /// # Errors
     /// As [`Model::from_keras_config`]; [`Error::UnsupportedLayer`] also of a layer that several of
