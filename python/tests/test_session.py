@@ -177,7 +177,9 @@ def test_a_signal_ends_a_prediction(any_time):
     import time
 
     code = """
-import birnn, numpy as np, sys
+import birnn, numpy as np, signal, sys
+# What was started in the background of a shell ignores it.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 session = birnn.load(sys.argv[1]).compile("cpu")
 print("begun", flush=True)
 try:
