@@ -15,8 +15,8 @@ everything=(test --locked --workspace --all-features)
 
 # Whether birnn itself can open an adapter.
 gpu_found() {
-    BIRNN_REQUIRE_GPU=1 cargo "${everything[@]}" --quiet --test gpu_session -- \
-        --exact an_adapter_is_there --nocapture >&2
+    BIRNN_REQUIRE_GPU=1 cargo "${everything[@]}" --quiet --test gpu -- \
+        --exact session::an_adapter_is_there --nocapture >&2
 }
 
 as_root() {
