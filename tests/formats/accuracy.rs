@@ -4,11 +4,9 @@
 //! `docs/generated/accuracy_by_layer.md` and `docs/generated/accuracy.csv`.
 
 use crate::common;
-#[cfg(feature = "gpu")]
-use crate::device;
 use crate::layers;
-use crate::layers::{Ulps, cases};
-use birnn::{Device, Error, Model, reference};
+use crate::layers::{Ulps, supported};
+use birnn::{Device, Model, reference};
 use ndarray::ArrayD;
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -22,6 +20,9 @@ const MEAN_FACTOR: f64 = 1.25;
 const MAX_ROUNDING: f64 = 0.5;
 /// The mean error of such results, in ulps.
 const MEAN_ROUNDING: f64 = 0.25;
+
+/// The CPU path, and the GPU where there is one.
+const BACKENDS: [&str; 2] = ["CPU", "GPU"];
 
 const HEAD: &str = "\
 # Accuracy
@@ -49,60 +50,53 @@ struct Fixture {
     name: String,
     /// The layer that it is about.
     layer: String,
-    model: Result<Model, Error>,
     keras: Vec<ArrayD<f32>>,
     exact: Vec<Option<ArrayD<f64>>>,
-    run: Run,
+    /// By backend, the outputs of all calls.
+    ours: Vec<common::Found>,
 }
 
-/// Computes the outputs of all calls on a device.
-type Run = Box<dyn Fn(&Model, &Device) -> Result<Vec<ArrayD<f32>>, Error>>;
-
 impl Fixture {
-    /// The errors of the outputs, all together: Keras's in f32 and ours.
-    fn measure(&self, model: &Model, device: &Device) -> Result<(Ulps, Ulps), Error> {
+    /// The errors of a backend's outputs, all together: Keras's in f32 and ours.
+    fn measure(&self, found: &[ArrayD<f32>]) -> (Ulps, Ulps) {
         let (mut keras, mut ours) = (Ulps::default(), Ulps::default());
-        for ((found, of_keras), exact) in
-            (self.run)(model, device)?.iter().zip(&self.keras).zip(&self.exact)
-        {
+        for ((found, of_keras), exact) in found.iter().zip(&self.keras).zip(&self.exact) {
             let Some(exact) = exact else { continue };
             keras = keras.and(Ulps::between(of_keras, exact));
             ours = ours.and(Ulps::between(found, exact));
         }
-        Ok((keras, ours))
+        (keras, ours)
     }
 }
 
 fn fixtures() -> Vec<Fixture> {
-    let of_layers = cases().into_iter().filter(|case| case.unsupported().is_none());
-    let of_layers = of_layers.map(|case| Fixture {
+    let backends: Vec<_> =
+        [Some(layers::on_cpu()), layers_on_gpu()].into_iter().flatten().collect();
+    let of_layers = supported().iter().enumerate().map(|(place, case)| Fixture {
         name: case.name.clone(),
         layer: case.layer.clone(),
-        model: case.load(),
         keras: case.calls.iter().flat_map(|call| call.outputs.clone()).collect(),
-        exact: exact_of_layers(&case),
-        run: Box::new(move |model, device| {
-            Ok(case.run(device, model)?.into_iter().flatten().collect())
-        }),
+        exact: exact_of_layers(place, case),
+        ours: backends.iter().map(|found| Ok(found[place].clone()?.concat())).collect(),
     });
-    let recurrent = common::cases().into_iter().map(|case| {
-        let model = Model::from_keras(&case.model_path);
-        let layer = model.as_ref().ok().and_then(|model| model.layers().next());
-        let exact = match (&model, case.exact.iter().all(Option::is_some)) {
-            (Ok(model), false) => exact_outputs(model, &case.inputs),
-            _ => case.exact,
+    let on_gpu = recurrent_on_gpu();
+    let recurrent = common::cases().into_iter().enumerate().map(|(place, case)| {
+        let model = Model::from_keras(&case.model_path).expect("it is read");
+        let exact = match case.exact.iter().all(Option::is_some) {
+            true => case.exact,
+            false => exact_outputs(&model, &case.inputs),
         };
-        let (keras, inputs) = (case.outputs, case.inputs);
+        let on_cpu = Device::cpu()
+            .compile(&model)
+            .and_then(|mut session| session.run(common::inputs(&case.inputs)))
+            .map(|outputs| outputs.list().iter().map(|output| output.array.clone()).collect())
+            .map_err(|e| e.to_string());
         Fixture {
             name: case.name,
-            layer: layer.map_or("?", |layer| layer.class_name()).to_string(),
-            model,
-            keras,
+            layer: model.layers().next().map_or("?", |layer| layer.class_name()).to_string(),
+            keras: case.outputs,
             exact,
-            run: Box::new(move |model, device| {
-                let outputs = device.compile(model)?.run(common::inputs(&inputs))?;
-                Ok(outputs.list().iter().map(|output| output.array.clone()).collect())
-            }),
+            ours: [on_cpu].into_iter().chain(on_gpu.map(|found| found[place].clone())).collect(),
         }
     });
     of_layers.chain(recurrent).collect()
@@ -110,10 +104,9 @@ fn fixtures() -> Vec<Fixture> {
 
 /// Keras's outputs in f64; those of the reference, which other fixtures show to be the same to
 /// 1e-11, where Keras computes something else in f64.
-fn exact_of_layers(case: &layers::Case) -> Vec<Option<ArrayD<f64>>> {
+fn exact_of_layers(place: usize, case: &layers::Case) -> Vec<Option<ArrayD<f64>>> {
     if case.exact_from_f32 {
-        let calls =
-            case.load().and_then(|model| case.run_exact(&model)).expect("the reference runs");
+        let calls = layers::in_f64()[place].clone().expect("the reference runs");
         let outputs = case.calls.iter().map(|call| call.outputs.len());
         return calls
             .into_iter()
@@ -136,7 +129,7 @@ fn exact_outputs(model: &Model, inputs: &[ArrayD<f32>]) -> Vec<Option<ArrayD<f64
 }
 
 /// A line for each fixture.
-fn csv(lines: &[(String, String, Ulps, Vec<Ulps>)], backends: &[String]) -> String {
+fn csv(lines: &[(String, String, Ulps, Vec<Ulps>)], backends: &[&str]) -> String {
     let mut text = String::from("fixture,layer,keras f32 max,keras f32 mean");
     backends
         .iter()
@@ -150,7 +143,7 @@ fn csv(lines: &[(String, String, Ulps, Vec<Ulps>)], backends: &[String]) -> Stri
     text + "\n"
 }
 
-fn table(rows: &BTreeMap<String, Row>, backends: &[String]) -> String {
+fn table(rows: &BTreeMap<String, Row>, backends: &[&str]) -> String {
     let mut text = String::from("| Layer | Cases | Keras f32 |");
     backends.iter().for_each(|name| write!(text, " {name} |").unwrap());
     text += "\n|---|--:|--:|";
@@ -165,18 +158,28 @@ fn table(rows: &BTreeMap<String, Row>, backends: &[String]) -> String {
     text
 }
 
-fn backends() -> Vec<(String, Device)> {
-    #[allow(unused_mut)]
-    let mut backends = vec![("CPU".to_string(), Device::cpu())];
-    #[cfg(feature = "gpu")]
-    backends.extend(device::open(device::options()).map(|device| ("GPU".to_string(), device)));
-    backends
+/// What the GPU computes of the layers' models and of the recurrent ones, where there is a GPU.
+#[cfg(feature = "gpu")]
+fn layers_on_gpu() -> Option<&'static [layers::Found]> {
+    layers::on_gpu()
+}
+#[cfg(feature = "gpu")]
+fn recurrent_on_gpu() -> Option<&'static [common::Found]> {
+    common::on_gpu()
+}
+#[cfg(not(feature = "gpu"))]
+fn layers_on_gpu() -> Option<&'static [layers::Found]> {
+    None
+}
+#[cfg(not(feature = "gpu"))]
+fn recurrent_on_gpu() -> Option<&'static [common::Found]> {
+    None
 }
 
 /// What is wrong with a layer's errors on each backend, beside Keras's.
-fn less_exact(layer: &str, row: &Row, backends: &[(String, Device)]) -> Vec<String> {
+fn less_exact(layer: &str, row: &Row) -> Vec<String> {
     let mut found = Vec::new();
-    for ((backend, _), ours) in backends.iter().zip(&row.ours) {
+    for (backend, ours) in BACKENDS.iter().zip(&row.ours) {
         let largest = (MAX_FACTOR * row.keras.max).max(MAX_ROUNDING);
         if ours.max > largest {
             let (max, keras) = (ours.max, row.keras.max);
@@ -193,24 +196,19 @@ fn less_exact(layer: &str, row: &Row, backends: &[(String, Device)]) -> Vec<Stri
 
 #[test]
 fn no_layer_is_less_exact_than_keras() {
-    let backends = backends();
     let (mut rows, mut lines, mut failures) =
         (BTreeMap::<String, Row>::new(), Vec::new(), Vec::new());
-    for fixture in fixtures() {
+    let fixtures = fixtures();
+    let backends = &BACKENDS[..fixtures[0].ours.len()];
+    for fixture in fixtures {
         let row = rows.entry(fixture.layer.clone()).or_default();
         row.cases += 1;
         row.ours.resize(backends.len(), Ulps::default());
-        let model = match &fixture.model {
-            Ok(model) => model,
-            Err(e) => {
-                failures.push(format!("{}: {e}", fixture.name));
-                continue;
-            }
-        };
         let mut line = (fixture.name.clone(), fixture.layer.clone(), Ulps::default(), Vec::new());
-        for (index, (name, device)) in backends.iter().enumerate() {
-            match fixture.measure(model, device) {
-                Ok((keras, ours)) => {
+        for (index, (name, found)) in backends.iter().zip(&fixture.ours).enumerate() {
+            match found {
+                Ok(found) => {
+                    let (keras, ours) = fixture.measure(found);
                     row.ours[index] = row.ours[index].and(ours);
                     line.2 = keras;
                     line.3.push(ours);
@@ -221,9 +219,8 @@ fn no_layer_is_less_exact_than_keras() {
         row.keras = row.keras.and(line.2);
         lines.push(line);
     }
-    failures.extend(rows.iter().flat_map(|(layer, row)| less_exact(layer, row, &backends)));
-    let names: Vec<String> = backends.into_iter().map(|(name, _)| name).collect();
-    let (table, csv) = (table(&rows, &names), csv(&lines, &names));
+    failures.extend(rows.iter().flat_map(|(layer, row)| less_exact(layer, row)));
+    let (table, csv) = (table(&rows, backends), csv(&lines, backends));
     println!("{table}");
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     std::fs::create_dir_all(root.join("target")).unwrap();

@@ -1,12 +1,20 @@
 //! The fixtures that Keras computed, for every test that compares with them.
 #![allow(dead_code)] // what is used depends on the features
 
+#[cfg(feature = "gpu")]
+use crate::device;
 use birnn::Inputs;
+#[cfg(feature = "keras")]
+use birnn::Model;
 use ndarray::{ArrayD, Zip};
 use ndarray_npy::{NpzReader, ReadableElement};
 use serde_json::Value;
 use std::fs::File;
 use std::path::PathBuf;
+#[cfg(feature = "gpu")]
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
 
 /// A model that Keras saved, with inputs and what Keras computed from them.
 pub struct Case {
@@ -63,6 +71,52 @@ fn array<T: ReadableElement>(npz: &mut NpzReader<File>, name: &str) -> Option<Ar
     let names = npz.names().unwrap();
     let found = names.iter().find(|found| found.trim_end_matches(".npy") == name)?;
     Some(npz.by_name(found).unwrap())
+}
+
+/// What `work` makes of each item, on as many threads as there are cores, each with what `start`
+/// makes for it: a device of its own, say, because a software driver builds the kernels of a device
+/// one after another. Items next to each other go to one thread: models of one kind have kernels in common.
+pub fn side_by_side<T: Sync, S, R: Send>(
+    items: &[T],
+    start: impl Fn() -> S + Sync,
+    work: impl Fn(&S, &T) -> R + Sync,
+) -> Vec<R> {
+    let (parts, next): (Vec<&[T]>, _) = (items.chunks(16).collect(), AtomicUsize::new(0));
+    let worker = || {
+        let (own, mut done) = (start(), Vec::new());
+        loop {
+            let place = next.fetch_add(1, Ordering::Relaxed);
+            let Some(part) = parts.get(place) else { return done };
+            done.push((place, part.iter().map(|item| work(&own, item)).collect::<Vec<R>>()));
+        }
+    };
+    let cores = thread::available_parallelism().map_or(1, usize::from);
+    let mut done: Vec<(usize, Vec<R>)> = thread::scope(|scope| {
+        let workers: Vec<_> = (0..cores).map(|_| scope.spawn(worker)).collect();
+        workers.into_iter().flat_map(|worker| worker.join().unwrap()).collect()
+    });
+    done.sort_by_key(|(place, _)| *place);
+    done.into_iter().flat_map(|(_, results)| results).collect()
+}
+
+/// The outputs of a case, or why there are none.
+pub type Found = Result<Vec<ArrayD<f32>>, String>;
+
+/// What the GPU computes of each of `cases`, or why it doesn't: once for all tests. `None` where
+/// there is no GPU.
+#[cfg(all(feature = "gpu", feature = "keras"))]
+pub fn on_gpu() -> Option<&'static [Found]> {
+    static FOUND: OnceLock<Vec<Found>> = OnceLock::new();
+    device::open(device::options())?;
+    Some(FOUND.get_or_init(|| {
+        let open = || device::options().open().expect("it opened before");
+        side_by_side(&cases(), open, |gpu, case| {
+            let outputs = Model::from_keras(&case.model_path)
+                .and_then(|model| gpu.compile(&model)?.run(inputs(&case.inputs)))
+                .map_err(|e| e.to_string())?;
+            Ok(outputs.list().iter().map(|output| output.array.clone()).collect())
+        })
+    }))
 }
 
 /// The files of `unsupported` or `damaged`.

@@ -1,27 +1,31 @@
 //! Small models of every layer, saved by real Keras: what they compute on the CPU, and that the
 //! others are refused.
 
-#[cfg(feature = "gpu")]
-use crate::device;
 use crate::layers::{
-    Case, Errors, F32_TOLERANCE, cases, errors_f32, errors_f64, f64_tolerance, refused,
+    Case, Errors, F32_TOLERANCE, cases, errors_f32, errors_f64, f64_tolerance, in_f64, on_cpu,
+    refused, supported,
 };
+#[cfg(feature = "gpu")]
+use crate::{device, layers};
 use birnn::layer::{BidirectionalConvLstm1d, ConvLstm1d, ConvLstm2d, Padding, Permute};
 use birnn::{Call, Device, Error, Graph, Inputs, Model, TimeDistributed, reference};
 use ndarray::ArrayD;
 use ndarray_npy::NpzReader;
 use std::fs::File;
 
-/// Compares every case that is supported; lists what fails.
-fn compare(tolerance: impl Fn(&Case) -> f64, run: impl Fn(&Model, &Case) -> Result<Errors, Error>) {
-    let cases = cases();
-    assert!(cases.len() >= 810, "{} cases: some are missing", cases.len());
+/// Compares every case that is supported with what was found of it; lists what fails.
+fn compare<T>(
+    tolerance: impl Fn(&Case) -> f64,
+    found: &[T],
+    errors: impl Fn(&Case, &T) -> Result<Errors, String>,
+) {
+    let cases = cases().len();
+    assert!(cases >= 810, "{cases} cases: some are missing");
     let (mut failures, mut passed) = (Vec::new(), 0);
     let mut largest = (0.0, String::new());
-    for case in cases.iter().filter(|case| case.unsupported().is_none()) {
-        let errors = case.load().and_then(|model| run(&model, case));
+    for (case, found) in supported().iter().zip(found) {
         let before = failures.len();
-        match errors {
+        match errors(case, found) {
             Err(e) => failures.push(format!("{}: {e}", case.name)),
             Ok(errors) => {
                 for (place, error) in errors {
@@ -36,10 +40,8 @@ fn compare(tolerance: impl Fn(&Case) -> f64, run: impl Fn(&Model, &Case) -> Resu
         passed += usize::from(failures.len() == before);
     }
     println!(
-        "{passed} of {} cases pass, the largest error at {:.2} of its tolerance ({})",
-        cases.len(),
-        largest.0,
-        largest.1
+        "{passed} of {cases} cases pass, the largest error at {:.2} of its tolerance ({})",
+        largest.0, largest.1
     );
     assert!(
         failures.is_empty(),
@@ -51,20 +53,20 @@ fn compare(tolerance: impl Fn(&Case) -> f64, run: impl Fn(&Model, &Case) -> Resu
 
 #[test]
 fn every_case_computes_what_keras_computed() {
-    let device = Device::cpu();
-    compare(|_| F32_TOLERANCE, |model, case| errors_f32(case, model, &device));
+    compare(|_| F32_TOLERANCE, on_cpu(), errors_f32);
 }
 
 #[test]
 fn every_case_is_exact_in_f64() {
-    compare(f64_tolerance, |model, case| errors_f64(case, model));
+    compare(f64_tolerance, in_f64(), errors_f64);
 }
 
 #[cfg(feature = "gpu")]
 #[test]
 fn every_case_on_the_gpu_computes_what_keras_computed() {
-    let Some(device) = device::open(device::options()) else { return };
-    compare(|_| F32_TOLERANCE, |model, case| errors_f32(case, model, &device));
+    if let Some(found) = layers::on_gpu() {
+        compare(|_| F32_TOLERANCE, found, errors_f32);
+    }
 }
 
 /// What birnn lacks is refused with an error that says so, and never computed wrongly.

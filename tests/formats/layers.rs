@@ -2,13 +2,16 @@
 //! them, and what birnn computes.
 #![allow(dead_code)] // what is used depends on the features
 
-use crate::common::{inputs, largest_error};
+use crate::common::{inputs, largest_error, side_by_side};
+#[cfg(feature = "gpu")]
+use crate::device;
 use birnn::{Device, Error, Model, reference};
 use ndarray::{ArrayD, Zip};
 use ndarray_npy::{NpzReader, ReadableElement};
 use serde_json::Value;
 use std::fs::File;
 use std::path::PathBuf;
+use std::sync::{LazyLock, OnceLock};
 
 /// A model that Keras saved, and calls of it.
 pub struct Case {
@@ -49,6 +52,48 @@ fn list(key: &str) -> Vec<Value> {
 /// Every case of `cases.json`.
 pub fn cases() -> Vec<Case> {
     list("cases").iter().map(case).collect()
+}
+
+/// The cases whose models birnn doesn't refuse.
+pub fn supported() -> &'static [Case] {
+    static CASES: LazyLock<Vec<Case>> =
+        LazyLock::new(|| cases().into_iter().filter(|case| case.unsupported().is_none()).collect());
+    &CASES
+}
+
+/// The outputs of each call of a case, or why there are none.
+pub type Found = Result<Vec<Vec<ArrayD<f32>>>, String>;
+/// The same in f64; `None` for a call that goes on from the states of another.
+pub type Exact = Result<Vec<Option<Vec<ArrayD<f64>>>>, String>;
+
+fn found(open: impl Fn() -> Device + Sync) -> Vec<Found> {
+    side_by_side(supported(), open, |device, case| {
+        case.load().and_then(|model| case.run(device, &model)).map_err(|e| e.to_string())
+    })
+}
+
+/// What the CPU path computes of each of `supported`: once for all tests.
+pub fn on_cpu() -> &'static [Found] {
+    static FOUND: OnceLock<Vec<Found>> = OnceLock::new();
+    FOUND.get_or_init(|| found(Device::cpu))
+}
+
+/// What the GPU computes of each of `supported`: once for all tests. `None` where there is none.
+#[cfg(feature = "gpu")]
+pub fn on_gpu() -> Option<&'static [Found]> {
+    static FOUND: OnceLock<Vec<Found>> = OnceLock::new();
+    device::open(device::options())?;
+    let open = || device::options().open().expect("it opened before");
+    Some(FOUND.get_or_init(|| found(open)))
+}
+
+/// What the reference computes of each of `supported` in f64: once for all tests.
+pub fn in_f64() -> &'static [Exact] {
+    static FOUND: OnceLock<Vec<Exact>> = OnceLock::new();
+    FOUND.get_or_init(|| {
+        let run = |case: &Case| case.load().and_then(|model| case.run_exact(&model));
+        side_by_side(supported(), || (), |_, case| run(case).map_err(|e| e.to_string()))
+    })
 }
 
 /// The models that are to be refused, with the layer that the error has to name.
@@ -220,10 +265,10 @@ pub fn f64_tolerance(case: &Case) -> f64 {
     }
 }
 
-/// Compares a case with Keras in f32, on a device.
-pub fn errors_f32(case: &Case, model: &Model, device: &Device) -> Result<Errors, Error> {
+/// Compares what was found of a case with Keras in f32.
+pub fn errors_f32(case: &Case, found: &Found) -> Result<Errors, String> {
     let mut errors = Errors::new();
-    for (c, (outputs, call)) in case.run(device, model)?.iter().zip(&case.calls).enumerate() {
+    for (c, (outputs, call)) in found.as_ref()?.iter().zip(&case.calls).enumerate() {
         assert_eq!(outputs.len(), call.outputs.len(), "{}", case.name);
         for (o, (found, keras)) in outputs.iter().zip(&call.outputs).enumerate() {
             errors.push((format!("call {c} output {o}"), largest_error(found, keras)));
@@ -232,10 +277,10 @@ pub fn errors_f32(case: &Case, model: &Model, device: &Device) -> Result<Errors,
     Ok(errors)
 }
 
-/// Compares a case with Keras in f64, on the CPU.
-pub fn errors_f64(case: &Case, model: &Model) -> Result<Errors, Error> {
+/// Compares what was found of a case with Keras in f64.
+pub fn errors_f64(case: &Case, found: &Exact) -> Result<Errors, String> {
     let mut errors = Errors::new();
-    for (c, (outputs, call)) in case.run_exact(model)?.iter().zip(&case.calls).enumerate() {
+    for (c, (outputs, call)) in found.as_ref()?.iter().zip(&case.calls).enumerate() {
         for (o, (found, exact)) in outputs.iter().flatten().zip(&call.exact).enumerate() {
             errors.push((format!("call {c} output {o}"), largest_error(found, exact)));
         }

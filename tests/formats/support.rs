@@ -5,10 +5,12 @@
 //! Without a GPU the column of the GPU is that of the committed file.
 
 #[cfg(feature = "gpu")]
-use crate::device;
-use crate::layers::{Case, Errors, F32_TOLERANCE, cases, errors_f32, errors_f64, f64_tolerance};
+use crate::layers;
+use crate::layers::{
+    Case, Errors, F32_TOLERANCE, Found, cases, errors_f32, errors_f64, f64_tolerance, in_f64,
+    on_cpu, supported,
+};
 use crate::tables::{Table, committed, compare_document, rows};
-use birnn::{Device, Error};
 use std::collections::BTreeSet;
 
 const DOCUMENT: &str = "support.md";
@@ -42,20 +44,16 @@ fn features(case: &Case) -> BTreeSet<String> {
     if features.is_empty() { BTreeSet::from(["defaults".to_string()]) } else { features }
 }
 
-fn within(errors: Result<Errors, Error>, tolerance: f64) -> bool {
+fn within(errors: Result<Errors, String>, tolerance: f64) -> bool {
     errors.is_ok_and(|errors| errors.iter().all(|(_, error)| *error <= tolerance))
 }
 
-fn table(gpu: Option<&Device>) -> Table {
-    let (mut table, cpu) = (Table::new(), Device::cpu());
-    for case in cases().iter().filter(|case| case.unsupported().is_none()) {
-        let model = case.load();
-        let on = |device: &Device| {
-            model.as_ref().is_ok_and(|model| within(errors_f32(case, model, device), F32_TOLERANCE))
-        };
-        let in_f64 =
-            model.as_ref().is_ok_and(|model| within(errors_f64(case, model), f64_tolerance(case)));
-        let (on_cpu, on_gpu) = (on(&cpu), gpu.map(on));
+fn table(on_gpu: Option<&[Found]>) -> Table {
+    let mut table = Table::new();
+    for (place, case) in supported().iter().enumerate() {
+        let right = |found: &Found| within(errors_f32(case, found), F32_TOLERANCE);
+        let in_f64 = within(errors_f64(case, &in_f64()[place]), f64_tolerance(case));
+        let (on_cpu, on_gpu) = (right(&on_cpu()[place]), on_gpu.map(|found| right(&found[place])));
         for feature in features(case) {
             let [f32_count, f64_count, gpu_count] =
                 table.entry((case.layer.clone(), feature)).or_default();
@@ -78,8 +76,8 @@ fn document(table: &Table, gpu_tested: bool) -> String {
 #[test]
 fn the_documentation_claims_what_was_tested() {
     #[cfg(feature = "gpu")]
-    let gpu = device::open(device::options());
+    let on_gpu = layers::on_gpu();
     #[cfg(not(feature = "gpu"))]
-    let gpu: Option<Device> = None;
-    compare_document(DOCUMENT, "support::", &document(&table(gpu.as_ref()), gpu.is_some()));
+    let on_gpu: Option<&[Found]> = None;
+    compare_document(DOCUMENT, "support::", &document(&table(on_gpu), on_gpu.is_some()));
 }

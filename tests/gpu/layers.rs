@@ -9,7 +9,6 @@ use proptest::prelude::*;
 use proptest::test_runner::Config;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha12Rng;
-use std::sync::OnceLock;
 
 /// As in `random.rs`; exponentials of values up to 3 and sums over time cost a little more. Where
 /// the f32 reference itself is further off (a LayerNormalization divides by a deviation of as
@@ -17,11 +16,6 @@ use std::sync::OnceLock;
 /// [`FACTOR`] times as far.
 const TOLERANCE: f64 = 5e-6;
 const FACTOR: f64 = 8.0;
-
-fn gpu() -> Option<&'static Device> {
-    static GPU: OnceLock<Option<Device>> = OnceLock::new();
-    GPU.get_or_init(|| device::open(device::options())).as_ref()
-}
 
 /// A layer on `[batch, timesteps, features]`, with the shape's numbers and a random choice for its
 /// arguments.
@@ -341,9 +335,9 @@ fn run(device: &Device, index: usize, cases: u32) {
 
 #[test]
 fn every_layer_matches_the_reference() {
-    let Some(gpu) = gpu() else { return };
+    let Some(gpu) = device::open(device::options()) else { return };
     for index in 0..ONE_INPUT + SEVERAL_INPUTS + ON_IMAGES {
-        run(gpu, index, 20);
+        run(&gpu, index, 20);
     }
 }
 

@@ -4,14 +4,13 @@ use crate::device;
 use birnn::layer::{Cell, CellOptions, Recurrent, RecurrentBuilder};
 use birnn::{
     Activation, Bidirectional, Device, GpuOptions, Gru, Initializer, Inputs, Layer, Lstm,
-    MergeMode, Model, PlanAdapter, SimpleRnn,
+    MergeMode, Model, PlanAdapter, Session, SimpleRnn,
 };
 use ndarray::{Array2, Array3, ArrayD, s};
 use proptest::prelude::*;
 use proptest::test_runner::Config;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha12Rng;
-use std::sync::OnceLock;
 
 /// What f32 costs over f64: each of the k products of a gate's sum is rounded, relative to values
 /// up to about 1, and the gates' slopes (at most 1) pass it on from step to step. 2e-6 holds up to
@@ -21,9 +20,9 @@ use std::sync::OnceLock;
 const TOLERANCE: f64 = 2e-6;
 const FACTOR: f64 = 8.0;
 
-fn gpu() -> Option<&'static Device> {
-    static GPU: OnceLock<Option<Device>> = OnceLock::new();
-    GPU.get_or_init(|| device::open(device::options())).as_ref()
+/// A device for one test: a software driver builds the kernels of a device one after another.
+fn gpu() -> Option<Device> {
+    device::open(device::options())
 }
 
 #[derive(Clone, Debug)]
@@ -32,16 +31,23 @@ struct Case {
     units: usize,
     backward_units: Option<usize>,
     features: usize,
-    batch: usize,
-    timesteps: usize,
     activation: Activation,
     recurrent_activation: Activation,
     merge_mode: Option<MergeMode>,
     flags: [bool; 5],
-    given_states: bool,
     mask: Mask,
     stateful: bool,
+    /// One after another in a session: to build the kernels of a layer takes a driver longer than
+    /// to run them.
+    calls: Vec<Call>,
     seed: u64,
+}
+
+#[derive(Clone, Debug)]
+struct Call {
+    batch: usize,
+    timesteps: usize,
+    given_states: bool,
 }
 
 /// The mask given with the call.
@@ -90,6 +96,15 @@ fn cells() -> impl Strategy<Value = Cell> {
     )
 }
 
+/// The calls of each layer.
+const CALLS: usize = 3;
+
+fn calls() -> impl Strategy<Value = Vec<Call>> {
+    let call = (size(20), size(33), any::<bool>())
+        .prop_map(|(batch, timesteps, given_states)| Call { batch, timesteps, given_states });
+    prop::collection::vec(call, CALLS)
+}
+
 fn cases(units: impl Strategy<Value = usize> + 'static) -> impl Strategy<Value = Case> {
     let merge = prop::option::weighted(
         0.7,
@@ -101,43 +116,40 @@ fn cases(units: impl Strategy<Value = usize> + 'static) -> impl Strategy<Value =
             MergeMode::None,
         ]),
     );
-    let shape = (units, size(40), size(20), size(33));
     (
         cells(),
-        shape,
+        (units, size(40)),
         prop::option::weighted(0.2, size(40)),
         activations(),
         merge,
         any::<[bool; 5]>(),
-        any::<[bool; 2]>(),
+        any::<bool>(),
         prop::sample::select(vec![Mask::None, Mask::Random, Mask::Lengths]),
-        any::<u64>(),
+        (calls(), any::<u64>()),
     )
         .prop_map(
             |(
                 cell,
-                (units, features, batch, timesteps),
+                (units, features),
                 backward_units,
                 (activation, recurrent_activation),
                 merge_mode,
                 flags,
-                [given_states, stateful],
+                stateful,
                 mask,
-                seed,
+                (calls, seed),
             )| Case {
                 cell,
                 units,
                 backward_units,
                 features,
-                batch,
-                timesteps,
                 activation,
                 recurrent_activation,
                 merge_mode,
                 flags,
-                given_states,
                 mask,
                 stateful,
+                calls,
                 seed,
             },
         )
@@ -205,24 +217,40 @@ fn check(device: &Device, case: &Case) -> Result<(), TestCaseError> {
     let model = Model::sequential(case.features, [layer])
         .and_then(|m| m.initialize(case.seed))
         .map_err(|e| TestCaseError::fail(e.to_string()))?;
+    let mut session = device.compile(&model).map_err(|e| TestCaseError::fail(e.to_string()))?;
     let mut rng = ChaCha12Rng::seed_from_u64(case.seed);
-    let x = random(&[case.batch, case.timesteps, case.features], &mut rng);
+    for call in &case.calls {
+        check_call(&mut session, &model, case, call, &states, &mut rng)?;
+    }
+    Ok(())
+}
+
+/// A call, and the same once more. `states` has the units of each initial state.
+fn check_call(
+    session: &mut Session,
+    model: &Model,
+    case: &Case,
+    call: &Call,
+    states: &[usize],
+    rng: &mut ChaCha12Rng,
+) -> Result<(), TestCaseError> {
+    let &Call { batch, timesteps, given_states } = call;
+    let x = random(&[batch, timesteps, case.features], rng);
     let states: Vec<Array2<f32>> = states
         .iter()
-        .map(|&units| random(&[case.batch, units], &mut rng).into_dimensionality().unwrap())
+        .map(|&units| random(&[batch, units], rng).into_dimensionality().unwrap())
         .collect();
     let x64 = x.mapv(f64::from);
     let states64: Vec<Array2<f64>> = states.iter().map(|s| s.mapv(f64::from)).collect();
 
     let mut inputs = Inputs::new(x.view());
     let mut exact_inputs = Inputs::new(x64.view());
-    if case.given_states {
+    if given_states {
         inputs = inputs.initial_state(states.iter().map(|s| s.view()));
         exact_inputs = exact_inputs.initial_state(states64.iter().map(|s| s.view()));
     }
-    let mask = Array2::from_shape_simple_fn((case.batch, case.timesteps), || rng.random_bool(0.7));
-    let lengths: Vec<usize> =
-        (0..case.batch).map(|_| rng.random_range(0..=case.timesteps)).collect();
+    let mask = Array2::from_shape_simple_fn((batch, timesteps), || rng.random_bool(0.7));
+    let lengths: Vec<usize> = (0..batch).map(|_| rng.random_range(0..=timesteps)).collect();
     match case.mask {
         Mask::None => {}
         Mask::Random => {
@@ -232,11 +260,10 @@ fn check(device: &Device, case: &Case) -> Result<(), TestCaseError> {
             (inputs, exact_inputs) = (inputs.lengths(&lengths), exact_inputs.lengths(&lengths))
         }
     }
-    let exact = birnn::reference::run(&model, exact_inputs)
+    let exact = birnn::reference::run(model, exact_inputs)
         .map_err(|e| TestCaseError::fail(e.to_string()))?;
-    let rounded = birnn::reference::run(&model, inputs.clone())
+    let rounded = birnn::reference::run(model, inputs.clone())
         .map_err(|e| TestCaseError::fail(e.to_string()))?;
-    let mut session = device.compile(&model).map_err(|e| TestCaseError::fail(e.to_string()))?;
     for _ in 0..2 {
         session.reset_states();
         let found = session.run(inputs.clone()).map_err(|e| TestCaseError::fail(e.to_string()))?;
@@ -245,27 +272,30 @@ fn check(device: &Device, case: &Case) -> Result<(), TestCaseError> {
             prop_assert_eq!((&found.layer, found.role), (&exact.layer, exact.role));
             let allowed = TOLERANCE.max(FACTOR * error(&rounded.array, &exact.array));
             let error = error(&found.array, &exact.array);
-            prop_assert!(error <= allowed, "{} of {}: error {error:e}", found.role, found.layer);
+            prop_assert!(
+                error <= allowed,
+                "{call:?}: {} of {}: error {error:e}",
+                found.role,
+                found.layer
+            );
         }
     }
     Ok(())
 }
 
-fn run(device: &Device, cases_wanted: u32, whole_batch: bool) {
-    run_with(device, size(130), cases_wanted, whole_batch);
+/// So many layers, each in several calls.
+fn run(device: &Device, layers: u32, whole_batch: bool) {
+    run_with(device, size(130), layers, whole_batch);
 }
 
 fn run_with(
     device: &Device,
     units: impl Strategy<Value = usize> + 'static,
-    cases_wanted: u32,
+    layers: u32,
     whole_batch: bool,
 ) {
-    let mut runner = device::runner(Config {
-        cases: cases_wanted,
-        failure_persistence: None,
-        ..Config::default()
-    });
+    let mut runner =
+        device::runner(Config { cases: layers, failure_persistence: None, ..Config::default() });
     // A stateful layer needs the whole batch at a time.
     let case = move |case: Case| Case { stateful: case.stateful && whole_batch, ..case };
     runner
@@ -276,7 +306,7 @@ fn run_with(
 #[test]
 fn random_layers_match_the_reference() {
     if let Some(gpu) = gpu() {
-        run(gpu, 150, true);
+        run(&gpu, 60, true);
     }
 }
 
@@ -316,7 +346,7 @@ fn a_sequence_in_pieces_is_the_whole() {
 #[test]
 fn random_layers_of_many_units_match_the_reference() {
     let Some(gpu) = gpu() else { return };
-    run_with(gpu, prop::sample::select(vec![257, 258, 263, 264, 265, 319, 320, 321]), 25, true);
+    run_with(&gpu, prop::sample::select(vec![257, 258, 263, 264, 265, 319, 320, 321]), 12, true);
 }
 
 fn planned_for(adapter: PlanAdapter) -> Option<Device> {
@@ -327,7 +357,7 @@ fn planned_for(adapter: PlanAdapter) -> Option<Device> {
 #[test]
 fn random_layers_on_the_kernels_of_any_software_adapter_match_the_reference() {
     let Some(gpu) = planned_for(PlanAdapter::Software) else { return };
-    run_with(&gpu, prop::sample::select(vec![1, 5, 13, 31, 32, 65, 130, 257, 260, 263]), 30, true);
+    run_with(&gpu, prop::sample::select(vec![1, 5, 13, 31, 32, 65, 130, 257, 260, 263]), 16, true);
 }
 
 /// The kernels that GPUs run, on this adapter: sequences that stream their weights, sums that are
@@ -341,7 +371,7 @@ fn random_layers_on_the_kernels_of_gpus_match_the_reference() {
         let edges = prop::sample::select(vec![
             1, 3, 4, 5, 31, 32, 33, 63, 64, 65, 89, 90, 91, 92, 104, 105, 128, 180, 182,
         ]);
-        run_with(&gpu, edges, 40, true);
+        run_with(&gpu, edges, 20, true);
     }
 }
 
@@ -374,7 +404,7 @@ fn random_layers_in_small_pieces_match_the_reference() {
     for (bytes, budget) in [(200_000, 1 << 30), (20_000, 30_000)] {
         let options = GpuOptions::new().max_buffer_bytes(bytes).memory_budget(budget);
         if let Some(small) = device::open(device::options().with_gpu(options)) {
-            run(&small, 60, false);
+            run(&small, 25, false);
         }
     }
 }

@@ -172,26 +172,34 @@ fn check(device: &Device, case: &Case) -> Result<(), TestCaseError> {
     Ok(())
 }
 
+fn random_stacks(options: GpuOptions, whole_batch: bool) {
+    let Some(gpu) = device::open(device::options().with_gpu(options)) else { return };
+    let mut runner =
+        device::runner(Config { cases: 20, failure_persistence: None, ..Config::default() });
+    // A stateful layer needs the whole batch at a time.
+    let cases = cases().prop_map(|case| Case { stateful: case.stateful && whole_batch, ..case });
+    runner.run(&cases, |case| check(&gpu, &case)).unwrap_or_else(|e| panic!("{e}"));
+}
+
 #[test]
 fn random_stacks_match_the_reference() {
-    let options = device::options;
-    for (options, whole_batch) in [
-        (options(), true),
-        (options().with_gpu(GpuOptions::new().plan_for(PlanAdapter::Gpu)), true),
-        (options().with_gpu(GpuOptions::new().plan_for(PlanAdapter::DownlevelGpu)), true),
-        // Arrays cut along time and batch.
-        (options().with_gpu(GpuOptions::new().max_buffer_bytes(20_000)), false),
-    ] {
-        let Some(gpu) = device::open(options.clone()) else { return };
-        let mut runner =
-            device::runner(Config { cases: 30, failure_persistence: None, ..Config::default() });
-        // A stateful layer needs the whole batch at a time.
-        let cases =
-            cases().prop_map(|case| Case { stateful: case.stateful && whole_batch, ..case });
-        runner
-            .run(&cases, |case| check(&gpu, &case))
-            .unwrap_or_else(|e| panic!("{options:?}: {e}"));
-    }
+    random_stacks(GpuOptions::new(), true);
+}
+
+#[test]
+fn random_stacks_on_the_kernels_of_gpus_match_the_reference() {
+    random_stacks(GpuOptions::new().plan_for(PlanAdapter::Gpu), true);
+}
+
+#[test]
+fn random_stacks_on_the_kernels_of_small_gpus_match_the_reference() {
+    random_stacks(GpuOptions::new().plan_for(PlanAdapter::DownlevelGpu), true);
+}
+
+/// Arrays cut along time and batch.
+#[test]
+fn random_stacks_in_small_pieces_match_the_reference() {
+    random_stacks(GpuOptions::new().max_buffer_bytes(20_000), false);
 }
 
 fn stack(layers: [Layer; 3]) -> Model {

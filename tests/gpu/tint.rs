@@ -45,9 +45,11 @@ fn resolved(entry: &KernelEntry) -> String {
     wgsl
 }
 
-/// What Tint says of a kernel, by way of its intermediate representation and back.
-fn complaint(entry: &KernelEntry, folder: &Path) -> Option<String> {
-    let (file, out) = (folder.join("kernel.wgsl"), folder.join("out.wgsl"));
+/// What Tint says of a kernel, by way of its intermediate representation and back. Of the folder it
+/// takes files of this number.
+fn complaint(entry: &KernelEntry, folder: &Path, number: usize) -> Option<String> {
+    let file = folder.join(format!("kernel_{number}.wgsl"));
+    let out = folder.join(format!("out_{number}.wgsl"));
     std::fs::write(&file, resolved(entry)).expect("it is written");
     let output = Command::new("tint")
         .args(["--format=wgsl", "--ir-roundtrip", "--entry-point", entry.kernel, "--output-name"])
@@ -76,8 +78,18 @@ fn folder(test: &str) -> Option<PathBuf> {
 fn tint_compiles_every_kernel_and_setting() {
     let Some(folder) = folder("all") else { return };
     let list = kernels();
-    let complaints: Vec<String> =
-        list.iter().filter_map(|entry| complaint(entry, &folder)).collect();
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let complaints: Vec<String> = std::thread::scope(|scope| {
+        let parts = list.chunks(list.len().div_ceil(cores)).enumerate().map(|(number, part)| {
+            let folder = &folder;
+            scope.spawn(move || {
+                let complaints = part.iter().filter_map(|entry| complaint(entry, folder, number));
+                complaints.collect::<Vec<_>>()
+            })
+        });
+        let parts: Vec<_> = parts.collect();
+        parts.into_iter().flat_map(|part| part.join().expect("it ends")).collect()
+    });
     std::fs::remove_dir_all(&folder).expect("it is removed");
     assert!(list.len() > 500, "{} settings", list.len());
     assert!(complaints.is_empty(), "{} of {}:\n{}", complaints.len(), list.len(), complaints[0]);
@@ -91,12 +103,12 @@ fn tint_refuses_what_is_wrong() {
         kernels().into_iter().find(|entry| entry.kernel == "lstm_step").expect("there is one");
     let wgsl = good.wgsl.replacen("fn lstm_step(", "fn lstm_step(missing: nothing, ", 1);
     assert_ne!(wgsl, good.wgsl);
-    let source = complaint(&KernelEntry { wgsl, ..good.clone() }, &folder);
+    let source = complaint(&KernelEntry { wgsl, ..good.clone() }, &folder, 0);
     let constants = good
         .constants
         .iter()
         .map(|&(name, value)| (name, if name == "WORKGROUP" { 0.0 } else { value }));
-    let constant = complaint(&KernelEntry { constants: constants.collect(), ..good }, &folder);
+    let constant = complaint(&KernelEntry { constants: constants.collect(), ..good }, &folder, 0);
     std::fs::remove_dir_all(&folder).expect("it is removed");
     assert!(source.as_ref().is_some_and(|said| said.contains("nothing")), "{source:?}");
     assert!(constant.is_some(), "a workgroup of no invocations");

@@ -39,7 +39,8 @@ fn three(array: &ArrayD<f32>) -> ArrayView3<'_, f32> {
     array.view().into_dimensionality::<Ix3>().unwrap()
 }
 
-/// A layer of each cell with as many units, alone and in Bidirectional.
+/// A layer of each cell with as many units, alone and in Bidirectional. The tests have few numbers
+/// of units, because a GPU's driver builds kernels for each.
 fn layers(units: usize) -> Vec<Layer> {
     let cells: [Recurrent; 4] = [
         Lstm::new(units).return_state(true).return_sequences(true).into(),
@@ -107,7 +108,7 @@ fn check(
 fn inputs_masks_and_states_in_every_order() {
     let mut rng = ChaCha12Rng::seed_from_u64(1);
     for device in devices() {
-        for (units, batch) in [(3, 2), (9, 1), (17, 4), (40, 3), (10, 130)] {
+        for (units, batch) in [(9, 1), (9, 2), (9, 130), (40, 3)] {
             for layer in layers(units) {
                 let model = Model::sequential(3, [layer.clone()]).unwrap().initialize(2).unwrap();
                 let mut session = device.compile(&model).unwrap();
@@ -144,7 +145,7 @@ fn inputs_masks_and_states_in_every_order() {
 fn broadcast_arrays_are_those_that_they_stand_for() {
     let mut rng = ChaCha12Rng::seed_from_u64(3);
     for device in devices() {
-        for layer in layers(12) {
+        for layer in layers(9) {
             let model = Model::sequential(3, [layer.clone()]).unwrap().initialize(2).unwrap();
             let mut session = device.compile(&model).unwrap();
             let one = Arrays::new(1, &layer, &mut rng);
@@ -156,7 +157,7 @@ fn broadcast_arrays_are_those_that_they_stand_for() {
             let (x, mask) = (three(&one.x), two(&one.mask));
             let (x, mask) = (x.broadcast((4, 5, 3)).unwrap(), mask.broadcast((4, 5)).unwrap());
             let states: Vec<_> = one.states.iter().map(two).collect();
-            let states = states.iter().map(|state| state.broadcast((4, 12)).unwrap());
+            let states = states.iter().map(|state| state.broadcast((4, 9)).unwrap());
             let inputs = Inputs::new(x).mask(mask).initial_state(states);
             let owned: Vec<ArrayD<f32>> = one.states.iter().map(rows).collect();
             let (x, mask) = (rows(&one.x), mask.as_standard_layout().into_owned());
@@ -175,7 +176,7 @@ fn broadcast_arrays_are_those_that_they_stand_for() {
 fn weights_in_every_order() {
     let mut rng = ChaCha12Rng::seed_from_u64(4);
     let mut random = Random(0xC0FF_EE00_1234_5678);
-    let recurrent = layers(13).into_iter().map(|layer| Model::sequential(3, [layer]).unwrap());
+    let recurrent = layers(9).into_iter().map(|layer| Model::sequential(3, [layer]).unwrap());
     // And layers of every other kind, as far as they take [batch, timesteps, features].
     let others = std::iter::repeat_with(|| random_layers::model(&mut random)).flatten().take(60);
     let models: Vec<Model> =
@@ -250,7 +251,7 @@ fn random_graphs_on_inputs_in_every_order() {
 fn states_that_are_joined_start_a_decoder() {
     let mut rng = ChaCha12Rng::seed_from_u64(8);
     for device in devices() {
-        for (units, batch) in [(3, 2), (5, 4), (12, 3), (33, 2), (8, 140)] {
+        for (units, batch) in [(9, 2), (9, 140), (33, 3)] {
             for gru in [false, true] {
                 let mut graph = Graph::new();
                 let source = graph.sequence_input("source", None, 3).unwrap();
@@ -301,7 +302,7 @@ fn stateful_layers_carry_the_same_states() {
     let mut rng = ChaCha12Rng::seed_from_u64(10);
     let x: Array3<f32> = numbers(&[3, 8, 2], &mut rng).into_dimensionality().unwrap();
     for device in devices() {
-        let layer = Bidirectional::new(Lstm::new(11).stateful(true).return_state(true));
+        let layer = Bidirectional::new(Lstm::new(9).stateful(true).return_state(true));
         let model = Model::sequential(2, [layer]).unwrap().initialize(1).unwrap();
         let mut session = device.compile(&model).unwrap();
         let pieces = || x.axis_chunks_iter(Axis(1), 3);
@@ -323,7 +324,7 @@ fn inputs_that_are_outputs_come_back_in_c_order() {
     let x = numbers(&[2, 4, 3], &mut rng);
     let mut graph = Graph::new();
     let input = graph.sequence_input("x", None, 3).unwrap();
-    let hidden = graph.add(Gru::new(10), input).unwrap()[0];
+    let hidden = graph.add(Gru::new(9), input).unwrap()[0];
     let model = graph.build([input, hidden, hidden]).unwrap().initialize(1).unwrap();
     for device in devices() {
         let mut session = device.compile(&model).unwrap();
