@@ -468,7 +468,10 @@ fn what_is_inspected_is_printed_as_json() {
     assert_eq!(
         onnx["inputs"][0],
         serde_json::json!({
-            "name": "X", "dtype": "float32", "shape": [null, null, 3], "axes": ["seq", "batch", null],
+            "name": "X",
+            "dtype": "float32",
+            "shape": [null, null, 3],
+            "axes": ["seq", "batch", null],
         })
     );
     assert_eq!(onnx["opset"], 17);

@@ -260,8 +260,8 @@ def test_threads_share_a_session(lstm2):
 def test_threads_do_everything_at_once(lstm2, tmp_path):
     """Models, sessions, errors and pickles are made and let go of on all threads.
 
-    With the interpreter's lock threads take turns between such calls; on free-threaded Python, where
-    test.sh runs this, too, they don't.
+    With the interpreter's lock threads take turns between such calls; on free-threaded Python,
+    where test.sh runs this, too, they don't.
     """
     path = fixture("keras/notebook_lstm2.keras")
     x = np.full((2, 8, 2), 0.5, "f4")

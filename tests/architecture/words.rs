@@ -17,8 +17,8 @@ pub fn told(source: &str) -> Vec<String> {
     names
 }
 
-/// Each `Type::name` and `module::Type` of a text; what a text puts in, as in `KerasLimits::{limit}`,
-/// is left out.
+/// Each `Type::name` and `module::Type` of a text; of `KerasLimits::{limit}` what stands before the
+/// brace.
 fn names_of(text: &str) -> Vec<String> {
     let is_name = |c: char| c.is_alphanumeric() || c == '_';
     let name = |(at, _): (usize, &str)| {

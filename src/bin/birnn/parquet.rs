@@ -41,7 +41,10 @@ fn columns(bytes: Vec<u8>, wanted: Option<&str>) -> Result<Columns> {
             // Another part of the same column.
             Some((last, _)) if last == name => {
                 columns.pop();
-                Err(anyhow!("it is of records or a map; columns of numbers or lists are read"))
+                Err(anyhow!(
+                    "it is of records or a map, or another column has its name, too; columns of \
+                     numbers or lists are read"
+                ))
             }
             _ => column(&reader, leaf),
         };
