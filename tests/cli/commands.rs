@@ -280,7 +280,75 @@ fn tables_archives_and_standard_input_are_read() {
     assert!(line.contains("broken.csv") && line.contains("line 2 has 1 values"), "{line}");
     let line = named("wide.csv", "1,2,3\n");
     assert!(line.contains("[1, 1, 3]"), "{line}");
-    assert!(named("table.parquet", "PAR1....PAR1").contains("numpy.save"));
+    let line = named("names.csv", "temperature,pressure\n");
+    assert!(line.contains("\"temperature,pressure\" is taken for the names"), "{line}");
+    let line = named("mixed.csv", "1,x\n2,3\n");
+    assert!(line.contains("line 1 holds 1, a number, and \"x\""), "{line}");
+    let line = named("table.parquet", "PAR1....PAR1");
+    assert!(line.contains("table.parquet can't be read"), "{line}");
+}
+
+/// The arrays that there are, and arguments that can be taken as they stand.
+#[test]
+fn an_archive_of_other_names_is_told_how_to_be_given() {
+    let dir = scratch("names");
+    let (x, states) = (Array3::<f32>::ones((3, 5, 2)), ndarray::Array2::<f32>::zeros((3, 4)));
+    let npz = dir.join("x.npz");
+    let mut writer = NpzWriter::new(std::fs::File::create(&npz).expect("a file"));
+    for name in ["a", "b", "input_layer_2", "d"] {
+        writer.add_array(name, &states).expect("written");
+    }
+    writer.add_array("x", &x).expect("written");
+    writer.finish().expect("written");
+    let model = "tests/fixtures/keras/initial_bi_lstm.keras";
+    let line = failure(&["run", model, utf8(&npz), "--device", "cpu"]);
+    assert!(line.contains("holds the arrays a, b, input_layer_2, d, x, and"), "{line}");
+    let (_, arguments) = line.trim_end().split_once("as in ").expect("arguments");
+    let arguments: Vec<&str> = arguments.split(' ').collect();
+    assert_eq!(arguments[..2], ["--input", &format!("input_layer={}:x", utf8(&npz))]);
+    assert_eq!(arguments[5], format!("input_layer_2={}:input_layer_2", utf8(&npz)));
+    success(&[&["run", model, "--device", "cpu"][..], &arguments].concat());
+    let line = failure(&["run", MODEL, utf8(&npz), "--device", "cpu"]);
+    assert!(line.contains("as in --input ") && line.contains(":x"), "{line}");
+}
+
+#[cfg(feature = "parquet")]
+#[test]
+fn parquet_is_read() {
+    let file = |name: &str| format!("tests/fixtures/parquet/{name}");
+    let expected = printed(MODEL, &[X]);
+    for one in ["timesteps.parquet", "polars.parquet"] {
+        assert_eq!(printed(MODEL, &[&file(one)]), expected, "{one}");
+    }
+    let two = printed(MODEL, &[&file("nested.parquet")]);
+    assert!(two.contains("shape [2, 8, 6]"), "{two}");
+    for same in ["features.parquet", "split.parquet", "nested.parquet:x"] {
+        assert_eq!(printed(MODEL, &[&file(same)]), two, "{same}");
+    }
+    let mut command = birnn(&["run", MODEL, "-", "--device", "cpu"]);
+    let bytes = std::fs::File::open(file("nested.parquet")).expect("the fixture");
+    let output = command.stdin(Stdio::from(bytes)).output().expect("the program starts");
+    assert_eq!(text(&output.stdout), two);
+
+    // Several inputs, by the names of their columns.
+    let model = "tests/fixtures/keras/initial_bi_lstm.keras";
+    let named = printed(model, &[&file("named.npz")]);
+    assert_eq!(printed(model, &[&file("named.parquet")]), named);
+    let one = format!("input_layer_1={}", file("named.parquet:input_layer_1"));
+    let others = ["input_layer", "input_layer_2", "input_layer_3", "input_layer_4"];
+    let others: Vec<_> =
+        others.iter().map(|name| format!("{name}={}:{name}", file("named.npz"))).collect();
+    let given = others.iter().chain([&one]).flat_map(|input| ["--input", input.as_str()]);
+    assert_eq!(printed(model, &given.collect::<Vec<_>>()), named);
+
+    let refused = |input: &str| failure(&["run", MODEL, &file(input), "--device", "cpu"]);
+    let line = refused("refused.parquet:text");
+    for words in ["refused.parquet", "column \"text\"", "text or bytes", "x.parquet:NAME"] {
+        assert!(line.contains(words), "{words}: {line}");
+    }
+    assert!(refused("zstd.parquet").contains("compression snappy"));
+    assert!(refused("nested.parquet:y").contains("no column \"y\", but x"));
+    assert!(refused("types.parquet").contains("[1, 4, 12]"));
 }
 
 /// Inputs of an archive by their names, whatever their order, and beside other arrays.
@@ -369,6 +437,83 @@ fn a_run_is_printed_as_json() {
     let quiet = json(&quiet);
     assert!(quiet["outputs"][0].get("values").is_none(), "{quiet}");
     assert_eq!(quiet["seconds"].as_array().expect("a list").len(), 2);
+}
+
+#[test]
+fn what_is_inspected_is_printed_as_json() {
+    let found = json(&["inspect", STACK, "--json"]);
+    assert_eq!((&found["format"], &found["supported"]), (&"keras".into(), &true.into()));
+    assert_eq!(found["layers"][0]["class"], "Embedding");
+    assert_eq!(found["layers"][0]["shapes"], serde_json::json!([[null, 6, 3]]));
+    let input = &found["inputs"][0];
+    let expected = serde_json::json!({
+        "name": input["name"], "shape": [null, 6], "given_as": "ids",
+    });
+    assert_eq!(*input, expected);
+    assert_eq!(found["outputs"].as_array().expect("a list").len(), 1);
+    let parameters = found["layers"].as_array().expect("a list").iter();
+    let parameters: u64 = parameters.filter_map(|layer| layer["parameters"].as_u64()).sum();
+    assert_eq!(found["parameters"], parameters);
+
+    let onnx = json(&["inspect", ONNX, "--json"]);
+    assert_eq!(
+        onnx["operators"][0],
+        serde_json::json!({
+            "operator": "LSTM", "nodes": 1, "problem": null,
+        })
+    );
+    assert_eq!(
+        onnx["inputs"][0],
+        serde_json::json!({
+            "name": "X",
+            "dtype": "float32",
+            "shape": [null, null, 3],
+            "axes": ["seq", "batch", null],
+        })
+    );
+    assert_eq!(onnx["opset"], 17);
+
+    // Of what can't be run the object says why, and the status is that of an error.
+    let refused = |file: &str| -> Value {
+        let inspected = output(&["inspect", file, "--json"]);
+        assert_eq!(inspected.status.code(), Some(1), "{inspected:?}");
+        assert!(text(&inspected.stderr).starts_with("error: the model can't be run: "));
+        let found: Value = serde_json::from_slice(&inspected.stdout).expect("JSON");
+        assert_eq!(found["supported"], false);
+        found
+    };
+    let conv = refused("tests/fixtures/refused/conv3d.keras");
+    let layers = conv["layers"].as_array().expect("a list");
+    let problem =
+        |name: &str| &layers.iter().find(|one| one["name"] == name).expect(name)["problem"];
+    assert_eq!(problem("frames"), "TimeDistributed(Conv3D) is not supported");
+    assert!(conv["problem"].as_str().is_some_and(|text| text.contains("Conv3D")));
+    let tagger = refused("tests/fixtures/torch/tagger.safetensors");
+    assert_eq!(
+        (&tagger["format"], &tagger["tensors"][0]["dtype"]),
+        (&"pytorch".into(), &"f32".into())
+    );
+    assert!(tagger["parts"].as_array().is_some_and(|parts| parts.len() > 1), "{tagger}");
+}
+
+#[test]
+fn devices_and_conversions_are_printed_as_json() {
+    let found = json(&["devices", "--device", "cpu", "--json"]);
+    assert_eq!(found["device"]["name"], "cpu");
+    for adapter in found["adapters"].as_array().expect("a list") {
+        assert!(adapter["max_buffer_size"].as_u64().is_some_and(|bytes| bytes > 0), "{adapter}");
+        assert_eq!(adapter["chosen"], false);
+    }
+    let unknown = output(&["devices", "--device", "no such adapter", "--json"]);
+    assert_eq!(unknown.status.code(), Some(1));
+    let found: Value = serde_json::from_slice(&unknown.stdout).expect("JSON");
+    assert!(found["device"].is_null(), "{found}");
+    assert!(found["problem"].as_str().is_some_and(|text| text.contains("no such adapter")));
+
+    let path = scratch("converted").join("model.safetensors");
+    let expected = serde_json::json!({ "file": utf8(&path), "layers": 1, "parameters": 144 });
+    assert_eq!(json(&["convert", MODEL, utf8(&path), "--json"]), expected);
+    assert_eq!(json(&["inspect", utf8(&path), "--json"])["format"], "birnn");
 }
 
 #[test]

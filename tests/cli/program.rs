@@ -953,14 +953,99 @@ fn state_dicts_are_inspected_and_run() {
         let arguments = ["run", &torch("rnn_relu.pt"), utf8(&x), "--device", "cpu"];
         success(birnn(&[&arguments[..], relu].concat()))
     };
-    assert!(run(&[]).contains("Hidden State Forward, shape [2, 6]"));
-    assert_ne!(run(&[]), run(&["--nonlinearity", "relu"]));
+    // The file doesn't say which one it is.
+    let tanh = run(&["--nonlinearity", "tanh"]);
+    assert!(tanh.contains("Hidden State Forward, shape [2, 6]"));
+    assert_ne!(tanh, run(&["--nonlinearity", "relu"]));
+    let rnn = torch("rnn_relu.pt");
+    for command in [&["run", &rnn, utf8(&x), "--device", "cpu"][..], &["inspect", &rnn]] {
+        let unsaid = output(birnn(command));
+        assert!(unsaid.status.success(), "{unsaid:?}");
+        let warning = text(&unsaid.stderr);
+        let words = "tanh is taken (--nonlinearity tanh or relu says it)";
+        assert!(warning.starts_with("warning: ") && warning.contains(words), "{warning}");
+    }
+    assert_eq!(run(&["--quiet"]), "");
     let wrong = ["run", &torch("lstm.safetensors"), utf8(&x), "--nonlinearity", "relu"];
     let line = failure(birnn(&wrong), 1);
     assert!(line.contains("nonlinearity") && line.contains("always tanh"), "{line}");
     let keras = "tests/fixtures/keras/notebook_lstm1.keras";
     let line = failure(birnn(&["inspect", keras, "--prefix", "lstm"]), 1);
-    assert!(line.contains("Model::from_keras"), "{line}");
+    assert!(line.contains("--prefix is an option of state dicts of PyTorch's"), "{line}");
+    let line = failure(birnn(&["run", &torch("tagger.safetensors"), utf8(&x)]), 1);
+    assert!(line.contains("(--prefix PREFIX)") && line.contains("torch.onnx.export"), "{line}");
+}
+
+/// Options of another format than the file's are told, not passed over.
+#[test]
+fn options_of_another_format_are_errors() {
+    let torch = "tests/fixtures/torch/lstm.safetensors";
+    let onnx = "tests/fixtures/onnx/lstm_forward_lengths.onnx";
+    let cases: [(&str, &[&str], &str); 6] = [
+        (
+            MODEL,
+            &["--length", "batch=1"],
+            "--length is an option of ONNX files, and this is a file",
+        ),
+        (
+            MODEL,
+            &["--tie", "a=b"],
+            "--tie is an option of ONNX files, and this is a file of Keras's",
+        ),
+        (torch, &["--length", "batch=1"], "and this is a state dict of PyTorch's"),
+        (torch, &["--config", "c.json"], "--config is an option of files of Keras's"),
+        (onnx, &["--nonlinearity", "relu"], "and this is an ONNX file"),
+        (
+            onnx,
+            &["--length", "batches=1"],
+            "no axis of an open length is called \"batches\"; those of the inputs are [\"seq\", \
+             \"X:0\", \"batch\", \"X:1\", \"sequence_lens:0\", \"initial_h:1\", \"initial_c:1\"]",
+        ),
+    ];
+    for command in ["run", "inspect", "bench"] {
+        for (model, options, words) in cases {
+            let line = failure(birnn(&[&[command, model][..], options].concat()), 1);
+            assert!(line.contains(words) && line.contains(model), "{line}");
+        }
+    }
+    // An axis whose length the file says can't have another one.
+    let line = failure(birnn(&["inspect", onnx, "--length", "X:2=4"]), 1);
+    assert!(line.contains("\"X:2\""), "{line}");
+    for good in ["batch=2", "X:0=3"] {
+        success(birnn(&["inspect", onnx, "--length", good]));
+    }
+}
+
+/// What is wrong with the model is said before what is missing besides.
+#[test]
+fn a_model_that_is_refused_is_told_before_missing_inputs() {
+    let conv = "tests/fixtures/refused/conv3d.keras";
+    assert!(failure(birnn(&["run", conv]), 1).contains("Conv3D"));
+    let plot = ["plot", conv, "--out", "never.svg"];
+    assert!(failure(birnn(&plot), 1).contains("Conv3D"));
+    let refused = output(birnn(&["run", "tests/fixtures/layers/mask_argument_int32.keras"]));
+    assert_eq!(refused.status.code(), Some(2));
+    let inputs = "needed, input_layer (None, 6, 3), input_layer_1 (None, 6): files in this order";
+    assert!(text(&refused.stderr).contains(inputs), "{refused:?}");
+}
+
+/// The library's texts name options of Rust's; the program says its own.
+#[test]
+fn errors_name_the_programs_options() {
+    let weights = "tests/fixtures/layers/keras2_weights_only_lstm_weights.h5";
+    let line = failure(birnn(&["run", weights, X]), 1);
+    assert!(line.contains("(--config CONFIG.json)"), "{line}");
+    let lambda = "tests/fixtures/keras/unsupported/lambda.keras";
+    let line = failure(birnn(&["run", lambda, X]), 1);
+    let words = "lambdas of birnn.load in Python, KerasOptions::lambda in Rust";
+    assert!(line.contains(words), "{line}");
+    let operation = "tests/fixtures/layers/refused/operation.keras";
+    let inspected = output(birnn(&["inspect", operation]));
+    let words = "custom of birnn.load in Python";
+    for printed in [text(&inspected.stdout), text(&inspected.stderr)] {
+        let flat = printed.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(flat.contains(words) || !flat.contains("KerasOptions"), "{flat}");
+    }
 }
 
 #[test]
@@ -1111,7 +1196,8 @@ fn kernel_prints_what_the_driver_gets() {
 fn an_onnx_file_is_inspected_and_run() {
     let path = "tests/fixtures/onnx/lstm_bidirectional.onnx";
     let printed = success(birnn(&["inspect", path]));
-    for word in ["opset 17", "LSTM", "the_LSTM (Bidirectional)", "X (None, None, 3)", "Y_h"] {
+    for word in ["opset 17", "LSTM", "the_LSTM (Bidirectional)", "X float32 (seq, batch, 3)", "Y_h"]
+    {
         assert!(printed.contains(word), "{word}: {printed}");
     }
     let dir = scratch("onnx");
