@@ -1,5 +1,5 @@
 //! Thousands of damaged and hostile files, the same in every run: each loads or is an error, within
-//! a second and within bounded memory, and none panics.
+//! seconds and within bounded memory, and none panics.
 
 use crate::files;
 use crate::files::{Random, damage, unzip, with_member, zip};

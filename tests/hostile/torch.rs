@@ -1,5 +1,5 @@
 //! Thousands of damaged and hostile files of PyTorch's, the same in every run: each loads or is an
-//! error, within a second and within bounded memory, and none panics or runs anything.
+//! error, within seconds and within bounded memory, and none panics or runs anything.
 
 use crate::files;
 use crate::files::{Random, Report, damage, unzip, with_member, zip};
