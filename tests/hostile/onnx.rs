@@ -1,7 +1,7 @@
 //! Thousands of damaged and hostile ONNX files, the same in every run: each loads or is an error,
 //! within seconds and within bounded memory, and none panics. Those that load are run, too.
 
-use crate::files::{Random, Report, LONGEST, passes};
+use crate::files::{LONGEST, Random, Report, passes};
 use birnn::{Device, Error, Inputs, Model, OnnxOptions};
 use ndarray::{ArrayD, IxDyn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
