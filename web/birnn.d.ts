@@ -27,16 +27,23 @@ export interface Tensor {
   shape: readonly number[];
 }
 
+/** What an array is to its layer; a model can also return an input as it is. */
+export type Role = "output" | "hidden state" | "cell state" | "input";
+
+/**
+ * The direction of a state, or of the output of one direction alone; null of any other output. A
+ * recurrent layer that isn't bidirectional is `"forward"`.
+ */
+export type Direction = "forward" | "backward" | null;
+
 /** An array that a model returned. */
 export interface Output {
   /** What it is, such as `"output of lstm"` or `"forward hidden state of lstm"`. */
   readonly name: string;
   /** The layer (of ONNX: the output) that it comes from. */
   readonly layer: string;
-  /** `"output"`, `"hidden state"` or `"cell state"`. */
-  readonly role: "output" | "hidden state" | "cell state";
-  /** The direction of a state, or of an output of one direction alone; else null. */
-  readonly direction: "forward" | "backward" | null;
+  readonly role: Role;
+  readonly direction: Direction;
   /** The values in C order. */
   readonly data: Float32Array;
   /** The length of each axis, such as `[batch, timesteps, features]`. */
@@ -74,8 +81,8 @@ export interface OutputInfo {
   /** As in {@link Output}. */
   readonly name: string;
   readonly layer: string;
-  readonly role: "output" | "hidden state" | "cell state";
-  readonly direction: "forward" | "backward" | null;
+  readonly role: Role;
+  readonly direction: Direction;
   readonly dtype: "float32";
 }
 
@@ -105,7 +112,7 @@ export interface Summary {
 
 /** Describes a device. */
 export interface DeviceInfo {
-  /** The adapter's name, which browsers may leave empty; `"cpu"` for the CPU path. */
+  /** The adapter's name, `"WebGPU adapter"` where the browser doesn't say it; of the CPU path `"cpu"`. */
   readonly name: string;
   /** Such as `"GPU"`, `"software GPU"` or `"CPU"`. */
   readonly kind: string;
@@ -219,11 +226,33 @@ export interface RunOptions {
    * The initial states, each `[batch, units]`, in Keras's order: those of the model's first
    * recurrent layer, or by the layer's name.
    */
-  initialState?: readonly Tensor[] | Record<string, readonly Tensor[]>;
+  initialState?: Tensor | readonly Tensor[] | Record<string, Tensor | readonly Tensor[]>;
 }
 
 /** What a call is given: the only input, the inputs in order, or by name. */
 export type Inputs = Tensor | readonly Tensor[] | Record<string, Tensor>;
+
+/** An array with a name, `[batch, timesteps, units]`. */
+export interface TraceArray {
+  readonly name: string;
+  readonly data: Float32Array;
+  readonly shape: number[];
+}
+
+/**
+ * What a direction of a recurrent layer did. At index t of each array's timesteps is what the
+ * direction had after it had read timestep t of its input.
+ */
+export interface Trace {
+  readonly direction: "forward" | "backward";
+  /** Whether it reads the last timestep first. */
+  readonly goBackwards: boolean;
+  readonly hidden: TraceArray;
+  /** The cell state, where the cell has one; else null. */
+  readonly cell: TraceArray | null;
+  /** The gates and candidates, such as `"forget gate"`; NaN where a mask leaves a timestep out. */
+  readonly gates: readonly TraceArray[];
+}
 
 /** A network: its layers, how they are connected, and their weights. */
 export class Model {
@@ -237,6 +266,13 @@ export class Model {
   summary(): Summary;
   /** Copies the weights of a layer: the arrays of Keras's `get_weights`, in the same order. */
   weights(layer: string): { data: Float32Array; shape: number[] }[];
+  /**
+   * Runs the model and returns what a recurrent layer did at each timestep: a list for each call of
+   * the layer, with its directions. It computes by plain formulas on the CPU, to look at.
+   *
+   * @throws BirnnError of kind `UnknownLayer` where no recurrent layer has this name
+   */
+  trace(layer: string, inputs: Inputs, options?: RunOptions): Trace[][];
   /** Makes the model ready to run: uploads its weights and builds the kernels. */
   compile(options?: DeviceOptions & { device?: DeviceName | Device }): Promise<Session>;
   /** Gives the model in birnn's own form, a `.safetensors` file that `birnn/portable` reads, too. */
