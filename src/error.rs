@@ -296,14 +296,13 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 fn instead(class_name: &str) -> &'static str {
     let inner = class_name.rsplit('(').next().unwrap_or_default().trim_end_matches(')');
     if inner.contains(['>', '.']) && !inner.starts_with("keras") {
-        return "its code isn't in the file; say which layers compute it (KerasOptions::custom in \
-                Rust), or replace it by layers of Keras's (`birnn inspect` lists those that are \
+        return "its code isn't in the file; say which layers compute it (KerasOptions::custom), or replace it by layers of Keras's (`birnn inspect` lists those that are \
                 supported) and save the model again";
     }
     match inner.rsplit('.').next().unwrap_or_default() {
         "Lambda" => {
             "its code isn't in the file in a form that birnn runs; say which layers compute it \
-             (KerasOptions::lambda in Rust), put layers of Keras's in its place, or compute it \
+             (KerasOptions::lambda), put layers of Keras's in its place, or compute it \
              before or after the model, and save the model again"
         }
         "TensorFlowOpLayer" => {

@@ -43,7 +43,10 @@ pub use import::{
     inspect_keras, keras_operations,
 };
 #[cfg(feature = "onnx")]
-pub use import::{OnnxFileReport, OnnxNodeReport, OnnxOptions, inspect_onnx, onnx_operators};
+pub use import::{
+    OnnxAxis, OnnxFileReport, OnnxInputReport, OnnxNodeReport, OnnxOptions, inspect_onnx,
+    onnx_operators,
+};
 #[doc(no_inline)]
 pub use layer::{
     Activation, Bidirectional, Cell, Dense, Direction, Embedding, Gru, Initializer, Layer, Lstm,

@@ -1,6 +1,7 @@
 //! Devices that models run on.
 
 use crate::error::raised;
+use crate::words;
 use birnn::{CpuOptions, DeviceOptions, GpuOptions};
 use pyo3::prelude::*;
 
@@ -105,7 +106,8 @@ impl Device {
 impl From<&birnn::DeviceInfo> for DeviceInfo {
     fn from(info: &birnn::DeviceInfo) -> DeviceInfo {
         let birnn::DeviceInfo { kind, name, backend, driver, index, pci, reason } = info.clone();
-        DeviceInfo { name, kind: kind.to_string(), backend, driver, index, pci, reason }
+        let (kind, reason) = (kind.to_string(), words::told(&reason));
+        DeviceInfo { name, kind, backend, driver, index, pci, reason }
     }
 }
 
@@ -132,7 +134,7 @@ pub fn devices(py: Python<'_>) -> PyResult<Vec<Adapter>> {
     for adapter in py.detach(birnn::Device::adapters) {
         list.push(Adapter {
             info: Py::new(py, DeviceInfo::from(&adapter.info))?,
-            unusable: adapter.unusable,
+            unusable: adapter.unusable.as_deref().map(words::told),
             max_buffer_size: Some(adapter.max_buffer_size),
             max_storage_buffer_binding_size: Some(adapter.max_storage_buffer_binding_size),
         });

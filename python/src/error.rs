@@ -1,5 +1,6 @@
 //! birnn's errors as Python's exceptions: the classes of `birnn/_errors.py`, with birnn's texts.
 
+use crate::words;
 use birnn::Error;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
@@ -42,7 +43,7 @@ fn class(error: &Error) -> &'static str {
 
 /// The exception of an error of birnn's.
 pub fn raised(py: Python<'_>, error: &Error) -> PyErr {
-    build(py, class(error), &error.to_string(), error).unwrap_or_else(|failed| failed)
+    build(py, class(error), &words::told(&error.to_string()), error).unwrap_or_else(|failed| failed)
 }
 
 /// An exception of a class of `birnn/_errors.py` that birnn itself has no error for.

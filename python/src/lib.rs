@@ -18,6 +18,7 @@ mod outputs;
 mod pending;
 mod session;
 mod summary;
+mod words;
 
 use pyo3::prelude::*;
 

@@ -9,6 +9,7 @@ use birnn::program::Values;
 use birnn::torch::TorchOptions;
 use birnn::{Activation, FileFormat, KerasOptions, OnnxOptions, SaveOptions};
 use numpy::{PyArray, PyArrayDyn, PyArrayMethods};
+use pyo3::exceptions::PyUserWarning;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyTuple};
 use std::collections::HashMap;
@@ -248,7 +249,19 @@ fn read(
         (_, Source::Path(path)) => birnn::Model::load(path),
         (_, Source::Bytes(name, bytes)) => birnn::Model::from_portable_bytes(name, bytes),
     });
-    model.map_err(|error| raising.or(py, &error))
+    let model = model.map_err(|error| raising.or(py, &error))?;
+    if format == FileFormat::Torch && reading.nonlinearity.is_none() && is_rnn(&model) {
+        let text = c"the state dict doesn't say whether its RNN computes tanh or relu: tanh is \
+                     taken (nonlinearity=\"tanh\" or \"relu\" says it)";
+        PyErr::warn(py, &py.get_type::<PyUserWarning>(), text, 2)?;
+    }
+    Ok(model)
+}
+
+/// Whether a layer of it is an RNN, whose nonlinearity no state dict says.
+fn is_rnn(model: &birnn::Model) -> bool {
+    let is_rnn = |(_, layer): &(_, &birnn::layer::Recurrent)| !layer.cell().has_gates();
+    model.layers().any(|layer| layer.directions().iter().any(is_rnn))
 }
 
 fn read_keras(

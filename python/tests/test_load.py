@@ -4,6 +4,7 @@ import errno
 import json
 import pathlib
 import pickle
+import warnings
 import zipfile
 
 import numpy as np
@@ -91,6 +92,36 @@ def test_the_options_of_torch_and_onnx_files():
     x = np.random.default_rng(0).normal(size=(2, 3, features)).astype("f4")
     tanh = birnn.load(fixture("torch/rnn_relu.pt"), nonlinearity="tanh")
     assert not np.allclose(relu.compile("cpu")(x)[0], tanh.compile("cpu")(x)[0])
+
+
+def test_a_nonlinearity_that_nobody_said_is_told():
+    with pytest.warns(UserWarning, match="tanh is taken .nonlinearity=") as warned:
+        birnn.load(fixture("torch/rnn_relu.pt"))
+    assert warned[0].filename == __file__  # it points at the caller
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        birnn.load(fixture("torch/rnn_relu.pt"), nonlinearity="tanh")
+        birnn.load(fixture("torch/lstm.safetensors"))
+
+
+def test_errors_name_pythons_arguments():
+    said = {
+        "torch/tagger.safetensors": ("(prefix)", "torch.onnx.export"),
+        "layers/refused/lambda.keras": ("(lambdas of birnn.load)",),
+        "layers/refused/custom_layer.keras": (
+            "(custom of birnn.load)",
+            "docs/generated/support.md lists",
+        ),
+        "layers/keras2_weights_only_lstm_weights.h5": ("(config of birnn.load)",),
+    }
+    for name, words in said.items():
+        with pytest.raises(birnn.Error) as error:
+            birnn.load(fixture(name))
+        for word in words:
+            assert word in str(error.value)
+        assert "Options::" not in str(error.value) and "Model::" not in str(error.value)
+    with pytest.raises(birnn.ModelError, match="no axis of an open length is called .batches."):
+        birnn.load(fixture("onnx/lstm_bidirectional.onnx"), axis_lengths={"batches": 1})
 
 
 def test_a_lambda_and_a_class_of_ones_own():

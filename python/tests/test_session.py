@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import pickle
 import threading
 
 import numpy as np
@@ -253,6 +254,49 @@ def test_threads_share_a_session(lstm2):
         thread.start()
     for thread in threads:
         thread.join(timeout=60)
+    assert not failures and not any(thread.is_alive() for thread in threads)
+
+
+def test_threads_do_everything_at_once(lstm2, tmp_path):
+    """Models, sessions, errors and pickles are made and let go of on all threads.
+
+    With the interpreter's lock threads take turns between such calls; on free-threaded Python,
+    where test.sh runs this, too, they don't.
+    """
+    path = fixture("keras/notebook_lstm2.keras")
+    x = np.full((2, 8, 2), 0.5, "f4")
+    wanted = lstm2(x)[0]
+    shared = birnn.load(path)
+    start, failures = threading.Barrier(8), []
+
+    def work(number):
+        start.wait()
+        for turn in range(10):
+            model = birnn.load(path) if turn % 2 else pickle.loads(pickle.dumps(shared))
+            session = model.compile("cpu", threads=1)
+            pending = [lstm2.submit(x), session.submit(x)]
+            results = [session(x), session.predict(x, batch_size=1, progress=False)]
+            results += [one.wait() for one in pending]
+            with pytest.raises(birnn.InputError) as error:
+                session(x[0])
+            assert error.value.kind == "InputShape"
+            assert all(np.allclose(result[0], wanted, atol=2e-6) for result in results)
+            assert model.summary().parameters == 144 and len(repr(shared.summary())) > 100
+            model.save(tmp_path / f"{number}.safetensors")
+            assert len(results[0]["forward hidden state of bidirectional"]) == 2
+            session.rebuild(birnn.Device("cpu"))
+
+    def checked(number):
+        try:
+            work(number)
+        except BaseException as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=checked, args=[number]) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(timeout=120)
     assert not failures and not any(thread.is_alive() for thread in threads)
 
 

@@ -187,7 +187,7 @@ impl DeviceOptions {
     ///   6.1e-5 lose more than that, and a model with weights from 65520 on, which would become
     ///   infinite, is refused by [`Device::compile`](crate::Device::compile) with
     ///   [`Error::Argument`](crate::Error::Argument). Outputs of LSTMs of 5 to 300 units are off by
-    ///   up to 1e-3 (`tests/gpu_session.rs`). Where a GPU can't unpack half floats,
+    ///   up to 1e-3 (`tests/gpu/session.rs`). Where a GPU can't unpack half floats,
     ///   [`DeviceOptions::open`] returns
     ///   [`Error::DeviceRequest`](crate::Error::DeviceRequest).
     /// * The CPU path stores only the `recurrent_kernel` so, and only of layers of more than 8

@@ -96,8 +96,8 @@ pub(super) fn passed_over(
         }
         WantedAdapter::Best => {
             (report.info.kind == DeviceKind::SoftwareGpu && !options.allow_software).then(|| {
-                "a software adapter: ask for it by name, with --allow-software, \
-                 DeviceOptions::allow_software(true) or BIRNN_ALLOW_SOFTWARE=1"
+                "a software adapter: ask for it by name, with DeviceOptions::allow_software or \
+                 BIRNN_ALLOW_SOFTWARE=1"
                     .to_string()
             })
         }
@@ -217,7 +217,7 @@ mod tests {
         let lavapipe = WantedAdapter::Named("lavapipe".into());
         let best = WantedAdapter::Best;
         let reason = passed_over(&software, &usual, &best).expect("passed over");
-        assert!(reason.contains("--allow-software"), "{reason}");
+        assert!(reason.contains("DeviceOptions::allow_software"), "{reason}");
         assert_eq!(passed_over(&software, &allowed, &best), None);
         assert_eq!(passed_over(&software, &usual, &lavapipe), None);
         assert_eq!(passed_over(&gpu, &usual, &best), None);

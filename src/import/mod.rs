@@ -21,7 +21,10 @@ pub use keras::{
     inspect_keras, keras_operations,
 };
 #[cfg(feature = "onnx")]
-pub use onnx::{OnnxFileReport, OnnxNodeReport, OnnxOptions, inspect_onnx, onnx_operators};
+pub use onnx::{
+    OnnxAxis, OnnxFileReport, OnnxInputReport, OnnxNodeReport, OnnxOptions, inspect_onnx,
+    onnx_operators,
+};
 
 #[cfg(doc)]
 use crate::Error;

@@ -8,6 +8,7 @@ mod modules;
 mod silence;
 mod tests;
 mod tokens;
+mod words;
 
 use circles::{circles, describe};
 use modules::{Crate, Files, read};
@@ -191,4 +192,32 @@ fn fast_paths_pass_over_nothing_silently() {
         }
     }
     compare(found, REVIEWED.map(|(file, skip, _)| format!("{file}: {skip}")));
+}
+
+/// The library's texts tell what to use in Rust; who runs the program or the Python package reads
+/// what it is called there.
+#[test]
+fn the_program_and_the_package_have_words_for_what_texts_tell() {
+    let is_text = |file: &str| {
+        !file.starts_with("src/bin/") && !file.ends_with("/tests.rs") && !file.contains("/tests/")
+    };
+    let files = read(root(), "src");
+    let mut told = BTreeSet::new();
+    for (file, source) in files.iter().filter(|(file, _)| is_text(file)) {
+        told.extend(words::told(source).into_iter().map(|name| (name, file)));
+    }
+    assert!(told.iter().any(|(name, _)| name == "TorchOptions::prefix"));
+    let mut missing = BTreeSet::new();
+    for front_end in ["src/bin/birnn/words.rs", "python/src/words.rs"] {
+        let source = std::fs::read_to_string(root().join(front_end)).unwrap();
+        let known = words::texts(&source);
+        let is_known = |name: &str| {
+            known
+                .iter()
+                .any(|word| !word.is_empty() && name.starts_with(word.trim_end_matches("()")))
+        };
+        let unknown = told.iter().filter(|(name, _)| !is_known(name));
+        missing.extend(unknown.map(|(name, file)| format!("{front_end}: {name} of {file}")));
+    }
+    compare(missing, [""; 0]);
 }

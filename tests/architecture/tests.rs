@@ -4,6 +4,7 @@ use crate::circles::{circles, describe};
 use crate::modules::{Crate, Files};
 use crate::silence::silent_skips;
 use crate::tokens::{Token, tokens, without_tests};
+use crate::words;
 use std::collections::BTreeSet;
 
 fn tree(files: &[(&str, &str)]) -> Files {
@@ -185,4 +186,20 @@ fn answers_are_no_silent_skips() {
         let found = silent_skips(code);
         assert!(found.is_empty(), "{code}: {found:?}");
     }
+}
+
+#[test]
+fn names_that_texts_tell_are_found() {
+    let source = r#"
+        // A comment names Model::load, too.
+        fn f() -> String {
+            let own = Device::cpu();
+            format!("call Model::initialize, or torch::StateDict ({KerasLimits}, Option::is_none)")
+        }
+        const LIMIT: &str = "(KerasLimits::{limit})";
+        const CLASS: &str = "a Class::Other isn't";
+        #[cfg(test)]
+        const ONLY: &str = "Session::run";
+    "#;
+    assert_eq!(words::told(source), ["Model::initialize", "torch::StateDict", "KerasLimits::"]);
 }

@@ -1,5 +1,5 @@
 """Runs the ONNX models of wheels in onnxruntime, and writes what it computed as cases for
-tests/onnx_files.rs.
+tests/formats/onnx_files.rs.
 
 usage: onnx_models.py FOLDER WHEEL…
 

@@ -45,7 +45,7 @@ timeout 240 "$work/onnx_venv/bin/pip" --quiet install numpy onnxruntime || not_r
 "$work/onnx_venv/bin/python" tests/real_models/onnx_models.py "$work/onnx" "$wheels"/*.whl
 for cases in cases=1e-4 int8=1e-1; do
     BIRNN_ONNX_CASES="$work/onnx/${cases%=*}" BIRNN_ONNX_ERROR="${cases#*=}" \
-        cargo test --quiet --locked --all-features --test onnx_files -- \
+        cargo test --quiet --locked --all-features --test formats -- \
         --nocapture a_folder_of_cases
 done
 
@@ -53,4 +53,4 @@ done
 timeout 240 "$work/onnx_venv/bin/pip" --quiet install onnx==1.23.2 || not_run "no onnx"
 "$work/onnx_venv/bin/python" -W ignore tests/fixtures/onnx_nodes.py "$work/onnx/nodes"
 BIRNN_ONNX_CASES="$work/onnx/nodes" BIRNN_ONNX_RIGHT=1200 \
-    cargo test --quiet --locked --all-features --test onnx_files -- --nocapture a_folder_of_cases
+    cargo test --quiet --locked --all-features --test formats -- --nocapture a_folder_of_cases

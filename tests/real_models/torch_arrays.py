@@ -1,4 +1,4 @@
-"""Computes what published PyTorch models return, for tests/real_torch.rs.
+"""Computes what published PyTorch models return, for tests/formats/real_torch.rs.
 
 usage: torch_arrays.py FOLDER
 

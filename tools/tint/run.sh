@@ -8,4 +8,4 @@ cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 npm install --silent --no-audit --no-fund --ignore-scripts --prefix "$folder" webgpu@0.6.2
-BIRNN_DAWN=$folder cargo test --locked --all-features --test tint -- --nocapture
+BIRNN_DAWN=$folder cargo test --locked --all-features --test gpu -- --nocapture tint

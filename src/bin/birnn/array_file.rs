@@ -1,8 +1,9 @@
-//! Arrays from files: NumPy's `.npy` and `.npz`, and tables.
+//! Arrays from files: NumPy's `.npy` and `.npz`, tables, and Parquet.
 
-use crate::npy;
+use crate::columns::Columns;
+use crate::npy::{self, MOST_BYTES};
 use crate::table::Table;
-use anyhow::{Context, Result, anyhow, bail};
+use anyhow::{Context, Result, bail};
 use ndarray::ArrayD;
 use std::io::{self, Cursor, Read};
 use std::path::Path;
@@ -15,12 +16,11 @@ pub enum Content {
     /// Those of an archive, with their names.
     Several(Vec<(String, ArrayD<f32>)>),
     Table(Table),
+    Columns(Columns),
 }
 
-/// The bytes that an array of an archive has at most.
-const MOST_BYTES: u64 = 16 << 30;
-
-/// Reads a file, or standard input where the path is `-`; of `x.npz:name` one array.
+/// Reads a file, or standard input where the path is `-`; of `x.npz:name` one array,
+/// of `x.parquet:name` one column.
 pub fn read(path: &Path) -> Result<Content> {
     let (file, array) = split(path);
     let bytes = match file.to_str() {
@@ -35,31 +35,40 @@ pub fn read(path: &Path) -> Result<Content> {
     let is_text =
         ["csv", "tsv", "txt"].iter().any(|text| extension.as_deref() == Some((*text).as_ref()));
     let is_table = is_text || file.as_os_str() == "-";
+    let is_parquet = bytes.starts_with(b"PAR1");
     let content = match &bytes[..] {
         [b'P', b'K', 3 | 5, ..] => archive(bytes, array),
-        [b'P', b'A', b'R', b'1', ..] => Err(anyhow!(
-            "it is a Parquet file; save its columns as .npy: numpy.save(\"x.npy\", \
-             pandas.read_parquet(\"x.parquet\").to_numpy(\"float32\")[None])"
-        )),
+        _ if is_parquet => columns(bytes, array),
         _ if is_table && !bytes.starts_with(npy::MAGIC) => Table::parse(&bytes).map(Content::Table),
         _ => npy::parse(&bytes).map(Content::Array),
     };
-    content.with_context(|| match is_table {
+    content.with_context(|| match is_table || is_parquet {
         true => format!("{} can't be read", file.display()),
         false => format!("{} is not a .npy array that birnn reads", file.display()),
     })
 }
 
-/// The path of an archive, and the name of one of its arrays.
+#[cfg(feature = "parquet")]
+fn columns(bytes: Vec<u8>, column: Option<&str>) -> Result<Content> {
+    crate::parquet::read(bytes, column).map(Content::Columns)
+}
+
+#[cfg(not(feature = "parquet"))]
+fn columns(_: Vec<u8>, _: Option<&str>) -> Result<Content> {
+    bail!(
+        "it is a Parquet file, and this birnn was built without Parquet: cargo install --path . \
+         --features cli,parquet builds it in"
+    )
+}
+
+/// The path of a file, and the name of one of its arrays or columns.
 fn split(path: &Path) -> (&Path, Option<&str>) {
-    let text = path.to_str().and_then(|text| text.split_once(".npz:"));
-    match text {
-        Some((start, array)) if !path.exists() => {
-            let file = path.to_str().and_then(|text| text.get(..start.len() + ".npz".len()));
-            (file.map_or(path, Path::new), Some(array))
-        }
-        _ => (path, None),
-    }
+    let Some(text) = path.to_str().filter(|_| !path.exists()) else { return (path, None) };
+    let after = |extension: &str| {
+        let (start, name) = text.split_once(&format!("{extension}:"))?;
+        Some((Path::new(text.get(..start.len() + extension.len())?), Some(name)))
+    };
+    after(".npz").or_else(|| after(".parquet")).unwrap_or((path, None))
 }
 
 /// All arrays of an `.npz` archive, or the one of this name.

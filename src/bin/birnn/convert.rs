@@ -1,12 +1,13 @@
 //! `birnn convert`
 
 use crate::model_args::ModelArgs;
-use crate::{npy, progress};
+use crate::{json, npy, progress};
 use anyhow::{Context, Result, bail};
 use birnn::{Model, SaveOptions};
 use clap::Args;
 use ndarray::ArrayD;
 use ndarray_npy::WriteNpyExt;
+use serde_json::json;
 use std::fs::File;
 use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
@@ -27,6 +28,9 @@ pub struct ConvertArgs {
     /// Store kernels as 16-bit floats, in about half the bytes; only in birnn's own form.
     #[arg(long)]
     half_weights: bool,
+    /// Print one JSON object in place of text.
+    #[arg(long)]
+    json: bool,
 }
 
 pub fn convert(args: &ConvertArgs, out: &mut impl Write) -> Result<ExitCode> {
@@ -57,6 +61,15 @@ pub fn convert(args: &ConvertArgs, out: &mut impl Write) -> Result<ExitCode> {
     drop(spinner);
     let summary = model.summary();
     let layers = model.layer_names().len();
+    if args.json {
+        let object = json!({
+            "file": args.out.display().to_string(),
+            "layers": layers,
+            "parameters": summary.parameters,
+        });
+        json::print(out, &object)?;
+        return Ok(ExitCode::SUCCESS);
+    }
     let s = if layers == 1 { "" } else { "s" };
     writeln!(out, "written: {}", args.out.display())?;
     writeln!(out, "{layers} layer{s}, {} params", summary.parameters)?;
@@ -87,8 +100,9 @@ fn python(path: &Path) -> String {
 fn npz(model: &Model, path: &Path) -> Result<()> {
     if model.is_program() {
         bail!(
-            "an ONNX model's weights aren't those of a Keras model, whose layers it doesn't have; \
-             write it as .safetensors"
+            ".npz holds the weights of Keras's layers in the order of model.get_weights(), and \
+             this model is of operations in place of layers, as those of ONNX files are: no Keras model \
+             takes them; write it as .safetensors"
         );
     }
     let mut weights = Vec::new();

@@ -1,11 +1,12 @@
 //! `birnn devices`
 
 use crate::device_args::DeviceArgs;
-use crate::{show, terminal};
+use crate::{json, show, terminal, words};
 use anyhow::Result;
 use birnn::{AdapterReport, Device, DeviceInfo, DeviceKind};
 use clap::Args;
 use comfy_table::{Table, presets::UTF8_FULL_CONDENSED};
+use serde_json::{Value, json};
 use std::io::Write;
 use std::process::ExitCode;
 
@@ -14,6 +15,9 @@ pub struct DevicesArgs {
     /// Exit with status 3 where the device that is chosen is not a GPU.
     #[arg(long)]
     check: bool,
+    /// Print one JSON object in place of text.
+    #[arg(long)]
+    json: bool,
     #[command(flatten)]
     device: DeviceArgs,
 }
@@ -24,6 +28,15 @@ const NO_GPU: u8 = 3;
 pub fn devices(args: &DevicesArgs, out: &mut impl Write) -> Result<ExitCode> {
     let adapters = terminal::without_mesas_line(Device::adapters);
     let chosen = args.device.open();
+    let is_gpu = chosen.as_ref().is_ok_and(|device| device.info().kind != DeviceKind::Cpu);
+    let status = if args.check && !is_gpu { ExitCode::from(NO_GPU) } else { ExitCode::SUCCESS };
+    if args.json {
+        json::print(out, &as_json(&adapters, chosen.as_ref()))?;
+        return match chosen {
+            Err(error) if !args.check => Err(error.into()),
+            _ => Ok(status),
+        };
+    }
     if adapters.is_empty() {
         writeln!(out, "No adapter found. Is a Vulkan, Metal or DX12 driver installed?")?;
     } else {
@@ -33,7 +46,6 @@ pub fn devices(args: &DevicesArgs, out: &mut impl Write) -> Result<ExitCode> {
             table(&adapters, chosen.as_ref().ok().map(Device::info))
         )?;
     }
-    let is_gpu = chosen.as_ref().is_ok_and(|device| device.info().kind != DeviceKind::Cpu);
     match chosen {
         Ok(device) => {
             writeln!(out, "With --device {}:", args.device.device)?;
@@ -42,7 +54,39 @@ pub fn devices(args: &DevicesArgs, out: &mut impl Write) -> Result<ExitCode> {
         Err(error) if args.check => writeln!(out, "{}", terminal::one_line(&error.into()))?,
         Err(error) => return Err(error.into()),
     }
-    Ok(if args.check && !is_gpu { ExitCode::from(NO_GPU) } else { ExitCode::SUCCESS })
+    Ok(status)
+}
+
+fn as_json(adapters: &[AdapterReport], chosen: Result<&Device, &birnn::Error>) -> Value {
+    let info = chosen.ok().map(Device::info);
+    let adapter = |adapter: &AdapterReport| {
+        json!({
+            "name": adapter.info.name,
+            "device": adapter.info.index.map(|index| format!("gpu:{index}")),
+            "pci": adapter.info.pci,
+            "kind": adapter.info.kind.to_string(),
+            "backend": adapter.info.backend,
+            "driver": adapter.info.driver,
+            "max_buffer_size": adapter.max_buffer_size,
+            "max_storage_buffer_binding_size": adapter.max_storage_buffer_binding_size,
+            "max_compute_invocations_per_workgroup": adapter.max_compute_invocations_per_workgroup,
+            "max_compute_workgroup_storage_size": adapter.max_compute_workgroup_storage_size,
+            "problem": adapter.unusable.as_deref().map(words::told),
+            "chosen": info.is_some_and(|info| is_same(adapter, info)),
+        })
+    };
+    let mut object = json!({
+        "adapters": adapters.iter().map(adapter).collect::<Value>(),
+        "device": info.map(json::device),
+    });
+    if let Err(error) = chosen {
+        object["problem"] = words::told(&error.to_string()).into();
+    }
+    object
+}
+
+fn is_same(adapter: &AdapterReport, chosen: &DeviceInfo) -> bool {
+    (&chosen.name, chosen.index) == (&adapter.info.name, adapter.info.index)
 }
 
 /// A column for each adapter: there are few, and their drivers' names are long.
@@ -67,10 +111,9 @@ fn table(adapters: &[AdapterReport], chosen: Option<&DeviceInfo>) -> Table {
 }
 
 fn usage(adapter: &AdapterReport, chosen: Option<&DeviceInfo>) -> String {
-    let same = |c: &DeviceInfo| (&c.name, c.index) == (&adapter.info.name, adapter.info.index);
     match &adapter.unusable {
-        Some(reason) => format!("can't be used: {reason}"),
-        None if chosen.is_some_and(same) => "chosen".to_string(),
+        Some(reason) => format!("can't be used: {}", words::told(reason)),
+        None if chosen.is_some_and(|chosen| is_same(adapter, chosen)) => "chosen".to_string(),
         None => "can be asked for".to_string(),
     }
 }

@@ -12,15 +12,17 @@ use std::path::{Path, PathBuf};
 
 #[derive(Debug, Args)]
 pub struct InputArgs {
-    /// The model's inputs in its own order, which `birnn inspect` shows: .npy, .npz or .csv files,
-    /// or - for one of these from standard input.
+    /// The model's inputs in its own order, which `birnn inspect` shows: .npy, .npz, .csv or
+    /// .parquet files, or - for one of these from standard input.
     ///
     /// Sequences are [batch, timesteps, features], ids for an Embedding and masks [batch,
     /// timesteps], initial states [batch, units] and other inputs [batch, features]; of any float,
     /// integer or bool dtype. An .npz file holds one array, or all inputs by their names, or as
     /// arr_0, arr_1 and so on in the model's order; x.npz:name is one of its arrays. A line of a
     /// .csv file is a timestep of a sequence, and an empty line stands between sequences; of an
-    /// input of two axes a line is a row of the batch.
+    /// input of two axes a line is a row of the batch. So is a row of a .parquet file of numbers;
+    /// where its columns are lists, a row is a row of the batch. x.parquet:name is one of its
+    /// columns.
     #[arg(conflicts_with = "named", value_name = "INPUT")]
     inputs: Vec<PathBuf>,
     /// An input by its name, which `birnn inspect` shows, instead of by its place; once for each
@@ -109,9 +111,16 @@ impl InputArgs {
     }
 
     /// Ends the program, as clap does, where no input is given.
-    pub fn require(&self) {
+    pub fn require(&self, model: &Model) {
         if self.is_empty() {
-            let message = "the model's inputs are needed: files, or --input NAME=INPUT\n";
+            let summary = model.summary();
+            let rows = summary.rows.iter().filter(|row| row.class_name == "InputLayer");
+            let inputs: Vec<_> = rows.map(|row| format!("{} {}", row.name, row.shapes())).collect();
+            let message = format!(
+                "the model's inputs are needed, {}: files in this order, or --input NAME=INPUT for \
+                 each\n",
+                inputs.join(", ")
+            );
             clap::Error::raw(ErrorKind::MissingRequiredArgument, message).exit();
         }
     }
@@ -132,8 +141,14 @@ impl InputArgs {
         if let [path] = &self.inputs[..] {
             let axes = wanted.0.first().map(|(_, axes)| *axes);
             let list = match array_file::read(path)? {
-                Content::Several(arrays) => whole_archive(arrays, &wanted),
-                content => one(content, axes).map(|array| vec![(None, array)]),
+                Content::Several(arrays) => whole_archive(arrays, path, &wanted),
+                Content::Columns(columns) if columns.has_all(wanted.names()) => {
+                    let column = |(name, axes): &(String, usize)| {
+                        Ok((Some(name.clone()), columns.column(name, *axes)?))
+                    };
+                    wanted.0.iter().map(column).collect()
+                }
+                content => one(content, path, axes).map(|array| vec![(None, array)]),
             };
             return list.map(Arrays::new).with_context(|| path.display().to_string());
         }
@@ -142,7 +157,7 @@ impl InputArgs {
                 Some(name) => wanted.axes_of(name),
                 None => wanted.0.get(place).map(|(_, axes)| *axes),
             };
-            let array = one(array_file::read(path)?, axes);
+            let array = one(array_file::read(path)?, path, axes);
             array
                 .map(|array| (name.map(str::to_string), array))
                 .with_context(|| path.display().to_string())
@@ -224,20 +239,43 @@ impl Wanted {
         Wanted(rows.map(|row| (row.name, axes(&row.output_shapes))).collect())
     }
 
+    fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(|(name, _)| name.as_str())
+    }
+
+    /// Arguments that give each input an array of an archive: the one of its name, or else the
+    /// next one of as many axes that no other input has.
+    fn arguments(&self, arrays: &[(String, ArrayD<f32>)], path: &Path) -> String {
+        let mut left: Vec<_> = arrays.iter().collect();
+        let mut arguments = String::new();
+        for (input, axes) in &self.0 {
+            let named = left.iter().position(|(name, _)| name == input);
+            let fits = |(name, array): &&(String, ArrayD<f32>)| {
+                array.ndim() == *axes && self.axes_of(name).is_none()
+            };
+            let place = named.or_else(|| left.iter().position(|array| fits(array)));
+            let array = place.map_or("ARRAY", |place| &left.remove(place).0);
+            arguments += &format!(" --input {input}={}:{array}", path.display());
+        }
+        arguments
+    }
+
     fn axes_of(&self, name: &str) -> Option<usize> {
         self.0.iter().find(|(known, _)| known == name).map(|(_, axes)| *axes)
     }
 }
 
 /// The array of a file that has to hold one.
-fn one(content: Content, axes: Option<usize>) -> Result<ArrayD<f32>> {
+fn one(content: Content, path: &Path, axes: Option<usize>) -> Result<ArrayD<f32>> {
     match content {
         Content::Array(array) => Ok(array),
         // A model without such an input says so itself.
         Content::Table(table) => table.array(axes.unwrap_or(2)),
+        Content::Columns(columns) => columns.array(axes.unwrap_or(2)),
         Content::Several(arrays) => bail!(
-            "holds the arrays {}: say which one, as in x.npz:{}",
+            "holds the arrays {}: say which one, as in {}:{}",
             names(&arrays),
+            path.display(),
             arrays.first().map_or("x", |(name, _)| name)
         ),
     }
@@ -247,6 +285,7 @@ fn one(content: Content, axes: Option<usize>) -> Result<ArrayD<f32>> {
 /// their order.
 fn whole_archive(
     arrays: Vec<(String, ArrayD<f32>)>,
+    path: &Path,
     wanted: &Wanted,
 ) -> Result<Vec<(Option<String>, ArrayD<f32>)>> {
     let is_there = |name: &String| arrays.iter().any(|(known, _)| known == name);
@@ -259,12 +298,12 @@ fn whole_archive(
     if arrays.len() == wanted.0.len() && arrays.iter().enumerate().all(numbered) {
         return Ok(arrays.into_iter().map(|(_, array)| (None, array)).collect());
     }
-    let inputs: Vec<_> = wanted.0.iter().map(|(name, _)| name.as_str()).collect();
+    let inputs: Vec<_> = wanted.names().collect();
     bail!(
-        "holds the arrays {}, and the inputs of the model are {}: give each as NAME=x.npz:ARRAY \
-         with --input",
+        "holds the arrays {}, and the inputs of the model are {}: say which is which, as in{}",
         names(&arrays),
-        inputs.join(", ")
+        inputs.join(", "),
+        wanted.arguments(&arrays, path)
     )
 }
 

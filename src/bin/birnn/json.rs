@@ -1,5 +1,6 @@
 //! What `--json` prints: arrays, devices and numbers as JSON.
 
+use crate::words;
 use birnn::{DeviceInfo, Output};
 use ndarray::{ArrayD, ArrayViewD, Axis};
 use serde_json::{Map, Value, json};
@@ -44,7 +45,7 @@ pub fn device(info: &DeviceInfo) -> Value {
         "kind": info.kind.to_string(),
         "backend": info.backend,
         "driver": info.driver,
-        "reason": info.reason,
+        "reason": words::told(&info.reason),
     })
 }
 

@@ -3,6 +3,7 @@
 
 mod array_file;
 mod bench;
+mod columns;
 mod compare;
 mod convert;
 mod demo;
@@ -15,6 +16,10 @@ mod kernel;
 mod model_args;
 mod npy;
 mod palette;
+#[cfg(feature = "parquet")]
+mod parquet;
+#[cfg(feature = "parquet")]
+mod parquet_footer;
 mod picture;
 mod plan;
 mod plot;
@@ -25,6 +30,7 @@ mod shell;
 mod show;
 mod table;
 mod terminal;
+mod words;
 
 use anyhow::Result;
 use clap::{CommandFactory, Parser, Subcommand};

@@ -47,8 +47,9 @@ impl ModelArgs {
     /// The model, or why it can't be loaded, with the file's name.
     pub fn load(&self) -> Result<Model> {
         let _spinner = progress::spinner(format!("loading {}", self.model.display()));
+        let format = self.format()?;
         let Some(config) = &self.config else {
-            return self.load_alone().map_err(|error| self.named(error));
+            return self.load_alone(format).map_err(|error| self.named(error));
         };
         let json = read_config(config)?;
         let model = Model::from_keras_config(&json);
@@ -69,29 +70,47 @@ impl ModelArgs {
         options
     }
 
-    fn load_alone(&self) -> birnn::Result<Model> {
-        if !self.is_torch() {
-            return match FileFormat::of(&self.model)? {
-                FileFormat::Onnx => self.onnx_options().load(&self.model),
-                _ => Model::load(&self.model),
-            };
+    fn load_alone(&self, format: FileFormat) -> birnn::Result<Model> {
+        match format {
+            FileFormat::Onnx => self.onnx_options().load(&self.model),
+            FileFormat::Torch => self.torch_options().load(&self.model),
+            _ => Model::load(&self.model),
         }
-        let nonlinearity = match self.nonlinearity {
-            Some(Nonlinearity::Relu) => Activation::Relu,
-            _ => Activation::Tanh,
-        };
-        let options = TorchOptions::new().nonlinearity(nonlinearity);
-        let options = self.prefix.iter().fold(options, |options, prefix| options.prefix(prefix));
-        Model::from_torch_with(&self.model, &options)
+    }
+
+    fn torch_options(&self) -> TorchOptions {
+        let options =
+            self.prefix.iter().fold(TorchOptions::new(), |options, prefix| options.prefix(prefix));
+        match self.nonlinearity {
+            Some(Nonlinearity::Relu) => options.nonlinearity(Activation::Relu),
+            Some(Nonlinearity::Tanh) => options.nonlinearity(Activation::Tanh),
+            None => options,
+        }
+    }
+
+    /// The file's format; an error where an option is of another one.
+    pub fn format(&self) -> Result<FileFormat> {
+        let format = FileFormat::of(&self.model).map_err(|error| self.named(error))?;
+        let options = [
+            ("--config", FileFormat::Keras, self.config.is_some()),
+            ("--tie", FileFormat::Onnx, !self.ties.is_empty()),
+            ("--length", FileFormat::Onnx, !self.lengths.is_empty()),
+            ("--prefix", FileFormat::Torch, self.prefix.is_some()),
+            ("--nonlinearity", FileFormat::Torch, self.nonlinearity.is_some()),
+        ];
+        match options.iter().find(|(_, of, is_given)| *is_given && *of != format) {
+            None => Ok(format),
+            Some((option, of, _)) => bail!(
+                "{}: {option} is an option of {}, and this is {}",
+                self.model.display(),
+                kind(*of).1,
+                kind(format).0
+            ),
+        }
     }
 
     pub fn path(&self) -> &Path {
         &self.model
-    }
-
-    /// Whether an argument says that it is a file of PyTorch's.
-    pub fn is_torch(&self) -> bool {
-        self.prefix.is_some() || self.nonlinearity.is_some()
     }
 
     /// Whether the configuration is a file of its own.
@@ -106,6 +125,26 @@ impl ModelArgs {
             Error::Io { .. } | Error::MalformedFile { .. } => error.into(),
             error => anyhow::Error::new(error).context(self.model.display().to_string()),
         }
+    }
+}
+
+/// A file of a format in words, and several.
+fn kind(format: FileFormat) -> (&'static str, &'static str) {
+    match format {
+        FileFormat::Keras => ("a file of Keras's", "files of Keras's"),
+        FileFormat::Onnx => ("an ONNX file", "ONNX files"),
+        FileFormat::Torch => ("a state dict of PyTorch's", "state dicts of PyTorch's"),
+        _ => ("a model in birnn's own form", "models in birnn's own form"),
+    }
+}
+
+/// A format's name in JSON.
+pub fn word(format: FileFormat) -> &'static str {
+    match format {
+        FileFormat::Keras => "keras",
+        FileFormat::Onnx => "onnx",
+        FileFormat::Torch => "pytorch",
+        _ => "birnn",
     }
 }
 

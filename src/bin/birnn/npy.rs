@@ -8,6 +8,8 @@ use std::fmt::Debug;
 use std::io::ErrorKind;
 use std::path::Path;
 
+/// The bytes that an array of an archive or a column has at most.
+pub const MOST_BYTES: u64 = 16 << 30;
 pub const MAGIC: &[u8] = b"\x93NUMPY";
 /// The longest header that NumPy itself reads.
 const MAX_HEADER: usize = 10_000;
@@ -213,7 +215,7 @@ pub fn rounded(value: f64) -> Option<f32> {
 }
 
 /// A whole number that isn't changed.
-fn whole(value: impl Into<i128>) -> Option<f32> {
+pub fn whole(value: impl Into<i128>) -> Option<f32> {
     let value = value.into();
     let near = value as f32;
     (near as i128 == value).then_some(near)

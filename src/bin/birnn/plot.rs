@@ -77,10 +77,10 @@ impl Part {
 }
 
 pub fn plot(args: &PlotArgs, out: &mut impl Write) -> Result<ExitCode> {
-    args.inputs.require();
     let format = Format::of(&args.out)
         .ok_or_else(|| anyhow!("{}: pictures are written as .png or .svg", args.out.display()))?;
     let model = args.model.load()?;
+    args.inputs.require(&model);
     let arrays = args.inputs.read(&args.model, &model)?.map(f64::from);
     let layers: Vec<&Layer> = model.layers().filter(|layer| is_recurrent(layer)).collect();
     let Some(first) = layers.first() else {

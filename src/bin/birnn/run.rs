@@ -57,8 +57,8 @@ pub struct RunArgs {
 }
 
 pub fn run(args: &RunArgs, out: &mut impl Write) -> Result<ExitCode> {
-    args.inputs.require();
     let model = args.model.load()?;
+    args.inputs.require(&model);
     let arrays = args.inputs.read(&args.model, &model)?;
     if args.batch_size.is_some() {
         args.check_parts(&model, &arrays)?;

@@ -1,5 +1,6 @@
 //! How arrays, their names and the device are printed.
 
+use crate::words;
 use birnn::{DeviceInfo, Direction, Output, Role};
 use ndarray::Dimension;
 use ndarray::{ArrayD, ArrayViewD, Axis};
@@ -10,7 +11,7 @@ use std::io::{self, Write};
 /// Which device runs it, and why.
 pub fn device(out: &mut impl Write, info: &DeviceInfo) -> io::Result<()> {
     writeln!(out, "Device: {info}")?;
-    writeln!(out, "Why: {}", info.reason)
+    writeln!(out, "Why: {}", words::told(&info.reason))
 }
 
 /// The outputs as the notebook printed them; with `exact`, how far each is from it.

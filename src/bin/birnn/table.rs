@@ -13,8 +13,8 @@ pub struct Table {
 }
 
 impl Table {
-    /// Reads text with commas (or tabs, or semicolons) between the numbers. A first line that isn't
-    /// of numbers is a header; what follows `#` at the start of a line is passed over.
+    /// Reads text with commas (or tabs, or semicolons) between the numbers. A first line
+    /// without a number is a header; what follows `#` at the start of a line is passed over.
     pub fn parse(bytes: &[u8]) -> Result<Table> {
         let text = std::str::from_utf8(bytes).map_err(|error| {
             anyhow!("it is neither NumPy's nor text: byte {} is not UTF-8", error.valid_up_to())
@@ -23,7 +23,7 @@ impl Table {
         let separator = separator(text);
         let mut table = Table { values: Vec::new(), blocks: 0, lines: 0, columns: 0 };
         let mut block = 0; // lines of the block so far
-        let mut has_header = false;
+        let mut header = None;
         for (number, line) in text.lines().enumerate().map(|(index, line)| (index + 1, line.trim()))
         {
             if line.starts_with('#') {
@@ -34,9 +34,17 @@ impl Table {
                 continue;
             }
             let fields: Vec<&str> = line.split(separator).map(plain).collect();
-            let is_first = table.values.is_empty() && !has_header;
-            if is_first && fields.iter().any(|field| !field.is_empty() && value(field).is_none()) {
-                has_header = true;
+            let is_first = table.values.is_empty() && header.is_none();
+            let is_name = |field: &&str| !field.is_empty() && value(field).is_none();
+            if is_first && fields.iter().any(is_name) {
+                if let Some(found) = fields.iter().find(|field| value(field).is_some()) {
+                    bail!(
+                        "line {number} holds {found}, a number, and {:?}, which is none: \
+                         a first line is of names, or of numbers",
+                        fields.iter().find(|field| is_name(field)).unwrap_or(&"")
+                    );
+                }
+                header = Some(line);
                 table.columns = fields.len();
                 continue;
             }
@@ -57,7 +65,14 @@ impl Table {
         }
         table.close_block(&mut block, text.lines().count())?;
         match table.values.is_empty() {
-            true => bail!("it holds no numbers"),
+            true => match header {
+                Some(names) => bail!(
+                    "its only line {:?} is taken for the names of columns, and no line of numbers \
+                     follows",
+                    shortened(names)
+                ),
+                None => bail!("it holds no numbers"),
+            },
             false => Ok(table),
         }
     }
@@ -99,6 +114,15 @@ fn separator(text: &str) -> char {
     let first = text.lines().find(|line| !line.trim().is_empty() && !line.starts_with('#'));
     let first = first.unwrap_or_default();
     [',', '\t', ';'].into_iter().find(|&separator| first.contains(separator)).unwrap_or(',')
+}
+
+/// The beginning of a line that may be long.
+fn shortened(line: &str) -> String {
+    const MOST: usize = 60;
+    match line.char_indices().nth(MOST) {
+        Some((end, _)) => format!("{}…", &line[..end]),
+        None => line.to_string(),
+    }
 }
 
 fn plain(field: &str) -> &str {
@@ -165,7 +189,10 @@ mod tests {
         assert!(error("1,2\n3,\n", 3).contains("it is empty"));
         assert!(error("16777217\n", 2).contains("float32 cannot hold"));
         assert!(error("1e39\n", 2).contains("too large"));
-        assert!(error("a,b\n", 2).contains("no numbers"));
+        assert!(error("a,b\n", 2).contains("\"a,b\" is taken for the names of columns"));
+        assert!(error("\n", 2).contains("no numbers"));
+        // A broken row of numbers is no header.
+        assert!(error("1,x\n2,3\n", 2).contains("line 1 holds 1, a number, and \"x\""));
         assert!(error("1\n", 4).contains(".npy"));
         assert!(Table::parse(b"\xff\xfe").is_err());
     }

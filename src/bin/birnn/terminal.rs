@@ -2,6 +2,7 @@
 //! not a line that Mesa writes there.
 
 use crate::progress::Lines;
+use crate::words;
 use std::fmt::{self, Write as _};
 use tracing::field::{Field, Visit};
 use tracing::{Event, Level, Subscriber};
@@ -37,7 +38,7 @@ where
         let mut text = Text::default();
         event.record(&mut text);
         let fields = if text.fields.is_empty() { "" } else { &format!(" ({})", text.fields) };
-        let line = format!("{}{fields}", text.message);
+        let line = words::told(&format!("{}{fields}", text.message));
         // What a file says may hold newlines.
         writeln!(writer, "warning: {}", line.split_whitespace().collect::<Vec<_>>().join(" "))
     }
@@ -76,7 +77,7 @@ pub fn one_line(error: &anyhow::Error) -> String {
         }
         line.push_str(&cause);
     }
-    line.split_whitespace().collect::<Vec<_>>().join(" ")
+    words::told(&line.split_whitespace().collect::<Vec<_>>().join(" "))
 }
 
 /// Does some work that opens Vulkan drivers, without the line `error: XDG_RUNTIME_DIR is invalid or

@@ -191,8 +191,7 @@ fn without_config(hdf5: &Hdf5) -> Result<&'static str> {
     Ok(match is_keras {
         true => {
             "holds weights only: give the model's configuration, the text that model.to_json() \
-             returns, with --config CONFIG.json (Model::from_keras_config and \
-             Model::load_keras_weights), or save the whole model with model.save(\"model.keras\")"
+             returns, too (Model::from_keras_config), or save the whole model with model.save(\"model.keras\")"
         }
         false => {
             "is an HDF5 file, but not of Keras: it has neither a model_config nor Keras's weights; \

@@ -4,7 +4,8 @@ use super::importer::op_type;
 use super::load;
 use super::nodes;
 use super::options::OnnxOptions;
-use super::proto::{AttributeValue, Budget, Function, Graph, Node};
+use super::proto::{AttributeValue, Budget, Dimension, Function, Graph, Node};
+use super::tensor::DataType;
 use crate::{Error, Model, Result};
 use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
@@ -19,6 +20,8 @@ pub struct OnnxFileReport {
     pub opset: i64,
     /// The operators of its nodes, each once, those of graphs within nodes included.
     pub operators: Vec<OnnxNodeReport>,
+    /// The inputs that the file doesn't hold a value of, in order.
+    pub inputs: Vec<OnnxInputReport>,
     /// The model, or why it can't be loaded.
     pub model: Result<Model>,
 }
@@ -35,12 +38,45 @@ pub struct OnnxNodeReport {
     pub problem: Option<String>,
 }
 
+/// An input of a file, as the file declares it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct OnnxInputReport {
+    /// Its name.
+    pub name: String,
+    /// NumPy's name of its type, such as `float32`. birnn takes all as float32.
+    pub dtype: String,
+    /// Of each axis its length, or the name that [`OnnxOptions::length`] takes; `None` where the
+    /// file doesn't say how many axes there are.
+    pub axes: Option<Vec<OnnxAxis>>,
+}
+
+/// An axis of an input of a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum OnnxAxis {
+    /// Of this length.
+    Length(usize),
+    /// Of any length, and called so; an axis without a name by its input and its place, as in
+    /// `x:0`.
+    Named(String),
+}
+
+impl std::fmt::Display for OnnxAxis {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            OnnxAxis::Length(length) => write!(f, "{length}"),
+            OnnxAxis::Named(name) => f.write_str(name),
+        }
+    }
+}
+
 /// Lists the operators of a file that [`Model::from_onnx`] reads, each with whether it is
 /// supported: all problems at once, where loading stops at the first.
 ///
 /// ```
 /// let report = birnn::inspect_onnx("tests/fixtures/onnx/lstm_bidirectional.onnx")?;
 /// assert_eq!(report.operators[0].op_type, "LSTM");
+/// assert_eq!((&*report.inputs[0].name, &*report.inputs[0].dtype), ("X", "float32"));
 /// assert!(report.model.is_ok());
 /// # Ok::<(), birnn::Error>(())
 /// ```
@@ -93,9 +129,33 @@ impl OnnxOptions {
             producer: producer.trim().to_string(),
             opset,
             operators,
+            inputs: inputs(&graph),
             model: self.load(path),
         })
     }
+}
+
+fn inputs(graph: &Graph) -> Vec<OnnxInputReport> {
+    let constants: HashSet<&str> = graph.initializers.iter().map(|tensor| tensor.name).collect();
+    let given = graph.inputs.iter().filter(|input| !constants.contains(input.name));
+    let axis = |input: &str, place: usize, dimension: &Dimension| match dimension {
+        Dimension::Named(name) if !name.is_empty() => OnnxAxis::Named(name.to_string()),
+        Dimension::Length(length) => match usize::try_from(*length) {
+            Ok(length @ 1..) => OnnxAxis::Length(length),
+            _ => OnnxAxis::Named(format!("{input}:{place}")),
+        },
+        _ => OnnxAxis::Named(format!("{input}:{place}")),
+    };
+    given
+        .map(|input| OnnxInputReport {
+            name: input.name.to_string(),
+            dtype: DataType::new(input.data_type).map_or_else(|what| what, |t| t.name().into()),
+            axes: input.shape.as_ref().map(|axes| {
+                let axes = axes.iter().enumerate();
+                axes.map(|(place, dimension)| axis(input.name, place, dimension)).collect()
+            }),
+        })
+        .collect()
 }
 
 /// Counts nodes.

@@ -148,6 +148,7 @@ fn inputs<'a>(importer: &mut Importer<'a>, graph: &Graph<'a>, options: &OnnxOpti
     if given > MOST {
         return importer.malformed(format!("it has {given} inputs; {MOST} are supported"));
     }
+    check_lengths(graph, options)?;
     for input in &graph.inputs {
         if !constants.contains(input.name) && importer.find(input.name).is_none() {
             self::input(importer, input, options)?;
@@ -179,6 +180,37 @@ fn fixed(importer: &mut Importer, input: &ValueInfo, values: &Values) -> Result<
         }),
         _ => Ok(value),
     }
+}
+
+/// That each length that the options give is of an axis whose length the file leaves open.
+fn check_lengths(graph: &Graph, options: &OnnxOptions) -> Result<()> {
+    let mut open = Vec::new();
+    for input in &graph.inputs {
+        for (place, dimension) in input.shape.iter().flatten().enumerate() {
+            let own = format!("{}:{place}", input.name);
+            match dimension {
+                Dimension::Length(length) if *length > 0 => {}
+                Dimension::Named(called) if !called.is_empty() => {
+                    open.extend([called.to_string(), own]);
+                }
+                _ => open.push(own),
+            }
+        }
+    }
+    let unknown = |(axis, _): &&(String, usize)| !open.contains(axis);
+    let Some((axis, _)) = options.lengths.iter().find(unknown) else { return Ok(()) };
+    const MOST: usize = 30;
+    let mut known: Vec<&str> = Vec::new();
+    for name in &open {
+        if known.len() < MOST && !known.contains(&name.as_str()) {
+            known.push(name);
+        }
+    }
+    let known = match &known[..] {
+        [] => "the inputs have none".to_string(),
+        known => format!("those of the inputs are {known:?}"),
+    };
+    Err(Error::Graph(format!("no axis of an open length is called {axis:?}; {known}")))
 }
 
 fn unknown_input(name: &str, graph: &Graph) -> Result<()> {

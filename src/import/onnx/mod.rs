@@ -22,5 +22,7 @@ mod proto;
 mod tensor;
 mod wire;
 
-pub use inspect::{OnnxFileReport, OnnxNodeReport, inspect_onnx, onnx_operators};
+pub use inspect::{
+    OnnxAxis, OnnxFileReport, OnnxInputReport, OnnxNodeReport, inspect_onnx, onnx_operators,
+};
 pub use options::OnnxOptions;

@@ -63,7 +63,8 @@ impl OnnxOptions {
     }
 
     /// Gives all axes of inputs that the file calls by this name this length. An axis without a
-    /// name is called by its input and its place, as in `x:0`.
+    /// name is called by its input and its place, as in `x:0`. Reading fails where no axis of an
+    /// open length is called so.
     pub fn length(mut self, axis: &str, length: usize) -> OnnxOptions {
         self.lengths.push((axis.to_string(), length));
         self

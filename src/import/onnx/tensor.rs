@@ -28,6 +28,25 @@ pub(super) enum DataType {
 }
 
 impl DataType {
+    /// As NumPy calls it.
+    pub fn name(self) -> &'static str {
+        match self {
+            DataType::Float => "float32",
+            DataType::Uint8 => "uint8",
+            DataType::Int8 => "int8",
+            DataType::Uint16 => "uint16",
+            DataType::Int16 => "int16",
+            DataType::Int32 => "int32",
+            DataType::Int64 => "int64",
+            DataType::Bool => "bool",
+            DataType::Float16 => "float16",
+            DataType::Double => "float64",
+            DataType::Uint32 => "uint32",
+            DataType::Uint64 => "uint64",
+            DataType::Bfloat16 => "bfloat16",
+        }
+    }
+
     /// By its number in files.
     pub fn new(number: i64) -> Result<DataType, String> {
         Ok(match number {

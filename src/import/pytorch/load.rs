@@ -24,7 +24,8 @@ use std::path::Path;
 #[derive(Clone, Debug)]
 pub struct TorchOptions {
     prefix: Option<String>,
-    nonlinearity: Activation,
+    /// `None`: it wasn't said.
+    nonlinearity: Option<Activation>,
     limits: TorchLimits,
 }
 
@@ -37,8 +38,7 @@ impl Default for TorchOptions {
 impl TorchOptions {
     /// The defaults.
     pub fn new() -> TorchOptions {
-        let (prefix, nonlinearity, limits) = (None, Activation::Tanh, TorchLimits::new());
-        TorchOptions { prefix, nonlinearity, limits }
+        TorchOptions { prefix: None, nonlinearity: None, limits: TorchLimits::new() }
     }
 
     /// Which part of the file it is: what the names of its tensors begin with, such as
@@ -49,9 +49,10 @@ impl TorchOptions {
         self
     }
 
-    /// The `nonlinearity` of an RNN: [`Activation::Tanh`] (default) or [`Activation::Relu`].
+    /// The `nonlinearity` of an RNN: [`Activation::Tanh`] (default) or [`Activation::Relu`]. A file
+    /// doesn't say it: where nobody does, a warning of the crate `tracing` tells that tanh is taken.
     pub fn nonlinearity(mut self, nonlinearity: Activation) -> TorchOptions {
-        self.nonlinearity = nonlinearity;
+        self.nonlinearity = Some(nonlinearity);
         self
     }
 
@@ -82,7 +83,7 @@ impl TorchOptions {
             Some(prefix) => state.reader.resolve(prefix)?,
             None => only_module(&state.reader)?,
         };
-        let Some(Sizes { features, .. }) = Sizes::of(&state.reader, &part)? else {
+        let Some(Sizes { features, cell, .. }) = Sizes::of(&state.reader, &part)? else {
             let modules = recurrent_prefixes(&state.reader);
             let names = listed(modules.iter().map(|name| name.trim_end_matches('.')));
             return state.reader.wrong(format!(
@@ -94,7 +95,14 @@ impl TorchOptions {
         let name = part[wrappers(&part)..].trim_end_matches('.').to_string();
         let mut graph = Graph::new();
         let x = graph.sequence_input("input", None, features)?;
-        let module = state.add_recurrent(&mut graph, &part, &name, x.into(), self.nonlinearity)?;
+        if self.nonlinearity.is_none() && !cell.has_gates() {
+            tracing::warn!(
+                "the state dict doesn't say whether its RNN computes tanh or relu: tanh is taken \
+                 (TorchOptions::nonlinearity)"
+            );
+        }
+        let nonlinearity = self.nonlinearity.unwrap_or(Activation::Tanh);
+        let module = state.add_recurrent(&mut graph, &part, &name, x.into(), nonlinearity)?;
         let mut outputs = vec![module.output];
         for (place, &hidden) in module.h_n.iter().enumerate() {
             outputs.push(hidden);

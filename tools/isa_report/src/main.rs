@@ -119,8 +119,16 @@ fn main() -> Result<ExitCode> {
     }
     println!("{HEAD}");
     let mut bad = 0;
-    for family in &arguments.family {
-        let rows = run_child(&arguments, family)?;
+    // The processes of all GPUs at the same time.
+    let compiled: Vec<Result<Vec<Row>>> = std::thread::scope(|scope| {
+        let arguments = &arguments;
+        let families = arguments.family.iter();
+        let waiting: Vec<_> =
+            families.map(|family| scope.spawn(move || run_child(arguments, family))).collect();
+        waiting.into_iter().map(|child| child.join().expect("it only waits")).collect()
+    });
+    for (family, rows) in arguments.family.iter().zip(compiled) {
+        let rows = rows?;
         let shown: Vec<&Row> = rows.iter().filter(|row| arguments.all || !row.variant).collect();
         println!("\n## {family}\n\n{}", table(&shown));
         shown.into_iter().for_each(|row| details(row, &arguments));
