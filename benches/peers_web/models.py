@@ -1,5 +1,5 @@
-"""Writes the models and inputs of the comparison in a browser: `models.py FOLDER`. They are those of
-peers_cpu, as ONNX files, which both birnn and onnxruntime-web read."""
+"""Writes the models and inputs of the comparison in a browser: `models.py FOLDER`. They are those
+of peers_cpu, as ONNX files, which both birnn and onnxruntime-web read."""
 
 import json
 import pathlib
@@ -24,5 +24,6 @@ for cell in ["lstm", "gru"]:
         # [timesteps, batch, features], as ONNX has it.
         np.ascontiguousarray(layer.x.transpose(1, 0, 2)).tofile(folder / f"{name}.x")
         batch, timesteps, features, _ = shape
-        cases.append({"cell": cell, "shape": shape, "name": name, "x": [timesteps, batch, features]})
+        x = [timesteps, batch, features]
+        cases.append({"cell": cell, "shape": shape, "name": name, "x": x})
 (folder / "cases.json").write_text(json.dumps(cases))

@@ -20,11 +20,11 @@ const runtimes = {
     };
   },
   onnxruntime: (device) => async (bytes, x) => {
-    const ort = await import(device === "cpu" ? "/ort/ort.wasm.min.mjs" : "/ort/ort.webgpu.min.mjs");
+    const build = device === "cpu" ? "wasm" : "webgpu";
+    const ort = await import(`/ort/ort.${build}.min.mjs`);
     ort.env.wasm.numThreads = 1;
     ort.env.wasm.wasmPaths = "/ort/";
-    const executionProviders = [device === "cpu" ? "wasm" : "webgpu"];
-    const session = await ort.InferenceSession.create(bytes, { executionProviders });
+    const session = await ort.InferenceSession.create(bytes, { executionProviders: [build] });
     const feeds = { X: new ort.Tensor("float32", x.data, x.shape) };
     return {
       run: async () => (await session.run(feeds)).Y.data,
@@ -63,9 +63,8 @@ globalThis.measure = async ({ name, x: shape }, device, rounds) => {
     }
     // Compilers of WebAssembly look at what runs often.
     let began = performance.now();
-    for (let calls = 0; calls < 3 || (calls < MOST_CALLS && performance.now() - began < 1000); calls++) {
-      await each.session.run();
-    }
+    const isWarm = (calls) => calls >= MOST_CALLS || (calls >= 3 && performance.now() - began > 1000);
+    for (let calls = 0; !isWarm(calls); calls++) await each.session.run();
     began = performance.now();
     await each.session.run();
     each.calls = Math.min(Math.ceil(ROUND / Math.max(performance.now() - began, 0.02)), MOST_CALLS);

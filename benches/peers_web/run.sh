@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# birnn beside onnxruntime-web in Chromium: one bidirectional layer, the same ONNX file and input, one
-# thread, in turn. Prints the tables of docs/performance.md.
+# birnn beside onnxruntime-web in Chromium: one bidirectional layer, the same ONNX file and input,
+# one thread, in turn. Prints a table for each backend.
 #
 #     benches/peers_web/run.sh [--rounds 15] [--on cpu|webgpu] [--plain]
 #

@@ -1,6 +1,6 @@
-//! Every cell on the CPU path beside the reference in f64, on shapes that fill tiles and vectors and
-//! on such that don't. Apart from birnn's other tests, which depend on much that isn't compiled for
-//! WebAssembly: `tests/wasm/run.sh` runs this one there.
+//! Every cell on the CPU path beside the reference in f64, on shapes that fill tiles and vectors
+//! and on such that don't. Apart from birnn's other tests, which depend on much that isn't compiled
+//! for WebAssembly: `tests/wasm/run.sh` runs this one there.
 
 use birnn::layer::RecurrentBuilder;
 use birnn::{Activation, Bidirectional, Cell, Device, Inputs, Layer, Lstm, Model};
