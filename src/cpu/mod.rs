@@ -79,7 +79,7 @@ struct Engine {
 impl CpuSession {
     /// With `half_weights` recurrent kernels are kept in 16 bits.
     pub fn new(model: &Model, threads: Threads, half_weights: bool) -> Result<CpuSession> {
-        CpuSession::with_arch(model, threads, half_weights, Arch::new())
+        CpuSession::with_arch(model, threads, half_weights, birnn_simd::best_arch())
     }
 
     fn with_arch(
@@ -168,7 +168,7 @@ impl Runner for CpuSession {
 
 /// How many values a vector has, of the instructions that this processor has.
 pub(crate) fn lanes() -> usize {
-    birnn_simd::lanes(Arch::new())
+    birnn_simd::lanes(birnn_simd::best_arch())
 }
 
 impl reference::Operators<f32> for Engine {

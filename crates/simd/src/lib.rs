@@ -51,6 +51,17 @@ pub use weights::Weights;
 
 use pulp::{Simd, WithSimd};
 
+/// The best instruction set that this machine has.
+pub fn best_arch() -> Arch {
+    // A module for wasm has these instructions in it, whether they run or not, so that an engine
+    // without them refuses all of it. Where this runs, they are there.
+    #[cfg(all(target_arch = "wasm32", feature = "relaxed-simd"))]
+    pulp::wasm::enable_relaxed_simd();
+    #[cfg(all(target_arch = "wasm32", not(feature = "relaxed-simd")))]
+    pulp::wasm::enable_simd128();
+    Arch::new()
+}
+
 /// How many values a vector has.
 pub fn lanes(arch: Arch) -> usize {
     arch.dispatch(Lanes)

@@ -39,13 +39,26 @@ pub(super) struct Blocks<'a> {
     pub units: usize,
 }
 
+impl Blocks<'_> {
+    /// Of one row the blocks follow one another. As one piece, short vectors gain by it: each piece
+    /// costs as much as the products of some values.
+    #[inline(always)]
+    fn is_in_one_piece(&self) -> bool {
+        self.rows == 1 && self.lanes < 8
+    }
+}
+
 impl Rows for Blocks<'_> {
+    #[inline(always)]
     fn pieces(&self) -> usize {
-        self.units.div_ceil(self.lanes)
+        if self.is_in_one_piece() { 1 } else { self.units.div_ceil(self.lanes) }
     }
 
     #[inline(always)]
     fn piece(&self, block: usize, row: usize) -> &[f32] {
+        if self.is_in_one_piece() {
+            return &self.values[..self.units];
+        }
         let lanes = self.lanes.min(self.units - block * self.lanes);
         &self.values[(block * self.rows + row) * self.lanes..][..lanes]
     }
@@ -176,10 +189,22 @@ const MOST_ROWS: usize = 12;
 /// The most rows of so many vectors whose sums stay in registers, beside a row of the panel, a
 /// value that is multiplied with it and what it takes to decode words.
 const fn tile_rows<S: Simd, T: Word>(vectors: usize) -> usize {
+    if cfg!(target_arch = "wasm32") {
+        return wasm_tile_rows::<T>(vectors);
+    }
     let decode = if T::DECODED { S::REGISTER_COUNT / 8 } else { 0 };
     let rows = (S::REGISTER_COUNT - 2 - decode - vectors) / vectors;
     let most = if vectors > 1 { 24 / vectors } else { MOST_ROWS };
     if rows > most { most } else { rows }
+}
+
+/// The same of WebAssembly, which has no registers of its own. On x86-64 an engine has 15 beside
+/// one that it keeps for itself, and holds the values of all rows, a vector of the panel and a
+/// product. A sum that finds no register waits for memory at each row of the panel: measured for an
+/// LSTM with 32 rows in tiles of 5 · 2 sums, which need 17, with multiply-adds: 84 ms in place of 54.
+const fn wasm_tile_rows<T: Word>(vectors: usize) -> usize {
+    let decode = if T::DECODED { 2 } else { 0 };
+    (15 - 2 - decode) / (vectors + 1)
 }
 
 /// Whether tiles are two of a panel's four vectors wide: with 32 registers where all rows then fit,
@@ -197,6 +222,13 @@ const fn in_halves<S: Simd, T: Word>(rows: usize, vectors: usize) -> bool {
 /// Of two or four vectors, or one row, it gains nothing and loses up to 5 % with 16.
 const fn loads_in_order(rows: usize, vectors: usize) -> bool {
     vectors == 3 && rows > 1
+}
+
+/// Whether a tile takes the values one by one: for WebAssembly, where the compiler puts the
+/// products of four values in an order of its own, sum by sum, which takes more registers than there
+/// are. Of one row it takes no more.
+const fn one_by_one(rows: usize) -> bool {
+    cfg!(target_arch = "wasm32") && rows > 1
 }
 
 /// Which sums of a panel a tile has.
@@ -269,7 +301,8 @@ fn multiply_tile<
             *values = &rows.piece(piece, place.first + row)[..length];
         }
         // Four at a time: one check of the bounds for all.
-        for index in 0..length / 4 {
+        let fours = if one_by_one(M) { 0 } else { length / 4 };
+        for index in 0..fours {
             let mut four = [&[0.0; 4]; M];
             for (four, values) in four.iter_mut().zip(values) {
                 *four = &values.as_chunks().0[index];
@@ -294,7 +327,7 @@ fn multiply_tile<
                 }
             }
         }
-        for k in length / 4 * 4..length {
+        for k in 4 * fours..length {
             for (row, values) in values.iter().enumerate() {
                 let value = simd.splat_f32s(values[k]);
                 for panel in 0..P {
