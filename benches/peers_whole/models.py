@@ -122,8 +122,8 @@ class Speech(nn.Module):
 
 
 class Diacritizer(nn.Module):
-    """Marks for each character of a text, after Nakdimon (Gershuni and Pinter, 2022): Embedding, two
-    layers of a bidirectional LSTM whose directions are added, and a Linear for each kind of mark."""
+    """Marks for each character of a text, after Nakdimon (Gershuni and Pinter, 2022): Embedding,
+    two layers of a bidirectional LSTM whose directions are added, a Linear for each kind of mark."""
 
     batches = [1, 32]
 

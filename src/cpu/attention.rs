@@ -117,8 +117,8 @@ fn pieces(output: ArrayViewMut3<'_, f32>, heads: usize, at_a_time: usize) -> Vec
     pieces
 }
 
-/// The scores of [`Score::Concat`] and [`Score::Additive`], which go over the hyperbolic tangents of
-/// what a query and a key add up to.
+/// The scores of [`Score::Concat`] and [`Score::Additive`], which go over the hyperbolic tangents
+/// of what a query and a key add up to.
 fn scores_of_sums(
     cores: &Cores,
     operator: &Attention,

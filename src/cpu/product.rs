@@ -20,8 +20,8 @@ pub(super) trait Rows: Sync {
     /// Into which parts their features are cut.
     fn parts(&self) -> Vec<Range<usize>>;
 
-    /// What some rows have in a part, or nothing of a row that has zeros alone; `room` is for values
-    /// that have to be gathered.
+    /// What some rows have in a part, or nothing of a row that has zeros alone; `room` is for
+    /// values that have to be gathered.
     fn read<'a>(
         &'a self,
         rows: Range<usize>,

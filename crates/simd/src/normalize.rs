@@ -1,5 +1,5 @@
-//! Normalizations of vectors, each by itself. Their sums are in f64, which the compiler makes vectors
-//! of: a long sum in f32 is off by its length.
+//! Normalizations of vectors, each by itself. Their sums are in f64, which the compiler makes
+//! vectors of: a long sum in f32 is off by its length.
 
 use crate::activation::exp_of_negative;
 use pulp::{Arch, Simd, WithSimd};
@@ -127,8 +127,8 @@ fn sum(values: &[f32], of: impl Fn(f64) -> f64) -> f64 {
     let mut sums = [0.0; SUMS];
     let (pieces, rest) = values.as_chunks::<SUMS>();
     for piece in pieces {
-        for index in 0..SUMS {
-            sums[index] += of(piece[index].into());
+        for (sum, &x) in sums.iter_mut().zip(piece) {
+            *sum += of(x.into());
         }
     }
     let mut all = 0.0;
