@@ -240,13 +240,12 @@ fn activated(
     activation: Activation,
     shape: &[usize],
 ) -> Computed<f32> {
-    match (activation, sums.as_slice_mut()) {
-        _ if activation.is_elementwise() => {}
-        (Activation::Softmax | Activation::LogSoftmax, Some(values)) => {
-            let length = shape.last().copied().unwrap_or(1);
-            normalize::softmax(cores, values, length, activation == Activation::LogSoftmax);
-        }
-        _ => activate_rows(activation, &mut sums),
+    let is_softmax = matches!(activation, Activation::Softmax | Activation::LogSoftmax);
+    if is_softmax && let Some(values) = sums.as_slice_mut() {
+        let length = shape.last().copied().unwrap_or(1);
+        normalize::softmax(cores, values, length, activation == Activation::LogSoftmax);
+    } else if !activation.is_elementwise() {
+        activate_rows(activation, &mut sums);
     }
     sums.into_shape_with_order(shape)
 }

@@ -191,7 +191,10 @@ impl<'a, E: Crew> Running<'_, 'a, E> {
                 step
             };
             let row = x.index_axis_move(Axis(0), row).index_axis_move(Axis(0), t);
-            row.to_slice().expect("the features of a timestep stand in one piece")
+            match row.to_slice() {
+                Some(row) => row,
+                None => unreachable!("the features of a timestep stand in one piece"),
+            }
         };
         let steps = steps.flat_map(|step| (0..self.sequence.rows).map(move |index| (step, index)));
         steps.map(|(step, index)| row(step, index)).collect()
