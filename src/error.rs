@@ -236,7 +236,7 @@ pub enum Error {
         reason: String,
     },
     /// No GPU adapter fits what was asked for.
-    #[error("no usable {wanted}; found: {}", if found.is_empty() { "none (is a Vulkan, Metal or DX12 driver installed?)".to_string() } else { found.join(", ") })]
+    #[error("no usable {wanted}; found: {}", if found.is_empty() { format!("none ({})", NO_ADAPTER) } else { found.join(", ") })]
     NoAdapter {
         /// What was asked for, in words.
         wanted: String,
@@ -287,6 +287,12 @@ pub enum Error {
     #[error("GPU error: {0}")]
     Gpu(String),
 }
+
+/// What to ask where there is no adapter at all.
+const NO_ADAPTER: &str = match cfg!(target_arch = "wasm32") {
+    true => "has this browser WebGPU, and is the page from https or localhost?",
+    false => "is a Vulkan, Metal or DX12 driver installed?",
+};
 
 /// `Result` with this crate's [`Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;

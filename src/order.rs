@@ -1,6 +1,7 @@
 //! Memory order. A caller's arrays, and what ndarray returns, may be in any: C, Fortran, permuted,
-//! reversed, strided, broadcast. Arrays between layers, weights and outputs are always in C order,
-//! so that sums run in one order and fast paths find their rows in one piece.
+//! reversed, strided, broadcast. Weights, outputs and arrays between layers are in C order, so that
+//! sums run in one order and fast paths find their rows in one piece; but for sequences that only
+//! recurrences and transposes read (`OperatorGraph::in_any_order`).
 
 use ndarray::{Array, ArrayView, Dimension};
 

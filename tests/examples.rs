@@ -22,8 +22,9 @@ const EXAMPLES: [(&str, bool, &str); 8] = [
     ("streaming", true, "reset_states begins a new sequence: yes"),
 ];
 
-/// Those of the Python package, which python/test.sh runs.
-const OF_PYTHON: [&str; 2] = ["notebook.ipynb", "ray_batch.py"];
+/// Those of the Python package, which python/test.sh runs, and the one of web pages, which
+/// web/test.sh does.
+const OTHERS: [&str; 3] = ["notebook.ipynb", "ray_batch.py", "web_rust"];
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -83,7 +84,7 @@ fn every_file_of_the_folder_is_tested() {
     let files: BTreeSet<String> =
         files.map(|path| path.file_name().unwrap().to_str().unwrap().to_string()).collect();
     let ours = EXAMPLES.iter().map(|(name, ..)| format!("{name}.rs"));
-    assert_eq!(files, ours.chain(OF_PYTHON.map(str::to_string)).collect());
+    assert_eq!(files, ours.chain(OTHERS.map(str::to_string)).collect());
     for (name, ..) in EXAMPLES {
         let text = fs::read_to_string(source(name)).unwrap();
         let mut head = text.lines().take_while(|line| line.starts_with("//!"));

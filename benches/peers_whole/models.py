@@ -2,7 +2,8 @@
 
 usage: models.py FOLDER
 
-FOLDER gets NAME.onnx, and an input of each batch in NAME.batch_1.npz and NAME.batch_32.npz.
+FOLDER gets NAME.onnx, and an input of each batch in NAME.batch_1.npz and, of a larger one,
+NAME.batch_8.npz or NAME.batch_32.npz.
 """
 
 import pathlib
@@ -13,11 +14,11 @@ import numpy as np
 import torch
 from torch import nn
 
-BATCHES = [1, 32]
-
 
 class Tagger(nn.Module):
     """A label for each token of a sentence: Embedding, two layers of a bidirectional LSTM, Linear."""
+
+    batches = [1, 32]
 
     def __init__(self, ids=8000, features=128, units=256, labels=32):
         super().__init__()
@@ -36,6 +37,8 @@ class Tagger(nn.Module):
 class Crnn(nn.Module):
     """The usual reader of lines of text, after Shi, Bai and Yao (2015): seven convolutions over an
     image 32 pixels high, whose columns are then read by two layers of a bidirectional LSTM."""
+
+    batches = [1, 32]
 
     def __init__(self, units=256, characters=37):
         super().__init__()
@@ -71,6 +74,87 @@ class Crnn(nn.Module):
         return torch.randn(batch, 1, 32, 100)
 
 
+class Attending(nn.Module):
+    """A bidirectional LSTM whose timesteps then attend to each other in eight heads, as in
+    recognizers of speech and of what people do: LayerNorm of the sum, Linear."""
+
+    batches = [1, 8]
+
+    def __init__(self, features=80, units=128, outputs=256):
+        super().__init__()
+        self.lstm = nn.LSTM(features, units, bidirectional=True, batch_first=True)
+        self.attention = nn.MultiheadAttention(2 * units, num_heads=8, batch_first=True)
+        self.norm = nn.LayerNorm(2 * units)
+        self.linear = nn.Linear(2 * units, outputs)
+
+    def forward(self, x):
+        x = self.lstm(x)[0]
+        return self.linear(self.norm(x + self.attention(x, x, x, need_weights=False)[0]))
+
+    @staticmethod
+    def input(batch):
+        return torch.randn(batch, 500, 80)
+
+
+class Speech(nn.Module):
+    """The usual reader of speech: two convolutions along time, a bidirectional GRU, Linear."""
+
+    batches = [1, 8]
+
+    def __init__(self, features=80, filters=256, units=128, characters=1000):
+        super().__init__()
+        self.sound = nn.Sequential(
+            nn.Conv1d(features, filters, 5, padding=2),
+            nn.ReLU(),
+            nn.Conv1d(filters, filters, 5, padding=2),
+            nn.ReLU(),
+        )
+        self.gru = nn.GRU(filters, units, bidirectional=True, batch_first=True)
+        self.linear = nn.Linear(2 * units, characters)
+
+    def forward(self, x):
+        x = self.sound(x.transpose(1, 2)).transpose(1, 2)
+        return self.linear(self.gru(x)[0])
+
+    @staticmethod
+    def input(batch):
+        return torch.randn(batch, 500, 80)
+
+
+class Diacritizer(nn.Module):
+    """Marks for each character of a text, after Nakdimon (Gershuni and Pinter, 2022): Embedding,
+    two layers of a bidirectional LSTM whose directions are added, a Linear for each kind of mark."""
+
+    batches = [1, 32]
+
+    def __init__(self, characters=64, units=400, marks=(16, 3, 4)):
+        super().__init__()
+        self.embedding = nn.Embedding(characters, units)
+        self.first = nn.LSTM(units, units, bidirectional=True, batch_first=True)
+        self.second = nn.LSTM(units, units, bidirectional=True, batch_first=True)
+        self.linears = nn.ModuleList(nn.Linear(units, number) for number in marks)
+
+    def forward(self, ids):
+        x = self.embedding(ids)
+        for lstm in [self.first, self.second]:
+            forward, backward = lstm(x)[0].chunk(2, dim=2)
+            x = forward + backward
+        return tuple(linear(x) for linear in self.linears)
+
+    @staticmethod
+    def input(batch):
+        return torch.randint(0, 64, (batch, 90))
+
+
+MODELS = {
+    "tagger": Tagger,
+    "crnn": Crnn,
+    "attention": Attending,
+    "speech": Speech,
+    "diacritics": Diacritizer,
+}
+
+
 def varied(module):
     """Statistics of normalizations as training leaves them, so that they aren't without effect."""
     for norm in module.modules():
@@ -86,10 +170,11 @@ def main():
     folder.mkdir(parents=True, exist_ok=True)
     warnings.filterwarnings("ignore")
     torch.manual_seed(1)
-    for name, model in [("tagger", Tagger()), ("crnn", Crnn())]:
+    for name, of in MODELS.items():
+        model = of()
         varied(model)
         model.eval()
-        for batch in BATCHES:
+        for batch in model.batches:
             x = model.input(batch)
             np.savez(folder / f"{name}.batch_{batch}.npz", in_0=x.numpy().astype(np.float32))
         torch.onnx.export(
@@ -97,7 +182,6 @@ def main():
             (x,),
             folder / f"{name}.onnx",
             input_names=["x"],
-            output_names=["y"],
             dynamic_shapes=({0: torch.export.Dim("batch")},),
             external_data=False,
             verbose=False,

@@ -1,7 +1,6 @@
 #!/usr/bin/env bash
-# birnn's CPU path beside onnxruntime on whole models, in turn, with the same number of threads: a
-# tagger and a reader of text lines that PyTorch exports to ONNX (models.py), batch 1 and 32. Prints
-# the table of docs/performance.md.
+# birnn's CPU path beside onnxruntime on whole models that PyTorch exports to ONNX (models.py), in
+# turn, with the same number of threads. Prints the table of docs/performance.md.
 #
 #     benches/peers_whole/run.sh [--threads 2] [--rounds 3] [--seconds 1.5] [FILE.onnx …]
 #
@@ -20,7 +19,7 @@ mkdir -p "$work"
 "$venv/bin/pip" --quiet --disable-pip-version-check install -r benches/peers_cpu/requirements.txt \
     -r benches/peers_whole/requirements.txt
 cargo build --quiet --release --locked --features cli --bin birnn
-[ -e "$work/models/crnn.onnx" ] ||
+[ "$work/models/diacritics.onnx" -nt benches/peers_whole/models.py ] || # the last one it writes
     "$venv/bin/python" benches/peers_whole/models.py "$work/models" 2>"$work/models.log"
 models=()
 [[ "$*" == *.onnx* ]] || models=("$work"/models/*.onnx)

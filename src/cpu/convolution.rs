@@ -100,8 +100,6 @@ struct Patches<'a> {
     /// Those of the group.
     features: Range<usize>,
     parts: Vec<Part>,
-    /// As many as the longest part has.
-    zeros: Vec<f32>,
 }
 
 /// A part of what a window holds: some of its elements, and of their values, one after another,
@@ -113,10 +111,8 @@ struct Part {
 
 impl<'a> Patches<'a> {
     fn new(held: Held<'a>, features: Range<usize>) -> Patches<'a> {
-        let mut patches = Patches { held, features, parts: Vec::new(), zeros: Vec::new() };
+        let mut patches = Patches { held, features, parts: Vec::new() };
         patches.parts = patches.cut();
-        let longest = patches.parts.iter().map(|part| part.values.len()).max();
-        patches.zeros = vec![0.0; longest.unwrap_or(0)];
         patches
     }
 
@@ -206,7 +202,7 @@ impl Rows for Patches<'_> {
         let mut gathered = room.chunks_exact(length);
         let row = |place| match place {
             Place::Held(held) => Some(&held[values.clone()]),
-            Place::Zeros => Some(&self.zeros[..values.len()]),
+            Place::Zeros => Some(&[][..]),
             Place::Gathered => gathered.next().map(|row| &row[values.clone()]),
         };
         places.into_iter().filter_map(row).collect()

@@ -28,6 +28,21 @@ impl Cores {
         }
         self.threads.install(|| pieces.into_par_iter().for_each(run));
     }
+
+    /// What becomes of each piece of so much work, in order.
+    pub fn map<T: Send, R: Send>(
+        &self,
+        work: usize,
+        pieces: Vec<T>,
+        run: impl Fn(T) -> R + Sync + Send,
+    ) -> Vec<R> {
+        if self.threads_for(work) == 1 || pieces.len() < 2 {
+            return pieces.into_iter().map(run).collect();
+        }
+        let mut results = Vec::new();
+        self.threads.install(|| results = pieces.into_par_iter().map(run).collect());
+        results
+    }
 }
 
 /// How many threads have a place of their own in [`Kept`].

@@ -9,9 +9,12 @@
 //! Every sum runs in the same order whatever the batch, the number of threads or the way that the
 //! work is split: the results are equal to the bit.
 
+mod attention;
+mod batched;
 mod convolution;
 mod cores;
 mod moving;
+mod normalize;
 mod operators;
 mod pairs;
 mod pool;
@@ -177,16 +180,17 @@ impl reference::Operators<f32> for Engine {
         operator: &operator::Recurrent,
         sequences: Sequences<'_, f32>,
     ) -> Result<Ran<f32>> {
-        let Sequences { x, mask, mut states } = sequences;
+        let Sequences { x, mask, mut states, in_time } = sequences;
         let (batch, timesteps, features) = x.dim();
-        let x = x.as_standard_layout();
+        // Of a timestep the features stand in one piece, however rows and timesteps lie.
+        let x = match features < 2 || x.strides()[2] == 1 {
+            true => x.into(),
+            false => x.as_standard_layout(),
+        };
         let units: Vec<usize> = operator.directions.iter().map(|reader| reader.units).collect();
         let plan = self.plan(operator, batch, timesteps, features);
-        let mut arrays = Arrays::new(operator, batch, timesteps, &units);
+        let mut arrays = Arrays::new(operator, [batch, timesteps], in_time, &units);
         let mut jobs = Vec::new();
-        let flat = x.as_slice().ok_or_else(|| {
-            Error::Graph("the input of a recurrence isn't in C order".to_string())
-        })?;
         for (direction, (output, state)) in
             arrays.views(operator, &units).into_iter().zip(&mut states).enumerate()
         {
@@ -194,7 +198,7 @@ impl reference::Operators<f32> for Engine {
             let mut cell =
                 state.cell.as_mut().map(|cell| cell.axis_chunks_iter_mut(Axis(0), plan.rows));
             let mut masks = mask.as_ref().map(|mask| mask.axis_chunks_iter(Axis(0), plan.rows));
-            let rows = flat.chunks(plan.rows * timesteps * features);
+            let rows = x.axis_chunks_iter(Axis(0), plan.rows);
             for ((x, hidden), output) in rows.zip(hidden).zip(output.groups(plan.rows)) {
                 let sequence = Sequence {
                     x,
@@ -302,20 +306,23 @@ enum Arrays {
 }
 
 impl Arrays {
+    /// `in_time`: that of every timestep lies in memory as `[timesteps, batch, features]`.
     fn new(
         operator: &operator::Recurrent,
-        batch: usize,
-        timesteps: usize,
+        [batch, timesteps]: [usize; 2],
+        in_time: bool,
         units: &[usize],
     ) -> Arrays {
         let features = match operator.merge_mode {
             MergeMode::Concat => vec![units.iter().sum()],
             _ => units.to_vec(),
         };
+        let every = |n: usize| match in_time {
+            true => Array3::zeros((timesteps, batch, n)).permuted_axes([1, 0, 2]),
+            false => Array3::zeros((batch, timesteps, n)),
+        };
         match operator.return_sequences {
-            true => Arrays::Every(
-                features.into_iter().map(|n| Array3::zeros((batch, timesteps, n))).collect(),
-            ),
+            true => Arrays::Every(features.into_iter().map(every).collect()),
             false => {
                 Arrays::Last(features.into_iter().map(|n| Array2::zeros((batch, n))).collect())
             }

@@ -5,8 +5,9 @@ use super::*;
 use crate::layer::{Activation, Operand, Probe};
 use crate::model::{Graph, Inputs};
 use crate::operator::{
-    Activate, Affine, Binary, BinaryFunction, Concat, Convolution, MatMul, Operator, Pool,
-    Reduction, Relu, Slice, Transpose, Unary, UnaryFunction, Windows,
+    Activate, Affine, Attention, BatchedMatMul, Binary, BinaryFunction, Concat, Convolution,
+    MaskedScore, MatMul, Normalization, Normalize, Operator, Pool, Reduction, Relu, Score, Slice,
+    Transpose, Unary, UnaryFunction, Windows,
 };
 use birnn_simd::each_arch;
 use rand::{RngExt, SeedableRng};
@@ -213,5 +214,93 @@ fn values_that_move() {
     for (axis, shape) in [(0, [2, 80, 90]), (1, [7, 1, 90]), (2, [7, 80, 33])] {
         let other = Operand::Input(random(&mut rng, &shape));
         check(Concat { axis }, vec![given(), other, given()]);
+    }
+}
+
+#[test]
+fn products_of_computed_matrices() {
+    let mut rng = ChaCha12Rng::seed_from_u64(6);
+    let shapes: [[&[usize]; 2]; 8] = [
+        [&[3, 4, 150, 40], &[3, 4, 40, 130]],
+        [&[2, 1, 70], &[2, 70, 90]],
+        [&[5, 33, 20], &[20, 65]],
+        [&[130, 600], &[600, 17]],
+        // One of them is the same for all.
+        [&[33, 20], &[5, 20, 65]],
+        [&[3, 1, 30, 20], &[4, 20, 65]],
+        [&[3, 1, 9, 2], &[1, 4, 2, 1]],
+        [&[1, 1, 7, 800], &[2, 1, 800, 3]],
+    ];
+    for [a, b] in shapes {
+        let columns = (a[a.len() - 1] as f32).sqrt();
+        let operands = [random(&mut rng, a) / columns, random(&mut rng, b)];
+        check(BatchedMatMul, operands.map(Operand::Input).to_vec());
+    }
+}
+
+#[test]
+fn attention_with_every_score_and_mask() {
+    let mut rng = ChaCha12Rng::seed_from_u64(7);
+    let mut cases = Vec::new();
+    for (score, masked_score) in [
+        (Score::Dot, MaskedScore::Lowest),
+        (Score::Concat, MaskedScore::Lowered),
+        (Score::Additive, MaskedScore::Dropped),
+    ] {
+        cases.push((score, masked_score, [2, 70, 65], [3, 11, 20]));
+        cases.push((score, masked_score, [1, 3, 150], [1, 40, 1]));
+    }
+    // Of so many keys that queries are taken in several pieces, and one at a time.
+    cases.push((Score::Dot, MaskedScore::Dropped, [1, 150, 1000], [2, 8, 16]));
+    cases.push((Score::Dot, MaskedScore::Lowered, [1, 2, 70_000], [1, 4, 3]));
+    for (score, masked_score, [batch, queries, keys], [heads, features, of_value]) in cases {
+        let mut given = |shape: &[usize]| Operand::Input(random(&mut rng, shape));
+        let [query, key, value] = [
+            given(&[batch, queries, heads * features]),
+            given(&[batch, keys, heads * features]),
+            given(&[batch, keys, heads * of_value]),
+        ];
+        let scale = match score {
+            Score::Dot => given(&[1]),
+            Score::Concat => given(&[2]),
+            Score::Additive => given(&[heads * features]),
+        };
+        // An additive scale is for each feature of one head.
+        let scale = if score == Score::Additive && heads > 1 { Operand::Missing } else { scale };
+        let mut mask = |length: usize| {
+            let counts = || f32::from(u8::from(rng.random_bool(0.7)));
+            Operand::Input(ArrayD::from_shape_simple_fn(vec![batch, length], counts))
+        };
+        let masks = [mask(queries), mask(keys), mask(keys)];
+        for causal in [false, true] {
+            let attention = Attention { heads, score, factor: 0.3, causal, masked_score };
+            let operands = vec![query.clone(), key.clone(), value.clone(), scale.clone()];
+            check(attention.clone(), operands.clone());
+            check(attention, [&operands[..], &masks[..]].concat());
+        }
+    }
+}
+
+#[test]
+fn normalizations_of_vectors() {
+    let mut rng = ChaCha12Rng::seed_from_u64(8);
+    use Normalization::{LogSoftmax, Moments, RootMeanSquare, Softmax, Unit};
+    let shape = [9, 70, 11, 13];
+    for axes in [vec![3], vec![2, 3], vec![1, 3], vec![0]] {
+        let x = Operand::Input(random(&mut rng, &shape) * 3.0 + 2.0);
+        let lengths: Vec<usize> = axes.iter().map(|&axis| shape[axis]).collect();
+        let [gamma, beta] = [0, 1].map(|_| Operand::Constant(random(&mut rng, &lengths)));
+        for normalization in [Softmax, LogSoftmax] {
+            check(Normalize { axes: axes.clone(), normalization }, vec![x.clone()]);
+        }
+        for normalization in [Moments { epsilon: 1e-3 }, RootMeanSquare { epsilon: 1e-6 }, Unit] {
+            let operator = Normalize { axes: axes.clone(), normalization };
+            check(operator.clone(), vec![x.clone(), gamma.clone(), beta.clone()]);
+            check(operator, vec![x.clone(), Operand::Missing, beta.clone()]);
+        }
+    }
+    let x = Operand::Input(random(&mut rng, &[400, 1, 77]));
+    for activation in [Activation::Softmax, Activation::LogSoftmax, Activation::Sparsemax] {
+        check(Activate { activation }, vec![x.clone()]);
     }
 }

@@ -5,7 +5,7 @@ use super::convolution::{Filters, Operands, convolution};
 use super::cores::{Cores, Kept};
 use super::pairs::{self, Pair};
 use super::product::{Dense, Factor, Room, multiply};
-use super::{moving, pool, values};
+use super::{attention, batched, moving, normalize, pool, values};
 use crate::graph::{ConstantId, Constants, OperatorGraph, Source, Step};
 use crate::layer::Activation;
 use crate::operator::{Convolution, MatMul, Operator, Slice};
@@ -22,6 +22,7 @@ pub(super) struct Operators {
     kernels: HashMap<ConstantId, Kernel>,
     filters: HashMap<(ConstantId, usize), Filters>,
     rooms: Kept<Room>,
+    of_attention: Kept<attention::Room>,
 }
 
 impl Operators {
@@ -76,12 +77,36 @@ impl Operators {
     ) -> Result<Option<ArrayD<f32>>, ShapeError> {
         let shape = graph.shape(step.writes[0]);
         let x = reads.get(0)?;
+        // What it reads may be in the order of time.
+        if let Operator::Transpose(operator) = &step.operator {
+            return Ok(Some(moving::transpose(cores, x, &operator.order)));
+        }
         let x_shape = x.shape();
         let x = flat(&x)?;
         match &step.operator {
             Operator::MatMul(operator) => {
                 let kernel = kernel_of(step, graph).and_then(|id| self.kernels.get(&id));
                 kernel.map(|kernel| self.matmul(cores, operator, kernel, reads, shape)).transpose()
+            }
+            Operator::BatchedMatMul(_) if reads.optional(1).is_some_and(|y| !y.is_empty()) => {
+                let (a, b) = (reads.get(0)?, reads.get(1)?);
+                let mut products = vec![0.0; shape.iter().product()];
+                let values = [x, flat(&b)?];
+                batched::batched(cores, &self.rooms, [&a, &b], values, &mut products, shape)?;
+                ArrayD::from_shape_vec(shape, products).map(Some)
+            }
+            Operator::Attention(operator) if !reads.get(2)?.is_empty() => {
+                attention::attention(cores, &self.of_attention, operator, reads).map(Some)
+            }
+            Operator::Normalize(operator)
+                if normalize::is_of_last_axes(operator, x_shape.len()) =>
+            {
+                let length = operator.axes.iter().map(|&axis| x_shape[axis]).product();
+                let (gamma, beta) = (reads.optional(1), reads.optional(2));
+                let gamma = gamma.as_ref().map(flat).transpose()?;
+                let weights = [gamma, beta.as_ref().map(flat).transpose()?];
+                let by = operator.normalization;
+                filled(shape, |to| normalize::normalize(cores, by, (x, length), weights, to))
             }
             Operator::Convolution(operator) => {
                 let place = kernel_of(step, graph).map(|id| (id, operator.groups));
@@ -98,6 +123,10 @@ impl Operators {
             }
             Operator::Activate(operator) if operator.activation.is_elementwise() => {
                 filled(shape, |to| values::activate(cores, operator.activation, x, to))
+            }
+            Operator::Activate(operator) => {
+                let x = reads.get(0)?.into_owned();
+                activated(cores, x, operator.activation, shape).map(Some)
             }
             Operator::Relu(operator) => filled(shape, |to| values::relu(cores, operator, x, to)),
             Operator::Unary(operator) => match values::function(operator.function) {
@@ -122,9 +151,6 @@ impl Operators {
                     }
                     false => Ok(None),
                 }
-            }
-            Operator::Transpose(operator) => {
-                Ok(Some(moving::transpose(cores, reads.get(0)?, &operator.order)))
             }
             Operator::Slice(operator) if operator.step != 0 => {
                 let &Slice { axis, start, step, length } = operator;
@@ -167,7 +193,7 @@ impl Operators {
         let written = [x.len() / features, kernel.columns(0..kernel.panels()).len()];
         let mut sums = Array2::zeros(written);
         multiply(cores, &self.rooms, &Dense { x, features }, factor, sums.view_mut());
-        activated(sums.into_dyn(), operator.activation, shape)
+        activated(cores, sums.into_dyn(), operator.activation, shape)
     }
 
     fn convolution(
@@ -187,7 +213,7 @@ impl Operators {
             Operands { x: flat(&x)?, shape: x.shape(), kernel: flat(&kernel)?, bias, filters };
         let linear = Convolution { activation: inside(operator.activation), ..operator.clone() };
         convolution(cores, &self.rooms, &linear, &operands, sums.view_mut());
-        activated(sums.into_dyn(), operator.activation, shape)
+        activated(cores, sums.into_dyn(), operator.activation, shape)
     }
 }
 
@@ -208,9 +234,19 @@ fn inside(activation: Activation) -> Activation {
 }
 
 /// The rest of an activation, and the shape of what is written.
-fn activated(mut sums: ArrayD<f32>, activation: Activation, shape: &[usize]) -> Computed<f32> {
-    if !activation.is_elementwise() {
-        activate_rows(activation, &mut sums);
+fn activated(
+    cores: &Cores,
+    mut sums: ArrayD<f32>,
+    activation: Activation,
+    shape: &[usize],
+) -> Computed<f32> {
+    match (activation, sums.as_slice_mut()) {
+        _ if activation.is_elementwise() => {}
+        (Activation::Softmax | Activation::LogSoftmax, Some(values)) => {
+            let length = shape.last().copied().unwrap_or(1);
+            normalize::softmax(cores, values, length, activation == Activation::LogSoftmax);
+        }
+        _ => activate_rows(activation, &mut sums),
     }
     sums.into_shape_with_order(shape)
 }

@@ -2,13 +2,13 @@
 
 use super::cores::{Cores, Kept};
 use birnn_cell::Activation;
-use birnn_simd::{Kernel, Product, Sums};
+use birnn_simd::{Arch, Kernel, Product, Sums};
 use ndarray::{ArrayViewMut2, Axis};
 use std::ops::Range;
 
 /// Rows that are multiplied together: each panel of the kernel is read once for all of them. A
 /// multiple of the rows of any tile.
-const ROWS: usize = 120;
+pub(super) const ROWS: usize = 120;
 /// Features that are multiplied together, about: so many of 120 rows and of a panel of 64 columns
 /// have 370 KiB, which stay in a second-level cache.
 pub(super) const FEATURES: usize = 512;
@@ -20,7 +20,8 @@ pub(super) trait Rows: Sync {
     /// Into which parts their features are cut.
     fn parts(&self) -> Vec<Range<usize>>;
 
-    /// What some rows have in a part; `room` is for values that have to be gathered.
+    /// What some rows have in a part, or nothing of a row that has zeros alone; `room` is for
+    /// values that have to be gathered.
     fn read<'a>(
         &'a self,
         rows: Range<usize>,
@@ -69,6 +70,23 @@ pub(super) fn multiply(
             product.finish(cores.arch, factor.activation, sums, piece.output);
         });
     });
+}
+
+/// `output = rows · kernel` on one thread, of rows whose values stand somewhere.
+pub(super) fn product(
+    arch: Arch,
+    kernel: &Kernel,
+    rows: &[&[f32]],
+    sums: &mut Sums,
+    output: ArrayViewMut2<f32>,
+) {
+    let product = Product { kernel, panels: 0..kernel.panels(), rows: rows.len() };
+    product.start(None, sums);
+    for features in cut(kernel.features()) {
+        let rows: Vec<&[f32]> = rows.iter().map(|row| &row[features.clone()]).collect();
+        product.add(arch, features, &rows, sums);
+    }
+    product.finish(arch, Activation::Linear, sums, output);
 }
 
 /// How a product is cut.

@@ -1,6 +1,7 @@
 //! The CPU path against the reference in f64, on every instruction set and number of threads.
 
 use super::*;
+use crate::graph::Source;
 use crate::layer::{Activation, Bidirectional, Cell, CellOptions, Gru, Layer, RecurrentBuilder};
 use crate::model::Inputs;
 use crate::operator::Operator;
@@ -451,6 +452,7 @@ impl reference::Operators<f32> for Reordering<'_> {
             x: x.view().into_dimensionality().unwrap(),
             mask: mask.as_ref().map(|mask| mask.view().into_dimensionality().unwrap()),
             states: self.states(sequences.states),
+            in_time: sequences.in_time,
         };
         let Ran { outputs, states } = self.engine.recur(operator, sequences)?;
         let outputs = outputs.iter().map(self.numbers).collect();
@@ -496,6 +498,71 @@ fn no_memory_order_changes_a_bit() {
                 let in_c_order = |output: &crate::Output| output.array.is_standard_layout();
                 assert!(found.list().iter().all(in_c_order), "{name}");
             }
+        }
+    }
+}
+
+/// An engine that is handed a sequence in order of time, and says that nothing was moved.
+struct InOrderOfTime<'a>(&'a Engine);
+
+impl reference::Operators<f32> for InOrderOfTime<'_> {
+    fn recur(
+        &self,
+        operator: &operator::Recurrent,
+        sequences: Sequences<'_, f32>,
+    ) -> Result<Ran<f32>> {
+        let in_time = |strides: &[isize]| strides[1] > strides[0];
+        assert!(in_time(sequences.x.strides()) && sequences.in_time);
+        let ran = self.0.recur(operator, sequences)?;
+        assert!(ran.outputs.iter().all(|output| in_time(output.strides())));
+        Ok(ran)
+    }
+
+    fn compute(&self, step: &Step, _: &OperatorGraph, _: &Reads<f32>) -> Option<Computed<f32>> {
+        panic!("{:?} is computed", step.operator)
+    }
+}
+
+/// What PyTorch and ONNX do without `batch_first`: `[timesteps, batch, features]`, there and back.
+#[test]
+fn a_sequence_in_order_of_time_is_read_and_written_where_it_is() {
+    for (batch, merge_mode) in [(3, MergeMode::Concat), (150, MergeMode::Sum)] {
+        let case = Case { timesteps: 5, batch, merge_mode, ..Case::bidirectional_lstm() };
+        let model = case.model();
+        let x = case.input();
+        let mut turned = x.view();
+        turned.swap_axes(0, 1);
+        let turned = turned.as_standard_layout();
+        let bound = model.bind(Inputs::new(turned.view())).unwrap();
+        let lowered = model.lower(&bound.call_shape(bound.batch, false)).unwrap();
+        let [Step { operator, reads, .. }] = &lowered.steps[..] else { panic!("it is one step") };
+        let mut reads = reads.clone();
+
+        let mut graph = OperatorGraph::default();
+        let turn = operator::Transpose { order: vec![1, 0, 2] };
+        let input = graph.feed(Source::Input(0), turned.shape());
+        reads[0] = Some(graph.step("before", turn.clone(), [Some(input)]).unwrap()[0]);
+        let written = graph.step("lstm", operator.clone(), reads).unwrap();
+        graph.outputs = graph.step("behind", turn, [Some(written[0])]).unwrap();
+        for arch in each_arch() {
+            let mut session = session(&model, arch, 2);
+            let bound_alone = model.bind(Inputs::new(x.view())).unwrap();
+            let expected = session.run(&model, &bound_alone).unwrap();
+            let expected = expected.output().view().permuted_axes(vec![1, 0, 2]);
+            let engine = InOrderOfTime(&session.engine);
+            let constants = &session.constants;
+            let shared = Shared { model: &model, constants, operators: &engine };
+            let found = run_graph(shared, &graph, &bound, &mut Carried::default()).unwrap();
+            assert_eq!(found.output(), expected, "{arch:?} {case:?}");
+            assert!(found.output().is_standard_layout());
+            // Where two steps turn it, one of them has to copy.
+            let mut graph = graph.clone();
+            let turn = operator::Transpose { order: vec![1, 0, 2] };
+            let again = graph.step("again", turn, [Some(written[0])]).unwrap();
+            graph.outputs.extend(again);
+            let shared = Shared { model: &model, constants, operators: &session.engine };
+            let found = run_graph(shared, &graph, &bound, &mut Carried::default()).unwrap();
+            assert!(found.list().iter().all(|found| found.array == expected), "{arch:?} {case:?}");
         }
     }
 }

@@ -3,6 +3,7 @@
 use crate::device::{
     AdapterReport, DeviceInfo, DeviceKind, DeviceOptions, GpuOptions, WantedAdapter,
 };
+use crate::host;
 
 /// The storage buffers that every recurrent kernel keeps to; few others need more.
 const STORAGE_BUFFERS: u32 = 4;
@@ -13,9 +14,7 @@ pub(crate) async fn adapters() -> Vec<AdapterReport> {
 }
 
 pub(super) async fn ranked() -> Vec<wgpu::Adapter> {
-    let instance =
-        wgpu::Instance::new(wgpu::InstanceDescriptor::new_without_display_handle_from_env());
-    let mut adapters = instance.enumerate_adapters(wgpu::Backends::all()).await;
+    let mut adapters = host::adapters().await;
     // Stable: equals stay in the driver's order.
     adapters.sort_by_key(|adapter| rank(kind(adapter.get_info().device_type)));
     adapters
@@ -48,7 +47,7 @@ pub(super) fn report(index: usize, adapter: &wgpu::Adapter) -> AdapterReport {
     AdapterReport {
         info: DeviceInfo {
             kind: kind(info.device_type),
-            name: info.name,
+            name: if info.name.is_empty() { host::NAMELESS.into() } else { info.name },
             backend: format!("{:?}", info.backend),
             driver: format!("{} {}", info.driver, info.driver_info).trim().to_string(),
             index: Some(index),

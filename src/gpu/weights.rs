@@ -19,10 +19,16 @@ pub(super) fn create_buffer(
     })
 }
 
+/// The values that go up at once: a web page copies them several times on their way.
+const AT_ONCE: usize = 4 << 20;
+
 /// A buffer with a weight of the model.
 pub(super) fn upload(device: &GpuDevice, model: &Model, weight: &Weight) -> Result<wgpu::Buffer> {
     let packed = pack(model, weight)?;
     let buffer = create_buffer(device, 4 * packed.len() as u64, wgpu::BufferUsages::STORAGE);
-    device.queue.write_buffer(&buffer, 0, bytemuck::cast_slice(&packed));
+    for (number, values) in packed.chunks(AT_ONCE).enumerate() {
+        let offset = (4 * number * AT_ONCE) as u64;
+        device.queue.write_buffer(&buffer, offset, bytemuck::cast_slice(values));
+    }
     Ok(buffer)
 }

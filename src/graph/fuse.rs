@@ -85,13 +85,16 @@ impl OperatorGraph {
         Some(joined)
     }
 
-    /// A constant of a value for each column that a sum adds to what a step writes, which has no
-    /// bias yet.
+    /// A constant of a value for each column, `[columns]` or with axes of length one before, that a
+    /// sum adds to what a step writes, which has no bias yet.
     fn bias(&self, step: &Step, sum: &Step, written: ArrayId) -> Option<ArrayId> {
         let has_bias = step.reads.get(2).copied().flatten().is_some();
         let other = sum.reads.iter().flatten().find(|&&array| array != written).copied()?;
         let is_constant = matches!(self.arrays[other.0].source, Source::Constant(_));
-        let is_of_columns = self.shape(written).last().is_some_and(|&n| self.shape(other) == [n]);
+        let (written, other_shape) = (self.shape(written), self.shape(other));
+        let is_of_columns = other_shape.len() <= written.len()
+            && written.last() == other_shape.last()
+            && other_shape.iter().rev().skip(1).all(|&length| length == 1);
         (!has_bias && is_constant && is_of_columns).then_some(other)
     }
 }
@@ -138,8 +141,10 @@ mod tests {
         assert_eq!(names, ["matmul"]);
         assert_eq!(reads[2], Some(ArrayId(3)));
         assert_eq!(fused(constant(&[4]), true).0, ["matmul", "activate"]);
+        assert_eq!(fused(constant(&[1, 4]), false).0, ["matmul"]);
         // What isn't a bias stays a sum.
         assert_eq!(fused(constant(&[2, 4]), false).0, ["matmul", "binary", "activate"]);
+        assert_eq!(fused(constant(&[1, 1, 4]), false).0, ["matmul", "binary", "activate"]);
         assert_eq!(fused(constant(&[1]), false).0, ["matmul", "binary", "activate"]);
         let given = |graph: &mut OperatorGraph| graph.feed(Source::Input(1), [4]);
         assert_eq!(fused(given, false).0, ["matmul", "binary", "activate"]);

@@ -165,6 +165,33 @@ impl OperatorGraph {
         last
     }
 
+    /// Which arrays may lie in memory in any order of their axes: those that steps alone read that
+    /// follow strides.
+    pub fn in_any_order(&self) -> Vec<bool> {
+        let mut any: Vec<bool> = self.last_readers().iter().map(Option::is_some).collect();
+        for step in &self.steps {
+            for (operand, array) in step.reads.iter().enumerate() {
+                let follows = match step.operator {
+                    Operator::Transpose(_) => true,
+                    Operator::Recurrent(_) => operand == 0,
+                    _ => false,
+                };
+                array.filter(|_| !follows).into_iter().for_each(|array| any[array.0] = false);
+            }
+        }
+        any
+    }
+
+    /// Whether all that read an array turn its first two axes around.
+    pub fn is_read_in_time(&self, array: ArrayId) -> bool {
+        let readers = self.steps.iter().filter(|step| step.reads.contains(&Some(array)));
+        let mut turn = readers.map(|step| match &step.operator {
+            Operator::Transpose(operator) => operator.order == [1, 0, 2],
+            _ => false,
+        });
+        turn.next() == Some(true) && turn.all(|turns| turns)
+    }
+
     /// Leaves out the steps that nothing needs.
     pub fn without_unused_steps(mut self) -> OperatorGraph {
         let used = self.used();

@@ -31,6 +31,15 @@ mod gpu {
     /// How long a thread asks again and again whether the GPU is done, before it sleeps.
     const AWAKE: Duration = Duration::from_micros(200);
 
+    /// What an adapter is called whose driver doesn't say its name.
+    pub(crate) const NAMELESS: &str = "adapter without a name";
+
+    /// The adapters of all drivers.
+    pub(crate) async fn adapters() -> Vec<wgpu::Adapter> {
+        let descriptor = wgpu::InstanceDescriptor::new_without_display_handle_from_env();
+        wgpu::Instance::new(descriptor).enumerate_adapters(wgpu::Backends::all()).await
+    }
+
     /// How many threads can run at the same time.
     pub(crate) fn cores() -> usize {
         std::thread::available_parallelism().map_or(1, usize::from)

@@ -28,6 +28,24 @@ mod gpu {
 
     pub(crate) use web_time::Instant;
 
+    /// What an adapter is called whose name browsers keep to themselves.
+    pub(crate) const NAMELESS: &str = "WebGPU adapter";
+
+    /// The adapter that the page is given, where it is given one.
+    pub(crate) async fn adapters() -> Vec<wgpu::Adapter> {
+        // Where there is no page and no Worker, such as in Node.js, wgpu itself would panic.
+        if !wgpu::util::is_browser_webgpu_supported().await {
+            return Vec::new();
+        }
+        let descriptor = wgpu::InstanceDescriptor::new_without_display_handle();
+        let options = wgpu::RequestAdapterOptions {
+            power_preference: wgpu::PowerPreference::HighPerformance,
+            ..Default::default()
+        };
+        let adapter = wgpu::Instance::new(descriptor).request_adapter(&options).await;
+        adapter.into_iter().collect()
+    }
+
     /// How many threads can run at the same time.
     pub(crate) fn cores() -> usize {
         1

@@ -30,6 +30,21 @@ pub(crate) enum Normalization {
     Unit,
 }
 
+impl Normalization {
+    /// Of those that go by moments: what `count` values less their mean are multiplied by, whose
+    /// squares have this sum.
+    pub fn factor(self, squares: f64, count: usize) -> f64 {
+        match self {
+            Normalization::Moments { epsilon } | Normalization::RootMeanSquare { epsilon } => {
+                (squares / count as f64 + epsilon).sqrt().recip()
+            }
+            // Of a norm of at least 1e-12; NaN stays NaN.
+            _ if squares.sqrt() < 1e-12 => 1e12,
+            _ => squares.sqrt().recip(),
+        }
+    }
+}
+
 impl Rules for Normalize {
     fn name(&self) -> &'static str {
         "normalize"

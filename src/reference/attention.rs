@@ -2,13 +2,13 @@ use super::activation::softmax_lane;
 use super::operands::{Computed, Reads};
 use crate::operator::{Attention, MaskedScore, Score};
 use birnn_cell::Real;
-use ndarray::{Array2, Array3, ArrayView2, Ix2, Ix3, ShapeError, s};
+use ndarray::{Array2, Array3, ArrayView2, ArrayViewMut1, Ix2, Ix3, ShapeError, s};
 
 /// `softmax(scores) · value`, of one example and head after the other.
 pub(super) fn attention<F: Real>(operator: &Attention, reads: &Reads<F>) -> Computed<F> {
     let array = |operand: usize| reads.get(operand)?.into_dimensionality::<Ix3>();
     let (query, key, value) = (array(0)?, array(1)?, array(2)?);
-    let masks = Masks::of(operator, reads)?;
+    let masks = AttentionMasks::of(operator, reads)?;
     let scale: Vec<F> =
         reads.optional(3).map_or(Vec::new(), |scale| scale.iter().copied().collect());
     let heads = operator.heads;
@@ -21,12 +21,16 @@ pub(super) fn attention<F: Real>(operator: &Attention, reads: &Reads<F>) -> Comp
             let keys = s![example, .., part(key_features)];
             let values = s![example, .., part(value_features)];
             let mut weights = scores(operator, query.slice(keys), key.slice(keys), &scale);
-            masks.hide(example, &mut weights);
-            weights.rows_mut().into_iter().for_each(|mut row| softmax_lane(&mut row, false));
-            masks.drop_hidden(example, &mut weights);
+            for (t, mut row) in weights.outer_iter_mut().enumerate() {
+                masks.hide(example, t, row.view_mut());
+                softmax_lane(&mut row, false);
+                masks.drop_hidden(example, t, row);
+            }
             output.slice_mut(values).assign(&weights.dot(&value.slice(values)));
         }
-        masks.blank_queries(example, &mut output);
+        let rows = output.slice_mut(s![example, .., ..]);
+        let rows = rows.into_outer_iter_mut().enumerate();
+        rows.for_each(|(t, row)| masks.blank(example, t, row));
     }
     Ok(output.into_dyn())
 }
@@ -64,33 +68,54 @@ fn pairs<F: Real>(
 }
 
 /// What queries see.
-struct Masks<'a, F> {
+pub(crate) struct AttentionMasks<'a, F> {
     operator: &'a Attention,
     query: Option<ArrayView2<'a, F>>,
-    value: Option<ArrayView2<'a, F>>,
-    key: Option<ArrayView2<'a, F>>,
+    /// Those of value and key.
+    keys: Vec<ArrayView2<'a, F>>,
 }
 
-impl<'a, F: Real> Masks<'a, F> {
-    fn of(operator: &'a Attention, reads: &'a Reads<F>) -> Result<Masks<'a, F>, ShapeError> {
+impl<'a, F: Real> AttentionMasks<'a, F> {
+    pub fn of(
+        operator: &'a Attention,
+        reads: &'a Reads<F>,
+    ) -> Result<AttentionMasks<'a, F>, ShapeError> {
         let mask = |operand: usize| {
             reads.optional(operand).map(|mask| mask.into_dimensionality::<Ix2>()).transpose()
         };
-        Ok(Masks { operator, query: mask(4)?, value: mask(5)?, key: mask(6)? })
+        let keys = [mask(5)?, mask(6)?].into_iter().flatten().collect();
+        Ok(AttentionMasks { operator, query: mask(4)?, keys })
     }
 
-    /// Whether query `t` of an example sees key `s`.
-    fn sees(&self, example: usize, t: usize, s: usize) -> bool {
-        let query = self.query.filter(|_| self.operator.masked_score != MaskedScore::Lowered);
-        counts(query, example, t)
-            && counts(self.value, example, s)
-            && counts(self.key, example, s)
-            && (!self.operator.causal || s <= t)
+    /// Calls `hide` with what belongs to each key that query `t` of an example doesn't see.
+    fn each_hidden(
+        &self,
+        example: usize,
+        t: usize,
+        of_keys: ArrayViewMut1<F>,
+        hide: impl Fn(&mut F),
+    ) {
+        let counts = self.operator.masked_score == MaskedScore::Lowered || self.counts(example, t);
+        if counts && self.keys.is_empty() && !self.operator.causal {
+            return;
+        }
+        let masks: Vec<_> = self.keys.iter().map(|mask| mask.row(example)).collect();
+        for (s, of_key) in of_keys.into_iter().enumerate() {
+            let is_seen = masks.iter().all(|mask| mask[s] != F::zero());
+            if !(counts && is_seen && (!self.operator.causal || s <= t)) {
+                hide(of_key);
+            }
+        }
     }
 
-    fn hide(&self, example: usize, scores: &mut Array2<F>) {
-        let hidden = scores.indexed_iter_mut().filter(|((t, s), _)| !self.sees(example, *t, *s));
-        hidden.for_each(|(_, score)| *score = self.hidden_score(*score));
+    /// Whether the mask of the query has timestep `t`.
+    fn counts(&self, example: usize, t: usize) -> bool {
+        self.query.is_none_or(|mask| mask[[example, t]] != F::zero())
+    }
+
+    /// Replaces the scores of query `t` with keys that it doesn't see.
+    pub fn hide(&self, example: usize, t: usize, scores: ArrayViewMut1<F>) {
+        self.each_hidden(example, t, scores, |score| *score = self.hidden_score(*score));
     }
 
     /// What becomes of the score of a pair that is hidden.
@@ -104,26 +129,18 @@ impl<'a, F: Real> Masks<'a, F> {
         })
     }
 
-    fn drop_hidden(&self, example: usize, weights: &mut Array2<F>) {
+    /// Zeros, where they are asked for, the weights of query `t` of keys that it doesn't see.
+    pub fn drop_hidden(&self, example: usize, t: usize, weights: ArrayViewMut1<F>) {
         if self.operator.masked_score == MaskedScore::Dropped {
-            let hidden =
-                weights.indexed_iter_mut().filter(|((t, s), _)| !self.sees(example, *t, *s));
-            hidden.for_each(|(_, weight)| *weight = F::zero());
+            self.each_hidden(example, t, weights, |weight| *weight = F::zero());
         }
     }
 
-    fn blank_queries(&self, example: usize, output: &mut Array3<F>) {
-        if self.operator.masked_score == MaskedScore::Lowered {
-            let rows = output.slice_mut(s![example, .., ..]);
-            for (t, mut row) in rows.into_outer_iter_mut().enumerate() {
-                if !counts(self.query, example, t) {
-                    row.fill(F::zero());
-                }
-            }
+    /// Zeros, where it is asked for, what a query that is masked would get.
+    pub fn blank(&self, example: usize, t: usize, mut output: ArrayViewMut1<F>) {
+        let is_asked = self.operator.masked_score == MaskedScore::Lowered;
+        if is_asked && !self.counts(example, t) {
+            output.fill(F::zero());
         }
     }
-}
-
-fn counts<F: Real>(mask: Option<ArrayView2<F>>, example: usize, timestep: usize) -> bool {
-    mask.is_none_or(|mask| mask[[example, timestep]] != F::zero())
 }

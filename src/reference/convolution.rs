@@ -25,7 +25,7 @@ pub(super) fn convolution<F: Real>(
         add(operator.groups, tap.held(x.view()), kernel, tap.computed(sums.view_mut()))?;
     }
     if let Some(bias) = reads.optional(2) {
-        sums += &bias;
+        sums += &bias.to_shape(bias.len())?;
     }
     activate_rows(operator.activation, &mut sums);
     Ok(sums)

@@ -14,7 +14,7 @@ pub(super) fn matmul<F: Real>(operator: &MatMul, reads: &Reads<F>, shape: &[usiz
     let vectors = x.len() / kernel.nrows().max(1);
     let mut sums = x.to_shape((vectors, kernel.nrows()))?.dot(&kernel).into_dyn();
     if let Some(bias) = reads.optional(2) {
-        sums += &bias;
+        sums += &bias.to_shape(bias.len())?;
     }
     activate_rows(operator.activation, &mut sums);
     sums.into_shape_with_order(shape)

@@ -27,6 +27,7 @@ mod windows;
 
 pub use activation::activate;
 pub(crate) use activation::activate_rows;
+pub(crate) use attention::AttentionMasks;
 pub use birnn_cell::Real;
 #[cfg(test)]
 pub(crate) use birnn_cell::State;

@@ -43,14 +43,7 @@ fn normalize_lane<F: Real>(
         _ => 0.0,
     };
     let squares: f64 = x.iter().map(|x| (x.widened() - mean).powi(2)).sum();
-    let inverse = match normalization {
-        Normalization::Moments { epsilon } | Normalization::RootMeanSquare { epsilon } => {
-            (squares / count + epsilon).sqrt().recip()
-        }
-        // Of a norm of at least 1e-12; NaN stays NaN.
-        _ if squares.sqrt() < 1e-12 => 1e12,
-        _ => squares.sqrt().recip(),
-    };
+    let inverse = normalization.factor(squares, x.len());
     for (index, x) in x.iter_mut().enumerate() {
         let scaled = (x.widened() - mean) * inverse * gamma.map_or(1.0, |gamma| gamma[index]);
         *x = F::nearest(scaled + beta.map_or(0.0, |beta| beta[index]));

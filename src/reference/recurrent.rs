@@ -35,6 +35,9 @@ pub(crate) struct Sequences<'a, F> {
     pub mask: Option<ArrayView2<'a, bool>>,
     /// The initial state of each direction.
     pub states: Vec<State<F>>,
+    /// Whether outputs of every timestep are read `[timesteps, batch, features]`, so that they had
+    /// better lie in memory in that order.
+    pub in_time: bool,
 }
 
 /// What a recurrence computed.
@@ -50,6 +53,7 @@ pub(super) fn recurrent<F: Real>(
     operator: &Recurrent,
     reads: &Reads<F>,
     operators: &impl Operators<F>,
+    in_time: bool,
 ) -> Result<Vec<ArrayD<F>>> {
     let sequences = |e: ShapeError| Error::Graph(format!("a recurrence: {e}"));
     let x = reads.get(0).and_then(|x| x.into_dimensionality::<Ix3>()).map_err(sequences)?;
@@ -68,7 +72,7 @@ pub(super) fn recurrent<F: Real>(
         initial.push(State { hidden, cell });
     }
     let mask = mask.as_ref().map(|mask| mask.view());
-    let ran = operators.recur(operator, Sequences { x, mask, states: initial })?;
+    let ran = operators.recur(operator, Sequences { x, mask, states: initial, in_time })?;
     let mut written = ran.outputs;
     for state in ran.states {
         written.push(state.hidden.into_dyn());
@@ -115,7 +119,7 @@ impl<F: Real> Plain<F> {
         sequences: Sequences<'_, F>,
         mut watcher: Option<Watcher<'_, F>>,
     ) -> Ran<F> {
-        let Sequences { x, mask, states } = sequences;
+        let Sequences { x, mask, states, in_time: _ } = sequences;
         let (mut outputs, mut finals) = (Vec::new(), Vec::new());
         let weights = &self.weights[operator.weights];
         let directions = operator.directions.iter().zip(weights).zip(states);

@@ -35,14 +35,23 @@ pub(crate) fn run_graph<F: Real, O: Operators<F>>(
 ) -> Result<Outputs<F>> {
     let before = std::mem::take(carried);
     let mut arrays = Arrays::fed(graph, inputs, shared.constants, &before)?;
-    let last_readers = graph.last_readers();
+    let (last_readers, in_any_order) = (graph.last_readers(), graph.in_any_order());
     for (index, step) in graph.steps.iter().enumerate() {
-        let written = arrays.run(step, graph, shared.operators)?;
-        for (array, written) in step.writes.iter().zip(written) {
-            arrays.0[array.0] = Some(standard(written).into());
+        let is_last = |read: ArrayId| last_readers[read.0] == Some(index);
+        let any_order = in_any_order[step.writes[0].0];
+        match arrays.moved(step, graph, is_last, any_order)? {
+            Some(moved) => arrays.0[step.writes[0].0] = Some(moved),
+            None => {
+                let written = arrays.run(step, graph, shared.operators, any_order)?;
+                for (array, written) in step.writes.iter().zip(written) {
+                    let keeps_order = in_any_order[array.0];
+                    let written = if keeps_order { written } else { standard(written) };
+                    arrays.0[array.0] = Some(written.into());
+                }
+            }
         }
         // Their memory is for the next ones.
-        let done = step.reads.iter().flatten().filter(|read| last_readers[read.0] == Some(index));
+        let done = step.reads.iter().flatten().filter(|&&read| is_last(read));
         done.for_each(|read| arrays.0[read.0] = None);
     }
     for &(state, array) in &graph.carried {
@@ -58,7 +67,8 @@ pub(crate) fn run_graph<F: Real, O: Operators<F>>(
     Ok(Outputs::new(list))
 }
 
-/// The arrays of a graph, in C order, once they are there.
+/// The arrays of a graph once they are there, in C order but for those that may be in any
+/// ([`OperatorGraph::in_any_order`]).
 struct Arrays<'a, F>(Vec<Option<CowArray<'a, F, IxDyn>>>);
 
 impl<'a, F: Real> Arrays<'a, F> {
@@ -93,22 +103,65 @@ impl<'a, F: Real> Arrays<'a, F> {
         self.0[array.0].as_ref().ok_or_else(|| missing(array))
     }
 
+    /// The array itself, or another view of what is the caller's.
+    fn take_or_view(&mut self, array: ArrayId) -> Result<CowArray<'a, F, IxDyn>> {
+        let is_view = self.get(array)?.is_view();
+        let there = if is_view { self.0[array.0].clone() } else { self.0[array.0].take() };
+        there.ok_or_else(|| missing(array))
+    }
+
     fn take(&mut self, array: ArrayId) -> Result<ArrayD<F>> {
         self.0[array.0].take().map(CowArray::into_owned).ok_or_else(|| missing(array))
     }
 
-    /// What a step writes.
+    /// What a step writes that gives an array other axes and leaves its values where they are:
+    /// nobody needs the array as it was, or it is the caller's. `None`: it is no such step.
+    fn moved(
+        &mut self,
+        step: &Step,
+        graph: &OperatorGraph,
+        is_last: impl Fn(ArrayId) -> bool,
+        any_order: bool,
+    ) -> Result<Option<CowArray<'a, F, IxDyn>>> {
+        let &[Some(read)] = &step.reads[..] else { return Ok(None) };
+        let array = self.get(read)?;
+        if !is_last(read) && !array.is_view() {
+            return Ok(None);
+        }
+        let array = match &step.operator {
+            Operator::Reshape(_) => {
+                let shape = graph.shape(step.writes[0]);
+                self.take_or_view(read)?.into_shape_with_order(shape)
+            }
+            Operator::Transpose(operator) => {
+                let order = IxDyn(&operator.order);
+                let is_in_order =
+                    array.view().permuted_axes(&operator.order[..]).is_standard_layout();
+                if !any_order && !is_in_order {
+                    return Ok(None);
+                }
+                Ok(self.take_or_view(read)?.permuted_axes(order))
+            }
+            _ => return Ok(None),
+        };
+        let unlike = |e: ndarray::ShapeError| Error::Graph(format!("layer {:?}: {e}", step.layer));
+        array.map(Some).map_err(unlike)
+    }
+
+    /// What a step writes; `any_order`: in any order of the axes.
     fn run(
         &self,
         step: &Step,
         graph: &OperatorGraph,
         operators: &impl Operators<F>,
+        any_order: bool,
     ) -> Result<Vec<ArrayD<F>>> {
         let read =
             |read: &Option<ArrayId>| read.map(|array| Ok(self.get(array)?.view())).transpose();
         let reads = Reads(step.reads.iter().map(read).collect::<Result<_>>()?);
         if let Operator::Recurrent(operator) = &step.operator {
-            return recurrent(operator, &reads, operators);
+            let in_time = any_order && graph.is_read_in_time(step.writes[0]);
+            return recurrent(operator, &reads, operators, in_time);
         }
         let own = operators.compute(step, graph, &reads);
         let plain = || compute(&step.operator, &reads, graph.shape(step.writes[0]));

@@ -1,7 +1,7 @@
 //! Thousands of damaged and hostile ONNX files, the same in every run: each loads or is an error,
 //! within seconds and within bounded memory, and none panics. Those that load are run, too.
 
-use crate::files::{Random, Report, LONGEST, passes};
+use crate::files::{LONGEST, Random, Report, passes};
 use birnn::{Device, Error, Inputs, Model, OnnxOptions};
 use ndarray::{ArrayD, IxDyn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -462,4 +462,30 @@ fn what_is_refused_says_what_to_do() {
     assert!(error.to_string().contains("doesn't lie beside"), "{error}");
     let error = Model::from_onnx_bytes("file", &model(&graph)).unwrap_err();
     assert!(error.to_string().contains("by its path"), "{error}");
+}
+
+/// Values in other files are read from what the caller gives, where there is no folder.
+#[test]
+fn values_in_other_files_can_be_given() {
+    let location = [field(1, b"location"), field(2, b"w.bin")].concat();
+    let offset = [field(1, b"offset"), field(2, b"4")].concat();
+    let external = [field(13, &location), field(13, &offset), number(14, 1)].concat();
+    let tensor = [number(1, 1), number(2, 1), field(8, b"w"), external].concat();
+    let add = node("Add", &["x", "w"], "y", &[]);
+    let bytes = model(&[add, field(5, &tensor), input("x", 1), output("y")].concat());
+    let values: Vec<u8> = [1.0f32, 2.5].iter().flat_map(|value| value.to_le_bytes()).collect();
+    let options = OnnxOptions::new().external_file("w.bin", values);
+    let model = options.load_bytes("file", &bytes).unwrap();
+    let x = ndarray::arr1(&[0.5f32, -1.0]);
+    let outputs = Device::cpu().compile(&model).unwrap().run(x.view()).unwrap();
+    assert_eq!(outputs.output(), &ndarray::arr1(&[3.0f32, 1.5]).into_dyn());
+    let refused = |options: OnnxOptions, word: &str| {
+        let error = options.load_bytes("file", &bytes).unwrap_err();
+        assert!(matches!(error, Error::MalformedFile { .. }), "{error}");
+        assert!(error.to_string().contains(word), "{error}");
+    };
+    refused(OnnxOptions::new().external_file("w.bin", vec![0; 7]), "short");
+    refused(OnnxOptions::new().external_file("v.bin", vec![0; 8]), "external_file");
+    let few = OnnxOptions::new().external_file("w.bin", vec![0; 8]).external_bytes(3);
+    refused(few, "external_bytes");
 }

@@ -2,7 +2,7 @@
 //! is an error, within seconds and within bounded memory, and none panics. Those whose numbers are
 //! small are run, too.
 
-use crate::files::{Random, Report, LONGEST, damage, passes};
+use crate::files::{LONGEST, Random, Report, damage, passes};
 use birnn::{Device, Error, Inputs, Model};
 use ndarray::{ArrayD, IxDyn};
 use serde_json::{Map, Value, json};

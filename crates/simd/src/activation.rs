@@ -141,17 +141,20 @@ fn exp_parts<S: Simd>(simd: S, x: S::f32s, scale: f32) -> (S::f32s, S::f32s) {
     (simd.mul_add_e_f32s(p, simd.mul_f32s(r, r), r), simd.transmute_f32s_u32s(power))
 }
 
+/// e^x of x ≤ 0. NaN stays NaN.
+#[inline(always)]
+pub(crate) fn exp_of_negative<S: Simd>(simd: S, x: S::f32s) -> S::f32s {
+    // Below, e^x is 0. In two factors, as 2⁻¹⁵⁰ is no normal number.
+    let (e, power) = exp_parts(simd, above(simd, -104.0, x), 64.0);
+    let e = simd.mul_f32s(simd.add_f32s(e, simd.splat_f32s(1.0)), power);
+    simd.mul_f32s(e, simd.splat_f32s(1.0 / (1u128 << 64) as f32))
+}
+
 /// 1 / (1 + e⁻ˣ), below zero as e^x / (1 + e^x), which doesn't overflow.
 #[inline(always)]
 fn sigmoid<S: Simd>(simd: S, x: S::f32s) -> S::f32s {
     let one = simd.splat_f32s(1.0);
-    // Below, e^x is 0. In two factors, as 2⁻¹⁵⁰ is no normal number.
-    let low = above(simd, -104.0, simd.or_f32s(x, simd.splat_f32s(-0.0)));
-    let (e, power) = exp_parts(simd, low, 64.0);
-    let e = simd.mul_f32s(
-        simd.mul_f32s(simd.add_f32s(e, one), power),
-        simd.splat_f32s(1.0 / (1u128 << 64) as f32),
-    );
+    let e = exp_of_negative(simd, simd.or_f32s(x, simd.splat_f32s(-0.0)));
     let positive = simd.greater_than_f32s(x, simd.splat_f32s(0.0));
     simd.div_f32s(simd.select_f32s(positive, one, e), simd.add_f32s(one, e))
 }

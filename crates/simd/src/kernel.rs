@@ -6,7 +6,7 @@ use crate::lines::Lines;
 use crate::matmul::{Whole, multiply, vectors_mut};
 use crate::pages::Pages;
 use birnn_cell::Activation;
-use ndarray::{ArrayView2, ArrayViewMut2};
+use ndarray::{ArrayView2, ArrayViewMut2, Axis};
 use pulp::{Arch, Simd, WithSimd};
 use std::ops::Range;
 
@@ -33,8 +33,9 @@ impl Kernel {
         for (panel, values) in panels.chunks_mut(features.max(1) * width).enumerate() {
             let a_row = values.len() / features.max(1);
             let own = panel * width..columns.min((panel + 1) * width);
+            let kernel = kernel.slice_axis(Axis(1), own.into());
             for (row, values) in kernel.outer_iter().zip(values.chunks_exact_mut(a_row)) {
-                own.clone().zip(values).for_each(|(column, value)| *value = row[column]);
+                values.iter_mut().zip(row).for_each(|(value, &weight)| *value = weight);
             }
         }
         Kernel { features, columns, lanes, panels }
@@ -101,9 +102,17 @@ impl Product<'_> {
         }
     }
 
-    /// Adds the products of some of the features, of which `rows` have the values.
+    /// Adds the products of some of the features, of which `rows` have the values. Nothing is added
+    /// to the sums of a row that is empty: all of its values are zero.
     pub fn add(&self, arch: Arch, features: Range<usize>, rows: &[&[f32]], sums: &mut Sums) {
-        arch.dispatch(Add { product: self, features, rows, sums: &mut sums.0 });
+        let mut first = 0;
+        for rows in rows.chunk_by(|row, next| row.is_empty() == next.is_empty()) {
+            if rows.iter().any(|row| !row.is_empty()) {
+                let features = features.clone();
+                arch.dispatch(Add { product: self, features, first, rows, sums: &mut sums.0 });
+            }
+            first += rows.len();
+        }
     }
 
     /// Writes the activations of the sums to `output`, which has as many rows and the columns of
@@ -147,6 +156,8 @@ impl Product<'_> {
 struct Add<'a, 'k> {
     product: &'a Product<'k>,
     features: Range<usize>,
+    /// Which of the product's rows is the first of these.
+    first: usize,
     rows: &'a [&'a [f32]],
     /// `[panel][row][vector][lane]`
     sums: &'a mut [f32],
@@ -157,14 +168,16 @@ impl WithSimd for Add<'_, '_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let Add { product, features, rows, sums } = self;
+        let Add { product, features, first, rows, sums } = self;
+        let own = first..first + rows.len();
         let rows = &Whole { rows, first: 0 };
         let mut rest = sums;
         for panel in product.panels.clone() {
             let vectors = product.kernel.vectors(panel);
-            let values = vectors * S::F32_LANES * product.rows;
-            let (sums, after) = std::mem::take(&mut rest).split_at_mut(values);
+            let a_row = vectors * S::F32_LANES;
+            let (sums, after) = std::mem::take(&mut rest).split_at_mut(a_row * product.rows);
             rest = after;
+            let sums = &mut sums[own.start * a_row..own.end * a_row];
             let weights = product.kernel.panel(panel, features.clone());
             match vectors {
                 1 => multiply::<S, _, _, 1, 1>(simd, rows, weights, vectors_mut::<S, 1>(sums)),
@@ -206,7 +219,9 @@ mod tests {
                 let part = start..kernel.features().min(start + features);
                 let rows: Vec<Vec<f32>> =
                     x.rows().into_iter().map(|row| row.slice(s![part.clone()]).to_vec()).collect();
-                let rows: Vec<&[f32]> = rows.iter().map(|row| &row[..]).collect();
+                let is_zero = |row: &[f32]| row.iter().all(|value| *value == 0.0);
+                let length = |row: &[f32]| if is_zero(row) { 0 } else { row.len() };
+                let rows: Vec<&[f32]> = rows.iter().map(|row| &row[..length(row)]).collect();
                 product.add(arch, part, &rows, &mut sums);
             }
             let columns = kernel.columns(panels);
@@ -246,6 +261,16 @@ mod tests {
                     }
                     for parts in [(1, 7), (2, 1), (1, 64)] {
                         assert_eq!(product(arch, &x, &kernel, bias, parts), whole, "{parts:?}");
+                    }
+                    // Every third row has nothing but zeros in the first half of the features.
+                    let mut zeros = x.clone();
+                    zeros.slice_mut(s![..;3, ..features / 2]).fill(0.0);
+                    let found = product(arch, &zeros, &kernel, bias, (2, (features / 2).max(1)));
+                    let expected = wide(&zeros).dot(&wide(&weights));
+                    for ((row, column), &found) in found.indexed_iter() {
+                        let sum = expected[[row, column]] + bias.map_or(0.0, |b| b[column].into());
+                        let far = (f64::from(found) - sum.max(0.0)).abs();
+                        assert!(far < 1e-6 * (features + 1) as f64, "{far} off of {sum}");
                     }
                     let alone = x.slice(s![rows - 1.., ..]).to_owned();
                     let alone = product(arch, &alone, &kernel, bias, (3, 50));

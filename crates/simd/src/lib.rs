@@ -10,7 +10,8 @@
 //! `cells`. Both projections and steps are `matmul` and `activation`.
 //!
 //! What isn't recurrent has parts of it: a [`Kernel`] and its [`Product`]s for dense layers and
-//! convolutions, what becomes of the values that a window holds (`held`), and [`activate_all`].
+//! convolutions, what becomes of the values that a window holds (`held`), [`activate_all`], and
+//! normalizations ([`softmax`], [`Normalizer`]).
 //!
 //! Every sum runs in the same order whatever the batch, the number of threads or the way that the
 //! work is split: the results are equal to the bit.
@@ -29,6 +30,7 @@ mod kernel;
 mod lines;
 mod matmul;
 mod matrix;
+mod normalize;
 mod pack;
 mod packed;
 mod pages;
@@ -42,6 +44,7 @@ mod weights;
 pub use activation::activate_all;
 pub use held::{add, add_weighted, maximum};
 pub use kernel::{Kernel, Product, Sums};
+pub use normalize::{Normalizer, softmax};
 pub use packed::Packed;
 pub use parts::Machine;
 pub use pulp::Arch;

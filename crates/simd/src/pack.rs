@@ -11,7 +11,6 @@ use ndarray::ArrayView1;
 pub(crate) struct PackedWeights {
     pub reader: Reader,
     pub lanes: usize,
-    pub features: usize,
     /// One, or two: the second one's recurrent matmul reads what the gates of the first computed.
     pub matrices: Vec<Matrix>,
     /// What each unit has one value of, as a recurrent bias or a peephole: each `[block][lane]`.
@@ -22,14 +21,8 @@ impl PackedWeights {
     /// With `half` the recurrent kernel is kept in 16 bits a weight. `lanes` are those of the
     /// instruction set that it will run on.
     pub fn new(reader: Reader, weights: Weights, lanes: usize, half: bool) -> PackedWeights {
-        let features = weights.kernel.nrows();
-        let mut packed = PackedWeights {
-            reader,
-            lanes,
-            features,
-            matrices: Vec::new(),
-            unit_weights: Vec::new(),
-        };
+        let mut packed =
+            PackedWeights { reader, lanes, matrices: Vec::new(), unit_weights: Vec::new() };
         let matrix = |gates: &Gates| {
             let columns = Columns { gates, lanes, units: reader.units };
             Matrix::new(&columns, &weights, half)

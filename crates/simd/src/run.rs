@@ -183,14 +183,15 @@ impl<'a, E: Crew> Running<'_, 'a, E> {
 
     /// The rows of x of some timesteps: of each timestep those of the batch.
     fn input_rows(&self, steps: Range<usize>) -> Vec<&'a [f32]> {
-        let (features, x) = (self.packed.features, self.sequence.x);
+        let x = self.sequence.x;
         let row = |step: usize, row: usize| {
             let t = if self.packed.reader.go_backwards {
                 self.sequence.timesteps - 1 - step
             } else {
                 step
             };
-            &x[(row * self.sequence.timesteps + t) * features..][..features]
+            let row = x.index_axis_move(Axis(0), row).index_axis_move(Axis(0), t);
+            row.to_slice().expect("the features of a timestep stand in one piece")
         };
         let steps = steps.flat_map(|step| (0..self.sequence.rows).map(move |index| (step, index)));
         steps.map(|(step, index)| row(step, index)).collect()

@@ -1,10 +1,10 @@
-use ndarray::{ArrayView2, ArrayViewMut2, ArrayViewMut3, Axis};
+use ndarray::{ArrayView2, ArrayView3, ArrayViewMut2, ArrayViewMut3, Axis};
 
 /// What a direction reads and writes for some rows of the batch.
 #[derive(Debug)]
 pub struct Sequence<'a> {
-    /// `[rows][timesteps][features]`
-    pub x: &'a [f32],
+    /// `[rows, timesteps, features]`; of a timestep the features stand in one piece.
+    pub x: ArrayView3<'a, f32>,
     /// Rows of the batch.
     pub rows: usize,
     /// Timesteps of each row.

@@ -5,23 +5,31 @@ use std::fs::File;
 use std::io::{Error, ErrorKind, Read, Seek, SeekFrom};
 use std::path::{Component, Path, PathBuf};
 
-/// The folder with the files of values, and how many bytes may still be read of them.
+/// The files of values, and how many bytes may still be read of them.
 #[derive(Debug)]
-pub(super) struct External {
-    folder: Option<PathBuf>,
+pub(super) struct External<'a> {
+    place: Place<'a>,
     left: Cell<u64>,
 }
 
-impl External {
+/// Where the files are.
+#[derive(Debug)]
+enum Place<'a> {
+    Folder(PathBuf),
+    /// In memory, by the names that the model calls them.
+    Given(&'a [(String, Vec<u8>)]),
+}
+
+impl<'a> External<'a> {
     /// Of a model in this file.
-    pub fn beside(file: &Path, bytes: u64) -> External {
+    pub fn beside(file: &Path, bytes: u64) -> External<'a> {
         let folder = file.parent().map(Path::to_path_buf);
-        External { folder, left: Cell::new(bytes) }
+        External { place: Place::Folder(folder.unwrap_or_default()), left: Cell::new(bytes) }
     }
 
-    /// Of a model that isn't in a file.
-    pub fn none() -> External {
-        External { folder: None, left: Cell::new(0) }
+    /// Of a model that isn't in a file: these.
+    pub fn given(files: &'a [(String, Vec<u8>)], bytes: u64) -> External<'a> {
+        External { place: Place::Given(files), left: Cell::new(bytes) }
     }
 
     /// The bytes that a tensor's entries point to.
@@ -37,40 +45,61 @@ impl External {
         if length.is_some_and(|length| length != bytes as u64) {
             return Err(format!("{location:?} has {length:?} bytes of it, and it needs {bytes}"));
         }
-        let path = self.path(location)?;
         let left = self.left.get().checked_sub(bytes as u64).ok_or_else(|| {
             format!("{location:?}: more bytes of values than OnnxOptions::external_bytes allows")
         })?;
         self.left.set(left);
-        read(&path, offset, bytes).map_err(|error| format!("{location:?}: {error}"))
-    }
-
-    /// The file of this name, which has to lie in the model's folder.
-    fn path(&self, location: &str) -> Result<PathBuf, String> {
-        let folder = self.folder.as_ref().ok_or_else(|| {
-            format!("its values are in the file {location:?}: load the model by its path")
-        })?;
-        let plain = |component: Component| matches!(component, Component::Normal(_));
-        let is_inside = !location.is_empty()
-            && !location.contains(['\\', ':'])
-            && Path::new(location).components().all(plain);
-        if !is_inside {
-            return Err(format!("{location:?} doesn't lie beside the model's file"));
-        }
-        let mut path = folder.clone();
-        for part in Path::new(location).components() {
-            path.push(part);
-            let is_link = path.symlink_metadata().is_ok_and(|found| found.is_symlink());
-            if is_link {
-                return Err(format!("{location:?} is a link, which isn't followed"));
+        let values = match &self.place {
+            Place::Folder(folder) => read(&path(folder, location)?, offset, bytes),
+            Place::Given(files) => {
+                let file = files.iter().find(|(name, _)| name == location).ok_or_else(|| {
+                    format!(
+                        "its values are in the file {location:?}: load the model by its path, or \
+                         give the file with OnnxOptions::external_file"
+                    )
+                })?;
+                part(&file.1, offset, bytes)
             }
-        }
-        Ok(path)
+        };
+        values.map_err(|error| format!("{location:?}: {error}"))
     }
 }
 
+/// The file of this name, which has to lie in the model's folder.
+fn path(folder: &Path, location: &str) -> Result<PathBuf, String> {
+    let plain = |component: Component| matches!(component, Component::Normal(_));
+    let is_inside = !location.is_empty()
+        && !location.contains(['\\', ':'])
+        && Path::new(location).components().all(plain);
+    if !is_inside {
+        return Err(format!("{location:?} doesn't lie beside the model's file"));
+    }
+    let mut path = folder.to_path_buf();
+    for part in Path::new(location).components() {
+        path.push(part);
+        let is_link = path.symlink_metadata().is_ok_and(|found| found.is_symlink());
+        if is_link {
+            return Err(format!("{location:?} is a link, which isn't followed"));
+        }
+    }
+    Ok(path)
+}
+
+fn ends() -> Error {
+    Error::new(ErrorKind::UnexpectedEof, "it is too short")
+}
+
+/// Of a file in memory.
+fn part(file: &[u8], offset: u64, bytes: usize) -> Result<Vec<u8>, Error> {
+    let rest = usize::try_from(offset).ok().and_then(|offset| file.get(offset..));
+    let values = rest.and_then(|rest| rest.get(..bytes)).ok_or_else(ends)?;
+    let mut copy = Vec::new();
+    copy.try_reserve_exact(bytes).map_err(|_| Error::from(ErrorKind::OutOfMemory))?;
+    copy.extend_from_slice(values);
+    Ok(copy)
+}
+
 fn read(path: &Path, offset: u64, bytes: usize) -> Result<Vec<u8>, Error> {
-    let ends = || Error::new(ErrorKind::UnexpectedEof, "it is too short");
     let end = offset.checked_add(bytes as u64).ok_or_else(ends)?;
     // Before it is opened, which a pipe would wait in.
     let found = path.metadata()?;
@@ -120,8 +149,24 @@ mod tests {
         let end = u64::MAX.to_string();
         assert!(wrong(&[("location", "values.bin"), ("offset", &end)]).contains("short"));
         assert!(wrong(&[("location", "values.bin"), ("length", "3")]).contains("3"));
-        assert!(External::none().read(&[("location", "values.bin")], 2).is_err());
         let few = External::beside(&model, 3);
         assert!(few.read(&[("location", "values.bin")], 4).unwrap_err().contains("external_bytes"));
+    }
+    #[test]
+    fn files_are_given_in_memory() {
+        let files = [("a/values.bin".to_string(), vec![1, 2, 3, 4])];
+        let external = External::given(&files, 100);
+        let at = |location, offset: &str| {
+            external.read(&[("location", location), ("offset", offset)], 2)
+        };
+        assert_eq!(at("a/values.bin", "2"), Ok(vec![3, 4]));
+        let end = u64::MAX.to_string();
+        for offset in ["3", "4", "5", &end] {
+            assert!(at("a/values.bin", offset).unwrap_err().contains("short"));
+        }
+        assert!(at("values.bin", "0").unwrap_err().contains("OnnxOptions::external_file"));
+        let few = External::given(&files, 1);
+        let found = few.read(&[("location", "a/values.bin")], 2);
+        assert!(found.unwrap_err().contains("external_bytes"));
     }
 }

@@ -28,7 +28,7 @@ pub(super) struct Importer<'a> {
     /// The version of ONNX's own operators.
     pub opset: i64,
     pub budget: &'a Budget,
-    pub external: &'a External,
+    pub external: &'a External<'a>,
     /// The functions of the file by their domains and names, each a message.
     pub functions: HashMap<(&'a str, &'a str), &'a [u8]>,
     /// The names of the graph, and of the graphs around it.
@@ -51,7 +51,7 @@ impl<'a> Importer<'a> {
         file: &'a str,
         opset: i64,
         budget: &'a Budget,
-        external: &'a External,
+        external: &'a External<'a>,
     ) -> Importer<'a> {
         Importer {
             file,

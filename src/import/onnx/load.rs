@@ -42,7 +42,7 @@ fn file(path: &Path, options: &OnnxOptions) -> Result<Model> {
 
 fn bytes(name: &str, bytes: &[u8], options: &OnnxOptions) -> Result<Model> {
     check_size(name, bytes.len() as u64, options)?;
-    model(name, bytes, options, &External::none())
+    model(name, bytes, options, &External::given(&options.external, options.external_bytes))
 }
 
 fn malformed<T>(file: &str, reason: impl Into<String>) -> Result<T> {

@@ -27,6 +27,7 @@ pub struct OnnxOptions {
     pub(super) ties: Vec<(String, String)>,
     pub(super) fixed: Vec<(String, Values)>,
     pub(super) lengths: Vec<(String, usize)>,
+    pub(super) external: Vec<(String, Vec<u8>)>,
 }
 
 impl Default for OnnxOptions {
@@ -45,6 +46,7 @@ impl OnnxOptions {
             ties: Vec::new(),
             fixed: Vec::new(),
             lengths: Vec::new(),
+            external: Vec::new(),
         }
     }
 
@@ -67,6 +69,14 @@ impl OnnxOptions {
     /// open length is called so.
     pub fn length(mut self, axis: &str, length: usize) -> OnnxOptions {
         self.lengths.push((axis.to_string(), length));
+        self
+    }
+
+    /// Gives a file of values of a model that isn't read from a path
+    /// ([`OnnxOptions::load_bytes`]), where there is no folder with the file: `name` is what the
+    /// model calls it.
+    pub fn external_file(mut self, name: &str, bytes: Vec<u8>) -> OnnxOptions {
+        self.external.push((name.to_string(), bytes));
         self
     }
 

@@ -214,7 +214,7 @@ mod tests {
     }
 
     fn read(tensor: &Tensor) -> Result<Values, String> {
-        values(tensor, &External::none())
+        values(tensor, &External::given(&[], 0))
     }
 
     #[test]
