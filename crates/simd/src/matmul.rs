@@ -41,10 +41,11 @@ pub(super) struct Blocks<'a> {
 
 impl Blocks<'_> {
     /// Of one row the blocks follow one another. As one piece, short vectors gain by it: each piece
-    /// costs as much as the products of some values.
+    /// costs as much as the products of some values. (Vectors of one value have pieces of one: a
+    /// word then has one unit, see `half`.)
     #[inline(always)]
     fn is_in_one_piece(&self) -> bool {
-        self.rows == 1 && self.lanes < 8
+        self.rows == 1 && (2..8).contains(&self.lanes)
     }
 }
 
