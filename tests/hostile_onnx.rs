@@ -480,7 +480,7 @@ fn values_in_other_files_can_be_given() {
     let values: Vec<u8> = [1.0f32, 2.5].iter().flat_map(|value| value.to_le_bytes()).collect();
     let options = OnnxOptions::new().external_file("w.bin", values);
     let model = options.load_bytes("file", &bytes).unwrap();
-    let x = ndarray::arr1(&[0.5f32, -1.0]);
+    let x = ndarray::arr1(&[0.5f32, -1.0]).into_dyn();
     let outputs = Device::cpu().compile(&model).unwrap().run(x.view()).unwrap();
     assert_eq!(outputs.output(), &ndarray::arr1(&[3.0f32, 1.5]).into_dyn());
     let refused = |options: OnnxOptions, word: &str| {

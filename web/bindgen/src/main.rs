@@ -13,6 +13,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         .web(true)?
         .typescript(false)
         .out_name(name)
+        .omit_default_module_path(false) // the JavaScript finds the module beside itself
         .generate(folder)?;
     Ok(())
 }
