@@ -76,8 +76,8 @@ export class InputField {
     );
     const random = button("Random numbers", () => this.random());
     const help =
-      `Lines of numbers (${this.#isIds ? "ids" : "timesteps"}), an empty line between the rows of ` +
-      "a batch; or lists in brackets.";
+      `Lines of numbers (${this.#isIds ? "ids" : "timesteps"}), an empty line between the rows ` +
+      "of a batch; or lists in brackets.";
     const givenAs = info.givenAs ? `, read as ${info.givenAs}` : "";
     this.element = make(
       "fieldset",

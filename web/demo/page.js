@@ -260,7 +260,8 @@ async function run() {
   });
   if (!found) return;
   last = found;
-  status.textContent = `${millisecondsText(found.time)} on ${deviceText(found.device)}.`;
+  const first = found.isFirst ? ", the first call" : "";
+  status.textContent = `${millisecondsText(found.time)} on ${deviceText(found.device)}${first}.`;
   byId("result").hidden = false;
   const copied = (name, was) => {
     byId("copy-status").textContent = was

@@ -30,7 +30,7 @@ const PARTS = [
   { name: "silence", seconds: 0.5 },
   { name: "noise", seconds: 0.8 },
   { name: "silence", seconds: 0.6 },
-  { name: "speech", seconds: 1.6, syllables: ["lo", "sa", "mi", "te", "na", "ru"], pitch: 190 },
+  { name: "speech", seconds: 1.6, syllables: ["lo", "sa", "mi", "te", "na", "ru"], pitch: 160 },
   { name: "silence", seconds: 0.8 },
 ];
 

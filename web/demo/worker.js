@@ -58,14 +58,16 @@ const acts = {
     return { inputs, outputs, isStateful, recurrentLayers: layers, summary: model.summary() };
   },
 
-  /** Runs the model: its outputs, the time of the call, and the device. */
+  /** Runs the model: its outputs, the time of the call, whether it is the first, and the device. */
   async run({ device, inputs, options }) {
+    const isFirst = !sessions.has(device);
     const running = await session(device);
     try {
       const before = performance.now();
       const outputs = await running.run(inputs, options);
       const time = performance.now() - before;
-      return { outputs: outputs.map((output) => output), time, device: running.device };
+      const list = outputs.map((output) => output);
+      return { outputs: list, time, isFirst, device: running.device };
     } catch (error) {
       // The next call opens the device again.
       if (error.kind === "DeviceLost") {
