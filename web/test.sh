@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Builds the package for browsers, and tests it in Chromium: in a page and in a Worker, with WebGPU
-# on Chromium's software adapter, and without.
+# on Chromium's software adapter, and without; then clicks through the demo page.
 #
 #     web/test.sh
 #
@@ -31,3 +31,5 @@ RUSTFLAGS="" cargo build --quiet --locked --workspace --all-features --bins
 [ -x target/web/npm/node_modules/.bin/tsc ] || web/install.sh npm
 target/web/npm/node_modules/.bin/tsc -p web/tests/tsconfig.json
 node web/tests/run.mjs target/debug/birnn
+web/demo.sh --assemble
+node web/tests/demo.mjs
