@@ -123,6 +123,12 @@ fn onnx(file: &ModelArgs, out: &mut impl Write) -> Result<ExitCode> {
             }
             writeln!(out, "Inputs: {}", inputs(&summary))?;
             writeln!(out, "Outputs: {}", model.output_names().join(", "))?;
+            let ties = model.likely_ties();
+            if !ties.is_empty() {
+                let ties = ties.iter().map(|(input, output)| format!("--tie {input}={output}"));
+                let ties = ties.collect::<Vec<_>>().join(" ");
+                writeln!(out, "States by their names, which can be handed on: {ties}")?;
+            }
             Ok(ExitCode::SUCCESS)
         }
         Err(error) => Err(file.named(error).context(CANNOT_RUN)),

@@ -42,7 +42,15 @@ impl External {
             format!("{location:?}: more bytes of values than OnnxOptions::external_bytes allows")
         })?;
         self.left.set(left);
-        read(&path, offset, bytes).map_err(|error| format!("{location:?}: {error}"))
+        read(&path, offset, bytes).map_err(|error| match error.kind() {
+            ErrorKind::NotFound => format!(
+                "its values are in the file {location:?}, which isn't there: the model keeps \
+                 weights in that file, which has to lie in the folder of the .onnx file, under \
+                 this name ({})",
+                path.display()
+            ),
+            _ => format!("{location:?}: {error}"),
+        })
     }
 
     /// The file of this name, which has to lie in the model's folder.
@@ -114,6 +122,7 @@ mod tests {
             assert!(made.unwrap().success());
             assert!(at("pipe").is_err()); // and doesn't wait for somebody to write
         }
+        assert!(at("gone").unwrap_err().contains("has to lie in the folder of the .onnx file"));
         let wrong = |entries: &[(&str, &str)]| external.read(entries, 2).unwrap_err();
         assert!(wrong(&[("location", "values.bin"), ("offset", "3")]).contains("short"));
         assert!(wrong(&[("location", "values.bin"), ("offset", "x")]).contains("offset"));
