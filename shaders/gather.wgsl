@@ -34,7 +34,9 @@ fn gather(invocation: Invocation) {
     let vector = index / p.behind;
     var id = ids[padded(vector % p.places, p.ids_features)];
     if p.from_end == 1u && id < 0.0 { id += f32(p.length); }
-    let row = u32(clamp(id, 0.0, f32(p.length - 1u)));
+    // Not `clamp`, of which a driver may make anything where the id is NaN: then it is row 0.
+    var row = 0u;
+    if id > 0.0 { row = u32(min(id, f32(p.length - 1u))); }
     let source = (vector / p.places * p.length + row) * p.behind + index % p.behind;
     output[padded(index, p.features)] = x[padded(source, p.x_features)];
 }

@@ -81,7 +81,7 @@ pub enum Error {
         index: Vec<usize>,
     },
     /// A call gives more or fewer input arrays than the model takes.
-    #[error("the model takes {expected} input{} ({names:?}), got {found}", if *expected == 1 { "" } else { "s" })]
+    #[error("the model takes {expected} input{} ({names:?}), got {found}{}", if *expected == 1 { "" } else { "s" }, ties_instead(ties))]
     InputCount {
         /// How many inputs the model takes.
         expected: usize,
@@ -89,6 +89,9 @@ pub enum Error {
         names: Vec<String>,
         /// How many arrays were given.
         found: usize,
+        /// Inputs that look like what an output was in the call before, each with that output:
+        /// [`Model::likely_ties`](crate::Model::likely_ties).
+        ties: Vec<(String, String)>,
     },
     /// A call gives inputs by name, and a name is unknown, given twice, or missing from one of the
     /// arrays.
@@ -152,6 +155,19 @@ pub enum Error {
         index: Vec<usize>,
         /// The `input_dim` of the `Embedding`.
         ids: usize,
+    },
+    /// An input holds a value that it can't have: one that is none of its type, a place outside of
+    /// the axis that it is looked up on, or a length beyond it.
+    #[error("input {input:?} holds {value} at {index:?}; {expected}")]
+    InputValue {
+        /// The input's name.
+        input: String,
+        /// The first such value.
+        value: f64,
+        /// The index of this value along each axis of the array.
+        index: Vec<usize>,
+        /// Who takes which values, in words.
+        expected: String,
     },
     /// A call of a stateful model has another batch size than the calls before, whose states it
     /// would start from.
@@ -296,6 +312,28 @@ const NO_ADAPTER: &str = match cfg!(target_arch = "wasm32") {
 
 /// `Result` with this crate's [`Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// What to do where inputs look like states of the call before.
+fn ties_instead(ties: &[(String, String)]) -> String {
+    if ties.is_empty() {
+        return String::new();
+    }
+    let states: Vec<_> = ties.iter().map(|(input, _)| format!("{input:?}")).collect();
+    let rust: String =
+        ties.iter().map(|(input, output)| format!(".tied({input:?}, {output:?})")).collect();
+    let python: Vec<_> =
+        ties.iter().map(|(input, output)| format!("{input:?}: {output:?}")).collect();
+    let program: Vec<_> =
+        ties.iter().map(|(input, output)| format!("--tie {input}={output}")).collect();
+    format!(
+        "; if {} {} outputs of the call before, and zeros in the first one, tie them: \
+         OnnxOptions::new(){rust} in Rust, tied={{{}}} in Python, {} for the program birnn",
+        states.join(", "),
+        if ties.len() == 1 { "is one of the" } else { "are" },
+        python.join(", "),
+        program.join(" ")
+    )
+}
 
 /// What to do about a class of layers that isn't supported. A wrapper's class is given with the one
 /// in it, and one that isn't Keras's with its package or module.

@@ -69,3 +69,7 @@ struct Readme;
 #[cfg(all(doctest, feature = "pytorch"))]
 #[doc = include_str!("../docs/pytorch.md")]
 struct PyTorch;
+
+#[cfg(all(doctest, feature = "onnx"))]
+#[doc = include_str!("../docs/onnx.md")]
+struct Onnx;

@@ -62,6 +62,7 @@ impl Session {
     /// # Errors
     /// * The inputs don't fit the model: [`Error::InputCount`], [`Error::InputName`],
     ///   [`Error::InputShape`], [`Error::EmptyAxis`], [`Error::Length`], [`Error::IdRange`],
+    ///   [`Error::InputValue`],
     ///   [`Error::StatefulBatch`], for masks [`Error::Graph`], and for initial states
     ///   [`Error::Argument`] or [`Error::UnknownLayer`].
     /// * The call is too large: [`Error::Limit`] or [`Error::OutOfMemory`].

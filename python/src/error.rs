@@ -16,6 +16,7 @@ fn class(error: &Error) -> &'static str {
         | Error::Length { .. }
         | Error::EmptyAxis { .. }
         | Error::IdRange { .. }
+        | Error::InputValue { .. }
         | Error::StatefulBatch { .. } => "InputError",
         Error::Argument { .. }
         | Error::Graph(_)

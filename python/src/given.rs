@@ -70,7 +70,8 @@ impl Takes {
         }
         if given.is_empty() {
             let (expected, names) = (self.names.len(), self.names.clone());
-            return Err(raised(py, &Error::InputCount { expected, names, found: 0 }));
+            let ties = Vec::new();
+            return Err(raised(py, &Error::InputCount { expected, names, found: 0, ties }));
         }
         for extra in [extras.mask, extras.lengths].into_iter().flatten() {
             self.check_names(extra)?;

@@ -124,6 +124,19 @@ def test_errors_name_pythons_arguments():
         birnn.load(fixture("onnx/lstm_bidirectional.onnx"), axis_lengths={"batches": 1})
 
 
+def test_values_that_an_onnx_model_does_not_take():
+    session = birnn.load(fixture("onnx/places/gather.onnx")).compile("cpu")
+    assert session(np.array([[0, -1, 4]])).shape == (1, 3, 3)
+    takes = '"the_Gather" takes whole numbers from -5 to 4'
+    with pytest.raises(birnn.InputError, match=rf'"ids" holds 5 at \[0, 2\]; {takes}'):
+        session(np.array([[0, -1, 5]]))
+    with pytest.raises(birnn.InputError, match=r'"ids" holds 0.5 at \[0, 0\]; it takes whole'):
+        session(np.array([[0.5]]))
+    state = birnn.load(fixture("onnx/lstm_forward_lengths.onnx")).compile("cpu")
+    with pytest.raises(birnn.InputError, match='tied={"initial_h": "Y_h", "initial_c": "Y_c"}'):
+        state(np.zeros((5, 2, 3), "f4"))
+
+
 def test_a_lambda_and_a_class_of_ones_own():
     def double(layer):
         assert (layer.name, layer.class_name) == ("double", "Lambda")

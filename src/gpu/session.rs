@@ -148,6 +148,7 @@ impl GpuSession {
             let rows = first..(first + rows).min(inputs.batch);
             let part = CallShape { batch: rows.len(), ..call.clone() };
             let prepared = self.prepare(model, part, wait).await?;
+            inputs.check_values(model, &prepared.plan.demands, rows.clone())?;
             let start = |session: &mut GpuSession| session.start(model, inputs, rows, &prepared);
             flight.push(self.on_device(start).await?).await;
         }

@@ -3,13 +3,17 @@
 //! to know them.
 
 mod constants;
+mod demands;
+mod following;
 mod fuse;
 mod rows;
 
 pub(crate) use constants::{Constant, ConstantId, Constants};
+pub(crate) use demands::{Bounds, Demand};
 
 use crate::error::{Error, Result};
 use crate::operator::Operator;
+use demands::Following;
 use ndarray::ArrayD;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -29,8 +33,11 @@ pub(crate) struct OperatorGraph {
     pub carried: Vec<(StateOfLayer, ArrayId)>,
     /// Arrays that are known for calls of this shape, and for no others.
     pub known: Vec<Arc<ArrayD<f32>>>,
+    /// What the values of inputs have to be.
+    pub demands: Vec<Demand>,
     /// The array of each source and shape that is fed.
     fed: HashMap<(Source, Vec<usize>), ArrayId>,
+    following: Following,
 }
 
 /// What is known of an array before it is computed.
@@ -196,6 +203,7 @@ impl OperatorGraph {
     pub fn without_unused_steps(mut self) -> OperatorGraph {
         let used = self.used();
         self.steps.retain(|step| step.writes.iter().any(|array| used[array.0]));
+        self.following = Following::default();
         self
     }
 }

@@ -6,7 +6,7 @@ use super::dims::{Dims, axis_of, features};
 use super::initializer::Initializer;
 use super::lowering::Lowering;
 use crate::error::Error;
-use crate::graph::{ArrayId, Constant};
+use crate::graph::{ArrayId, Bounds, Constant};
 use crate::operator::{
     self, Activate, Affine, Blank, Gather, MatMul, Normalization, Normalize, Relu,
 };
@@ -80,8 +80,9 @@ arguments! {
     /// `[batch, timesteps, output_dim]`.
     ///
     /// Ids are whole numbers from 0 to `input_dim - 1`, given as floats like all inputs. Other
-    /// values in an input of the model are an [`Error::IdRange`](crate::Error::IdRange); those that
-    /// another layer computed are cut to whole numbers and limited to this range.
+    /// values in an input of the model, also behind layers that only reshape it, are an
+    /// [`Error::IdRange`](crate::Error::IdRange); those that another layer computed are cut to
+    /// whole numbers and limited to this range.
     ///
     /// ```
     /// use birnn::{Device, Embedding, Graph, Gru};
@@ -131,12 +132,9 @@ impl Definition for Embedding {
     }
 
     fn lower(&self, call: &mut Lowering) -> Result<ArrayId, Error> {
-        let table = call.constant(0, [self.input_dim, self.output_dim]);
-        call.add(Gather { axis: 0, from_end: false }, [Some(table), Some(call.input(0))])
-    }
-
-    fn ids(&self) -> Option<usize> {
-        Some(self.input_dim)
+        let (table, ids) = (call.constant(0, [self.input_dim, self.output_dim]), call.input(0));
+        call.demand(ids, Bounds::Ids(self.input_dim))?;
+        call.add(Gather { axis: 0, from_end: false }, [Some(table), Some(ids)])
     }
 }
 

@@ -263,11 +263,6 @@ pub(crate) trait Definition: Debug + Send + Sync {
     fn returns_its_input(&self) -> bool {
         false
     }
-
-    /// How many ids there are, where it reads ids: whole numbers from 0 on.
-    fn ids(&self) -> Option<usize> {
-        None
-    }
 }
 
 /// What the masks that a call of a layer is given mean. Of an array without one, the mask that it

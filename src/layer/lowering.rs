@@ -1,6 +1,6 @@
 use super::dims::axis_of;
 use crate::error::{Error, Result};
-use crate::graph::{ArrayId, ConstantId, OperatorGraph, Source};
+use crate::graph::{ArrayId, Bounds, ConstantId, OperatorGraph, Source};
 use crate::operator::Operator;
 
 /// A call of a layer that is being lowered: what it reads, and the graph that its operators go to.
@@ -56,6 +56,13 @@ impl Lowering<'_> {
     /// One of the layer's constants (`Definition::constants`), of this shape.
     pub fn constant(&mut self, index: usize, shape: impl Into<Vec<usize>>) -> ArrayId {
         self.graph.feed(Source::Constant(ConstantId { layer: self.layer, index }), shape)
+    }
+
+    /// Asks of the values of an array that they are within bounds, as far as the call gives them.
+    pub fn demand(&mut self, array: ArrayId, bounds: Bounds) -> Result<()> {
+        let asked = self.graph.demand(self.name, array, bounds);
+        asked.map_err(|reason| Error::Graph(format!("layer {:?}: {reason}", self.name)))?;
+        Ok(())
     }
 
     /// Adds an operator that writes one array.

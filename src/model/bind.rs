@@ -93,6 +93,7 @@ impl Model {
                 expected: given,
                 names: self.input_names(),
                 found: inputs.arrays.len(),
+                ties: self.likely_ties(),
             });
         }
         self.in_order(&mut inputs)?;
@@ -105,7 +106,6 @@ impl Model {
             if known.is_none() {
                 self.check_input(index, array.shape(), batch)?;
             }
-            self.check_ids(index, array)?;
         }
         let is_new = known.is_none();
         let fitting = match known {
@@ -245,27 +245,6 @@ impl Model {
                 expected.push_str(&format!("; the model is made for {fixed} timesteps"));
             }
             return Err(Error::InputShape { input, found: found.to_vec(), expected });
-        }
-        Ok(())
-    }
-
-    /// That an input which an embedding reads holds its ids.
-    fn check_ids<F: Real>(&self, index: usize, array: &ArrayViewD<'_, F>) -> Result<()> {
-        let spec = &self.inputs[index];
-        for node in self.nodes.iter().filter(|node| node.inputs[0] == spec.tensor) {
-            let layer = &self.layers[node.layer].layer;
-            let Some(ids) = layer.definition().and_then(|kind| kind.ids()) else { continue };
-            let is_id =
-                |id: F| id >= F::zero() && id.fract() == F::zero() && id < F::nearest(ids as f64);
-            if let Some((place, &value)) = array.indexed_iter().find(|(_, id)| !is_id(**id)) {
-                return Err(Error::IdRange {
-                    input: spec.name.clone(),
-                    layer: layer.name().to_string(),
-                    value: value.to_f64().unwrap_or(f64::NAN),
-                    index: ndarray::Dimension::slice(&place).to_vec(),
-                    ids,
-                });
-            }
         }
         Ok(())
     }

@@ -12,6 +12,7 @@ mod outputs;
 mod parts;
 mod program;
 mod summary;
+mod values;
 
 pub(crate) use bind::{Bound, FittingCall};
 pub use graph::{Call, Graph, LayerId, Tensor};

@@ -2,10 +2,12 @@
 
 use super::bind::Bound;
 use super::inputs::Inputs;
+use super::values::first;
 use super::{BuiltLayer, InputSpec, MaskRules, Model, TensorSpec};
 use crate::error::{Error, Result};
+use crate::graph::Bounds;
 use crate::layer::Role;
-use crate::program::{Body, Program, Weighted};
+use crate::program::{Body, Kind, Program, Weighted};
 use birnn_cell::Real;
 use ndarray::{ArrayViewD, Axis};
 use std::collections::HashSet;
@@ -62,6 +64,41 @@ impl Model {
         self.program.is_some()
     }
 
+    /// Of a model of operations the inputs that look like states, what an output was in the call
+    /// before, each with that output. It goes by names alone, such as `h0` and `hn`, `state` and
+    /// `stateN`, or `initial_h` and `Y_h`. `OnnxOptions::tied` and [`Program::tie`] tie an input to
+    /// an output, so that no call has to give it.
+    ///
+    /// ```
+    /// use birnn::program::{Kind, Length, Program};
+    /// let mut program = Program::new();
+    /// let x = program.input("x", [Length::Fixed(3)], Kind::Float)?;
+    /// let before = program.input("h0", [Length::Fixed(3)], Kind::Float)?;
+    /// program.output("y", x);
+    /// program.output("hn", before);
+    /// let model = program.build()?;
+    /// assert_eq!(model.likely_ties(), [("h0".to_string(), "hn".to_string())]);
+    /// # Ok::<(), birnn::Error>(())
+    /// ```
+    pub fn likely_ties(&self) -> Vec<(String, String)> {
+        let Some(program) = &self.program else { return Vec::new() };
+        let tied: Vec<usize> = program.tied_outputs().collect();
+        let outputs = program.outputs.iter().enumerate().filter(|(index, _)| !tied.contains(index));
+        let outputs: Vec<&String> = outputs.map(|(_, (name, _))| name).collect();
+        let mut ties = Vec::new();
+        for input in self.given_inputs() {
+            let stem = stem(&input.name);
+            let mut alike = outputs.iter().filter(|output| self::stem(output) == stem);
+            // Of several none is the likely one.
+            if let (Some(output), None) = (alike.next(), alike.next())
+                && !stem.is_empty()
+            {
+                ties.push((input.name.clone(), output.to_string()));
+            }
+        }
+        ties
+    }
+
     /// Checks the inputs against a program.
     pub(super) fn bind_program<'a, F: Real>(
         &self,
@@ -79,6 +116,7 @@ impl Model {
         let mut values = Vec::with_capacity(self.inputs.len());
         for (place, array) in inputs.arrays.iter().enumerate() {
             self.check_whole_input(place, array.shape())?;
+            self.check_type(program, place, array)?;
             values.push(self.deciding_values(program, place, array)?);
         }
         let shapes: Vec<_> = inputs.arrays.iter().map(|array| array.shape().to_vec()).collect();
@@ -116,6 +154,37 @@ impl Model {
         Ok(())
     }
 
+    /// That the values of an input are ones of its type.
+    fn check_type<F: Real>(
+        &self,
+        program: &Body,
+        place: usize,
+        array: &ArrayViewD<'_, F>,
+    ) -> Result<()> {
+        let name = &self.inputs[place].name;
+        let Some(input) = program.input_named(name).map(|input| &program.inputs[input]) else {
+            return Ok(());
+        };
+        let (bounds, (least, most)) = match (input.kind, input.range) {
+            (Kind::Float, _) => return Ok(()),
+            (Kind::Integer, None) => (Bounds::Whole, Bounds::Whole.range()),
+            (Kind::Integer, Some((least, most))) => (Bounds::Whole, (least as f64, most as f64)),
+            (Kind::Bool, _) => (Bounds::Truth, Bounds::Truth.range()),
+        };
+        let is_wrong = |value: F| {
+            let value = value.widened();
+            !bounds.hold(value, false) || !(least..=most).contains(&value)
+        };
+        let Some(index) = first(array, is_wrong) else { return Ok(()) };
+        let expected = match (input.kind, input.range) {
+            (Kind::Bool, _) => "it takes truth values, 0 or 1".to_string(),
+            (_, Some((least, most))) => format!("it takes whole numbers from {least} to {most}"),
+            _ => "it takes whole numbers".to_string(),
+        };
+        let (input, value) = (name.clone(), array[&index[..]].widened());
+        Err(Error::InputValue { input, value, index, expected })
+    }
+
     /// The bits of an input's values, where shapes depend on them.
     fn deciding_values<F: Real>(
         &self,
@@ -138,6 +207,25 @@ impl Model {
         let bits = |value: &F| (value.widened() as f32).to_bits();
         Ok(Some(array.iter().map(bits).collect()))
     }
+}
+
+/// What is left of a state's name without what says whether it is that before or behind a call.
+fn stem(name: &str) -> String {
+    const SIDES: [&str; 22] = [
+        "in", "input", "inputs", "out", "output", "outputs", "initial", "init", "final", "last",
+        "prev", "previous", "past", "present", "cur", "current", "new", "next", "x", "y", "0", "n",
+    ];
+    let lower = name.to_lowercase();
+    let words = lower.split(|c: char| !c.is_alphanumeric());
+    let words: Vec<&str> = words.filter(|word| !SIDES.contains(word)).collect();
+    let stem = words.concat();
+    for end in ["input", "output", "in", "out", "next", "new", "n", "0"] {
+        match stem.strip_suffix(end) {
+            Some(shorter) if !shorter.is_empty() => return shorter.to_string(),
+            _ => {}
+        }
+    }
+    stem
 }
 
 /// A layer with its weights.
@@ -170,5 +258,30 @@ impl Body {
             })
         };
         (0..self.ties()).map(shape).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::stem;
+
+    #[test]
+    fn states_are_known_by_their_names() {
+        for (before, behind) in [
+            ("h0", "hn"),
+            ("state", "stateN"),
+            ("initial_h", "Y_h"),
+            ("hidden_in", "hidden_out"),
+            ("prev_cache.1", "new_cache.1"),
+            ("past_key", "present_key"),
+            ("h", "h_next"),
+            ("c_0", "c_n"),
+        ] {
+            assert_eq!(stem(before), stem(behind), "{before} {behind}");
+        }
+        for (one, other) in [("h0", "cn"), ("state1", "state2"), ("tokens", "logits")] {
+            assert_ne!(stem(one), stem(other), "{one} {other}");
+        }
+        assert!(stem("input").is_empty() && stem("y").is_empty());
     }
 }

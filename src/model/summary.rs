@@ -87,11 +87,18 @@ impl Model {
                 connected_to.push(name.clone());
             }
         }
+        let output_shapes = match first {
+            Some(node) => node.results.iter().map(|&tensor| self.shape_of(tensor)).collect(),
+            // A recurrence of a program, which reads [batch, timesteps, features] all the same.
+            None => {
+                let results = built.layer.results(&built.inputs).unwrap_or_default();
+                results.into_iter().map(|(_, shape)| [vec![None], shape].concat()).collect()
+            }
+        };
         SummaryRow {
             name: built.layer.name().to_string(),
             class_name: built.layer.class_name(),
-            output_shapes: first
-                .map_or(vec![], |node| node.results.iter().map(|&t| self.shape_of(t)).collect()),
+            output_shapes,
             parameters: weights
                 .iter()
                 .fold(0usize, |sum, weight| sum.saturating_add(size(&weight.shape))),

@@ -5,8 +5,8 @@ use super::rules::{Along, Rules, Shapes, shape};
 /// | operand | shape | |
 /// |---|---|---|
 /// | 0 | `[before…, length, behind…]` | x |
-/// | 1 | `[…]` | ids: numbers from 0 on, of which the nearest index is taken where there is none
-/// for an id |
+/// | 1 | `[…]` | ids: numbers from 0 on, without their part behind the point; of one outside of the
+/// axis its nearest index, and of NaN the first |
 ///
 /// It writes `[before…, …, behind…]`.
 #[derive(Clone, Debug, PartialEq)]

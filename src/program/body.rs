@@ -215,14 +215,19 @@ fn fold(step: &Step, folded: &[Option<Array>], evaluator: &mut Evaluator) -> Opt
     results.iter().all(|result| result.known().is_some()).then_some(results)
 }
 
+/// The first operand of a recurrence that is a weight.
+fn first_weight(layer: &Layer) -> usize {
+    let states: usize = layer.directions().iter().map(|(_, one)| one.cell().states()).sum();
+    operator::Recurrent::STATES + states
+}
+
 /// Takes the weights out of a recurrence's operands; `None` where they aren't constants.
 fn take_weights(
     step: &mut Step,
     layer: Layer,
     folded: &[Option<Array>],
 ) -> Result<Option<Weighted>> {
-    let states: usize = layer.directions().iter().map(|(_, one)| one.cell().states()).sum();
-    let first = (operator::Recurrent::STATES + states).min(step.operands.len());
+    let first = first_weight(&layer).min(step.operands.len());
     let array = |operand: &Option<usize>| Some(folded[(*operand)?].as_ref()?.known()?.to_floats());
     let weights: Option<Vec<ArrayD<f32>>> = step.operands[first..].iter().map(array).collect();
     let Some(weights) = weights else { return Ok(None) };
@@ -283,6 +288,27 @@ impl Body {
         self.inputs.iter().position(|input| input.name == name)
     }
 
+    /// The inputs that the weights of a recurrence depend on, where they aren't constants.
+    pub(super) fn inputs_of_weights(&self, step: &Step) -> Vec<&str> {
+        let Operation::Recurrent { layer, .. } = &step.operation else { return Vec::new() };
+        let weights = step.operands.iter().skip(first_weight(layer)).flatten();
+        let mut open: Vec<usize> = weights.copied().collect();
+        let mut seen = vec![false; self.origins.len()];
+        while let Some(value) = open.pop() {
+            if !std::mem::replace(&mut seen[value], true)
+                && let Origin::Result(step) = self.origins[value]
+            {
+                open.extend(self.steps[step].operands.iter().flatten());
+            }
+        }
+        let inputs = self.origins.iter().zip(seen).filter(|(_, seen)| *seen);
+        let name = |origin: &Origin| match origin {
+            Origin::Input(input) => Some(self.inputs[*input].name.as_str()),
+            _ => None,
+        };
+        inputs.filter_map(|(origin, _)| name(origin)).collect()
+    }
+
     /// How many inputs are tied to outputs.
     pub fn ties(&self) -> usize {
         self.ties.len()
@@ -291,6 +317,11 @@ impl Body {
     /// The name of the input of a tie.
     pub fn tied_name(&self, tie: usize) -> &str {
         &self.inputs[self.ties[tie].input].name
+    }
+
+    /// The outputs that inputs are tied to.
+    pub fn tied_outputs(&self) -> impl Iterator<Item = usize> {
+        self.ties.iter().map(|tie| tie.output)
     }
 
     /// The shape of the input of a tie, where a call gives inputs of these shapes.

@@ -4,10 +4,10 @@ use super::body::Body;
 use super::evaluate::{Array, Evaluator, empty};
 use super::operation::Operation;
 use super::shapes::Reason;
-use super::values::Values;
+use super::values::{Kind, Values};
 use super::{Origin, Step};
 use crate::error::{Error, Result};
-use crate::graph::{ArrayId, OperatorGraph, Source, StateOfLayer};
+use crate::graph::{ArrayId, Bounds, OperatorGraph, Source, StateOfLayer};
 use crate::operator;
 use ndarray::{ArrayD, IxDyn};
 
@@ -81,6 +81,15 @@ impl Lowering<'_> {
             let (kind, name) = (self.body.inputs[input].kind, &self.body.inputs[input].name);
             let given =
                 inputs.get(input).ok_or_else(|| wrong(name, "input", "no call gives it"))?;
+            let bounds = match kind {
+                Kind::Float => None,
+                Kind::Integer => Some(Bounds::Whole),
+                Kind::Bool => Some(Bounds::Truth),
+            };
+            if let Some(bounds) = bounds {
+                let asked = self.evaluator.graph.demand(name, *given, bounds);
+                asked.map_err(|reason| wrong(name, "input", &reason))?;
+            }
             self.arrays[value] = Some(self.evaluator.of_graph(*given, kind));
         }
         let mut results = Vec::new();
@@ -186,6 +195,14 @@ impl Lowering<'_> {
 
     fn step(&mut self, index: usize) -> Reason<()> {
         let step = &self.body.steps[index];
+        if step.operation.is_recurrent() && self.body.layers[index].is_none() {
+            let inputs = self.body.inputs_of_weights(step);
+            return Err(format!(
+                "its weights are computed in the call, from the inputs {inputs:?}, and have to \
+                 follow from constants: fix the inputs that are weights \
+                 (OnnxOptions::fixed_input), or export the model with weights of its own"
+            ));
+        }
         let read = |value: &Option<usize>| value.and_then(|value| self.arrays[value].clone());
         let reads: Vec<Option<Array>> = step.operands.iter().map(read).collect();
         self.evaluator.name.clone_from(&step.name);

@@ -35,6 +35,7 @@ pub use values::{Kind, Values};
 
 use crate::error::{Error, Result};
 use serde::{Deserialize, Serialize};
+use std::ops::RangeInclusive;
 
 /// How many arrays an operation returns at most.
 const MOST_RESULTS: usize = 1 << 16;
@@ -101,6 +102,9 @@ pub(crate) struct Input {
     pub name: String,
     pub axes: Vec<Length>,
     pub kind: Kind,
+    /// Of whole numbers the smallest and the largest one; `None`: any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub range: Option<(i64, i64)>,
 }
 
 /// Where a value comes from.
@@ -139,23 +143,54 @@ impl Program {
         Program::default()
     }
 
-    /// Adds an input, of so many axes and of these lengths.
+    /// Adds an input, of so many axes and of these lengths. What a call gives for one of
+    /// [`Kind::Integer`] has to be whole numbers, and for one of [`Kind::Bool`] 0 and 1.
     ///
     /// # Errors
     /// [`Error::Graph`] where another input has this name, or an axis' length isn't from 1 to
     /// 2^31 - 1.
     pub fn input(&mut self, name: &str, axes: impl Into<Vec<Length>>, kind: Kind) -> Result<Value> {
-        let axes = axes.into();
-        if let Some(length) =
-            axes.iter().filter_map(Length::fixed).find(|length| !(1..1 << 31).contains(length))
-        {
+        self.add_input(Input { name: name.to_string(), axes: axes.into(), kind, range: None })
+    }
+
+    /// Adds an input of whole numbers of a range, such as that of a type of few bits.
+    ///
+    /// # Errors
+    /// As [`Program::input`].
+    ///
+    /// ```
+    /// use birnn::program::{Length, Program};
+    /// use birnn::{Device, Error};
+    /// let mut program = Program::new();
+    /// let x = program.input_in_range("x", [Length::Any], 0..=255)?; // bytes
+    /// program.output("y", x);
+    /// let mut session = Device::cpu().compile(&program.build()?)?;
+    /// let error = session.run(ndarray::arr1(&[3.0, 256.0]).view().into_dyn()).unwrap_err();
+    /// assert!(matches!(error, Error::InputValue { value: 256.0, .. }));
+    /// # Ok::<(), Error>(())
+    /// ```
+    pub fn input_in_range(
+        &mut self,
+        name: &str,
+        axes: impl Into<Vec<Length>>,
+        range: RangeInclusive<i64>,
+    ) -> Result<Value> {
+        let (name, axes) = (name.to_string(), axes.into());
+        let range = Some(range.into_inner());
+        self.add_input(Input { name, axes, kind: Kind::Integer, range })
+    }
+
+    fn add_input(&mut self, input: Input) -> Result<Value> {
+        let name = &input.name;
+        let mut lengths = input.axes.iter().filter_map(Length::fixed);
+        if let Some(length) = lengths.find(|length| !(1..1 << 31).contains(length)) {
             let text = format!("input {name:?} has an axis of length {length}");
             return Err(Error::Graph(format!("{text}; it has to be 1 to 2^31 - 1")));
         }
-        if self.inputs.iter().any(|input| input.name == name) {
+        if self.inputs.iter().any(|known| known.name == *name) {
             return Err(Error::Graph(format!("two inputs are named {name:?}")));
         }
-        self.inputs.push(Input { name: name.to_string(), axes, kind });
+        self.inputs.push(input);
         Ok(self.value(Origin::Input(self.inputs.len() - 1)))
     }
 

@@ -76,6 +76,11 @@ pub enum Operation {
     },
     /// The places of operand 0 that operand 1 says, along an axis, in whose place the axes of
     /// operand 1 stand.
+    ///
+    /// Here and in the other operations with places, those below zero count from the end. A place
+    /// that a call gives, as it is or moved by other operations, has to lie on the axis, or it is an
+    /// [`Error::InputValue`](crate::Error::InputValue); of one that is computed and doesn't the
+    /// nearest counts.
     Take {
         /// Along which axis.
         axis: i64,
@@ -226,6 +231,10 @@ pub enum Operation {
     /// to 1; only [`Coordinates::Crop`](super::Coordinates) has it. Operand 2 says how many times as long axes become,
     /// or operand 3 how long.
     Resize(Resizing),
+    /// Operand 0 as it is: how much of an axis counts in each row, of one as long as the known
+    /// number operand 1 says. Where a call gives other values than whole numbers from 0 to that it
+    /// is an [`Error::InputValue`](crate::Error::InputValue).
+    Lengths,
 }
 
 /// A function of one value.
@@ -412,6 +421,7 @@ impl Operation {
             CumulativeSum { .. } => "cumulative_sum",
             CumulativeProduct { .. } => "cumulative_product",
             Resize(_) => "resize",
+            Lengths => "lengths",
         }
     }
 
@@ -450,7 +460,8 @@ impl Operation {
             | Triangle { .. }
             | CumulativeSum { .. }
             | CumulativeProduct { .. }
-            | TopK { .. } => operand == 1,
+            | TopK { .. }
+            | Lengths => operand == 1,
             Slice | Pad(_) | Resize(_) => operand >= 1,
             Fill | Choose => operand == 0,
             NonZero | Range => true,

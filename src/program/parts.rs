@@ -161,8 +161,8 @@ impl ProgramParts {
     pub(crate) fn program(self, fetch: &mut dyn FnMut(&str) -> Result<Values>) -> Result<Program> {
         let mut program = Program::new();
         let mut arrays: Vec<Value> = Vec::new();
-        for Input { name, axes, kind } in self.inputs {
-            arrays.push(program.input(&name, axes, kind)?);
+        for input in self.inputs {
+            arrays.push(program.add_input(input)?);
         }
         for name in &self.constants {
             arrays.push(program.constant(fetch(name)?));

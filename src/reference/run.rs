@@ -33,6 +33,7 @@ pub(crate) fn run_graph<F: Real, O: Operators<F>>(
     inputs: &Bound<'_, F>,
     carried: &mut Carried<F>,
 ) -> Result<Outputs<F>> {
+    inputs.check_values(shared.model, &graph.demands, 0..inputs.batch)?;
     let before = std::mem::take(carried);
     let mut arrays = Arrays::fed(graph, inputs, shared.constants, &before)?;
     let (last_readers, in_any_order) = (graph.last_readers(), graph.in_any_order());

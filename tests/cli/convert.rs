@@ -65,6 +65,11 @@ fn options_of_the_model_are_part_of_what_is_written() {
     let tie = ["--tie", "initial_h=Y_h", "--tie", "initial_c=Y_c"];
     success(&[&["convert", onnx, out][..], &tie].concat());
     assert_eq!(Model::load(out).unwrap().input_names(), ["X", "sequence_lens"]);
+    let printed = success(&["inspect", out]);
+    assert!(
+        printed.contains("the_LSTM (LSTM)") && printed.contains("(None, None, 4)"),
+        "{printed}"
+    );
     let rnn = "tests/fixtures/torch/rnn_relu.pt";
     success(&["convert", rnn, out, "--nonlinearity", "relu"]);
     let model = Model::load(out).unwrap();

@@ -1222,4 +1222,16 @@ fn an_onnx_file_is_inspected_and_run() {
     assert!(success(birnn(&args)).contains("Y_c"));
     let wrong = failure(birnn(&["inspect", path, "--tie", "gone=Y_h"]), 1);
     assert!(wrong.contains("gone"), "{wrong}");
+    // Lengths that there aren't, and states that nobody gives.
+    let long = dir.join("long.npy");
+    ndarray_npy::write_npy(&long, &ndarray::arr1(&[3i64, 9])).expect("written");
+    let long = format!("sequence_lens={}", utf8(&long));
+    let args = [&tied[..], &["--input", &long, "--device", "cpu"]].concat();
+    let wrong = failure(birnn(&args), 1);
+    assert!(wrong.contains("\"sequence_lens\" holds 9 at [1]; \"the_LSTM\" takes"), "{wrong}");
+    let untied = [&tied[..2], &["--input", tied[7], "--input", &lengths]].concat();
+    let wrong = failure(birnn(&untied), 1);
+    assert!(wrong.contains("hand it on with --tie initial_h=Y_h"), "{wrong}");
+    let printed = success(birnn(&["inspect", tied[1]]));
+    assert!(printed.contains("handed on: --tie initial_h=Y_h --tie initial_c=Y_c"), "{printed}");
 }

@@ -29,6 +29,7 @@ mod keras_layers;
 mod keras_operations;
 #[cfg(feature = "onnx")]
 mod onnx_files;
+mod places;
 mod portable;
 #[cfg(feature = "pytorch")]
 mod real_torch;

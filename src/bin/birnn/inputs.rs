@@ -134,7 +134,7 @@ impl InputArgs {
             );
         }
         if !self.named.is_empty() {
-            self.check_names(&model.input_names())
+            self.check_names(&model.input_names(), &model.likely_ties())
                 .with_context(|| file.path().display().to_string())?;
         }
         let wanted = Wanted::of(model);
@@ -173,26 +173,30 @@ impl InputArgs {
     }
 
     /// That each of the model's inputs is given once.
-    fn check_names(&self, known: &[String]) -> birnn::Result<()> {
-        let wrong = |name: &str, reason: &str| {
-            Err(Error::InputName {
-                name: name.to_string(),
-                reason: reason.to_string(),
-                known: known.to_vec(),
-            })
+    fn check_names(&self, known: &[String], ties: &[(String, String)]) -> birnn::Result<()> {
+        let wrong = |name: &str, reason: String| {
+            Err(Error::InputName { name: name.to_string(), reason, known: known.to_vec() })
         };
         let given = |name: &str| self.named.iter().filter(|input| input.name == name).count();
         for NamedInput { name, .. } in &self.named {
             if !known.contains(name) {
-                return wrong(name, "isn't one of the model's");
+                return wrong(name, "isn't one of the model's".to_string());
             }
             if given(name) > 1 {
-                return wrong(name, "is given twice");
+                return wrong(name, "is given twice".to_string());
             }
         }
         match known.iter().find(|name| given(name) == 0) {
-            Some(missing) => wrong(missing, "is missing: give it with --input NAME=INPUT"),
             None => Ok(()),
+            Some(missing) => {
+                let instead = match ties.iter().find(|(input, _)| input == missing) {
+                    Some((input, output)) => {
+                        format!(", or begin with zeros and hand it on with --tie {input}={output}")
+                    }
+                    None => String::new(),
+                };
+                wrong(missing, format!("is missing: give it with --input NAME=INPUT{instead}"))
+            }
         }
     }
 

@@ -103,6 +103,12 @@ fn print(out: &mut impl Write, found: &Found) -> Result<()> {
             let inputs: Vec<_> = given(&summary, report).map(declared).collect();
             writeln!(out, "Inputs: {}", inputs.join(", "))?;
             writeln!(out, "Outputs: {}", model.output_names().join(", "))?;
+            let ties = model.likely_ties();
+            if !ties.is_empty() {
+                let ties = ties.iter().map(|(input, output)| format!("--tie {input}={output}"));
+                let ties = ties.collect::<Vec<_>>().join(" ");
+                writeln!(out, "States by their names, which can be handed on: {ties}")?;
+            }
         }
         (Ok(model), _) => {
             let summary = model.summary();

@@ -3,7 +3,7 @@
 use super::layout::ArrayLayout;
 use super::weight::Weight;
 use crate::gpu::kernel::{Constants, Kernel, UniformData};
-use crate::graph::{ArrayId, Source, StateOfLayer};
+use crate::graph::{ArrayId, Demand, Source, StateOfLayer};
 use ndarray::ArrayD;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -70,6 +70,8 @@ pub(in crate::gpu) struct Plan {
     pub inputs: Vec<(Source, Placed)>,
     /// The arrays of the graph that are known, and go up, too.
     pub known: Vec<Arc<ArrayD<f32>>>,
+    /// What the values of inputs have to be.
+    pub demands: Vec<Demand>,
     /// What is read back, in the order in which the model returns it.
     pub outputs: Vec<Placed>,
     pub weights: Vec<Weight>,

@@ -217,6 +217,7 @@ impl<'a> Planner<'a> {
             }
         }
         self.plan.known.clone_from(&graph.known);
+        self.plan.demands.clone_from(&graph.demands);
         self.plan.outputs = graph.outputs.iter().map(|&output| self.placed(output)).collect();
         Ok(self.plan)
     }

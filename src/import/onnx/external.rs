@@ -61,7 +61,14 @@ impl<'a> External<'a> {
                 part(&file.1, offset, bytes)
             }
         };
-        values.map_err(|error| format!("{location:?}: {error}"))
+        values.map_err(|error| match error.kind() {
+            ErrorKind::NotFound => format!(
+                "its values are in the file {location:?}, which isn't there: the model keeps \
+                 weights in that file, which has to lie in the folder of the .onnx file, under \
+                 this name"
+            ),
+            _ => format!("{location:?}: {error}"),
+        })
     }
 }
 
@@ -143,6 +150,7 @@ mod tests {
             assert!(made.unwrap().success());
             assert!(at("pipe").is_err()); // and doesn't wait for somebody to write
         }
+        assert!(at("gone").unwrap_err().contains("has to lie in the folder of the .onnx file"));
         let wrong = |entries: &[(&str, &str)]| external.read(entries, 2).unwrap_err();
         assert!(wrong(&[("location", "values.bin"), ("offset", "3")]).contains("short"));
         assert!(wrong(&[("location", "values.bin"), ("offset", "x")]).contains("offset"));

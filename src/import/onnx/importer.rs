@@ -10,6 +10,23 @@ use std::collections::{HashMap, HashSet};
 /// Graphs within graphs.
 const MOST_DEPTH: usize = 16;
 
+/// Arrays in lists, all lists counted.
+const MOST_LISTED: usize = 1 << 20;
+
+/// A list of arrays.
+#[derive(Clone, Debug)]
+pub(super) enum Sequence {
+    Arrays(Vec<Value>),
+    /// An array in parts along an axis, each so long, but the last that may be shorter.
+    Parts {
+        x: Value,
+        axis: i64,
+        each: i64,
+        /// Whether the parts have the axis.
+        keep: bool,
+    },
+}
+
 /// What is known of an array while the program is built.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Facts {
@@ -36,12 +53,16 @@ pub(super) struct Importer<'a> {
     facts: HashMap<Value, Facts>,
     /// Of each name of a layer how often it was asked for.
     layers: HashMap<String, usize>,
+    /// How many arrays are in lists.
+    listed: usize,
 }
 
 /// The names of a graph.
 #[derive(Debug, Default)]
 struct Scope<'a> {
     names: HashMap<&'a str, Value>,
+    /// Those of lists.
+    sequences: HashMap<&'a str, Sequence>,
     /// Whether it is that of a function, which doesn't see the graphs around it.
     is_function: bool,
 }
@@ -63,6 +84,7 @@ impl<'a> Importer<'a> {
             scopes: vec![Scope::default()],
             facts: HashMap::new(),
             layers: HashMap::new(),
+            listed: 0,
         }
     }
 
@@ -81,14 +103,32 @@ impl<'a> Importer<'a> {
 
     /// The array of a name, of the graph or one around it.
     pub fn find(&self, name: &str) -> Option<Value> {
+        self.find_in(|scope| scope.names.get(name).copied())
+    }
+
+    /// The list of a name, likewise.
+    fn find_sequence(&self, name: &str) -> Option<Sequence> {
+        self.find_in(|scope| scope.sequences.get(name).cloned())
+    }
+
+    fn find_in<T>(&self, get: impl Fn(&Scope<'a>) -> Option<T>) -> Option<T> {
         for scope in self.scopes.iter().rev() {
-            match scope.names.get(name) {
-                Some(value) => return Some(*value),
+            match get(scope) {
                 None if scope.is_function => return None,
                 None => {}
+                found => return found,
             }
         }
         None
+    }
+
+    /// Counts arrays that are put into a list.
+    pub fn list(&mut self, arrays: usize) -> Result<()> {
+        self.listed = self.listed.saturating_add(arrays);
+        match self.listed <= MOST_LISTED {
+            true => Ok(()),
+            false => self.malformed(format!("its lists have more than {MOST_LISTED} arrays")),
+        }
     }
 
     /// Into a graph within the graph, or that of a function.
@@ -254,6 +294,31 @@ impl<'a> Call<'_, 'a, '_> {
                 Some(value) => Ok(Some(value)),
                 None => self.malformed(format!("it reads {name:?}, which is no array before it")),
             },
+        }
+    }
+
+    /// An operand that is a list.
+    pub fn sequence(&self, index: usize) -> Result<Sequence> {
+        let name = self.node.inputs.get(index).copied().unwrap_or_default();
+        match self.importer.find_sequence(name) {
+            Some(sequence) => Ok(sequence),
+            None => self.malformed(format!("it reads {name:?}, which is no list before it")),
+        }
+    }
+
+    /// Names the output, which is a list.
+    pub fn set_sequence(&mut self, sequence: Sequence) -> Result<()> {
+        if let Sequence::Arrays(arrays) = &sequence {
+            self.importer.list(arrays.len())?;
+        }
+        let name = self.node.outputs.first().copied().unwrap_or_default();
+        if self.importer.find(name).is_some() {
+            return self.malformed(format!("two arrays are named {name:?}"));
+        }
+        let scope = self.importer.scopes.last_mut();
+        match scope.and_then(|scope| scope.sequences.insert(name, sequence)) {
+            None => Ok(()),
+            Some(_) => self.malformed(format!("two lists are named {name:?}")),
         }
     }
 

@@ -6,7 +6,7 @@ use super::nodes;
 use super::options::OnnxOptions;
 use super::proto::{self, Budget, Dimension, Graph, ValueInfo};
 use super::tensor::DataType;
-use crate::program::{Length, Operation, Value, Values};
+use crate::program::{Kind, Length, Operation, Value, Values};
 use crate::{Error, Model, Result};
 use std::collections::HashSet;
 use std::fs::File;
@@ -165,6 +165,7 @@ fn fixed(importer: &mut Importer, input: &ValueInfo, values: &Values) -> Result<
             return importer.malformed(format!("the input {:?} holds {what}", input.name));
         }
     };
+    check_values(input.name, values, data_type)?;
     let value = importer.constant(values.cast(data_type.kind()));
     importer.set_type(value, data_type);
     match &input.shape {
@@ -211,6 +212,31 @@ fn check_lengths(graph: &Graph, options: &OnnxOptions) -> Result<()> {
         known => format!("those of the inputs are {known:?}"),
     };
     Err(Error::Graph(format!("no axis of an open length is called {axis:?}; {known}")))
+}
+
+/// That the values of a constant are ones of the input's type, as those of a call have to be.
+fn check_values(name: &str, values: &Values, data_type: DataType) -> Result<()> {
+    let numbers = match values {
+        Values::Floats(numbers) => numbers.mapv(f64::from),
+        Values::Integers(numbers) => numbers.mapv(|number| number as f64),
+        Values::Bools(values) => values.mapv(|value| f64::from(u8::from(value))),
+    };
+    let (least, most) = match data_type.range() {
+        Some(range) => (*range.start() as f64, *range.end() as f64),
+        None if data_type.kind() == Kind::Bool => (0.0, 1.0),
+        None => (f64::NEG_INFINITY, f64::INFINITY),
+    };
+    let is_wrong = |number: f64| number.fract() != 0.0 || !(least..=most).contains(&number);
+    let mut numbers = numbers.indexed_iter().filter(|_| data_type.kind() != Kind::Float);
+    match numbers.find(|(_, number)| is_wrong(**number)) {
+        None => Ok(()),
+        Some((index, &value)) => Err(Error::InputValue {
+            input: name.to_string(),
+            value,
+            index: ndarray::Dimension::slice(&index).to_vec(),
+            expected: format!("it takes whole numbers from {least} to {most}"),
+        }),
+    }
 }
 
 fn unknown_input(name: &str, graph: &Graph) -> Result<()> {
@@ -262,7 +288,10 @@ fn input<'a>(
         _ => None,
     };
     let whole: Option<Vec<usize>> = axes.iter().map(fixed).collect();
-    let value = importer.program.input(name, axes, data_type.kind())?;
+    let value = match data_type.range() {
+        Some(range) => importer.program.input_in_range(name, axes, range)?,
+        None => importer.program.input(name, axes, data_type.kind())?,
+    };
     importer.set_type(value, data_type);
     if let Some(shape) = whole {
         importer.set_shape(value, shape);

@@ -5,6 +5,7 @@ use super::proto::Tensor;
 use crate::program::{Kind, Values};
 use ndarray::{ArrayD, IxDyn};
 use std::borrow::Cow;
+use std::ops::RangeInclusive;
 
 /// More axes than this no array has.
 const MOST_AXES: usize = 32;
@@ -78,6 +79,20 @@ impl DataType {
             Bool => Kind::Bool,
             _ => Kind::Integer,
         }
+    }
+
+    /// The values of a type of whole numbers that doesn't hold all that there are in birnn.
+    pub fn range(self) -> Option<RangeInclusive<i64>> {
+        Some(match self {
+            DataType::Uint8 => 0..=u8::MAX.into(),
+            DataType::Int8 => i8::MIN.into()..=i8::MAX.into(),
+            DataType::Uint16 => 0..=u16::MAX.into(),
+            DataType::Int16 => i16::MIN.into()..=i16::MAX.into(),
+            DataType::Uint32 => 0..=u32::MAX.into(),
+            DataType::Int32 => i32::MIN.into()..=i32::MAX.into(),
+            DataType::Uint64 => 0..=i64::MAX,
+            _ => return None,
+        })
     }
 
     /// The bytes of a value.

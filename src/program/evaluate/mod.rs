@@ -25,7 +25,7 @@ use super::operation::Operation;
 use super::shapes::{self, Reason};
 use super::values::{Kind, Values};
 use crate::error::Error;
-use crate::graph::{ArrayId, ConstantId, OperatorGraph, Source};
+use crate::graph::{ArrayId, Bounds, ConstantId, OperatorGraph, Source};
 use crate::operator::{self, Operator};
 use array::Computed;
 pub(super) use array::{Array, Known};
@@ -321,6 +321,12 @@ impl Evaluator {
                 self.cumulative_product(&operands, *exclusive, *reverse)?
             }
             Operation::Resize(how) => self.resize(&operands, how)?,
+            Operation::Lengths => {
+                let (lengths, longest) = (operands.get(0)?, operands.number_or(1, 0)?);
+                let longest = usize::try_from(longest).map_err(|_| "an axis is below 0 long")?;
+                self.demand(lengths, Bounds::Lengths(longest))?;
+                lengths.clone()
+            }
         };
         Ok(vec![result])
     }

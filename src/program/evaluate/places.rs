@@ -2,6 +2,7 @@
 
 use super::order::check_pairs;
 use super::{Array, Evaluator, empty};
+use crate::graph::Bounds;
 use crate::operator;
 use crate::program::host;
 use crate::program::operation::{Binary, Reduction};
@@ -44,27 +45,54 @@ impl Evaluator {
                 let taken = self.slice(x, part)?;
                 self.reshape(&taken, &shape)
             }
-            (x, Some(known)) => {
-                known.iter().try_for_each(|&place| shapes::index(place, length).map(|_| ()))?;
-                self.gather(x, places, axis)
-            }
-            (x, None) => self.gather(x, places, axis),
+            (x, _) => self.gather(x, places, axis),
         }
     }
 
-    /// Places that are counted from the end where they are negative.
+    /// Asks of the values of an array that they are within bounds: of known ones now, of those that
+    /// a call gives when it does. Returns whether no step computes any of them.
+    pub(super) fn demand(&mut self, array: &Array, bounds: Bounds) -> Reason<bool> {
+        match array {
+            Array::Known(known) => {
+                let numbers = known.values.to_floats();
+                match numbers.iter().find(|number| !bounds.hold(f64::from(**number), false)) {
+                    None => Ok(true),
+                    Some(number) => {
+                        let (least, most) = bounds.range();
+                        Err(format!("{number} isn't a whole number from {least} to {most}"))
+                    }
+                }
+            }
+            Array::Computed(computed) => {
+                let name = self.name.clone();
+                self.graph.demand(&name, computed.array, bounds)
+            }
+        }
+    }
+
+    /// Places along an axis so long as numbers from 0 on: those below zero count from its end, and
+    /// of those that a step computes outside of it the nearest one counts.
     fn counted(&mut self, places: &Array, length: usize) -> Reason<Array> {
+        let is_given = self.demand(places, Bounds::Places(length))?;
         if places.kind() == Kind::Bool {
             return Ok(places.clone());
         }
-        let below = self.binary(Binary::Less, places, &Values::integer(0).into())?;
-        let length = Values::integer(length as i64);
-        let counted = self.binary(Binary::Add, places, &length.into())?;
-        self.select(&below, &counted, places)
+        let places = self.cast(places, Kind::Integer)?;
+        let below = self.binary(Binary::Less, &places, &Values::integer(0).into())?;
+        let all = Values::integer(length as i64);
+        let from_end = self.binary(Binary::Add, &places, &all.into())?;
+        let counted = self.select(&below, &from_end, &places)?;
+        if is_given {
+            return Ok(counted);
+        }
+        let last = Values::integer(length as i64 - 1);
+        let counted = self.binary(Binary::Maximum, &counted, &Values::integer(0).into())?;
+        self.binary(Binary::Minimum, &counted, &last.into())
     }
 
     fn gather(&mut self, x: &Array, places: &Array, axis: usize) -> Reason<Array> {
         check_places(x.shape()[axis])?;
+        self.demand(places, Bounds::Places(x.shape()[axis]))?;
         let (kind, ids) = (x.kind(), self.straight(places)?);
         let x = self.computed(x)?;
         let read = self.put_straight(&x)?;

@@ -17,9 +17,7 @@ impl Evaluator {
         in_order_of_time: bool,
         weights: Option<OfLayer>,
     ) -> Reason<Vec<Array>> {
-        let weights = weights.ok_or(
-            "its weights depend on the values of an input: fix it, which makes them known",
-        )?;
+        let weights = weights.ok_or("its weights are computed in the call")?;
         let x = operands.get(0)?;
         if x.rank() != 3 || x.shape()[2] != weights.features {
             let (shape, features) = (x.shape(), weights.features);

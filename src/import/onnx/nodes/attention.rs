@@ -164,6 +164,7 @@ fn attention(call: &mut Call) -> Result<()> {
     let places = count(call, keys)?;
     let lengths = call.input(6)?;
     if let Some(lengths) = lengths {
+        let lengths = call.op(Operation::Lengths, [lengths, keys])?;
         // [batch, 1, 1, 1]
         let lengths = call.unsqueeze(lengths, &[1, 2, 3])?;
         let inside = call.binary(Binary::Less, places, lengths)?;

@@ -15,6 +15,7 @@ mod quantize;
 mod recurrent;
 mod reduce;
 mod resize;
+mod sequences;
 mod signal;
 mod windows;
 
@@ -25,7 +26,7 @@ use crate::{Error, Result};
 use std::collections::HashSet;
 
 /// What is known of each operator, by families.
-const NODES: [&[(&str, Handler)]; 17] = [
+const NODES: [&[(&str, Handler)]; 18] = [
     angles::NODES,
     attention::NODES,
     contrib::NODES,
@@ -41,6 +42,7 @@ const NODES: [&[(&str, Handler)]; 17] = [
     recurrent::NODES,
     reduce::NODES,
     resize::NODES,
+    sequences::NODES,
     signal::NODES,
     windows::NODES,
 ];
@@ -79,8 +81,9 @@ pub(super) fn instead(op_type: &str) -> &'static str {
         | "RandomUniformLike" => {
             "it draws random numbers, which birnn doesn't: make them an input of the model"
         }
-        name if name.starts_with("Sequence") || name.starts_with("Optional") => {
-            "only arrays are supported, no sequences or optional values"
+        "SequenceMap" => "it runs a graph for each array of a list, which birnn doesn't",
+        name if name.starts_with("Optional") => {
+            "only arrays and lists of arrays are supported, no optional values"
         }
         name if name.contains('.') => {
             "it isn't one of ONNX's own operators; export the model without optimizations for one \

@@ -158,12 +158,14 @@ fn reverse_sequence(call: &mut Call) -> Result<()> {
     let shape = call.shape(x)?;
     let zero = call.importer.constant(Values::integer(0));
     let one = call.importer.constant(Values::integer(1));
-    let count = |call: &mut Call, axis: i64| -> Result<Value> {
+    let length = |call: &mut Call, axis: i64| -> Result<Value> {
         let length = call.slice(shape, 0, axis, axis + 1)?;
-        let length = call.squeeze(length, &[0])?;
-        call.op(Operation::Range, [zero, length, one])
+        call.squeeze(length, &[0])
     };
-    let (rows, times) = (count(call, 0)?, count(call, 1)?);
+    let (batch, timesteps) = (length(call, 0)?, length(call, 1)?);
+    let rows = call.op(Operation::Range, [zero, batch, one])?;
+    let times = call.op(Operation::Range, [zero, timesteps, one])?;
+    let lengths = call.op(Operation::Lengths, [lengths, timesteps])?;
     let lengths = call.unsqueeze(lengths, &[1])?;
     let inside = call.binary(Binary::Less, times, lengths)?;
     let last = call.binary(Binary::Subtract, lengths, one)?;

@@ -306,6 +306,7 @@ fn mask(call: &mut Call, x: Value, lengths: Value) -> Result<Value> {
     let zero = call.importer.constant(Values::integer(0));
     let one = call.importer.constant(Values::integer(1));
     let times = call.op(Operation::Range, [zero, timesteps, one])?;
+    let lengths = call.op(Operation::Lengths, [lengths, timesteps])?;
     let column = call.unsqueeze(lengths, &[1])?;
     call.binary(Binary::Less, times, column)
 }

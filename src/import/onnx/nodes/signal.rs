@@ -4,7 +4,39 @@ use crate::Result;
 use crate::import::onnx::importer::{Call, Handler};
 use crate::program::{Binary, Kind, Operation, PadMode, Unary, Value, Values};
 
-pub(super) const NODES: &[(&str, Handler)] = &[("DFT", fourier), ("STFT", short_time)];
+pub(super) const NODES: &[(&str, Handler)] = &[
+    ("BlackmanWindow", |call| window(call, [0.42, 0.5, 0.08])),
+    ("DFT", fourier),
+    ("HammingWindow", |call| window(call, [25.0 / 46.0, 21.0 / 46.0, 0.0])),
+    ("HannWindow", |call| window(call, [0.5, 0.5, 0.0])),
+    ("STFT", short_time),
+];
+
+/// `a - b cos(2π t / n) + c cos(4π t / n)` for each time t, where n is the number of times, or one
+/// less for a window that ends as it begins.
+fn window(call: &mut Call, [a, b, c]: [f32; 3]) -> Result<()> {
+    let _ = call.has("output_datatype");
+    let is_periodic = call.flag("periodic", true)?;
+    let size = call.required(0)?;
+    let size = call.reshape(size, [])?;
+    let (zero, one) = (whole(call, 0), whole(call, 1));
+    let times = call.op(Operation::Range, [zero, size, one])?;
+    let times = call.cast(times, Kind::Float)?;
+    let n = if is_periodic { size } else { call.binary(Binary::Subtract, size, one)? };
+    let n = call.cast(n, Kind::Float)?;
+    let turns = call.binary(Binary::Divide, times, n)?;
+    let angle = call.with_number(Binary::Multiply, turns, std::f32::consts::TAU)?;
+    let cosine = call.unary(Unary::Cos, angle)?;
+    let wave = call.with_number(Binary::Multiply, cosine, -b)?;
+    let mut values = call.with_number(Binary::Add, wave, a)?;
+    if c != 0.0 {
+        let twice = call.with_number(Binary::Multiply, angle, 2.0)?;
+        let twice = call.unary(Unary::Cos, twice)?;
+        let twice = call.with_number(Binary::Multiply, twice, c)?;
+        values = call.binary(Binary::Add, values, twice)?;
+    }
+    call.set(0, values)
+}
 
 fn whole(call: &mut Call, number: i64) -> Value {
     call.importer.constant(Values::integer(number))
