@@ -1,22 +1,11 @@
 //! Einstein sums as operations of a program, for the importers whose formats have them.
 
+use super::operations::Operations;
 use crate::Result;
 use crate::program::{Operation, Reduction};
 
 /// The arrays of an Einstein sum at most.
 const MOST_OPERANDS: usize = 16;
-
-/// Where an importer adds operations.
-pub(super) trait Operations {
-    /// Stands for an array.
-    type Array: Copy;
-
-    /// Adds an operation that returns one array.
-    fn add(&mut self, operation: Operation, operands: &[Self::Array]) -> Result<Self::Array>;
-
-    /// Whole numbers along an axis.
-    fn numbers(&mut self, numbers: Vec<i64>) -> Self::Array;
-}
 
 /// An equation, taken apart.
 pub(super) struct Equation {

@@ -4,12 +4,16 @@
 //! do, too (`tests/toy_importer` is one, and compiles those that are here).
 
 #[cfg(any(feature = "keras", feature = "onnx"))]
+mod angles;
+#[cfg(any(feature = "keras", feature = "onnx"))]
 mod einsum;
 mod format;
 #[cfg(feature = "keras")]
 mod keras;
 #[cfg(feature = "onnx")]
 mod onnx;
+#[cfg(any(feature = "keras", feature = "onnx"))]
+mod operations;
 #[cfg(feature = "pytorch")]
 pub mod pytorch;
 mod recognize;

@@ -13,6 +13,7 @@ use crate::operator::{
 use birnn_cell::Activation;
 use ndarray::{ArrayD, arr0};
 use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
+use std::ops::RangeInclusive;
 
 arguments! {
     /// Keras's `Dense`: `activation(x·kernel + bias)` over the last axis. It reads an array of any
@@ -412,8 +413,10 @@ pub struct Identity {
 }
 
 impl Identity {
-    /// The classes of Keras that it stands for.
-    pub const CLASSES: [&'static str; 30] = [
+    /// The classes of Keras that it stands for. An `InputLayer` is that of a model that is called as
+    /// a layer of another.
+    pub const CLASSES: [&'static str; 31] = [
+        "InputLayer",
         "Dropout",
         "SpatialDropout1D",
         "SpatialDropout2D",
@@ -465,6 +468,65 @@ impl Identity {
     }
 }
 
+arguments! {
+    /// Returns its first input, with the mask of its second: what Keras does behind a model that
+    /// `TimeDistributed` calls, whose own masks stay in it.
+    ///
+    /// With [`MaskRules::Keras2`](crate::MaskRules::Keras2) the first input keeps its mask where it
+    /// has one; otherwise the second's counts, at no more axes than `axes`: at a place where it does
+    /// anywhere along the others.
+    ///
+    /// ```
+    /// use birnn::layer::{Dense, Masking, WithMaskOf};
+    /// use birnn::{Graph, Lstm};
+    /// let mut graph = Graph::new();
+    /// let x = graph.sequence_input("x", None, 4)?;
+    /// let masked = graph.add(Masking::new(), x)?[0];
+    /// let y = graph.add(Dense::new(3), x)?[0];
+    /// let y = graph.add(WithMaskOf::new(1), [y, masked])?[0];
+    /// let model = graph.add(Lstm::new(2), y).and_then(|states| graph.build(states))?;
+    /// # Ok::<(), birnn::Error>(())
+    /// ```
+    WithMaskOf(
+        /// The axes of a mask in Keras 2, without the batch.
+        axes: usize
+    ) {}
+}
+
+impl Definition for WithMaskOf {
+    fn class_name(&self) -> &'static str {
+        "WithMaskOf"
+    }
+
+    fn inputs(&self) -> RangeInclusive<usize> {
+        2..=2
+    }
+
+    fn check(&self) -> Result<(), Wrong> {
+        size("axes", self.axes)
+    }
+
+    fn output(&self, inputs: &[Dims]) -> Result<Dims, String> {
+        Ok(inputs[0].clone())
+    }
+
+    fn lower(&self, call: &mut Lowering) -> Result<ArrayId, Error> {
+        Ok(call.input(0))
+    }
+
+    fn masking(&self) -> MaskRule {
+        MaskRule::OfSecond(self.axes)
+    }
+
+    fn has_mask_argument(&self) -> bool {
+        true
+    }
+
+    fn reads_numbers(&self) -> bool {
+        true
+    }
+}
+
 /// As [`Identity::of_class`].
 impl<'de> Deserialize<'de> for Identity {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Identity, D::Error> {
@@ -489,6 +551,11 @@ impl Definition for Identity {
 
     fn returns_its_input(&self) -> bool {
         true
+    }
+
+    /// The call of a model does.
+    fn has_mask_argument(&self) -> bool {
+        self.class_name == "InputLayer"
     }
 
     /// Layers that change images hand no mask on.

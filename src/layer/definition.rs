@@ -291,6 +291,9 @@ pub(crate) enum MaskRule {
     Values(f32),
     /// Made from the ids: false where they are zero.
     Ids,
+    /// That of the second input; in Keras 2 that of the first where it has one, otherwise the
+    /// second's with so many axes.
+    OfSecond(usize),
 }
 
 /// A weight that a layer has; see [`Model::weight_specs`](crate::Model::weight_specs).

@@ -1,4 +1,5 @@
-//! All layers as one type. In one file, as a [`TimeDistributed`] is a layer that holds one.
+//! All layers as one type. A [`TimeDistributed`] stands here, too, as it is a layer that holds one;
+//! what it does is in `time_distributed.rs`, and what becomes of weights in `filling.rs`.
 
 use super::attention::{AdditiveAttention, Attention, MultiHeadAttention};
 use super::bidirectional::Bidirectional;
@@ -8,11 +9,14 @@ use super::convolution::{
     SeparableConv1d, SeparableConv2d,
 };
 use super::core::{
-    ActivationLayer, Dense, Embedding, Identity, Masking, PRelu, ReluLayer, Rescaling, SoftmaxLayer,
+    ActivationLayer, Dense, Embedding, Identity, Masking, PRelu, ReluLayer, Rescaling,
+    SoftmaxLayer, WithMaskOf,
 };
-use super::definition::{Definition, MaskRule, WeightSpec, Wrong};
+use super::definition::{Definition, MaskRule};
 use super::dims::{Dims, shown};
+use super::einsum_dense::EinsumDense;
 use super::encoding::{CategoryEncoding, Discretization};
+use super::foreign::Foreign;
 use super::lowering::Lowering;
 use super::merging::{Concatenate, Dot, Merge};
 use super::normalization::{
@@ -29,15 +33,13 @@ use super::reshaping::{
     ZeroPadding1d, ZeroPadding2d,
 };
 use super::role::{Direction, Role};
-use super::weights::{self, Weights};
 use crate::error::{Error, Result};
 use crate::graph::{ArrayId, Constant};
 use crate::operator::MergeMode;
-use crate::order::standard;
 use birnn_cell::Activation;
 use ndarray::ArrayD;
-use rand_chacha::ChaCha12Rng;
 use serde::{Deserialize, Serialize};
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 /// A state that a layer keeps along time.
@@ -105,7 +107,7 @@ impl Layer {
         }
     }
 
-    fn directions_mut(&mut self) -> Vec<&mut Recurrent> {
+    pub(super) fn directions_mut(&mut self) -> Vec<&mut Recurrent> {
         match self {
             Layer::Recurrent(layer) => vec![layer],
             Layer::Bidirectional(layer) => {
@@ -117,7 +119,7 @@ impl Layer {
     }
 
     /// How many arrays it is called on.
-    pub(crate) fn inputs(&self) -> std::ops::RangeInclusive<usize> {
+    pub(crate) fn inputs(&self) -> RangeInclusive<usize> {
         match self {
             Layer::Feedforward(layer) => layer.kind.definition().inputs(),
             _ => 1..=1,
@@ -225,6 +227,16 @@ impl Layer {
         }
     }
 
+    /// Whether it is a [`TimeDistributed`] whose masks are those of the layer in it.
+    pub(crate) fn has_own_masks(&self) -> bool {
+        match self {
+            Layer::Feedforward(Feedforward { kind: Kind::TimeDistributed(each), .. }) => {
+                each.own_masks
+            }
+            _ => false,
+        }
+    }
+
     /// What it says of itself, where it isn't recurrent.
     pub(crate) fn definition(&self) -> Option<&dyn Definition> {
         match self {
@@ -311,102 +323,14 @@ impl Layer {
         }
     }
 
+    /// In how many [`TimeDistributed`] the innermost layer is.
+    pub(crate) fn times_distributed(&self) -> usize {
+        self.time_distributed().map_or(0, |inside| 1 + inside.times_distributed())
+    }
+
     /// The layer that a TimeDistributed holds, at any depth; otherwise the layer itself.
     pub(crate) fn innermost(&self) -> &Layer {
         self.time_distributed().map_or(self, Layer::innermost)
-    }
-
-    /// The weights in Keras's order.
-    pub(crate) fn weight_specs(&self, inputs: &[Dims]) -> Vec<WeightSpec> {
-        let features = inputs.first().and_then(|dims| dims.last().copied().flatten()).unwrap_or(0);
-        match self {
-            Layer::Feedforward(layer) => layer.kind.definition().weights(inputs),
-            _ => self
-                .directions()
-                .into_iter()
-                .flat_map(|(_, layer)| layer.weight_specs(features))
-                .collect(),
-        }
-    }
-
-    /// What its weights are called in messages, in Keras's order: of a [`Bidirectional`] with the
-    /// direction.
-    pub(crate) fn weight_labels(&self, inputs: &[Dims]) -> Vec<String> {
-        let two = matches!(self, Layer::Bidirectional(_));
-        let labels = self.directions().into_iter().flat_map(|(direction, layer)| {
-            let label = move |weight: &str| {
-                if two { format!("{direction} {weight}") } else { weight.to_string() }
-            };
-            layer.weight_names().into_iter().map(label)
-        });
-        match self {
-            Layer::Feedforward(_) => {
-                self.weight_specs(inputs).iter().map(|spec| spec.name.to_string()).collect()
-            }
-            _ => labels.collect(),
-        }
-    }
-
-    pub(crate) fn initialize(&mut self, inputs: &[Dims], rng: &mut ChaCha12Rng) {
-        let features = inputs.first().and_then(|dims| dims.last().copied().flatten()).unwrap_or(0);
-        for layer in self.directions_mut() {
-            layer.initialize(features, rng);
-        }
-        if let Layer::Feedforward(layer) = self {
-            layer.initialize(inputs, rng);
-        }
-    }
-
-    /// Sets the weights from arrays in Keras's order, that of [`Layer::weight_specs`].
-    pub(crate) fn set_weights(&mut self, inputs: &[Dims], arrays: Vec<ArrayD<f32>>) -> Result<()> {
-        let name = self.name().to_string();
-        let specs = self.weight_specs(inputs);
-        if arrays.len() != specs.len() {
-            let names: Vec<_> = specs.iter().map(|spec| spec.name).collect();
-            let (expected, names) = (specs.len(), names.join(", "));
-            return Err(Error::WeightCount { layer: name, expected, names, found: arrays.len() });
-        }
-        let mut checked = specs.iter().zip(&arrays).zip(self.weight_labels(inputs));
-        checked.try_for_each(|((spec, array), label)| {
-            weights::check(&name, &label, &spec.shape, array)
-        })?;
-        let mut arrays = arrays.into_iter().map(standard);
-        for layer in self.directions_mut() {
-            let count = layer.weight_names().len();
-            let arrays: Vec<_> = arrays.by_ref().take(count).collect();
-            layer.weights = Some(Weights::new(&name, &layer.weight_roles(), &arrays)?.into());
-        }
-        match self {
-            Layer::Feedforward(layer) => layer.set_weights(inputs, arrays.collect()),
-            _ => Ok(()),
-        }
-    }
-
-    /// The layer as files hold it: without what stands beside it there, its weights and the
-    /// operations of a [`Function`](crate::program::Function).
-    pub(crate) fn bare(mut self) -> Layer {
-        self.directions_mut().into_iter().for_each(|layer| layer.weights = None);
-        if let Layer::Feedforward(layer) = &mut self {
-            layer.weights = None;
-            match &mut layer.kind {
-                Kind::TimeDistributed(each) => *each.layer = each.layer.as_ref().clone().bare(),
-                Kind::Foreign(foreign) => foreign.definition = None,
-                _ => {}
-            }
-        }
-        self
-    }
-
-    /// The weights in Keras's order, or `None` where they are not set.
-    pub(crate) fn weight_arrays(&self) -> Option<Vec<ArrayD<f32>>> {
-        let mut arrays = Vec::new();
-        for (_, layer) in self.directions() {
-            arrays.extend(layer.weights()?.arrays(&layer.weight_roles(), layer.cell().bias_rows()));
-        }
-        if let Layer::Feedforward(layer) = self {
-            arrays.extend(layer.weights()?.iter().cloned());
-        }
-        Some(arrays)
     }
 }
 
@@ -506,6 +430,8 @@ kinds! {
     CategoryEncoding(CategoryEncoding),
     Discretization(Discretization),
     Identity(Identity),
+    WithMaskOf(WithMaskOf),
+    EinsumDense(EinsumDense),
     LayerNormalization(LayerNormalization),
     RmsNormalization(RmsNormalization),
     BatchNormalization(BatchNormalization),
@@ -553,55 +479,6 @@ kinds! {
     Probe(super::probe::Probe),
 }
 
-/// A layer that is defined in another room, such as a [`Function`](crate::program::Function). A file
-/// has no more of it than that it is one: what it is stands beside the layer there.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct Foreign {
-    #[serde(skip)]
-    definition: Option<Arc<dyn Definition>>,
-}
-
-impl PartialEq for Foreign {
-    fn eq(&self, other: &Foreign) -> bool {
-        match (&self.definition, &other.definition) {
-            (Some(one), Some(other)) => Arc::ptr_eq(one, other) || one.equals(&**other),
-            (one, other) => one.is_none() && other.is_none(),
-        }
-    }
-}
-
-impl Foreign {
-    fn definition(&self) -> &dyn Definition {
-        match &self.definition {
-            Some(definition) => &**definition,
-            None => &Nowhere,
-        }
-    }
-}
-
-/// A layer of another room that a file left out.
-#[derive(Debug)]
-struct Nowhere;
-
-impl Definition for Nowhere {
-    fn class_name(&self) -> &'static str {
-        "Function"
-    }
-
-    fn check(&self) -> Result<(), Wrong> {
-        Err(("function", "is missing".to_string()))
-    }
-
-    fn output(&self, _: &[Dims]) -> Result<Dims, String> {
-        Err("its operations are missing".to_string())
-    }
-
-    fn lower(&self, call: &mut Lowering) -> Result<ArrayId> {
-        Err(Error::Graph(format!("layer {:?}: its operations are missing", call.name)))
-    }
-}
-
 impl From<Arc<dyn Definition>> for Layer {
     fn from(definition: Arc<dyn Definition>) -> Layer {
         let kind = Kind::Foreign(Foreign { definition: Some(definition) });
@@ -637,12 +514,6 @@ impl Feedforward {
         self.kind.definition().class_name()
     }
 
-    /// The layer's arrays in Keras's order, once they are set; of a [`TimeDistributed`] those of
-    /// the layer in it.
-    pub(crate) fn weights(&self) -> Option<&[ArrayD<f32>]> {
-        self.weights.as_deref().map(Vec::as_slice)
-    }
-
     pub(super) fn check(&self) -> Result<()> {
         self.kind.definition().check().map_err(|(argument, reason)| Error::Argument {
             layer: self.name.clone(),
@@ -656,35 +527,14 @@ impl Feedforward {
             Error::Graph(format!("layer {:?} ({}): {reason}", self.name, self.class_name()))
         })
     }
-
-    pub(super) fn initialize(&mut self, inputs: &[Dims], rng: &mut ChaCha12Rng) {
-        if let Kind::TimeDistributed(each) = &mut self.kind {
-            each.layer.initialize(&TimeDistributed::inside(inputs), rng);
-            self.weights = each.layer.weight_arrays().map(Arc::new);
-        } else {
-            let kind = self.kind.definition();
-            let weights = kind.weights(inputs);
-            let mut weights: Vec<_> = weights.iter().map(|weight| weight.sample(rng)).collect();
-            kind.adjust_initial(&mut weights);
-            self.weights = Some(Arc::new(weights));
-        }
-    }
-
-    /// Sets the weights, whose number and shapes are checked.
-    pub(super) fn set_weights(&mut self, inputs: &[Dims], arrays: Vec<ArrayD<f32>>) -> Result<()> {
-        if let Kind::TimeDistributed(each) = &mut self.kind {
-            each.layer.set_weights(&TimeDistributed::inside(inputs), arrays.clone())?;
-        }
-        self.weights = Some(Arc::new(arrays));
-        Ok(())
-    }
 }
 
 /// Keras's `TimeDistributed`: calls a layer, with the same weights, on every timestep by itself. It
 /// reads `[batch, timesteps, …]`, where `[batch, …]` is what the layer reads, and returns
 /// `[batch, timesteps, …]` with what the layer returns.
 ///
-/// The layer is any that reads and returns one array. A recurrent layer reads sequences, so that
+/// The layer is any that returns one array; of several that it reads each has the timesteps. A
+/// recurrent layer reads sequences, so that
 /// the input is `[batch, timesteps, steps, features]`; it starts from zeros at every timestep.
 ///
 /// ```
@@ -698,87 +548,6 @@ impl Feedforward {
 #[serde(deny_unknown_fields)]
 pub struct TimeDistributed {
     pub(crate) layer: Box<Layer>,
-}
-
-impl TimeDistributed {
-    /// Calls `layer` on every timestep.
-    pub fn new(layer: impl Into<Layer>) -> TimeDistributed {
-        TimeDistributed { layer: Box::new(layer.into()) }
-    }
-
-    /// What the layer inside reads.
-    pub(crate) fn inside(inputs: &[Dims]) -> Vec<Dims> {
-        inputs.iter().map(|dims| dims.get(1..).unwrap_or_default().to_vec()).collect()
-    }
-}
-
-impl Definition for TimeDistributed {
-    fn class_name(&self) -> &'static str {
-        "TimeDistributed"
-    }
-
-    fn check(&self) -> Result<(), Wrong> {
-        match &*self.layer {
-            layer if layer.is_stateful() => {
-                let reason = "a stateful layer can't be TimeDistributed, where each timestep is a \
-                              sequence of its own; use stateful=False";
-                Err(("layer", reason.to_string()))
-            }
-            Layer::Feedforward(layer) => layer.kind.definition().check(),
-            layer => layer.check().map_err(|e| ("layer", e.to_string())),
-        }
-    }
-
-    fn output(&self, inputs: &[Dims]) -> Result<Dims, String> {
-        let timesteps = match inputs[0].first() {
-            Some(&timesteps) if inputs[0].len() > 1 => timesteps,
-            _ => return Err("it reads [batch, timesteps, …]".to_string()),
-        };
-        let mut results =
-            self.layer.results(&TimeDistributed::inside(inputs)).map_err(|e| e.to_string())?;
-        if results.len() != 1 {
-            return Err("a layer that returns several arrays can't be TimeDistributed".to_string());
-        }
-        results[0].1.insert(0, timesteps);
-        Ok(results.remove(0).1)
-    }
-
-    fn weights(&self, inputs: &[Dims]) -> Vec<WeightSpec> {
-        self.layer.weight_specs(&TimeDistributed::inside(inputs))
-    }
-
-    fn constants<'w>(&'w self, weights: &'w [ArrayD<f32>], inputs: &[Dims]) -> Vec<Constant<'w>> {
-        let inside = TimeDistributed::inside(inputs);
-        self.layer.definition().map_or(Vec::new(), |kind| kind.constants(weights, &inside))
-    }
-
-    /// Batch and time as one axis. A mask of `[batch, timesteps, steps]` reaches the layer; one of
-    /// `[batch, timesteps]` says nothing about what the layer reads.
-    fn lower(&self, call: &mut Lowering) -> Result<ArrayId> {
-        let (input, mask) = (call.input(0), call.mask(0));
-        let outer = call.shape(input)[..2].to_vec();
-        let folded = |shape: &[usize]| [&[outer[0] * outer[1]], &shape[2..]].concat();
-        let inputs = vec![call.reshaped(input, folded(&call.shape(input)))?];
-        let masks = match mask.filter(|&mask| call.shape(mask).len() > 2) {
-            Some(mask) => vec![Some(call.reshaped(mask, folded(&call.shape(mask)))?)],
-            None => vec![None],
-        };
-        let (layer, name) = (call.layer, call.name);
-        let mut inside = Lowering { graph: &mut *call.graph, layer, name, inputs, masks };
-        let output = self.layer.lower(&mut inside, &[])?[0];
-        let unfolded = [&outer, &call.shape(output)[1..]].concat();
-        call.reshaped(output, unfolded)
-    }
-
-    fn computes_with_masks(&self) -> bool {
-        self.layer.computes_with_masks()
-    }
-
-    fn reads_mask(&self, mask_axes: usize, axes: usize) -> bool {
-        mask_axes > 0 && self.layer.reads_mask(mask_axes - 1, axes - 1)
-    }
-
-    fn has_mask_argument(&self) -> bool {
-        true
-    }
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) own_masks: bool,
 }

@@ -15,7 +15,10 @@ mod convolution;
 mod core;
 mod definition;
 mod dims;
+mod einsum_dense;
 mod encoding;
+mod filling;
+mod foreign;
 mod initializer;
 mod kinds;
 mod lowering;
@@ -30,6 +33,7 @@ mod probe;
 mod recurrent;
 mod reshaping;
 mod role;
+mod time_distributed;
 mod weights;
 mod windows;
 
@@ -47,11 +51,13 @@ pub use convolution::{
     SeparableConv1d, SeparableConv2d,
 };
 pub use core::{
-    ActivationLayer, Dense, Embedding, Identity, Masking, PRelu, ReluLayer, Rescaling, SoftmaxLayer,
+    ActivationLayer, Dense, Embedding, Identity, Masking, PRelu, ReluLayer, Rescaling,
+    SoftmaxLayer, WithMaskOf,
 };
 pub use definition::WeightSpec;
 pub(crate) use definition::{Definition, MaskArguments, MaskRule};
 pub(crate) use dims::{Dims, axis_of, shown};
+pub use einsum_dense::EinsumDense;
 pub use encoding::{CategoryEncoding, Discretization, EncodingMode};
 pub use initializer::Initializer;
 pub use kinds::{Feedforward, Layer, TimeDistributed};

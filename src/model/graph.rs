@@ -78,6 +78,7 @@ pub struct Call {
     inputs: Vec<Tensor>,
     initial_state: Vec<Tensor>,
     masks: Vec<Option<Tensor>>,
+    model: usize,
 }
 
 impl Call {
@@ -95,6 +96,17 @@ impl Call {
     /// [`Call::mask`].
     pub fn initial_state(mut self, states: &[Tensor]) -> Call {
         self.initial_state = states.to_vec();
+        self
+    }
+
+    /// Says in which call of a model the layer is called, where a model is called as a layer of
+    /// another: any number that is this call's alone. The default is 0, which is the outermost
+    /// model.
+    ///
+    /// In Keras 3 masks are arguments of the calls within a model; a layer of another model reads
+    /// the mask that an array has when the model runs, which attention may have taken away.
+    pub fn in_model(mut self, call: usize) -> Call {
+        self.model = call;
         self
     }
 
@@ -125,7 +137,7 @@ impl From<Tensor> for Call {
 
 impl From<&[Tensor]> for Call {
     fn from(inputs: &[Tensor]) -> Call {
-        Call { inputs: inputs.to_vec(), initial_state: Vec::new(), masks: Vec::new() }
+        Call { inputs: inputs.to_vec(), initial_state: Vec::new(), masks: Vec::new(), model: 0 }
     }
 }
 
@@ -347,6 +359,7 @@ impl Graph {
             initial_state: call.initial_state.iter().map(|t| t.0).collect(),
             masks: call.masks.iter().map(|mask| mask.map(|t| t.0)).collect(),
             results: results.iter().map(|t| t.0).collect(),
+            model: call.model,
         });
         Ok(results)
     }
@@ -408,16 +421,18 @@ impl Graph {
         if call.masks.len() > inputs.len() {
             return wrong(format!("{} masks for {} arrays", call.masks.len(), inputs.len()));
         }
+        // More axes than the timesteps' has what several timesteps of others are in, which a layer
+        // that computes nothing only hands on.
+        let hands_on = layer.definition().is_some_and(|kind| kind.returns_its_input());
+        let most = if hands_on { usize::MAX } else { 1 + layer.times_distributed() };
         for (mask, input) in call.masks.iter().zip(inputs) {
             let Some(mask) = *mask else { continue };
             let shape = self.shape(mask)?;
-            let fits = match (&shape[..], input.first()) {
-                ([of_mask], Some(of_input)) => {
-                    of_mask.is_none() || of_input.is_none() || of_mask == of_input
-                }
-                _ => false,
-            };
-            if !fits || input.len() < 2 {
+            let mut same = shape.iter().zip(input);
+            let fits = (1..=most).contains(&shape.len())
+                && shape.len() < input.len()
+                && same.all(|(mask, axis)| mask.is_none() || axis.is_none() || mask == axis);
+            if !fits {
                 return wrong(format!(
                     "{} of a mask doesn't fit an array of {}",
                     shown(shape),

@@ -85,20 +85,31 @@ impl Model {
         // the layers that have one for it, and with the arrays when it runs. The two only differ
         // after attention, which takes the masks of its arrays away. An array is the same object as
         // another where a layer returns its input itself.
+        //
+        // The graph that a mask is handed along ends where a model is called: what a layer finds
+        // there are the masks of the arrays.
         let mut attached = masks.of_tensor.clone();
+        let mut made_in: Vec<usize> = vec![0; self.tensors.len()];
         let mut same: Vec<usize> = (0..self.tensors.len()).collect();
         for node in &self.nodes {
             let layer = &self.layers[node.layer].layer;
             let kind = layer.definition();
-            let carried = |masks: &[Option<usize>]| -> Vec<Option<usize>> {
-                node.inputs.iter().map(|&tensor| masks[tensor]).collect()
+            let is_here = |tensor: usize| {
+                self.mask_rules == MaskRules::Keras2 || made_in[tensor] == node.model
             };
-            let along_graph = masks.of_inputs(node, layer, &carried(&masks.of_tensor));
-            let with_arrays = masks.of_inputs(node, layer, &carried(&attached));
+            let carried = |masks: &[Option<usize>], everywhere: bool| -> Vec<Option<usize>> {
+                let of = |&tensor: &usize| masks[tensor].filter(|_| everywhere || is_here(tensor));
+                node.inputs.iter().map(of).collect()
+            };
+            let along_graph = carried(&masks.of_tensor, false);
+            let along_graph = masks.of_inputs(node, layer, &along_graph);
+            let with_arrays = masks.of_inputs(node, layer, &carried(&attached, true));
+            let either = along_graph.iter().zip(&with_arrays);
+            let either: Vec<_> = either.map(|(along, with)| along.or(*with)).collect();
             let output = self.output_mask(&mut masks, node, layer, &along_graph);
             let is_argument =
                 kind.is_none_or(|kind| kind.has_mask_argument()) && node.initial_state.is_empty();
-            let passed_on = if is_argument { &along_graph } else { &with_arrays };
+            let passed_on = if is_argument { &either } else { &with_arrays };
             let attached_output = self.output_mask(&mut masks, node, layer, passed_on);
             if kind.is_some_and(|kind| kind.takes_masks_away())
                 && self.mask_rules == MaskRules::Keras3
@@ -114,12 +125,13 @@ impl Model {
             for &tensor in node.results.iter().filter(|&&t| !self.tensors[t].role.is_state()) {
                 masks.of_tensor[tensor] = output;
                 attached[tensor] = attached_output;
+                made_in[tensor] = node.model;
             }
             let looks_at_arrays = kind.is_some_and(|kind| kind.looks_at_arrays_masks());
             masks.of_node.push(self.read_masks(
                 node,
                 layer,
-                if looks_at_arrays { with_arrays } else { along_graph },
+                if looks_at_arrays { with_arrays } else { either },
             ));
         }
         masks
@@ -134,7 +146,9 @@ impl Model {
         of: &[Option<usize>],
     ) -> Option<usize> {
         let input = node.inputs[0];
-        if let (Some(inside), MaskRules::Keras2) = (layer.time_distributed(), self.mask_rules) {
+        if let (Some(inside), MaskRules::Keras2, false) =
+            (layer.time_distributed(), self.mask_rules, layer.has_own_masks())
+        {
             return self.mask_of_timesteps(masks, input, inside, of[0], 1);
         }
         match layer.masking() {
@@ -144,9 +158,17 @@ impl Model {
             MaskRule::Values(value) => {
                 Some(masks.add(MaskSource::Values { tensor: input, value: value.to_bits() }))
             }
+            MaskRule::OfSecond(axes) => match self.mask_rules {
+                MaskRules::Keras3 => of[1],
+                MaskRules::Keras2 => of[0].or_else(|| self.shortened(masks, of[1], axes)),
+            },
             MaskRule::Any => masks.joined(of, self.mask_rules),
+            // Along the features, whatever model it is in.
+            MaskRule::Concatenate(-1) => masks.joined(of, self.mask_rules),
             MaskRule::Concatenate(axis) => match axis_of(axis, self.tensors[input].shape.len()) {
-                Ok(0) => masks.one_after_another(&node.inputs, of),
+                Ok(0) if self.tensors[input].shape.len() > 1 => {
+                    masks.one_after_another(&node.inputs, of)
+                }
                 _ => masks.joined(of, self.mask_rules),
             },
         }
@@ -160,7 +182,7 @@ impl Model {
         masks: &mut Masks,
         input: usize,
         layer: &Layer,
-        mut mask: Option<usize>,
+        mask: Option<usize>,
         depth: usize,
     ) -> Option<usize> {
         if let Some(inside) = layer.time_distributed() {
@@ -171,14 +193,19 @@ impl Model {
             MaskRule::Values(value) => {
                 Some(masks.add(MaskSource::Values { tensor: input, value: value.to_bits() }))
             }
-            MaskRule::Drop => {
-                while let Some(long) = mask.filter(|&mask| self.mask_axes(masks, mask) > depth) {
-                    mask = Some(masks.add(MaskSource::AnyInLastAxis(long)));
-                }
+            MaskRule::Drop => self.shortened(masks, mask, depth),
+            MaskRule::Pass | MaskRule::Any | MaskRule::Concatenate(_) | MaskRule::OfSecond(_) => {
                 mask
             }
-            MaskRule::Pass | MaskRule::Any | MaskRule::Concatenate(_) => mask,
         }
+    }
+
+    /// A mask at no more than so many axes: true where it is anywhere along the others.
+    fn shortened(&self, masks: &mut Masks, mut mask: Option<usize>, axes: usize) -> Option<usize> {
+        while let Some(long) = mask.filter(|&mask| self.mask_axes(masks, mask) > axes) {
+            mask = Some(masks.add(MaskSource::AnyInLastAxis(long)));
+        }
+        mask
     }
 
     /// Of its inputs' masks those that a layer reads.

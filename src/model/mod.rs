@@ -94,6 +94,8 @@ pub(crate) struct Node {
     pub masks: Vec<Option<usize>>,
     /// What the layer returns, in Keras's order.
     pub results: Vec<usize>,
+    /// The number of the call of the model among those of layers that it stands in; 0: in none.
+    pub model: usize,
 }
 
 /// An array in the graph.

@@ -68,6 +68,13 @@ pub(crate) struct CallPart {
     inputs: Vec<usize>,
     initial_state: Vec<usize>,
     masks: Vec<Option<usize>>,
+    /// The call of a model that it stands in, where that isn't the outermost one.
+    #[serde(default, skip_serializing_if = "is_outermost")]
+    model: usize,
+}
+
+fn is_outermost(model: &usize) -> bool {
+    *model == 0
 }
 
 impl Model {
@@ -122,12 +129,13 @@ impl Model {
             let layer = layer.clone().bare();
             parts.layers.push(LayerPart { layer, weights, function });
         }
-        for Node { layer, inputs, initial_state, masks, results: _ } in nodes {
+        for Node { layer, inputs, initial_state, masks, results: _, model } in nodes {
             parts.calls.push(CallPart {
                 layer: *layer,
                 inputs: numbered(inputs),
                 initial_state: numbered(initial_state),
                 masks: masks.iter().map(|mask| mask.map(|tensor| numbers[tensor])).collect(),
+                model: *model,
             });
         }
         Ok(Parts::Graph(parts))
@@ -193,7 +201,7 @@ impl GraphParts {
             weights.push((layer.name().to_string(), tensors));
             layers.push(graph.layer(layer)?);
         }
-        for CallPart { layer, inputs, initial_state, masks } in &self.calls {
+        for CallPart { layer, inputs, initial_state, masks, model } in &self.calls {
             let Some(id) = layers.get(*layer) else {
                 let count = layers.len();
                 return Err(Error::Graph(format!(
@@ -206,7 +214,8 @@ impl GraphParts {
             let states = initial_state.iter().map(of_number).collect::<Result<Vec<_>>>()?;
             let masks = masks.iter().map(|mask| mask.as_ref().map(of_number).transpose());
             let masks = masks.collect::<Result<Vec<_>>>()?;
-            let call = Call::from(&inputs[..]).initial_state(&states).masks(&masks);
+            let call =
+                Call::from(&inputs[..]).initial_state(&states).masks(&masks).in_model(*model);
             arrays.extend(graph.call(*id, call)?);
         }
         let outputs = self.outputs.iter().map(|&number| array(&arrays, number, "the model"));

@@ -7,13 +7,13 @@ use crate::layer::{
     BatchNormalization, Bidirectional, BidirectionalConvLstm1d, BidirectionalConvLstm2d,
     CategoryEncoding, Cell, CellOptions, Concatenate, Conv1d, Conv1dTranspose, Conv2d,
     Conv2dTranspose, ConvLstm1d, ConvLstm2d, Cropping1d, Cropping2d, Dense, DepthwiseConv1d,
-    DepthwiseConv2d, Discretization, Dot, Embedding, EncodingMode, Flatten, GlobalAveragePooling1d,
-    GlobalAveragePooling2d, GlobalMaxPooling1d, GlobalMaxPooling2d, GroupNormalization, Identity,
-    Initializer, Kind, Layer, LayerNormalization, Masking, MaxPooling1d, MaxPooling2d, Merge,
-    MergeMode, MultiHeadAttention, Normalization, PRelu, Padding, Permute, RecurrentBuilder,
-    ReluLayer, RepeatVector, Rescaling, Reshape, RmsNormalization, ScoreMode, SeparableConv1d,
-    SeparableConv2d, SoftmaxLayer, TimeDistributed, UnitNormalization, UpSampling1d, UpSampling2d,
-    ZeroPadding1d, ZeroPadding2d,
+    DepthwiseConv2d, Discretization, Dot, EinsumDense, Embedding, EncodingMode, Flatten,
+    GlobalAveragePooling1d, GlobalAveragePooling2d, GlobalMaxPooling1d, GlobalMaxPooling2d,
+    GroupNormalization, Identity, Initializer, Kind, Layer, LayerNormalization, Masking,
+    MaxPooling1d, MaxPooling2d, Merge, MergeMode, MultiHeadAttention, Normalization, PRelu,
+    Padding, Permute, RecurrentBuilder, ReluLayer, RepeatVector, Rescaling, Reshape,
+    RmsNormalization, ScoreMode, SeparableConv1d, SeparableConv2d, SoftmaxLayer, TimeDistributed,
+    UnitNormalization, UpSampling1d, UpSampling2d, WithMaskOf, ZeroPadding1d, ZeroPadding2d,
 };
 use crate::{Error, Model};
 use ndarray::arr1;
@@ -34,6 +34,10 @@ fn feedforward() -> Vec<Layer> {
         SoftmaxLayer::new().axis(1).into(),
         Rescaling::new(1.0 / 127.5).offset(-0.1).into(),
         Identity::dropout().into(),
+        WithMaskOf::new(2).into(),
+        EinsumDense::new("abc,cd->abd".to_string(), vec![None, Some(3)])
+            .bias_axes(Some("d".to_string()))
+            .into(),
         LayerNormalization::new().axis(vec![-1, 1]).epsilon(1e-5).center(false).into(),
         RmsNormalization::new().axis(vec![-1]).epsilon(1e-7).into(),
         BatchNormalization::new().axis(1).epsilon(0.1).center(false).scale(false).into(),

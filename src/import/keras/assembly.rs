@@ -1,9 +1,12 @@
 //! The model as it grows: layers of the file in the graph, and calls of them. A layer of the file
 //! can be several in the graph, one for each of its cells.
 
-use super::recurrent::{Built, Wiring};
+use super::recurrent::{Built, Unmasked, Wiring};
 use super::version::Version;
-use crate::{Call, Error, Graph, Layer, LayerId, MaskRules, MergeMode, Model, Result, Tensor};
+use crate::{
+    Call, Error, Graph, Layer, LayerId, MaskOrigin, MaskRules, MergeMode, Model, Result, Tensor,
+};
+use std::collections::HashMap;
 
 /// A graph, and what has been called in it.
 pub(super) struct Assembly {
@@ -11,7 +14,11 @@ pub(super) struct Assembly {
     /// The layer of each call, in order.
     called: Vec<LayerId>,
     /// Layers that can't be called with masks, and why.
-    unmasked: Vec<(LayerId, Error)>,
+    unmasked: Vec<(LayerId, Unmasked)>,
+    /// How many axes the arrays have that calls read, beside the batch.
+    axes: HashMap<Tensor, usize>,
+    /// The number of the call of the model that is run.
+    pub model: usize,
 }
 
 /// A layer of the file in the graph.
@@ -39,7 +46,8 @@ impl Assembly {
             Version::Keras3 | Version::Unknown => MaskRules::Keras3,
         };
         let graph = Graph::new().mask_rules(rules);
-        Assembly { graph, called: Vec::new(), unmasked: Vec::new() }
+        let (called, unmasked, axes) = (Vec::new(), Vec::new(), HashMap::new());
+        Assembly { graph, called, unmasked, axes, model: 0 }
     }
 
     /// How many calls the graph has.
@@ -93,7 +101,36 @@ impl Assembly {
         call: impl Into<Call>,
     ) -> Result<Vec<Tensor>> {
         self.called.push(layer);
-        self.graph.call(layer, call)
+        let results = self.graph.call(layer, call.into().in_model(self.model))?;
+        self.axes.extend(results.iter().map(|&tensor| (tensor, self.graph.axes(tensor).len())));
+        Ok(results)
+    }
+
+    /// Adds an input.
+    pub(super) fn input(&mut self, name: &str, axes: &[Option<usize>]) -> Result<Tensor> {
+        let input = self.graph.input(name, axes)?;
+        self.axes.insert(input, axes.len());
+        Ok(input)
+    }
+
+    /// How many axes masks have, beside the batch, each in terms of those before it; `arrays`: how
+    /// many arrays have.
+    fn mask_axes(arrays: &HashMap<Tensor, usize>, origins: &[MaskOrigin]) -> Vec<usize> {
+        let of = |tensor: &Tensor| arrays.get(tensor).copied().unwrap_or(1);
+        let mut axes: Vec<usize> = Vec::with_capacity(origins.len());
+        for origin in origins {
+            let before = |mask: usize| axes.get(mask).copied().unwrap_or(1);
+            axes.push(match origin {
+                MaskOrigin::NotZero(array) => of(array),
+                MaskOrigin::NotEqual { array, .. } => of(array).saturating_sub(1),
+                MaskOrigin::AnyInLastAxis(mask) => before(*mask).saturating_sub(1),
+                MaskOrigin::Any(masks) | MaskOrigin::All(masks) => {
+                    masks.first().map_or(1, |&mask| before(mask))
+                }
+                _ => 1,
+            });
+        }
+        axes
     }
 
     fn call_cells(
@@ -171,9 +208,11 @@ impl Assembly {
     pub(super) fn build(self, outputs: Vec<Tensor>) -> Result<Model> {
         let model = self.graph.build(outputs)?;
         let masks = model.mask_origins(|_| false);
-        for (layer, error) in self.unmasked {
+        let axes = Assembly::mask_axes(&self.axes, &masks.origins);
+        for (layer, Unmasked { error, axes: most }) in self.unmasked {
+            let is_wrong = |mask: &usize| most.is_none_or(|most| axes[*mask] <= most);
             let mut calls = self.called.iter().zip(&masks.calls);
-            if calls.any(|(called, of)| *called == layer && of.iter().any(Option::is_some)) {
+            if calls.any(|(called, of)| *called == layer && of.iter().flatten().any(is_wrong)) {
                 return Err(error);
             }
         }

@@ -9,7 +9,7 @@ use serde_json::Value;
 pub(super) const SUPPORTED: &str = "\
     InputLayer, LSTM, GRU, SimpleRNN, CuDNNLSTM, CuDNNGRU, RNN of LSTMCell, GRUCell, \
     SimpleRNNCell and lists of these, ConvLSTM1D, ConvLSTM2D, Bidirectional, TimeDistributed, \
-    Dense, Embedding, Masking, Activation, ReLU, LeakyReLU, ELU, PReLU, Softmax, Rescaling, \
+    Dense, EinsumDense, Embedding, Masking, Activation, ReLU, LeakyReLU, ELU, PReLU, Softmax, Rescaling, \
     CategoryEncoding, Discretization, LayerNormalization, RMSNormalization, BatchNormalization, \
     UnitNormalization, GroupNormalization, Normalization, Conv1D, Conv2D, DepthwiseConv1D, \
     DepthwiseConv2D, SeparableConv1D, SeparableConv2D, Conv1DTranspose, Conv2DTranspose, \
@@ -26,8 +26,9 @@ pub(super) const SUPPORTED: &str = "\
     Identity, in Sequential and functional models, which may be layers of others";
 
 /// The classes without state that are supported.
-pub(super) const STATELESS: [&str; 88] = [
+pub(super) const STATELESS: [&str; 89] = [
     "Dense",
+    "EinsumDense",
     "Embedding",
     "Masking",
     "Activation",

@@ -12,7 +12,7 @@ use std::collections::HashSet;
 const MAX_DEPTH: usize = 32;
 
 /// One layer of the file.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Entry<'a> {
     /// Its name among the layers of its own model.
     pub name: &'a str,
@@ -29,7 +29,8 @@ pub(super) struct Entry<'a> {
     pub inbound_nodes: Option<&'a Value>,
     /// The shape that it was built for, where the file says it.
     pub built_shape: Option<&'a Value>,
-    /// How many `TimeDistributed` its model is in, which call it on every timestep.
+    /// How many `TimeDistributed` its model is in, which call it on every timestep; or how many axes
+    /// are merged with the batch where it is called ([`Merged`](super::merged::Merged)).
     pub time_distributed: usize,
     /// The model that it is, or that its `TimeDistributed` calls.
     pub model: Option<Nested<'a>>,
@@ -56,7 +57,7 @@ impl Entry<'_> {
 }
 
 /// A model as a layer.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Nested<'a> {
     /// What stands in the file.
     pub value: &'a Value,

@@ -1,7 +1,7 @@
 //! The masks that calls give in a file, and whether the model computes the same.
 
 use super::mask_operation::{Mask, MaskExpressions};
-use crate::{Error, Model, Result, Tensor};
+use crate::{Error, Model, Tensor};
 
 /// A mask that a call gives.
 #[derive(Clone)]
@@ -67,22 +67,4 @@ pub(super) fn other_mask(
         }
     }
     None
-}
-
-/// In Keras 3 a layer behind a model finds its input's mask when the model runs, and a
-/// MultiHeadAttention has taken it away by then; here it would be found in the graph.
-pub(super) fn check_attention(model: &Model, attention: Vec<(usize, String)>) -> Result<()> {
-    let masks = model.mask_origins(|_| false);
-    let masked = |(node, _): &(usize, String)| masks.calls[*node].iter().any(Option::is_some);
-    match attention.into_iter().find(masked) {
-        None => Ok(()),
-        Some((_, layer)) => Err(Error::UnsupportedArgument {
-            layer,
-            argument: "mask".into(),
-            value: "that of its input".into(),
-            reason: "in Keras 3 it takes the masks of its inputs away from the layers of other \
-                     models; put the layers of the inner models in their places"
-                .into(),
-        }),
-    }
 }

@@ -4,11 +4,12 @@
 use super::assembly::{Added, Assembly};
 use super::class::{Class, Root};
 use super::entry::Entry;
-use super::given_mask::{GivenMask, SpelledOut, check_attention, other_mask};
+use super::given_mask::{GivenMask, SpelledOut, other_mask};
 use super::json;
 use super::layer;
 use super::level::{Level, Source, Step};
 use super::mask_operation::{MaskExpressions, MaskPiece};
+use super::merged::Merged;
 use super::messages::malformed;
 use super::network::{Network, Node, too_many_calls};
 use super::operation::{self, Called, Computed, Id, Made};
@@ -16,7 +17,7 @@ use super::reference::Reference;
 use super::scope::{Piece, Scope, check_on_every_timestep};
 use super::sequential;
 use super::version::Version;
-use crate::layer::{Identity, Reshape};
+use crate::layer::{Identity, Reshape, WithMaskOf};
 use crate::{Call, Error, Model, Result, Tensor};
 use ndarray::ArrayD;
 use std::collections::{HashMap, HashSet};
@@ -24,26 +25,41 @@ use std::collections::{HashMap, HashSet};
 /// Operations in a row that become one layer at most.
 const MOST_OPERATIONS: usize = 64;
 
-/// Builds it.
-pub(super) fn build(source: &Source) -> Result<Model> {
+/// Builds it. The model, and which layers are called where axes are merged with the batch.
+pub(super) fn build(source: &Source) -> Result<(Model, Merged)> {
     // A mask that a call gives is first taken to be the one that its input carries. Where that is
     // another one, the call gets it as an array.
     let mut as_arrays = HashSet::new();
+    let mut merged = Merged::default();
     loop {
-        let (model, other) = build_once(source, &as_arrays)?;
-        match other {
-            None => return Ok(model),
-            Some((call, error)) if !as_arrays.insert(call) => return Err(error),
-            Some(_) => {}
+        let mut wanted = None;
+        let built = match merged.is_empty() {
+            true => build_once(source, &as_arrays, &merged, &mut wanted),
+            false => {
+                let mut entries = source.entries.to_vec();
+                merged.apply(&mut entries);
+                let source = Source { entries: &entries, ..*source };
+                build_once(&source, &as_arrays, &merged, &mut wanted)
+            }
+        };
+        match (built, wanted) {
+            (Err(_), Some((path, axes))) if merged.add(&path, axes) => {}
+            (Err(error), _) => return Err(error),
+            (Ok((model, None)), _) => return Ok((model, merged)),
+            (Ok((_, Some((call, error)))), _) if !as_arrays.insert(call) => return Err(error),
+            (Ok(_), _) => {}
         }
     }
 }
 
-/// Builds it with masks as arrays in these calls. Whether a call has to have another mask than it
-/// has.
+/// Builds it with masks as arrays in these calls, and these layers where axes are merged with the
+/// batch. Whether a call has to have another mask than it has. `wanted`: where it fails, the layer
+/// that is to be among the merged ones, with how many axes.
 fn build_once(
     source: &Source,
     as_arrays: &HashSet<usize>,
+    merged: &Merged,
+    wanted: &mut Option<(String, usize)>,
 ) -> Result<(Model, Option<(usize, Error)>)> {
     let mut builder = Builder {
         label: source.label,
@@ -54,7 +70,10 @@ fn build_once(
         masks: MaskExpressions::default(),
         constants: HashMap::new(),
         spelled_out: Vec::new(),
-        attention: Vec::new(),
+        masks_inside: source.masks,
+        models: 0,
+        merged,
+        wanted,
         computed: Computed::default(),
         as_arrays,
     };
@@ -63,12 +82,8 @@ fn build_once(
     top.inputs = top.network.inputs(source.value)?;
     builder.add_layers(&mut top)?;
     let outputs = builder.run(&mut top, inputs)?;
-    let has_models = source.entries.iter().any(|entry| entry.model.is_some());
     let model = builder.assembly.build(outputs)?;
     let other = other_mask(&model, builder.masks, builder.spelled_out);
-    if other.is_none() && has_models && source.version != Version::Keras2 {
-        check_attention(&model, builder.attention)?;
-    }
     Ok((model, other))
 }
 
@@ -83,8 +98,12 @@ struct Builder<'a> {
     /// The arrays that stand in the file, by where they stand in memory.
     constants: HashMap<*const ArrayD<f32>, Tensor>,
     spelled_out: Vec<SpelledOut>,
-    /// The calls of layers that take the masks of their inputs away, by their place in the model.
-    attention: Vec<(usize, String)>,
+    /// Whether the whole model makes masks.
+    masks_inside: bool,
+    /// How many calls of models were run.
+    models: usize,
+    merged: &'a Merged,
+    wanted: &'a mut Option<(String, usize)>,
     /// What operations compute.
     computed: Computed,
     /// The calls whose masks are given as arrays.
@@ -97,13 +116,13 @@ impl Builder<'_> {
         if source.root == Root::Sequential {
             let Source { label, version, value, entries, .. } = *source;
             let (name, axes) = sequential::input(label, version, value, entries)?;
-            return Ok(vec![self.assembly.graph.input(&name, &axes)?]);
+            return Ok(vec![self.assembly.input(&name, &axes)?]);
         }
         let mut inputs = Vec::new();
         for index in network.inputs(source.value)? {
             let entry = &source.entries[index];
             let axes = layer::input(entry, self.version)?;
-            let input = self.assembly.graph.input(entry.name, &axes)?;
+            let input = self.assembly.input(entry.name, &axes)?;
             let dtype = entry.config.get("dtype").and_then(serde_json::Value::as_str);
             if let Some(kind) = dtype.and_then(operation::kind_of) {
                 self.computed.set_kind(input, kind);
@@ -138,6 +157,46 @@ impl Builder<'_> {
         Ok(())
     }
 
+    /// Runs a call of a model that is a layer.
+    fn run_inside(&mut self, level: &mut Level, inputs: Vec<Tensor>) -> Result<Vec<Tensor>> {
+        self.models += 1;
+        let around = std::mem::replace(&mut self.assembly.model, self.models);
+        let outputs = self.run(level, inputs);
+        self.assembly.model = around;
+        outputs
+    }
+
+    /// As [`Builder::run_inside`], of a model that `TimeDistributed` calls: of masks it gets that of
+    /// its input, and what it returns has that mask, too.
+    fn run_on_every_timestep(
+        &mut self,
+        level: &mut Level,
+        entry: &Entry,
+        mut inputs: Vec<Tensor>,
+    ) -> Result<Vec<Tensor>> {
+        if !self.masks_inside {
+            return self.run_inside(level, inputs);
+        }
+        let axes = level.network.entries.first().map_or(1, |inner| inner.time_distributed.max(1));
+        while level.borders.len() < 2 {
+            let name = ["before", "behind"][level.borders.len()];
+            let name = format!("{}/masks_{name}", entry.path);
+            level.borders.push(self.assembly.graph.layer(WithMaskOf::new(axes).named(name))?);
+        }
+        let (before, behind) = (level.borders[0], level.borders[1]);
+        let outer = inputs.clone();
+        for input in &mut inputs {
+            *input = *self.assembly.call_layer(before, [*input, *input])?.first().unwrap_or(input);
+        }
+        let mut outputs = self.run_inside(level, inputs)?;
+        for output in &mut outputs {
+            let Some(&input) = outer.first() else { continue };
+            *output =
+                *self.assembly.call_layer(behind, [*output, input])?.first().unwrap_or(output);
+        }
+        Ok(outputs)
+    }
+
     /// Runs the calls of a model on these inputs, and returns what it returns.
     fn run(&mut self, level: &mut Level, inputs: Vec<Tensor>) -> Result<Vec<Tensor>> {
         let Level { network, steps, inputs: entries, .. } = level;
@@ -167,7 +226,7 @@ impl Builder<'_> {
         let results = last.and_then(|node| scope.results.get(&(node.entry, 0)));
         let array = |piece: &Piece| match piece {
             Piece::Array(array) => Some(*array),
-            Piece::Computed(..) => None,
+            Piece::Merged(..) | Piece::Computed(..) => None,
         };
         // A Sequential of nothing but its input returns that.
         let pieces = results.map_or(scope.input.as_slice(), Vec::as_slice);
@@ -185,7 +244,12 @@ impl Builder<'_> {
         let arrays = match std::mem::replace(step, Step::None) {
             Step::Model(mut level) => {
                 let inputs = self.model_inputs(scope, node, &mut level)?;
-                let outputs = self.run(&mut level, inputs)?;
+                let outputs = match entry.class {
+                    Class::TimeDistributed => {
+                        self.run_on_every_timestep(&mut level, entry, inputs)?
+                    }
+                    _ => self.run_inside(&mut level, inputs)?,
+                };
                 *step = Step::Model(level);
                 outputs
             }
@@ -197,7 +261,11 @@ impl Builder<'_> {
                 return malformed(self.label, format!("{reader} can't be found"));
             }
         };
-        Ok(arrays.into_iter().map(Piece::Array).collect())
+        let piece = |tensor| match self.merged.axes(&entry.path) {
+            0 => Piece::Array(tensor),
+            axes => Piece::Merged(tensor, axes),
+        };
+        Ok(arrays.into_iter().map(piece).collect())
     }
 
     /// What an operation returns: nothing is computed in the graph before something reads it,
@@ -215,6 +283,7 @@ impl Builder<'_> {
                     let mask = Some(MaskPiece::Array(tensor));
                     (self.computed.array(tensor, time_distributed), mask)
                 }
+                Piece::Merged(tensor, axes) => (self.computed.merged(tensor, axes), None),
                 Piece::Computed(id, mask) => (id, mask),
             };
             arrays.push(id);
@@ -246,8 +315,17 @@ impl Builder<'_> {
 
     /// What an operation computes, as an array of the graph; `None` where it can't be one.
     fn made(&mut self, id: Id, entry: &Entry) -> Result<Result<Tensor, &'static str>> {
+        self.made_as(id, &entry.path, entry.time_distributed)
+    }
+
+    fn made_as(
+        &mut self,
+        id: Id,
+        name: &str,
+        time_distributed: usize,
+    ) -> Result<Result<Tensor, &'static str>> {
         let graph = &self.assembly.graph;
-        match self.computed.made(graph, id, &entry.path, entry.time_distributed)? {
+        match self.computed.made(graph, id, name, time_distributed)? {
             Made::Array(tensor) => Ok(Ok(tensor)),
             Made::By(layer, reads, kind) => {
                 let layer = self.assembly.graph.layer(*layer)?;
@@ -257,13 +335,12 @@ impl Builder<'_> {
                 Ok(Ok(tensor))
             }
             Made::NotOfTheBatch => Ok(Err("what it returns hasn't the batch as its first axis")),
-            Made::OfSeveral => Ok(Err("it reads several arrays")),
         }
     }
 
     fn layer_call(&mut self, scope: &Scope, node: &Node, layer: &Added) -> Result<Vec<Tensor>> {
         let (reader, entry) = (scope.network.reader(node), &scope.network.entries[node.entry]);
-        let inputs = self.tensors(scope, &reader, &node.call.inputs)?;
+        let inputs = self.reads(scope, entry, &reader, &node.call.inputs)?;
         let inputs = self.of_one_rank(entry, node, inputs)?;
         let states = self.tensors(scope, &reader, &node.call.initial_state)?;
         let masks = self.call_masks(scope, node)?;
@@ -283,9 +360,6 @@ impl Builder<'_> {
         }
         let arrays = masks.iter().map(|mask| mask.as_ref().and_then(|mask| mask.array));
         let arrays: Vec<_> = if as_carried { Vec::new() } else { arrays.collect() };
-        if entry.class == Class::Stateless("MultiHeadAttention") {
-            self.attention.push((place.0, entry.path.clone()));
-        }
         self.assembly.call(layer, &inputs, &arrays, &states)
     }
 
@@ -311,6 +385,13 @@ impl Builder<'_> {
     fn tensor(&mut self, scope: &Scope, reader: &str, reference: &Reference) -> Result<Tensor> {
         let id = match self.piece(scope, reader, reference)? {
             Piece::Array(tensor) => return Ok(tensor),
+            Piece::Merged(..) => {
+                return Err(Error::Graph(format!(
+                    "{reader} is {}, whose first axis is the batch together with others: split it \
+                     by a Reshape before",
+                    reference.describe()
+                )));
+            }
             Piece::Computed(id, _) => id,
         };
         let Some((entry, ..)) = scope.network.entry(reader, reference)? else {
@@ -338,6 +419,67 @@ impl Builder<'_> {
         references: &[Reference],
     ) -> Result<Vec<Tensor>> {
         references.iter().map(|reference| self.tensor(scope, reader, reference)).collect()
+    }
+
+    /// What a layer is called on, where axes may be merged with the batch: then as they were
+    /// before.
+    fn reads(
+        &mut self,
+        scope: &Scope,
+        entry: &Entry,
+        reader: &str,
+        references: &[Reference],
+    ) -> Result<Vec<Tensor>> {
+        let merged = self.merged.axes(&entry.path);
+        let mut tensors = Vec::with_capacity(references.len());
+        for reference in references {
+            let found = match self.piece(scope, reader, reference)? {
+                Piece::Merged(tensor, axes) => Some((Some(tensor), axes)),
+                Piece::Computed(id, _) if entry.time_distributed == merged => {
+                    self.split(id, entry, merged)?
+                }
+                _ => None,
+            };
+            let axes = found.map_or(0, |(_, axes)| axes);
+            if axes != merged {
+                if merged == 0 {
+                    *self.wanted = Some((entry.path.clone(), axes));
+                }
+                return Err(Error::Graph(format!(
+                    "{reader}: {axes} axes of {} are merged with the batch, and {merged} of what \
+                     else the layer is called on; use a layer for each",
+                    reference.describe()
+                )));
+            }
+            tensors.push(match found {
+                Some((Some(tensor), _)) => tensor,
+                _ => self.tensor(scope, reader, reference)?,
+            });
+        }
+        Ok(tensors)
+    }
+
+    /// What an operation computes, with the axes that are merged with the batch as they were
+    /// before, and how many they are; `None` where the batch is its first axis, or it can't be
+    /// found out. A layer makes it where that is as many as `merged`.
+    fn split(
+        &mut self,
+        id: Id,
+        entry: &Entry,
+        merged: usize,
+    ) -> Result<Option<(Option<Tensor>, usize)>> {
+        let graph = &self.assembly.graph;
+        // Errors are those of who reads it otherwise.
+        let known = self.computed.describe(graph, id, 0);
+        if !known.is_ok_and(|known| !known.has_batch) {
+            return Ok(None);
+        }
+        let Some((id, axes)) = self.computed.split(graph, id) else { return Ok(None) };
+        if axes != merged {
+            return Ok(Some((None, axes)));
+        }
+        let name = format!("{}/rows", entry.path);
+        Ok(self.made_as(id, &name, 0)?.ok().map(|tensor| (Some(tensor), axes)))
     }
 
     /// Gives the inputs of a layer that joins them as many axes: as Keras does, by axes of length
@@ -383,7 +525,7 @@ impl Builder<'_> {
         level: &mut Level,
     ) -> Result<Vec<Tensor>> {
         let (reader, entry) = (scope.network.reader(node), &scope.network.entries[node.entry]);
-        let mut inputs = self.tensors(scope, &reader, &node.call.inputs)?;
+        let mut inputs = self.reads(scope, entry, &reader, &node.call.inputs)?;
         let masks = self.call_masks(scope, node)?;
         let wanted = level.inputs.len().max(usize::from(level.network.root == Root::Sequential));
         let distributed = entry.class == Class::TimeDistributed;
@@ -438,7 +580,7 @@ impl Builder<'_> {
                     Some(entry) => entry.path.clone(),
                     None => format!("{}/input", level.path),
                 };
-                let identity = Identity::of_class("Identity").unwrap_or(Identity::dropout());
+                let identity = Identity::of_class("InputLayer").unwrap_or(Identity::dropout());
                 let layer = self.assembly.graph.layer(identity.named(name))?;
                 level.mask_layers.insert(input, layer);
                 layer
@@ -477,9 +619,11 @@ impl Builder<'_> {
     ) -> Result<GivenMask> {
         let piece = match self.piece(scope, reader, reference)? {
             Piece::Array(tensor) => Some(MaskPiece::Array(tensor)),
+            Piece::Merged(..) => None,
             Piece::Computed(_, mask) => mask.filter(|_| !self.as_arrays.contains(&self.calls)),
         };
-        let mask = piece.and_then(|piece| self.masks.mask(&self.assembly.graph, &piece));
+        let inside = scope.network.entries.first().map_or(0, |entry| entry.time_distributed);
+        let mask = piece.and_then(|piece| self.masks.mask(&self.assembly.graph, &piece, inside));
         let (array, mask) = match mask {
             Some(Some(mask)) => (self.masks.array(mask), Some(mask)),
             Some(None) => (None, None),

@@ -142,7 +142,7 @@ impl Reports<'_> {
             Class::Operation(_) => {}
             _ if is_model => {}
             _ => {
-                layer::build(self.label, &entry, self.version, false)?;
+                layer::build(self.label, &entry, self.version, false, false)?;
             }
         }
         if is_functional {

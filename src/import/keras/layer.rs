@@ -5,7 +5,7 @@ use super::class::Class;
 use super::conv_lstm;
 use super::entry::Entry;
 use super::messages::{malformed, shown};
-use super::recurrent::{self, Built, Wiring};
+use super::recurrent::{self, Built, Unmasked, Wiring};
 use super::stateless;
 use super::version::Version;
 use crate::layer::{Concatenate, Recurrent};
@@ -70,8 +70,15 @@ pub(super) fn input_shape(arguments: &Arguments, shape: &Value) -> Result<Vec<Op
     }
 }
 
-/// The layers of an entry that is no `InputLayer`; `causal` is how it is called.
-pub(super) fn build(label: &str, entry: &Entry, version: Version, causal: bool) -> Result<Built> {
+/// The layers of an entry that is no `InputLayer`; `causal` is how it is called, and `masks` whether
+/// the model makes masks.
+pub(super) fn build(
+    label: &str,
+    entry: &Entry,
+    version: Version,
+    causal: bool,
+    masks: bool,
+) -> Result<Built> {
     let arguments = Arguments::new(&entry.path, version, entry.config);
     let mut built = match entry.class {
         Class::Input | Class::Operation(_) | Class::Model(_) => {
@@ -91,10 +98,11 @@ pub(super) fn build(label: &str, entry: &Entry, version: Version, causal: bool) 
     if let [layer] = &mut built.layers[..] {
         *layer = layer.clone().named(&entry.path);
     }
-    built.unmasked = built.unmasked.or_else(|| unmasked(&arguments, &built.layers[0]));
+    let unmasked = || unmasked(&arguments, &built.layers[0]).map(Unmasked::always);
+    built.unmasked = built.unmasked.or_else(unmasked);
     match entry.time_distributed {
         0 => Ok(built),
-        _ => on_every_timestep(&arguments, entry, built),
+        _ => on_every_timestep(&arguments, entry, built, masks),
     }
 }
 
@@ -108,42 +116,106 @@ pub(super) fn joins(entry: &Entry) -> bool {
 }
 
 /// Those that compute otherwise with a mask.
-const READ_MASKS: [&str; 5] =
-    ["GlobalAveragePooling1D", "Softmax", "Multiply", "Maximum", "Minimum"];
+const READ_MASKS: [&str; 8] = [
+    "GlobalAveragePooling1D",
+    "Softmax",
+    "Multiply",
+    "Maximum",
+    "Minimum",
+    "Attention",
+    "AdditiveAttention",
+    "MultiHeadAttention",
+];
+
+/// Whether a layer of the file makes a mask, or is given one by its calls.
+pub(super) fn makes_masks(entry: &Entry) -> bool {
+    // The layer that a TimeDistributed or several hold.
+    let (mut class, mut config) = (entry.class.name(), entry.config);
+    while class == "TimeDistributed" {
+        let Some(inside) = config.get("layer") else { break };
+        class = inside.get("class_name").and_then(Value::as_str).unwrap_or_default();
+        match inside.get("config").and_then(Value::as_object) {
+            Some(arguments) => config = arguments,
+            None => break,
+        }
+    }
+    class == "Masking"
+        || class == "Embedding" && config.get("mask_zero") == Some(&Value::Bool(true))
+        || entry.inbound_nodes.is_some_and(|calls| has_mask(calls, 0))
+        || entry.model.as_ref().is_some_and(|model| model.entries.iter().any(makes_masks))
+}
+
+/// Whether an argument among these is a mask.
+fn has_mask(value: &Value, depth: usize) -> bool {
+    const MOST_DEPTH: usize = 8;
+    let is_mask = |name: &str, value: &Value| {
+        name.ends_with("mask") && (value.is_array() || value.is_object())
+    };
+    match value {
+        _ if depth > MOST_DEPTH => false,
+        Value::Array(items) => items.iter().any(|item| has_mask(item, depth + 1)),
+        Value::Object(items) => {
+            items.iter().any(|(name, item)| is_mask(name, item) || has_mask(item, depth + 1))
+        }
+        _ => false,
+    }
+}
 
 /// A layer of a model that `TimeDistributed` calls: as each of its layers is called on every
-/// timestep, so is the model. A layer that joins arrays value by value joins those of all
-/// timesteps.
-fn on_every_timestep(arguments: &Arguments, entry: &Entry, mut built: Built) -> Result<Built> {
-    let refused = |reason: &str| Err(in_time_distributed(entry, reason));
+/// timestep, so is the model, and masks are handed on in it. Where nothing makes masks, a layer
+/// that joins arrays value by value joins those of all timesteps.
+fn on_every_timestep(
+    arguments: &Arguments,
+    entry: &Entry,
+    mut built: Built,
+    masks: bool,
+) -> Result<Built> {
     let class_name = entry.class.name();
+    let axis = if class_name == "Concatenate" { arguments.axis("axis")? } else { -1 };
+    let returns_state =
+        |layer: &Layer| layer.directions().iter().any(|(_, one)| one.return_state());
     match (class_name, &mut built.layers[..]) {
-        ("Masking", _) => return refused("it makes a mask"),
-        ("Embedding", _) if arguments.flag("mask_zero", false)? => {
-            return refused("with mask_zero=True it makes a mask");
-        }
-        ("Attention" | "AdditiveAttention" | "MultiHeadAttention", _) => {
-            return refused("it reads several arrays");
-        }
-        ("Concatenate", [layer]) => {
-            let axis = arguments.axis("axis")?;
+        ("Concatenate", [layer]) if !masks => {
             let further = if axis > 0 { entry.time_distributed as isize } else { 0 };
             *layer = Concatenate::new().axis(axis + further).named(&entry.path);
         }
-        (_, [layer]) if !joins(entry) => {
-            for _ in 0..entry.time_distributed {
-                let inside = layer.clone().named(entry.name);
-                *layer = TimeDistributed::new(inside).named(&entry.path);
+        (_, [_]) if joins(entry) && !masks => {}
+        (_, [layer]) => {
+            let inside = layer.clone().named(entry.name);
+            // A Concatenate hands masks on along the last axis only.
+            *layer = distributed(inside, &entry.path, entry.time_distributed, masks && axis == -1);
+        }
+        (_, layers) if built.wiring != Wiring::Row || layers.iter().any(returns_state) => {
+            let reason = "it has several cells; use one layer for each cell";
+            return Err(in_time_distributed(entry, reason));
+        }
+        (_, layers) => {
+            for layer in layers {
+                let name = layer.name().to_string();
+                *layer = distributed(layer.clone(), &name, entry.time_distributed, masks);
             }
         }
-        (_, [_]) => {}
-        _ => return refused("it has several cells; use one layer for each cell"),
     }
-    if entry.class.is_recurrent() || READ_MASKS.contains(&class_name) {
-        let reason = "its input has a mask; mask the sequence behind the TimeDistributed";
-        built.unmasked = Some(in_time_distributed(entry, reason));
+    if axis != -1 {
+        let reason = "its inputs have masks; join them along the last axis";
+        built.unmasked = Some(Unmasked::always(in_time_distributed(entry, reason)));
+    } else if built.unmasked.is_none()
+        && (entry.class.is_recurrent() || READ_MASKS.contains(&class_name))
+    {
+        let reason = "the timesteps of the TimeDistributed have a mask, which says nothing about \
+                      what is in them; mask the sequence behind the TimeDistributed";
+        let error = in_time_distributed(entry, reason);
+        built.unmasked = Some(Unmasked { error, axes: Some(entry.time_distributed) });
     }
     Ok(built)
+}
+
+/// A layer in so many `TimeDistributed`, each of this name.
+fn distributed(mut layer: Layer, name: &str, depth: usize, masks: bool) -> Layer {
+    for _ in 0..depth {
+        layer = TimeDistributed::new(layer).own_masks(masks).named(name);
+    }
+    layer
 }
 
 /// Why a layer can't be in a model that `TimeDistributed` calls.
@@ -169,7 +241,8 @@ fn custom(arguments: &Arguments, entry: &Entry) -> Result<Built> {
         layers = layers.into_iter().enumerate().map(named).collect();
     }
     let reason = "its input has a mask, and CustomLayer::supports_masking isn't set";
-    let unmasked = (!layer.supports_masking).then(|| argument(arguments, "mask", reason));
+    let unmasked =
+        (!layer.supports_masking).then(|| Unmasked::always(argument(arguments, "mask", reason)));
     Ok(Built { layers, wiring: Wiring::Chain, unmasked })
 }
 
@@ -202,7 +275,7 @@ fn time_distributed(arguments: &Arguments) -> Result<Built> {
     {
         let reason = "several cells that read a masked sequence backwards are not supported; use \
                       one layer for each cell";
-        built.unmasked = Some(argument(arguments, "layer", reason));
+        built.unmasked = Some(Unmasked::always(argument(arguments, "layer", reason)));
     }
     Ok(built)
 }

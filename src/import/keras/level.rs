@@ -21,6 +21,8 @@ pub(super) struct Source<'a> {
     pub value: &'a Value,
     pub entries: &'a [Entry<'a>],
     pub max_calls: usize,
+    /// Whether the whole model makes masks.
+    pub masks: bool,
 }
 
 /// The whole model or one in it, with its layers on their way into the graph.
@@ -34,6 +36,9 @@ pub(super) struct Level<'a> {
     pub inputs_are_dict: bool,
     /// By input the layer that gives it the masks of calls, once there is one.
     pub mask_layers: HashMap<usize, LayerId>,
+    /// Of a model in `TimeDistributed` the layers that keep its masks inside, once there are any:
+    /// before it, and behind it.
+    pub borders: Vec<LayerId>,
 }
 
 /// A layer of the file on its way into the graph.
@@ -48,12 +53,13 @@ pub(super) enum Step<'a> {
 
 impl<'a> Level<'a> {
     pub(super) fn new(source: &Source<'a>, path: &'a str) -> Result<Level<'a>> {
-        let Source { label, version, root, value, entries, max_calls } = *source;
+        let Source { label, version, root, value, entries, max_calls, .. } = *source;
         let network = Network::new(label, version, root, value, entries, max_calls)?;
         let steps = Level::steps(source, &network)?;
         let inputs_are_dict = value.pointer("/config/input_layers").is_some_and(Value::is_object);
         let mask_layers = HashMap::new();
-        Ok(Level { path, network, steps, inputs: Vec::new(), inputs_are_dict, mask_layers })
+        let (inputs, borders) = (Vec::new(), Vec::new());
+        Ok(Level { path, network, steps, inputs, inputs_are_dict, mask_layers, borders })
     }
 
     /// A model that is a layer.
@@ -91,8 +97,10 @@ impl<'a> Level<'a> {
                 }
                 (Class::Input | Class::Operation(_), _) if is_functional => Ok(Step::None),
                 (Class::Input, _) if index == 0 => Ok(Step::None),
-                _ => layer::build(source.label, entry, source.version, causal.unwrap_or(false))
-                    .map(Step::New),
+                _ => {
+                    let (causal, masks) = (causal.unwrap_or(false), source.masks);
+                    layer::build(source.label, entry, source.version, causal, masks).map(Step::New)
+                }
             }
         };
         causal.into_iter().enumerate().map(step).collect()

@@ -8,6 +8,7 @@ use super::graph;
 use super::layer;
 use super::level::Source;
 use super::limits::KerasLimits;
+use super::merged::Merged;
 use super::messages::CONFIG;
 use super::version::Version;
 use super::{class, weights};
@@ -63,7 +64,8 @@ impl KerasLimits {
             ));
         };
         // The configuration was read already, perhaps within other limits.
-        let entries = entry::entries(CONFIG, &source.config, usize::MAX, &source.registry)?;
+        let mut entries = entry::entries(CONFIG, &source.config, usize::MAX, &source.registry)?;
+        source.merged.apply(&mut entries);
         weights::load(&mut file::open_weights(name, bytes, self)?, model, &entries)
     }
 }
@@ -95,8 +97,8 @@ impl KerasOptions {
         let config = file::parse_config(CONFIG, json.as_bytes(), &self.limits)?;
         let version = file::config_version(&config, json)?;
         let entries = entry::entries(CONFIG, &config, self.limits.layers, &self.registry)?;
-        let mut model = network(CONFIG, version, &config, &entries, &self.limits)?;
-        model.attach(KerasSource { config, registry: self.registry.clone() });
+        let (mut model, merged) = network(CONFIG, version, &config, &entries, &self.limits)?;
+        model.attach(KerasSource { config, registry: self.registry.clone(), merged });
         Ok(model)
     }
 }
@@ -133,9 +135,9 @@ impl KerasOptions {
             }
         }
         let entry = entry::entry(CONFIG, 0, &config, &Around::default(), &self.registry)?;
-        let built = layer::build(CONFIG, &entry, version, false)?;
+        let built = layer::build(CONFIG, &entry, version, false, false)?;
         match (<[Layer; 1]>::try_from(built.layers), built.unmasked) {
-            (Ok(_), Some(unmasked)) => Err(unmasked),
+            (Ok(_), Some(unmasked)) => Err(unmasked.error),
             (Ok([layer]), None) => Ok(layer),
             (Err(_), _) => Err(Error::UnsupportedLayer {
                 layer: entry.path,
@@ -172,28 +174,31 @@ fn defaults(class_name: &str) -> Vec<(&'static str, Value)> {
 struct KerasSource {
     config: Value,
     registry: Registry,
+    merged: Merged,
 }
 
 /// The model of a file, with its weights.
 pub(super) fn build(file: KerasFile, options: &KerasOptions) -> Result<Model> {
     let KerasFile { config_label: label, config, version, mut weights } = file;
     let KerasOptions { limits, registry } = options;
-    let entries = entry::entries(&label, &config, limits.layers, registry)?;
-    let mut model = network(&label, version, &config, &entries, limits)?;
+    let mut entries = entry::entries(&label, &config, limits.layers, registry)?;
+    let (mut model, merged) = network(&label, version, &config, &entries, limits)?;
+    merged.apply(&mut entries);
     weights::load(&mut weights, &mut model, &entries)?;
-    model.attach(KerasSource { config, registry: registry.clone() });
+    model.attach(KerasSource { config, registry: registry.clone(), merged });
     Ok(model)
 }
 
-/// The model that a configuration describes, without weights.
+/// The model that a configuration describes, without weights, and where axes are merged with the
+/// batch in it.
 pub(super) fn network(
     label: &str,
     version: Version,
     config: &Value,
     entries: &[Entry],
     limits: &KerasLimits,
-) -> Result<Model> {
+) -> Result<(Model, Merged)> {
     let root = class::root(label, config)?;
-    let max_calls = limits.calls;
-    graph::build(&Source { label, version, root, value: config, entries, max_calls })
+    let (max_calls, masks) = (limits.calls, entries.iter().any(layer::makes_masks));
+    graph::build(&Source { label, version, root, value: config, entries, max_calls, masks })
 }

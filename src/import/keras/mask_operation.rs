@@ -65,11 +65,12 @@ impl MaskExpressions {
         number: Option<f32>,
     ) -> Option<MaskPiece> {
         let axis = entry.config.get("axis").and_then(Value::as_i64).unwrap_or(-1) as isize;
+        let inside = entry.time_distributed;
         let keepdims =
             entry.config.get("keepdims").is_some_and(|value| value != &Value::Bool(false));
         match (entry.class.name(), operands, number) {
             ("NotEqual", &[MaskPiece::Array(array)], Some(value)) => {
-                match graph.axes(array).len() {
+                match graph.axes(array).len().saturating_sub(inside) {
                     1 if value == 0.0 => {
                         Some(MaskPiece::Mask(Some(self.add(MaskOrigin::NotZero(array)))))
                     }
@@ -77,17 +78,19 @@ impl MaskExpressions {
                     _ => None,
                 }
             }
-            ("Any", [piece], None) if !keepdims && axis == -1 => self.any(graph, piece),
+            ("Any", [piece], None) if !keepdims && axis == -1 => self.any(graph, piece, inside),
             ("Cast", [piece], None) if entry.config.get("dtype").is_some_and(is_float) => {
                 Some(piece.clone())
             }
-            ("ConvertToTensor", [piece], None) => self.mask(graph, piece).map(MaskPiece::Mask),
+            ("ConvertToTensor", [piece], None) => {
+                self.mask(graph, piece, inside).map(MaskPiece::Mask)
+            }
             ("LogicalOr", [MaskPiece::Expanded(mask), MaskPiece::Filled(array, false)], None) => {
                 Some(MaskPiece::Spread(*array, *mask))
             }
-            ("LogicalOr", [a, b], None) => self.either(graph, a, b).map(MaskPiece::Mask),
+            ("LogicalOr", [a, b], None) => self.either(graph, a, b, inside).map(MaskPiece::Mask),
             ("ExpandDims", [piece], None) if axis == -1 => {
-                self.mask(graph, piece).map(MaskPiece::Expanded)
+                self.mask(graph, piece, inside).map(MaskPiece::Expanded)
             }
             ("ZerosLike", [MaskPiece::Array(array)], None) => {
                 Some(MaskPiece::Filled(*array, false))
@@ -100,19 +103,29 @@ impl MaskExpressions {
         }
     }
 
-    /// An operand as a mask; an array of one axis is one, too.
-    pub(super) fn mask(&mut self, graph: &Graph, piece: &MaskPiece) -> Option<Mask> {
+    /// An operand as a mask, `inside` so many `TimeDistributed`; an array of one axis is one, too,
+    /// and so is what isn't zero of any.
+    pub(super) fn mask(&mut self, graph: &Graph, piece: &MaskPiece, inside: usize) -> Option<Mask> {
         match piece {
             MaskPiece::Mask(mask) => Some(*mask),
-            MaskPiece::Array(array) if graph.axes(*array).len() == 1 => {
+            MaskPiece::Array(array) if graph.axes(*array).len() == 1 + inside => {
+                Some(Some(self.add(MaskOrigin::NotZero(*array))))
+            }
+            MaskPiece::NotEqual(array, value) if *value == 0.0 => {
                 Some(Some(self.add(MaskOrigin::NotZero(*array))))
             }
             _ => None,
         }
     }
 
-    fn either(&mut self, graph: &Graph, a: &MaskPiece, b: &MaskPiece) -> Option<Mask> {
-        let (a, b) = (self.mask(graph, a)?, self.mask(graph, b)?);
+    fn either(
+        &mut self,
+        graph: &Graph,
+        a: &MaskPiece,
+        b: &MaskPiece,
+        inside: usize,
+    ) -> Option<Mask> {
+        let (a, b) = (self.mask(graph, a, inside)?, self.mask(graph, b, inside)?);
         self.any_of(&[a, b])
     }
 
@@ -136,15 +149,17 @@ impl MaskExpressions {
         }
     }
 
-    fn any(&mut self, graph: &Graph, piece: &MaskPiece) -> Option<MaskPiece> {
+    fn any(&mut self, graph: &Graph, piece: &MaskPiece, inside: usize) -> Option<MaskPiece> {
         let mask = match piece {
             MaskPiece::NotEqual(array, value) => {
                 Some(self.add(MaskOrigin::NotEqual { array: *array, value: *value }))
             }
             MaskPiece::Joined(parts, along) => {
-                let last = graph.axes(parts.first()?.0).len() as isize;
+                let last = graph.axes(parts.first()?.0).len().saturating_sub(inside) as isize;
                 match *along {
-                    1 if last == 2 => Some(self.add(MaskOrigin::Concatenate(parts.clone()))),
+                    1 if last == 2 && inside == 0 => {
+                        Some(self.add(MaskOrigin::Concatenate(parts.clone())))
+                    }
                     axis if axis == -1 || axis == last => {
                         self.any_of(&parts.iter().map(|(_, mask)| *mask).collect::<Vec<_>>())?
                     }

@@ -43,6 +43,7 @@ mod level;
 mod limits;
 mod load;
 mod mask_operation;
+mod merged;
 mod messages;
 mod network;
 mod operation;

@@ -20,7 +20,20 @@ pub(super) struct Built {
     pub layers: Vec<Layer>,
     pub wiring: Wiring,
     /// Why it can't be called with a mask, where it can't.
-    pub unmasked: Option<Error>,
+    pub unmasked: Option<Unmasked>,
+}
+
+/// That a layer can't be called with a mask.
+pub(super) struct Unmasked {
+    pub error: Error,
+    /// Of masks of so many axes, beside the batch, or fewer; of any where there is none.
+    pub axes: Option<usize>,
+}
+
+impl Unmasked {
+    pub(super) fn always(error: Error) -> Unmasked {
+        Unmasked { error, axes: None }
+    }
 }
 
 /// How the layers that stand for one are connected.

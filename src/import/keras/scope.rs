@@ -15,6 +15,8 @@ use std::collections::HashMap;
 pub(super) enum Piece {
     /// An array of the graph.
     Array(Tensor),
+    /// One whose first axes, so many beside the batch, stand for a single one.
+    Merged(Tensor, usize),
     /// What an operation computes, and the mask that it may be one of.
     Computed(Id, Option<MaskPiece>),
 }
@@ -60,16 +62,11 @@ impl Scope<'_, '_> {
 pub(super) fn check_on_every_timestep(entry: &Entry, node: &Node) -> Result<()> {
     let call = &node.call;
     let constant = call.references().any(|read| matches!(read, Reference::Constant(_)));
-    let is_model = matches!(entry.class, Class::Model(_));
     let reason = match entry.time_distributed {
         0 => return Ok(()),
         _ if matches!(entry.class, Class::Operation(_)) => return Ok(()),
         _ if !call.initial_state.is_empty() => "it has initial states",
         _ if constant => "it reads a constant",
-        _ if call.masks.iter().any(Option::is_some) => "its call has a mask",
-        _ if call.inputs.len() > 1 && !is_model && !layer::joins(entry) => {
-            "it reads several arrays"
-        }
         _ => return Ok(()),
     };
     Err(layer::in_time_distributed(entry, reason))

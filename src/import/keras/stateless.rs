@@ -6,7 +6,7 @@ use crate::layer::{
     Activation, AdditiveAttention, Attention, AveragePooling1d, AveragePooling2d,
     BatchNormalization, CategoryEncoding, Concatenate, Conv1d, Conv1dTranspose, Conv2d,
     Conv2dTranspose, Cropping1d, Cropping2d, Dense, DepthwiseConv1d, DepthwiseConv2d,
-    Discretization, Dot, Embedding, EncodingMode, Flatten, GlobalAveragePooling1d,
+    Discretization, Dot, EinsumDense, Embedding, EncodingMode, Flatten, GlobalAveragePooling1d,
     GlobalAveragePooling2d, GlobalMaxPooling1d, GlobalMaxPooling2d, GroupNormalization, Identity,
     Layer, LayerNormalization, Masking, MaxPooling1d, MaxPooling2d, Merge, MultiHeadAttention,
     Normalization, PRelu, Padding, Permute, ReluLayer, RepeatVector, Rescaling, Reshape,
@@ -28,6 +28,7 @@ pub(super) fn layer(class_name: &str, arguments: &Arguments, causal: bool) -> Re
     }
     match class_name {
         "Dense" => dense(arguments),
+        "EinsumDense" => einsum_dense(arguments),
         "Embedding" => embedding(arguments),
         "Masking" => masking(arguments),
         "Activation" => activation(arguments),
@@ -118,6 +119,29 @@ fn dense(arguments: &Arguments) -> Result<Layer> {
     let dense =
         Dense::new(arguments.size("units")?).activation(arguments.activation("activation")?);
     Ok(dense.use_bias(arguments.flag("use_bias", true)?).into())
+}
+
+fn einsum_dense(arguments: &Arguments) -> Result<Layer> {
+    arguments.check_others(&["equation", "output_shape", "activation", "bias_axes"])?;
+    let Some(equation) = arguments.text("equation") else {
+        return arguments.wrong("equation", "is missing".into());
+    };
+    let length = |value: &Value| match value {
+        Value::Null => Some(None),
+        value => value.as_u64().and_then(|n| usize::try_from(n).ok()).map(Some),
+    };
+    let shape = arguments.get("output_shape");
+    let listed = match shape {
+        Some(Value::Array(items)) => items.iter().map(length).collect(),
+        Some(value) => length(value).map(|length| vec![length]),
+        None => Some(vec![None]),
+    };
+    let Some(listed) = listed else {
+        return arguments.wrong("output_shape", "isn't lengths of axes".into());
+    };
+    let bias_axes = arguments.text("bias_axes").map(str::to_string);
+    let layer = EinsumDense::new(equation.to_string(), listed).bias_axes(bias_axes);
+    Ok(layer.activation(arguments.activation("activation")?).into())
 }
 
 fn embedding(arguments: &Arguments) -> Result<Layer> {

@@ -21,6 +21,8 @@ pub(in crate::import::keras) struct Call<'c, 'a> {
     pub layer: &'c str,
     /// By the names that the table of operations has.
     pub arguments: Vec<(&'static str, &'a Value)>,
+    /// Those that the call names itself, of an operation that takes any.
+    pub extra: Vec<(&'a str, &'a Value)>,
     /// The names of the arguments that were looked at.
     pub seen: RefCell<HashSet<String>>,
     /// The arrays, by where they stand in the arguments.
@@ -123,6 +125,20 @@ impl<'a> Call<'_, 'a> {
             None => Ok(None),
             Some((Some(number), _)) => Ok(Some(number)),
             Some((None, value)) => self.wrong(name, format!("{} is no whole number", shown(value))),
+        }
+    }
+
+    /// As [`Call::int`], unless the argument is a list.
+    pub fn int_unless(&self, name: &str, is_list: bool) -> Result<Option<i64>> {
+        if is_list { Ok(None) } else { self.int(name) }
+    }
+
+    /// A whole number that the call has for a name of its own.
+    pub fn extra_int(&self, name: &str) -> Result<Option<i64>> {
+        match self.extra.iter().find(|(known, _)| *known == name).map(|(_, value)| value.as_i64()) {
+            None => Ok(None),
+            Some(Some(number)) => Ok(Some(number)),
+            Some(None) => self.wrong(name, "is no whole number"),
         }
     }
 

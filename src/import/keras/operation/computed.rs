@@ -51,6 +51,8 @@ pub(in crate::import::keras) struct Computed {
     kinds: HashMap<Tensor, Kind>,
     /// The size of the batch, where the file fixes it.
     pub rows: Option<usize>,
+    /// What was found for arrays whose first axis isn't the batch alone.
+    split: HashMap<Id, Option<(Id, usize)>>,
     /// How many layers have a name.
     names: HashMap<String, usize>,
     /// How many values and operations functions were made of so far.
@@ -91,6 +93,53 @@ impl Computed {
         let id = self.push(Origin::Array { tensor, time_distributed });
         self.of_tensor.insert((tensor, time_distributed), id);
         id
+    }
+
+    /// An array of the graph whose first axes, so many beside the batch, are one with it.
+    pub fn merged(&mut self, tensor: Tensor, axes: usize) -> Id {
+        let array = self.array(tensor, 0);
+        let shape = self.add("merged", Operation::Shape, vec![Some(array)])[0];
+        let rest = self.part_of_shape(shape, (axes as i64 + 1, i64::MAX));
+        let rows = self.constant(Values::integers([-1]));
+        self.reshaped(array, [rows, rest])
+    }
+
+    fn part_of_shape(&mut self, shape: Id, (from, to): (i64, i64)) -> Id {
+        let [from, to] = [from, to].map(|place| self.constant(Values::integers([place])));
+        self.add("merged", Operation::Slice, [shape, from, to].map(Some).to_vec())[0]
+    }
+
+    fn reshaped(&mut self, array: Id, shape: [Id; 2]) -> Id {
+        let shape = self.add("merged", Operation::Concat { axis: 0 }, shape.map(Some).to_vec());
+        let reshape = Operation::Reshape { zero_copies: false };
+        self.add("merged", reshape, vec![Some(array), Some(shape[0])])[0]
+    }
+
+    /// An array whose first axis isn't the batch, with the axes that are merged with it as an array
+    /// of the graph has them that it is computed from, and how many they are; `None` where they
+    /// are those of none.
+    pub fn split(&mut self, graph: &Graph, id: Id) -> Option<(Id, usize)> {
+        if let Some(found) = self.split.get(&id) {
+            return *found;
+        }
+        let mut found = None;
+        'arrays: for array in self.needed(id, false).arrays {
+            let Some((known, _)) = self.read(graph, array, 0) else { continue };
+            for axes in 1..=known.len() {
+                let of_array = self.add("merged", Operation::Shape, vec![Some(array)])[0];
+                let own = self.add("merged", Operation::Shape, vec![Some(id)])[0];
+                let first = self.part_of_shape(of_array, (0, axes as i64 + 1));
+                let rest = self.part_of_shape(own, (1, i64::MAX));
+                let split = self.reshaped(id, [first, rest]);
+                let returned = self.describe(graph, split, 0);
+                if returned.is_ok_and(|returned| returned.has_batch) {
+                    found = Some((split, axes));
+                    break 'arrays;
+                }
+            }
+        }
+        self.split.insert(id, found);
+        found
     }
 
     pub fn constant(&mut self, values: Values) -> Id {
@@ -296,9 +345,6 @@ impl Computed {
         let (function, reads) = self.function(graph, id, time_distributed, (rows, false))?;
         let reads = reads.into_iter().filter_map(|id| self.in_graph(id, time_distributed));
         let reads: Vec<Tensor> = reads.map(|(tensor, _)| tensor).collect();
-        if time_distributed > 0 && reads.len() != 1 {
-            return Ok(Made::OfSeveral);
-        }
         let count = self.names.entry(name.to_string()).or_default();
         *count += 1;
         let own = if *count == 1 { name.to_string() } else { format!("{name}/call_{count}") };
@@ -329,6 +375,4 @@ pub(in crate::import::keras) enum Made {
     By(Box<Layer>, Vec<Tensor>, Kind),
     /// Its first axis isn't the batch.
     NotOfTheBatch,
-    /// In a `TimeDistributed` it reads several arrays.
-    OfSeveral,
 }

@@ -7,17 +7,21 @@
 //! * [`computed`] keeps what they return, until a layer reads it: operations in a row become one
 //!   layer of the graph.
 
+mod angles;
 mod call;
 mod computed;
 mod given;
+mod images;
 mod keras3;
 mod moving;
 mod numbers;
 mod products;
 mod reduce;
 mod row;
+mod statistics;
 mod taking;
 mod tensorflow;
+mod windows;
 
 use super::messages::shown;
 use crate::{Error, Graph, Result};
@@ -113,11 +117,13 @@ pub(super) fn run(computed: &mut Computed, graph: &Graph, called: &Called) -> Re
         return Err(refused(called.path, called.name.to_string()));
     };
     let places = called.given.places.iter().copied();
+    let (arguments, extra) = arguments(called, names)?;
     let mut call = Call {
         computed,
         graph,
         layer: called.path,
-        arguments: arguments(called, names)?,
+        arguments,
+        extra,
         seen: Default::default(),
         arrays: places.zip(called.arrays.iter().copied()).collect(),
         time_distributed: called.time_distributed,
@@ -130,11 +136,13 @@ pub(super) fn run(computed: &mut Computed, graph: &Graph, called: &Called) -> Re
     Ok(results)
 }
 
-/// The arguments of a call, by the names that a table has for them.
+/// The arguments of a call, by the names that a table has for them, and, where that ends in `**`,
+/// the others by their own.
+#[allow(clippy::type_complexity)] // two lists of names and values
 fn arguments<'a>(
     called: &Called<'_, 'a>,
     names: &'static str,
-) -> Result<Vec<(&'static str, &'a Value)>> {
+) -> Result<(Vec<(&'static str, &'a Value)>, Vec<(&'a str, &'a Value)>)> {
     let wrong = |name: &str, value: &Value| Error::UnsupportedArgument {
         layer: called.path.to_string(),
         argument: name.to_string(),
@@ -143,8 +151,9 @@ fn arguments<'a>(
     };
     // `real=name`, or both are the same.
     let pair = |word: &'static str| word.split_once('=').unwrap_or((word, word));
-    let known: Vec<(&str, &str)> = names.split_whitespace().map(pair).collect();
-    let mut arguments = Vec::new();
+    let mut known: Vec<(&str, &str)> = names.split_whitespace().map(pair).collect();
+    let takes_others = known.pop_if(|last| last.0 == "**").is_some();
+    let (mut arguments, mut extra) = (Vec::new(), Vec::new());
     let all = known.first().and_then(|(real, _)| real.strip_prefix('*'));
     for (place, &value) in called.given.positional.iter().enumerate() {
         match (all, known.get(place)) {
@@ -167,9 +176,10 @@ fn arguments<'a>(
         match known.iter().find(|(known, _)| *known == real) {
             Some((_, "")) => {}
             Some((_, name)) => arguments.push((name, value)),
+            None if takes_others => extra.push((real, value)),
             None if names.is_empty() || value.is_null() || value == &Value::Bool(false) => {}
             None => return Err(wrong(real, value)),
         }
     }
-    Ok(arguments)
+    Ok((arguments, extra))
 }

@@ -108,6 +108,10 @@ pub(super) fn flip(call: &mut Call) -> Result<Id> {
         Some(axes) => axes,
         None => (0..call.rank(x)? as i64).collect(),
     };
+    flipped(call, x, axes)
+}
+
+fn flipped(call: &mut Call, x: Id, axes: Vec<i64>) -> Result<Id> {
     let count = axes.len();
     let starts = call.integers(vec![-1; count]);
     let ends = call.integers(vec![i64::MIN; count]);
@@ -426,4 +430,276 @@ pub(super) fn sequence_mask(call: &mut Call) -> Result<Id> {
     let lengths = call.expanded(lengths, &[-1])?;
     let mask = call.binary(Binary::Less, places, lengths)?;
     call.cast(mask, call.dtype("dtype")?.unwrap_or(Kind::Bool))
+}
+
+/// A flip along one axis.
+pub(super) fn flip_along(call: &mut Call, axis: i64) -> Result<Id> {
+    let x = call.array("x")?;
+    flipped(call, x, vec![axis])
+}
+
+/// Quarter turns in the plane of two axes, from the first to the second.
+pub(super) fn quarter_turns(call: &mut Call) -> Result<Id> {
+    let turns = call.int("k")?.unwrap_or(1).rem_euclid(4);
+    let x = call.array("x")?;
+    let rank = call.rank(x)?;
+    let axes = call.ints("axes")?.unwrap_or_else(|| vec![0, 1]);
+    let &[from, to] = &axes[..] else { return call.wrong("axes", "aren't two") };
+    let (from, to) = (call.axis_of("axes", from, rank)?, call.axis_of("axes", to, rank)?);
+    if from == to {
+        return call.wrong("axes", "are the same");
+    }
+    let mut order: Vec<usize> = (0..rank).collect();
+    order.swap(from, to);
+    match turns {
+        0 => identity(call),
+        2 => flipped(call, x, vec![from as i64, to as i64]),
+        1 => {
+            let turned = flipped(call, x, vec![to as i64])?;
+            call.op(Operation::Transpose { order }, [turned])
+        }
+        _ => {
+            let turned = call.op(Operation::Transpose { order }, [x])?;
+            flipped(call, turned, vec![to as i64])
+        }
+    }
+}
+
+/// Along axis 2, which arrays of fewer axes get.
+pub(super) fn dstack(call: &mut Call) -> Result<Id> {
+    let mut parts = Vec::new();
+    for part in call.arrays("x")? {
+        parts.push(match call.rank(part)? {
+            0 => call.expanded(part, &[0, 1, 2])?,
+            1 => call.expanded(part, &[0, 2])?,
+            2 => call.expanded(part, &[2])?,
+            _ => part,
+        });
+    }
+    call.concat(2, parts)
+}
+
+/// As [`split`], where parts needn't be equally long: the first ones are longer by one.
+pub(super) fn array_split(call: &mut Call) -> Result<Vec<Id>> {
+    let axis = call.int("axis")?.unwrap_or(0);
+    let is_list = call.get("sections").is_some_and(Value::is_array);
+    let Some(count) = call.int_unless("sections", is_list)? else { return split(call, None) };
+    let x = call.array("x")?;
+    let axes = call.axes(x)?;
+    let Some(length) = axes[call.axis_of("axis", axis, axes.len())?] else {
+        return split(call, None);
+    };
+    check_parts(call, "sections", usize::try_from(count).unwrap_or(0))?;
+    let (length, mut start) = (length as i64, 0);
+    let mut parts = Vec::new();
+    for part in 0..count {
+        let end = start + length / count + i64::from(part < length % count);
+        parts.push(call.slice(x, axis, (start, end))?);
+        start = end;
+    }
+    Ok(parts)
+}
+
+/// The two axes of matrices as the last ones, and their lengths.
+fn matrices(call: &mut Call) -> Result<(Id, [usize; 2])> {
+    let x = call.array("x")?;
+    let axes = call.axes(x)?;
+    let (row, column) = (call.int("axis1")?.unwrap_or(0), call.int("axis2")?.unwrap_or(1));
+    let row = call.axis_of("axis1", row, axes.len())?;
+    let column = call.axis_of("axis2", column, axes.len())?;
+    let (Some(rows), Some(columns)) = (axes[row], axes[column]) else {
+        return call.unsupported("axis1", "the axes of matrices need fixed lengths");
+    };
+    if row == column {
+        return call.wrong("axis2", "is the same axis");
+    }
+    let others = (0..axes.len()).filter(|&axis| axis != row && axis != column);
+    let order = others.chain([row, column]).collect();
+    Ok((call.op(Operation::Transpose { order }, [x])?, [rows, columns]))
+}
+
+/// What stands on a diagonal of matrices, as the last axis.
+pub(super) fn diagonal(call: &mut Call) -> Result<Id> {
+    let offset = call.int("offset")?.unwrap_or(0);
+    let (x, [rows, columns]) = matrices(call)?;
+    let (rows, columns) = (rows as i64, columns as i64);
+    let (below, above) = (offset.min(0).saturating_neg(), offset.max(0));
+    let count = (rows - below).min(columns - above);
+    if count < 1 {
+        return call
+            .wrong("offset", format!("{offset} is outside of {rows} rows and {columns} columns"));
+    }
+    let shape = call.shape(x)?;
+    let outer = call.slice(shape, 0, (0, -2))?;
+    let flat = call.integers([-1]);
+    let shape = call.concat(0, vec![outer, flat])?;
+    let flat = call.reshape(x, shape)?;
+    let places = (0..count).map(|index| (below + index) * columns + above + index);
+    let places = call.integers(places);
+    call.op(Operation::Take { axis: -1 }, [flat, places])
+}
+
+pub(super) fn trace(call: &mut Call) -> Result<Id> {
+    let diagonal = diagonal(call)?;
+    call.reduce(Reduction::Sum, diagonal, Some(&[-1]), false)
+}
+
+/// So many values along the last axis, again and again from so many further on, as two axes.
+pub(super) fn sequences(call: &mut Call) -> Result<Id> {
+    const MOST: i64 = 1 << 20;
+    let (length, stride) = (call.required_int("length")?, call.required_int("stride")?);
+    let x = call.array("x")?;
+    let Some(all) = call.axes(x)?.last().copied().flatten() else {
+        return call.unsupported("length", "the axis needs a fixed length");
+    };
+    let all = all as i64;
+    if length < 1 || stride < 1 || length > all {
+        return call.wrong("length", format!("{length}, every {stride}, of {all} values"));
+    }
+    let count = (all - length) / stride + 1;
+    if count.saturating_mul(length) > MOST {
+        return call.wrong("length", format!("{count} sequences of {length}"));
+    }
+    let places = (0..count).flat_map(|part| (0..length).map(move |index| part * stride + index));
+    let places =
+        ndarray::Array2::from_shape_vec((count as usize, length as usize), places.collect());
+    let Ok(places) = places else { return call.wrong("length", "can't be") };
+    let places = call.computed.constant(Values::Integers(places.into_dyn()));
+    call.op(Operation::Take { axis: -1 }, [x, places])
+}
+
+/// `x` with other values from a place on.
+pub(super) fn updated_slice(call: &mut Call) -> Result<Id> {
+    let (x, updates) = (call.array("x")?, call.array("updates")?);
+    let starts = call.array("starts")?;
+    let starts = call.cast(starts, Kind::Integer)?;
+    let (shape, of_updates) = (call.shape(x)?, call.shape(updates)?);
+    let behind = call.binary(Binary::Subtract, shape, starts)?;
+    let behind = call.binary(Binary::Subtract, behind, of_updates)?;
+    let around = call.concat(0, vec![starts, behind])?;
+    let updates = call.op(Operation::CastLike, [updates, x])?;
+    let one = call.float(1.0);
+    let ones = call.op(Operation::Fill, [of_updates, one])?;
+    let spread = call.op(Operation::Pad(PadMode::Constant), [updates, around])?;
+    let is_new = call.op(Operation::Pad(PadMode::Constant), [ones, around])?;
+    let is_new = call.cast(is_new, Kind::Bool)?;
+    call.select(is_new, spread, x)
+}
+
+/// `x` with other values at places, whose last axis has an index for each of the first axes.
+pub(super) fn updated_places(call: &mut Call) -> Result<Id> {
+    let (x, places, updates) = (call.array("x")?, call.array("places")?, call.array("updates")?);
+    let places = call.cast(places, Kind::Integer)?;
+    let reduction = match call.text("reduction")? {
+        None => None,
+        Some("add") => Some(Reduction::Sum),
+        Some("max") => Some(Reduction::Maximum),
+        Some("min") => Some(Reduction::Minimum),
+        Some("mul") => Some(Reduction::Product),
+        Some(_) => return call.unsupported("reduction", "add, max, min and mul are supported"),
+    };
+    call.op(Operation::ScatterNd { reduction }, [x, places, updates])
+}
+
+/// Values at places of zeros; those of the same place are added.
+pub(super) fn scattered(call: &mut Call) -> Result<Id> {
+    let (places, values, shape) = (call.array("places")?, call.array("updates")?, shape(call)?);
+    let places = call.cast(places, Kind::Integer)?;
+    let zero = call.float(0.0);
+    let zeros = call.op(Operation::Fill, [shape, zero])?;
+    let zeros = call.op(Operation::CastLike, [zeros, values])?;
+    let reduction = Some(Reduction::Sum);
+    call.op(Operation::ScatterNd { reduction }, [zeros, places, values])
+}
+
+/// One side of a pattern of axes: names, some of which are put together in brackets.
+fn sides_of(pattern: &str) -> Option<Vec<Vec<&str>>> {
+    let mut axes: Vec<Vec<&str>> = Vec::new();
+    let mut rest = pattern.trim();
+    while !rest.is_empty() {
+        let (group, behind) = match rest.strip_prefix('(') {
+            Some(inner) => inner.split_once(')')?,
+            None => {
+                let end = rest.find(|c: char| c.is_whitespace() || c == '(').unwrap_or(rest.len());
+                rest.split_at(end)
+            }
+        };
+        let names: Vec<&str> = group.split_whitespace().collect();
+        let is_name = |name: &&str| name.chars().all(|c| c.is_alphanumeric() || c == '_');
+        if !names.iter().all(is_name) || axes.len() >= 16 {
+            return None;
+        }
+        axes.push(names);
+        rest = behind.trim_start();
+    }
+    Some(axes)
+}
+
+/// Axes split, moved and put together as a pattern such as `b (h t) f -> b t (h f)` says.
+pub(super) fn rearranged(call: &mut Call) -> Result<Id> {
+    let x = call.array("x")?;
+    let Some(pattern) = call.text("pattern")? else { return call.wrong("pattern", "is missing") };
+    let sides = pattern.split_once("->");
+    let sides = sides.and_then(|(from, to)| Some((sides_of(from)?, sides_of(to)?)));
+    let Some((from, to)) = sides else {
+        return call.unsupported("pattern", "only names, and names in brackets, are supported");
+    };
+    let (before, after) = (from.concat(), to.concat());
+    let is_there_once = |names: &[&str], other: &[&str]| {
+        names.iter().all(|name| names.iter().filter(|n| *n == name).count() == 1)
+            && names.iter().all(|name| other.contains(name))
+    };
+    if !is_there_once(&before, &after) || !is_there_once(&after, &before) {
+        return call.wrong("pattern", "has other axes on its two sides, or an axis twice");
+    }
+    if from.len() != call.rank(x)? {
+        return call.wrong("pattern", "has another number of axes than the array");
+    }
+    // Split: the lengths that are given; one of each group may be left out.
+    let shape = call.shape(x)?;
+    let mut lengths = Vec::new();
+    for (axis, names) in from.iter().enumerate() {
+        let whole = call.slice(shape, 0, (axis as i64, axis as i64 + 1))?;
+        let mut known = 1i64;
+        let mut open = None;
+        for (place, name) in names.iter().enumerate() {
+            match call.extra_int(name)? {
+                Some(length) if length > 0 => known = known.saturating_mul(length),
+                Some(_) => return call.wrong("pattern", format!("{name} has no such length")),
+                None if open.replace(place).is_some() => {
+                    return call.wrong("pattern", format!("the length of {name} isn't given"));
+                }
+                None => {}
+            }
+        }
+        for (place, name) in names.iter().enumerate() {
+            lengths.push(match call.extra_int(name)? {
+                Some(length) => call.integers([length]),
+                None if open == Some(place) && names.len() > 1 => {
+                    let known = call.integers([known]);
+                    call.binary(Binary::Divide, whole, known)?
+                }
+                None => whole,
+            });
+        }
+    }
+    let split = call.concat(0, lengths)?;
+    let x = call.reshape(x, split)?;
+    let order: Vec<usize> =
+        after.iter().filter_map(|name| before.iter().position(|other| other == name)).collect();
+    let x = call.op(Operation::Transpose { order }, [x])?;
+    let shape = call.shape(x)?;
+    let (mut start, mut joined) = (0, Vec::new());
+    for names in &to {
+        let end = start + names.len() as i64;
+        let part = call.slice(shape, 0, (start, end))?;
+        joined.push(call.reduce(Reduction::Product, part, None, false)?);
+        start = end;
+    }
+    let mut lengths = Vec::new();
+    for length in joined {
+        lengths.push(call.expanded(length, &[0])?);
+    }
+    let shape = call.concat(0, lengths)?;
+    call.reshape(x, shape)
 }

@@ -151,6 +151,10 @@ pub(super) fn sum_of_all(call: &mut Call) -> Result<Id> {
 /// `max(a, b) + ln(1 + exp(-|a - b|))`
 pub(super) fn log_add_exp(call: &mut Call) -> Result<Id> {
     let (a, b) = pair(call)?;
+    log_of_sum_of_powers(call, a, b)
+}
+
+fn log_of_sum_of_powers(call: &mut Call, a: Id, b: Id) -> Result<Id> {
     let largest = call.binary(Binary::Maximum, a, b)?;
     let difference = call.binary(Binary::Subtract, a, b)?;
     let distance = call.unary(Unary::Absolute, difference)?;
@@ -165,32 +169,6 @@ pub(super) fn hypotenuse(call: &mut Call) -> Result<Id> {
     let b = call.binary(Binary::Multiply, b, b)?;
     let sum = call.binary(Binary::Add, a, b)?;
     call.unary(Unary::Sqrt, sum)
-}
-
-pub(super) fn tan(call: &mut Call) -> Result<Id> {
-    let x = call.array("x")?;
-    let (sine, cosine) = (call.unary(Unary::Sin, x)?, call.unary(Unary::Cos, x)?);
-    call.binary(Binary::Divide, sine, cosine)
-}
-
-/// `(exp(x) + exp(-x)) / 2`
-fn cosh_of(call: &mut Call, x: Id) -> Result<Id> {
-    let minus = call.unary(Unary::Negate, x)?;
-    let (grows, falls) = (call.unary(Unary::Exp, x)?, call.unary(Unary::Exp, minus)?);
-    let sum = call.binary(Binary::Add, grows, falls)?;
-    call.with_number(Binary::Multiply, sum, 0.5)
-}
-
-pub(super) fn cosh(call: &mut Call) -> Result<Id> {
-    let x = call.array("x")?;
-    cosh_of(call, x)
-}
-
-/// `tanh(x) · cosh(x)`, exact near 0, too.
-pub(super) fn sinh(call: &mut Call) -> Result<Id> {
-    let x = call.array("x")?;
-    let (tanh, cosh) = (call.activate(Activation::Tanh, x)?, cosh_of(call, x)?);
-    call.binary(Binary::Multiply, tanh, cosh)
 }
 
 /// `exp(x) - 1 = tanh(x / 2) · (exp(x) + 1)`, exact near 0, too.
@@ -394,5 +372,238 @@ pub(super) fn range(call: &mut Call) -> Result<Id> {
     match call.dtype("dtype")? {
         Some(kind) => call.cast(range, kind),
         None => Ok(range),
+    }
+}
+
+/// 0 where `x` is below 0, `y` where it is 0, and 1 above.
+pub(super) fn heaviside(call: &mut Call) -> Result<Id> {
+    let (x, y) = pair(call)?;
+    let x = call.cast(x, Kind::Float)?;
+    let above = call.with_number(Binary::Greater, x, 0.0)?;
+    let above = call.cast(above, Kind::Float)?;
+    let is_zero = call.with_number(Binary::Equal, x, 0.0)?;
+    call.select(is_zero, y, above)
+}
+
+/// Whether it is below 0; -0 is, too.
+pub(super) fn is_negative(call: &mut Call) -> Result<Id> {
+    let x = call.array("x")?;
+    let below = call.with_number(Binary::Less, x, 0.0)?;
+    let inverse = call.unary(Unary::Reciprocal, x)?;
+    let inverse_below = call.with_number(Binary::Less, inverse, 0.0)?;
+    call.binary(Binary::Or, below, inverse_below)
+}
+
+/// Whether it is beyond the largest or the smallest number.
+pub(super) fn is_infinite(call: &mut Call, function: Binary, limit: f32) -> Result<Id> {
+    let x = call.array("x")?;
+    call.with_number(function, x, limit)
+}
+
+/// The angle of a number as a complex one: 0, and π below 0.
+pub(super) fn angle(call: &mut Call) -> Result<Id> {
+    let x = call.array("x")?;
+    let is_below = call.with_number(Binary::Less, x, 0.0)?;
+    let (half, none) = (call.float(std::f32::consts::PI), call.float(0.0));
+    call.select(is_below, half, none)
+}
+
+/// `log2(2^a + 2^b)`
+pub(super) fn log_add_exp2(call: &mut Call) -> Result<Id> {
+    use std::f32::consts::{LN_2, LOG2_E};
+    let (a, b) = pair(call)?;
+    let a = call.with_number(Binary::Multiply, a, LN_2)?;
+    let b = call.with_number(Binary::Multiply, b, LN_2)?;
+    let sum = log_of_sum_of_powers(call, a, b)?;
+    call.with_number(Binary::Multiply, sum, LOG2_E)
+}
+
+/// The larger or the smaller of two; a number where one of them is none.
+pub(super) fn but_nan(call: &mut Call, function: Binary) -> Result<Id> {
+    let (a, b) = pair(call)?;
+    let chosen = call.binary(function, a, b)?;
+    let (no_a, no_b) = (call.unary(Unary::IsNan, a)?, call.unary(Unary::IsNan, b)?);
+    let chosen = call.select(no_b, a, chosen)?;
+    call.select(no_a, b, chosen)
+}
+
+/// `|a - b| ≤ atol + rtol · |b|`
+pub(super) fn is_close(call: &mut Call) -> Result<Id> {
+    let relative = call.number("rtol", 1e-5)? as f32;
+    let absolute = call.number("atol", 1e-8)? as f32;
+    let same_nan = call.flag("equal_nan")?;
+    let (a, b) = pair(call)?;
+    let (a, b) = (call.cast(a, Kind::Float)?, call.cast(b, Kind::Float)?);
+    let difference = call.binary(Binary::Subtract, a, b)?;
+    let distance = call.unary(Unary::Absolute, difference)?;
+    let size = call.unary(Unary::Absolute, b)?;
+    let room = call.with_number(Binary::Multiply, size, relative)?;
+    let room = call.with_number(Binary::Add, room, absolute)?;
+    let near = call.binary(Binary::LessOrEqual, distance, room)?;
+    // An infinite number is close to none but itself.
+    let finite = call.with_number(Binary::LessOrEqual, size, LARGEST)?;
+    let near = call.binary(Binary::And, near, finite)?;
+    let equal = call.binary(Binary::Equal, a, b)?;
+    let near = call.binary(Binary::Or, near, equal)?;
+    if !same_nan {
+        return Ok(near);
+    }
+    let (no_a, no_b) = (call.unary(Unary::IsNan, a)?, call.unary(Unary::IsNan, b)?);
+    let neither = call.binary(Binary::And, no_a, no_b)?;
+    call.binary(Binary::Or, near, neither)
+}
+
+/// `x · 2^y`
+pub(super) fn scaled_by_power(call: &mut Call) -> Result<Id> {
+    let (x, y) = pair(call)?;
+    let (x, power) = (call.cast(x, Kind::Float)?, power_of_two(call, y)?);
+    call.binary(Binary::Multiply, x, power)
+}
+
+fn power_of_two(call: &mut Call, y: Id) -> Result<Id> {
+    let y = call.cast(y, Kind::Float)?;
+    let two = call.float(2.0);
+    let power = call.binary(Binary::Power, two, y)?;
+    // Of a whole number it is one, whatever a power of a device is.
+    let is_large = call.with_number(Binary::GreaterOrEqual, y, 0.0)?;
+    let whole = call.unary(Unary::Round, power)?;
+    call.select(is_large, whole, power)
+}
+
+/// The bits of whole numbers moved to the left, or to the right.
+pub(super) fn shifted(call: &mut Call, to_the_left: bool) -> Result<Id> {
+    let (x, y) = pair(call)?;
+    if !is_whole(call, x)? || !is_whole(call, y)? {
+        return call.wrong("x", "isn't of whole numbers, whose bits it moves");
+    }
+    let (x, power) = (call.cast(x, Kind::Float)?, power_of_two(call, y)?);
+    let function = if to_the_left { Binary::Multiply } else { Binary::Divide };
+    let moved = call.binary(function, x, power)?;
+    let whole = call.unary(Unary::Floor, moved)?;
+    call.cast(whole, Kind::Integer)
+}
+
+/// The number whose error function it is. Source: M. Giles, Approximating the erfinv function, GPU
+/// Computing Gems 2, 2011: two polynomials of `w = -ln(1 - x²)`.
+pub(super) fn erfinv(call: &mut Call) -> Result<Id> {
+    const MIDDLE: [f32; 9] = [
+        2.810_226_4e-8,
+        3.432_739_4e-7,
+        -3.523_387_7e-6,
+        -4.391_506_5e-6,
+        2.185_808_7e-4,
+        -1.253_725e-3,
+        -4.177_681_6e-3,
+        2.466_407_3e-1,
+        1.501_409_4,
+    ];
+    const TAILS: [f32; 9] = [
+        -2.002_142_6e-4,
+        1.009_505_6e-4,
+        1.349_343_2e-3,
+        -3.673_428_4e-3,
+        5.739_507_7e-3,
+        -7.622_461_3e-3,
+        9.438_870_5e-3,
+        1.001_674_1,
+        2.832_976_8,
+    ];
+    let x = call.array("x")?;
+    let one = call.float(1.0);
+    let (below, above) =
+        (call.binary(Binary::Subtract, one, x)?, call.binary(Binary::Add, one, x)?);
+    let product = call.binary(Binary::Multiply, below, above)?;
+    let log = call.unary(Unary::Log, product)?;
+    let w = call.unary(Unary::Negate, log)?;
+    let middle = call.with_number(Binary::Subtract, w, 2.5)?;
+    let root = call.unary(Unary::Sqrt, w)?;
+    let tails = call.with_number(Binary::Subtract, root, 3.0)?;
+    let polynomial = |call: &mut Call, of: Id, coefficients: [f32; 9]| -> Result<Id> {
+        let mut sum = call.float(coefficients[0]);
+        for &coefficient in &coefficients[1..] {
+            let product = call.binary(Binary::Multiply, sum, of)?;
+            sum = call.with_number(Binary::Add, product, coefficient)?;
+        }
+        Ok(sum)
+    };
+    let (middle, tails) = (polynomial(call, middle, MIDDLE)?, polynomial(call, tails, TAILS)?);
+    let is_middle = call.with_number(Binary::Less, w, 5.0)?;
+    let factor = call.select(is_middle, middle, tails)?;
+    let inside = call.binary(Binary::Multiply, x, factor)?;
+    // Its ends are infinite.
+    let is_end = call.with_number(Binary::Equal, product, 0.0)?;
+    let end = call.with_number(Binary::Multiply, x, f32::INFINITY)?;
+    call.select(is_end, end, inside)
+}
+
+/// Along an axis the nearest point of the simplex.
+pub(super) fn sparsemax(call: &mut Call) -> Result<Id> {
+    let axis = call.int("axis")?.unwrap_or(-1);
+    let x = call.array("x")?;
+    let last = call.op(Operation::MoveAxis { from: axis, to: -1 }, [x])?;
+    let sparse = call.activate(Activation::Sparsemax, last)?;
+    call.op(Operation::MoveAxis { from: -1, to: axis }, [sparse])
+}
+
+/// Whether a value is one of those of another array.
+pub(super) fn is_in(call: &mut Call) -> Result<Id> {
+    let inverted = call.flag("invert")?;
+    let _ = call.get("assume_unique"); // which only makes it faster
+    let (x, y) = pair(call)?;
+    let all = call.integers([-1]);
+    let (x, flat) = (call.expanded(x, &[-1])?, call.reshape(y, all)?);
+    let equal = call.binary(Binary::Equal, x, flat)?;
+    let any = call.reduce(crate::program::Reduction::Maximum, equal, Some(&[-1]), false)?;
+    if inverted { call.unary(Unary::Not, any) } else { Ok(any) }
+}
+
+/// How many of the values of a list in order come before each one; equal ones, too, where
+/// `through`.
+pub(super) fn place_in_order(call: &mut Call, through: bool) -> Result<Id> {
+    let (x, list) = (call.array("x")?, call.array("list")?);
+    let through = match call.text("side")? {
+        None => through,
+        Some("left") => false,
+        Some("right") => true,
+        Some(_) => return call.unsupported("side", "left and right are supported"),
+    };
+    if call.rank(list)? != 1 {
+        return call.unsupported("list", "only a list of one axis is supported");
+    }
+    let x = call.expanded(x, &[-1])?;
+    let function = if through { Binary::LessOrEqual } else { Binary::Less };
+    let before = call.binary(function, list, x)?;
+    let before = call.cast(before, Kind::Integer)?;
+    call.reduce(crate::program::Reduction::Sum, before, Some(&[-1]), false)
+}
+
+/// So many numbers from one to another, along a new axis.
+pub(super) fn linspace(call: &mut Call) -> Result<Id> {
+    const MOST: i64 = 1 << 16;
+    if call.flag("retstep")? {
+        return call.unsupported("retstep", "only the numbers are computed");
+    }
+    let count = call.int("num")?.unwrap_or(50);
+    if !(1..=MOST).contains(&count) {
+        return call.wrong("num", format!("{count} isn't from 1 to {MOST}"));
+    }
+    let to_the_end = call.get("endpoint").is_none() || call.flag("endpoint")?;
+    let steps = (if to_the_end { count - 1 } else { count }).max(1);
+    let axis = call.int("axis")?.unwrap_or(0);
+    let (start, stop) = (call.array("start")?, call.array("stop")?);
+    let (start, stop) = (call.cast(start, Kind::Float)?, call.cast(stop, Kind::Float)?);
+    let rank = call.rank(start)?.max(call.rank(stop)?);
+    let place = call.axis_of("axis", axis, rank + 1)?;
+    let distance = call.binary(Binary::Subtract, stop, start)?;
+    let (start, distance) = (call.expanded(start, &[-1])?, call.expanded(distance, &[-1])?);
+    let shares = (0..count).map(|index| (index as f64 / steps as f64) as f32);
+    let shares = Values::Floats(shares.collect::<ndarray::Array1<f32>>().into_dyn());
+    let shares = call.computed.constant(shares);
+    let further = call.binary(Binary::Multiply, distance, shares)?;
+    let numbers = call.binary(Binary::Add, start, further)?;
+    let numbers = call.op(Operation::MoveAxis { from: -1, to: place as i64 }, [numbers])?;
+    match call.dtype("dtype")? {
+        Some(kind) => call.cast(numbers, kind),
+        None => Ok(numbers),
     }
 }

@@ -3,8 +3,9 @@
 use super::call::Call;
 use super::computed::Id;
 use crate::Result;
-use crate::import::einsum::{Equation, Operations};
-use crate::program::{Binary, Operation};
+use crate::import::einsum::Equation;
+use crate::import::operations::Operations;
+use crate::program::{Binary, Operation, Reduction, Unary};
 use serde_json::Value;
 
 impl Operations for Call<'_, '_> {
@@ -16,6 +17,10 @@ impl Operations for Call<'_, '_> {
 
     fn numbers(&mut self, numbers: Vec<i64>) -> Id {
         self.integers(numbers)
+    }
+
+    fn constant_number(&mut self, number: f32) -> Id {
+        self.float(number)
     }
 }
 
@@ -153,4 +158,102 @@ fn computed(call: &mut Call, equation: &str, arrays: Vec<Id>) -> Result<Id> {
         Some(result) => Ok(result),
         None => call.wrong("equation", "has no arrays"),
     }
+}
+
+/// The sum of the products of all values.
+pub(super) fn vdot(call: &mut Call) -> Result<Id> {
+    let (a, b, all) = (call.array("x")?, call.array("y")?, call.integers([-1]));
+    let (a, b) = (call.reshape(a, all)?, call.reshape(b, all)?);
+    let product = call.binary(Binary::Multiply, a, b)?;
+    call.reduce(Reduction::Sum, product, None, false)
+}
+
+/// The vectors that stand upright on two, along the last axis.
+pub(super) fn cross(call: &mut Call) -> Result<Id> {
+    for name in ["axisa", "axisb", "axisc", "axis"] {
+        if call.int(name)?.unwrap_or(-1) != -1 {
+            return call.unsupported(name, "only the last axis is supported");
+        }
+    }
+    let (a, b) = (call.array("x")?, call.array("y")?);
+    for (name, array) in [("x", a), ("y", b)] {
+        if call.axes(array)?.last() != Some(&Some(3)) {
+            return call.unsupported(name, "only vectors of three numbers are supported");
+        }
+    }
+    let turned = |call: &mut Call, x: Id, first: [i64; 3]| {
+        let places = call.integers(first);
+        call.op(Operation::Take { axis: -1 }, [x, places])
+    };
+    let (one, other) = ([1, 2, 0], [2, 0, 1]);
+    let (a1, b2) = (turned(call, a, one)?, turned(call, b, other)?);
+    let (a2, b1) = (turned(call, a, other)?, turned(call, b, one)?);
+    let (more, less) =
+        (call.binary(Binary::Multiply, a1, b2)?, call.binary(Binary::Multiply, a2, b1)?);
+    call.binary(Binary::Subtract, more, less)
+}
+
+/// The distances of all rows of one array from those of another.
+pub(super) fn distances(call: &mut Call) -> Result<Id> {
+    let (a, b) = (call.array("x")?, call.array("y")?);
+    let (a, b) = (call.expanded(a, &[-2])?, call.expanded(b, &[-3])?);
+    let difference = call.binary(Binary::Subtract, a, b)?;
+    let sum = call.reduce(Reduction::SumOfSquares, difference, Some(&[-1]), false)?;
+    call.unary(Unary::Sqrt, sum)
+}
+
+/// `softmax(scale · query · key) · value` of heads: query `[batch, query times, heads, features]`,
+/// key and value `[batch, value times, heads or a part of them, features]`.
+pub(super) fn attention(call: &mut Call) -> Result<Id> {
+    let _ = call.get("flash_attention"); // which only makes it faster
+    let causal = call.flag("is_causal")?;
+    let query = call.array("query")?;
+    let known = call.axes(query)?;
+    let (&[_, _, Some(heads), Some(features)], [4, 4]) = (&known[..], {
+        let (key, value) = (call.array("key")?, call.array("value")?);
+        [call.rank(key)?, call.rank(value)?]
+    }) else {
+        return call.wrong("query", "isn't [batch, timesteps, heads, features], with known heads");
+    };
+    let mut shared = Vec::new();
+    for name in ["key", "value"] {
+        let mut x = call.array(name)?;
+        let Some(own) = call.axes(x)?[2].filter(|&own| own > 0 && heads % own == 0) else {
+            return call.wrong(name, format!("its heads don't fit {heads}"));
+        };
+        if own != heads {
+            let places = (0..heads).map(|head| (head * own / heads) as i64);
+            let places = call.integers(places);
+            x = call.op(Operation::Take { axis: 2 }, [x, places])?;
+        }
+        shared.push(x);
+    }
+    let scale = call.number("scale", 1.0 / (features as f64).sqrt())?;
+    let scores = computed(call, "btnh,bsnh->bnts", vec![query, shared[0]])?;
+    let mut scores = call.with_number(Binary::Multiply, scores, scale as f32)?;
+    if let Some(bias) = call.optional_array("bias")? {
+        scores = call.binary(Binary::Add, scores, bias)?;
+    }
+    let cap = call.number("attn_logits_soft_cap", 0.0)? as f32;
+    if cap != 0.0 {
+        let smaller = call.with_number(Binary::Divide, scores, cap)?;
+        let within = call.activate(crate::Activation::Tanh, smaller)?;
+        scores = call.with_number(Binary::Multiply, within, cap)?;
+    }
+    // What no query sees has the smallest score, so that of no value at all it is the mean.
+    let lowest = call.float(-0.7 * f32::MAX);
+    if let Some(mask) = call.optional_array("mask")? {
+        let mask = call.cast(mask, crate::program::Kind::Bool)?;
+        scores = call.select(mask, scores, lowest)?;
+    }
+    if causal {
+        let (shape, one) = (call.shape(scores)?, call.float(1.0));
+        let ones = call.op(Operation::Fill, [shape, one])?;
+        let zero = call.computed.constant(crate::program::Values::integer(0));
+        let seen = call.op(Operation::Triangle { upper: false }, [ones, zero])?;
+        let seen = call.cast(seen, crate::program::Kind::Bool)?;
+        scores = call.select(seen, scores, lowest)?;
+    }
+    let weights = call.op(Operation::Softmax { axis: -1, log: false }, [scores])?;
+    computed(call, "bnts,bsnh->btnh", vec![weights, shared[1]])
 }

@@ -3,10 +3,10 @@
 use super::call::Call;
 use super::computed::Id;
 use crate::Result;
-use crate::program::{Binary, Kind, Operation, Pooling, Reduction, Unary, Values, Windows};
+use crate::program::{Binary, Kind, Operation, Reduction, Unary, Values};
 
 /// The axes: all where it is None.
-fn axes(call: &Call) -> Result<Option<Vec<i64>>> {
+pub(super) fn axes(call: &Call) -> Result<Option<Vec<i64>>> {
     call.ints("axis")
 }
 
@@ -17,7 +17,7 @@ fn numbers(call: &mut Call) -> Result<Id> {
 }
 
 /// `x`, of numbers that have something behind the point.
-fn floats(call: &mut Call) -> Result<Id> {
+pub(super) fn floats(call: &mut Call) -> Result<Id> {
     let x = call.array("x")?;
     call.cast(x, Kind::Float)
 }
@@ -49,12 +49,25 @@ pub(super) fn mean(call: &mut Call) -> Result<Id> {
     call.reduce(Reduction::Mean, x, axes.as_deref(), keep)
 }
 
-/// Without weights.
+/// The mean, in which each value counts as much as its weight says.
 pub(super) fn average(call: &mut Call) -> Result<Id> {
-    match call.get("weights") {
-        Some(_) => call.unsupported("weights", "multiply by the weights, and divide by their sum"),
-        None => mean(call),
+    let Some(mut weights) = call.optional_array("weights")? else { return mean(call) };
+    let (axes, x) = (axes(call)?, floats(call)?);
+    let rank = call.rank(x)?;
+    if call.rank(weights)? != rank {
+        let (&[axis], 1) = (&axes.clone().unwrap_or_default()[..], call.rank(weights)?) else {
+            return call.unsupported("weights", "they have the shape of x, or of its one axis");
+        };
+        let axis = call.axis_of("axis", axis, rank)?;
+        let behind: Vec<i64> = (1..(rank - axis) as i64).collect();
+        weights = call.expanded(weights, &behind)?;
     }
+    let weighted = call.binary(Binary::Multiply, x, weights)?;
+    let (shape, axes) = (call.shape(x)?, axes.as_deref());
+    let weights = call.op(Operation::Expand, [weights, shape])?;
+    let sum = call.reduce(Reduction::Sum, weighted, axes, false)?;
+    let all = call.reduce(Reduction::Sum, weights, axes, false)?;
+    call.binary(Binary::Divide, sum, all)
 }
 
 /// Whether any is true, or all are.
@@ -72,7 +85,12 @@ pub(super) fn count_nonzero(call: &mut Call) -> Result<Id> {
 }
 
 /// The mean, and the mean of the squares of the distances to it.
-fn mean_and_variance(call: &mut Call, x: Id, axes: Option<&[i64]>, keep: bool) -> Result<(Id, Id)> {
+pub(super) fn mean_and_variance(
+    call: &mut Call,
+    x: Id,
+    axes: Option<&[i64]>,
+    keep: bool,
+) -> Result<(Id, Id)> {
     let mean = call.reduce(Reduction::Mean, x, axes, true)?;
     let distance = call.binary(Binary::Subtract, x, mean)?;
     let squares = call.binary(Binary::Multiply, distance, distance)?;
@@ -198,41 +216,6 @@ pub(super) fn softmax(call: &mut Call, log: bool) -> Result<Id> {
     };
     let x = call.array("x")?;
     call.op(Operation::Softmax { axis, log }, [x])
-}
-
-/// The largest value or the mean of windows along the axes between the batch and the features.
-pub(super) fn pool(call: &mut Call, pooling: Pooling) -> Result<Id> {
-    let x = call.array("x")?;
-    let axes = call.rank(x)?.saturating_sub(2);
-    let lengths = |call: &Call, name: &str| -> Result<Option<Vec<usize>>> {
-        let Some(listed) = call.ints(name)? else { return Ok(None) };
-        let listed = if listed.len() == axes + 2 { &listed[1..=axes] } else { &listed[..] };
-        let lengths: Option<Vec<usize>> = listed
-            .iter()
-            .map(|&length| usize::try_from(length).ok().filter(|n| (1..1 << 24).contains(n)))
-            .collect();
-        match lengths {
-            Some(lengths) if lengths.len() == axes => Ok(Some(lengths)),
-            Some(lengths) if lengths.len() == 1 => Ok(Some(vec![lengths[0]; axes])),
-            _ => call.wrong(name, format!("isn't one of an array with {axes} such axes")),
-        }
-    };
-    let Some(size) = lengths(call, "size")? else { return call.wrong("size", "is missing") };
-    let strides = lengths(call, "strides")?.unwrap_or_else(|| size.clone());
-    if !call.text("padding")?.is_none_or(|padding| padding.eq_ignore_ascii_case("valid")) {
-        return call.unsupported("padding", "only valid is supported; use a layer");
-    }
-    let format = call.text("data_format")?.unwrap_or("channels_last");
-    if !["channels_last", "NWC", "NHWC"].contains(&format) {
-        return call.unsupported("data_format", "only channels_last is supported");
-    }
-    let windows = Windows {
-        strides,
-        dilations: vec![1; axes],
-        spread: vec![1; axes],
-        padding: vec![(0, 0); axes],
-    };
-    call.op(Operation::Pool { windows, size, pooling, partial: false }, [x])
 }
 
 /// Sums of all values up to each.

@@ -310,3 +310,12 @@ pub(super) fn sorted(call: &mut Call, places: bool) -> Result<Id> {
     let sorted = call.all(Operation::TopK { axis, smallest }, [x, count])?;
     Ok(sorted[usize::from(places)])
 }
+
+/// 1 at each of the places that the numbers along axis 1 say, along a new axis.
+pub(super) fn multi_hot(call: &mut Call) -> Result<Id> {
+    let x = call.array("x")?;
+    let rank = call.rank(x)?;
+    let hot = one_hot(call)?;
+    let axis = if rank > 1 { 1 } else { 0 };
+    call.reduce(crate::program::Reduction::Maximum, hot, Some(&[axis]), false)
+}

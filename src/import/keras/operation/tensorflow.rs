@@ -3,7 +3,7 @@
 
 use super::row::Handler::{One, Several};
 use super::row::Row;
-use super::{moving, numbers, products, reduce, taking};
+use super::{angles, images, moving, numbers, products, reduce, statistics, taking, windows};
 use crate::Activation;
 use crate::program::{Binary, Pooling, Reduction, Unary};
 
@@ -58,13 +58,20 @@ pub(super) const OPERATIONS: &[Row] = &[
         }),
     ),
     ("math.abs", "x", One(|call| numbers::unary(call, Unary::Absolute))),
+    ("math.acos", "x", One(angles::arccos)),
+    ("math.acosh", "x", One(angles::arccosh)),
     ("math.add", "x y", One(|call| numbers::binary(call, Binary::Add))),
     ("math.add_n", "inputs=x", One(numbers::sum_of_all)),
     ("math.argmax", REDUCE_PLACE, One(|call| reduce::place(call, false))),
     ("math.argmin", REDUCE_PLACE, One(|call| reduce::place(call, true))),
+    ("math.asin", "x", One(angles::arcsin)),
+    ("math.asinh", "x", One(angles::arcsinh)),
+    ("math.atan", "x", One(angles::arctan)),
+    ("math.atan2", "y x", One(angles::arctan2)),
+    ("math.atanh", "x", One(angles::arctanh)),
     ("math.ceil", "x", One(|call| numbers::unary(call, Unary::Ceil))),
     ("math.cos", "x", One(|call| numbers::unary(call, Unary::Cos))),
-    ("math.cosh", "x", One(numbers::cosh)),
+    ("math.cosh", "x", One(angles::cosh)),
     ("math.count_nonzero", "input=x axis keepdims dtype=", One(reduce::count_nonzero)),
     ("math.cumprod", "x axis exclusive reverse", One(reduce::cumulative_product)),
     ("math.cumsum", "x axis exclusive reverse", One(reduce::cumulative_sum_of_tensorflow)),
@@ -73,6 +80,7 @@ pub(super) const OPERATIONS: &[Row] = &[
     ("math.equal", "x y", One(|call| numbers::binary(call, Binary::Equal))),
     ("math.erf", "x", One(|call| numbers::unary(call, Unary::Erf))),
     ("math.erfc", "x", One(numbers::erfc)),
+    ("math.erfinv", "x", One(numbers::erfinv)),
     ("math.exp", "x", One(|call| numbers::unary(call, Unary::Exp))),
     ("math.expm1", "x", One(numbers::expm1)),
     ("math.floor", "x", One(|call| numbers::unary(call, Unary::Floor))),
@@ -119,20 +127,37 @@ pub(super) const OPERATIONS: &[Row] = &[
     ("math.sigmoid", "x", One(|call| numbers::activation(call, Activation::Sigmoid))),
     ("math.sign", "x", One(|call| numbers::unary(call, Unary::Sign))),
     ("math.sin", "x", One(|call| numbers::unary(call, Unary::Sin))),
-    ("math.sinh", "x", One(numbers::sinh)),
+    ("math.sinh", "x", One(angles::sinh)),
     ("math.softplus", "features=x", One(|call| numbers::activation(call, Activation::Softplus))),
     ("math.sqrt", "x", One(|call| numbers::unary(call, Unary::Sqrt))),
     ("math.square", "x", One(numbers::square)),
     ("math.squared_difference", "x y", One(numbers::squared_difference)),
     ("math.subtract", "x y", One(|call| numbers::binary(call, Binary::Subtract))),
-    ("math.tan", "x", One(numbers::tan)),
+    ("math.tan", "x", One(angles::tan)),
     ("math.tanh", "x", One(|call| numbers::activation(call, Activation::Tanh))),
     ("math.top_k", "input=x k sorted index_type=", Several(taking::top_k)),
     ("math.truediv", "x y", One(numbers::divide)),
+    ("nn.avg_pool", POOL, One(|call| windows::pool(call, Pooling::Mean))),
+    ("nn.avg_pool1d", POOL, One(|call| windows::pool(call, Pooling::Mean))),
+    ("nn.avg_pool2d", POOL, One(|call| windows::pool(call, Pooling::Mean))),
+    ("nn.avg_pool3d", POOL, One(|call| windows::pool(call, Pooling::Mean))),
+    (
+        "nn.batch_normalization",
+        "x mean variance offset scale variance_epsilon=epsilon",
+        One(reduce::batch_normalized),
+    ),
     ("nn.bias_add", "value=x bias=y data_format=", One(|c| numbers::binary(c, Binary::Add))),
+    ("nn.conv1d", CONV, One(windows::convolution)),
+    ("nn.conv2d", CONV, One(windows::convolution)),
+    ("nn.conv3d", CONV, One(windows::convolution)),
+    ("nn.convolution", CONV, One(windows::convolution)),
+    (
+        "nn.depth_to_space",
+        "input=x block_size=block data_format",
+        One(|call| images::blocks(call, false)),
+    ),
+    ("nn.depthwise_conv2d", CONV, One(windows::depthwise)),
     ("nn.elu", "features=x", One(|call| numbers::activation(call, Activation::ELU))),
-    ("nn.avg_pool1d", POOL, One(|call| reduce::pool(call, Pooling::Mean))),
-    ("nn.avg_pool2d", POOL, One(|call| reduce::pool(call, Pooling::Mean))),
     (
         "nn.embedding_lookup",
         "params=x ids=indices partition_strategy= validate_indices= max_norm",
@@ -146,11 +171,23 @@ pub(super) const OPERATIONS: &[Row] = &[
         One(|call| numbers::parametric(call, ("alpha", 0.2), Activation::LeakyRelu)),
     ),
     ("nn.log_softmax", "logits=x axis dim=axis", One(|call| reduce::softmax(call, true))),
-    ("nn.max_pool1d", POOL, One(|call| reduce::pool(call, Pooling::Maximum))),
-    ("nn.max_pool2d", POOL, One(|call| reduce::pool(call, Pooling::Maximum))),
+    ("nn.max_pool", POOL, One(|call| windows::pool(call, Pooling::Maximum))),
+    ("nn.max_pool1d", POOL, One(|call| windows::pool(call, Pooling::Maximum))),
+    ("nn.max_pool2d", POOL, One(|call| windows::pool(call, Pooling::Maximum))),
+    ("nn.max_pool3d", POOL, One(|call| windows::pool(call, Pooling::Maximum))),
+    (
+        "nn.moments",
+        "x axes=axis shift keepdims keep_dims=keepdims",
+        Several(statistics::moments_of_tensorflow),
+    ),
     ("nn.relu", "features=x", One(|call| numbers::activation(call, Activation::Relu))),
     ("nn.relu6", "features=x", One(|call| numbers::activation(call, Activation::Relu6))),
     ("nn.selu", "features=x", One(|call| numbers::activation(call, Activation::Selu))),
+    (
+        "nn.separable_conv2d",
+        "input=x depthwise_filter=kernel pointwise_filter=pointwise strides padding data_format dilations=dilation_rate rate=dilation_rate",
+        One(windows::separable),
+    ),
     ("nn.sigmoid", "x", One(|call| numbers::activation(call, Activation::Sigmoid))),
     (
         "nn.silu",
@@ -160,6 +197,11 @@ pub(super) const OPERATIONS: &[Row] = &[
     ("nn.softmax", "logits=x axis dim=axis", One(|call| reduce::softmax(call, false))),
     ("nn.softplus", "features=x", One(|call| numbers::activation(call, Activation::Softplus))),
     ("nn.softsign", "features=x", One(|call| numbers::activation(call, Activation::Softsign))),
+    (
+        "nn.space_to_depth",
+        "input=x block_size=block data_format",
+        One(|call| images::blocks(call, true)),
+    ),
     ("nn.tanh", "x", One(|call| numbers::activation(call, Activation::Tanh))),
     ("nn.top_k", "input=x k sorted index_type=", Several(taking::top_k)),
     ("norm", "tensor=x ord axis keepdims keep_dims=keepdims", One(reduce::norm)),
@@ -200,3 +242,5 @@ const REDUCE: &str = "input_tensor=x axis keepdims keep_dims=keepdims reduction_
 const REDUCE_PLACE: &str = "input=x axis output_type= dimension=axis";
 const POOL: &str = "input=x value=x ksize=size strides padding data_format";
 const LIKE: &str = "input=x tensor=x dtype optimize= layout=";
+const CONV: &str = "input=x value=x filters=kernel filter=kernel strides stride=strides padding data_format \
+                    dilations=dilation_rate name=";

@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 fn build(version: Version, config: &Value) -> Result<Model> {
     let limits = KerasLimits::new();
     let entries = entry::entries("test", config, limits.layers, &Registry::default())?;
-    network("test", version, config, &entries, &limits)
+    network("test", version, config, &entries, &limits).map(|(model, _)| model)
 }
 
 fn keras2(config: Value) -> Result<Model> {

@@ -1,8 +1,9 @@
 //! Nodes that multiply matrices.
 
 use crate::Result;
-use crate::import::einsum::{Equation, Operations};
+use crate::import::einsum::Equation;
 use crate::import::onnx::importer::{Call, Handler};
+use crate::import::operations::Operations;
 use crate::program::{Binary, Operation, Value};
 
 pub(super) const NODES: &[(&str, Handler)] =
@@ -51,6 +52,10 @@ impl Operations for Call<'_, '_, '_> {
 
     fn numbers(&mut self, numbers: Vec<i64>) -> Value {
         self.importer.integers(numbers)
+    }
+
+    fn constant_number(&mut self, number: f32) -> Value {
+        self.importer.float(number)
     }
 }
 
