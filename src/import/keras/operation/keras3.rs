@@ -281,7 +281,6 @@ pub(super) const OPERATIONS: &[Row] = &[
     ("SpaceToDepth", "x block_size=block data_format", One(|call| images::blocks(call, true))),
     ("SparsePlus", "x", One(|call| numbers::activation(call, Activation::SparsePlus))),
     ("SparseSigmoid", "x", One(|call| numbers::activation(call, Activation::SparseSigmoid))),
-    ("Sparsemax", "x axis", One(numbers::sparsemax)),
     ("Split", "x indices_or_sections=sections axis", Several(|call| moving::split(call, None))),
     ("Sqrt", "x", One(|call| numbers::unary(call, Unary::Sqrt))),
     ("Square", "x", One(numbers::square)),

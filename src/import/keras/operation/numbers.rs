@@ -536,15 +536,6 @@ pub(super) fn erfinv(call: &mut Call) -> Result<Id> {
     call.select(is_end, end, inside)
 }
 
-/// Along an axis the nearest point of the simplex.
-pub(super) fn sparsemax(call: &mut Call) -> Result<Id> {
-    let axis = call.int("axis")?.unwrap_or(-1);
-    let x = call.array("x")?;
-    let last = call.op(Operation::MoveAxis { from: axis, to: -1 }, [x])?;
-    let sparse = call.activate(Activation::Sparsemax, last)?;
-    call.op(Operation::MoveAxis { from: -1, to: axis }, [sparse])
-}
-
 /// Whether a value is one of those of another array.
 pub(super) fn is_in(call: &mut Call) -> Result<Id> {
     let inverted = call.flag("invert")?;
