@@ -68,10 +68,14 @@ export function millisecondsText(time) {
   return `${time.toPrecision(time < 0.01 ? 1 : 3)} ms`;
 }
 
+/** An adapter in words; the name that birnn gives to one without a name says no more. */
+export function adapterText({ name, kind }) {
+  return name && !name.startsWith("WebGPU") ? `${name}, ${kind}` : kind;
+}
+
 /** Which device it is, in words. */
-export function deviceText({ name, kind, backend }) {
-  if (kind === "CPU") return `WebAssembly (${backend})`;
-  return `WebGPU (${[name, kind].filter(Boolean).join(", ")})`;
+export function deviceText(info) {
+  return info.kind === "CPU" ? `WebAssembly (${info.backend})` : `WebGPU (${adapterText(info)})`;
 }
 
 /** Hands a file to the browser to save. */

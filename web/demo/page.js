@@ -3,6 +3,7 @@
 
 import { readNpy } from "./arrays.js";
 import {
+  adapterText,
   button,
   byId,
   bytesText,
@@ -51,7 +52,7 @@ async function findDevices() {
     webgpu,
     { device: "cpu", label: "WebAssembly", missing: null, detail: cpu.info.backend },
   ];
-  webgpu.detail = gpu ? [gpu.info.name, gpu.info.kind].filter(Boolean).join(", ") : null;
+  webgpu.detail = gpu ? adapterText(gpu.info) : null;
   const words = webgpu.missing ?? `WebGPU: ${webgpu.detail}.`;
   const slower = webgpu.isSoftware ? " It computes on the CPU, so WebAssembly is faster." : "";
   byId("devices").textContent = `${words}${slower} WebAssembly: ${cpu.info.backend}.`;

@@ -428,6 +428,31 @@ const TESTS = {
     const status = await text(page, "#times-status");
     check(gpu ? status.includes("as fast") : status === "", status);
     await picture(page, "times");
+    await page.getByLabel("Measurements").fill("1000");
+    await page.getByRole("button", { name: "Measure this call" }).click();
+    await page.waitForTimeout(300);
+    await page.getByRole("button", { name: "End", exact: true }).click();
+    await page.waitForSelector("#measure:enabled");
+    same(await page.locator("#times-error").isHidden(), true, "no error");
+  },
+
+  async "a long call is stopped, and the next model runs"(page) {
+    await takeNotebook(page, "lstm2");
+    const rows = 200_000;
+    const long = writeNpy({ data: new Float32Array(rows * 8 * 2), shape: [rows, 8, 2] });
+    const mimeType = "application/octet-stream";
+    const file = { name: "long.npy", mimeType, buffer: Buffer.from(long) };
+    await page.getByLabel("Choose .npy or CSV").setInputFiles(file);
+    await waitForText(page, ".input .note", `[${rows}, 8, 2], from long.npy`);
+    // At once, however fast the machine is.
+    await page.evaluate(() => {
+      document.getElementById("run").click();
+      document.getElementById("stop-run").click();
+    });
+    await waitForText(page, "#model-error", "Stopped");
+    check(await page.locator("#input").isHidden(), "there is no model to run");
+    await takeNotebook(page, "gru1");
+    check(await page.locator("#model-error").isHidden(), "the next model");
   },
 
   async "the same numbers on WebGPU"(page, { gpu }) {
