@@ -70,7 +70,7 @@ class Package {
 
   init(wasm) {
     const loaded = async () => {
-      const module = await this.imported();
+      const module = await this.imported(wasm !== undefined);
       await module.default(wasm === undefined ? undefined : { module_or_path: wasm });
       this.module = module;
     };

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Builds the npm package birnn in target/web/birnn, with the module of all formats and the one of
-# birnn's own form alone, and prints how large they are.
+# Builds the npm package birnn in target/web/birnn, with the module of all formats, without and with
+# relaxed SIMD, and the one of birnn's own form alone, and prints how large they are.
 #
 #     web/build.sh
 #
@@ -16,6 +16,7 @@ package=target/web/birnn
 rm -rf "$package"
 mkdir -p "$package/wasm"
 compile_module birnn-web "$package/wasm" birnn_all
+compile_module birnn-web "$package/wasm" birnn_all_relaxed --features relaxed-simd
 compile_module birnn-web "$package/wasm" birnn_portable --no-default-features
 cp web/*.js web/*.d.ts web/package.json web/README.md LICENSE-* "$package"
 for module in "$package"/wasm/*.wasm; do

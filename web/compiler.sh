@@ -41,16 +41,20 @@ choose_compiler() {
 # JavaScript.
 compile_module() {
     local package=$1 folder=$2 name=$3 module=$2/$3_bg.wasm optimize=-Os
+    local relaxed=()
     shift 3
+    [[ " $* " != *" relaxed-simd "* ]] || relaxed=(--enable-relaxed-simd)
     "${compile[@]}" --locked --manifest-path web/Cargo.toml --package "$package" \
         --target wasm32-unknown-unknown --profile "$profile" --target-dir target/web/cargo "$@"
     target/web/tools/debug/birnn-web-bindgen \
         "target/web/cargo/wasm32-unknown-unknown/$profile/${package//-/_}.wasm" "$folder" "$name"
     [ "$profile" = release ] || optimize=-O1
     if [ -x "$wasm_opt" ]; then
+        # The stack is in the lowest memory and never that deep: sums of addresses become offsets.
         # What the compiler uses of WebAssembly; with all that wasm-opt knows browsers refuse it.
         "$wasm_opt" "$module" --output "$module" "$optimize" --enable-bulk-memory \
             --enable-mutable-globals --enable-multivalue --enable-nontrapping-float-to-int \
-            --enable-reference-types --enable-sign-ext --enable-simd
+            --enable-reference-types --enable-sign-ext --enable-simd "${relaxed[@]}" \
+            --low-memory-unused
     fi
 }
