@@ -10,6 +10,9 @@ use ndarray::{ArrayD, Axis, IxDyn, Slice, concatenate};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
+/// An input, and the numbers of those of its values that count; `None`: all.
+type ValuesOf = (usize, Option<Vec<usize>>);
+
 /// Values that are followed one by one, in all arrays of a graph together: 128 MiB.
 const MOST_FOLLOWED: usize = 1 << 25;
 
@@ -119,7 +122,7 @@ impl OperatorGraph {
 
     /// Which values of which inputs an array has, found by moving their numbers as the steps move
     /// them.
-    fn followed(&mut self, array: ArrayId) -> Result<Vec<(usize, Option<Vec<usize>>)>, String> {
+    fn followed(&mut self, array: ArrayId) -> Result<Vec<ValuesOf>, String> {
         let mut numbers: HashMap<ArrayId, ArrayD<u32>> = HashMap::new();
         // Of each input the number of its first value.
         let mut inputs: BTreeMap<usize, (u32, usize)> = BTreeMap::new();
@@ -217,10 +220,7 @@ mod tests {
     }
 
     /// Each value by its input and number, as a demand names them.
-    fn demands(
-        graph: &mut OperatorGraph,
-        array: ArrayId,
-    ) -> (Vec<(usize, Option<Vec<usize>>)>, bool) {
+    fn demands(graph: &mut OperatorGraph, array: ArrayId) -> (Vec<ValuesOf>, bool) {
         graph.demands.clear();
         graph.following.asked.clear();
         let given = graph.demand("reader", array, Bounds::Places(3)).unwrap();

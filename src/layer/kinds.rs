@@ -529,6 +529,10 @@ impl Feedforward {
     }
 }
 
+fn is_false(value: &bool) -> bool {
+    !value
+}
+
 /// Keras's `TimeDistributed`: calls a layer, with the same weights, on every timestep by itself. It
 /// reads `[batch, timesteps, …]`, where `[batch, …]` is what the layer reads, and returns
 /// `[batch, timesteps, …]` with what the layer returns.
@@ -548,6 +552,6 @@ impl Feedforward {
 #[serde(deny_unknown_fields)]
 pub struct TimeDistributed {
     pub(crate) layer: Box<Layer>,
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    #[serde(default, skip_serializing_if = "is_false")]
     pub(crate) own_masks: bool,
 }

@@ -2,6 +2,7 @@
 
 use super::Model;
 use crate::layer::{Feedforward, Kind, Layer};
+use crate::program;
 use std::fmt;
 
 /// A table of a model's inputs and layers, like Keras's `model.summary()`.
@@ -43,7 +44,8 @@ pub struct SummaryRow {
     /// The names of the inputs and layers whose arrays the layer's first call reads, as inputs,
     /// initial states or masks.
     pub connected_to: Vec<String>,
-    /// What an input is read as, where not as plain values: `ids`, `mask` or `initial state`.
+    /// What an input is read as, where not as plain values: `ids`, `mask` or `initial state`. Of a
+    /// model of operations `ids` are whole numbers, and a `mask` truth values, 1 and 0.
     pub given_as: Option<&'static str>,
 }
 
@@ -108,6 +110,15 @@ impl Model {
     }
 
     fn given_as(&self, tensor: usize) -> Option<&'static str> {
+        if let Some(program) = &self.program {
+            let input = self.inputs.iter().find(|input| input.tensor == tensor)?;
+            let declared = program.inputs.iter().find(|known| known.name == input.name)?;
+            return match declared.kind {
+                program::Kind::Integer => Some("ids"),
+                program::Kind::Bool => Some("mask"),
+                program::Kind::Float => None,
+            };
+        }
         let is_embedding = |layer: usize| {
             matches!(
                 &self.layers[layer].layer,

@@ -54,7 +54,16 @@ fn calls(model: &Model, arrays: &[ArrayD<f32>]) -> Result<Vec<Outputs>> {
 /// That a model computes the same once it was saved and read; whether it ran.
 fn check(name: &str, model: &Model, random: &mut Random) -> bool {
     let read = again(name, model);
-    let arrays = arrays(model, random);
+    let mut arrays = arrays(model, random);
+    // What is looked up by is told by the error alone where an operation in a model of layers does.
+    for _ in 0..arrays.len() {
+        use birnn::Error::{IdRange, InputValue};
+        let Err(IdRange { input, .. } | InputValue { input, .. }) = calls(model, &arrays) else {
+            break;
+        };
+        let place = model.input_names().iter().position(|name| *name == input).unwrap();
+        arrays[place].mapv_inplace(|value| f32::from(value > 0.0));
+    }
     match (calls(model, &arrays), calls(&read, &arrays)) {
         (Ok(before), Ok(after)) => {
             for (before, after) in before.iter().zip(&after) {

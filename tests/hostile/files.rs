@@ -5,7 +5,7 @@
 use birnn::Error;
 use std::io::{Cursor, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::mpsc;
+use std::sync::{Mutex, PoisonError, mpsc};
 use std::time::{Duration, Instant};
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipArchive, ZipWriter};
@@ -110,8 +110,12 @@ impl Report {
 }
 
 /// That a corpus of so many files at least has no problems. It is read in a thread of its own, so
-/// that a file on which loading hangs fails the test.
+/// that a file on which loading hangs fails the test; and one corpus after another, because the
+/// memory that is measured is that of the process.
 pub fn passes(corpus: impl FnOnce() -> Report + Send + 'static, least: usize) {
+    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+    // One that failed left nothing behind.
+    let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
     let (send, receive) = mpsc::channel();
     std::thread::spawn(move || send.send(corpus()));
     let report = receive

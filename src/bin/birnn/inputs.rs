@@ -257,7 +257,7 @@ impl Wanted {
             let fits = |(name, array): &&(String, ArrayD<f32>)| {
                 array.ndim() == *axes && self.axes_of(name).is_none()
             };
-            let place = named.or_else(|| left.iter().position(|array| fits(array)));
+            let place = named.or_else(|| left.iter().position(fits));
             let array = place.map_or("ARRAY", |place| &left.remove(place).0);
             arguments += &format!(" --input {input}={}:{array}", path.display());
         }

@@ -243,4 +243,4 @@ const REDUCE_PLACE: &str = "input=x axis output_type= dimension=axis";
 const POOL: &str = "input=x value=x ksize=size strides padding data_format";
 const LIKE: &str = "input=x tensor=x dtype optimize= layout=";
 const CONV: &str = "input=x value=x filters=kernel filter=kernel strides stride=strides padding data_format \
-                    dilations=dilation_rate name=";
+                    dilations=dilation_rate use_cudnn_on_gpu= name=";
