@@ -11,12 +11,14 @@ use ndarray::{ArrayD, IxDyn, arr1, arr2};
 
 /// The devices that there are: reference, CPU, GPU.
 fn devices() -> Vec<Device> {
-    let mut devices = vec![Device::reference(), Device::cpu()];
     #[cfg(feature = "gpu")]
-    devices.extend(device::open(device::options()));
-    devices
+    let gpu = device::open(device::options());
+    #[cfg(not(feature = "gpu"))]
+    let gpu = None;
+    [Device::reference(), Device::cpu()].into_iter().chain(gpu).collect()
 }
 
+#[cfg(feature = "onnx")]
 fn given(arrays: &[ArrayD<f32>]) -> Inputs<'_, f32> {
     let first = Inputs::new(arrays[0].view());
     arrays[1..].iter().fold(first, |inputs, array| inputs.input(array.view()))

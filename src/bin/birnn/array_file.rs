@@ -16,6 +16,8 @@ pub enum Content {
     /// Those of an archive, with their names.
     Several(Vec<(String, ArrayD<f32>)>),
     Table(Table),
+    // Only Parquet files hold them.
+    #[cfg_attr(not(feature = "parquet"), allow(dead_code))]
     Columns(Columns),
 }
 

@@ -11,6 +11,7 @@ pub struct Columns {
 }
 
 impl Columns {
+    #[cfg_attr(not(feature = "parquet"), allow(dead_code))]
     pub fn new(list: Vec<(String, Result<ArrayD<f32>>)>) -> Columns {
         Columns { list }
     }

@@ -48,7 +48,12 @@ pub(super) fn quantile(call: &mut Call, share: Option<f64>, of_one: f64) -> Resu
                 return call.unsupported("q", "it is a number or a list of numbers");
             }
             match values.cast(Kind::Float) {
-                Values::Floats(shares) => shares.iter().map(|&share| f64::from(share)).collect(),
+                // 0.4 as it was written: the f64 nearest to the f32 lies above it, and an index
+                // that is whole would become the next one.
+                Values::Floats(shares) => shares
+                    .iter()
+                    .map(|share| share.to_string().parse().unwrap_or(f64::NAN))
+                    .collect(),
                 _ => Vec::new(),
             }
         }

@@ -67,7 +67,9 @@ fn least(class: &str) -> (Value, Value) {
         "ZeroPadding1D" => json!({"padding": 1}),
         "Rescaling" => json!({"scale": 0.5, "offset": 1}),
         "MultiHeadAttention" => json!({"num_heads": 2, "key_dim": 3}),
-        "EinsumDense" => json!({"equation": "abc,cd->abd", "output_shape": [null, 5]}),
+        "EinsumDense" => {
+            json!({"equation": "abc,cd->abd", "output_shape": [null, 5], "activation": "linear"})
+        }
         "TimeDistributed" => json!({"layer": dense}),
         _ => json!({}),
     };
