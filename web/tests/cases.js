@@ -502,7 +502,8 @@ const OF_THE_PACKAGE = {
     const session = await model.compile({ device: "cpu" });
     const other = await portable.load(saved, { device: "cpu" });
     const [found, expected] = [await other.run(x), await session.run(x)];
-    expected.forEach((output, i) => equal(found[i], output, output.name));
+    // Not to the bit: where the browser has multiply-adds, the module of all formats uses them.
+    expected.forEach((output, i) => close(found[i], output, output.name));
     check(portable.BirnnError === birnn.BirnnError, "the same class of errors");
     await refused(birnn, () => portable.load(NOTEBOOK), "MalformedFile", "birnn/portable");
     const device = await portable.openDevice("cpu");
