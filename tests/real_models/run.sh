@@ -25,7 +25,7 @@ $pip download --no-deps --dest "$work" asmscan-bilstm==1.0.0 || not_run "PyPI ca
 $pip install tensorflow-cpu==2.15.1 tf_keras==2.15.1 "numpy<2" ||
     $pip install tensorflow-cpu tf_keras || not_run "TensorFlow can't be installed"
 
-cargo build --quiet --locked --all-features
+cargo build --quiet --locked --workspace --all-features
 "$work/venv/bin/python" tests/real_models/compare.py "$work"/asmscan_bilstm-*.whl target/debug/birnn "$work"
 
 # The weights that `birnn convert` writes, loaded by Keras, of the fixtures that this Keras reads.
@@ -45,7 +45,7 @@ timeout 240 "$work/onnx_venv/bin/pip" --quiet install numpy onnxruntime || not_r
 "$work/onnx_venv/bin/python" tests/real_models/onnx_models.py "$work/onnx" "$wheels"/*.whl
 for cases in cases=1e-4 int8=1e-1; do
     BIRNN_ONNX_CASES="$work/onnx/${cases%=*}" BIRNN_ONNX_ERROR="${cases#*=}" \
-        cargo test --quiet --locked --all-features --test formats -- \
+        cargo test --quiet --locked --workspace --all-features --test formats -- \
         --nocapture a_folder_of_cases
 done
 
@@ -53,4 +53,4 @@ done
 timeout 240 "$work/onnx_venv/bin/pip" --quiet install onnx==1.23.2 || not_run "no onnx"
 "$work/onnx_venv/bin/python" -W ignore tests/fixtures/onnx_nodes.py "$work/onnx/nodes"
 BIRNN_ONNX_CASES="$work/onnx/nodes" BIRNN_ONNX_RIGHT=1200 \
-    cargo test --quiet --locked --all-features --test formats -- --nocapture a_folder_of_cases
+    cargo test --quiet --locked --workspace --all-features --test formats -- --nocapture a_folder_of_cases

@@ -34,4 +34,4 @@ done
 
 PYTHONPATH=$work "$python" tests/real_models/torch_arrays.py "$work"
 BIRNN_REAL_TORCH_MODELS=$work/torch \
-    cargo test --quiet --locked --all-features --test formats -- --nocapture real_torch
+    cargo test --quiet --locked --workspace --all-features --test formats -- --nocapture real_torch
