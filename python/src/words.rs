@@ -28,10 +28,7 @@ const WORDS: [(&str, &str); 26] = [
     ("TorchLimits::", "Rust's TorchLimits::"),
     ("TorchOptions::nonlinearity", "nonlinearity=\"tanh\" or \"relu\" says it"),
     ("TorchOptions::prefix", "prefix"),
-    (
-        "torch::StateDict",
-        "torch::StateDict in Rust, or export it as ONNX (torch.onnx.export)",
-    ),
+    ("torch::StateDict", "torch::StateDict in Rust, or export it as ONNX (torch.onnx.export)"),
 ];
 
 /// A text of the library's in Python's words.
