@@ -184,15 +184,18 @@ impl Builder<'_> {
             level.borders.push(self.assembly.graph.layer(WithMaskOf::new(axes).named(name))?);
         }
         let (before, behind) = (level.borders[0], level.borders[1]);
-        let outer = inputs.clone();
+        let masked = |assembly: &mut Assembly, layer, x: Tensor, of: Tensor| {
+            let results = assembly.call_layer(layer, [x, of])?;
+            results.first().copied().ok_or_else(|| Error::Graph("a mask is of no array".into()))
+        };
+        let outer = inputs.first().copied();
         for input in &mut inputs {
-            *input = *self.assembly.call_layer(before, [*input, *input])?.first().unwrap_or(input);
+            *input = masked(&mut self.assembly, before, *input, *input)?;
         }
         let mut outputs = self.run_inside(level, inputs)?;
+        let outer = outer.ok_or_else(|| Error::Graph("a model is called on no array".into()))?;
         for output in &mut outputs {
-            let Some(&input) = outer.first() else { continue };
-            *output =
-                *self.assembly.call_layer(behind, [*output, input])?.first().unwrap_or(output);
+            *output = masked(&mut self.assembly, behind, *output, outer)?;
         }
         Ok(outputs)
     }
