@@ -21,6 +21,7 @@ const WORDS: [(&str, &str); 26] = [
     ("Model::initialize", "Model::initialize in Rust"),
     ("Model::load", "birnn.load"),
     ("Model::set_weights", "Model::set_weights in Rust"),
+    ("OnnxOptions::length", "axis_lengths={axis: length}"),
     ("OnnxOptions::", "Rust's OnnxOptions::"),
     ("Outputs::list", "the outputs, by their places"),
     ("PortableLimits::", "Rust's PortableLimits::"),

@@ -60,6 +60,10 @@ pub(super) struct Following {
     pub origins: HashMap<usize, Origin>,
     /// How many values were followed one by one.
     pub values: usize,
+    /// Arrays with the values of another one in an order that steps compute: the other one.
+    pub reordered: HashMap<usize, usize>,
+    /// Arrays that steps compute with each place of an axis once: how long the axis is.
+    pub orders: HashMap<usize, usize>,
     /// What is asked of all values of an input, with [`Demand::is_cut`].
     pub asked: HashSet<(usize, Bounds, bool)>,
 }

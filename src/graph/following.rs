@@ -42,8 +42,29 @@ impl OperatorGraph {
         Ok(!origin.is_computed)
     }
 
+    /// Says that an array has all values of another one, in an order that steps compute.
+    pub fn is_reordered(&mut self, array: ArrayId, of: ArrayId) {
+        if array != of {
+            self.following.reordered.insert(array.0, of.0);
+        }
+    }
+
+    /// Says that an array has each place of an axis of this length once, in an order that steps
+    /// compute.
+    pub fn is_order(&mut self, array: ArrayId, length: usize) {
+        self.following.orders.insert(array.0, length);
+    }
+
+    /// Whether an array is such an order.
+    pub fn orders(&self, array: ArrayId, length: usize) -> bool {
+        self.following.orders.get(&array.0) == Some(&length)
+    }
+
     /// The operands whose values a step only moves; `None`: it computes.
     fn moved(&self, array: ArrayId) -> Option<Vec<ArrayId>> {
+        if let Some(&of) = self.following.reordered.get(&array.0) {
+            return Some(vec![ArrayId(of)]);
+        }
         // Steps write arrays in the order in which both were added.
         let behind = self.steps.partition_point(|step| step.writes[0] <= array);
         let step = self.steps[..behind].last().filter(|step| step.writes.contains(&array))?;
@@ -113,6 +134,7 @@ impl OperatorGraph {
             origin.is_cut |= of.is_cut;
         }
         match self.writer(array) {
+            _ if self.following.reordered.contains_key(&array.0) => {}
             Some(Operator::Slice(_)) => origin.has_all = origin.inputs.is_empty(),
             Some(Operator::Unary(_)) => origin.is_cut = true,
             _ => {}
@@ -171,7 +193,10 @@ impl OperatorGraph {
         operands: &[&ArrayD<u32>],
     ) -> Result<ArrayD<u32>, ndarray::ShapeError> {
         let shape = IxDyn(self.shape(array));
-        let (Some(operator), Some(x)) = (self.writer(array), operands.first()) else {
+        // Which value is where isn't known of those in an order that steps compute.
+        let is_reordered = self.following.reordered.contains_key(&array.0);
+        let (Some(operator), Some(x), false) = (self.writer(array), operands.first(), is_reordered)
+        else {
             return Ok(ArrayD::from_elem(shape, OF_NO_INPUT));
         };
         Ok(match operator {
@@ -265,6 +290,23 @@ mod tests {
         let part = Slice { axis: 0, start: 3, step: 1, length: 2 };
         let part = step(&mut graph, part, &[both]);
         assert_eq!(demands(&mut graph, part), (vec![(0, Some(vec![0]))], false));
+    }
+
+    /// A part of them isn't looked at: which it has, the steps compute.
+    #[test]
+    fn reordered_values_are_those_of_the_inputs() {
+        let mut graph = OperatorGraph::default();
+        let x = graph.feed(Source::Input(0), [4]);
+        let places = step(&mut graph, Unary { function: UnaryFunction::Exp }, &[x]);
+        let sorted = step(&mut graph, Gather { axis: 0, from_end: true }, &[x, places]);
+        assert_eq!(demands(&mut graph, sorted), (vec![], false));
+        let sorted = step(&mut graph, Gather { axis: 0, from_end: true }, &[x, places]);
+        graph.is_reordered(sorted, x);
+        let cut = step(&mut graph, Unary { function: UnaryFunction::Truncate }, &[sorted]);
+        assert_eq!(demands(&mut graph, cut), (vec![(0, None)], true));
+        let part = Slice { axis: 0, start: 1, step: 1, length: 2 };
+        let part = step(&mut graph, part, &[cut]);
+        assert_eq!(demands(&mut graph, part), (vec![], true));
     }
 
     /// As long as a file may make a chain, and with an array that doubles in each.

@@ -26,6 +26,7 @@ impl Program {
     /// layer and its weights don't fit each other.
     pub fn build(self) -> Result<Model> {
         let (body, weighted) = self.complete()?;
+        body.check_tied_shapes()?;
         let layers = weighted.into_iter().map(built).collect::<Result<Vec<_>>>()?;
         check_names(&layers)?;
         let mut tensors = Vec::new();
@@ -249,15 +250,25 @@ impl Body {
     /// The shapes of the arrays that are handed on from call to call, in calls whose inputs have
     /// these shapes.
     pub(super) fn tied_shapes(&self, shapes: &[Vec<usize>]) -> Result<Vec<Vec<usize>>> {
-        let shape = |tie| {
-            self.tied_shape(tie, shapes).ok_or_else(|| {
-                let name = self.tied_name(tie);
-                Error::Graph(format!(
-                    "the length of an axis of the tied input {name:?} isn't known: fix it"
-                ))
-            })
-        };
+        let shape = |tie| self.tied_shape(tie, shapes).ok_or_else(|| self.unknown_length(tie));
         (0..self.ties()).map(shape).collect()
+    }
+
+    /// That every axis of a tied input has a length, or a name that an input that calls give has,
+    /// too.
+    fn check_tied_shapes(&self) -> Result<()> {
+        // As long as there are axes: which lengths they have doesn't matter.
+        let given = self.inputs.iter().enumerate().filter(|(index, _)| !self.is_tied(*index));
+        let shapes: Vec<_> = given.map(|(_, input)| vec![1; input.axes.len()]).collect();
+        self.tied_shapes(&shapes).map(|_| ())
+    }
+
+    fn unknown_length(&self, tie: usize) -> Error {
+        let name = self.tied_name(tie);
+        Error::Graph(format!(
+            "the length of an axis of the tied input {name:?} isn't known, as no call gives it: \
+             fix it, or give it the name of another input's axis"
+        ))
     }
 }
 

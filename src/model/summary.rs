@@ -24,7 +24,8 @@ use std::fmt;
 pub struct Summary {
     /// A row for each input, then one for each layer in the order of [`Model::layers`].
     pub rows: Vec<SummaryRow>,
-    /// The number of values in all weights together.
+    /// The number of values in all weights together; of a model of operations also those of the
+    /// arrays that it holds, such as the kernel of a product.
     pub parameters: usize,
 }
 
@@ -63,7 +64,9 @@ impl Model {
         });
         let layers = (0..self.layers.len()).map(|layer| self.layer_row(layer));
         let rows: Vec<SummaryRow> = inputs.chain(layers).collect();
-        let parameters = rows.iter().fold(0usize, |sum, row| sum.saturating_add(row.parameters));
+        let of_operations = self.program.as_ref().map_or(0, |program| program.parameters());
+        let parameters =
+            rows.iter().fold(of_operations, |sum, row| sum.saturating_add(row.parameters));
         Summary { rows, parameters }
     }
 

@@ -59,6 +59,7 @@ impl Program {
         }
         let ties = self.resolved_ties()?;
         let folded = self.folded(values);
+        self.decided(&folded);
         let needed = self.needed(&folded);
         let decides = self.deciding(&needed);
         let Program { inputs, origins, mut steps, outputs, .. } = self;
@@ -143,7 +144,20 @@ impl Program {
         folded
     }
 
-    /// What the outputs need: steps, and values. Both branches of a choice count.
+    /// Choices whose condition is known read nothing but the branch that they take.
+    fn decided(&mut self, folded: &[Option<Array>]) {
+        for step in self.steps.iter_mut().filter(|step| step.operation == Operation::Choose) {
+            let condition = step.operands.first().copied().flatten();
+            let condition = condition.and_then(|condition| folded[condition].as_ref());
+            let chosen = condition.and_then(|condition| Evaluator::chosen(condition).ok());
+            if let Some(taken) = chosen.and_then(|chosen| step.operands.get(chosen).copied()) {
+                step.operands[1..].fill(taken);
+            }
+        }
+    }
+
+    /// What the outputs need: steps, and values. Both branches of a choice count where a call
+    /// decides it.
     fn needed(&self, folded: &[Option<Array>]) -> Needed {
         let mut needed =
             Needed { steps: vec![false; self.steps.len()], values: vec![false; folded.len()] };
@@ -272,6 +286,16 @@ impl Body {
     /// What its graphs read and no call changes; a number is an array of one.
     pub fn constants(&self) -> Vec<Constant<'_>> {
         self.constants.iter().map(|values| constant(values)).collect()
+    }
+
+    /// How many numbers its constants hold that aren't whole ones or single ones: its weights,
+    /// without those of its recurrent layers.
+    pub fn parameters(&self) -> usize {
+        let floats = self.constants.iter().filter_map(|values| match values.as_ref() {
+            Values::Floats(array) if array.ndim() > 0 => Some(array.len()),
+            _ => None,
+        });
+        floats.fold(0, usize::saturating_add)
     }
 
     /// The lengths of the axes of what it knows.

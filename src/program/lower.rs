@@ -235,6 +235,7 @@ impl Lowering<'_> {
             let shape = graph.shape(outputs[tie.output]).to_vec();
             let expected = self.body.tied_shape(index, self.given.shapes);
             if expected.as_ref() != Some(&shape) {
+                let expected = expected.unwrap_or_default();
                 let reason = format!("its output has shape {shape:?}, and it has {expected:?}");
                 return Err(wrong(name, "tied input", &reason));
             }

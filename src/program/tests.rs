@@ -177,3 +177,46 @@ fn programs_that_cannot_be_are_errors() {
     program.tie("x", "gone");
     assert!(program.build().unwrap_err().to_string().contains("gone"));
 }
+
+/// A choice that no call decides: what the other branch reads isn't part of the model.
+#[test]
+fn a_decided_choice_keeps_one_branch() {
+    for (is_first, parameters) in [(true, 3), (false, 5)] {
+        let mut program = Program::new();
+        let x = program.input("x", [Length::Any, Length::Any], Kind::Float).unwrap();
+        let condition = program.constant(Values::Bools(ndarray::arr0(is_first).into_dyn()));
+        let branches = [3, 5].map(|columns| {
+            let weights = program.constant(floats(&[columns]));
+            program.add("times", Operation::Binary(Binary::Multiply), [x, weights]).unwrap()[0]
+        });
+        let operands = [condition, branches[0], branches[1]];
+        let y = program.add("if", Operation::Choose, operands).unwrap()[0];
+        program.output("y", y);
+        let model = program.build().unwrap();
+        assert_eq!(model.summary().parameters, parameters);
+        let session = crate::Device::reference().compile(&model);
+        let x = ndarray::Array2::<f32>::ones((2, parameters));
+        let outputs = session.unwrap().run(crate::Inputs::new(x.view())).unwrap();
+        assert_eq!(outputs.output(), &ArrayD::from_elem(IxDyn(&[2, parameters]), 0.5));
+    }
+}
+
+/// No call gives the tied input, so that its lengths have to be known otherwise.
+#[test]
+fn tied_inputs_of_unknown_lengths_are_errors() {
+    let tied = |x: &str, state: Length| {
+        let mut program = Program::new();
+        let x = program.input("x", named(&[x]), Kind::Float)?;
+        let state = program.input("state", [state], Kind::Float)?;
+        let sum = program.add("sum", Operation::Binary(Binary::Add), [x, state])?[0];
+        program.output("next", sum);
+        program.tie("state", "next");
+        program.build()
+    };
+    let named = |name: &str| Length::Named(name.to_string());
+    assert!(tied("n", named("n")).is_ok() && tied("n", Length::Fixed(3)).is_ok());
+    for state in [Length::Any, named("m")] {
+        let error = tied("n", state).unwrap_err().to_string();
+        assert!(error.contains("\"state\" isn't known") && error.contains("fix it"), "{error}");
+    }
+}

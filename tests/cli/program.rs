@@ -1220,6 +1220,14 @@ fn an_onnx_file_is_inspected_and_run() {
     let lengths = format!("sequence_lens={}", utf8(&lengths));
     let args = [&tied[..], &["--input", &lengths, "--device", "cpu"]].concat();
     assert!(success(birnn(&args)).contains("Y_c"));
+    // An input that is a number in every call.
+    let fixed = ["--fixed-input", "gone=3"];
+    let wrong = failure(birnn(&[&["inspect", path], &fixed[..]].concat()), 1);
+    assert!(wrong.contains("gone"), "{wrong}");
+    let wrong = failure(birnn(&["inspect", path, "--fixed-input", "sr"]), 2);
+    assert!(wrong.contains("as in sr=16000"), "{wrong}");
+    let wrong = failure(birnn(&["inspect", path, "--length", "batch"]), 2);
+    assert!(wrong.contains("as in batch=1"), "{wrong}");
     let wrong = failure(birnn(&["inspect", path, "--tie", "gone=Y_h"]), 1);
     assert!(wrong.contains("gone"), "{wrong}");
     // Lengths that there aren't, and states that nobody gives.

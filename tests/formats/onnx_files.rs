@@ -314,6 +314,18 @@ fn a_tied_state_is_handed_on() {
     }
 }
 
+/// No call gives the length of an axis of its own.
+#[test]
+fn an_open_axis_of_a_tied_input_is_an_error_that_names_it() {
+    let path = folder().join("exported_lstm.onnx");
+    let model = OnnxOptions::new().load(&path).unwrap();
+    let (input, output) = (model.input_names()[0].clone(), model.output_names()[0]);
+    let output = output.trim_start_matches("output of ").to_string();
+    let error = OnnxOptions::new().tied(&input, &output).load(&path).unwrap_err().to_string();
+    assert!(error.contains(&format!("the tied input {input:?}")), "{error}");
+    assert!(error.contains("(OnnxOptions::length)"), "{error}");
+}
+
 /// The operators that are supported are listed in the documentation.
 #[test]
 fn the_list_of_operators_is_that_of_the_documents() {

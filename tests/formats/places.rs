@@ -75,7 +75,7 @@ fn what_onnxruntime_refuses_is_an_error() {
         }
         count += 1;
     }
-    assert_eq!(count, 9);
+    assert_eq!(count, 10);
 }
 
 /// A program that returns its input.

@@ -100,14 +100,16 @@ fn print(out: &mut impl Write, found: &Found) -> Result<()> {
                 let (name, class, count) = (&layer.name, layer.class_name, layer.parameters);
                 writeln!(out, "Layer: {name} ({class}), {count} params")?;
             }
+            writeln!(out, "Total params: {}", summary.parameters)?;
             let inputs: Vec<_> = given(&summary, report).map(declared).collect();
             writeln!(out, "Inputs: {}", inputs.join(", "))?;
             writeln!(out, "Outputs: {}", model.output_names().join(", "))?;
             let ties = model.likely_ties();
             if !ties.is_empty() {
-                let ties = ties.iter().map(|(input, output)| format!("--tie {input}={output}"));
-                let ties = ties.collect::<Vec<_>>().join(" ");
-                writeln!(out, "States by their names, which can be handed on: {ties}")?;
+                let options = ties.iter().map(|(input, output)| format!("--tie {input}={output}"));
+                let lengths = open_lengths(report, &ties);
+                let options = options.chain(lengths).collect::<Vec<_>>().join(" ");
+                writeln!(out, "States by their names, which can be handed on: {options}")?;
             }
         }
         (Ok(model), _) => {
@@ -195,6 +197,24 @@ fn given<'a>(
     let declared =
         move |row: &SummaryRow| report.inputs.iter().find(|input| input.name == row.name);
     input_rows(summary).filter_map(declared)
+}
+
+/// The options that say the lengths of axes of states, where no other input's axis is called so.
+fn open_lengths(report: &OnnxFileReport, ties: &[(String, String)]) -> Vec<String> {
+    let is_state = |input: &OnnxInputReport| ties.iter().any(|(state, _)| *state == input.name);
+    let axes = |of_states: bool| {
+        let inputs = report.inputs.iter().filter(move |input| is_state(input) == of_states);
+        inputs.flat_map(|input| input.axes.iter().flatten()).filter_map(|axis| match axis {
+            OnnxAxis::Named(name) => Some(name),
+            OnnxAxis::Length(_) => None,
+        })
+    };
+    let mut open: Vec<String> = axes(true)
+        .filter(|name| !axes(false).any(|other| other == *name))
+        .map(|name| format!("--length {name}=N"))
+        .collect();
+    open.dedup();
+    open
 }
 
 /// An input of an ONNX file with its type and, as `--length` calls them, its axes.

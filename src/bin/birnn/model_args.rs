@@ -2,6 +2,7 @@
 
 use crate::progress;
 use anyhow::{Context, Result, bail};
+use birnn::program::Values;
 use birnn::torch::TorchOptions;
 use birnn::{Activation, Error, FileFormat, Model, OnnxOptions};
 use clap::Args;
@@ -24,6 +25,10 @@ pub struct ModelArgs {
     /// Of an ONNX model: the length of all axes that the file calls so.
     #[arg(long = "length", value_name = "AXIS=N", value_parser = length)]
     lengths: Vec<(String, usize)>,
+    /// Of an ONNX model: an input that is this number in every call, which then nobody gives; a
+    /// branch of the model that it decides is taken once.
+    #[arg(long = "fixed-input", value_name = "INPUT=NUMBER", value_parser = number)]
+    fixed: Vec<(String, Values)>,
     /// The model's configuration, what Keras's model.to_json() returned, for a file that holds
     /// weights only.
     #[arg(long, value_name = "CONFIG.json")]
@@ -64,6 +69,9 @@ impl ModelArgs {
         for (input, output) in &self.ties {
             options = options.tied(input, output);
         }
+        for (input, value) in &self.fixed {
+            options = options.fixed_input(input, value.clone());
+        }
         for (axis, length) in &self.lengths {
             options = options.length(axis, *length);
         }
@@ -95,16 +103,24 @@ impl ModelArgs {
             ("--config", FileFormat::Keras, self.config.is_some()),
             ("--tie", FileFormat::Onnx, !self.ties.is_empty()),
             ("--length", FileFormat::Onnx, !self.lengths.is_empty()),
+            ("--fixed-input", FileFormat::Onnx, !self.fixed.is_empty()),
             ("--prefix", FileFormat::Torch, self.prefix.is_some()),
             ("--nonlinearity", FileFormat::Torch, self.nonlinearity.is_some()),
         ];
         match options.iter().find(|(_, of, is_given)| *is_given && *of != format) {
             None => Ok(format),
             Some((option, of, _)) => bail!(
-                "{}: {option} is an option of {}, and this is {}",
+                "{}: {option} is an option of {}, and this is {}{}",
                 self.model.display(),
                 kind(*of).1,
-                kind(format).0
+                kind(format).0,
+                // Which keeps what birnn convert was told.
+                match (of, format) {
+                    (FileFormat::Onnx, FileFormat::Portable) => {
+                        "; give it to birnn convert with the ONNX file"
+                    }
+                    _ => "",
+                }
             ),
         }
     }
@@ -177,11 +193,24 @@ fn pair(text: &str) -> Result<(String, String), String> {
     }
 }
 
+/// A name and a number.
+fn number(text: &str) -> Result<(String, Values), String> {
+    let wrong = || "a name and a number are needed, as in sr=16000".to_string();
+    let (name, number) =
+        text.split_once('=').filter(|(name, _)| !name.is_empty()).ok_or_else(wrong)?;
+    let value = match (number.parse(), number.parse::<f32>()) {
+        (Ok(whole), _) => Values::integer(whole),
+        (_, Ok(number)) => Values::float(number),
+        _ => return Err(wrong()),
+    };
+    Ok((name.to_string(), value))
+}
+
 /// A name and a length.
 fn length(text: &str) -> Result<(String, usize), String> {
-    let (name, length) = pair(text)?;
-    match length.parse() {
-        Ok(length @ 1..) => Ok((name, length)),
-        _ => Err("a length is needed, as in batch=1".to_string()),
+    let found = text.split_once('=').filter(|(name, _)| !name.is_empty());
+    match found.map(|(name, length)| (name, length.parse())) {
+        Some((name, Ok(length @ 1..))) => Ok((name.to_string(), length)),
+        _ => Err("an axis and its length are needed, as in batch=1".to_string()),
     }
 }

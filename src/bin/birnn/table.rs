@@ -143,7 +143,13 @@ fn parsed(field: &str) -> Result<f32, String> {
     if field.is_empty() {
         return Err("it is empty; write nan where that is meant".to_string());
     }
-    let exact = value(field).ok_or_else(|| format!("{field:?} is no number"))?;
+    let exact = value(field).ok_or_else(|| {
+        // As numpy.savetxt writes them.
+        let blanks = field.split_whitespace().count() > 1;
+        let instead =
+            if blanks { "; values have commas, semicolons or tabs between them" } else { "" };
+        format!("{field:?} is no number{instead}")
+    })?;
     let near = rounded(exact).ok_or_else(|| format!("{field} {TOO_LARGE}"))?;
     let is_whole = field.bytes().all(|byte| byte.is_ascii_digit() || byte == b'-');
     match is_whole && f64::from(near) != exact {
@@ -185,7 +191,8 @@ mod tests {
     #[test]
     fn what_is_no_number_is_named() {
         assert!(error("1,2\n3\n", 3).contains("line 2 has 1 values, and those before it 2"));
-        assert!(error("1,2\n3,x\n", 3).contains("line 2, value 2: \"x\" is no number"));
+        assert!(error("1,2\n3,x\n", 3).ends_with("line 2, value 2: \"x\" is no number"));
+        assert!(error("1 2\n3 4\n", 2).contains("is no number; values have commas"));
         assert!(error("1,2\n3,\n", 3).contains("it is empty"));
         assert!(error("16777217\n", 2).contains("float32 cannot hold"));
         assert!(error("1e39\n", 2).contains("too large"));

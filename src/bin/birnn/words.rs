@@ -2,7 +2,7 @@
 
 /// What stands in the library's texts, and what the program says in its place; of names of which
 /// one begins with another the longer one comes first. tests/architecture finds what is missing.
-const WORDS: [(&str, &str); 24] = [
+const WORDS: [(&str, &str); 25] = [
     ("CpuOptions::thread_pool", "CpuOptions::thread_pool in Rust"),
     ("CustomLayer::supports_masking", "CustomLayer::supports_masking in Rust"),
     ("Device::cpu()", "--device cpu"),
@@ -19,6 +19,7 @@ const WORDS: [(&str, &str); 24] = [
     ("Model::initialize", "Model::initialize in Rust"),
     ("Model::load", "birnn run"),
     ("Model::set_weights", "Model::set_weights in Rust"),
+    ("OnnxOptions::length", "--length AXIS=N"),
     ("OnnxOptions::", "Rust's OnnxOptions::"),
     ("Outputs::list", "the list of outputs"),
     ("PortableLimits::", "Rust's PortableLimits::"),

@@ -149,6 +149,7 @@ fn inputs<'a>(importer: &mut Importer<'a>, graph: &Graph<'a>, options: &OnnxOpti
         return importer.malformed(format!("it has {given} inputs; {MOST} are supported"));
     }
     check_lengths(graph, options)?;
+    check_tied(graph, options, &constants)?;
     for input in &graph.inputs {
         if !constants.contains(input.name) && importer.find(input.name).is_none() {
             self::input(importer, input, options)?;
@@ -212,6 +213,42 @@ fn check_lengths(graph: &Graph, options: &OnnxOptions) -> Result<()> {
         known => format!("those of the inputs are {known:?}"),
     };
     Err(Error::Graph(format!("no axis of an open length is called {axis:?}; {known}")))
+}
+
+/// That the lengths of all axes of tied inputs are known, which no call gives: each has to be fixed
+/// or to have the name of an axis that a call gives.
+fn check_tied(graph: &Graph, options: &OnnxOptions, constants: &HashSet<&str>) -> Result<()> {
+    let is_tied = |input: &ValueInfo| options.ties.iter().any(|(tied, _)| tied == input.name);
+    let is_fixed = |input: &ValueInfo| {
+        constants.contains(input.name) || options.fixed.iter().any(|(name, _)| name == input.name)
+    };
+    let given = graph.inputs.iter().filter(|input| !is_tied(input) && !is_fixed(input));
+    let mut known: HashSet<&str> = given
+        .flat_map(|input| input.shape.iter().flatten())
+        .filter_map(|axis| match axis {
+            Dimension::Named(called) if !called.is_empty() => Some(*called),
+            _ => None,
+        })
+        .collect();
+    known.extend(options.lengths.iter().map(|(axis, _)| axis.as_str()));
+    for input in graph.inputs.iter().filter(|input| is_tied(input)) {
+        for (place, axis) in input.shape.iter().flatten().enumerate() {
+            let own = format!("{}:{place}", input.name);
+            let called = match axis {
+                Dimension::Length(length) if *length > 0 => continue,
+                Dimension::Named(called) if !called.is_empty() => *called,
+                _ => &own,
+            };
+            if !known.contains(called) && !known.contains(own.as_str()) {
+                return Err(Error::Graph(format!(
+                    "no call gives the tied input {:?}, and the file leaves the length of its \
+                     axis {called:?} open: say it (OnnxOptions::length)",
+                    input.name
+                )));
+            }
+        }
+    }
+    Ok(())
 }
 
 /// That the values of a constant are ones of the input's type, as those of a call have to be.

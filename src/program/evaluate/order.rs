@@ -38,6 +38,7 @@ impl Evaluator {
         let last = x.rank() - 1;
         let mut order: Vec<usize> = (0..=last).collect();
         order.swap(axis, last);
+        let unsorted = x;
         let x = self.transpose(x, &order)?;
         check_pairs(&[x.shape(), &[n.max(k)]].concat(), "finding the largest values")?;
         let (_, values) = self.pairs(&x)?;
@@ -77,6 +78,15 @@ impl Evaluator {
             let found = self.reduce_kept(&found, &[last + 1], Reduction::Sum)?;
             let found = self.reshape(&found, &[&x.shape()[..last], &[k]].concat())?;
             results.push(self.transpose(&found, &order)?);
+        }
+        // All of them: what is asked of them is asked of where they come from.
+        if let (Array::Computed(x), [Array::Computed(sorted), Array::Computed(places)], true) =
+            (unsorted, &results[..], k == n)
+        {
+            self.graph.is_reordered(sorted.array, x.array);
+            if last == 0 {
+                self.graph.is_order(places.array, n);
+            }
         }
         Ok(results)
     }

@@ -94,10 +94,16 @@ impl Evaluator {
         check_places(x.shape()[axis])?;
         self.demand(places, Bounds::Places(x.shape()[axis]))?;
         let (kind, ids) = (x.kind(), self.straight(places)?);
+        let length = x.shape()[axis];
         let x = self.computed(x)?;
         let read = self.put_straight(&x)?;
         let array =
             self.step(operator::Gather { axis, from_end: true }, &[Some(read), Some(ids)])?[0];
+        if let Array::Computed(places) = places {
+            if self.graph.orders(places.array, length) {
+                self.graph.is_reordered(array, read);
+            }
+        }
         Ok(Array::Computed(self.straight_array(array, kind)))
     }
 

@@ -93,7 +93,13 @@ fn along_axes(x: &[usize], size: &[usize], windows: &Windows) -> Reason<Vec<oper
         let (before, after) = windows.padding.get(axis).copied().unwrap_or((0, 0));
         let (strides, dilation) = (of(&windows.strides), of(&windows.dilations));
         let spread = of(&windows.spread);
-        let wrong = || format!("windows of {size} in {x:?}: {windows:?}");
+        let wrong = || {
+            format!(
+                "windows of {size} with strides of {strides} and dilation {dilation}, along axis \
+                 {} of {x:?} with a padding of {before} and {after}",
+                axis + 1
+            )
+        };
         let length = x[axis + 1].checked_sub(1).ok_or_else(wrong)?;
         let spread_length = length.checked_mul(spread).ok_or_else(wrong)? as i128 + 1;
         let window = (size.checked_sub(1).ok_or_else(wrong)?)

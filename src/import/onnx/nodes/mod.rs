@@ -87,10 +87,10 @@ pub(super) fn instead(op_type: &str) -> &'static str {
         }
         name if name.contains('.') => {
             "it isn't one of ONNX's own operators; export the model without optimizations for one \
-             runtime (birnn inspect lists the operators that are supported)"
+             runtime (docs/onnx.md lists the operators that are supported)"
         }
         _ => {
-            "no operator of birnn's computes it (birnn inspect lists those that are supported); \
+            "no operator of birnn's computes it (docs/onnx.md lists those that are supported); \
              compute it before or behind the model"
         }
     }
