@@ -22,8 +22,17 @@ impl Cores {
     }
 
     /// Does each piece of so much work, in any order, on threads where it takes long enough.
-    pub fn each<T: Send>(&self, work: usize, pieces: Vec<T>, run: impl Fn(T) + Sync + Send) {
-        if self.threads_for(work) == 1 || pieces.len() < 2 {
+    pub fn each<T: Send>(
+        &self,
+        work: usize,
+        pieces: impl IntoIterator<Item = T>,
+        run: impl Fn(T) + Sync + Send,
+    ) {
+        if self.threads_for(work) == 1 {
+            return pieces.into_iter().for_each(run);
+        }
+        let pieces: Vec<T> = pieces.into_iter().collect();
+        if pieces.len() < 2 {
             return pieces.into_iter().for_each(run);
         }
         self.threads.install(|| pieces.into_par_iter().for_each(run));
