@@ -26,7 +26,7 @@ pub(crate) trait Runner: Debug + Send {
     fn reset_states(&mut self);
 
     /// What makes calls without allocating; `None`: nothing, and outputs are copied.
-    fn rooms(&mut self) -> Option<&mut dyn Rooms> {
+    fn workspaces(&mut self) -> Option<&mut dyn Workspaces> {
         None
     }
 
@@ -46,20 +46,21 @@ pub(crate) trait Runner: Debug + Send {
     }
 }
 
-/// Rooms for calls of one shape each: memory for all that such a call needs.
-pub(crate) trait Rooms {
-    /// Makes a room for calls like one that is known, which fits the model as `inputs`. Rooms are
-    /// numbered in the order in which they are made.
+/// Workspaces for calls of one shape each: memory for all that such a call needs.
+pub(crate) trait Workspaces {
+    /// Makes a workspace for calls like one that is known, which fits the model as `inputs`.
+    /// Workspaces are numbered in the order in which they are made.
     fn add(&mut self, model: &Model, known: &KnownCall, inputs: &Bound<'_, f32>) -> Result<()>;
 
-    /// Forgets all rooms.
+    /// Forgets all workspaces.
     fn clear(&mut self);
 
-    /// Makes a call in the room with this number, which was made for one like it. It writes those
-    /// of the outputs that have an array, and refuses arrays of another shape before it computes.
+    /// Makes a call in the workspace with this number, which was made for one like it. It writes
+    /// those of the outputs that have an array, and refuses arrays of another shape before it
+    /// computes.
     fn run(
         &mut self,
-        room: usize,
+        workspace: usize,
         model: &Model,
         call: (&KnownCall, &Inputs<'_, f32>),
         outputs: (&mut OutputsMut<'_>, &Places),

@@ -24,13 +24,13 @@ pub struct Session {
     last: Option<FittingCall>,
     /// Of a program the shapes of what the last call handed on.
     tied: Vec<Vec<usize>>,
-    /// The calls that the runner has rooms for, in the order of its rooms.
-    known: Vec<RoomOf>,
+    /// The calls that the runner has workspaces for, in the order of its workspaces.
+    known: Vec<KeptCall>,
 }
 
-/// For which calls a room is.
+/// For which calls a workspace is.
 #[derive(Debug)]
-struct RoomOf {
+struct KeptCall {
     call: KnownCall,
     /// Whether stateful layers start from states that the last call ended with.
     carried: bool,
@@ -38,9 +38,9 @@ struct RoomOf {
     tied: Vec<Vec<usize>>,
 }
 
-/// How many rooms are kept; above it all are dropped, so that a caller with ever new shapes doesn't
-/// fill memory.
-const KEPT_ROOMS: usize = 16;
+/// How many workspaces are kept; above it all are dropped, so that a caller with ever new shapes
+/// doesn't fill memory.
+const KEPT_WORKSPACES: usize = 16;
 
 impl Device {
     /// Makes the model ready to run: uploads its weights and builds the kernels for its layers, so
@@ -145,17 +145,17 @@ impl Session {
     /// another quickly, such as those of an audio callback with a timestep each.
     ///
     /// `inputs` are those of [`Session::run`]. `outputs` is the array for the model's first output
-    /// (`&mut y` or `y.view_mut()`), of its shape, or [`OutputsMut`], which names several. Arrays in
-    /// C order are read and written as they are, others are copied.
+    /// (`&mut y` or `y.view_mut()`), of its shape, or [`OutputsMut`], which names several. Arrays
+    /// may be in any memory order.
     ///
     /// On the CPU path a call allocates nothing and takes no lock once one of its shapes, with
     /// arrays and states given in the same way, was made (a stateful layer's first call, which
     /// starts from zeros, counts as another shape than those after it). The session keeps the
     /// memory for up to 16 shapes. This holds for recurrent layers in one direction, `Dense`,
-    /// element-wise activations and scaling, reshaping, and a batch that one thread computes. Other
-    /// layers may allocate what they write; work that is large enough for several threads
-    /// (some 500,000 multiplications) is handed to them, and calls with masks or lengths, as well as
-    /// those on a GPU, are those of [`Session::run`], whose outputs are copied.
+    /// element-wise activations, normalization, scaling and reshaping, as far as one thread
+    /// computes them, which all of less than 500,000 multiplications are. Other layers may allocate
+    /// what they write. Calls with masks or lengths, and those on a GPU, are those of
+    /// [`Session::run`], whose outputs are copied.
     ///
     /// # Errors
     /// Those of [`Session::run`]; [`Error::NoSuchOutput`] where the model doesn't return an output
@@ -188,43 +188,44 @@ impl Session {
     ) -> Result<()> {
         let (inputs, mut outputs) = (inputs.into(), outputs.into());
         let places = outputs.places(&self.model)?;
-        match self.room(&inputs) {
-            Some(room) => self.run_in_room(room, &inputs, &mut outputs, &places),
-            None => self.run_into_first(inputs, &mut outputs, &places),
+        match self.known_place(&inputs) {
+            Some(workspace) => self.run_known(workspace, &inputs, &mut outputs, &places),
+            None => self.run_unknown(inputs, &mut outputs, &places),
         }
     }
 
-    /// The room for a call.
-    fn room(&self, inputs: &Inputs<'_, f32>) -> Option<usize> {
+    /// The workspace for a call.
+    fn known_place(&self, inputs: &Inputs<'_, f32>) -> Option<usize> {
         let batch = self.compiled.runner.carried_batch();
-        self.known.iter().position(|room| {
-            let goes_on =
-                batch.is_none_or(|batch| batch == room.call.batch && self.tied == room.tied);
-            room.carried == batch.is_some() && goes_on && room.call.is_like(inputs)
+        self.known.iter().position(|workspace| {
+            let goes_on = batch
+                .is_none_or(|batch| batch == workspace.call.batch && self.tied == workspace.tied);
+            workspace.carried == batch.is_some() && goes_on && workspace.call.is_like(inputs)
         })
     }
 
-    fn run_in_room(
+    fn run_known(
         &mut self,
         number: usize,
         inputs: &Inputs<'_, f32>,
         outputs: &mut OutputsMut<'_>,
         places: &Places,
     ) -> Result<()> {
-        let (Some(rooms), Some(room)) = (self.compiled.runner.rooms(), self.known.get(number))
+        let (Some(workspaces), Some(workspace)) =
+            (self.compiled.runner.workspaces(), self.known.get(number))
         else {
-            return Err(Error::Graph(format!("there is no room {number} for a call")));
+            return Err(Error::Graph(format!("there is no workspace {number} for a call")));
         };
-        self.model.check_known(&room.call, inputs)?;
-        rooms.run(number, &self.model, (&room.call, inputs), (outputs, places))?;
-        if self.tied != room.tied {
-            self.tied.clone_from(&room.tied);
+        self.model.check_known(&workspace.call, inputs)?;
+        workspaces.run(number, &self.model, (&workspace.call, inputs), (outputs, places))?;
+        if self.tied != workspace.tied {
+            self.tied.clone_from(&workspace.tied);
         }
         Ok(())
     }
 
-    /// A call that no room was made for yet.
-    fn run_into_first(
+    /// A call that no workspace was made for yet.
+    fn run_unknown(
         &mut self,
         inputs: Inputs<'_, f32>,
         outputs: &mut OutputsMut<'_>,
@@ -240,14 +241,14 @@ impl Session {
         }
         let known = self.model.known_call(&inputs, &bound)?;
         let carried = self.compiled.runner.carried_batch().is_some();
-        if let (Some(call), Some(rooms)) = (known, self.compiled.runner.rooms()) {
-            if self.known.len() >= KEPT_ROOMS {
+        if let (Some(call), Some(workspaces)) = (known, self.compiled.runner.workspaces()) {
+            if self.known.len() >= KEPT_WORKSPACES {
                 self.known.clear();
-                rooms.clear();
+                workspaces.clear();
             }
-            rooms.add(&self.model, &call, &bound)?;
-            self.known.push(RoomOf { call, carried, tied: bound.tied.clone() });
-            return self.run_in_room(self.known.len() - 1, &inputs, outputs, places);
+            workspaces.add(&self.model, &call, &bound)?;
+            self.known.push(KeptCall { call, carried, tied: bound.tied.clone() });
+            return self.run_known(self.known.len() - 1, &inputs, outputs, places);
         }
         drop(bound);
         let found = self.run(inputs)?;

@@ -3,8 +3,8 @@
 
 use allocation_counter::measure;
 use birnn::{
-    Activation, CpuOptions, Dense, Device, DeviceOptions, Direction, Gru, Inputs, Layer, Lstm, Model,
-    OutputsMut, Session, SimpleRnn,
+    Activation, CpuOptions, Dense, Device, DeviceOptions, Direction, Gru, Inputs, Layer, Lstm,
+    Model, OutputsMut, Session, SimpleRnn,
 };
 use ndarray::{Array2, Array3, ArrayView3, Axis, s};
 
@@ -111,7 +111,8 @@ fn states_that_are_given_and_taken_allocate_nothing() {
                 for t in 0..70 {
                     let count = allocations(|| {
                         let given = before.iter().map(|state| state.view());
-                        let inputs = Inputs::new(x.slice(s![.., t..t + 1, ..])).initial_state(given);
+                        let inputs =
+                            Inputs::new(x.slice(s![.., t..t + 1, ..])).initial_state(given);
                         let (hidden, cell) = after.split_at_mut(1);
                         let mut outputs = OutputsMut::new(&mut y)
                             .hidden_state(Direction::Forward, &mut hidden[0]);
@@ -122,7 +123,11 @@ fn states_that_are_given_and_taken_allocate_nothing() {
                     });
                     assert!(t == 0 || count == 0, "{name}, {units} units: {count} allocations");
                     let expected = whole.output().slice_axis(Axis(1), (t..t + 1).into());
-                    assert_eq!(y.view().into_dyn(), expected, "{name}, {units} units, timestep {t}");
+                    assert_eq!(
+                        y.view().into_dyn(),
+                        expected,
+                        "{name}, {units} units, timestep {t}"
+                    );
                     std::mem::swap(&mut before, &mut after);
                 }
                 assert_eq!(before[0].view(), whole.forward().hidden().unwrap());

@@ -50,7 +50,8 @@ def main():
     if options.rtneural:
         programs["RTNeural"] = [options.rtneural]
     names = list(programs)
-    print(f"{processor()}; {options.rounds} rounds of {options.seconds} s, ns, median / 99th percentile")
+    rounds = f"{options.rounds} rounds of {options.seconds} s"
+    print(f"{processor()}; {rounds}, ns, median / 99th percentile")
     peers = names[1:]
     head = ["cell", "units", "calls", *names, *[f"{peer} / birnn" for peer in peers]]
     print("| " + " | ".join(head) + " |")

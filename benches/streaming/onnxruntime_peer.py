@@ -1,6 +1,6 @@
 """onnxruntime's part of `run.sh` beside this file, with the arguments and the printed lines of
-`src/main.rs`. One thread. Inputs, outputs and states are bound to memory once, two sets of states in
-turn, so that a call copies nothing."""
+`src/main.rs`. One thread. Inputs, outputs and states are bound to memory once, two sets of states
+in turn, so that a call copies nothing."""
 
 import pathlib
 import sys

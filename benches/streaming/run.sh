@@ -1,21 +1,22 @@
 #!/usr/bin/env bash
 # Streaming: an LSTM or a GRU of 8 to 256 units with a Dense of one output, one feature, batch 1,
 # states kept from call to call, on one thread. birnn (`Session::run_into`) beside RTNeural and
-# onnxruntime: the same weights and inputs, outputs compared, in turns, each in a process of its own.
-# Prints for a call of one timestep, and for a timestep within a call of 64, the median and the 99th
-# percentile in nanoseconds, and ratios of medians: the table of docs/performance.md, "Streaming".
+# onnxruntime: the same weights and inputs, outputs compared, in turns, each in a process of its
+# own. Prints for a call of one timestep, and for a timestep within a call of 64, the median and
+# the 99th percentile in nanoseconds, and ratios of medians: the table of docs/performance.md,
+# "Streaming".
 #
 #     benches/streaming/run.sh [--rounds 3] [--seconds 0.3] [UNITS ...]
 #
-# A time is the median of the rounds; asking the clock, some 20 to 40 ns a call, is in the times of
-# birnn and RTNeural. RTNeural computes a timestep a call in either case: its sizes are known when it
-# is compiled, with -O3 -march=native -ffast-math, over Eigen (Debian: libeigen3-dev). onnxruntime is
-# called from Python with inputs, outputs and states bound to memory, which takes microseconds of
-# each call and next to nothing of a timestep of 64.
+# A time is the median of the rounds; asking the clock, some 20 to 40 ns a call, is in the times.
+# RTNeural computes a timestep a call in either case: its sizes are known when it is compiled, with
+# -O3 -march=native -ffast-math, over Eigen (Debian: libeigen3-dev). onnxruntime is called from
+# Python with inputs, outputs and states bound to memory, which takes microseconds of each call and
+# next to nothing of a timestep of 64.
 #
-# Needs Rust, g++, Eigen, Python 3 with venv and PyPI. RTNeural comes from GitHub at the commit below,
-# or from the Git repository that RTNEURAL_REPOSITORY names; where neither can be reached, the rest
-# runs without it. All of it goes into target/streaming. Nothing else should run meanwhile.
+# Needs Rust, g++, Eigen, Python 3 with venv and PyPI. RTNeural comes from GitHub at the commit
+# below, or from the Git repository that RTNEURAL_REPOSITORY names; where it can't be reached, the
+# rest runs without it. All of it goes into target/streaming. Nothing else should run meanwhile.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 

@@ -73,8 +73,8 @@ impl Operators {
         kernel_of(step, graph).and_then(|id| self.kernels.get(&id))
     }
 
-    /// Whether a product is computed by [`Operators::multiply`]: its kernel is packed, one thread has
-    /// all of it, and its activation goes along rows.
+    /// Whether a product is computed by [`Operators::multiply`]: its kernel is packed, one thread
+    /// has all of it, and its activation is that of each value or goes along rows.
     pub fn multiplies(&self, cores: &Cores, step: &Step, graph: &OperatorGraph) -> bool {
         let Operator::MatMul(operator) = &step.operator else { return false };
         let activation = operator.activation;

@@ -2,8 +2,8 @@
 
 use std::ops::Index;
 
-/// Values in order, of which the first `N` take no memory of their own: a call that is given no more
-/// arrays allocates nothing for them.
+/// Values in order, of which the first `N` take no memory of their own: a call that is given no
+/// more arrays allocates nothing for them.
 #[derive(Clone, Debug)]
 pub(crate) struct Few<T, const N: usize> {
     first: [Option<T>; N],

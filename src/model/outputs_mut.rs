@@ -6,8 +6,8 @@ use crate::error::{Error, Result};
 use crate::layer::{Direction, Role};
 use ndarray::{Array, ArrayView, ArrayViewMut, ArrayViewMutD, Dimension};
 
-/// The arrays that [`Session::run_into`](crate::Session::run_into) writes to: for each output of the
-/// model that is wanted one of its shape, in any memory order.
+/// The arrays that [`Session::run_into`](crate::Session::run_into) writes to: for each output of
+/// the model that is wanted one of its shape, in any memory order.
 ///
 /// Outputs are named as [`Outputs`] names them: by their place in [`Outputs::list`], by the name of
 /// their layer, or, of states, by their direction. An output that isn't wanted is left out. A view

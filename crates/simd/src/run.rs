@@ -186,8 +186,8 @@ impl<'a, E: Crew> Running<'_, 'a, E> {
         (values / a_step.max(1)).clamp(1, self.sequence.timesteps)
     }
 
-    /// The rows of x of some timesteps: of each timestep those of the batch. They stand in `memory`,
-    /// which [`emptied`] gives back.
+    /// The rows of x of some timesteps: of each timestep those of the batch. The list stands in
+    /// `memory`, which [`emptied`] gives back.
     fn input_rows(&self, steps: Range<usize>, memory: &mut Vec<&'static [f32]>) -> Vec<&'a [f32]> {
         let x = self.sequence.x;
         let row = |step: usize, row: usize| {

@@ -1,9 +1,9 @@
-//! A room: memory for all that calls of one shape need, so that such a call allocates nothing and
-//! takes no lock.
+//! A workspace: memory for all that calls of one shape need, so that such a call allocates nothing
+//! and takes no lock.
 //!
-//! Every array of the graph has its place: in the caller's memory, among the model's constants or
-//! the states that layers carry, or in memory of the room's own. The steps that streaming models
-//! are made of write there; other steps run as in any call, and what they return is copied.
+//! Every array of the graph has its place: in the caller's memory, among the model's constants, or
+//! in memory of the workspace's own. The steps that streaming models are made of write there; other
+//! steps run as in any call, and what they return is copied.
 
 use super::Engine;
 use crate::error::{Error, Result};
@@ -14,8 +14,8 @@ use crate::reference::{Carried, Reads, run_step};
 use birnn_simd::{Machine, Output, Scratch, Sequence, Sums};
 use ndarray::{ArrayView, ArrayView3, ArrayViewD, ArrayViewMut2, ArrayViewMut3, Axis, IxDyn};
 
-/// What all rooms of a session share.
-pub(super) struct House<'a> {
+/// What all workspaces of a session share.
+pub(super) struct Common<'a> {
     pub engine: &'a Engine,
     pub constants: &'a Constants<f32>,
     pub model: &'a Model,
@@ -25,11 +25,11 @@ pub(super) struct House<'a> {
 type Call<'a, 'i> = (&'a KnownCall, &'a Inputs<'i, f32>);
 
 #[derive(Debug)]
-pub(super) struct Room {
+pub(super) struct Workspace {
     graph: OperatorGraph,
     /// Of each array of the graph.
     places: Vec<Place>,
-    /// The room's own memory, for each array of the graph that needs some.
+    /// The workspace's own memory, for each array of the graph that needs some.
     values: Vec<Vec<f32>>,
     /// How each step runs.
     ways: Vec<Way>,
@@ -41,13 +41,12 @@ enum Place {
     Own,
     /// In the place of another array, of which it is another shape.
     Same(ArrayId),
-    /// This input of the model, which the call gives; in the room's memory where the caller's array
-    /// is in another order.
+    /// This input of the model, which the call gives; in the workspace's memory where the caller's
+    /// array is in another order.
     Input(usize),
     /// This one of the initial states that the call gives, in the same way.
     State(usize),
-    /// In the room's memory, too: the state that a layer ended the last call with, which this one
-    /// may write before it is read.
+    /// In the workspace's memory, too: the state that a layer ended the last call with.
     Carried(StateOfLayer),
     Constant(ConstantId),
 }
@@ -65,14 +64,14 @@ enum Way {
     Any,
 }
 
-impl Room {
+impl Workspace {
     /// For calls like `known`, whose inputs are `bound`. The engine is prepared for the graph.
     pub fn new(
         engine: &Engine,
         graph: OperatorGraph,
         known: &KnownCall,
         bound: &Bound<'_, f32>,
-    ) -> Room {
+    ) -> Workspace {
         let mut places = vec![Place::Own; graph.arrays.len()];
         let mut values = vec![Vec::new(); graph.arrays.len()];
         for (index, array) in graph.arrays.iter().enumerate() {
@@ -96,7 +95,7 @@ impl Room {
                     )
                 }
                 Source::Ones => (Place::Own, vec![1.0; count]),
-                // A call with masks has no room.
+                // A call with masks has no workspace.
                 Source::Mask(_) | Source::Step => (Place::Own, zeros()),
             };
         }
@@ -109,39 +108,39 @@ impl Room {
             }
             ways.push(way);
         }
-        Room { graph, places, values, ways }
+        Workspace { graph, places, values, ways }
     }
 
     /// That the call's values are what the graph asks of them, and the arrays for outputs have
     /// their shapes.
     pub fn check(
         &self,
-        house: &House<'_>,
+        common: &Common<'_>,
         (known, inputs): Call<'_, '_>,
         (outputs, places): &(&mut OutputsMut<'_>, &Places),
     ) -> Result<()> {
         for demand in &self.graph.demands {
-            // The model's constants are as they were when the room was made.
+            // The model's constants are as they were when the workspace was made.
             if let Some(array) = known.array(inputs, demand.input) {
-                demand.check(house.model, array, 0)?;
+                demand.check(common.model, array, 0)?;
             }
         }
         let shape = |place: usize| self.graph.shape(self.graph.outputs[place]);
         let has = |place: usize, found: &[usize]| shape(place) == found;
-        outputs.check(house.model, places, has, |place| shape(place).to_vec())
+        outputs.check(common.model, places, has, |place| shape(place).to_vec())
     }
 
     /// Makes a call that was checked.
     pub fn run(
         &mut self,
-        house: &House<'_>,
+        common: &Common<'_>,
         call: Call<'_, '_>,
         carried: &mut Carried<f32>,
         (outputs, places): (&mut OutputsMut<'_>, &Places),
     ) -> Result<()> {
         self.gather(call, carried)?;
         for index in 0..self.ways.len() {
-            // What a step writes, and its room, are apart from what it reads.
+            // What a step writes, and its workspace, are apart from what it reads.
             let mut way = std::mem::replace(&mut self.ways[index], Way::Moved);
             let step = &self.graph.steps[index];
             let ran = match &mut way {
@@ -151,7 +150,7 @@ impl Room {
                         let array = step.writes.get(array);
                         array.map(|array| std::mem::take(&mut self.values[array.0]))
                     });
-                    let ran = self.recur(step, house, call, scratch, &mut written);
+                    let ran = self.recur(step, common, call, scratch, &mut written);
                     for (array, values) in step.writes.iter().zip(written) {
                         self.values[array.0] = values.unwrap_or_default();
                     }
@@ -160,14 +159,14 @@ impl Room {
                 Way::Product(sums) => {
                     let written = step.writes[0].0;
                     let mut values = std::mem::take(&mut self.values[written]);
-                    let ran = self.multiply(step, house, call, sums, &mut values);
+                    let ran = self.multiply(step, common, call, sums, &mut values);
                     self.values[written] = values;
                     ran
                 }
                 Way::Any => {
                     let written = step.writes[0].0;
                     let mut values = std::mem::take(&mut self.values[written]);
-                    let ran = self.compute(step, house, call, &mut values);
+                    let ran = self.compute(step, common, call, &mut values);
                     self.values[written] = values;
                     ran.map(|further| {
                         for (array, further) in step.writes[1..].iter().zip(further) {
@@ -180,9 +179,9 @@ impl Room {
             ran?;
         }
         for &(state, array) in &self.graph.carried {
-            carried.set(state, self.view(array, house, call)?);
+            carried.set(state, self.view(array, common, call)?);
         }
-        outputs.fill_from(places, |place| self.slice(self.graph.outputs[place], house, call))
+        outputs.fill_from(places, |place| self.slice(self.graph.outputs[place], common, call))
     }
 
     /// Copies what the caller has in another order than C's, and the states that layers carry.
@@ -211,13 +210,13 @@ impl Room {
     fn slice<'s>(
         &'s self,
         array: ArrayId,
-        house: &House<'s>,
+        common: &Common<'s>,
         (known, inputs): Call<'s, '_>,
     ) -> Result<&'s [f32]> {
         let own = &self.values[array.0][..];
         Ok(match self.places[array.0] {
             Place::Own | Place::Carried(_) => own,
-            Place::Same(other) => self.slice(other, house, (known, inputs))?,
+            Place::Same(other) => self.slice(other, common, (known, inputs))?,
             Place::Input(input) => {
                 known.array(inputs, input).and_then(|array| array.as_slice()).unwrap_or(own)
             }
@@ -225,7 +224,7 @@ impl Room {
                 inputs.given_state(state).and_then(|array| array.as_slice()).unwrap_or(own)
             }
             Place::Constant(id) => {
-                let constant = house.constants.get(id).and_then(|constant| constant.as_slice());
+                let constant = common.constants.get(id).and_then(|constant| constant.as_slice());
                 constant.ok_or_else(|| Error::Graph(format!("there is no {id:?} in C order")))?
             }
         })
@@ -234,18 +233,18 @@ impl Room {
     fn view<'s>(
         &'s self,
         array: ArrayId,
-        house: &House<'s>,
+        common: &Common<'s>,
         call: Call<'s, '_>,
     ) -> Result<ArrayViewD<'s, f32>> {
         let shape = IxDyn(self.graph.shape(array));
-        ArrayView::from_shape(shape, self.slice(array, house, call)?).map_err(unlike)
+        ArrayView::from_shape(shape, self.slice(array, common, call)?).map_err(unlike)
     }
 
     /// A recurrence in one direction; `written` are its output, hidden state and cell state.
     fn recur(
         &self,
         step: &Step,
-        house: &House<'_>,
+        common: &Common<'_>,
         call: Call<'_, '_>,
         scratch: &mut Scratch,
         written: &mut [Option<Vec<f32>>; 3],
@@ -259,13 +258,13 @@ impl Room {
         let states = written[1..].iter_mut().flatten();
         for (values, operand) in states.zip(operator::Recurrent::STATES..) {
             match step.reads.get(operand).copied().flatten() {
-                Some(state) => values.copy_from_slice(self.slice(state, house, call)?),
+                Some(state) => values.copy_from_slice(self.slice(state, common, call)?),
                 None => values.fill(0.0),
             }
         }
         let units = reader.units;
         let [Some(output), Some(hidden), cell] = written else { return Err(incomplete()) };
-        let x = ArrayView3::from_shape((batch, timesteps, features), self.slice(x, house, call)?);
+        let x = ArrayView3::from_shape((batch, timesteps, features), self.slice(x, common, call)?);
         let output = match operator.return_sequences {
             true => {
                 let shape = (batch, timesteps, units);
@@ -290,28 +289,28 @@ impl Room {
             hidden: state(hidden)?,
             cell: cell.as_mut().map(state).transpose()?,
         };
-        let machine = Machine { arch: house.engine.cores.arch, shares: 1 };
-        house.engine.layers[operator.weights][0].run(sequence, machine, scratch);
+        let machine = Machine { arch: common.engine.cores.arch, shares: 1 };
+        common.engine.layers[operator.weights][0].run(sequence, machine, scratch);
         Ok(())
     }
 
     fn multiply(
         &self,
         step: &Step,
-        house: &House<'_>,
+        common: &Common<'_>,
         call: Call<'_, '_>,
         sums: &mut Sums,
         written: &mut [f32],
     ) -> Result<()> {
-        let engine = house.engine;
+        let engine = common.engine;
         let (Operator::MatMul(operator), Some(kernel), Some(x)) =
             (&step.operator, engine.operators.kernel(step, &self.graph), step.reads[0])
         else {
             return Err(Error::Graph(format!("layer {:?}: its kernel isn't packed", step.layer)));
         };
         let bias = step.reads.get(2).copied().flatten();
-        let bias = bias.map(|bias| self.slice(bias, house, call)).transpose()?;
-        let operands = (self.slice(x, house, call)?, bias);
+        let bias = bias.map(|bias| self.slice(bias, common, call)).transpose()?;
+        let operands = (self.slice(x, common, call)?, bias);
         let factor = (kernel, operator.activation);
         engine.operators.multiply(&engine.cores, factor, operands, sums, written).map_err(unlike)
     }
@@ -320,14 +319,14 @@ impl Room {
     fn compute(
         &self,
         step: &Step,
-        house: &House<'_>,
+        common: &Common<'_>,
         call: Call<'_, '_>,
         written: &mut [f32],
     ) -> Result<Vec<Vec<f32>>> {
         let read =
-            |read: &Option<ArrayId>| read.map(|read| self.view(read, house, call)).transpose();
+            |read: &Option<ArrayId>| read.map(|read| self.view(read, common, call)).transpose();
         let reads = Reads(step.reads.iter().map(read).collect::<Result<_>>()?);
-        let engine = house.engine;
+        let engine = common.engine;
         let is_empty = written.is_empty() || reads.optional(0).is_none_or(|x| x.is_empty());
         if !is_empty {
             let wrote = engine.operators.write(&engine.cores, step, &reads, written);
@@ -373,5 +372,5 @@ fn is_alone(
 }
 
 fn unlike(error: ndarray::ShapeError) -> Error {
-    Error::Graph(format!("an array of a room: {error}"))
+    Error::Graph(format!("an array of a workspace: {error}"))
 }
