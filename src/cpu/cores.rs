@@ -64,6 +64,8 @@ pub(super) struct Kept<T>([Mutex<Vec<T>>; PLACES]);
 
 impl<T: Default> Kept<T> {
     pub fn with<R>(&self, work: impl FnOnce(&mut T) -> R) -> R {
+        #[cfg(test)]
+        super::threads::WAITS.set(super::threads::WAITS.get() + 1);
         let place = &self.0[rayon::current_thread_index().unwrap_or(0) % PLACES];
         let lock = || place.lock().unwrap_or_else(PoisonError::into_inner);
         let mut taken = lock().pop().unwrap_or_default();

@@ -275,19 +275,21 @@ impl Workspace {
                 Output::Every(output)
             }
             false => {
-                let shape = (batch, units);
-                Output::Last(ArrayViewMut2::from_shape(shape, output).map_err(unlike)?)
+                Output::Last(ArrayViewMut2::from_shape((batch, units), output).map_err(unlike)?)
             }
         };
-        let state = |values| ArrayViewMut2::from_shape((batch, units), values).map_err(unlike);
+        let shape = (batch, units);
         let sequence = Sequence {
             x: x.map_err(unlike)?,
             rows: batch,
             timesteps,
             mask: None,
             output,
-            hidden: state(hidden)?,
-            cell: cell.as_mut().map(state).transpose()?,
+            hidden: ArrayViewMut2::from_shape(shape, hidden).map_err(unlike)?,
+            cell: match cell {
+                Some(cell) => Some(ArrayViewMut2::from_shape(shape, cell).map_err(unlike)?),
+                None => None,
+            },
         };
         let machine = Machine { arch: common.engine.cores.arch, shares: 1 };
         common.engine.layers[operator.weights][0].run(sequence, machine, scratch);
@@ -373,4 +375,40 @@ fn is_alone(
 
 fn unlike(error: ndarray::ShapeError) -> Error {
     Error::Graph(format!("an array of a workspace: {error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::threads::WAITS;
+    use crate::layer::{Activation, Cell, Dense, Layer, RecurrentBuilder};
+    use crate::{CpuOptions, DeviceOptions, Model};
+    use ndarray::Array3;
+
+    /// Every lock and every pool of the CPU path counts; `tests/allocations.rs` counts allocations.
+    #[test]
+    fn a_call_takes_no_lock_and_no_other_thread() {
+        let device = DeviceOptions::from(CpuOptions::new().threads(2)).open().unwrap();
+        for cell in [Cell::LSTM, Cell::GRU, Cell::SIMPLE_RNN] {
+            for units in [8, 64, 256] {
+                let layer = RecurrentBuilder::of(cell, units).return_sequences(true).stateful(true);
+                let layers: [Layer; 3] = [
+                    layer.into(),
+                    Dense::new(5).activation(Activation::Relu).into(),
+                    Dense::new(2).activation(Activation::Softmax).into(),
+                ];
+                let model = Model::sequential(3, layers).unwrap().initialize(1).unwrap();
+                let mut session = device.compile(&model).unwrap();
+                for timesteps in [1, 64, 1, 64] {
+                    let x = Array3::<f32>::ones((1, timesteps, 3));
+                    let mut y = Array3::zeros((1, timesteps, 2));
+                    let before = WAITS.get();
+                    session.run_into(x.view(), &mut y).unwrap();
+                    assert_eq!(WAITS.get(), before, "{cell:?}, {units} units, {timesteps} steps");
+                }
+                let before = WAITS.get();
+                session.run(Array3::<f32>::ones((1, 1, 3)).view()).unwrap();
+                assert!(WAITS.get() > before, "run takes memory under a lock");
+            }
+        }
+    }
 }
