@@ -186,7 +186,8 @@ impl Session {
         inputs: impl Into<Inputs<'a, f32>>,
         outputs: impl Into<OutputsMut<'o>>,
     ) -> Result<()> {
-        let (inputs, mut outputs) = (inputs.into(), outputs.into());
+        let inputs = inputs.into();
+        let mut outputs = outputs.into();
         let places = outputs.places(&self.model)?;
         match self.known_place(&inputs) {
             Some(workspace) => self.run_known(workspace, &inputs, &mut outputs, &places),

@@ -49,6 +49,7 @@ else
     if [ ! -x "$program" ] || [ $here/rtneural.cpp -nt "$program" ]; then
         g++ -std=c++17 -O3 -march=native -ffast-math -DNDEBUG -DRTNEURAL_USE_EIGEN=1 \
             -DRTNEURAL_DEFAULT_ALIGNMENT=32 -DRTNEURAL_NAMESPACE=RTNeural \
+            -DEIGEN_STACK_ALLOCATION_LIMIT=0 \
             -isystem "$EIGEN" -isystem "$sources" $here/rtneural.cpp -o "$program"
     fi
     peer=(--rtneural "$program")

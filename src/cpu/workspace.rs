@@ -179,7 +179,10 @@ impl Workspace {
             ran?;
         }
         for &(state, array) in &self.graph.carried {
-            carried.set(state, self.view(array, common, call)?);
+            match carried.memory(state, self.graph.shape(array)) {
+                Some(kept) => kept.copy_from_slice(self.slice(array, common, call)?),
+                None => carried.set(state, self.view(array, common, call)?.to_owned()),
+            }
         }
         outputs.fill_from(places, |place| self.slice(self.graph.outputs[place], common, call))
     }

@@ -11,6 +11,7 @@ pub(crate) struct Few<T, const N: usize> {
 }
 
 impl<T, const N: usize> Few<T, N> {
+    #[inline]
     pub fn push(&mut self, value: T) {
         match self.first.iter_mut().find(|place| place.is_none()) {
             Some(place) => *place = Some(value),

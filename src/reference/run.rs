@@ -12,7 +12,7 @@ use crate::model::{Bound, Model, Output, Outputs};
 use crate::operator::Operator;
 use crate::order::standard;
 use birnn_cell::Real;
-use ndarray::{ArrayD, ArrayViewD, CowArray, IxDyn};
+use ndarray::{ArrayD, CowArray, IxDyn};
 use std::any::Any;
 
 /// The states that stateful layers ended with; none before the first call.
@@ -46,13 +46,20 @@ impl<F: Clone> Carried<F> {
     }
 
     /// Sets a state, of all states that a call carries.
-    pub fn set(&mut self, state: StateOfLayer, array: ArrayViewD<'_, F>) {
+    pub fn set(&mut self, state: StateOfLayer, array: ArrayD<F>) {
         self.are_there = true;
         match self.states.iter_mut().find(|(known, _)| *known == state) {
-            Some((_, kept)) if kept.shape() == array.shape() => kept.assign(&array),
-            Some((_, kept)) => *kept = array.to_owned(),
-            None => self.states.push((state, array.to_owned())),
+            Some((_, kept)) => *kept = array,
+            None => self.states.push((state, array)),
         }
+    }
+
+    /// The memory of a state that a call sets, in C order, where it has this shape.
+    pub fn memory(&mut self, state: StateOfLayer, shape: &[usize]) -> Option<&mut [F]> {
+        let kept = self.states.iter_mut().find(|(known, _)| *known == state);
+        let (_, kept) = kept.filter(|(_, kept)| kept.shape() == shape)?;
+        self.are_there = true;
+        kept.as_slice_mut()
     }
 }
 
@@ -93,7 +100,7 @@ pub(crate) fn run_graph<F: Real, O: Operators<F>>(
         done.for_each(|read| arrays.0[read.0] = None);
     }
     for &(state, array) in &graph.carried {
-        carried.set(state, arrays.get(array)?.view());
+        carried.set(state, arrays.get(array)?.to_owned());
     }
     let mut list = Vec::with_capacity(graph.outputs.len());
     for (index, (&array, &tensor)) in graph.outputs.iter().zip(&shared.model.outputs).enumerate() {

@@ -191,7 +191,7 @@ fn outputs_and_inputs_are_named_as_run_names_them() {
 #[test]
 fn arrays_that_do_not_fit_are_named() {
     let layer = Lstm::new(4).return_state(true).stateful(true).named("memory");
-    let model = model([layer]);
+    let model = model([layer.into()]);
     for device in devices() {
         let mut session = device.compile(&model).unwrap();
         let x = input(1, 1);

@@ -46,6 +46,8 @@ pub struct Scratch {
     sums: Lines<f32>,
     counts: Vec<bool>,
     seen: Vec<bool>,
+    /// Whether the next step reads the recurrent kernel from its end, which the last step read last.
+    turns_back: bool,
     /// Empty: what `Running::input_rows` fills.
     rows: Vec<&'static [f32]>,
 }
@@ -117,6 +119,7 @@ impl<'a, E: Crew> Running<'_, 'a, E> {
                 self.read_mask(step, scratch);
                 self.step::<C>(step, &chunk, scratch, beside);
                 std::mem::swap(&mut scratch.hidden, &mut scratch.next);
+                scratch.turns_back = !scratch.turns_back;
                 self.write_output(step, scratch);
             }
             match (beside, chunks.peek()) {
@@ -305,6 +308,7 @@ impl<'a, E: Crew> Running<'_, 'a, E> {
             projections,
             timesteps: chunk.len(),
             step: step - chunk.start,
+            turns_back: scratch.turns_back,
             rows: self.sequence.rows,
             lanes: self.packed.lanes,
             hidden,
