@@ -221,9 +221,9 @@ fn arrays_that_do_not_fit_are_named() {
             let error = session.run_into(x.view(), to).unwrap_err();
             assert!(error.to_string().contains("no second output of memory"), "{error}");
             let mut more: Vec<_> = (0..4).map(|_| zeros((1, 4))).collect();
-            let mut to = OutputsMut::new(&mut more[0]);
-            let [_, one, two, three] = &mut more[..] else { unreachable!() };
-            for array in [one, two, three] {
+            let (first, rest) = more.split_at_mut(1);
+            let mut to = OutputsMut::new(&mut first[0]);
+            for array in rest {
                 to = to.output(array);
             }
             let error = session.run_into(x.view(), to).unwrap_err();
