@@ -180,13 +180,23 @@ pub enum Error {
         /// The batch size of the calls before.
         expected: usize,
     },
-    /// An output or a state was asked for that the model doesn't return.
+    /// An output or a state was asked for that the model doesn't return, or twice.
     #[error("the model returns no {wanted}; it returns {available:?}")]
     NoSuchOutput {
         /// What was asked for, in words.
         wanted: String,
         /// The arrays that the model returns, each as its role and layer.
         available: Vec<String>,
+    },
+    /// An array that a call is to write an output to has another shape than the output.
+    #[error("the array for the {output} has shape {found:?}, expected {expected:?}")]
+    OutputShape {
+        /// The output's role and layer, such as `output of dense`.
+        output: String,
+        /// The array's shape.
+        found: Vec<usize>,
+        /// The shape of the output in this call.
+        expected: Vec<usize>,
     },
     /// A file could not be read or written.
     #[error("{}: {source}", path.display())]

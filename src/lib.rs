@@ -54,7 +54,7 @@ pub use layer::{
 };
 pub use model::{
     Call, DirectionOutputs, Graph, Inputs, LayerId, MaskOrigin, MaskOrigins, MaskRules, Model,
-    Output, Outputs, Summary, SummaryRow, Tensor,
+    Output, Outputs, OutputsMut, Summary, SummaryRow, Tensor,
 };
 pub use pending::Pending;
 pub use portable::{PortableLimits, SaveOptions};

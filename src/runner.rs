@@ -2,7 +2,7 @@
 //! implement.
 
 use crate::error::Result;
-use crate::model::{Bound, Model, Outputs};
+use crate::model::{Bound, Inputs, KnownCall, Model, Outputs, OutputsMut, Places};
 use std::fmt::Debug;
 use std::future::Future;
 use std::pin::Pin;
@@ -25,6 +25,11 @@ pub(crate) trait Runner: Debug + Send {
     /// Makes stateful layers start from zeros again.
     fn reset_states(&mut self);
 
+    /// What makes calls without allocating; `None`: nothing, and outputs are copied.
+    fn workspaces(&mut self) -> Option<&mut dyn Workspaces> {
+        None
+    }
+
     /// Keeps the arrays for later outputs.
     fn recycle(&mut self, outputs: Outputs) {
         drop(outputs);
@@ -39,6 +44,27 @@ pub(crate) trait Runner: Debug + Send {
     fn gpu_time(&self) -> Option<Duration> {
         None
     }
+}
+
+/// Workspaces for calls of one shape each: memory for all that such a call needs.
+pub(crate) trait Workspaces {
+    /// Makes a workspace for calls like one that is known, which fits the model as `inputs`.
+    /// Workspaces are numbered in the order in which they are made.
+    fn add(&mut self, model: &Model, known: &KnownCall, inputs: &Bound<'_, f32>) -> Result<()>;
+
+    /// Forgets all workspaces.
+    fn clear(&mut self);
+
+    /// Makes a call in the workspace with this number, which was made for one like it. It writes
+    /// those of the outputs that have an array, and refuses arrays of another shape before it
+    /// computes.
+    fn run(
+        &mut self,
+        workspace: usize,
+        model: &Model,
+        call: (&KnownCall, &Inputs<'_, f32>),
+        outputs: (&mut OutputsMut<'_>, &Places),
+    ) -> Result<()>;
 }
 
 /// How a call waits for the GPU.

@@ -3,7 +3,7 @@
 use crate::device::{Device, DeviceInfo, DeviceOptions};
 use crate::error::{Error, Result};
 use crate::host;
-use crate::model::{FittingCall, Inputs, Model, Outputs};
+use crate::model::{Bound, FittingCall, Inputs, KnownCall, Model, Outputs, OutputsMut, Places};
 use crate::pending::Pending;
 use crate::recovery::{Compiled, Recovery};
 use crate::runner::{Counters, IN_FLIGHT, Wait};
@@ -24,7 +24,23 @@ pub struct Session {
     last: Option<FittingCall>,
     /// Of a program the shapes of what the last call handed on.
     tied: Vec<Vec<usize>>,
+    /// The calls that the runner has workspaces for, in the order of its workspaces.
+    known: Vec<KeptCall>,
 }
+
+/// For which calls a workspace is.
+#[derive(Debug)]
+struct KeptCall {
+    call: KnownCall,
+    /// Whether stateful layers start from states that the last call ended with.
+    carried: bool,
+    /// What such a call hands on, as in [`Session`].
+    tied: Vec<Vec<usize>>,
+}
+
+/// How many workspaces are kept; above it all are dropped, so that a caller with ever new shapes
+/// doesn't fill memory.
+const KEPT_WORKSPACES: usize = 16;
 
 impl Device {
     /// Makes the model ready to run: uploads its weights and builds the kernels for its layers, so
@@ -48,7 +64,8 @@ impl Device {
     pub async fn compile_async(&self, model: &Model) -> Result<Session> {
         let compiled = Compiled::new(model, self).await?;
         let recovery = Recovery::default();
-        Ok(Session { model: model.clone(), compiled, recovery, last: None, tied: Vec::new() })
+        let (tied, known) = (Vec::new(), Vec::new());
+        Ok(Session { model: model.clone(), compiled, recovery, last: None, tied, known })
     }
 }
 
@@ -124,6 +141,125 @@ impl Session {
         self.start(inputs, wait).await?.outputs(wait).await
     }
 
+    /// Runs the model and writes its outputs to arrays of the caller's. For calls that follow one
+    /// another quickly, such as those of an audio callback with a timestep each.
+    ///
+    /// `inputs` are those of [`Session::run`]. `outputs` is the array for the model's first output
+    /// (`&mut y` or `y.view_mut()`), of its shape, or [`OutputsMut`], which names several. Arrays
+    /// may be in any memory order.
+    ///
+    /// On the CPU path a call allocates nothing and takes no lock once one of its shapes, with
+    /// arrays and states given in the same way, was made (a stateful layer's first call, which
+    /// starts from zeros, counts as another shape than those after it). The session keeps the
+    /// memory for up to 16 shapes. This holds for recurrent layers in one direction, `Dense`,
+    /// element-wise activations, normalization, scaling and reshaping, as far as one thread
+    /// computes them, which all of less than 500,000 multiplications are. Other layers may allocate
+    /// what they write. Calls with masks or lengths, and those on a GPU, are those of
+    /// [`Session::run`], whose outputs are copied.
+    ///
+    /// # Errors
+    /// Those of [`Session::run`]; [`Error::NoSuchOutput`] where the model doesn't return an output
+    /// that an array is given for, or one is given twice, and [`Error::OutputShape`] where an
+    /// array has another shape than its output. Arrays hold no outputs then, and stateful layers
+    /// stay as they were; only with a program on a GPU have their states gone on where a shape is
+    /// wrong.
+    ///
+    /// ```
+    /// use birnn::{Dense, Device, Layer, Lstm, Model};
+    /// use ndarray::Array3;
+    /// let layers: [Layer; 2] = [
+    ///     Lstm::new(16).return_sequences(true).stateful(true).into(),
+    ///     Dense::new(1).into(),
+    /// ];
+    /// let model = Model::sequential(1, layers)?.initialize(1)?;
+    /// let mut session = Device::cpu().compile(&model)?;
+    /// let (mut x, mut y) = (Array3::<f32>::zeros((1, 1, 1)), Array3::<f32>::zeros((1, 1, 1)));
+    /// for sample in [0.1, 0.4, -0.2] {
+    ///     x[[0, 0, 0]] = sample;
+    ///     session.run_into(x.view(), &mut y)?; // goes on from the states of the call before
+    ///     println!("{}", y[[0, 0, 0]]);
+    /// }
+    /// # Ok::<(), birnn::Error>(())
+    /// ```
+    pub fn run_into<'a, 'o>(
+        &mut self,
+        inputs: impl Into<Inputs<'a, f32>>,
+        outputs: impl Into<OutputsMut<'o>>,
+    ) -> Result<()> {
+        let inputs = inputs.into();
+        let mut outputs = outputs.into();
+        let places = outputs.places(&self.model)?;
+        match self.known_place(&inputs) {
+            Some(workspace) => self.run_known(workspace, &inputs, &mut outputs, &places),
+            None => self.run_unknown(inputs, &mut outputs, &places),
+        }
+    }
+
+    /// The workspace for a call.
+    fn known_place(&self, inputs: &Inputs<'_, f32>) -> Option<usize> {
+        let batch = self.compiled.runner.carried_batch();
+        self.known.iter().position(|workspace| {
+            let goes_on = batch
+                .is_none_or(|batch| batch == workspace.call.batch && self.tied == workspace.tied);
+            workspace.carried == batch.is_some() && goes_on && workspace.call.is_like(inputs)
+        })
+    }
+
+    fn run_known(
+        &mut self,
+        number: usize,
+        inputs: &Inputs<'_, f32>,
+        outputs: &mut OutputsMut<'_>,
+        places: &Places,
+    ) -> Result<()> {
+        let (Some(workspaces), Some(workspace)) =
+            (self.compiled.runner.workspaces(), self.known.get(number))
+        else {
+            return Err(Error::Graph(format!("there is no workspace {number} for a call")));
+        };
+        self.model.check_known(&workspace.call, inputs)?;
+        workspaces.run(number, &self.model, (&workspace.call, inputs), (outputs, places))?;
+        if self.tied != workspace.tied {
+            self.tied.clone_from(&workspace.tied);
+        }
+        Ok(())
+    }
+
+    /// A call that no workspace was made for yet.
+    fn run_unknown(
+        &mut self,
+        inputs: Inputs<'_, f32>,
+        outputs: &mut OutputsMut<'_>,
+        places: &Places,
+    ) -> Result<()> {
+        let bound = self.bound(inputs.clone())?;
+        if self.model.program.is_none() {
+            let shape = |place: usize| {
+                let axes = &bound.shapes[self.model.outputs[place]];
+                [&[bound.batch][..], &axes[..]].concat()
+            };
+            outputs.check(&self.model, places, |place, found| found == shape(place), shape)?;
+        }
+        let known = self.model.known_call(&inputs, &bound)?;
+        let carried = self.compiled.runner.carried_batch().is_some();
+        if let (Some(call), Some(workspaces)) = (known, self.compiled.runner.workspaces()) {
+            if self.known.len() >= KEPT_WORKSPACES {
+                self.known.clear();
+                workspaces.clear();
+            }
+            workspaces.add(&self.model, &call, &bound)?;
+            self.known.push(KeptCall { call, carried, tied: bound.tied.clone() });
+            return self.run_known(self.known.len() - 1, &inputs, outputs, places);
+        }
+        drop(bound);
+        let found = self.run(inputs)?;
+        let shape = |place: usize| found.list()[place].array.shape().to_vec();
+        outputs.check(&self.model, places, |place, found| found == shape(place), shape)?;
+        outputs.fill(places, &found);
+        self.recycle(found);
+        Ok(())
+    }
+
     /// Starts a call and returns while the GPU computes. The outputs are taken from the [`Pending`]
     /// that it returns. `inputs` are those of [`Session::run`]; they are copied before `submit`
     /// returns.
@@ -177,23 +313,27 @@ impl Session {
 
     /// Checks the inputs and starts the call, without what is padding in every row.
     async fn start(&mut self, inputs: Inputs<'_, f32>, wait: Wait) -> Result<Pending> {
-        let mut bound = self.model.bind_after(&mut self.last, inputs)?;
-        match self.compiled.runner.carried_batch() {
-            Some(expected) if bound.batch != expected => {
-                return Err(Error::StatefulBatch { found: bound.batch, expected });
-            }
-            Some(_) if bound.tied != self.tied => {
-                return Err(Error::Graph(format!(
-                    "the states of this call have shapes {:?}, and the last call left {:?}: call \
-                     Session::reset_states first",
-                    bound.tied, self.tied
-                )));
-            }
-            _ => self.tied.clone_from(&bound.tied),
-        }
+        let mut bound = self.bound(inputs)?;
+        self.tied.clone_from(&bound.tied);
         let timesteps = self.model.without_padding(&mut bound)?;
         let started = self.compiled.runner.submit(&self.model, &bound, wait).await?;
         Ok(Pending::new(started, timesteps))
+    }
+
+    /// Checks the inputs against the model and the states that its layers hold.
+    fn bound<'a>(&mut self, inputs: Inputs<'a, f32>) -> Result<Bound<'a, f32>> {
+        let bound = self.model.bind_after(&mut self.last, inputs)?;
+        match self.compiled.runner.carried_batch() {
+            Some(expected) if bound.batch != expected => {
+                Err(Error::StatefulBatch { found: bound.batch, expected })
+            }
+            Some(_) if bound.tied != self.tied => Err(Error::Graph(format!(
+                "the states of this call have shapes {:?}, and the last call left {:?}: call \
+                     Session::reset_states first",
+                bound.tied, self.tied
+            ))),
+            _ => Ok(bound),
+        }
     }
 
     /// How many calls of a session can have buffers for their inputs and outputs at a time; see
@@ -272,6 +412,7 @@ impl Session {
     /// the call started from states, which are lost.
     async fn recover(&mut self, reason: String, had_states: bool) -> Result<()> {
         self.compiled = self.recovery.compile(&self.model, &reason).await?;
+        self.known.clear();
         if had_states {
             let lost = "the states of its stateful layers are lost with it; the session starts \
                         from zeros again";
@@ -306,6 +447,7 @@ impl Session {
     /// Those of [`Session::rebuild`].
     pub async fn rebuild_async(&mut self, device: &Device) -> Result<()> {
         self.compiled = Compiled::new(&self.model, device).await?;
+        self.known.clear();
         Ok(())
     }
 

@@ -221,7 +221,7 @@ fn of_each_feature(
     let (windows, features) = output.dim();
     let work = windows * features * held.elements();
     let at_a_time = windows.div_ceil(4 * cores.threads_for(work)).max(1);
-    let pieces = output.axis_chunks_iter_mut(Axis(0), at_a_time).enumerate().collect();
+    let pieces = output.axis_chunks_iter_mut(Axis(0), at_a_time).enumerate();
     cores.each(work, pieces, |(piece, mut output)| {
         let first = piece * at_a_time;
         let mut pairs = Vec::new();

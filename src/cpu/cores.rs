@@ -22,8 +22,17 @@ impl Cores {
     }
 
     /// Does each piece of so much work, in any order, on threads where it takes long enough.
-    pub fn each<T: Send>(&self, work: usize, pieces: Vec<T>, run: impl Fn(T) + Sync + Send) {
-        if self.threads_for(work) == 1 || pieces.len() < 2 {
+    pub fn each<T: Send>(
+        &self,
+        work: usize,
+        pieces: impl IntoIterator<Item = T>,
+        run: impl Fn(T) + Sync + Send,
+    ) {
+        if self.threads_for(work) == 1 {
+            return pieces.into_iter().for_each(run);
+        }
+        let pieces: Vec<T> = pieces.into_iter().collect();
+        if pieces.len() < 2 {
             return pieces.into_iter().for_each(run);
         }
         self.threads.install(|| pieces.into_par_iter().for_each(run));
@@ -55,6 +64,8 @@ pub(super) struct Kept<T>([Mutex<Vec<T>>; PLACES]);
 
 impl<T: Default> Kept<T> {
     pub fn with<R>(&self, work: impl FnOnce(&mut T) -> R) -> R {
+        #[cfg(test)]
+        super::threads::WAITS.set(super::threads::WAITS.get() + 1);
         let place = &self.0[rayon::current_thread_index().unwrap_or(0) % PLACES];
         let lock = || place.lock().unwrap_or_else(PoisonError::into_inner);
         let mut taken = lock().pop().unwrap_or_default();

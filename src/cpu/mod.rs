@@ -22,22 +22,24 @@ mod product;
 mod threads;
 mod values;
 mod windows;
+mod workspace;
 
 pub(crate) use threads::Threads;
 
 use crate::error::{Error, Result};
 use crate::graph::{Constants, OperatorGraph, Step};
 use crate::layer::Recurrent;
-use crate::model::{Bound, CallShape, Model, Outputs};
+use crate::model::{Bound, CallShape, Inputs, KnownCall, Model, Outputs, OutputsMut, Places};
 use crate::operator::{self, MergeMode};
 use crate::reference;
 use crate::reference::{Carried, Computed, Ran, Reads, Sequences, Shared, check_memory, run_graph};
-use crate::runner::{Awaited, Runner, Started, Wait};
+use crate::runner::{Awaited, Runner, Started, Wait, Workspaces};
 use birnn_cell::Reader;
 use birnn_simd::{Arch, Machine, Output, Packed, Scratch, Sequence};
 use cores::{Cores, Kept};
 use ndarray::{Array2, Array3, ArrayD, Axis, Zip};
 use operators::Operators;
+use workspace::{Common, Workspace};
 
 /// Rows of the batch that run together: above it, another pass over the weights costs next to
 /// nothing.
@@ -65,6 +67,7 @@ pub(crate) struct CpuSession {
     constants: Constants<f32>,
     /// Of the shapes of calls so far.
     graphs: Vec<(CallShape, OperatorGraph)>,
+    workspaces: Vec<Workspace>,
     carried: Carried<f32>,
     /// The rows of the batch of the last call.
     rows: usize,
@@ -121,6 +124,7 @@ impl CpuSession {
             },
             constants: model.constants(),
             graphs: Vec::new(),
+            workspaces: Vec::new(),
             carried: Carried::default(),
             rows: 0,
         })
@@ -166,6 +170,44 @@ impl Runner for CpuSession {
 
     fn reset_states(&mut self) {
         self.carried.clear();
+    }
+
+    fn workspaces(&mut self) -> Option<&mut dyn Workspaces> {
+        Some(self)
+    }
+}
+
+impl Workspaces for CpuSession {
+    fn add(&mut self, model: &Model, known: &KnownCall, inputs: &Bound<'_, f32>) -> Result<()> {
+        let shape = inputs.call_shape(inputs.batch, !self.carried.is_empty());
+        let graph = model.lower(&shape)?.fused();
+        check_memory::<f32>(&graph)?;
+        self.engine.prepare(&graph, &self.constants)?;
+        self.workspaces.push(Workspace::new(&self.engine, graph, known, inputs));
+        Ok(())
+    }
+
+    fn clear(&mut self) {
+        self.workspaces.clear();
+    }
+
+    fn run(
+        &mut self,
+        workspace: usize,
+        model: &Model,
+        call: (&KnownCall, &Inputs<'_, f32>),
+        outputs: (&mut OutputsMut<'_>, &Places),
+    ) -> Result<()> {
+        let missing = || Error::Graph(format!("there is no workspace {workspace} for a call"));
+        let common = Common { engine: &self.engine, constants: &self.constants, model };
+        let workspace = self.workspaces.get_mut(workspace).ok_or_else(missing)?;
+        workspace.check(&common, call, &outputs)?;
+        self.rows = call.0.batch;
+        let ran = workspace.run(&common, call, &mut self.carried, outputs);
+        if ran.is_err() {
+            self.carried.clear();
+        }
+        ran
     }
 }
 

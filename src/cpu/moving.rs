@@ -24,7 +24,7 @@ pub(super) fn copied(cores: &Cores, x: ArrayViewD<f32>) -> ArrayD<f32> {
     let at_a_time = (PIECE / of_an_index.max(1)).max(1);
     let (from, to) =
         (x.axis_chunks_iter(axis, at_a_time), output.axis_chunks_iter_mut(axis, at_a_time));
-    cores.each(x.len(), from.zip(to).collect(), |(from, mut to)| to.assign(&from));
+    cores.each(x.len(), from.zip(to), |(from, mut to)| to.assign(&from));
     output
 }
 

@@ -4,13 +4,13 @@
 use super::convolution::{Filters, Operands, convolution};
 use super::cores::{Cores, Kept};
 use super::pairs::{self, Pair};
-use super::product::{Dense, Factor, Room, multiply};
+use super::product::{self, Dense, Factor, Room, multiply};
 use super::{attention, batched, moving, normalize, pool, values};
 use crate::graph::{ConstantId, Constants, OperatorGraph, Source, Step};
 use crate::layer::Activation;
 use crate::operator::{Convolution, MatMul, Operator, Slice};
 use crate::reference::{Computed, Reads, activate_rows};
-use birnn_simd::Kernel;
+use birnn_simd::{Kernel, Sums};
 use ndarray::{Array2, ArrayD, ArrayViewD, Axis, ErrorKind, Ix2, ShapeError};
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -68,6 +68,84 @@ impl Operators {
         self.run(cores, step, graph, reads).transpose()
     }
 
+    /// The packed kernel of a product.
+    pub fn kernel(&self, step: &Step, graph: &OperatorGraph) -> Option<&Kernel> {
+        kernel_of(step, graph).and_then(|id| self.kernels.get(&id))
+    }
+
+    /// Whether a product is computed by [`Operators::multiply`]: its kernel is packed, one thread
+    /// has all of it, and its activation is that of each value or goes along rows.
+    pub fn multiplies(&self, cores: &Cores, step: &Step, graph: &OperatorGraph) -> bool {
+        let Operator::MatMul(operator) = &step.operator else { return false };
+        let activation = operator.activation;
+        let Some(kernel) = self.kernel(step, graph) else { return false };
+        let work = graph.shape(step.writes[0]).iter().product::<usize>() * kernel.features();
+        work > 0
+            && cores.threads_for(work) == 1
+            && (activation.is_elementwise() || is_softmax(activation))
+    }
+
+    /// A product of rows, on this thread and in memory that is there.
+    pub fn multiply(
+        &self,
+        cores: &Cores,
+        (kernel, activation): (&Kernel, Activation),
+        (x, bias): (&[f32], Option<&[f32]>),
+        sums: &mut Sums,
+        to: &mut [f32],
+    ) -> Result<(), ShapeError> {
+        let factor = Factor { kernel, bias, activation: inside(activation) };
+        product::multiply_here(cores.arch, x, factor, sums, to)?;
+        if is_softmax(activation) {
+            let length = kernel.columns(0..kernel.panels()).len();
+            normalize::softmax(cores, to, length, activation == Activation::LogSoftmax);
+        }
+        Ok(())
+    }
+
+    /// Writes what a step writes, an array as long as its first operand, where that is computed
+    /// value by value or vector by vector; false: it isn't.
+    pub fn write(
+        &self,
+        cores: &Cores,
+        step: &Step,
+        reads: &Reads<f32>,
+        to: &mut [f32],
+    ) -> Result<bool, ShapeError> {
+        let x = reads.get(0)?;
+        let x_shape = x.shape();
+        let x = flat(&x)?;
+        match &step.operator {
+            Operator::Activate(operator) if operator.activation.is_elementwise() => {
+                values::activate(cores, operator.activation, x, to);
+            }
+            Operator::Relu(operator) => values::relu(cores, operator, x, to),
+            Operator::Unary(operator) => match values::function(operator.function) {
+                Some(function) => values::apply(cores, function, x, to),
+                None => return Ok(false),
+            },
+            Operator::Affine(_) => {
+                let (scale, shift) = (reads.get(1)?, reads.get(2)?);
+                let features = x_shape.last().copied().unwrap_or(1);
+                if scale.len() != features || shift.len() != features {
+                    return Ok(false);
+                }
+                pairs::affine(cores, x, [flat(&scale)?, flat(&shift)?], to);
+            }
+            Operator::Normalize(operator)
+                if normalize::is_of_last_axes(operator, x_shape.len()) =>
+            {
+                let length = operator.axes.iter().map(|&axis| x_shape[axis]).product();
+                let (gamma, beta) = (reads.optional(1), reads.optional(2));
+                let gamma = gamma.as_ref().map(flat).transpose()?;
+                let weights = [gamma, beta.as_ref().map(flat).transpose()?];
+                normalize::normalize(cores, operator.normalization, (x, length), weights, to);
+            }
+            _ => return Ok(false),
+        }
+        Ok(true)
+    }
+
     fn run(
         &self,
         cores: &Cores,
@@ -98,16 +176,6 @@ impl Operators {
             Operator::Attention(operator) if !reads.get(2)?.is_empty() => {
                 attention::attention(cores, &self.of_attention, operator, reads).map(Some)
             }
-            Operator::Normalize(operator)
-                if normalize::is_of_last_axes(operator, x_shape.len()) =>
-            {
-                let length = operator.axes.iter().map(|&axis| x_shape[axis]).product();
-                let (gamma, beta) = (reads.optional(1), reads.optional(2));
-                let gamma = gamma.as_ref().map(flat).transpose()?;
-                let weights = [gamma, beta.as_ref().map(flat).transpose()?];
-                let by = operator.normalization;
-                filled(shape, |to| normalize::normalize(cores, by, (x, length), weights, to))
-            }
             Operator::Convolution(operator) => {
                 let place = kernel_of(step, graph).map(|id| (id, operator.groups));
                 let filters = place.and_then(|place| self.filters.get(&place));
@@ -121,35 +189,16 @@ impl Operators {
                 let along = (&windows[..], operator.reduction);
                 filled(shape, |to| pool::pool(cores, along, (x, x_shape), to))
             }
-            Operator::Activate(operator) if operator.activation.is_elementwise() => {
-                filled(shape, |to| values::activate(cores, operator.activation, x, to))
-            }
-            Operator::Activate(operator) => {
+            Operator::Activate(operator) if !operator.activation.is_elementwise() => {
                 let x = reads.get(0)?.into_owned();
                 activated(cores, x, operator.activation, shape).map(Some)
             }
-            Operator::Relu(operator) => filled(shape, |to| values::relu(cores, operator, x, to)),
-            Operator::Unary(operator) => match values::function(operator.function) {
-                Some(function) => filled(shape, |to| values::apply(cores, function, x, to)),
-                None => Ok(None),
-            },
             Operator::Binary(operator) => {
                 let other = reads.get(1)?;
                 let operands = [(x, x_shape), (flat(&other)?, other.shape())];
                 match Pair::new(operator.function, operands, shape) {
                     Some(pair) => filled(shape, |to| pair.apply(cores, to)),
                     None => Ok(None),
-                }
-            }
-            Operator::Affine(_) => {
-                let (scale, shift) = (reads.get(1)?, reads.get(2)?);
-                let features = shape.last().copied().unwrap_or(1);
-                match scale.len() == features && shift.len() == features {
-                    true => {
-                        let weights = [flat(&scale)?, flat(&shift)?];
-                        filled(shape, |to| pairs::affine(cores, x, weights, to))
-                    }
-                    false => Ok(None),
                 }
             }
             Operator::Slice(operator) if operator.step != 0 => {
@@ -172,6 +221,17 @@ impl Operators {
                 let arrays = arrays.collect::<Result<Vec<_>, _>>()?;
                 let joined = moving::concat(&arrays, shape.iter().product());
                 ArrayD::from_shape_vec(shape, joined).map(Some)
+            }
+            Operator::Activate(_)
+            | Operator::Relu(_)
+            | Operator::Unary(_)
+            | Operator::Affine(_)
+            | Operator::Normalize(_) => {
+                let mut values = vec![0.0; x.len()];
+                match self.write(cores, step, reads, &mut values)? {
+                    true => ArrayD::from_shape_vec(shape, values).map(Some),
+                    false => Ok(None),
+                }
             }
             _ => Ok(None),
         }
@@ -233,6 +293,11 @@ fn inside(activation: Activation) -> Activation {
     if activation.is_elementwise() { activation } else { Activation::Linear }
 }
 
+/// Whether [`normalize::softmax`] computes it.
+fn is_softmax(activation: Activation) -> bool {
+    matches!(activation, Activation::Softmax | Activation::LogSoftmax)
+}
+
 /// The rest of an activation, and the shape of what is written.
 fn activated(
     cores: &Cores,
@@ -240,8 +305,9 @@ fn activated(
     activation: Activation,
     shape: &[usize],
 ) -> Computed<f32> {
-    let is_softmax = matches!(activation, Activation::Softmax | Activation::LogSoftmax);
-    if is_softmax && let Some(values) = sums.as_slice_mut() {
+    if is_softmax(activation)
+        && let Some(values) = sums.as_slice_mut()
+    {
         let length = shape.last().copied().unwrap_or(1);
         normalize::softmax(cores, values, length, activation == Activation::LogSoftmax);
     } else if !activation.is_elementwise() {

@@ -15,7 +15,7 @@ pub(super) fn pool(
     let features = shape[shape.len() - 1];
     let work = output.len() * held.elements();
     let at_a_time = (output.len() / features).div_ceil(4 * cores.threads_for(work)).max(1);
-    let pieces = output.chunks_mut(at_a_time * features).enumerate().collect();
+    let pieces = output.chunks_mut(at_a_time * features).enumerate();
     cores.each(work, pieces, |(piece, output)| {
         let first = piece * at_a_time;
         let mut pieces = Vec::new();

@@ -3,7 +3,7 @@
 use super::cores::{Cores, Kept};
 use birnn_cell::Activation;
 use birnn_simd::{Arch, Kernel, Product, Sums};
-use ndarray::{ArrayViewMut2, Axis};
+use ndarray::{ArrayViewMut2, Axis, ShapeError};
 use std::ops::Range;
 
 /// Rows that are multiplied together: each panel of the kernel is read once for all of them. A
@@ -70,6 +70,38 @@ pub(super) fn multiply(
             product.finish(cores.arch, factor.activation, sums, piece.output);
         });
     });
+}
+
+/// Rows that are multiplied at a time without memory for more of them.
+const FEW_ROWS: usize = 12;
+
+/// The same of rows that stand one after another, on this thread, and without memory but `sums`.
+pub(super) fn multiply_here(
+    arch: Arch,
+    x: &[f32],
+    factor: Factor,
+    sums: &mut Sums,
+    output: &mut [f32],
+) -> Result<(), ShapeError> {
+    let Factor { kernel, bias, activation } = factor;
+    let (features, panels) = (kernel.features(), 0..kernel.panels());
+    let columns = kernel.columns(panels.clone()).len();
+    let parts = parts_of(features);
+    let groups = x.chunks(FEW_ROWS * features).zip(output.chunks_mut(FEW_ROWS * columns));
+    for (x, output) in groups {
+        let rows = x.len() / features;
+        let product = Product { kernel, panels: panels.clone(), rows };
+        product.start(bias, sums);
+        for part in (0..parts).map(|part| part_of(features, part, parts)) {
+            let mut few: [&[f32]; FEW_ROWS] = [&[]; FEW_ROWS];
+            let all = x.chunks_exact(features);
+            few.iter_mut().zip(all).for_each(|(few, row)| *few = &row[part.clone()]);
+            product.add(arch, part, &few[..rows], sums);
+        }
+        let output = ArrayViewMut2::from_shape((rows, columns), output)?;
+        product.finish(arch, activation, sums, output);
+    }
+    Ok(())
 }
 
 /// `output = rows · kernel` on one thread, of rows whose values stand somewhere.
@@ -158,7 +190,14 @@ impl Rows for Dense<'_> {
 
 /// Numbers from 0 on, cut into parts as equal as can be of about [`FEATURES`].
 pub(super) fn cut(numbers: usize) -> Vec<Range<usize>> {
-    let parts = (numbers + FEATURES / 2) / FEATURES;
-    let parts = parts.max(1);
-    (0..parts).map(|part| part * numbers / parts..(part + 1) * numbers / parts).collect()
+    let parts = parts_of(numbers);
+    (0..parts).map(|part| part_of(numbers, part, parts)).collect()
+}
+
+fn parts_of(numbers: usize) -> usize {
+    ((numbers + FEATURES / 2) / FEATURES).max(1)
+}
+
+fn part_of(numbers: usize, part: usize, parts: usize) -> Range<usize> {
+    part * numbers / parts..(part + 1) * numbers / parts
 }

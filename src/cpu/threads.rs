@@ -5,6 +5,12 @@ use std::sync::Arc;
 /// More than any machine has; starting tens of thousands takes minutes.
 const MOST_THREADS: usize = 1024;
 
+#[cfg(test)]
+thread_local! {
+    /// How often this thread took a lock or asked for other threads.
+    pub(super) static WAITS: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
+}
+
 /// The threads that a session computes on.
 #[derive(Clone, Debug, Default)]
 pub(crate) enum Threads {
@@ -54,6 +60,8 @@ impl Threads {
 
     /// Runs `work` where its tasks find these threads.
     pub fn install(&self, work: impl FnOnce() + Send) {
+        #[cfg(test)]
+        WAITS.set(WAITS.get() + 1);
         match self {
             Threads::Pool(pool) => pool.install(work),
             // Once into the pool, not at each of its tasks.

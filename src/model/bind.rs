@@ -1,5 +1,6 @@
 //! What a call gives, compared with what the model reads: every backend gets it as [`Bound`].
 
+use super::few::Few;
 use super::inputs::{Inputs, MaskInput, Place, StateInput};
 use super::{InputSpec, Model, Node};
 use crate::error::{Error, Result};
@@ -96,7 +97,12 @@ impl Model {
                 ties: self.likely_ties(),
             });
         }
-        self.in_order(&mut inputs)?;
+        if let Some(order) = self.order(&inputs)? {
+            inputs.arrays = order.iter().map(|&index| inputs.arrays[index].clone()).collect();
+            for (index, _) in &mut inputs.masks {
+                *index = order.iter().position(|given| given == index).unwrap_or(*index);
+            }
+        }
         if let Some(program) = &self.program {
             return self.bind_program(program, inputs);
         }
@@ -149,15 +155,15 @@ impl Model {
         })
     }
 
-    /// Puts arrays that are given by name into the order of the model's inputs.
-    fn in_order<F>(&self, inputs: &mut Inputs<'_, F>) -> Result<()> {
+    /// Where arrays are given by name, of each of the model's inputs the index of its array.
+    pub(super) fn order<F>(&self, inputs: &Inputs<'_, F>) -> Result<Option<Vec<usize>>> {
         if inputs.names.iter().all(Option::is_none) {
-            return Ok(());
+            return Ok(None);
         }
         let mut given = vec![None; self.given_inputs().len()];
         for (index, name) in inputs.names.iter().enumerate() {
             let wrong = |reason: &str| Error::InputName {
-                name: name.clone().unwrap_or_else(|| format!("number {index}")),
+                name: name.map_or_else(|| format!("number {index}"), str::to_string),
                 reason: reason.to_string(),
                 known: self.input_names(),
             };
@@ -173,12 +179,7 @@ impl Model {
             }
         }
         // As many as the model has, each another one: none is missing.
-        let order: Vec<usize> = given.into_iter().flatten().collect();
-        inputs.arrays = order.iter().map(|&index| inputs.arrays[index].clone()).collect();
-        for (index, _) in &mut inputs.masks {
-            *index = order.iter().position(|given| given == index).unwrap_or(*index);
-        }
-        Ok(())
+        Ok(Some(given.into_iter().flatten().collect()))
     }
 
     /// That the bytes of every array can be counted.
@@ -304,19 +305,15 @@ impl Model {
 
     pub(super) fn bind_states<'a, F>(
         &self,
-        given: Vec<StateInput<'a, F>>,
+        given: Few<StateInput<'a, F>, 4>,
         batch: usize,
         shapes: &[Vec<usize>],
     ) -> Result<Vec<Vec<Option<ArrayViewD<'a, F>>>>> {
         let none = |node: &Node| vec![None; self.layers[node.layer].layer.state_roles().len()];
         let mut states: Vec<Vec<Option<ArrayViewD<'a, F>>>> = self.nodes.iter().map(none).collect();
         for state in given {
-            let node = self.state_node(state.layer.as_deref())?;
+            let (node, index, of_layer) = self.state(&state, shapes)?;
             let layer = &self.layers[self.nodes[node].layer].layer;
-            let dims = |&tensor: &usize| shapes[tensor].iter().map(|&n| Some(n)).collect();
-            let of_layer =
-                layer.states(&self.nodes[node].inputs.iter().map(dims).collect::<Vec<_>>());
-            let index = state_slot(layer, &of_layer, state.place)?;
             let expected: Vec<usize> = of_layer[index].shape.iter().copied().flatten().collect();
             let expected = [&[batch], &expected[..]].concat();
             if state.array.shape() != expected {
@@ -329,6 +326,20 @@ impl Model {
             states[node][index] = Some(state.array);
         }
         Ok(states)
+    }
+
+    /// Which state an initial state is given for: its node, its place among the node's states in
+    /// Keras's order, and these states.
+    pub(super) fn state<F>(
+        &self,
+        state: &StateInput<'_, F>,
+        shapes: &[Vec<usize>],
+    ) -> Result<(usize, usize, Vec<State>)> {
+        let node = self.state_node(state.layer)?;
+        let layer = &self.layers[self.nodes[node].layer].layer;
+        let dims = |&tensor: &usize| shapes[tensor].iter().map(|&n| Some(n)).collect();
+        let states = layer.states(&self.nodes[node].inputs.iter().map(dims).collect::<Vec<_>>());
+        Ok((node, state_slot(layer, &states, state.place)?, states))
     }
 
     /// The node whose initial states a call sets: the only one of the layer, and not set by the

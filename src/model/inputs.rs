@@ -1,3 +1,4 @@
+use super::few::Few;
 use crate::layer::{Direction, Role};
 use ndarray::{Array2, ArrayView, ArrayView2, ArrayView3, ArrayViewD, Dimension};
 
@@ -20,10 +21,10 @@ use ndarray::{Array2, ArrayView, ArrayView2, ArrayView3, ArrayViewD, Dimension};
 /// ```
 #[derive(Clone, Debug)]
 pub struct Inputs<'a, F = f32> {
-    pub(super) arrays: Vec<ArrayViewD<'a, F>>,
+    pub(super) arrays: Few<ArrayViewD<'a, F>, 2>,
     /// Of each array the name of its input, where they are given by name.
-    pub(super) names: Vec<Option<String>>,
-    pub(super) states: Vec<StateInput<'a, F>>,
+    pub(super) names: Few<Option<&'a str>, 2>,
+    pub(super) states: Few<StateInput<'a, F>, 4>,
     /// For one of the arrays, by its index.
     pub(super) masks: Vec<(usize, MaskInput)>,
 }
@@ -37,12 +38,12 @@ pub(super) enum MaskInput {
 #[derive(Clone, Debug)]
 pub(super) struct StateInput<'a, F> {
     /// The layer's name; none means the first layer.
-    pub layer: Option<String>,
+    pub layer: Option<&'a str>,
     pub place: Place,
     pub array: ArrayViewD<'a, F>,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Place {
     Named(Role),
     /// By its place in Keras's list of `of` states.
@@ -57,12 +58,23 @@ impl<'a, F> Inputs<'a, F> {
     /// the model was built for, such as the ids of an embedding, `[batch, timesteps]`.
     /// [`Inputs::input`] adds the others.
     pub fn new<D: Dimension>(x: ArrayView<'a, F, D>) -> Inputs<'a, F> {
-        Inputs {
-            arrays: vec![x.into_dyn()],
-            names: vec![None],
-            states: Vec::new(),
-            masks: Vec::new(),
-        }
+        Inputs::of(None, x)
+    }
+
+    fn of<D: Dimension>(name: Option<&'a str>, x: ArrayView<'a, F, D>) -> Inputs<'a, F> {
+        let (arrays, names) = (Few::default(), Few::default());
+        let inputs = Inputs { arrays, names, states: Few::default(), masks: Vec::new() };
+        inputs.with(name, x)
+    }
+
+    fn with<D: Dimension>(
+        mut self,
+        name: Option<&'a str>,
+        x: ArrayView<'a, F, D>,
+    ) -> Inputs<'a, F> {
+        self.arrays.push(x.into_dyn());
+        self.names.push(name);
+        self
     }
 
     /// Starts with the array of the input with this name, in the shape that the model was built
@@ -83,28 +95,20 @@ impl<'a, F> Inputs<'a, F> {
     /// assert_eq!(outputs.output()[[0, 0, 0]], -1.0);
     /// # Ok::<(), birnn::Error>(())
     /// ```
-    pub fn named<D: Dimension>(name: &str, x: ArrayView<'a, F, D>) -> Inputs<'a, F> {
-        Inputs { names: vec![Some(name.to_string())], ..Inputs::new(x) }
+    pub fn named<D: Dimension>(name: &'a str, x: ArrayView<'a, F, D>) -> Inputs<'a, F> {
+        Inputs::of(Some(name), x)
     }
 
     /// Adds the array of the input with this name, in the shape that the model was built for.
     /// Either all inputs are given by name, or none.
-    pub fn input_named<D: Dimension>(
-        mut self,
-        name: &str,
-        x: ArrayView<'a, F, D>,
-    ) -> Inputs<'a, F> {
-        self.arrays.push(x.into_dyn());
-        self.names.push(Some(name.to_string()));
-        self
+    pub fn input_named<D: Dimension>(self, name: &'a str, x: ArrayView<'a, F, D>) -> Inputs<'a, F> {
+        self.with(Some(name), x)
     }
 
     /// Adds the array of the model's next input, in the order of
     /// [`Model::input_names`](crate::Model::input_names) and in the shape that the model was built for.
-    pub fn input<D: Dimension>(mut self, x: ArrayView<'a, F, D>) -> Inputs<'a, F> {
-        self.arrays.push(x.into_dyn());
-        self.names.push(None);
-        self
+    pub fn input<D: Dimension>(self, x: ArrayView<'a, F, D>) -> Inputs<'a, F> {
+        self.with(None, x)
     }
 
     /// Gives the input that was added last a mask, `[batch, timesteps]`: true where the timestep
@@ -178,29 +182,34 @@ impl<'a, F> Inputs<'a, F> {
     /// [`Inputs::initial_state`] does for the first one.
     pub fn initial_state_of<D: Dimension>(
         self,
-        layer: &str,
+        layer: &'a str,
         states: impl IntoIterator<Item = ArrayView<'a, F, D>>,
     ) -> Inputs<'a, F> {
-        self.listed(Some(layer.to_string()), states)
+        self.listed(Some(layer), states)
     }
 
     fn listed<D: Dimension>(
         mut self,
-        layer: Option<String>,
+        layer: Option<&'a str>,
         states: impl IntoIterator<Item = ArrayView<'a, F, D>>,
     ) -> Inputs<'a, F> {
-        let states: Vec<_> = states.into_iter().collect();
-        let of = states.len();
+        let before = self.states.len();
         for (index, array) in states.into_iter().enumerate() {
-            let place = Place::Listed { index, of };
-            self = self.state(layer.clone(), place, array.into_dyn());
+            // How many there are is known behind the last one.
+            self = self.state(layer, Place::Listed { index, of: 0 }, array.into_dyn());
+        }
+        let count = self.states.len() - before;
+        for state in self.states.iter_mut().skip(before) {
+            if let Place::Listed { of, .. } = &mut state.place {
+                *of = count;
+            }
         }
         self
     }
 
     fn state(
         mut self,
-        layer: Option<String>,
+        layer: Option<&'a str>,
         place: Place,
         array: ArrayViewD<'a, F>,
     ) -> Inputs<'a, F> {

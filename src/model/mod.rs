@@ -1,26 +1,32 @@
 //! A model: a graph of layers with named inputs and outputs.
 
 mod bind;
+mod few;
 mod graph;
 mod inputs;
+mod known_call;
 mod layer_outputs;
 mod lower;
 mod mask_origins;
 mod mask_rules;
 mod masks;
 mod outputs;
+mod outputs_mut;
 mod parts;
 mod program;
 mod summary;
 mod values;
 
 pub(crate) use bind::{Bound, FittingCall};
+pub(crate) use few::Few;
 pub use graph::{Call, Graph, LayerId, Tensor};
 pub use inputs::Inputs;
+pub(crate) use known_call::{KnownCall, Places};
 pub(crate) use lower::CallShape;
 pub use mask_origins::{MaskOrigin, MaskOrigins};
 pub use mask_rules::MaskRules;
 pub use outputs::{DirectionOutputs, Output, Outputs};
+pub use outputs_mut::OutputsMut;
 pub(crate) use parts::Parts;
 pub use summary::{Summary, SummaryRow};
 

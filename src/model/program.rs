@@ -156,7 +156,7 @@ impl Model {
     }
 
     /// That the values of an input are ones of its type.
-    fn check_type<F: Real>(
+    pub(super) fn check_type<F: Real>(
         &self,
         program: &Body,
         place: usize,

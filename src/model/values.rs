@@ -17,28 +17,44 @@ impl<F: Real> Bound<'_, F> {
         demands: &[Demand],
         rows: Range<usize>,
     ) -> Result<()> {
-        for demand in demands {
+        demands.iter().try_for_each(|demand| {
             let mut array = self.arrays[demand.input].view();
+            let first = if self.has_batch { rows.start } else { 0 };
             if self.has_batch {
                 array.slice_axis_inplace(Axis(0), Slice::from(rows.clone()));
             }
-            let is_wrong = |value: F| !demand.bounds.hold(value.widened(), demand.is_cut);
-            let found = match &demand.values {
-                None => first(&array, is_wrong),
-                Some(numbers) => numbers.iter().find_map(|&number| {
-                    let index = index(number, array.shape());
-                    is_wrong(array[&index[..]]).then_some(index)
-                }),
-            };
-            if let Some(mut index) = found {
-                let value = array[&index[..]].widened();
-                if self.has_batch {
-                    index[0] += rows.start;
-                }
-                return Err(wrong(&model.inputs[demand.input].name, value, index, demand));
+            demand.check(model, &array, first)
+        })
+    }
+}
+
+impl Demand {
+    /// Compares the values of rows of its input with it, of which the first has the number `first`
+    /// in the batch.
+    pub(crate) fn check<F: Real>(
+        &self,
+        model: &Model,
+        array: &ArrayViewD<'_, F>,
+        first_row: usize,
+    ) -> Result<()> {
+        let is_wrong = |value: F| !self.bounds.hold(value.widened(), self.is_cut);
+        let found = match (&self.values, array.as_slice()) {
+            (None, _) => first(array, is_wrong),
+            (Some(numbers), Some(values)) => {
+                let number = numbers.iter().find(|&&number| is_wrong(values[number]));
+                number.map(|&number| index(number, array.shape()))
             }
+            (Some(numbers), None) => numbers.iter().find_map(|&number| {
+                let index = index(number, array.shape());
+                is_wrong(array[&index[..]]).then_some(index)
+            }),
+        };
+        let Some(mut index) = found else { return Ok(()) };
+        let value = array[&index[..]].widened();
+        if let Some(row) = index.first_mut() {
+            *row += first_row;
         }
-        Ok(())
+        Err(wrong(&model.inputs[self.input].name, value, index, self))
     }
 }
 

@@ -33,7 +33,7 @@ pub use birnn_cell::Real;
 pub(crate) use birnn_cell::State;
 pub(crate) use operands::{Computed, Reads};
 pub(crate) use recurrent::{Operators, Ran, Sequences};
-pub(crate) use run::{Carried, Shared, check_memory, run_graph};
+pub(crate) use run::{Carried, Shared, check_memory, run_graph, run_step};
 pub(crate) use session::ReferenceSession;
 pub use trace::{Trace, trace};
 

@@ -1,10 +1,11 @@
 //! What operators read and write.
 
+use crate::model::Few;
 use birnn_cell::Real;
 use ndarray::{ArrayD, ArrayViewD, ErrorKind, ShapeError};
 
 /// The operands of an operator, in C order.
-pub(crate) struct Reads<'a, F>(pub(super) Vec<Option<ArrayViewD<'a, F>>>);
+pub(crate) struct Reads<'a, F>(pub Few<Option<ArrayViewD<'a, F>>, 4>);
 
 impl<F> Reads<'_, F> {
     /// An operand that is there: a graph has no step without it.

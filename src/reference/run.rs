@@ -14,10 +14,54 @@ use crate::order::standard;
 use birnn_cell::Real;
 use ndarray::{ArrayD, CowArray, IxDyn};
 use std::any::Any;
-use std::collections::HashMap;
 
-/// The states that stateful layers ended with; empty before the first call.
-pub(crate) type Carried<F> = HashMap<StateOfLayer, ArrayD<F>>;
+/// The states that stateful layers ended with; none before the first call.
+#[derive(Debug)]
+pub(crate) struct Carried<F> {
+    /// There are a few.
+    states: Vec<(StateOfLayer, ArrayD<F>)>,
+    /// Otherwise the arrays are nothing but memory for the next states.
+    are_there: bool,
+}
+
+impl<F> Default for Carried<F> {
+    fn default() -> Carried<F> {
+        Carried { states: Vec::new(), are_there: false }
+    }
+}
+
+impl<F: Clone> Carried<F> {
+    pub fn is_empty(&self) -> bool {
+        !self.are_there
+    }
+
+    /// Forgets the states, and keeps their memory.
+    pub fn clear(&mut self) {
+        self.are_there = false;
+    }
+
+    pub fn get(&self, state: StateOfLayer) -> Option<&ArrayD<F>> {
+        let found = self.states.iter().find(|(known, _)| *known == state);
+        found.filter(|_| self.are_there).map(|(_, array)| array)
+    }
+
+    /// Sets a state, of all states that a call carries.
+    pub fn set(&mut self, state: StateOfLayer, array: ArrayD<F>) {
+        self.are_there = true;
+        match self.states.iter_mut().find(|(known, _)| *known == state) {
+            Some((_, kept)) => *kept = array,
+            None => self.states.push((state, array)),
+        }
+    }
+
+    /// The memory of a state that a call sets, in C order, where it has this shape.
+    pub fn memory(&mut self, state: StateOfLayer, shape: &[usize]) -> Option<&mut [F]> {
+        let kept = self.states.iter_mut().find(|(known, _)| *known == state);
+        let (_, kept) = kept.filter(|(_, kept)| kept.shape() == shape)?;
+        self.are_there = true;
+        kept.as_slice_mut()
+    }
+}
 
 /// What calls of any shape share.
 pub(crate) struct Shared<'a, F, O> {
@@ -56,7 +100,7 @@ pub(crate) fn run_graph<F: Real, O: Operators<F>>(
         done.for_each(|read| arrays.0[read.0] = None);
     }
     for &(state, array) in &graph.carried {
-        carried.insert(state, arrays.get(array)?.to_owned());
+        carried.set(state, arrays.get(array)?.to_owned());
     }
     let mut list = Vec::with_capacity(graph.outputs.len());
     for (index, (&array, &tensor)) in graph.outputs.iter().zip(&shared.model.outputs).enumerate() {
@@ -92,7 +136,7 @@ impl<'a, F: Real> Arrays<'a, F> {
                 let state = inputs.states[node][index].as_ref();
                 state.map(|state| CowArray::from(state.view().into_dyn()))
             }
-            Source::Carried(state) => carried.get(&state).map(|state| state.view().into()),
+            Source::Carried(state) => carried.get(state).map(|state| state.view().into()),
             Source::Constant(id) => constants.get(id).map(|constant| constant.view().into()),
             Source::Known(index) => graph.known.get(index).map(|known| in_type(known)),
             Source::Ones => Some(ArrayD::ones(&array.shape[..]).into()),
@@ -160,16 +204,27 @@ impl<'a, F: Real> Arrays<'a, F> {
         let read =
             |read: &Option<ArrayId>| read.map(|array| Ok(self.get(array)?.view())).transpose();
         let reads = Reads(step.reads.iter().map(read).collect::<Result<_>>()?);
-        if let Operator::Recurrent(operator) = &step.operator {
-            let in_time = any_order && graph.is_read_in_time(step.writes[0]);
-            return recurrent(operator, &reads, operators, in_time);
-        }
-        let own = operators.compute(step, graph, &reads);
-        let plain = || compute(&step.operator, &reads, graph.shape(step.writes[0]));
-        let written = own.unwrap_or_else(plain);
-        let written = written.map_err(|e| Error::Graph(format!("layer {:?}: {e}", step.layer)))?;
-        Ok(vec![written])
+        run_step(step, graph, operators, &reads, any_order)
     }
+}
+
+/// What a step writes of what it reads; `any_order`: in any order of the axes.
+pub(crate) fn run_step<F: Real>(
+    step: &Step,
+    graph: &OperatorGraph,
+    operators: &impl Operators<F>,
+    reads: &Reads<F>,
+    any_order: bool,
+) -> Result<Vec<ArrayD<F>>> {
+    if let Operator::Recurrent(operator) = &step.operator {
+        let in_time = any_order && graph.is_read_in_time(step.writes[0]);
+        return recurrent(operator, reads, operators, in_time);
+    }
+    let own = operators.compute(step, graph, reads);
+    let plain = || compute(&step.operator, reads, graph.shape(step.writes[0]));
+    let written = own.unwrap_or_else(plain);
+    let written = written.map_err(|e| Error::Graph(format!("layer {:?}: {e}", step.layer)))?;
+    Ok(vec![written])
 }
 
 /// An array that a graph knows, in the type of a backend; in `f32` it is that one.

@@ -135,13 +135,14 @@ fn check(device: &Device, case: &Case) -> Result<(), TestCaseError> {
     let mask = Array2::from_shape_simple_fn((case.batch, case.timesteps), || rng.random_bool(0.7));
     let (x64, states64) =
         (x.mapv(f64::from), states.iter().map(|s| s.mapv(f64::from)).collect::<Vec<_>>());
+    let names: Vec<String> = (0..case.layers).map(layer_name).collect();
     let mut inputs = Inputs::new(x.view());
     let mut exact_inputs = Inputs::new(x64.view());
     if case.given_states {
-        for (place, (given, exact)) in states.chunks(each).zip(states64.chunks(each)).enumerate() {
-            inputs = inputs.initial_state_of(&layer_name(place), given.iter().map(|s| s.view()));
-            exact_inputs =
-                exact_inputs.initial_state_of(&layer_name(place), exact.iter().map(|s| s.view()));
+        let each_layer = states.chunks(each).zip(states64.chunks(each));
+        for (name, (given, exact)) in names.iter().zip(each_layer) {
+            inputs = inputs.initial_state_of(name, given.iter().map(|s| s.view()));
+            exact_inputs = exact_inputs.initial_state_of(name, exact.iter().map(|s| s.view()));
         }
     }
     if case.masked {

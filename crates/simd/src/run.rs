@@ -46,6 +46,10 @@ pub struct Scratch {
     sums: Lines<f32>,
     counts: Vec<bool>,
     seen: Vec<bool>,
+    /// Whether the next step reads the recurrent kernel from its end, which the last step read last.
+    turns_back: bool,
+    /// Empty: what `Running::input_rows` fills.
+    rows: Vec<&'static [f32]>,
 }
 
 /// Runs a sequence from its first timestep to the last.
@@ -106,7 +110,7 @@ impl<'a, E: Crew> Running<'_, 'a, E> {
             let upcoming = chunks
                 .peek()
                 .filter(|_| projects_beside)
-                .map(|steps| self.input_rows(steps.clone()));
+                .map(|steps| self.input_rows(steps.clone(), &mut scratch.rows));
             let beside = upcoming.as_deref();
             if let Some(rows) = beside {
                 self.start_upcoming(rows, scratch);
@@ -115,12 +119,16 @@ impl<'a, E: Crew> Running<'_, 'a, E> {
                 self.read_mask(step, scratch);
                 self.step::<C>(step, &chunk, scratch, beside);
                 std::mem::swap(&mut scratch.hidden, &mut scratch.next);
+                scratch.turns_back = !scratch.turns_back;
                 self.write_output(step, scratch);
             }
             match (beside, chunks.peek()) {
                 (Some(rows), _) => self.finish_upcoming(rows, scratch),
                 (None, Some(next)) => self.project(next.clone(), scratch),
                 (None, None) => {}
+            }
+            if let Some(rows) = upcoming {
+                scratch.rows = emptied(rows);
             }
         }
         self.end(scratch);
@@ -181,8 +189,9 @@ impl<'a, E: Crew> Running<'_, 'a, E> {
         (values / a_step.max(1)).clamp(1, self.sequence.timesteps)
     }
 
-    /// The rows of x of some timesteps: of each timestep those of the batch.
-    fn input_rows(&self, steps: Range<usize>) -> Vec<&'a [f32]> {
+    /// The rows of x of some timesteps: of each timestep those of the batch. The list stands in
+    /// `memory`, which [`emptied`] gives back.
+    fn input_rows(&self, steps: Range<usize>, memory: &mut Vec<&'static [f32]>) -> Vec<&'a [f32]> {
         let x = self.sequence.x;
         let row = |step: usize, row: usize| {
             let t = if self.packed.reader.go_backwards {
@@ -196,8 +205,11 @@ impl<'a, E: Crew> Running<'_, 'a, E> {
                 None => unreachable!("the features of a timestep stand in one piece"),
             }
         };
-        let steps = steps.flat_map(|step| (0..self.sequence.rows).map(move |index| (step, index)));
-        steps.map(|(step, index)| row(step, index)).collect()
+        let mut rows: Vec<&'a [f32]> = std::mem::take(memory);
+        for step in steps {
+            rows.extend((0..self.sequence.rows).map(|index| row(step, index)));
+        }
+        rows
     }
 
     /// Whether a chunk is projected beside the steps of the one before it: where one row waits for
@@ -252,7 +264,7 @@ impl<'a, E: Crew> Running<'_, 'a, E> {
 
     #[inline(always)]
     fn project(&self, steps: Range<usize>, scratch: &mut Scratch) {
-        let rows = self.input_rows(steps);
+        let rows = self.input_rows(steps, &mut scratch.rows);
         for (matrix, projection) in self.packed.matrices.iter().zip(&mut scratch.projections) {
             let a_panel = rows.len() * matrix.vectors * self.packed.lanes;
             projection.resize(matrix.panels * a_panel);
@@ -265,6 +277,7 @@ impl<'a, E: Crew> Running<'_, 'a, E> {
                 projection,
             }));
         }
+        scratch.rows = emptied(rows);
     }
 
     /// Which rows count at this timestep, and which ever have.
@@ -295,6 +308,7 @@ impl<'a, E: Crew> Running<'_, 'a, E> {
             projections,
             timesteps: chunk.len(),
             step: step - chunk.start,
+            turns_back: scratch.turns_back,
             rows: self.sequence.rows,
             lanes: self.packed.lanes,
             hidden,
@@ -334,6 +348,13 @@ impl<'a, E: Crew> Running<'_, 'a, E> {
     }
 }
 
+/// The memory of rows, for other ones. The standard library collects a vector in the place that its
+/// items came from, so that nothing is allocated.
+fn emptied(mut rows: Vec<&[f32]>) -> Vec<&'static [f32]> {
+    rows.clear();
+    rows.into_iter().map(|_| &[][..]).collect()
+}
+
 /// Cuts timesteps into chunks.
 fn cut(timesteps: usize, chunk: usize) -> impl Iterator<Item = Range<usize>> {
     (0..timesteps).step_by(chunk).map(move |start| start..timesteps.min(start + chunk))
@@ -342,6 +363,11 @@ fn cut(timesteps: usize, chunk: usize) -> impl Iterator<Item = Range<usize>> {
 /// `[rows, units]` to `[block][row][lane]`.
 fn to_blocks(states: ArrayView2<f32>, blocks: &mut [f32], lanes: usize) {
     let rows = states.nrows();
+    // One row is in its blocks as it is.
+    if let (1, Some(state)) = (rows, states.as_slice()) {
+        blocks[..state.len()].copy_from_slice(state);
+        return;
+    }
     for (row, state) in states.outer_iter().enumerate() {
         for (block, state) in state.axis_chunks_iter(Axis(0), lanes).enumerate() {
             let place = &mut blocks[(block * rows + row) * lanes..][..state.len()];

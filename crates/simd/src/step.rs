@@ -14,9 +14,9 @@ use std::ops::Range;
 /// median of 25 runs, 16 % in the best.
 const THERE_AND_BACK_BYTES: usize = 800 << 10;
 
-/// Whether a step reads the recurrent kernel from its end to its start.
-pub(super) fn goes_back(matrix: &Matrix, step: usize) -> bool {
-    step % 2 == 1 && matrix.recurrent_kernel.bytes() > THERE_AND_BACK_BYTES
+/// Whether steps read the recurrent kernel by turns from its start and from its end.
+pub(super) fn is_read_there_and_back(matrix: &Matrix) -> bool {
+    matrix.recurrent_kernel.bytes() > THERE_AND_BACK_BYTES
 }
 
 /// `projection = x · kernel + bias` for the rows of a chunk of timesteps.

@@ -6,7 +6,7 @@ use crate::matmul::Blocks;
 use crate::matrix::Matrix;
 use crate::pages::Pages;
 use crate::parts::{Crew, split};
-use crate::step::{Finish, States, Step, goes_back, sums_kept};
+use crate::step::{Finish, States, Step, is_read_there_and_back, sums_kept};
 use birnn_cell::Reader;
 use std::ops::Range;
 
@@ -23,6 +23,8 @@ pub(crate) struct Timestep<'a, C> {
     pub timesteps: usize,
     /// Counted from the first of the chunk.
     pub step: usize,
+    /// Whether a large recurrent kernel is read from its end to its start.
+    pub turns_back: bool,
     pub rows: usize,
     pub lanes: usize,
     /// `[block][row][lane]`
@@ -111,7 +113,7 @@ impl<'a, C: Crew> Timestep<'a, C> {
             panels,
             timesteps: self.timesteps,
             step: self.step,
-            back: goes_back(matrix, self.step),
+            back: self.turns_back && is_read_there_and_back(matrix),
             sums,
             beside,
             finish,
