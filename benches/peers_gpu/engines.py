@@ -102,7 +102,7 @@ class Torch:
         import torch
 
         self.torch, self.kind, self.device = torch, kind, device
-        # Both say the same; which one counts depends on the version.
+        # In cuDNN's recurrent layers, and in products outside of them.
         torch.backends.cudnn.allow_tf32 = kind == "tf32"
         torch.backends.cuda.matmul.allow_tf32 = kind == "tf32"
 

@@ -14,7 +14,7 @@
 #
 # On a machine with a GPU that has neither Rust nor a network:
 #
-#     benches/peers_gpu/run.sh --pack FOLDER             here: puts the wheels there (30 MB)
+#     benches/peers_gpu/run.sh --pack FOLDER             here: puts the wheels there (14 MB)
 #     benches/peers_gpu/run.sh --wheels FOLDER [...]     there, in a copy of benches/ with FOLDER
 #
 # The second installs those wheels beside the Python that is there, `python3` or $PYTHON, which has
@@ -41,7 +41,8 @@ if [ "${1:-}" = --wheels ]; then
     python=${PYTHON:-python3}
     rm -rf "$work/site"
     "$python" -m pip --quiet install --no-index --no-deps --target "$work/site" "$2"/*.whl
-    PYTHONPATH=$work/site${PYTHONPATH:+:$PYTHONPATH} exec "$python" benches/peers_gpu/table.py "${@:3}"
+    export PYTHONPATH=$work/site${PYTHONPATH:+:$PYTHONPATH}
+    exec "$python" benches/peers_gpu/table.py "${@:3}"
 fi
 
 [ -d "$venv" ] || python3 -m venv "$venv"

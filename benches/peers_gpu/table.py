@@ -142,7 +142,8 @@ def main():
     options = arguments()
     ours = Engine("birnn", "f32", "birnn", adapter(options.device))
     engines = [ours, *peers(options)]
-    print(f"{processor()}; birnn on {'; '.join(engine.about for engine in engines)}\n")
+    abouts = dict.fromkeys(engine.about for engine in engines)
+    print(f"{processor()}; birnn on {'; '.join(abouts)}\n")
     heads = ["(batch, timesteps, features, units)", "cell"]
     for engine in engines:
         heads.append(f"{engine.title}, ms")
@@ -164,7 +165,8 @@ def main():
                     cells.append(f"{time['call'] / times[0]['call']:.2f}")
             print("| " + " | ".join(cells) + " |", flush=True)
     differences = [
-        f"{engine.title}'s by at most {farthest[engine.title]:.1e} (allowed: {TOLERANCES[engine.kind]:.0e})"
+        f"{engine.title}'s by at most {farthest[engine.title]:.1e} "
+        f"(allowed: {TOLERANCES[engine.kind]:.0e})"
         for engine in engines[1:]
     ]
     print(f"\nOutputs and states differ from birnn's: {', '.join(differences)}.")
