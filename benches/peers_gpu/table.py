@@ -4,6 +4,7 @@ see there."""
 import argparse
 import importlib.util
 import json
+import os
 import pathlib
 import re
 import subprocess
@@ -191,7 +192,11 @@ def arguments():
         choices=["onnxruntime", "torch"],
         help="default: those that are installed, PyTorch where it has CUDA",
     )
-    parser.add_argument("--device", help="birnn's, as its --device has it (default: the only GPU)")
+    parser.add_argument(
+        "--device",
+        default=os.environ.get("BIRNN_DEVICE"),
+        help="birnn's, as its --device has it (default: $BIRNN_DEVICE, or the only GPU)",
+    )
     parser.add_argument(
         "--rounds", type=at_least_one, default=3, help="how often the engines take turns"
     )
