@@ -139,13 +139,13 @@ def openvino(layer, threads):
     return (lambda: request.infer({0: x})), lambda result: from_onnx(result[0])
 
 
-def torch(layer, threads):
+def torch_module(layer, **options):
+    """An nn.LSTM or nn.GRU of the layer's weights."""
     import torch as pytorch
 
-    pytorch.set_num_threads(threads)
     order = [0, 1, 2, 3] if layer.cell == "lstm" else [1, 0, 2]
     kind = pytorch.nn.LSTM if layer.cell == "lstm" else pytorch.nn.GRU
-    net = kind(layer.shape[2], layer.shape[3], bidirectional=True, batch_first=True).eval()
+    net = kind(layer.shape[2], layer.shape[3], bidirectional=True, **options).eval()
     with pytorch.no_grad():
         for suffix, (kernel, recurrent, bias) in zip(["", "_reverse"], layer.directions):
             arrays = [
@@ -157,6 +157,14 @@ def torch(layer, threads):
                 ["weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0"], arrays
             ):
                 getattr(net, name + suffix).copy_(pytorch.from_numpy(array))
+    return net
+
+
+def torch(layer, threads):
+    import torch as pytorch
+
+    pytorch.set_num_threads(threads)
+    net = torch_module(layer, batch_first=True)
     x = pytorch.from_numpy(layer.x)
 
     def run():

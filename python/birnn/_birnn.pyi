@@ -38,6 +38,7 @@ class Device:
         allow_software: whether a software adapter may be chosen.
         autotune: whether a GPU times a few ways of running each layer.
         memory_budget: how many bytes of a GPU's memory a call may take.
+        gpu_time: whether a GPU records how long it works on a call, for Session.gpu_time.
 
     Raises:
         DeviceError: there is no such device, or it can't be opened.
@@ -51,6 +52,7 @@ class Device:
         allow_software: bool | None = None,
         autotune: bool = False,
         memory_budget: int | None = None,
+        gpu_time: bool = False,
     ) -> Device: ...
     @property
     def info(self) -> DeviceInfo:
@@ -115,6 +117,7 @@ class Model:
         allow_software: bool | None = None,
         autotune: bool = False,
         memory_budget: int | None = None,
+        gpu_time: bool = False,
     ) -> Session:
         """Makes the model ready to run: uploads its weights and builds the kernels.
 
@@ -128,6 +131,7 @@ class Model:
             allow_software: whether a software adapter may be chosen.
             autotune: whether a GPU times a few ways of running each layer.
             memory_budget: how many bytes of a GPU's memory a call may take.
+            gpu_time: whether a GPU records how long it works on a call, for Session.gpu_time.
 
         Raises:
             DeviceError: there is no such device, or it can't be opened.
@@ -243,6 +247,14 @@ class Session:
     @property
     def device(self) -> DeviceInfo:
         """The device that it runs on, and why it was chosen."""
+    @property
+    def gpu_time(self) -> float | None:
+        """How many seconds the GPU worked on the last call.
+
+        From the beginning of its first kernel to the end of its last one, without copies to and
+        from the GPU. None before the first call, on the CPU path, and unless the device was opened
+        with gpu_time=True and has timestamps.
+        """
     @property
     def input_names(self) -> list[str]:
         """The names of the model's inputs, in order."""

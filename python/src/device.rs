@@ -17,6 +17,7 @@ use pyo3::prelude::*;
 ///     allow_software: whether a software adapter may be chosen.
 ///     autotune: whether a GPU times a few ways of running each layer.
 ///     memory_budget: how many bytes of a GPU's memory a call may take.
+///     gpu_time: whether a GPU records how long it works on a call, for Session.gpu_time.
 ///
 /// Raises:
 ///     DeviceError: there is no such device, or it can't be opened.
@@ -55,9 +56,10 @@ pub struct Adapter {
 #[pymethods]
 impl Device {
     #[new]
+    #[expect(clippy::too_many_arguments)] // keyword arguments of Python's
     #[pyo3(signature = (
         wanted="best", *, threads=None, half_weights=false, allow_software=None, autotune=false,
-        memory_budget=None
+        memory_budget=None, gpu_time=false
     ))]
     fn new(
         py: Python<'_>,
@@ -67,13 +69,14 @@ impl Device {
         allow_software: Option<bool>,
         autotune: bool,
         memory_budget: Option<u64>,
+        gpu_time: bool,
     ) -> PyResult<Device> {
         // What the best device is, the environment may say.
         let wanted = match wanted.trim() {
             "" | "best" | "auto" => std::env::var("BIRNN_DEVICE").unwrap_or_default(),
             wanted => wanted.to_string(),
         };
-        let mut gpu = GpuOptions::new();
+        let mut gpu = GpuOptions::new().gpu_time(gpu_time);
         if autotune {
             gpu = gpu.autotune(true);
         }

@@ -40,6 +40,7 @@ impl Model {
     ///     allow_software: whether a software adapter may be chosen.
     ///     autotune: whether a GPU times a few ways of running each layer.
     ///     memory_budget: how many bytes of a GPU's memory a call may take.
+    ///     gpu_time: whether a GPU records how long it works on a call, for Session.gpu_time.
     ///
     /// Raises:
     ///     DeviceError: there is no such device, or it can't be opened.

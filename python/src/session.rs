@@ -185,6 +185,16 @@ impl Session {
         self.with(py, |session| Ok(DeviceInfo::from(session.device_info())))
     }
 
+    /// How many seconds the GPU worked on the last call.
+    ///
+    /// From the beginning of its first kernel to the end of its last one, without copies to and
+    /// from the GPU. None before the first call, on the CPU path, and unless the device was opened
+    /// with gpu_time=True and has timestamps.
+    #[getter]
+    fn gpu_time(&self, py: Python<'_>) -> PyResult<Option<f64>> {
+        self.with(py, |session| Ok(session.gpu_time().map(|time| time.as_secs_f64())))
+    }
+
     /// The names of the model's inputs, in order.
     #[getter]
     fn input_names(&self) -> Vec<String> {

@@ -348,6 +348,23 @@ def test_the_device_is_told(lstm2):
     assert lstm2.input_names == ["input_layer"]
 
 
+def test_the_gpu_times_a_call(lstm2, any_time, x):
+    """On the first GPU, where there is one: a software adapter counts."""
+    lstm2(x)
+    assert lstm2.gpu_time is None
+    if not [adapter for adapter in birnn.devices()[:-1] if adapter.unusable is None]:
+        pytest.skip("NOT RUN: no GPU adapter")
+    model = birnn.load(any_time)
+    silent = model.compile("gpu", allow_software=True)
+    silent(x)
+    assert silent.gpu_time is None
+    session = model.compile("gpu", allow_software=True, gpu_time=True)
+    assert session.gpu_time is None
+    session(x)
+    # An adapter may have no timestamps.
+    assert session.gpu_time is None or 0 < session.gpu_time < 60
+
+
 def test_a_session_moves(lstm2, x):
     before = lstm2(x)
     lstm2.rebuild(birnn.Device("reference"))

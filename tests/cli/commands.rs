@@ -351,6 +351,58 @@ fn parquet_is_read() {
     assert!(refused("types.parquet").contains("[1, 4, 12]"));
 }
 
+/// A file of all outputs, whose columns are the same inputs of another run as the arrays are.
+#[cfg(feature = "parquet")]
+#[test]
+fn parquet_is_written() {
+    let dir = scratch("written");
+    let (arrays, table) = (dir.join("arrays"), dir.join("y.parquet"));
+    let model = "tests/fixtures/keras/initial_bi_lstm.keras";
+    let run = |more: &[&str]| success(&[&["run", model, "--device", "cpu"][..], more].concat());
+    let named = "tests/fixtures/parquet/named.parquet";
+    run(&[named, "--out", utf8(&arrays)]);
+    let told = run(&[named, "--out", utf8(&table)]);
+    assert_eq!(told.matches("written: ").count(), 1, "{told}");
+    let told = run(&[named, "--out", utf8(&table), "--json"]);
+    let told: Value = serde_json::from_str(&told).expect("JSON");
+    let outputs = told["outputs"].as_array().expect("outputs");
+    assert_eq!(outputs.len(), 5);
+    let columns: Vec<_> = outputs.iter().map(|output| &output["column"]).collect();
+    let columns: Vec<_> = columns.iter().filter_map(|column| column.as_str()).collect();
+    assert_eq!(columns[4], "4_bidirectional_backward_cell_state");
+    assert!(outputs.iter().all(|output| output["file"] == utf8(&table)));
+
+    // The four states are what another run starts from.
+    let x = format!("input_layer={named}:input_layer");
+    let next = |file: &dyn Fn(&str) -> String| {
+        let states = (1..5).map(|place| format!("input_layer_{place}={}", file(columns[place])));
+        let inputs: Vec<_> = std::iter::once(x.clone()).chain(states).collect();
+        run(&inputs.iter().flat_map(|input| ["--input", input]).collect::<Vec<_>>())
+    };
+    let from_arrays = next(&|column| format!("{}/{column}.npy", utf8(&arrays)));
+    assert_eq!(next(&|column| format!("{}:{column}", utf8(&table))), from_arrays);
+    // The sequences, too: of lists of lists.
+    let y = format!("{}:{}", utf8(&table), columns[0]);
+    let line = failure(&["run", MODEL, &y, "--device", "cpu"]);
+    assert!(line.contains("[2, 5, 8]"), "{line}");
+
+    // Of an ONNX model's arrays the first axis isn't the batch.
+    let x = dir.join("x.npy");
+    write_npy(&x, &Array3::<f32>::ones((5, 2, 3))).expect("written");
+    let line = failure(&["run", ONNX, utf8(&x), "--device", "cpu", "--out", utf8(&table)]);
+    assert!(line.contains("has 5 rows and") && line.contains("by --out DIR"), "{line}");
+    let nowhere = dir.join("nowhere").join("y.parquet");
+    let line = failure(&["run", MODEL, X, "--device", "cpu", "--out", utf8(&nowhere)]);
+    assert!(line.contains("cannot make") && line.contains("nowhere"), "{line}");
+}
+
+#[cfg(not(feature = "parquet"))]
+#[test]
+fn parquet_has_to_be_built_in() {
+    let line = failure(&["run", MODEL, X, "--device", "cpu", "--out", "y.parquet"]);
+    assert!(line.contains("--features cli,parquet"), "{line}");
+}
+
 /// Inputs of an archive by their names, whatever their order, and beside other arrays.
 #[test]
 fn an_archive_has_all_inputs_by_name() {

@@ -15,11 +15,14 @@ mod json;
 mod kernel;
 mod model_args;
 mod npy;
+mod outputs;
 mod palette;
 #[cfg(feature = "parquet")]
 mod parquet;
 #[cfg(feature = "parquet")]
 mod parquet_footer;
+#[cfg(feature = "parquet")]
+mod parquet_writer;
 mod picture;
 mod plan;
 mod plot;

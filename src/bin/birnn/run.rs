@@ -3,7 +3,7 @@
 use crate::device_args::DeviceArgs;
 use crate::inputs::{Arrays, InputArgs};
 use crate::model_args::ModelArgs;
-use crate::{json, npy, progress, show};
+use crate::{json, outputs, progress, show};
 use anyhow::{Context, Result, bail};
 use birnn::{Model, Output, Session, reference};
 use clap::Args;
@@ -11,7 +11,7 @@ use ndarray::{ArrayViewD, Axis, concatenate};
 use serde_json::{Value, json};
 use std::collections::VecDeque;
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
@@ -32,7 +32,10 @@ pub struct RunArgs {
     batch_size: Option<u32>,
     /// Write each output to DIR as float32 .npy, named by its place, layer and role:
     /// 0_lstm_output.npy, 1_lstm_forward_hidden_state.npy, ... Files of these names are replaced.
-    #[arg(long, value_name = "DIR")]
+    ///
+    /// Where it ends in .parquet it is a file, with a column for each output, named so, and a row
+    /// for each of the batch.
+    #[arg(long, value_name = "DIR|FILE.parquet")]
     out: Option<PathBuf>,
     /// Compute the f64 reference too and print how far each output is from it.
     #[arg(long)]
@@ -57,6 +60,9 @@ pub struct RunArgs {
 }
 
 pub fn run(args: &RunArgs, out: &mut impl Write) -> Result<ExitCode> {
+    if let Some(target) = &args.out {
+        outputs::check(target)?;
+    }
     let model = args.model.load()?;
     args.inputs.require(&model);
     let arrays = args.inputs.read(&args.model, &model)?;
@@ -73,7 +79,7 @@ pub fn run(args: &RunArgs, out: &mut impl Write) -> Result<ExitCode> {
     };
     let outputs = outputs.map_err(explain)?;
     // Files before text: a reader of stdout that leaves early must not cost them.
-    let written = args.out.as_deref().map(|dir| write(dir, &outputs)).transpose()?;
+    let written = args.out.as_deref().map(|target| outputs::write(target, &outputs)).transpose()?;
     let written = written.unwrap_or_default();
     let exact = args.reference.then(|| exact(&model, &arrays)).transpose()?;
     if args.json {
@@ -88,8 +94,11 @@ pub fn run(args: &RunArgs, out: &mut impl Write) -> Result<ExitCode> {
                 let difference = json::difference(&output.array, &exact[place].array);
                 object.insert("difference_from_reference".into(), difference);
             }
-            if let Some(path) = written.get(place) {
-                object.insert("file".into(), path.display().to_string().into());
+            if let Some(written) = written.get(place) {
+                object.insert("file".into(), written.path.display().to_string().into());
+                if let Some(column) = &written.column {
+                    object.insert("column".into(), column.as_str().into());
+                }
             }
             Value::Object(object)
         });
@@ -107,7 +116,9 @@ pub fn run(args: &RunArgs, out: &mut impl Write) -> Result<ExitCode> {
     } else if let Some(exact) = &exact {
         show::differences(out, &outputs, exact)?;
     }
-    for path in written.iter().filter(|_| !args.quiet) {
+    let mut files: Vec<_> = written.iter().map(|written| &written.path).collect();
+    files.dedup(); // all columns are in one
+    for path in files.iter().filter(|_| !args.quiet) {
         writeln!(out, "written: {}", path.display())?;
     }
     let times = time(args, &mut session, &arrays)?;
@@ -197,24 +208,6 @@ fn exact(model: &Model, arrays: &Arrays<f32>) -> birnn::Result<Vec<Output<f64>>>
     Ok(reference::run(model, arrays.map(f64::from).inputs()?)?.into_list())
 }
 
-fn write(dir: &Path, outputs: &[Output]) -> Result<Vec<PathBuf>> {
-    std::fs::create_dir_all(dir)
-        .with_context(|| format!("cannot make the directory {}", dir.display()))?;
-    let paths = outputs.iter().enumerate().map(|(index, output)| {
-        let path = dir.join(file_name(index, outputs.len(), output));
-        npy::write(&path, &output.array).map(|()| path)
-    });
-    paths.collect()
-}
-
-/// The place keeps the names apart, and stands before the first underscore.
-fn file_name(index: usize, of: usize, output: &Output) -> String {
-    let layer = npy::plain(&output.layer);
-    // As many digits as the last one has, so that the names sort as the outputs do.
-    let digits = (of - 1).to_string().len();
-    format!("{index:0digits$}_{layer}_{}.npy", output.role.to_string().replace(' ', "_"))
-}
-
 /// The times of further runs, the fastest first.
 fn time(args: &RunArgs, session: &mut Session, arrays: &Arrays<f32>) -> Result<Vec<Duration>> {
     if args.repeat == 0 {
@@ -240,28 +233,4 @@ fn time(args: &RunArgs, session: &mut Session, arrays: &Arrays<f32>) -> Result<V
 fn milliseconds(time: Duration) -> String {
     let time = time.as_secs_f64() * 1e3;
     if time < 0.1 { format!("{time:.5} ms") } else { format!("{time:.3} ms") }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::file_name;
-    use birnn::{Direction, Output, Role};
-    use ndarray::{ArrayD, IxDyn};
-
-    #[test]
-    fn files_have_short_plain_names() {
-        let output = |layer: &str, role| Output {
-            layer: layer.to_string(),
-            role,
-            array: ArrayD::zeros(IxDyn(&[])),
-        };
-        let name = |layer: &str, role| file_name(12, 13, &output(layer, role));
-        assert_eq!(file_name(2, 10, &output("a", Role::Output)), "2_a_output.npy");
-        assert_eq!(file_name(2, 11, &output("a", Role::Output)), "02_a_output.npy");
-        let hidden = Role::HiddenState(Direction::Backward);
-        assert_eq!(name("lstm_1", hidden), "12_lstm_1_backward_hidden_state.npy");
-        assert_eq!(name("../a/b:c d\\é.v-2", Role::Output), "12_.._a_b_c_d__.v-2_output.npy");
-        let long = name(&"ü".repeat(1000), Role::Output);
-        assert_eq!(long, format!("12_{}_output.npy", "_".repeat(64)));
-    }
 }
