@@ -539,13 +539,12 @@ const TESTS = {
     await page.getByRole("button", { name: "Random numbers" }).click();
     await page.getByRole("button", { name: "Run", exact: true }).click();
     await page.waitForSelector("#heat canvas");
-    await page.locator("#gates").check();
+    await page.getByLabel("Gates, too").check();
     const panels = ["Forward hidden state", "Backward hidden state", "Forward cell state"];
     panels.push("Forward input gate", "Forward forget gate", "Forward candidate");
     panels.push("Backward candidate", "Forward output gate");
     panels.push("Backward update gate", "Backward reset gate");
     same(await page.locator("#heat figcaption").allTextContents(), panels, "the panels");
-    await page.locator("#gates").uncheck();
   },
 
   async "one's own input: CSV, .npy and typed in"(page) {

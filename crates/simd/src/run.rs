@@ -1,5 +1,6 @@
 //! A direction of a recurrent layer on some rows of the batch, from the first timestep to the last.
 
+use crate::arch::Arch;
 use crate::beside::{BLOCK_ROWS, Beside, Done, RoomBeside};
 use crate::lines::Lines;
 use crate::matrix::RecurrentKernel;
@@ -9,7 +10,7 @@ use crate::sequence::{Output, Sequence};
 use crate::step::{FinishProjection, Project, sums_kept};
 use crate::timestep::{CellStep, Timestep, Written};
 use ndarray::{ArrayView2, ArrayViewMut1, Axis};
-use pulp::{Arch, Simd, WithSimd};
+use pulp::{Simd, WithSimd};
 use std::marker::PhantomData;
 use std::ops::Range;
 
