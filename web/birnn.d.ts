@@ -139,7 +139,7 @@ export interface Adapter {
  *   and passed over.
  * - `"webgpu"` (or `"gpu"`): WebGPU, or an error.
  * - `"cpu"`: the CPU path in WebAssembly.
- * - `"reference"`: plain formulas in 64 bits, to compare with.
+ * - `"reference"`: plain formulas in 64 bits, to compare with; not in `birnn/portable`.
  * - part of an adapter's name.
  */
 export type DeviceName = "best" | "webgpu" | "gpu" | "cpu" | "reference" | (string & {});

@@ -554,6 +554,7 @@ const OF_THE_PACKAGE = {
     expected.forEach((output, i) => close(found[i], output, output.name));
     check(portable.BirnnError === birnn.BirnnError, "the same class of errors");
     await refused(birnn, () => portable.load(NOTEBOOK), "MalformedFile", "birnn/portable");
+    await refused(birnn, () => portable.openDevice("reference"), "NoAdapter", "no usable reference");
     const device = await portable.openDevice("cpu");
     await refused(birnn, () => birnn.load(NOTEBOOK, { device }), "Argument", "module");
     const options = { device, halfWeights: true };
