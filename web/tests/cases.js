@@ -504,11 +504,11 @@ const OF_THE_PACKAGE = {
 
   async "the layers whose states over time can be had"(birnn) {
     const gates = ["input gate", "forget gate", "candidate", "output gate"];
-    const lstm = { cell: "LSTM", units: 3, hasCellState: true, gates };
-    const forward = { direction: "forward", goBackwards: false, ...lstm };
-    const backward = { direction: "backward", goBackwards: true, ...lstm };
+    const of = (direction, goBackwards) => {
+      return { cell: "LSTM", direction, gates, goBackwards, hasCellState: true, units: 3 };
+    };
     const notebook = await birnn.loadModel(NOTEBOOK);
-    const both = { name: "bidirectional", directions: [forward, backward] };
+    const both = { directions: [of("forward", false), of("backward", true)], name: "bidirectional" };
     same(notebook.recurrentLayers, [both], "the notebook's");
     check(Object.isFrozen(notebook.recurrentLayers[0].directions), "they can't be changed");
     notebook.dispose();

@@ -291,6 +291,7 @@ async function picture(page, name) {
 /** Takes one of the notebook's models, and waits until its states are drawn. */
 async function takeNotebook(page, name) {
   await page.getByRole("button", { name: new RegExp(`^${name}`) }).click();
+  await waitForText(page, "#model-status", `${name}, `); // no longer the model before
   await waitForText(page, "#run-status", " ms on ");
   await page.waitForSelector("#heat canvas");
 }
