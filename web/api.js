@@ -208,6 +208,10 @@ export class Model {
     return this.#described.layerNames;
   }
 
+  get recurrentLayers() {
+    return this.#described.recurrentLayers;
+  }
+
   get isStateful() {
     return this.#described.isStateful;
   }

@@ -139,7 +139,7 @@ export interface Adapter {
  *   and passed over.
  * - `"webgpu"` (or `"gpu"`): WebGPU, or an error.
  * - `"cpu"`: the CPU path in WebAssembly.
- * - `"reference"`: plain formulas in 64 bits, to compare with.
+ * - `"reference"`: plain formulas in 64 bits, to compare with; not in `birnn/portable`.
  * - part of an adapter's name.
  */
 export type DeviceName = "best" | "webgpu" | "gpu" | "cpu" | "reference" | (string & {});
@@ -232,6 +232,27 @@ export interface RunOptions {
 /** What a call is given: the only input, the inputs in order, or by name. */
 export type Inputs = Tensor | readonly Tensor[] | Record<string, Tensor>;
 
+/** What there is to know of a direction of a recurrent layer. */
+export interface RecurrentDirection {
+  readonly direction: "forward" | "backward";
+  /** Whether it reads the last timestep first. */
+  readonly goBackwards: boolean;
+  /** The class of a layer with this cell, such as `"LSTM"`, `"GRU"` or `"SimpleRNN"`. */
+  readonly cell: string;
+  readonly units: number;
+  /** Whether the cell has a cell state besides the hidden state. */
+  readonly hasCellState: boolean;
+  /** The gates and candidates, named and in order as in {@link Trace}. */
+  readonly gates: readonly string[];
+}
+
+/** A recurrent layer, or a `TimeDistributed` that holds one. */
+export interface RecurrentLayer {
+  readonly name: string;
+  /** Of a `Bidirectional` two, forward first; otherwise one. */
+  readonly directions: readonly RecurrentDirection[];
+}
+
 /** An array with a name, `[batch, timesteps, units]`. */
 export interface TraceArray {
   readonly name: string;
@@ -260,6 +281,8 @@ export class Model {
   readonly inputs: readonly InputInfo[];
   readonly outputs: readonly OutputInfo[];
   readonly layerNames: readonly string[];
+  /** The layers that {@link Model.trace} knows, with what each of their directions holds. */
+  readonly recurrentLayers: readonly RecurrentLayer[];
   /** Whether a call starts from what the last one ended with. */
   readonly isStateful: boolean;
   /** Lists the model's inputs and layers, with shapes and numbers of weights. */

@@ -29,7 +29,8 @@ choose_compiler() {
         # Debian's Rust has the source of the standard library, and no other for web pages.
         compile=(env "PATH=/usr/bin:$PATH" RUSTC_BOOTSTRAP=1
             "CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER=$(debian_linker)"
-            /usr/bin/cargo build -Zbuild-std=std,panic_abort)
+            /usr/bin/cargo build -Zbuild-std=std,panic_abort
+            -Zbuild-std-features=optimize_for_size)
     fi
     [ -x "$wasm_opt" ] || web/install.sh npm ||
         echo "web/compiler.sh: no wasm-opt: modules are larger and slower" >&2

@@ -28,6 +28,7 @@ pub(crate) use threads::Threads;
 
 use crate::error::{Error, Result};
 use crate::graph::{Constants, OperatorGraph, Step};
+use crate::host::ONE_THREAD;
 use crate::layer::Recurrent;
 use crate::model::{Bound, CallShape, Inputs, KnownCall, Model, Outputs, OutputsMut, Places};
 use crate::operator::{self, MergeMode};
@@ -328,6 +329,7 @@ impl Engine {
             self.scratch.with(|scratch| packed.run(sequence, machine, scratch));
         };
         match (plan.together, plan.shares) {
+            _ if ONE_THREAD => jobs.into_iter().for_each(run),
             (false, 1) => jobs.into_iter().for_each(run),
             (false, _) => self.cores.threads.install(|| jobs.into_iter().for_each(run)),
             (true, _) => self.cores.threads.install(|| {

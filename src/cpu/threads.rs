@@ -1,9 +1,10 @@
 use crate::error::{Error, Result};
+use crate::host::ONE_THREAD;
 use rayon::{ThreadPool, ThreadPoolBuilder};
 use std::sync::Arc;
 
 /// More than any machine has; starting tens of thousands takes minutes.
-const MOST_THREADS: usize = 1024;
+const MOST_THREADS: usize = if ONE_THREAD { 1 } else { 1024 };
 
 #[cfg(test)]
 thread_local! {
@@ -52,6 +53,7 @@ impl Threads {
 
     pub fn count(&self) -> usize {
         match self {
+            _ if ONE_THREAD => 1,
             Threads::Current => rayon::current_num_threads(),
             Threads::Number(threads) => *threads,
             Threads::Pool(pool) => pool.current_num_threads(),
@@ -63,6 +65,7 @@ impl Threads {
         #[cfg(test)]
         WAITS.set(WAITS.get() + 1);
         match self {
+            _ if ONE_THREAD => work(),
             Threads::Pool(pool) => pool.install(work),
             // Once into the pool, not at each of its tasks.
             Threads::Current => rayon::scope(|_| work()),

@@ -12,6 +12,7 @@ use crate::cpu::{CpuSession, Threads};
 use crate::error::Result;
 use crate::host;
 use crate::model::Model;
+#[cfg(feature = "reference")]
 use crate::reference::ReferenceSession;
 use crate::runner::Runner;
 use options::Wanted;
@@ -33,6 +34,7 @@ enum Backend {
         threads: Threads,
         half_weights: bool,
     },
+    #[cfg(feature = "reference")]
     Reference,
     #[cfg(feature = "gpu")]
     Gpu(Arc<crate::gpu::GpuDevice>),
@@ -74,7 +76,13 @@ impl DeviceOptions {
     pub async fn open_async(self) -> Result<Device> {
         match self.wanted.clone() {
             Wanted::Cpu => self.open_cpu("it was asked for".into()),
+            #[cfg(feature = "reference")]
             Wanted::Reference => Ok(Device::reference()),
+            #[cfg(not(feature = "reference"))]
+            Wanted::Reference => Err(crate::Error::NoAdapter {
+                wanted: "reference".into(),
+                found: vec!["none: birnn was built without its feature `reference`".into()],
+            }),
             Wanted::Gpu(wanted) => self.open_gpu(&wanted).await,
             Wanted::Best => match self.open_gpu(&WantedAdapter::Best).await {
                 Ok(device) => Ok(device),
@@ -163,6 +171,7 @@ impl Device {
     /// assert!((found.output() - exact.output()).iter().all(|difference| difference.abs() < 1e-6));
     /// # Ok::<(), birnn::Error>(())
     /// ```
+    #[cfg(feature = "reference")]
     pub fn reference() -> Device {
         let info = DeviceInfo {
             kind: DeviceKind::Cpu,
@@ -214,6 +223,7 @@ impl Device {
             Backend::Cpu { threads, half_weights } => {
                 Box::new(CpuSession::new(model, threads.clone(), *half_weights)?)
             }
+            #[cfg(feature = "reference")]
             Backend::Reference => Box::new(ReferenceSession::new(model)?),
             #[cfg(feature = "gpu")]
             Backend::Gpu(gpu) => Box::new(crate::gpu::GpuSession::new(model, gpu.clone()).await?),

@@ -22,7 +22,7 @@ pub(crate) struct Bound<'a, F> {
     /// The mask of each input of the model, where the call gives it: `[batch, timesteps]`.
     pub masks: Vec<Option<Array2<bool>>>,
     /// For an input whose lengths are given the longest.
-    pub(super) longest: Vec<Option<usize>>,
+    pub longest: Vec<Option<usize>>,
     /// For each node its initial states in Keras's order, where the call gives them.
     pub states: Vec<Vec<Option<ArrayViewD<'a, F>>>>,
     /// Of a program the bits of the values of each input on which shapes depend.
@@ -47,31 +47,6 @@ impl FittingCall {
     fn is_like<F>(&self, inputs: &Inputs<'_, F>) -> bool {
         self.arrays.iter().eq(inputs.arrays.iter().map(|array| array.shape()))
             && self.masks.iter().eq(inputs.masks.iter().map(|(index, _)| index))
-    }
-}
-
-impl Bound<'_, f32> {
-    /// The given initial states in `f64`, for [`Bound::in_f64`] to borrow.
-    pub fn states_in_f64(&self) -> Vec<Vec<Option<ArrayD<f64>>>> {
-        let in_f64 =
-            |state: &Option<ArrayViewD<f32>>| state.as_ref().map(|state| state.mapv(f64::from));
-        self.states.iter().map(|states| states.iter().map(in_f64).collect()).collect()
-    }
-
-    /// The same inputs in `f64`; `states` are its [`Bound::states_in_f64`].
-    pub fn in_f64<'s>(&self, states: &'s [Vec<Option<ArrayD<f64>>>]) -> Bound<'s, f64> {
-        let view = |state: &'s Option<ArrayD<f64>>| state.as_ref().map(|state| state.view());
-        Bound {
-            batch: self.batch,
-            has_batch: self.has_batch,
-            values: self.values.clone(),
-            tied: self.tied.clone(),
-            arrays: self.arrays.iter().map(|array| array.mapv(f64::from).into()).collect(),
-            shapes: self.shapes.clone(),
-            masks: self.masks.clone(),
-            longest: self.longest.clone(),
-            states: states.iter().map(|states| states.iter().map(view).collect()).collect(),
-        }
     }
 }
 

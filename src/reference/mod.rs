@@ -21,6 +21,7 @@ mod pool;
 mod recurrent;
 mod reduce;
 mod run;
+#[cfg(feature = "reference")]
 mod session;
 mod trace;
 mod windows;
@@ -34,6 +35,7 @@ pub(crate) use birnn_cell::State;
 pub(crate) use operands::{Computed, Reads};
 pub(crate) use recurrent::{Operators, Ran, Sequences};
 pub(crate) use run::{Carried, Shared, check_memory, run_graph, run_step};
+#[cfg(feature = "reference")]
 pub(crate) use session::ReferenceSession;
 pub use trace::{Trace, trace};
 

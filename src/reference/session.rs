@@ -4,6 +4,7 @@ use crate::error::Result;
 use crate::graph::Constants;
 use crate::model::{Bound, Model, Output, Outputs};
 use crate::runner::{Awaited, Runner, Started, Wait};
+use ndarray::{ArrayD, ArrayViewD};
 
 /// The reference as a session runs it: in `f64`, with what is read and returned in `f32`.
 #[derive(Debug)]
@@ -27,8 +28,8 @@ impl ReferenceSession {
     }
 
     fn run(&mut self, model: &Model, inputs: &Bound<'_, f32>) -> Result<Outputs> {
-        let states = inputs.states_in_f64();
-        let inputs = inputs.in_f64(&states);
+        let states = states_in_f64(inputs);
+        let inputs = in_f64(inputs, &states);
         let graph = model.lower(&inputs.call_shape(inputs.batch, !self.carried.is_empty()))?;
         check_memory::<f64>(&graph)?;
         let shared = Shared { model, constants: &self.constants, operators: &self.operators };
@@ -59,5 +60,28 @@ impl Runner for ReferenceSession {
 
     fn reset_states(&mut self) {
         self.carried.clear();
+    }
+}
+
+/// The initial states of a call, for [`in_f64`] to borrow.
+fn states_in_f64(inputs: &Bound<'_, f32>) -> Vec<Vec<Option<ArrayD<f64>>>> {
+    let in_f64 =
+        |state: &Option<ArrayViewD<f32>>| state.as_ref().map(|state| state.mapv(f64::from));
+    inputs.states.iter().map(|states| states.iter().map(in_f64).collect()).collect()
+}
+
+/// The same call; `states` are its [`states_in_f64`].
+fn in_f64<'s>(inputs: &Bound<'_, f32>, states: &'s [Vec<Option<ArrayD<f64>>>]) -> Bound<'s, f64> {
+    let view = |state: &'s Option<ArrayD<f64>>| state.as_ref().map(|state| state.view());
+    Bound {
+        batch: inputs.batch,
+        has_batch: inputs.has_batch,
+        values: inputs.values.clone(),
+        tied: inputs.tied.clone(),
+        arrays: inputs.arrays.iter().map(|array| array.mapv(f64::from).into()).collect(),
+        shapes: inputs.shapes.clone(),
+        masks: inputs.masks.clone(),
+        longest: inputs.longest.clone(),
+        states: states.iter().map(|states| states.iter().map(view).collect()).collect(),
     }
 }

@@ -25,9 +25,9 @@ mod keras_files;
 mod keras_gpu;
 #[cfg(feature = "keras")]
 mod keras_layers;
-#[cfg(feature = "keras")]
+#[cfg(all(feature = "keras", feature = "reference"))]
 mod keras_operations;
-#[cfg(feature = "onnx")]
+#[cfg(all(feature = "onnx", feature = "reference"))]
 mod onnx_files;
 mod places;
 mod portable;

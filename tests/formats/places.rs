@@ -15,7 +15,11 @@ fn devices() -> Vec<Device> {
     let gpu = device::open(device::options());
     #[cfg(not(feature = "gpu"))]
     let gpu = None;
-    [Device::reference(), Device::cpu()].into_iter().chain(gpu).collect()
+    #[cfg(feature = "reference")]
+    let exact = Some(Device::reference());
+    #[cfg(not(feature = "reference"))]
+    let exact = None;
+    exact.into_iter().chain([Device::cpu()]).chain(gpu).collect()
 }
 
 #[cfg(feature = "onnx")]

@@ -5,6 +5,7 @@
 #[path = "../common/device.rs"]
 mod device;
 
+#[cfg(feature = "reference")]
 mod device_faults;
 mod in_flight;
 mod layers;

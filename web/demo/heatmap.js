@@ -172,11 +172,12 @@ export class HeatMap {
       ["hidden state", (one) => one.hidden],
       ["cell state", (one) => one.cell],
     ];
-    const gates = withGates ? directions[0].gates : [];
-    gates.forEach(({ name }, place) => {
-      const scale = name.includes("candidate") ? null : FROM_ZERO;
-      quantities.push([name, (one) => one.gates[place], scale]);
-    });
+    // The directions of a layer may have different cells.
+    const gates = withGates ? directions.flatMap((one) => one.gates.map(({ name }) => name)) : [];
+    for (const gate of new Set(gates)) {
+      const scale = gate.includes("candidate") ? null : FROM_ZERO;
+      quantities.push([gate, (one) => one.gates.find(({ name }) => name === gate), scale]);
+    }
     this.#rows = [];
     for (const [quantity, of, ownScale] of quantities) {
       const shown = directions.filter((direction) => of(direction));

@@ -201,8 +201,15 @@ function showModel(bytes) {
   byId("times-table").replaceChildren();
   fields = inputs.map((input) => new InputField(input, samples(), vocabulary(input)));
   byId("fields").replaceChildren(...fields.map((field) => field.element));
-  const layers = model.recurrentLayers.map((layer) => make("option", { textContent: layer }));
+  const layers = model.recurrentLayers.map(layerOption);
   byId("layer").replaceChildren(...layers);
+}
+
+/** A layer whose states can be drawn: its value is the name, its text says what it is. */
+function layerOption({ name, directions }) {
+  const kinds = new Set(directions.map(({ cell, units }) => `${cell}, ${count(units, "unit")}`));
+  const both = directions.length > 1 ? ", both directions" : "";
+  return make("option", { value: name, textContent: `${name} (${[...kinds].join("; ")}${both})` });
 }
 
 /** How many ids the layer that reads an input knows. */

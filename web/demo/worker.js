@@ -29,22 +29,6 @@ async function session(device) {
   return sessions.get(device);
 }
 
-/**
- * The layers whose states can be drawn: those that `trace` knows. What it says of an input that
- * isn't one comes after it has looked for the layer.
- */
-function recurrentLayers() {
-  const nothing = model.inputs.map(() => ({ data: [], shape: [0] }));
-  return model.layerNames.filter((layer) => {
-    try {
-      model.trace(layer, nothing);
-      return true;
-    } catch (error) {
-      return error.kind !== "UnknownLayer";
-    }
-  });
-}
-
 const acts = {
   devices,
 
@@ -53,9 +37,8 @@ const acts = {
     const read = await loadModel(source, { ...options, onProgress: tell });
     dispose();
     model = read;
-    const { inputs, outputs, isStateful } = model;
-    const layers = recurrentLayers();
-    return { inputs, outputs, isStateful, recurrentLayers: layers, summary: model.summary() };
+    const { inputs, outputs, isStateful, recurrentLayers } = model;
+    return { inputs, outputs, isStateful, recurrentLayers, summary: model.summary() };
   },
 
   /** Runs the model: its outputs, the time of the call, whether it is the first, and the device. */

@@ -5,8 +5,9 @@ use crate::device::Device;
 use crate::error::{failure, with_kind};
 use crate::given::{Given, give};
 use crate::session::Session;
+use birnn::layer::Recurrent;
 use birnn::reference::Trace;
-use birnn::{FileFormat, SaveOptions, SummaryRow};
+use birnn::{Direction, FileFormat, Layer, SaveOptions, SummaryRow};
 use js_sys::{Array, Float32Array, Promise};
 use ndarray::Array3;
 use serde_json::{Value, json};
@@ -237,6 +238,7 @@ impl Model {
             "inputs": inputs.map(input).collect::<Vec<Value>>(),
             "outputs": model.output_names(),
             "layerNames": model.layer_names(),
+            "recurrentLayers": recurrent_layers(model),
             "isStateful": model.is_stateful(),
             "summary": {
                 "rows": summary.rows.iter().map(row).collect::<Vec<Value>>(),
@@ -282,6 +284,32 @@ impl Model {
         let options = SaveOptions::new().half_weights(half_weights);
         options.bytes(&self.model).map_err(|error| failure(&error))
     }
+}
+
+/// The layers that `trace` knows, in JSON.
+fn recurrent_layers(model: &birnn::Model) -> Vec<Value> {
+    let direction = |(direction, layer): (Direction, &Recurrent)| {
+        let cell = layer.cell();
+        json!({
+            "direction": direction.to_string(),
+            "goBackwards": layer.go_backwards(),
+            "cell": cell.class_name(),
+            "units": layer.units(),
+            "hasCellState": cell.has_cell_state(),
+            "gates": cell.gates().iter().map(|gate| gate.title).collect::<Vec<_>>(),
+        })
+    };
+    let of_layer = |layer: &Layer| {
+        let directions: Vec<Value> =
+            innermost(layer).directions().into_iter().map(direction).collect();
+        (!directions.is_empty()).then(|| json!({ "name": layer.name(), "directions": directions }))
+    };
+    model.layers().filter_map(of_layer).collect()
+}
+
+/// The layer itself, or the one that a TimeDistributed holds.
+fn innermost(layer: &Layer) -> &Layer {
+    layer.time_distributed().map_or(layer, innermost)
 }
 
 fn direction(trace: Trace<f32>) -> Array {

@@ -138,6 +138,15 @@ class Bench {
 const NOTEBOOK = "/fixtures/keras/notebook_lstm2.keras";
 /** Bidirectional(LSTM(64, return_state=True)) of any number of timesteps of one feature. */
 const FREE = "/fixtures/keras/bi_lstm_sum_last_state_b3t33u64f1.keras";
+/** How many recurrent layers models have. */
+const RECURRENT = {
+  "keras/backward_layer_lstm_gru.keras": 1,
+  "keras/stack_gru_bi_gru.keras": 2,
+  "layers/inside_words_bi_then_lstm.keras": 2,
+  "layers/mask_bi_gru_mul_last.keras": 1,
+  "onnx/exported_bilstm.onnx": 2,
+  "torch/lstm_2_bi.pt": 2,
+};
 
 /** The tests that each device has to pass. */
 const OF_A_DEVICE = {
@@ -493,6 +502,45 @@ const OF_THE_PACKAGE = {
     [session, model, gru].forEach((own) => own.dispose());
   },
 
+  async "the layers whose states over time can be had"(birnn) {
+    const gates = ["input gate", "forget gate", "candidate", "output gate"];
+    const of = (direction, goBackwards) => {
+      return { cell: "LSTM", direction, gates, goBackwards, hasCellState: true, units: 3 };
+    };
+    const notebook = await birnn.loadModel(NOTEBOOK);
+    const both = { directions: [of("forward", false), of("backward", true)], name: "bidirectional" };
+    same(notebook.recurrentLayers, [both], "the notebook's");
+    check(Object.isFrozen(notebook.recurrentLayers[0].directions), "they can't be changed");
+    notebook.dispose();
+    for (const [file, count] of Object.entries(RECURRENT)) {
+      const model = await birnn.loadModel(`/fixtures/${file}`);
+      // Zeros, which are ids as well.
+      const inputs = model.inputs.map((input) => {
+        const shape = input.shape.map((length) => length ?? 2);
+        return { data: new Float32Array(shape.reduce((a, b) => a * b, 1)), shape };
+      });
+      same(model.recurrentLayers.length, count, `the recurrent layers of ${file}`);
+      for (const { name, directions } of model.recurrentLayers) {
+        const [traces] = model.trace(name, inputs);
+        const told = traces.map(({ direction, goBackwards, hidden, cell, gates }) => {
+          const names = gates.map((gate) => gate.name);
+          return [direction, goBackwards, hidden.shape[2], cell !== null, names];
+        });
+        const said = directions.map(({ direction, goBackwards, units, hasCellState, gates }) => {
+          return [direction, goBackwards, units, hasCellState, gates];
+        });
+        same(said, told, `what trace tells of ${name} in ${file}`);
+      }
+      const rest = model.layerNames.filter((layer) => {
+        return !model.recurrentLayers.some(({ name }) => name === layer);
+      });
+      for (const layer of rest) {
+        await refused(birnn, async () => model.trace(layer, inputs), "UnknownLayer", layer);
+      }
+      model.dispose();
+    }
+  },
+
   async "what is saved is read by the smaller module"(birnn, { portable }) {
     const model = await birnn.loadModel(FREE);
     const saved = model.save();
@@ -506,6 +554,7 @@ const OF_THE_PACKAGE = {
     expected.forEach((output, i) => close(found[i], output, output.name));
     check(portable.BirnnError === birnn.BirnnError, "the same class of errors");
     await refused(birnn, () => portable.load(NOTEBOOK), "MalformedFile", "birnn/portable");
+    await refused(birnn, () => portable.openDevice("reference"), "NoAdapter", "no usable reference");
     const device = await portable.openDevice("cpu");
     await refused(birnn, () => birnn.load(NOTEBOOK, { device }), "Argument", "module");
     const options = { device, halfWeights: true };

@@ -291,6 +291,7 @@ async function picture(page, name) {
 /** Takes one of the notebook's models, and waits until its states are drawn. */
 async function takeNotebook(page, name) {
   await page.getByRole("button", { name: new RegExp(`^${name}`) }).click();
+  await waitForText(page, "#model-status", `${name}, `); // no longer the model before
   await waitForText(page, "#run-status", " ms on ");
   await page.waitForSelector("#heat canvas");
 }
@@ -523,11 +524,28 @@ const TESTS = {
       return page.locator("#layer option").count();
     };
     same(await ran("tests/fixtures/torch/lstm_2_bi.pt", "lstm_2_bi"), 2, "layers of PyTorch");
+    const layers = await page.locator("#layer option").allTextContents();
+    same(layers[1], "lstm_l1 (LSTM, 3 units, both directions)", "a layer to choose");
     await page.locator("#layer").selectOption("lstm_l1");
     await waitForText(page, "#states-words", "lstm_l1");
     same(await ran("tests/fixtures/onnx/exported_bilstm.onnx", "exported"), 2, "layers of ONNX");
     const config = "tests/fixtures/layers/file_weights_mask_stack_embedding_gru_bi_gru";
     same(await ran([`${config}.weights.h5`, `${config}.json`], "weights.h5"), 2, "layers of Keras");
+  },
+
+  async "directions with different cells are drawn with the gates that each has"(page) {
+    const file = page.getByLabel("Choose a model");
+    await file.setInputFiles("tests/fixtures/keras/backward_layer_lstm_gru.keras");
+    await waitForText(page, "#model-status", "backward_layer_lstm_gru");
+    await page.getByRole("button", { name: "Random numbers" }).click();
+    await page.getByRole("button", { name: "Run", exact: true }).click();
+    await page.waitForSelector("#heat canvas");
+    await page.getByLabel("Gates, too").check();
+    const panels = ["Forward hidden state", "Backward hidden state", "Forward cell state"];
+    panels.push("Forward input gate", "Forward forget gate", "Forward candidate");
+    panels.push("Backward candidate", "Forward output gate");
+    panels.push("Backward update gate", "Backward reset gate");
+    same(await page.locator("#heat figcaption").allTextContents(), panels, "the panels");
   },
 
   async "one's own input: CSV, .npy and typed in"(page) {

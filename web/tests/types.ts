@@ -30,7 +30,10 @@ export async function uses(file: File, bytes: Uint8Array): Promise<Output> {
   const width: number | null = session.inputs[0].shape[2];
   console.log(first.data.subarray(1), states.length, found.get("lstm").role, width);
   const model = await loadModel(bytes, { prefix: "encoder.lstm", nonlinearity: "relu" });
-  const [[trace]] = model.trace("lstm", x);
+  const [{ name, directions }] = model.recurrentLayers;
+  const units: number = directions[0].units;
+  console.log(units, directions[0].gates.join(), directions[0].cell);
+  const [[trace]] = model.trace(name, x);
   console.log(trace.cell?.data, trace.gates.length);
   const other = await loadPortable(model.save({ halfWeights: true }), { device: "cpu" });
   other.recoverWith("webgpu", "cpu");

@@ -4,8 +4,9 @@
 //! tanh and sigmoid: of e^x by the polynomial of Cephes (expf), as in `shaders/shared/activations.wgsl`;
 //! error at most 1.5 ulp, which the tests below measure.
 
+use crate::arch::Arch;
 use birnn_cell::Activation;
-use pulp::{Arch, Simd, WithSimd};
+use pulp::{Simd, WithSimd};
 
 /// An activation of a vector. NaN stays NaN.
 #[inline(always)]

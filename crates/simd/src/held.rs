@@ -1,7 +1,8 @@
 //! What becomes of the values that a window holds, feature by feature. They come in pieces, each with
 //! the features of one or several of the window's elements, one after another.
 
-use pulp::{Arch, Simd, WithSimd};
+use crate::arch::Arch;
+use pulp::{Simd, WithSimd};
 
 /// `sums += Σ values · weights` over pairs of values and weights.
 pub fn add_weighted(arch: Arch, held: &[(&[f32], &[f32])], sums: &mut [f32]) {

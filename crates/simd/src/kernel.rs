@@ -2,12 +2,13 @@
 //! convolutions.
 
 use crate::activation::Activate;
+use crate::arch::Arch;
 use crate::lines::Lines;
 use crate::matmul::{Whole, multiply, vectors_mut};
 use crate::pages::Pages;
 use birnn_cell::Activation;
 use ndarray::{ArrayView2, ArrayViewMut2, Axis};
-use pulp::{Arch, Simd, WithSimd};
+use pulp::{Simd, WithSimd};
 use std::ops::Range;
 
 /// Vectors of a panel; the last one of a kernel may have fewer.

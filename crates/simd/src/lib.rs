@@ -21,6 +21,7 @@
 #![warn(missing_docs)]
 
 mod activation;
+mod arch;
 mod beside;
 mod cells;
 mod epilogue;
@@ -42,12 +43,12 @@ mod timestep;
 mod weights;
 
 pub use activation::activate_all;
+pub use arch::Arch;
 pub use held::{add, add_weighted, maximum};
 pub use kernel::{Kernel, Product, Sums};
 pub use normalize::{Normalizer, softmax};
 pub use packed::Packed;
 pub use parts::Machine;
-pub use pulp::Arch;
 pub use run::Scratch;
 pub use sequence::{Output, Sequence};
 pub use weights::Weights;
@@ -56,12 +57,6 @@ use pulp::{Simd, WithSimd};
 
 /// The best instruction set that this machine has.
 pub fn best_arch() -> Arch {
-    // A module for wasm has these instructions in it, whether they run or not, so that an engine
-    // without them refuses all of it. Where this runs, they are there.
-    #[cfg(all(target_arch = "wasm32", feature = "relaxed-simd"))]
-    pulp::wasm::enable_relaxed_simd();
-    #[cfg(all(target_arch = "wasm32", not(feature = "relaxed-simd")))]
-    pulp::wasm::enable_simd128();
     Arch::new()
 }
 
@@ -82,10 +77,17 @@ impl WithSimd for Lanes {
 }
 
 /// Every instruction set that this machine has, for tests.
+#[cfg(not(target_arch = "wasm32"))]
 pub fn each_arch() -> Vec<Arch> {
     #[cfg(target_arch = "x86_64")]
     let further = pulp::x86::V3::try_new().map(Arch::V3);
     #[cfg(not(target_arch = "x86_64"))]
     let further = None;
     [Arch::new(), Arch::Scalar].into_iter().chain(further).collect()
+}
+
+/// The one that the module is compiled with, for tests.
+#[cfg(target_arch = "wasm32")]
+pub fn each_arch() -> Vec<Arch> {
+    vec![Arch::new()]
 }

@@ -2,7 +2,8 @@
 //! vectors of: a long sum in f32 is off by its length.
 
 use crate::activation::exp_of_negative;
-use pulp::{Arch, Simd, WithSimd};
+use crate::arch::Arch;
+use pulp::{Simd, WithSimd};
 
 /// `exp(x) / Σ exp(x)` of each vector of so many values, which stand one after another; of `x` less
 /// the largest, so that no exponential is infinite. Its logarithm where `log` asks for it.

@@ -1,7 +1,12 @@
 //! Cutting the panels of a matrix into parts, which threads share.
 
-use pulp::{Arch, Simd, WithSimd};
+use crate::arch::Arch;
+use pulp::{Simd, WithSimd};
 use std::ops::Range;
+
+/// Whether there is the calling thread alone, so that nothing that shares work is compiled: in a web
+/// page, unless the module has atomics and its user starts rayon's threads.
+const ONE_THREAD: bool = cfg!(all(target_arch = "wasm32", not(target_feature = "atomics")));
 
 /// How a sequence uses the machine.
 #[derive(Clone, Copy, Debug)]
@@ -35,6 +40,9 @@ impl Crew for Machine {
 
     fn each<W: WithSimd<Output = ()> + Send>(self, mut work: impl Iterator<Item = W>) {
         let arch = self.arch;
+        if ONE_THREAD {
+            return work.for_each(|work| arch.dispatch(work));
+        }
         match (work.next(), work.next()) {
             (Some(only), None) => arch.dispatch(only),
             (first, second) => {

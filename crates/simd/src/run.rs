@@ -1,5 +1,6 @@
 //! A direction of a recurrent layer on some rows of the batch, from the first timestep to the last.
 
+use crate::arch::Arch;
 use crate::beside::{BLOCK_ROWS, Beside, Done, RoomBeside};
 use crate::lines::Lines;
 use crate::matrix::RecurrentKernel;
@@ -9,7 +10,7 @@ use crate::sequence::{Output, Sequence};
 use crate::step::{FinishProjection, Project, sums_kept};
 use crate::timestep::{CellStep, Timestep, Written};
 use ndarray::{ArrayView2, ArrayViewMut1, Axis};
-use pulp::{Arch, Simd, WithSimd};
+use pulp::{Simd, WithSimd};
 use std::marker::PhantomData;
 use std::ops::Range;
 
@@ -63,11 +64,14 @@ pub(crate) fn run<C: CellStep>(
     scratch: &mut Scratch,
 ) {
     let arch = machine.arch;
-    match packed.is_one_panel() {
+    match packed.is_one_panel() && IN_CODE_OF_ITS_OWN {
         true => arch.dispatch(RunAlone::<C> { packed, sequence, arch, scratch, cell: PhantomData }),
         false => Running { packed, arch, crew: machine, sequence }.run::<C>(scratch),
     }
 }
+
+/// Not in a web page: a panel of four lanes has 4 units, for which nobody would load 80 kB.
+const IN_CODE_OF_ITS_OWN: bool = cfg!(not(target_arch = "wasm32"));
 
 /// All of a sequence in code for the instruction set. Measured against calling such code for each
 /// timestep, with 256 timesteps: a third less time with 16 units, 40 % less with 8.
