@@ -122,7 +122,9 @@ fn only_module(reader: &Reader) -> Result<String> {
         (Some(part), None) => part,
         (None, _) => {
             let tensors = listed(reader.names());
-            return reader.wrong(format!("holds no LSTM, GRU or RNN; its tensors are {tensors}"));
+            let instead = reader.of_parametrized();
+            return reader
+                .wrong(format!("holds no LSTM, GRU or RNN; its tensors are {tensors}{instead}"));
         }
         _ => {
             return reader.wrong(format!(
