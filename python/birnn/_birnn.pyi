@@ -7,6 +7,8 @@ from typing import Any, Final, final
 import numpy as np
 from numpy.typing import NDArray
 
+from birnn._arrays import Given, GivenMask, GivenStates
+
 __version__: Final[str]
 
 @final
@@ -134,7 +136,13 @@ class Model:
             ModelError: a layer has no weights, or a Device and options are given.
             OutOfMemoryError: there is not enough memory.
         """
-    def save(self, path: str | os.PathLike[str], *, half_weights: bool = False) -> None:
+    def save(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        half_weights: bool = False,
+        batch_first: bool | None = None,
+    ) -> None:
         """Writes the model in birnn's own form, which load reads: a ``.safetensors`` file.
 
         Args:
@@ -175,12 +183,30 @@ class Session:
     calls come one after another. While birnn computes, other threads of Python run; arrays that it
     was given must not be written to meanwhile.
     """
+    # An array or Outputs: which one, the model says, and no type checker. So that callers need not
+    # ask each time, it is Any; `outputs: birnn.Outputs = session(x)` says which.
     def __call__(
-        self, *inputs: Any, mask: Any = None, lengths: Any = None, initial_state: Any = None
+        self,
+        *inputs: Given,
+        mask: GivenMask = None,
+        lengths: GivenMask = None,
+        initial_state: GivenStates = None,
     ) -> Any:
         """Call self as a function."""
+    def run(
+        self,
+        *inputs: Given,
+        mask: GivenMask = None,
+        lengths: GivenMask = None,
+        initial_state: GivenStates = None,
+    ) -> Any:
+        """Runs the model."""
     def submit(
-        self, *inputs: Any, mask: Any = None, lengths: Any = None, initial_state: Any = None
+        self,
+        *inputs: Given,
+        mask: GivenMask = None,
+        lengths: GivenMask = None,
+        initial_state: GivenStates = None,
     ) -> Pending:
         """Starts a call and returns while the GPU computes.
 
@@ -193,11 +219,11 @@ class Session:
         """
     def predict(
         self,
-        *inputs: Any,
+        *inputs: Given,
         batch_size: int | None = None,
-        mask: Any = None,
-        lengths: Any = None,
-        initial_state: Any = None,
+        mask: GivenMask = None,
+        lengths: GivenMask = None,
+        initial_state: GivenStates = None,
         progress: bool | None = None,
     ) -> Any:
         """Runs the model on many rows, batch after batch; Ctrl-C is heard between batches.
@@ -221,7 +247,11 @@ class Session:
             As a call; InputError also where an output has no batch as its first axis.
         """
     async def run_async(
-        self, *inputs: Any, mask: Any = None, lengths: Any = None, initial_state: Any = None
+        self,
+        *inputs: Given,
+        mask: GivenMask = None,
+        lengths: GivenMask = None,
+        initial_state: GivenStates = None,
     ) -> Any:
         """Runs the model without blocking the event loop: ``outputs = await session.run_async(x)``.
 
@@ -230,7 +260,7 @@ class Session:
         """
     def reset_states(self) -> None:
         """Makes stateful layers start from zeros in the next call, as Keras's reset_states."""
-    def rebuild(self, device: Device) -> None:
+    def rebuild(self, device: Device | str) -> None:
         """Builds the session again on a device, after DeviceLostError or to move it there.
 
         Raises:
@@ -250,7 +280,14 @@ class Session:
     def output_names(self) -> tuple[str, ...]:
         """What the model returns, in order, such as ``output of lstm``."""
     def _batch_axis(self, axes: int) -> int: ...
-    def _has_rows(self) -> bool: ...
+    def _is_stateful(self) -> bool: ...
+    def _check_parts(
+        self,
+        inputs: tuple[Any, ...],
+        mask: GivenMask = None,
+        lengths: GivenMask = None,
+        initial_state: GivenStates = None,
+    ) -> None: ...
 
 @final
 class Summary:
