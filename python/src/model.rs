@@ -152,7 +152,9 @@ impl Model {
     fn __repr__(&self) -> String {
         let summary = self.model.summary();
         let (inputs, layers) = (self.model.input_names(), self.model.layer_names().len());
-        format!("<birnn.Model of {inputs:?}, {layers} layers, {} parameters>", summary.parameters)
+        let layout = if self.time_major { ", [timesteps, batch, features]" } else { "" };
+        let parameters = summary.parameters;
+        format!("<birnn.Model of {inputs:?}, {layers} layers, {parameters} parameters{layout}>")
     }
 
     fn _repr_html_(&self, py: Python<'_>) -> PyResult<String> {

@@ -128,6 +128,7 @@ def test_saving_keeps_the_layout_or_refuses(tmp_path):
     with torch.no_grad():
         output, _ = module(torch.from_numpy(x))
     model, path = birnn.from_torch(module), tmp_path / "model.safetensors"
+    assert repr(model).endswith("parameters, [timesteps, batch, features]>")
     with pytest.raises(birnn.ModelError, match=r"\[timesteps, batch, features\].*batch_first=True"):
         model.save(path)
     assert not path.exists()
