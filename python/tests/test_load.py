@@ -109,6 +109,38 @@ def test_the_layout_is_said_of_pytorchs_files_and_birnns_own(tmp_path):
         birnn.load(path, batch_first=False)
 
 
+def doubled(_):
+    return birnn.Layer("Rescaling", scale=2.0)
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("layers/refused/lambda.keras", {"lambdas": {"double": doubled}}),
+        ("layers/refused/custom_layer.keras", {"custom": {"birnn_fixtures>Doubled": doubled}}),
+        ("torch/rnn_relu.pt", {"nonlinearity": "relu"}),
+        ("torch/tagger.safetensors", {"prefix": "lstm"}),
+        ("onnx/lstm_forward_lengths.onnx", {"tied": {"initial_h": "Y_h", "initial_c": "Y_c"}}),
+        ("onnx/lstm_forward_lengths.onnx", {"axis_lengths": {"batch": 2}}),
+    ],
+)
+def test_what_options_made_of_a_model_is_saved(name, options, tmp_path):
+    if name.endswith(".onnx"):
+        options = {**options, "fixed_inputs": {"sequence_lens": [5, 3]}}
+    model, path = birnn.load(fixture(name), **options), tmp_path / "model.safetensors"
+    model.save(path)
+    rng, inputs = np.random.default_rng(2), []
+    for row in model.summary().rows:
+        if row.class_name == "InputLayer":
+            shape = [axis or n for axis, n in zip(row.output_shapes[0], [5, 2, 3], strict=False)]
+            inputs.append(rng.normal(size=shape).astype("f4"))
+    sessions = [model.compile("cpu"), birnn.load(path).compile("cpu")]
+    # A tied model goes on from call to call.
+    for _ in range(2):
+        one, other = (session(*inputs) for session in sessions)
+        assert len(one) == len(other) > 0 and all(map(np.array_equal, one, other))
+
+
 def test_arguments_that_are_not_what_is_taken():
     file = fixture("keras/notebook_lstm2.keras")
     for given, kind in [(b"model.keras", "bytes"), (7, "int")]:
@@ -132,10 +164,7 @@ def test_arguments_that_are_not_what_is_taken():
 
 
 def test_a_lambda_that_is_not_there_is_named():
-    def double(_):
-        return birnn.Layer("Rescaling", scale=2.0)
-
-    path = fixture("layers/refused/lambda.keras")
+    double, path = doubled, fixture("layers/refused/lambda.keras")
     with pytest.raises(KeyError, match=r'no Lambda is named "dbl"; .*\["double", "gru"\]'):
         birnn.load(path, lambdas={"double": double, "dbl": double})
     # A layer of birnn's own isn't replaced.
