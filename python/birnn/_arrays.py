@@ -21,15 +21,9 @@ class HasDlpack(Protocol):
     def __dlpack__(self, *args: Any, **options: Any) -> Any: ...
 
 
-# What a call takes: an array; an input, or all of them; masks and lengths; states, by layer.
-AnArray: TypeAlias = Union[ArrayLike, HasArray, HasDlpack]
-Given: TypeAlias = Union[AnArray, Sequence[AnArray], Mapping[str, AnArray]]
-GivenMask: TypeAlias = Union[
-    AnArray, Sequence[Union[AnArray, None]], Mapping[str, Union[AnArray, None]], None
-]
-GivenStates: TypeAlias = Union[
-    AnArray, Sequence[AnArray], Mapping[str, Union[AnArray, Sequence[AnArray]]], None
-]
+# What a call takes: an array, or arrays in a list or by the names of inputs or layers. What stands in
+# these is looked at when the call is made: type checkers would ask for annotations of mixed lists.
+Given: TypeAlias = Union[ArrayLike, HasArray, HasDlpack, Sequence[Any], Mapping[str, Any]]
 
 # What the part in Rust converts itself, with a look at every value.
 _CHECKED = ("float64", "int32", "int64", "uint32", "uint64")

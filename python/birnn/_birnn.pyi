@@ -7,7 +7,7 @@ from typing import Any, Final, final
 import numpy as np
 from numpy.typing import NDArray
 
-from birnn._arrays import Given, GivenMask, GivenStates
+from birnn._arrays import Given
 
 __version__: Final[str]
 
@@ -188,25 +188,25 @@ class Session:
     def __call__(
         self,
         *inputs: Given,
-        mask: GivenMask = None,
-        lengths: GivenMask = None,
-        initial_state: GivenStates = None,
+        mask: Given | None = None,
+        lengths: Given | None = None,
+        initial_state: Given | None = None,
     ) -> Any:
         """Call self as a function."""
     def run(
         self,
         *inputs: Given,
-        mask: GivenMask = None,
-        lengths: GivenMask = None,
-        initial_state: GivenStates = None,
+        mask: Given | None = None,
+        lengths: Given | None = None,
+        initial_state: Given | None = None,
     ) -> Any:
         """Runs the model."""
     def submit(
         self,
         *inputs: Given,
-        mask: GivenMask = None,
-        lengths: GivenMask = None,
-        initial_state: GivenStates = None,
+        mask: Given | None = None,
+        lengths: Given | None = None,
+        initial_state: Given | None = None,
     ) -> Pending:
         """Starts a call and returns while the GPU computes.
 
@@ -221,9 +221,9 @@ class Session:
         self,
         *inputs: Given,
         batch_size: int | None = None,
-        mask: GivenMask = None,
-        lengths: GivenMask = None,
-        initial_state: GivenStates = None,
+        mask: Given | None = None,
+        lengths: Given | None = None,
+        initial_state: Given | None = None,
         progress: bool | None = None,
     ) -> Any:
         """Runs the model on many rows, batch after batch; Ctrl-C is heard between batches.
@@ -249,9 +249,9 @@ class Session:
     async def run_async(
         self,
         *inputs: Given,
-        mask: GivenMask = None,
-        lengths: GivenMask = None,
-        initial_state: GivenStates = None,
+        mask: Given | None = None,
+        lengths: Given | None = None,
+        initial_state: Given | None = None,
     ) -> Any:
         """Runs the model without blocking the event loop: ``outputs = await session.run_async(x)``.
 
@@ -284,9 +284,9 @@ class Session:
     def _check_parts(
         self,
         inputs: tuple[Any, ...],
-        mask: GivenMask = None,
-        lengths: GivenMask = None,
-        initial_state: GivenStates = None,
+        mask: Given | None = None,
+        lengths: Given | None = None,
+        initial_state: Given | None = None,
     ) -> None: ...
 
 @final

@@ -61,7 +61,8 @@ def load(
             f"load takes the name of a file, got {type(path).__qualname__}; write the content of "
             "one to a file first"
         )
-    if config is not None and not (isinstance(config, str) and config.lstrip().startswith("{")):
+    # Some are encoded twice.
+    if config is not None and not (isinstance(config, str) and config.lstrip()[:1] in ("{", '"')):
         raise ModelError(
             f"config takes the text of a model's configuration, what model.to_json() returned, "
             f"got {config!r:.60}; of a file give pathlib.Path(...).read_text()"

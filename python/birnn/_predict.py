@@ -137,7 +137,7 @@ def _by_name(session: Session, given: tuple[Any, ...]) -> dict[str, Any]:
         by_name = only
     else:
         arrays = tuple(only) if _is_list(only, len(names)) else given
-        if len(arrays) != len(names):
+        if len(arrays) != len(names) or any(isinstance(array, dict) for array in arrays):
             session(*given)  # which says what is wrong
         by_name = dict(zip(names, arrays, strict=True))
     return {name: as_array(array, f'input "{name}"') for name, array in by_name.items()}
