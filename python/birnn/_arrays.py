@@ -21,8 +21,8 @@ class HasDlpack(Protocol):
     def __dlpack__(self, *args: Any, **options: Any) -> Any: ...
 
 
-# What a call takes: an array, or arrays in a list or by the names of inputs or layers. What stands in
-# these is looked at when the call is made: type checkers would ask for annotations of mixed lists.
+# What a call takes: an array, or arrays in a list or by the names of inputs or layers. What stands
+# in these is looked at when the call is made: type checkers would want mixed lists annotated.
 Given: TypeAlias = Union[ArrayLike, HasArray, HasDlpack, Sequence[Any], Mapping[str, Any]]
 
 # What the part in Rust converts itself, with a look at every value.

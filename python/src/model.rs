@@ -107,8 +107,8 @@ impl Model {
     ///     path: the file, which is replaced; its name ends in ``.safetensors``.
     ///     half_weights: whether weights are rounded to 16 bits.
     ///     batch_first: of a model that takes ``[timesteps, batch, features]``, as a module of
-    ///         PyTorch's with ``batch_first=False``, True writes one that takes ``[batch, timesteps,
-    ///         features]``: no file says which. A pickle keeps the model as it is.
+    ///         PyTorch's with ``batch_first=False``, True writes one that takes
+    ///         ``[batch, timesteps, features]``: no file says which. A pickle keeps the layout.
     ///
     /// Raises:
     ///     OSError: the file can't be written.

@@ -140,7 +140,7 @@ impl Session {
     ///     *inputs: as of a call.
     ///     batch_size: how many rows a batch has (default 1024; all rows of a stateful model, of an
     ///         ONNX model, which doesn't say which axis is the batch, and of one whose operations
-    ///         may read several rows at once: of these two other sizes are refused).
+    ///         may read several rows at once: of the last two any batch_size is refused).
     ///     mask, lengths, initial_state: as of a call.
     ///     progress: whether a bar of tqdm's shows how far it is, where tqdm is installed (default:
     ///         in a terminal or notebook, after a second).

@@ -96,7 +96,7 @@ parameters: int = model.summary().parameters
 model.save("model.safetensors", batch_first=True)
 session.rebuild("cpu")
 session({"x": np.zeros((1, 8, 2))}, mask={"x": [[True] * 8]}, initial_state={"lstm": [np.zeros(3)]})
-session([np.zeros((1, 8, 2)), memoryview(b"x")], lengths=[[8], None], initial_state=np.zeros((1, 3)))
+session([np.zeros((1, 8, 2)), memoryview(b"x")], lengths=[[8], None], initial_state=np.zeros(3))
 names: tuple[str, ...] = session.output_names
 try:
     birnn.from_torch({}, nonlinearity="relu")
