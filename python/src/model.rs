@@ -123,13 +123,12 @@ impl Model {
         batch_first: Option<bool>,
     ) -> PyResult<()> {
         if batch_first == Some(false) || self.time_major && batch_first.is_none() {
+            let path = path.display().to_string();
             let text = format!(
-                "a file doesn't say that sequences are [timesteps, batch, features], and is read as \
-                 of [batch, timesteps, features]: save({:?}, batch_first=True) writes the model so, \
-                 and birnn.load({:?}, batch_first=False) reads it with the timesteps first; a \
-                 pickle keeps the layout",
-                path.display().to_string(),
-                path.display().to_string()
+                "a file doesn't say that sequences are [timesteps, batch, features], and is read \
+                 as of [batch, timesteps, features]: save({path:?}, batch_first=True) writes the \
+                 model so, and birnn.load({path:?}, batch_first=False) reads it with the timesteps \
+                 first; a pickle keeps the layout"
             );
             return Err(exception(py, "ModelError", &text));
         }
