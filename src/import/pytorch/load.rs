@@ -142,9 +142,10 @@ fn only_module(reader: &Reader) -> Result<String> {
         [] => Ok(part.clone()),
         others => reader.wrong(format!(
             "holds more than the recurrent module {}: {}; build the whole model with \
-             torch::StateDict, or ask for the module alone (TorchOptions::prefix)",
+             torch::StateDict, or ask for the module alone (TorchOptions::prefix){}",
             names(),
-            listed(others.iter().copied())
+            listed(others.iter().copied()),
+            reader.of_parametrized()
         )),
     }
 }
