@@ -180,6 +180,13 @@ pub enum Error {
         /// The batch size of the calls before.
         expected: usize,
     },
+    /// The rows of a call can't run in parts, one after another, as
+    /// [`Model::check_parts`](crate::Model::check_parts) says.
+    #[error("the model's rows can't run in parts: {reason}")]
+    Parts {
+        /// Why, and what to do.
+        reason: &'static str,
+    },
     /// An output or a state was asked for that the model doesn't return, or twice.
     #[error("the model returns no {wanted}; it returns {available:?}")]
     NoSuchOutput {
@@ -368,7 +375,8 @@ fn instead(class_name: &str) -> &'static str {
         }
         _ => {
             "replace it by layers that are (`birnn inspect` lists them), or compute it before or \
-             after the model, and save the model again"
+             after the model, and save the model again; where the class is your own, say which \
+             layers compute it (KerasOptions::custom)"
         }
     }
 }

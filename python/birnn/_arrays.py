@@ -1,11 +1,29 @@
 """NumPy arrays of whatever a caller gives, as the part in Rust reads them."""
 
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol, TypeAlias, Union
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from birnn._errors import InputError, InputTypeError
+
+
+class HasArray(Protocol):
+    """What makes an array of NumPy's of itself, such as a tensor of PyTorch's."""
+
+    def __array__(self, *args: Any, **options: Any) -> Any: ...
+
+
+class HasDlpack(Protocol):
+    """What hands its memory on by DLPack."""
+
+    def __dlpack__(self, *args: Any, **options: Any) -> Any: ...
+
+
+# What a call takes: an array, or arrays in a list or by the names of inputs or layers. What stands
+# in these is looked at when the call is made: type checkers would want mixed lists annotated.
+Given: TypeAlias = Union[ArrayLike, HasArray, HasDlpack, Sequence[Any], Mapping[str, Any]]
 
 # What the part in Rust converts itself, with a look at every value.
 _CHECKED = ("float64", "int32", "int64", "uint32", "uint64")

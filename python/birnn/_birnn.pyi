@@ -7,6 +7,8 @@ from typing import Any, Final, final
 import numpy as np
 from numpy.typing import NDArray
 
+from birnn._arrays import Given
+
 __version__: Final[str]
 
 @final
@@ -42,6 +44,7 @@ class Device:
 
     Raises:
         DeviceError: there is no such device, or it can't be opened.
+        ModelError: an option is no number that it can be.
     """
     def __new__(
         cls,
@@ -138,16 +141,26 @@ class Model:
             ModelError: a layer has no weights, or a Device and options are given.
             OutOfMemoryError: there is not enough memory.
         """
-    def save(self, path: str | os.PathLike[str], *, half_weights: bool = False) -> None:
+    def save(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        half_weights: bool = False,
+        batch_first: bool | None = None,
+    ) -> None:
         """Writes the model in birnn's own form, which load reads: a ``.safetensors`` file.
 
         Args:
-            path: the file, which is replaced.
+            path: the file, which is replaced; its name ends in ``.safetensors``.
             half_weights: whether weights are rounded to 16 bits.
+            batch_first: of a model that takes ``[timesteps, batch, features]``, as a module of
+                PyTorch's with ``batch_first=False``, True writes one that takes
+                ``[batch, timesteps, features]``: no file says which. A pickle keeps the layout.
 
         Raises:
             OSError: the file can't be written.
-            ModelError: a layer has no weights.
+            FileError: the name ends otherwise, as that of another form.
+            ModelError: a layer has no weights, or the model takes the timesteps first.
         """
     def summary(self) -> Summary:
         """Lists the model's inputs and layers, with shapes and numbers of weights."""
@@ -179,12 +192,82 @@ class Session:
     calls come one after another. While birnn computes, other threads of Python run; arrays that it
     was given must not be written to meanwhile.
     """
+    # An array or Outputs: which one, the model says, and no type checker. So that callers need not
+    # ask each time, it is Any; `outputs: birnn.Outputs = session(x)` says which.
     def __call__(
-        self, *inputs: Any, mask: Any = None, lengths: Any = None, initial_state: Any = None
+        self,
+        *inputs: Given,
+        mask: Given | None = None,
+        lengths: Given | None = None,
+        initial_state: Given | None = None,
     ) -> Any:
-        """Call self as a function."""
+        """Runs the model: ``session.run(x)``, or ``session(x)``, which is the same.
+
+        Args:
+            *inputs: an array, or one for each input of the model in order; also one list of them,
+                or one dict of them by name. Sequences are [batch, timesteps, features], ids
+                [batch, timesteps]. Anything that NumPy, DLPack or the buffer protocol makes an
+                array of, in any memory order. float32 on the CPU is read where it is; smaller
+                floats, integers and bools are converted, float64 is rounded. Whole numbers that
+                float32 can't hold are refused.
+            mask: [batch, timesteps], true where the timestep counts; of several inputs a dict by
+                name, or a list.
+            lengths: in place of a mask how many timesteps each row has, [batch]; of several inputs
+                a dict by name, or a list. An input has a mask or lengths, not both.
+            initial_state: the states that the first recurrent layer starts from, each
+                [batch, units], in the order of Keras's initial_state; a dict gives them by layer.
+
+        Returns:
+            What Keras's predict returns: a float32 array of a model with one output, and of any
+            other an Outputs, a tuple of arrays with names.
+
+        Raises:
+            InputError (a ValueError): the inputs don't fit the model.
+            InputTypeError (also a TypeError): an input is no array of numbers.
+            UnknownNameError (a KeyError): initial states are given for a layer that isn't there.
+            DeviceError (a RuntimeError), OutOfMemoryError (a MemoryError): the call is too large,
+                or the GPU failed.
+        """
+    def run(
+        self,
+        *inputs: Given,
+        mask: Given | None = None,
+        lengths: Given | None = None,
+        initial_state: Given | None = None,
+    ) -> Any:
+        """Runs the model: ``session.run(x)``, or ``session(x)``, which is the same.
+
+        Args:
+            *inputs: an array, or one for each input of the model in order; also one list of them,
+                or one dict of them by name. Sequences are [batch, timesteps, features], ids
+                [batch, timesteps]. Anything that NumPy, DLPack or the buffer protocol makes an
+                array of, in any memory order. float32 on the CPU is read where it is; smaller
+                floats, integers and bools are converted, float64 is rounded. Whole numbers that
+                float32 can't hold are refused.
+            mask: [batch, timesteps], true where the timestep counts; of several inputs a dict by
+                name, or a list.
+            lengths: in place of a mask how many timesteps each row has, [batch]; of several inputs
+                a dict by name, or a list. An input has a mask or lengths, not both.
+            initial_state: the states that the first recurrent layer starts from, each
+                [batch, units], in the order of Keras's initial_state; a dict gives them by layer.
+
+        Returns:
+            What Keras's predict returns: a float32 array of a model with one output, and of any
+            other an Outputs, a tuple of arrays with names.
+
+        Raises:
+            InputError (a ValueError): the inputs don't fit the model.
+            InputTypeError (also a TypeError): an input is no array of numbers.
+            UnknownNameError (a KeyError): initial states are given for a layer that isn't there.
+            DeviceError (a RuntimeError), OutOfMemoryError (a MemoryError): the call is too large,
+                or the GPU failed.
+        """
     def submit(
-        self, *inputs: Any, mask: Any = None, lengths: Any = None, initial_state: Any = None
+        self,
+        *inputs: Given,
+        mask: Given | None = None,
+        lengths: Given | None = None,
+        initial_state: Given | None = None,
     ) -> Pending:
         """Starts a call and returns while the GPU computes.
 
@@ -197,23 +280,24 @@ class Session:
         """
     def predict(
         self,
-        *inputs: Any,
+        *inputs: Given,
         batch_size: int | None = None,
-        mask: Any = None,
-        lengths: Any = None,
-        initial_state: Any = None,
+        mask: Given | None = None,
+        lengths: Given | None = None,
+        initial_state: Given | None = None,
         progress: bool | None = None,
     ) -> Any:
         """Runs the model on many rows, batch after batch; Ctrl-C is heard between batches.
 
-        The results are those of one call with all rows. Masks, lengths and initial states are those
-        of all rows, too.
+        The results are those of one call with all rows; of a stateful model, whose states go from
+        batch to batch, they are those of Keras's predict. Masks, lengths and initial states are
+        those of all rows, too.
 
         Args:
             *inputs: as of a call.
-            batch_size: how many rows a batch has (default 1024; all of a stateful model, whose
-                states go from batch to batch, and of an ONNX model, whose first axis need not be
-                the batch).
+            batch_size: how many rows a batch has (default 1024; all rows of a stateful model, of an
+                ONNX model, which doesn't say which axis is the batch, and of one whose operations
+                may read several rows at once: of the last two any batch_size is refused).
             mask, lengths, initial_state: as of a call.
             progress: whether a bar of tqdm's shows how far it is, where tqdm is installed (default:
                 in a terminal or notebook, after a second).
@@ -222,10 +306,14 @@ class Session:
             As a call.
 
         Raises:
-            As a call; InputError also where an output has no batch as its first axis.
+            As a call; InputError also where the rows can't run in batches.
         """
     async def run_async(
-        self, *inputs: Any, mask: Any = None, lengths: Any = None, initial_state: Any = None
+        self,
+        *inputs: Given,
+        mask: Given | None = None,
+        lengths: Given | None = None,
+        initial_state: Given | None = None,
     ) -> Any:
         """Runs the model without blocking the event loop: ``outputs = await session.run_async(x)``.
 
@@ -234,8 +322,11 @@ class Session:
         """
     def reset_states(self) -> None:
         """Makes stateful layers start from zeros in the next call, as Keras's reset_states."""
-    def rebuild(self, device: Device) -> None:
+    def rebuild(self, device: Device | str) -> None:
         """Builds the session again on a device, after DeviceLostError or to move it there.
+
+        Args:
+            device: a Device, or a name as Model.compile takes it.
 
         Raises:
             DeviceError, OutOfMemoryError: as Model.compile.
@@ -262,7 +353,14 @@ class Session:
     def output_names(self) -> tuple[str, ...]:
         """What the model returns, in order, such as ``output of lstm``."""
     def _batch_axis(self, axes: int) -> int: ...
-    def _has_rows(self) -> bool: ...
+    def _is_stateful(self) -> bool: ...
+    def _check_parts(
+        self,
+        inputs: tuple[Any, ...],
+        mask: Given | None = None,
+        lengths: Given | None = None,
+        initial_state: Given | None = None,
+    ) -> None: ...
 
 @final
 class Summary:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from birnn import _birnn
+from birnn._errors import InputTypeError, ModelError
 
 if TYPE_CHECKING:
     from birnn import Model
@@ -24,6 +25,7 @@ def load(
     tied: Mapping[str, str] | None = None,
     axis_lengths: Mapping[str, int] | None = None,
     fixed_inputs: Mapping[str, Any] | None = None,
+    batch_first: bool | None = None,
 ) -> Model:
     """Reads a model from a file.
 
@@ -36,19 +38,35 @@ def load(
             ``KerasLayer`` (its name, class and arguments) and returns what computes it: a
             ``Layer``, a layer of Keras's, a list of them, or a ``CustomLayer``.
         lambdas: Keras: the same for each ``Lambda``, by its name.
-        config: Keras: what ``model.to_json()`` returned, for a file of weights alone.
+        config: Keras: what ``model.to_json()`` returned, for a file of weights alone: the text,
+            not the name of a file.
         prefix: PyTorch: which of its modules it is, such as ``"encoder.lstm"``.
         nonlinearity: PyTorch: that of an ``RNN``, ``"tanh"`` (default) or ``"relu"``.
         tied: ONNX: inputs that no call gives, each with the output that it is in the next call.
         axis_lengths: ONNX: the length of all axes that the file calls so.
         fixed_inputs: ONNX: inputs that no call gives, with their values.
+        batch_first: PyTorch and birnn's own form: False takes and returns sequences as
+            ``[timesteps, batch, features]`` (default: ``[batch, timesteps, features]``, whatever
+            the module did: files don't say it).
 
     Raises:
         FileNotFoundError, OSError: the file can't be read.
         FileError: it is damaged or of no format that birnn reads, or an option is of another one.
         UnsupportedError: the model computes something that birnn doesn't.
         ModelError: what the file says doesn't fit together.
+        UnknownNameError: ``lambdas`` names a layer that is no Lambda of the model.
     """
+    if not isinstance(path, (str, os.PathLike)):
+        raise InputTypeError(
+            f"load takes the name of a file, got {type(path).__qualname__}; write the content of "
+            "one to a file first"
+        )
+    # Some are encoded twice.
+    if config is not None and not (isinstance(config, str) and config.lstrip()[:1] in ("{", '"')):
+        raise ModelError(
+            f"config takes the text of a model's configuration, what model.to_json() returned, "
+            f"got {config!r:.60}; of a file give pathlib.Path(...).read_text()"
+        )
     options = reading(
         custom=custom,
         lambdas=lambdas,
@@ -58,6 +76,7 @@ def load(
         tied=tied,
         axis_lengths=axis_lengths,
         fixed_inputs=fixed_inputs,
+        batch_first=batch_first,
     )
     return _birnn.load(os.fspath(path), options)
 
@@ -73,6 +92,7 @@ _NONE = {
         "tied",
         "axis_lengths",
         "fixed_inputs",
+        "batch_first",
     )
 }
 

@@ -61,13 +61,23 @@ class Outputs(tuple[Array, ...]):
         return self._states("cell state")
 
     def _states(self, role: str) -> Array:
-        states = [
-            array for name, array in zip(self.names, self, strict=True) if f"{role} of " in name
-        ]
+        named = list(zip(self.names, self, strict=True))
+        states = [array for name, array in named if f"{role} of " in name]
+        if not states and role == "hidden state":
+            # Of an LSTM with a proj_size they are what the projections behind its layers return;
+            # the first array is the output.
+            states = [array for name, array in named[1:] if self._is_projected(name)]
         if not states:
             names = ", ".join(repr(name) for name in self.names)
             raise UnknownNameError(f"the model returns no {role}; it returns {names}")
         return np.stack(states)
+
+    def _is_projected(self, name: str) -> bool:
+        """Whether it is a projection of the states of an LSTM, whose cell states are there."""
+        layer = name.removeprefix("output of ").removesuffix("_reverse")
+        of_cell = f"cell state of {layer.removesuffix('_projection')}"
+        is_projection = name.startswith("output of ") and layer.endswith("_projection")
+        return is_projection and any(other.endswith(of_cell) for other in self.names)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return (Outputs, (tuple(self), self.names))

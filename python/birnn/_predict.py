@@ -35,20 +35,40 @@ def predict(
     progress: bool | None = None,
 ) -> Array | Outputs:
     """See ``Session.predict`` in ``_birnn.pyi``."""
+    if batch_size is not None and batch_size < 1:
+        raise InputError(f"batch_size is {batch_size}; it has to be 1 or more")
     inputs = _by_name(session, given)
     rows = [array.shape[_axis(session, array)] for array in inputs.values() if array.ndim]
-    if batch_size is None:
-        # States go on from row to row, and the arrays of an ONNX model needn't have a batch.
-        batch_size = BATCH if session._has_rows() else max(rows, default=1)
-    if batch_size < 1:
-        raise InputError(f"batch_size is {batch_size}; it has to be 1 or more")
     extras = {"mask": mask, "lengths": lengths, "initial_state": initial_state}
+    if batch_size is None:
+        # States go on from row to row.
+        whole = session._is_stateful() or not _in_parts(session, inputs, extras)
+        batch_size = max(rows, default=1) if whole else BATCH
+    else:
+        _check_parts(session, inputs, extras)
     if len(set(rows)) != 1 or rows[0] <= batch_size:
         # One call, or what the call is refused for.
         outputs: Array | Outputs = session(inputs, **extras)
         return outputs
     batches = _Batches(session, inputs, extras, rows[0])
     return batches.run(batch_size, progress)
+
+
+def _check_parts(session: Session, inputs: dict[str, Any], extras: dict[str, Any]) -> None:
+    """That the rows run in batches, whatever the values: arrays of the shapes stand for them."""
+    zero = np.zeros((), np.float32)
+    shapes = {name: np.broadcast_to(zero, array.shape) for name, array in inputs.items()}
+    session._check_parts((shapes,), **extras)
+
+
+def _in_parts(session: Session, inputs: dict[str, Any], extras: dict[str, Any]) -> bool:
+    try:
+        _check_parts(session, inputs, extras)
+    except InputError as error:
+        if error.kind == "Parts":
+            return False
+        raise
+    return True
 
 
 class _Batches:
@@ -117,8 +137,8 @@ def _by_name(session: Session, given: tuple[Any, ...]) -> dict[str, Any]:
         by_name = only
     else:
         arrays = tuple(only) if _is_list(only, len(names)) else given
-        if len(arrays) != len(names):
-            session(*arrays)  # which says what is wrong
+        if len(arrays) != len(names) or any(isinstance(array, dict) for array in arrays):
+            session(*given)  # which says what is wrong
         by_name = dict(zip(names, arrays, strict=True))
     return {name: as_array(array, f'input "{name}"') for name, array in by_name.items()}
 

@@ -37,6 +37,7 @@ def from_torch(
     *,
     prefix: str | None = None,
     nonlinearity: str | None = None,
+    batch_first: bool | None = None,
 ) -> Model:
     """Takes a live recurrent module of PyTorch's as it is now, or a state dict of one.
 
@@ -45,6 +46,9 @@ def from_torch(
     A live module says itself what a state dict doesn't: its ``nonlinearity``, and with
     ``batch_first=False`` (PyTorch's default) the model takes and returns sequences as the module
     does, ``[timesteps, batch, features]``. Of a state dict, as of a file, arrays are batch first.
+    A cell's model takes sequences, too: a step of the cell is a sequence of one timestep,
+    ``output, h = session(x[:, None], initial_state=[h])``, of an ``LSTMCell`` ``output, h, c =
+    session(x[:, None], initial_state=[h, c])``, each state ``[batch, units]``.
 
     The outputs are the output, then of each layer and direction the final hidden state and of an
     LSTM the cell state; ``outputs.h_n`` and ``outputs.c_n`` put them together as PyTorch does.
@@ -54,13 +58,15 @@ def from_torch(
             ``prefix`` says which one.
         prefix: the name of the recurrent module in it, such as ``"encoder.lstm"``.
         nonlinearity: ``"tanh"`` or ``"relu"``, of a state dict of an ``RNN``.
+        batch_first: whether sequences are ``[batch, timesteps, features]`` (default: what a live
+            module says, and True of a state dict).
 
     Raises:
         TypeError: it is neither a module nor a state dict.
         FileError: it holds no recurrent module, or more than one.
         ModelError: weights don't fit together, or are NaN or infinite.
     """
-    time_major = False
+    time_major = batch_first is False
     name = "the state dict"
     if not isinstance(module, Mapping):
         if not hasattr(module, "state_dict"):
@@ -73,7 +79,8 @@ def from_torch(
         if _is_recurrent(part):
             # The module is all that there is.
             module, prefix = part, None
-            time_major = not getattr(part, "batch_first", True)
+            if batch_first is None:
+                time_major = not getattr(part, "batch_first", True)
             nonlinearity = nonlinearity or getattr(part, "nonlinearity", None)
         module = module.state_dict()
     options = reading(prefix=prefix, nonlinearity=nonlinearity)
@@ -109,6 +116,12 @@ def _array(name: str, tensor: Any) -> NDArray[Any]:
     if hasattr(tensor, "detach"):
         tensor = tensor.detach().cpu()
     array = _plain(tensor, f"tensor {name!r}")
+    if array.dtype == object:
+        raise InputTypeError(
+            f"{name!r} of the state dict is no tensor of numbers but {type(tensor).__qualname__}; "
+            "quantized modules (quantize_dynamic) keep such: give the module of before, or its "
+            "state dict"
+        )
     array = np.ascontiguousarray(array, array.dtype.newbyteorder("<"))
     if array.dtype.name not in _DTYPES:
         raise InputTypeError(f"tensor {name!r} has dtype {array.dtype}; give floats")

@@ -1,11 +1,12 @@
 //! Layers of classes of its own that Python says how to compute: `load(custom=…, lambdas=…)`.
 
-use crate::error::raised;
+use crate::error::{exception, raised};
 use birnn::{CustomLayer, Error, KerasOptions};
 use ndarray::ArrayD;
 use numpy::{PyArray, PyArrayDyn, PyArrayMethods};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyTuple};
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// A layer in the file that Python builds: its names, and the arguments that its `get_config`
@@ -28,21 +29,39 @@ impl KerasLayer {
 /// The functions of a registry, and what the first of them that failed raised: birnn's errors hold
 /// no exceptions.
 #[derive(Clone, Default)]
-pub struct Raised(Arc<Mutex<Option<PyErr>>>);
+pub struct Raised {
+    error: Arc<Mutex<Option<PyErr>>>,
+    /// The names of `lambdas` that no layer had so far.
+    unused: Arc<Mutex<BTreeSet<String>>>,
+}
 
 impl Raised {
     /// The exception of a function of Python's, where that is why loading failed, or that of the
     /// error.
     pub fn or(&self, py: Python<'_>, error: &Error) -> PyErr {
-        let raised_before = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let raised_before = self.error.lock().unwrap_or_else(PoisonError::into_inner).take();
         raised_before.unwrap_or_else(|| raised(py, error))
     }
 
     /// An error that stands for the exception.
     fn keep(&self, error: PyErr) -> Error {
         let text = error.to_string();
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
+        self.error.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
         Error::Graph(text)
+    }
+
+    /// That each of `lambdas` was asked for: another name would be passed over.
+    pub fn check_used(&self, py: Python<'_>, model: &birnn::Model) -> PyResult<()> {
+        let unused = self.unused.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(name) = unused.first() else { return Ok(()) };
+        let layers = model.layer_names();
+        let text =
+            format!("lambdas: no Lambda is named {name:?}; the model's layers are {layers:?}");
+        Err(exception(py, "UnknownNameError", &text))
+    }
+
+    fn is_used(&self, name: &str) {
+        self.unused.lock().unwrap_or_else(PoisonError::into_inner).remove(name);
     }
 }
 
@@ -61,7 +80,10 @@ pub fn options(
     }
     for (name, function) in lambdas.into_iter().flatten() {
         let (build, raised) = (function.unbind(), raised.clone());
-        options = options.lambda(name.extract::<String>()?, move |layer| {
+        let name = name.extract::<String>()?;
+        raised.unused.lock().unwrap_or_else(PoisonError::into_inner).insert(name.clone());
+        options = options.lambda(name.clone(), move |layer| {
+            raised.is_used(&name);
             Python::attach(|py| built(py, &build, layer, &raised).map_err(|e| raised.keep(e)))
         });
     }

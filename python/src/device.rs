@@ -1,9 +1,11 @@
 //! Devices that models run on.
 
-use crate::error::raised;
+use crate::error::{exception, raised};
 use crate::words;
 use birnn::{CpuOptions, DeviceOptions, GpuOptions};
+use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyString, PyTuple};
 
 /// A device that models are compiled for. Sessions on the same Device share it.
 ///
@@ -21,6 +23,7 @@ use pyo3::prelude::*;
 ///
 /// Raises:
 ///     DeviceError: there is no such device, or it can't be opened.
+///     ModelError: an option is no number that it can be.
 #[pyclass(frozen, module = "birnn")]
 pub struct Device {
     pub device: birnn::Device,
@@ -64,11 +67,11 @@ impl Device {
     fn new(
         py: Python<'_>,
         wanted: &str,
-        threads: Option<usize>,
+        threads: Option<&Bound<'_, PyAny>>,
         half_weights: bool,
         allow_software: Option<bool>,
         autotune: bool,
-        memory_budget: Option<u64>,
+        memory_budget: Option<&Bound<'_, PyAny>>,
         gpu_time: bool,
     ) -> PyResult<Device> {
         // What the best device is, the environment may say.
@@ -81,11 +84,12 @@ impl Device {
             gpu = gpu.autotune(true);
         }
         if let Some(bytes) = memory_budget {
-            gpu = gpu.memory_budget(bytes);
+            gpu = gpu.memory_budget(count(py, "memory_budget", bytes)? as u64);
         }
         let mut options = DeviceOptions::new().parse(&wanted).half_weights(half_weights);
         options = options.with_gpu(gpu);
         if let Some(threads) = threads {
+            let threads = count(py, "threads", threads)?;
             options = options.with_cpu(CpuOptions::new().threads(threads));
         }
         if let Some(yes) = allow_software {
@@ -104,6 +108,45 @@ impl Device {
     fn __repr__(&self) -> String {
         format!("<birnn.Device {}>", self.device.info())
     }
+}
+
+/// The device that a caller names, or nothing, with the options that `birnn.Device` takes.
+pub fn opened<'py>(
+    py: Python<'py>,
+    name: Option<&Bound<'py, PyAny>>,
+    options: Option<&Bound<'py, PyDict>>,
+) -> PyResult<Bound<'py, Device>> {
+    if let Some(name) = name
+        && !name.is_instance_of::<PyString>()
+    {
+        let kind = name.get_type().name()?;
+        let text = format!("a device is a birnn.Device or a name such as \"cpu\", got {kind}");
+        return Err(exception(py, "InputTypeError", &text));
+    }
+    let name = name.into_iter().cloned().collect::<Vec<_>>();
+    let opened = py.get_type::<Device>().call(PyTuple::new(py, name)?, options);
+    let opened = opened.map_err(|error| match error.is_instance_of::<PyTypeError>(py) {
+        // The options were given to a function that hands them on.
+        true => PyTypeError::new_err(error.value(py).to_string().replace("Device.__new__()", WHO)),
+        false => error,
+    });
+    Ok(opened?.cast_into::<Device>()?)
+}
+
+/// Whose options they are in an error of Python's.
+const WHO: &str = "Model.compile()";
+
+/// A whole number from 0 on that an argument of this name has.
+pub fn count(py: Python<'_>, name: &str, value: &Bound<'_, PyAny>) -> PyResult<usize> {
+    value.extract::<usize>().map_err(|_| {
+        let text = format!("{name} is {}; it has to be a whole number from 0 on", shown(value));
+        exception(py, "ModelError", &text)
+    })
+}
+
+/// A value as Python writes it.
+fn shown(value: &Bound<'_, PyAny>) -> String {
+    value.repr().map_or_else(|_| "no value".to_string(), |text| text.to_string())
 }
 
 impl From<&birnn::DeviceInfo> for DeviceInfo {

@@ -17,6 +17,7 @@ fn class(error: &Error) -> &'static str {
         | Error::EmptyAxis { .. }
         | Error::IdRange { .. }
         | Error::InputValue { .. }
+        | Error::Parts { .. }
         | Error::StatefulBatch { .. } => "InputError",
         Error::Argument { .. }
         | Error::Graph(_)

@@ -51,6 +51,9 @@ impl Takes {
         if let Ok(only) = inputs.get_borrowed_item(0)
             && inputs.len() == 1
         {
+            if is_packed(&only)? {
+                return Err(exception(py, "InputTypeError", &self.unpacked()));
+            }
             if let Ok(named) = only.cast::<PyDict>() {
                 for (name, array) in named.iter() {
                     let name: String = name.extract()?;
@@ -65,6 +68,10 @@ impl Takes {
             }
         } else {
             for array in inputs {
+                if array.is_instance_of::<PyDict>() {
+                    let text = "inputs are given by their places or in one dict by name, not both";
+                    return Err(exception(py, "InputTypeError", text));
+                }
                 given.push(self.input(given.len(), None, &array, extras)?);
             }
         }
@@ -106,8 +113,8 @@ impl Takes {
             Some(name) => name.clone(),
             None => format!("number {index}"),
         };
-        let array = Array::read(array, &|| format!("input {:?}", own()))?;
-        let mut input = Input { name: name.clone(), array, mask: None, lengths: None };
+        let read = Array::read(array, &|| format!("input {:?}", own()))?;
+        let mut input = Input { name: name.clone(), array: read, mask: None, lengths: None };
         if let Some(mask) = extras.mask
             && let Some(mask) = self.of_input(mask, index, &own())?
         {
@@ -118,6 +125,10 @@ impl Takes {
         {
             let what = format!("the lengths of input {:?}", own());
             input.lengths = Some(read_lengths(&lengths, &what)?);
+        }
+        if input.mask.is_some() && input.lengths.is_some() {
+            let text = format!("input {:?} is given a mask and lengths: give one of them", own());
+            return Err(exception(array.py(), "InputError", &text));
         }
         Ok(input)
     }
@@ -133,9 +144,12 @@ impl Takes {
         let found = match () {
             () if value.is_instance_of::<PyDict>() => value.cast::<PyDict>()?.get_item(name)?,
             () if self.names.len() < 2 => Some(value.clone()),
-            () if value.is_instance_of::<PyList>() || value.is_instance_of::<PyTuple>() => {
+            () if (value.is_instance_of::<PyList>() || value.is_instance_of::<PyTuple>())
+                && !is_number(value.get_item(0).ok().as_ref())? =>
+            {
                 value.get_item(index).ok()
             }
+            // An array, or a list of numbers, which is of one input.
             () => {
                 let text = format!(
                     "the model takes several inputs ({:?}): give masks and lengths by name, as in \
@@ -161,6 +175,88 @@ impl Takes {
         Ok(())
     }
 }
+
+/// Whether it is a number alone: of several lengths one, and not those of an input.
+fn is_number(value: Option<&Bound<'_, PyAny>>) -> PyResult<bool> {
+    match value {
+        Some(value) => Ok(!value.is_none() && !value.hasattr("__len__")?),
+        None => Ok(false),
+    }
+}
+
+/// Whether it is a `PackedSequence` of PyTorch's, which is a tuple.
+fn is_packed(value: &Bound<'_, PyAny>) -> PyResult<bool> {
+    Ok(value.is_instance_of::<PyTuple>() && value.get_type().name()? == "PackedSequence")
+}
+
+/// The axes of a sequence in errors of birnn's, and where the timesteps come first.
+const BATCH_FIRST: &str = "[batch, timesteps, ";
+const TIME_FIRST: &str = "[timesteps, batch, ";
+
+impl Takes {
+    /// What to do about a `PackedSequence`.
+    fn unpacked(&self) -> String {
+        let first = if self.time_major { "" } else { ", batch_first=True" };
+        format!(
+            "a PackedSequence isn't taken: give the padded sequences and their lengths, x, lengths \
+             = torch.nn.utils.rnn.pad_packed_sequence(packed{first}), session(x, lengths=lengths)"
+        )
+    }
+
+    /// An error of a call with shapes in the layout of Python's, and with what to do where an axis
+    /// is missing.
+    pub fn explained(&self, error: Error) -> Error {
+        let in_python = |mut shape: Vec<usize>| {
+            if self.time_major && shape.len() == 3 {
+                shape.swap(0, 1);
+            }
+            shape
+        };
+        match error {
+            Error::InputShape { input, found, expected } => {
+                let is_input = input.starts_with("input ");
+                let mut text = expected.clone();
+                if self.time_major && is_input {
+                    text = text.replace(BATCH_FIRST, TIME_FIRST);
+                }
+                if is_input && found.len() == 2 {
+                    text += self.of_two_axes(&found, &expected);
+                }
+                if input.starts_with("initial ") && found.len() == 3 {
+                    text += STATES;
+                }
+                let found = if is_input { in_python(found) } else { found };
+                Error::InputShape { input, found, expected: text }
+            }
+            Error::EmptyAxis { input, axis, shape } => {
+                Error::EmptyAxis { input, axis, shape: in_python(shape) }
+            }
+            error => error,
+        }
+    }
+
+    /// What to do with `[timesteps, features]` or `[batch, features]` where `expected` is
+    /// `[batch, timesteps, features]`.
+    fn of_two_axes(&self, found: &[usize], expected: &str) -> &'static str {
+        let axes = expected.split(']').next().unwrap_or_default().trim_start_matches('[');
+        let axes: Vec<&str> = axes.split(", ").collect();
+        let ["batch", timesteps, features] = axes[..] else { return "" };
+        let fits = found.last().is_some_and(|last| *features == last.to_string());
+        match (fits, timesteps, self.time_major) {
+            (false, ..) => "",
+            (_, "timesteps", false) => {
+                "; one sequence is x[None]; one timestep of each row, as PyTorch's cells take it, \
+                 is x[:, None], with initial_state=[h] or [h, c] from the step before"
+            }
+            (_, "timesteps", true) => "; one sequence is x[:, None]",
+            _ => "; one sequence is x[None]",
+        }
+    }
+}
+
+/// What to do with PyTorch's `h_0` and `c_0`.
+const STATES: &str = "; PyTorch's h_0 and c_0 hold the states of all layers and directions: give \
+    each layer its own by its name, as in initial_state={\"lstm_l0\": [h_0[0], c_0[0]]}";
 
 /// Initial states by layer, or in a list those of the first recurrent layer.
 fn read_states<'py>(value: &Bound<'py, PyAny>) -> PyResult<Vec<(Option<String>, Vec<Array<'py>>)>> {

@@ -40,6 +40,11 @@ mod _birnn {
     #[pymodule_export]
     use super::summary::{Summary, SummaryRow};
 
+    #[pymodule_init]
+    fn init(module: &super::Bound<'_, super::PyModule>) -> super::PyResult<()> {
+        super::session::make_callable(module.py())
+    }
+
     #[pymodule_export]
     #[allow(non_upper_case_globals)]
     const __version__: &str = env!("CARGO_PKG_VERSION");

@@ -1,7 +1,7 @@
 //! A model, and where it comes from.
 
 use crate::custom::{self, Raised};
-use crate::device::Device;
+use crate::device::{self, Device, count};
 use crate::error::{exception, raised};
 use crate::session::Session;
 use crate::summary::Summary;
@@ -11,7 +11,7 @@ use birnn::{Activation, FileFormat, KerasOptions, OnnxOptions, SaveOptions};
 use numpy::{PyArray, PyArrayDyn, PyArrayMethods};
 use pyo3::exceptions::PyUserWarning;
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyDict, PyTuple};
+use pyo3::types::{PyBytes, PyDict};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
@@ -60,11 +60,7 @@ impl Model {
                 return Err(exception(py, "ModelError", text));
             }
             // A name, or nothing.
-            _ => {
-                let name = device.into_iter().cloned().collect::<Vec<_>>();
-                let opened = py.get_type::<Device>().call(PyTuple::new(py, name)?, options)?;
-                opened.cast_into::<Device>()?
-            }
+            _ => device::opened(py, device, options)?,
         };
         let device = &device.get().device;
         let session = py.detach(|| device.compile(&self.model));
@@ -109,14 +105,34 @@ impl Model {
     /// Writes the model in birnn's own form, which load reads: a ``.safetensors`` file.
     ///
     /// Args:
-    ///     path: the file, which is replaced.
+    ///     path: the file, which is replaced; its name ends in ``.safetensors``.
     ///     half_weights: whether weights are rounded to 16 bits.
+    ///     batch_first: of a model that takes ``[timesteps, batch, features]``, as a module of
+    ///         PyTorch's with ``batch_first=False``, True writes one that takes
+    ///         ``[batch, timesteps, features]``: no file says which. A pickle keeps the layout.
     ///
     /// Raises:
     ///     OSError: the file can't be written.
-    ///     ModelError: a layer has no weights.
-    #[pyo3(signature = (path, *, half_weights=false))]
-    fn save(&self, py: Python<'_>, path: PathBuf, half_weights: bool) -> PyResult<()> {
+    ///     FileError: the name ends otherwise, as that of another form.
+    ///     ModelError: a layer has no weights, or the model takes the timesteps first.
+    #[pyo3(signature = (path, *, half_weights=false, batch_first=None))]
+    fn save(
+        &self,
+        py: Python<'_>,
+        path: PathBuf,
+        half_weights: bool,
+        batch_first: Option<bool>,
+    ) -> PyResult<()> {
+        if batch_first == Some(false) || self.time_major && batch_first.is_none() {
+            let path = path.display().to_string();
+            let text = format!(
+                "a file doesn't say that sequences are [timesteps, batch, features], and is read \
+                 as of [batch, timesteps, features]: save({path:?}, batch_first=True) writes the \
+                 model so, and birnn.load({path:?}, batch_first=False) reads it with the timesteps \
+                 first; a pickle keeps the layout"
+            );
+            return Err(exception(py, "ModelError", &text));
+        }
         let options = SaveOptions::new().half_weights(half_weights);
         let saved = py.detach(|| options.save(&self.model, path));
         saved.map_err(|error| raised(py, &error))
@@ -136,7 +152,9 @@ impl Model {
     fn __repr__(&self) -> String {
         let summary = self.model.summary();
         let (inputs, layers) = (self.model.input_names(), self.model.layer_names().len());
-        format!("<birnn.Model of {inputs:?}, {layers} layers, {} parameters>", summary.parameters)
+        let layout = if self.time_major { ", [timesteps, batch, features]" } else { "" };
+        let parameters = summary.parameters;
+        format!("<birnn.Model of {inputs:?}, {layers} layers, {parameters} parameters{layout}>")
     }
 
     fn _repr_html_(&self, py: Python<'_>) -> PyResult<String> {
@@ -154,14 +172,22 @@ pub struct Reading<'py> {
     prefix: Option<String>,
     nonlinearity: Option<String>,
     tied: Option<HashMap<String, String>>,
-    axis_lengths: Option<HashMap<String, usize>>,
+    axis_lengths: Option<HashMap<String, Bound<'py, PyAny>>>,
     fixed_inputs: Option<Bound<'py, PyDict>>,
+    batch_first: Option<bool>,
 }
 
 impl Reading<'_> {
     /// That no option is of another format than the file's.
     fn check(&self, py: Python<'_>, format: FileFormat) -> PyResult<()> {
-        use FileFormat::{Keras, Onnx, Torch};
+        use FileFormat::{Keras, Onnx, Portable, Torch};
+        if self.batch_first.is_some() && !matches!(format, Torch | Portable) {
+            let text = format!(
+                "batch_first is an option of PyTorch's modules, of files of their weights and of \
+                 birnn's own; this one is {format:?}'s"
+            );
+            return Err(exception(py, "FileError", &text));
+        }
         let given = [
             ("custom", Keras, self.custom.is_some()),
             ("lambdas", Keras, self.lambdas.is_some()),
@@ -181,12 +207,22 @@ impl Reading<'_> {
         }
     }
 
-    fn onnx(&self) -> PyResult<OnnxOptions> {
+    /// Whether sequences are `[timesteps, batch, features]` in Python, as far as the options say.
+    fn time_major(&self, py: Python<'_>, model: &birnn::Model) -> PyResult<bool> {
+        if self.batch_first.is_some() && model.is_program() {
+            let text = "batch_first: the arrays of an ONNX model are what the file says";
+            return Err(exception(py, "FileError", text));
+        }
+        Ok(self.batch_first == Some(false))
+    }
+
+    fn onnx(&self, py: Python<'_>) -> PyResult<OnnxOptions> {
         let mut options = OnnxOptions::new();
         for (input, output) in self.tied.iter().flatten() {
             options = options.tied(input, output);
         }
-        for (axis, &length) in self.axis_lengths.iter().flatten() {
+        for (axis, length) in self.axis_lengths.iter().flatten() {
+            let length = count(py, &format!("axis_lengths[{axis:?}]"), length)?;
             options = options.length(axis, length);
         }
         for (input, value) in self.fixed_inputs.iter().flatten() {
@@ -239,7 +275,7 @@ fn read(
     reading.check(py, format)?;
     let raising = Raised::default();
     let keras = custom::options(reading.custom.as_ref(), reading.lambdas.as_ref(), &raising)?;
-    let (onnx, torch) = (reading.onnx()?, reading.torch(py)?);
+    let (onnx, torch) = (reading.onnx(py)?, reading.torch(py)?);
     let config = reading.config.as_deref();
     let model = py.detach(|| match (format, source) {
         (FileFormat::Keras, source) => read_keras(&keras, config, source),
@@ -251,6 +287,7 @@ fn read(
         (_, Source::Bytes(name, bytes)) => birnn::Model::from_portable_bytes(name, bytes),
     });
     let model = model.map_err(|error| raising.or(py, &error))?;
+    raising.check_used(py, &model)?;
     if format == FileFormat::Torch && reading.nonlinearity.is_none() && is_rnn(&model) {
         let text = c"the state dict doesn't say whether its RNN computes tanh or relu: tanh is \
                      taken (nonlinearity=\"tanh\" or \"relu\" says it)";
@@ -292,7 +329,8 @@ fn read_keras(
 pub fn load(py: Python<'_>, path: PathBuf, reading: Reading<'_>) -> PyResult<Model> {
     let format = FileFormat::of(&path).map_err(|error| raised(py, &error))?;
     let model = read(py, format, Source::Path(&path), &reading)?;
-    Ok(Model { model, time_major: false })
+    let time_major = reading.time_major(py, &model)?;
+    Ok(Model { model, time_major })
 }
 
 /// Reads the content of a file; `name` stands for it in messages.
@@ -313,5 +351,6 @@ pub fn from_bytes(
         _ => FileFormat::Portable,
     };
     let model = read(py, format, Source::Bytes(name, bytes.as_bytes()), &reading)?;
+    let time_major = time_major || reading.time_major(py, &model)?;
     Ok(Model { model, time_major })
 }

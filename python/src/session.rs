@@ -1,6 +1,6 @@
 //! A model made ready for a device.
 
-use crate::device::{Device, DeviceInfo};
+use crate::device::{self, Device, DeviceInfo};
 use crate::error::raised;
 use crate::given::{Extras, Takes};
 use crate::outputs::Form;
@@ -35,15 +35,38 @@ impl Session {
         py: Python<'_>,
         act: impl Send + FnOnce(&mut birnn::Session) -> birnn::Result<T>,
     ) -> PyResult<T> {
-        let done =
-            py.detach(|| act(&mut self.session.lock().unwrap_or_else(PoisonError::into_inner)));
+        let done = self.done(py, act);
         done.map_err(|error| raised(py, &error))
     }
+
+    fn done<T: Send>(
+        &self,
+        py: Python<'_>,
+        act: impl Send + FnOnce(&mut birnn::Session) -> birnn::Result<T>,
+    ) -> birnn::Result<T> {
+        py.detach(|| act(&mut self.session.lock().unwrap_or_else(PoisonError::into_inner)))
+    }
+
+    /// A call; what is wrong with the shape of an array is told in the layout of Python's.
+    fn called<T: Send>(
+        &self,
+        py: Python<'_>,
+        act: impl Send + FnOnce(&mut birnn::Session) -> birnn::Result<T>,
+    ) -> PyResult<T> {
+        self.done(py, act).map_err(|error| raised(py, &self.takes.explained(error)))
+    }
+}
+
+/// Makes `session(x)` the method `run`, whose text it so has, too: of what Rust itself makes
+/// `__call__` Python shows a text of its own.
+pub fn make_callable(py: Python<'_>) -> PyResult<()> {
+    let class = py.get_type::<Session>();
+    class.setattr("__call__", class.getattr("run")?)
 }
 
 #[pymethods]
 impl Session {
-    /// Runs the model.
+    /// Runs the model: ``session.run(x)``, or ``session(x)``, which is the same.
     ///
     /// Args:
     ///     *inputs: an array, or one for each input of the model in order; also one list of them,
@@ -55,7 +78,7 @@ impl Session {
     ///     mask: [batch, timesteps], true where the timestep counts; of several inputs a dict by
     ///         name, or a list.
     ///     lengths: in place of a mask how many timesteps each row has, [batch]; of several inputs
-    ///         a dict by name, or a list.
+    ///         a dict by name, or a list. An input has a mask or lengths, not both.
     ///     initial_state: the states that the first recurrent layer starts from, each
     ///         [batch, units], in the order of Keras's initial_state; a dict gives them by layer.
     ///
@@ -70,7 +93,7 @@ impl Session {
     ///     DeviceError (a RuntimeError), OutOfMemoryError (a MemoryError): the call is too large,
     ///         or the GPU failed.
     #[pyo3(signature = (*inputs, mask=None, lengths=None, initial_state=None))]
-    fn __call__<'py>(
+    fn run<'py>(
         &self,
         py: Python<'py>,
         inputs: &Bound<'py, PyTuple>,
@@ -80,7 +103,7 @@ impl Session {
     ) -> PyResult<Bound<'py, PyAny>> {
         let given = self.takes.read(inputs, &Extras { mask, lengths, initial_state })?;
         let inputs = given.inputs();
-        let outputs = self.with(py, |session| session.run(inputs))?;
+        let outputs = self.called(py, |session| session.run(inputs))?;
         self.form.give(py, outputs)
     }
 
@@ -103,20 +126,21 @@ impl Session {
     ) -> PyResult<Pending> {
         let given = self.takes.read(inputs, &Extras { mask, lengths, initial_state })?;
         let inputs = given.inputs();
-        let pending = self.with(py, |session| session.submit(inputs))?;
+        let pending = self.called(py, |session| session.submit(inputs))?;
         Ok(Pending::new(pending, self.form.clone_ref(py)))
     }
 
     /// Runs the model on many rows, batch after batch; Ctrl-C is heard between batches.
     ///
-    /// The results are those of one call with all rows. Masks, lengths and initial states are those
-    /// of all rows, too.
+    /// The results are those of one call with all rows; of a stateful model, whose states go from
+    /// batch to batch, they are those of Keras's predict. Masks, lengths and initial states are
+    /// those of all rows, too.
     ///
     /// Args:
     ///     *inputs: as of a call.
-    ///     batch_size: how many rows a batch has (default 1024; all of a stateful model, whose
-    ///         states go from batch to batch, and of an ONNX model, whose first axis need not be
-    ///         the batch).
+    ///     batch_size: how many rows a batch has (default 1024; all rows of a stateful model, of an
+    ///         ONNX model, which doesn't say which axis is the batch, and of one whose operations
+    ///         may read several rows at once: of the last two any batch_size is refused).
     ///     mask, lengths, initial_state: as of a call.
     ///     progress: whether a bar of tqdm's shows how far it is, where tqdm is installed (default:
     ///         in a terminal or notebook, after a second).
@@ -125,7 +149,7 @@ impl Session {
     ///     As a call.
     ///
     /// Raises:
-    ///     As a call; InputError also where an output has no batch as its first axis.
+    ///     As a call; InputError also where the rows can't run in batches.
     #[pyo3(signature = (*inputs, **options))]
     fn predict<'py>(
         slf: &Bound<'py, Self>,
@@ -160,10 +184,16 @@ impl Session {
 
     /// Builds the session again on a device, after DeviceLostError or to move it there.
     ///
+    /// Args:
+    ///     device: a Device, or a name as Model.compile takes it.
+    ///
     /// Raises:
     ///     DeviceError, OutOfMemoryError: as Model.compile.
-    fn rebuild(&self, py: Python<'_>, device: &Device) -> PyResult<()> {
-        let device = device.device.clone();
+    fn rebuild(&self, py: Python<'_>, device: &Bound<'_, PyAny>) -> PyResult<()> {
+        let device = match device.cast::<Device>() {
+            Ok(device) => device.get().device.clone(),
+            Err(_) => device::opened(py, Some(device), None)?.get().device.clone(),
+        };
         self.with(py, move |session| session.rebuild(&device))
     }
 
@@ -212,10 +242,24 @@ impl Session {
         usize::from(self.takes.time_major && axes == 3)
     }
 
-    /// Whether each row is computed alone, so that batches can be cut: not where states go
-    /// from call to call, nor in a program, whose arrays needn't have a batch.
-    fn _has_rows(&self, py: Python<'_>) -> PyResult<bool> {
-        self.with(py, |session| Ok(!session.model().is_program() && !session.model().is_stateful()))
+    /// Whether states go from call to call.
+    fn _is_stateful(&self, py: Python<'_>) -> PyResult<bool> {
+        self.with(py, |session| Ok(session.model().is_stateful()))
+    }
+
+    /// That the rows of a call with arrays of these shapes can run in batches.
+    #[pyo3(signature = (inputs, mask=None, lengths=None, initial_state=None))]
+    fn _check_parts<'py>(
+        &self,
+        py: Python<'py>,
+        inputs: &Bound<'py, PyTuple>,
+        mask: Option<&Bound<'py, PyAny>>,
+        lengths: Option<&Bound<'py, PyAny>>,
+        initial_state: Option<&Bound<'py, PyAny>>,
+    ) -> PyResult<()> {
+        let given = self.takes.read(inputs, &Extras { mask, lengths, initial_state })?;
+        let inputs = given.inputs();
+        self.called(py, |session| session.model().check_parts(inputs))
     }
 
     fn __repr__(&self, py: Python<'_>) -> PyResult<String> {

@@ -77,6 +77,22 @@ def test_a_mask_and_states_of_a_call():
         close(one, other)
 
 
+def test_rows_that_read_each_other_are_not_cut_into_batches():
+    x = keras.Input((4, 3))
+    h = layers.GRU(5)(x)
+    model = keras.Model(x, h - keras.ops.mean(h, axis=0, keepdims=True))
+    session = birnn.from_keras(model).compile("cpu")
+    given = RNG.normal(size=(1100, 4, 3)).astype("f4")
+    whole = session(given)
+    close(whole, model.predict(given, batch_size=1100, verbose=0))
+    close(session.predict(given), whole)
+    with pytest.raises(birnn.InputError, match="a mean over the batch: run all rows in one call"):
+        session.predict(given, batch_size=100)
+    apart = keras.Model(x, h - keras.ops.mean(h, axis=1, keepdims=True))
+    session = birnn.from_keras(apart).compile("cpu")
+    close(session.predict(given, batch_size=100), session(given))
+
+
 def test_a_class_of_ones_own():
     @keras.saving.register_keras_serializable("birnn_tests")
     class Gain(layers.Layer):

@@ -82,6 +82,98 @@ def test_options_of_another_format():
         birnn.load(fixture("torch/rnn_relu.pt"), nonlinearity="gelu")
 
 
+def test_the_layout_is_said_of_pytorchs_files_and_birnns_own(tmp_path):
+    file = fixture("torch/lstm.safetensors")
+    model = birnn.load(file)
+    features = model.summary().rows[0].output_shapes[0][-1]
+    x = np.random.default_rng(3).normal(size=(3, 5, features)).astype("f4")
+    expected = model.compile("cpu")(x)[0].transpose(1, 0, 2)
+    time_first = birnn.load(file, batch_first=False)
+    assert np.array_equal(time_first.compile("cpu")(x.transpose(1, 0, 2))[0], expected)
+    path = tmp_path / "model.safetensors"
+    for layout in [None, False]:
+        with pytest.raises(birnn.ModelError, match=r"save\(.*, batch_first=True\) writes"):
+            time_first.save(path, batch_first=layout)
+    assert not path.exists()
+    time_first.save(path, batch_first=True)
+    saved = birnn.load(path)
+    assert np.array_equal(saved.compile("cpu")(x)[0].transpose(1, 0, 2), expected)
+    saved = birnn.load(path, batch_first=False)
+    assert np.array_equal(saved.compile("cpu")(x.transpose(1, 0, 2))[0], expected)
+    birnn.load(file, batch_first=True).save(path)
+    for other in ["keras/notebook_lstm2.keras", "onnx/lstm_forward.onnx"]:
+        with pytest.raises(birnn.FileError, match="batch_first is an option of PyTorch's"):
+            birnn.load(fixture(other), batch_first=False)
+    birnn.load(fixture("onnx/lstm_forward.onnx")).save(path)
+    with pytest.raises(birnn.FileError, match="an ONNX model are what the file says"):
+        birnn.load(path, batch_first=False)
+
+
+def doubled(_):
+    return birnn.Layer("Rescaling", scale=2.0)
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("layers/refused/lambda.keras", {"lambdas": {"double": doubled}}),
+        ("layers/refused/custom_layer.keras", {"custom": {"birnn_fixtures>Doubled": doubled}}),
+        ("torch/rnn_relu.pt", {"nonlinearity": "relu"}),
+        ("torch/tagger.safetensors", {"prefix": "lstm"}),
+        ("onnx/lstm_forward_lengths.onnx", {"tied": {"initial_h": "Y_h", "initial_c": "Y_c"}}),
+        ("onnx/lstm_forward_lengths.onnx", {"axis_lengths": {"batch": 2}}),
+    ],
+)
+def test_what_options_made_of_a_model_is_saved(name, options, tmp_path):
+    if name.endswith(".onnx"):
+        options = {**options, "fixed_inputs": {"sequence_lens": [5, 3]}}
+    model, path = birnn.load(fixture(name), **options), tmp_path / "model.safetensors"
+    model.save(path)
+    rng, inputs = np.random.default_rng(2), []
+    for row in model.summary().rows:
+        if row.class_name == "InputLayer":
+            shape = [axis or n for axis, n in zip(row.output_shapes[0], [5, 2, 3], strict=False)]
+            inputs.append(rng.normal(size=shape).astype("f4"))
+    sessions = [model.compile("cpu"), birnn.load(path).compile("cpu")]
+    # A tied model goes on from call to call.
+    for _ in range(2):
+        one, other = (session(*inputs) for session in sessions)
+        assert len(one) == len(other) > 0 and all(map(np.array_equal, one, other))
+
+
+def test_arguments_that_are_not_what_is_taken():
+    file = fixture("keras/notebook_lstm2.keras")
+    for given, kind in [(b"model.keras", "bytes"), (7, "int")]:
+        with pytest.raises(birnn.InputTypeError, match=f"the name of a file, got {kind}"):
+            birnn.load(given)
+    for given in ["two.json", fixture("two.json"), {"class_name": "Functional"}]:
+        with pytest.raises(birnn.ModelError, match=r"takes the text .*read_text\(\)"):
+            birnn.load(file, config=given)
+    with pytest.raises(birnn.ModelError, match=r'axis_lengths\["batch"\] is -1; it has to be'):
+        birnn.load(fixture("onnx/lstm_bidirectional.onnx"), axis_lengths={"batch": -1})
+    model = birnn.load(file)
+    for name, value in [("threads", -1), ("threads", 1.5), ("memory_budget", -(2**70))]:
+        with pytest.raises(birnn.ModelError, match=f"{name} is {value}; it has to be a whole"):
+            model.compile("cpu", **{name: value})
+        with pytest.raises(birnn.ModelError, match=f"{name} is {value}; it has to be a whole"):
+            birnn.Device("cpu", **{name: value})
+    with pytest.raises(TypeError, match=r"Model.compile\(\) got an unexpected .*devise"):
+        model.compile(devise="cpu")
+    with pytest.raises(birnn.InputTypeError, match="a birnn.Device or a name such as .*, got int"):
+        model.compile(7)
+
+
+def test_a_lambda_that_is_not_there_is_named():
+    double, path = doubled, fixture("layers/refused/lambda.keras")
+    with pytest.raises(KeyError, match=r'no Lambda is named "dbl"; .*\["double", "gru"\]'):
+        birnn.load(path, lambdas={"double": double, "dbl": double})
+    # A layer of birnn's own isn't replaced.
+    with pytest.raises(birnn.UnknownNameError, match='no Lambda is named "gru"'):
+        birnn.load(path, lambdas={"double": double, "gru": double})
+    # Of classes there may be more than a model has.
+    birnn.load(path, lambdas={"double": double}, custom={"Gain": double})
+
+
 def test_the_options_of_torch_and_onnx_files():
     assert birnn.load(fixture("torch/tagger.safetensors"), prefix="lstm").layer_names == ["lstm_l0"]
     x = np.random.default_rng(0).normal(size=(2, 3, 4)).astype("f4")
@@ -113,6 +205,7 @@ def test_errors_name_pythons_arguments():
             "docs/generated/support.md lists",
         ),
         "layers/keras2_weights_only_lstm_weights.h5": ("(config of birnn.load)",),
+        "layers/refused/conv3d.keras": ("(custom of birnn.load)",),
     }
     for name, words in said.items():
         with pytest.raises(birnn.Error) as error:
@@ -198,6 +291,10 @@ def test_models_are_saved(tmp_path):
     np.testing.assert_allclose(half, expected[0], atol=1e-2)
     with pytest.raises(OSError):
         model.save(tmp_path / "none" / "model.safetensors")
+    for name in ["model.onnx", "model.npz", "model.h5", "model.pt", "model.keras", "model"]:
+        with pytest.raises(birnn.FileError, match=rf"{name}: .*which birnn.load reads: .*ends in"):
+            model.save(tmp_path / name)
+        assert not (tmp_path / name).exists()
     with pytest.raises(
         birnn.FileError, match="is an option of Keras files; this one is Portable's"
     ):

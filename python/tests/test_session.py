@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import inspect
 import pickle
 import threading
 
@@ -102,6 +103,48 @@ def test_masks_and_lengths_agree(any_time):
     assert not np.allclose(session(x)[0], by_mask)
 
 
+def test_a_mask_and_lengths_are_not_given_together(lstm2):
+    x = np.zeros((2, 4, 2), "f4")
+    mask, (name,) = np.ones((2, 4), bool), lstm2.input_names
+    for call in [lstm2, lstm2.predict, lstm2.submit]:
+        for masks, lengths in [(mask, [4, 2]), ({name: mask}, {name: [4, 2]})]:
+            with pytest.raises(birnn.InputError, match='"input_layer" is given a mask and lengths'):
+                call(x, mask=masks, lengths=lengths)
+    lstm2(x, mask=mask, lengths={name: None})
+
+
+def test_several_inputs_and_what_is_not_said_by_name():
+    session = birnn.load(fixture("keras/shared_two_inputs.keras")).compile("cpu")
+    (a, b), _ = arrays("keras/shared_two_inputs.npz")
+    first, second = session.input_names
+    lengths = [a.shape[1]] * len(a)
+    for given in [lengths, np.array(lengths)]:
+        with pytest.raises(birnn.InputError, match="several inputs .* by name, as in"):
+            session([a, b], lengths=given)
+    # By input, in a list or a dict; with one row in each a list of arrays is still one by input.
+    session([a, b], lengths=[lengths, None])
+    session([a, b], lengths={second: lengths})
+    session([a[:1], b[:1]], lengths=[np.array(lengths[:1]), np.array(lengths[:1])])
+    mask = np.ones(b.shape[:2], bool)
+    session([a, b], lengths={first: lengths}, mask={second: mask})
+    for call in [session, session.predict]:
+        with pytest.raises(birnn.InputTypeError, match="by their places or in one dict by name"):
+            call(a, {second: b})
+
+
+def test_a_missing_axis_is_named(lstm2):
+    with pytest.raises(birnn.InputError) as error:
+        lstm2(np.zeros((5, 2), "f4"))
+    for words in ["[5, 2], expected [batch, timesteps, 2]; one sequence is x[None]", "x[:, None]"]:
+        assert words in str(error.value)
+    fixed = birnn.load(fixture("keras/notebook_lstm2.keras")).compile("cpu")
+    with pytest.raises(birnn.InputError, match=r"one sequence is x\[None\]$"):
+        fixed(np.zeros((8, 2), "f4"))
+    with pytest.raises(birnn.InputError) as error:
+        lstm2(np.zeros((5, 3), "f4"))
+    assert str(error.value).endswith("expected [batch, timesteps, 2]")
+
+
 def test_initial_states_by_list_and_by_layer(lstm2):
     rng = np.random.default_rng(2)
     x = rng.normal(size=(3, 5, 2)).astype("f4")
@@ -126,6 +169,39 @@ def test_predict_is_one_call_in_batches(lstm2):
             close(one, other)
     with pytest.raises(ValueError, match="batch_size is 0"):
         lstm2.predict(x, batch_size=0)
+
+
+def test_an_onnx_model_is_not_cut_into_batches(tmp_path):
+    """Its first axis is the time: batches of it would be other sequences."""
+    model = birnn.load(fixture("onnx/lstm_forward.onnx"))
+    features = model.summary().rows[0].output_shapes[0][-1] or 3
+    x = np.random.default_rng(4).normal(size=(6, 2, features)).astype("f4")
+    path = tmp_path / "model.safetensors"
+    model.save(path)
+    for session in [model.compile("cpu"), birnn.load(path).compile("cpu")]:
+        whole, found = session(x), session.predict(x)
+        assert isinstance(whole, tuple) == isinstance(found, tuple)
+        pairs = zip(whole, found, strict=True) if isinstance(whole, tuple) else [(whole, found)]
+        assert all(np.array_equal(one, other) for one, other in pairs)
+        # Of any size, as the program birnn refuses --batch-size.
+        for size in [1, 2, 6, 100]:
+            with pytest.raises(birnn.InputError, match="doesn't say which axis .* the batch") as e:
+                session.predict(x, batch_size=size)
+            assert e.value.kind == "Parts"
+
+
+def test_a_stateful_model_goes_on_from_batch_to_batch():
+    """As in Keras, where a batch size is asked for."""
+    model = birnn.load(fixture("layers/stateful_bi_gru.keras"))
+    session = model.compile("cpu")
+    batch, timesteps, features = model.summary().rows[0].output_shapes[0]
+    batch = batch or 3
+    shape = (2 * batch, timesteps or 4, features)
+    x = np.random.default_rng(6).normal(size=shape).astype("f4")
+    found = session.predict(x, batch_size=batch)
+    session.reset_states()
+    parts = [session(x[:batch]), session(x[batch:])]
+    close(found, np.concatenate(parts))
 
 
 def test_a_bar_shows_the_rows(lstm2, monkeypatch):
@@ -371,3 +447,22 @@ def test_a_session_moves(lstm2, x):
     assert lstm2.device.name == "reference"
     close(lstm2(x)[0], before[0])
     lstm2.recover_with("gpu", "cpu")
+    lstm2.rebuild("cpu")
+    assert lstm2.device.name == "cpu"
+    close(lstm2(x)[0], before[0])
+    with pytest.raises(TypeError, match="a birnn.Device or a name such as"):
+        lstm2.rebuild(7)
+    with pytest.raises(birnn.DeviceError):
+        lstm2.rebuild("no such adapter")
+
+
+def test_a_call_has_a_text(lstm2, x):
+    text = inspect.getdoc(birnn.Session.__call__)
+    assert text == inspect.getdoc(birnn.Session.run) and "initial_state: the states" in text
+    assert list(inspect.signature(lstm2).parameters) == [
+        "inputs",
+        "mask",
+        "lengths",
+        "initial_state",
+    ]
+    assert callable(lstm2) and all(map(np.array_equal, lstm2(x), lstm2.run(x)))

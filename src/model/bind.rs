@@ -232,7 +232,13 @@ impl Model {
     ) -> Result<Vec<Option<Array2<bool>>>> {
         let mut masks = vec![None; self.inputs.len()];
         for (index, mask) in given {
-            masks[index] = Some(self.bind_mask(index, mask, arrays[index].shape())?);
+            let mask = self.bind_mask(index, mask, arrays[index].shape())?;
+            if masks[index].replace(mask).is_some() {
+                let name = &self.inputs[index].name;
+                return Err(Error::Graph(format!(
+                    "input {name:?} is given a mask and lengths, or one of them twice: give one"
+                )));
+            }
         }
         Ok(masks)
     }

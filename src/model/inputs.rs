@@ -115,7 +115,8 @@ impl<'a, F> Inputs<'a, F> {
     /// counts. The input has to be `[batch, timesteps, features]`, or have more axes.
     ///
     /// Layers treat it as Keras treats the mask that an array carries: recurrent layers keep their
-    /// states at masked timesteps, and layers hand the mask on.
+    /// states at masked timesteps, and layers hand the mask on. An input takes a mask or lengths,
+    /// not both.
     ///
     /// ```
     /// use birnn::{Device, Inputs, Lstm, Model};

@@ -2,7 +2,7 @@
 //! masks which array, which states a layer starts from, what is returned.
 
 use super::masks::{MaskSource, Masks};
-use super::{Bound, Model, Node};
+use super::{Bound, Inputs, Model, Node};
 use crate::error::{Error, Result};
 use crate::graph::{ArrayId, Constant, Constants, OperatorGraph, Source, StateOfLayer};
 use crate::layer::{Layer, Lowering};
@@ -109,6 +109,43 @@ impl Model {
         let (Ok(one), Ok(two)) = (of_rows(1), of_rows(2)) else { return Ok(None) };
         let alike = one.does_the_same_to_rows_of(&two) && one.rows_are_independent(1);
         Ok(alike.then_some(one))
+    }
+
+    /// That the rows of a call can run in parts of the batch, one after another, whose outputs put
+    /// together are those of the whole call. Of stateful layers it isn't asked: they go on from part
+    /// to part, as in Keras's `predict`.
+    ///
+    /// # Errors
+    /// [`Error::Parts`] where the model is of operations, whose arrays needn't have a batch, or a
+    /// function in it ([`Function`](crate::program::Function)) mixes the rows. To find that out
+    /// takes the inputs; where they don't fit the model, the errors of
+    /// [`Session::run`](crate::Session::run).
+    ///
+    /// ```
+    /// use birnn::{Gru, Model};
+    /// let model = Model::sequential(2, [Gru::new(3)])?;
+    /// model.check_parts(ndarray::Array3::<f32>::zeros((64, 5, 2)).view())?;
+    /// # Ok::<(), birnn::Error>(())
+    /// ```
+    pub fn check_parts<'a>(&self, inputs: impl Into<Inputs<'a, f32>>) -> Result<()> {
+        if self.is_program() {
+            let reason = "an ONNX model doesn't say which axis of its arrays is the batch: run it \
+                          on arrays of one part each";
+            return Err(Error::Parts { reason });
+        }
+        // All other layers compute each row alone.
+        if !self.layers().any(Layer::is_of_whole_shapes) {
+            return Ok(());
+        }
+        let bound = self.bind(inputs.into())?;
+        match self.lower_a_row(&bound.call_shape(bound.batch, false))? {
+            Some(_) => Ok(()),
+            None => {
+                let reason = "an operation in it may read several rows at once, such as a mean \
+                              over the batch: run all rows in one call";
+                Err(Error::Parts { reason })
+            }
+        }
     }
 
     /// The constants that the graphs of all calls read.
@@ -421,6 +458,13 @@ mod tests {
         };
         assert!(in_parts(mean(1)) && in_parts(mean(2)) && !in_parts(mean(0)));
         assert!(in_parts(divided_by_length(1)) && !in_parts(divided_by_length(0)));
+        let x = ndarray::Array3::<f32>::zeros((5, 8, 4));
+        let refused =
+            |model: Model| matches!(model.check_parts(x.view()), Err(Error::Parts { .. }));
+        assert!(!refused(mean(1)) && refused(mean(0)) && refused(divided_by_length(0)));
+        let other = ndarray::Array3::<f32>::zeros((5, 8, 3));
+        let error = mean(1).check_parts(other.view()).unwrap_err();
+        assert!(matches!(error, Error::InputShape { .. }), "{error:?}");
     }
 
     #[test]

@@ -41,7 +41,8 @@ impl Model {
     ///
     /// # Errors
     /// [`Error::MissingWeights`] where a layer has no weights, [`Error::Graph`] where one has an
-    /// argument that is NaN or infinite, [`Error::Io`] where the file can't be written.
+    /// argument that is NaN or infinite, [`Error::MalformedFile`] where the name ends otherwise than
+    /// in `.safetensors`, as that of another form, [`Error::Io`] where the file can't be written.
     ///
     /// ```
     /// use birnn::{Device, Gru, Model};
@@ -62,7 +63,7 @@ impl Model {
     /// What [`Model::save`] writes.
     ///
     /// # Errors
-    /// As [`Model::save`], without [`Error::Io`].
+    /// As [`Model::save`], but for those of the file.
     ///
     /// ```
     /// use birnn::{Gru, Model};
@@ -117,6 +118,12 @@ impl SaveOptions {
     /// As [`Model::save`].
     pub fn save(&self, model: &Model, path: impl AsRef<Path>) -> Result<()> {
         let path = path.as_ref();
+        // A file of another form's name would be taken for one.
+        if !path.extension().is_some_and(|end| end.eq_ignore_ascii_case("safetensors")) {
+            let text = "models are written in birnn's own form alone, which Model::load reads: \
+                        give the file a name that ends in .safetensors";
+            return malformed(&path.display().to_string(), text);
+        }
         let io = |source| Error::Io { path: path.to_path_buf(), source };
         std::fs::write(path, self.bytes(model)?).map_err(io)
     }

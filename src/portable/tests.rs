@@ -192,6 +192,25 @@ fn what_json_has_no_word_for_is_an_error() {
     }
 }
 
+#[test]
+fn files_are_not_named_as_those_of_other_forms() {
+    let model = Model::sequential(2, [Flatten::new()]).unwrap();
+    let folder = std::env::temp_dir().join(format!("birnn_save_{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    for name in ["m.onnx", "m.npz", "m.h5", "m.pt", "m.keras", "m", "m.safetensors.gz"] {
+        let path = folder.join(name);
+        let error = model.save(&path).unwrap_err();
+        assert!(matches!(error, Error::MalformedFile { .. }), "{error:?}");
+        let text = error.to_string();
+        assert!(text.contains(name) && text.contains("ends in .safetensors"), "{text}");
+        assert!(!path.exists());
+    }
+    let path = folder.join("m.SafeTensors");
+    model.save(&path).unwrap();
+    assert!(Model::from_portable(&path).is_ok());
+    std::fs::remove_dir_all(&folder).unwrap();
+}
+
 /// A file with another description.
 fn with_description(change: impl Fn(&mut Value)) -> Vec<u8> {
     let model = Model::sequential(2, [Flatten::new()]).unwrap();

@@ -466,7 +466,7 @@ fn a_batch_runs_in_parts() {
     let x = dir.join("x.npy");
     write_npy(&x, &Array3::<f32>::ones((5, 2, 3))).expect("written");
     let line = failure(&["run", ONNX, utf8(&x), "--device", "cpu", "--batch-size", "2"]);
-    assert!(line.contains("which axis"), "{line}");
+    assert!(line.contains("--batch-size") && line.contains("which axis"), "{line}");
 }
 
 #[test]

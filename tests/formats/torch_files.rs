@@ -222,6 +222,37 @@ fn other_files_are_refused_with_a_way_out() {
     }
 }
 
+/// Weight norm keeps other tensors than the module has; the text says how to take it away.
+#[test]
+fn parametrized_weights_are_refused_with_a_way_out() {
+    let error = |names: &[&str]| {
+        let tensor = |(place, name): (usize, &&str)| {
+            let (start, end) = (16 * place, 16 * (place + 1));
+            format!(
+                "{name:?}:{{\"dtype\":\"F32\",\"shape\":[4,1],\"data_offsets\":[{start},{end}]}}"
+            )
+        };
+        let tensors: Vec<_> = names.iter().enumerate().map(tensor).collect();
+        let header = format!("{{{}}}", tensors.join(","));
+        let length = (header.len() as u64).to_le_bytes();
+        let bytes = [&length[..], header.as_bytes(), &vec![0; 16 * names.len()]].concat();
+        TorchOptions::new().load_bytes("weights", bytes).unwrap_err().to_string()
+    };
+    let both = "parametrizations.weight_hh_l0.original0";
+    for names in [
+        &["weight_ih_l0", both, "parametrizations.weight_hh_l0.original1"][..],
+        &["weight_hh_l0", "parametrizations.weight_ih_l0.original0"],
+        &["rnn.weight_ih_l0", "rnn.weight_hh_l0_g", "rnn.weight_hh_l0_v"],
+    ] {
+        let text = error(names);
+        assert!(text.contains("parametrize.remove_parametrizations(module, name)"), "{text}");
+    }
+    for names in [&["linear.weight", "linear.bias"][..], &["weight_hh_l0", "bias_hh_l0"]] {
+        let text = error(names);
+        assert!(!text.contains("remove_parametrizations"), "{text}");
+    }
+}
+
 /// The error of what is done with the tagger's state dict.
 #[track_caller]
 fn tagger_error<T>(add: impl FnOnce(&mut StateDict, &mut Graph) -> Result<T>) -> String {

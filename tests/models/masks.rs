@@ -120,6 +120,14 @@ fn masks_that_do_not_fit_are_named() {
         error(Inputs::new(x.view()).lengths(&[1, 2, 3, 4, 24]))
             .contains("row 4 of input \"input\" is 24")
     );
+    // Neither counts more than the other.
+    let mask = Array2::from_elem((5, 23), true);
+    for both in [
+        Inputs::new(x.view()).mask(mask.view()).lengths(&LENGTHS),
+        Inputs::new(x.view()).lengths(&LENGTHS).mask(mask.view()),
+    ] {
+        assert!(error(both).contains("input \"input\" is given a mask and lengths"));
+    }
 }
 
 #[test]

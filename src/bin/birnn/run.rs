@@ -5,7 +5,7 @@ use crate::inputs::{Arrays, InputArgs};
 use crate::model_args::ModelArgs;
 use crate::{json, outputs, progress, show};
 use anyhow::{Context, Result, bail};
-use birnn::{Model, Output, Session, reference};
+use birnn::{Error, Model, Output, Session, reference};
 use clap::Args;
 use ndarray::{ArrayViewD, Axis, concatenate};
 use serde_json::{Value, json};
@@ -133,12 +133,12 @@ pub fn run(args: &RunArgs, out: &mut impl Write) -> Result<ExitCode> {
 impl RunArgs {
     /// That a model can run in parts of the batch.
     fn check_parts(&self, model: &Model, arrays: &Arrays<f32>) -> Result<()> {
-        if model.is_program() {
-            bail!(
-                "{}: --batch-size: an ONNX model doesn't say which axis of its arrays is the \
-                 batch: run it on arrays of one part each",
-                self.model.path().display()
-            );
+        let file = || format!("{}: --batch-size", self.model.path().display());
+        // Inputs that don't fit are what the call says.
+        if let Err(error @ Error::Parts { .. }) =
+            arrays.inputs().and_then(|inputs| model.check_parts(inputs))
+        {
+            return Err(error).with_context(file);
         }
         let stateful = |(_, layer): &(_, &birnn::layer::Recurrent)| layer.stateful();
         let is_stateful = model.layers().any(|layer| layer.directions().iter().any(stateful));

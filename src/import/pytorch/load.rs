@@ -122,7 +122,9 @@ fn only_module(reader: &Reader) -> Result<String> {
         (Some(part), None) => part,
         (None, _) => {
             let tensors = listed(reader.names());
-            return reader.wrong(format!("holds no LSTM, GRU or RNN; its tensors are {tensors}"));
+            let instead = reader.of_parametrized();
+            return reader
+                .wrong(format!("holds no LSTM, GRU or RNN; its tensors are {tensors}{instead}"));
         }
         _ => {
             return reader.wrong(format!(
@@ -140,9 +142,10 @@ fn only_module(reader: &Reader) -> Result<String> {
         [] => Ok(part.clone()),
         others => reader.wrong(format!(
             "holds more than the recurrent module {}: {}; build the whole model with \
-             torch::StateDict, or ask for the module alone (TorchOptions::prefix)",
+             torch::StateDict, or ask for the module alone (TorchOptions::prefix){}",
             names(),
-            listed(others.iter().copied())
+            listed(others.iter().copied()),
+            reader.of_parametrized()
         )),
     }
 }

@@ -121,7 +121,8 @@ impl Reader {
                 let folder = &name[..name.rfind('.').map_or(0, |dot| dot + 1)];
                 let beside: Vec<_> = self.names().filter(|n| n.starts_with(folder)).collect();
                 let names = if beside.is_empty() { self.names().collect() } else { beside };
-                self.wrong(format!("has no tensor {name:?}; it has {}", listed(names)))
+                let (names, instead) = (listed(names), self.of_parametrized());
+                self.wrong(format!("has no tensor {name:?}; it has {names}{instead}"))
             }
         }
     }
@@ -159,7 +160,28 @@ impl Reader {
         }
     }
 
+    /// What to do where weights of recurrent modules stand in the file as what they are computed
+    /// from; else nothing.
+    pub(super) fn of_parametrized(&self) -> &'static str {
+        if self.names().any(is_parametrized) { PARAMETRIZED } else { "" }
+    }
+
     pub(super) fn wrong<T>(&self, reason: impl Into<String>) -> Result<T> {
         malformed(&self.file.name, reason)
     }
+}
+
+/// What to do where a recurrent module's weights stand in the file as what they are computed from.
+const PARAMETRIZED: &str = "; a weight of a recurrent module is computed from others, as weight \
+    norm does: before saving call torch.nn.utils.parametrize.remove_parametrizations(module, name) \
+    for each, or torch.nn.utils.remove_weight_norm(module, name) where it is the older one";
+
+/// Whether a tensor is one that a weight of a recurrent module is computed from:
+/// `lstm.parametrizations.weight_hh_l0.original0`, or `lstm.weight_hh_l0_g`.
+fn is_parametrized(name: &str) -> bool {
+    let mut parts = name.rsplit('.');
+    let (last, before) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
+    let norm = last.ends_with("_g") || last.ends_with("_v");
+    let original = last.starts_with("original") && parts.next() == Some("parametrizations");
+    original && before.starts_with("weight_") || norm && last.starts_with("weight_")
 }
