@@ -22,6 +22,7 @@ mod product;
 mod threads;
 mod values;
 mod windows;
+mod winograd;
 
 pub(crate) use threads::Threads;
 
@@ -133,7 +134,7 @@ impl CpuSession {
             Some(index) => index,
             None => {
                 let shape = inputs.call_shape(inputs.batch, carried);
-                let graph = model.lower(&shape)?.fused();
+                let graph = model.lower(&shape)?.fused(&self.constants);
                 check_memory::<f32>(&graph)?;
                 self.engine.prepare(&graph, &self.constants)?;
                 if self.graphs.len() >= KEPT_GRAPHS {
@@ -380,6 +381,8 @@ impl Arrays {
     }
 }
 
+#[cfg(test)]
+mod attention_tests;
 #[cfg(test)]
 mod operator_tests;
 #[cfg(test)]

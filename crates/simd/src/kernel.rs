@@ -74,6 +74,16 @@ impl Kernel {
 #[derive(Debug, Default)]
 pub struct Sums(Lines<f32>);
 
+impl Sums {
+    pub(crate) fn values(&self) -> &[f32] {
+        &self.0
+    }
+
+    pub(crate) fn values_mut(&mut self) -> &mut [f32] {
+        &mut self.0
+    }
+}
+
 /// The product of so many rows with some panels of a kernel. Its features can be added in any
 /// number of parts: the sums run over them in order.
 #[derive(Clone, Debug)]
@@ -94,7 +104,7 @@ impl Product<'_> {
         sums.0.resize(vectors * kernel.lanes * self.rows);
         match bias {
             None => sums.0.fill(0.0),
-            Some(bias) => self.each_row(&mut sums.0, |_, columns, row| {
+            Some(bias) => self.each_row(sums, |_, columns, row| {
                 let (first, rest) = row.split_at_mut(columns.len());
                 first.copy_from_slice(&bias[columns]);
                 rest.fill(0.0);
@@ -124,11 +134,9 @@ impl Product<'_> {
         sums: &mut Sums,
         mut output: ArrayViewMut2<f32>,
     ) {
-        if activation != Activation::Linear {
-            arch.dispatch(Activate { activation, values: &mut sums.0 });
-        }
+        self.activate(arch, activation, sums);
         let first = self.kernel.columns(self.panels.clone()).start;
-        self.each_row(&mut sums.0, |row, columns, sums| {
+        self.each_row(sums, |row, columns, sums| {
             let own = columns.start - first..columns.end - first;
             let mut to = output.row_mut(row);
             match to.as_slice_mut() {
@@ -138,9 +146,17 @@ impl Product<'_> {
         });
     }
 
-    /// Calls `work` with each row of each panel, the columns of the panel, and its sums.
-    fn each_row(&self, sums: &mut [f32], mut work: impl FnMut(usize, Range<usize>, &mut [f32])) {
-        let mut rest = sums;
+    /// Replaces the sums by their activations.
+    pub fn activate(&self, arch: Arch, activation: Activation, sums: &mut Sums) {
+        if activation != Activation::Linear {
+            arch.dispatch(Activate { activation, values: &mut sums.0 });
+        }
+    }
+
+    /// Calls `work` with each row of each panel, the columns of the panel, and its sums, behind
+    /// which there may be more.
+    pub fn each_row(&self, sums: &mut Sums, mut work: impl FnMut(usize, Range<usize>, &mut [f32])) {
+        let mut rest = &mut sums.0[..];
         for panel in self.panels.clone() {
             let a_row = self.kernel.vectors(panel) * self.kernel.lanes;
             let (own, after) = std::mem::take(&mut rest).split_at_mut(a_row * self.rows);
