@@ -138,7 +138,7 @@ fn attention_of_pytorch() {
     {
         let build = move |chain: &mut Chain, all: usize| {
             let root = chain.number(0.6);
-            let mut split = |chain: &mut Chain, length: usize| {
+            let split = |chain: &mut Chain, length: usize| {
                 let x = chain.given(all, &[length, batch, heads * features]);
                 let x = chain.reshape(x, &[length, batch * heads, features]);
                 let x = chain.transpose(x, &[1, 0, 2]);

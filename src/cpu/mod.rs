@@ -4,7 +4,8 @@
 //! The way of the data: weights are [`Packed`] once; [`CpuSession`] cuts a layer's work into
 //! [`Sequence`]s, one for each direction and some rows of the batch, which threads run
 //! independently, or where that is better one after the other, each on all threads. What isn't
-//! recurrent is in `operators`: kernels are packed once, and `product` cuts the work.
+//! recurrent is in `operators`: kernels are packed once, and `product` cuts the work; convolutions of
+//! 3 · 3 go by tiles (`winograd`).
 //!
 //! Every sum runs in the same order whatever the batch, the number of threads or the way that the
 //! work is split: the results are equal to the bit.

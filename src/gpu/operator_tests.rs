@@ -1,7 +1,7 @@
 //! Every operator that no recurrence is, on random arrays of odd shapes: the GPU and the CPU path
 //! against the reference in f64.
 
-use crate::layer::{Activation, Operand, Probe};
+use crate::layer::{Operand, Probe};
 use crate::model::{Graph, Inputs, Model};
 use crate::operator::*;
 use crate::{Device, DeviceOptions};

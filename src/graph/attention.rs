@@ -175,7 +175,7 @@ impl OperatorGraph {
 
     /// An array, followed back through moves, and through scales where they are asked for, as far
     /// as the moves are one.
-    fn moved(&self, array: ArrayId, with_scales: bool, links: &Links) -> (Moved, f64) {
+    fn traced(&self, array: ArrayId, with_scales: bool, links: &Links) -> (Moved, f64) {
         let (mut at, mut chain) = (array, Vec::new());
         while let Some(writer) = links.writers[at.0].filter(|_| chain.len() < MOST_MOVES) {
             let step = &self.steps[writer];
@@ -212,7 +212,7 @@ impl OperatorGraph {
         (turned, with_scales): (bool, bool),
         links: &Links,
     ) -> Option<Operand> {
-        let (moved, factor) = self.moved(array, with_scales, links);
+        let (moved, factor) = self.traced(array, with_scales, links);
         let (batch, last) = moved.axes.split_last_chunk::<2>()?;
         let [mut length, mut features] = last.clone();
         if turned {

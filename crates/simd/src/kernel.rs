@@ -34,6 +34,14 @@ impl Kernel {
             let a_row = values.len() / features.max(1);
             let own = panel * width..columns.min((panel + 1) * width);
             let kernel = kernel.slice_axis(Axis(1), own.into());
+            if kernel.strides()[0] == 1 {
+                // One that is turned, such as keys: column by column it is read in order.
+                for (place, column) in kernel.columns().into_iter().enumerate() {
+                    let values = values.chunks_exact_mut(a_row).zip(column);
+                    values.for_each(|(values, &weight)| values[place] = weight);
+                }
+                continue;
+            }
             for (row, values) in kernel.outer_iter().zip(values.chunks_exact_mut(a_row)) {
                 values.iter_mut().zip(row).for_each(|(value, &weight)| *value = weight);
             }
@@ -268,6 +276,8 @@ mod tests {
             let exact = wide(&x).dot(&wide(&weights));
             for arch in each_arch() {
                 let kernel = Kernel::new(weights.view(), lanes(arch));
+                let turned = weights.t().as_standard_layout().into_owned();
+                assert_eq!(Kernel::new(turned.t(), lanes(arch)).panels[..], kernel.panels[..]);
                 for bias in [None, Some(bias)] {
                     let whole = product(arch, &x, &kernel, bias, (usize::MAX >> 1, 1 << 20));
                     for ((row, column), &found) in whole.indexed_iter() {

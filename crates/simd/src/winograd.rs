@@ -92,12 +92,12 @@ fn windows_of_values<S: Simd>(simd: S, m: [[S::f32s; 4]; 4]) -> [[S::f32s; 2]; 2
     windows
 }
 
-struct OfTile<'a, 'v> {
-    held: &'a [&'v [f32]; PRODUCTS],
-    rows: &'a mut [&'v mut [f32]; PRODUCTS],
+struct OfTile<'a, 'h, 'r> {
+    held: &'a [&'h [f32]; PRODUCTS],
+    rows: &'a mut [&'r mut [f32]; PRODUCTS],
 }
 
-impl WithSimd for OfTile<'_, '_> {
+impl WithSimd for OfTile<'_, '_, '_> {
     type Output = ();
 
     #[inline(always)]
