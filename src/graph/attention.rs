@@ -126,31 +126,40 @@ impl OperatorGraph {
         if !is_softmax || !is_product {
             return None;
         }
-        let (mut at, mut factor, mut bias) = (scores, 1.0, None);
+        let (factors, factor, bias) = self.product_of(scores, None, links)?;
+        let [query, key] = factors;
+        Some(Found { query, key, value, factor, bias, last })
+    }
+
+    /// The operands of the product that scores are, what it is multiplied by, and what is then added,
+    /// which may be known already.
+    fn product_of(
+        &self,
+        scores: ArrayId,
+        bias: Option<ArrayId>,
+        links: &Links,
+    ) -> Option<([ArrayId; 2], f64, Option<ArrayId>)> {
+        let (mut at, mut factor) = (scores, 1.0);
         loop {
             let [Some(_)] = links.readers[at.0][..] else { return None };
             let step = &self.steps[links.writers[at.0]?];
             let operand = |number: usize| step.reads.get(number).copied().flatten();
             let (a, b) = (operand(0)?, operand(1)?);
             if let Operator::BatchedMatMul(_) = step.operator {
-                return Some(Found { query: a, key: b, value, factor, bias, last });
+                return Some(([a, b], factor, bias));
             }
-            match self.scaled(step, links) {
-                Some((of, by)) => (at, factor) = (of, factor * by),
-                None => {
-                    let is_sum = matches!(&step.operator, Operator::Binary(operator)
-                        if operator.function == BinaryFunction::Add);
-                    if !is_sum || bias.is_some() || factor != 1.0 {
-                        return None;
-                    }
-                    let is_whole = |array: ArrayId| {
-                        let is_computed = links.writers[array.0].is_some();
-                        is_computed && self.shape(array) == self.shape(at)
-                    };
-                    let whole = [(a, b), (b, a)].into_iter().find(|(array, _)| is_whole(*array));
-                    (at, bias) = whole.map(|(array, other)| (array, Some(other)))?;
-                }
+            if let Some((of, by)) = self.scaled(step, links) {
+                (at, factor) = (of, factor * by);
+                continue;
             }
+            let is_sum = matches!(&step.operator, Operator::Binary(operator)
+                if operator.function == BinaryFunction::Add);
+            if !is_sum || bias.is_some() || factor != 1.0 {
+                return None;
+            }
+            let whole = [(a, b), (b, a)].into_iter();
+            let mut whole = whole.filter(|(array, _)| self.shape(*array) == self.shape(at));
+            return whole.find_map(|(array, other)| self.product_of(array, Some(other), links));
         }
     }
 
