@@ -2,15 +2,14 @@
 // four rows.
 
 #import shared/flat
-#import shared/quads
 
 struct BatchedMatmul {
     matrices: u32,
     rows: u32,
     k: u32,
     columns: u32,
-    // From a row to the next, in vectors.
-    k4: u32,
+    // From a row to the next, in numbers of a and in vectors of b and of the output.
+    a_stride: u32,
     columns4: u32,
     // The lengths of the axes before the last two, but for the first.
     axis1: u32,
@@ -28,18 +27,12 @@ struct BatchedMatmul {
 }
 
 @group(0) @binding(0) var<uniform> p: BatchedMatmul;
-// [matrix][row][k4]
-@group(0) @binding(1) var<storage, read> a: array<vec4<f32>>;
+// [matrix][row][k, filled up to a multiple of 4]
+@group(0) @binding(1) var<storage, read> a: array<f32>;
 // [matrix][k][columns4]
 @group(0) @binding(2) var<storage, read> b: array<vec4<f32>>;
 // [matrix][row][columns4]
 @group(0) @binding(3) var<storage, read_write> output: array<vec4<f32>>;
-
-// Adds four numbers of a row of a times their rows of b.
-fn added(sum: vec4<f32>, of_a: vec4<f32>, b_rows: mat4x4<f32>) -> vec4<f32> {
-    let low = fma(vec4(of_a.y), b_rows[1], fma(vec4(of_a.x), b_rows[0], sum));
-    return fma(vec4(of_a.w), b_rows[3], fma(vec4(of_a.z), b_rows[2], low));
-}
 
 fn store(matrix: u32, row: u32, column4: u32, sum: vec4<f32>) {
     if row >= p.rows { return; }
@@ -65,21 +58,17 @@ fn batched_matmul(invocation: Invocation) {
     let of_b = i0 * p.b_stride0 + i1 * p.b_stride1 + i2 * p.b_stride2 + i3 * p.b_stride3;
     // Rows past the last are computed as the last, and not stored.
     let rows = min(vec4(row) + vec4(0u, 1u, 2u, 3u), vec4(p.rows - 1u));
-    let a_rows = (vec4(of_a * p.rows) + rows) * p.k4;
+    let a_rows = (vec4(of_a * p.rows) + rows) * p.a_stride;
     var s0 = vec4(0.0);
     var s1 = vec4(0.0);
     var s2 = vec4(0.0);
     var s3 = vec4(0.0);
-    for (var k4 = 0u; k4 < p.k4; k4++) {
-        // Past the last k both are the last of b and zeros of a.
-        let left = p.k - k4 * 4u;
-        let of_k = vec4(of_b * p.k) + min(vec4(k4 * 4u) + vec4(0u, 1u, 2u, 3u), vec4(p.k - 1u));
-        let places = of_k * p.columns4 + column4;
-        let b_rows = mat4x4<f32>(b[places.x], b[places.y], b[places.z], b[places.w]);
-        s0 = added(s0, first_of(a[a_rows.x + k4], left), b_rows);
-        s1 = added(s1, first_of(a[a_rows.y + k4], left), b_rows);
-        s2 = added(s2, first_of(a[a_rows.z + k4], left), b_rows);
-        s3 = added(s3, first_of(a[a_rows.w + k4], left), b_rows);
+    for (var k = 0u; k < p.k; k++) {
+        let b_row = b[(of_b * p.k + k) * p.columns4 + column4];
+        s0 = fma(vec4(a[a_rows.x + k]), b_row, s0);
+        s1 = fma(vec4(a[a_rows.y + k]), b_row, s1);
+        s2 = fma(vec4(a[a_rows.z + k]), b_row, s2);
+        s3 = fma(vec4(a[a_rows.w + k]), b_row, s3);
     }
     store(matrix, row, column4, s0);
     store(matrix, row + 1u, column4, s1);

@@ -238,7 +238,7 @@ uniforms! {
         rows: u32,
         k: u32,
         columns: u32,
-        k4: u32,
+        a_stride: u32,
         columns4: u32,
         axis1: u32,
         axis2: u32,

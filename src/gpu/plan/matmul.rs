@@ -167,7 +167,7 @@ impl Planner<'_> {
             rows: rows as u32,
             k: a.features() as u32,
             columns: target.features() as u32,
-            k4: (a.features_padded() / 4) as u32,
+            a_stride: a.features_padded() as u32,
             columns4: columns4 as u32,
             axis1,
             axis2,
