@@ -60,15 +60,25 @@ struct AttentionScores {
 // Four features of a query from a number on, of which so many are of its head.
 fn query_features(number: u32, left: u32) -> vec4<f32> {
     let quad = number / 4u;
-    let next = min(quad + 1u, arrayLength(&query) - 1u);
-    return first_of(four_from(query[quad], query[next], number % 4u), left);
+    var values = query[quad];
+    // Features of heads that aren't of a multiple of four may stand across two vectors.
+    if number % 4u != 0u {
+        let next = query[min(quad + 1u, arrayLength(&query) - 1u)];
+        values = four_from(values, next, number % 4u);
+    }
+    return first_of(values, left);
 }
 
 // The same of a key.
 fn key_features(number: u32, left: u32) -> vec4<f32> {
     let quad = number / 4u;
-    let next = min(quad + 1u, arrayLength(&key) - 1u);
-    return first_of(four_from(key[quad], key[next], number % 4u), left);
+    var values = key[quad];
+    // Features of heads that aren't of a multiple of four may stand across two vectors.
+    if number % 4u != 0u {
+        let next = key[min(quad + 1u, arrayLength(&key) - 1u)];
+        values = four_from(values, next, number % 4u);
+    }
+    return first_of(values, left);
 }
 
 // What a feature adds to the scores of a query with four keys.
