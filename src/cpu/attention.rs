@@ -4,11 +4,12 @@
 use super::cores::{Cores, Kept};
 use super::product::{ROWS, product};
 use crate::operator::{Attention, Score};
-use crate::reference::{AttentionMasks, Computed, Reads};
+use crate::reference::{AttentionMasks, Computed, Reads, repeated_bias, score_bias};
 use birnn_cell::Activation;
 use birnn_simd::{Kernel, Sums, softmax};
 use ndarray::{
-    Array3, ArrayView2, ArrayViewMut1, ArrayViewMut2, ArrayViewMut3, Axis, Ix3, ShapeError, s,
+    Array3, ArrayView1, ArrayView2, ArrayViewMut1, ArrayViewMut2, ArrayViewMut3, Axis, Ix3,
+    ShapeError, s,
 };
 use std::ops::Range;
 
@@ -47,6 +48,8 @@ pub(super) fn attention(
     let heads = operator.heads;
     let (batch, queries, features) = query.dim();
     let (_, keys, value_features) = value.dim();
+    let bias = score_bias(reads)?;
+    let bias = repeated_bias(&bias, [batch, heads, queries, keys])?;
     let lanes = birnn_simd::lanes(cores.arch);
     let of_head =
         |head: usize, features: usize| features * head / heads..features * (head + 1) / heads;
@@ -71,7 +74,10 @@ pub(super) fn attention(
             if operator.score == Score::Dot {
                 let factor = scale.first().unwrap_or(&1.0) * operator.factor;
                 values.clear();
-                values.extend(query.iter().map(|x| x * factor));
+                // Features of a query stand in one piece, or apart where queries stand in rows.
+                for query in query.outer_iter() {
+                    values.extend(query.iter().map(|x| x * factor));
+                }
                 let rows: Vec<&[f32]> = values.chunks_exact(of_head.len()).collect();
                 let output = ArrayViewMut2::from_shape((rows.len(), keys), scores);
                 product(cores.arch, keys_kernel, &rows, sums, output?);
@@ -80,6 +86,9 @@ pub(super) fn attention(
                 scores_of_sums(cores, operator, [query, key], &scale, values, scores);
             }
             for (t, scores) in queries.clone().zip(scores.chunks_exact_mut(keys)) {
+                if let Some(bias) = &bias {
+                    add(bias.slice(s![example, head, t, ..]), scores);
+                }
                 masks.hide(example, t, ArrayViewMut1::from(scores));
             }
             softmax(cores.arch, scores, keys, false);
@@ -96,6 +105,14 @@ pub(super) fn attention(
     });
     done.into_iter().collect::<Result<(), ShapeError>>()?;
     Ok(output.into_dyn())
+}
+
+/// Adds a value to each, which may be the same one.
+fn add(values: ArrayView1<f32>, to: &mut [f32]) {
+    match values.as_slice() {
+        Some(values) => to.iter_mut().zip(values).for_each(|(to, value)| *to += value),
+        None => to.iter_mut().zip(values).for_each(|(to, value)| *to += value),
+    }
 }
 
 /// The output `[batch, queries, heads · features]` in pieces of so many queries of a head.

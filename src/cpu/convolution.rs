@@ -44,7 +44,6 @@ pub(super) struct Operands<'a> {
     pub shape: &'a [usize],
     pub kernel: &'a [f32],
     pub bias: Option<&'a [f32]>,
-    pub filters: &'a Filters,
 }
 
 /// `output = activation(Σ x[window] · kernel + bias)`, `[batch · windows, filters]`, of an
@@ -53,10 +52,11 @@ pub(super) fn convolution(
     cores: &Cores,
     rooms: &Kept<Room>,
     operator: &Convolution,
+    filters: &Filters,
     operands: &Operands,
     mut output: ArrayViewMut2<f32>,
 ) {
-    let &Operands { x, shape, kernel, bias, filters } = operands;
+    let &Operands { x, shape, kernel, bias } = operands;
     let features = shape[shape.len() - 1];
     let kernels = match filters {
         Filters::Groups(kernels) => kernels,
@@ -146,6 +146,22 @@ impl<'a> Patches<'a> {
 
     /// Adds what a window holds in some elements to what was gathered.
     fn gather(&self, window: &Window, elements: Range<usize>, room: &mut Vec<f32>) {
+        let (features, (size, one_apart)) = (self.features.len(), self.held.a_row());
+        let size = size.max(1);
+        if one_apart && features == self.held.features() {
+            // Row by row of the window, of which each stands in one piece.
+            let mut first = elements.start;
+            while first < elements.end {
+                let end = elements.end.min((first / size + 1) * size);
+                let (before, held) = window.held_in_a_row(first..end);
+                let start = room.len();
+                room.resize(start + before * features, 0.0);
+                room.extend_from_slice(held);
+                room.resize(start + (end - first) * features, 0.0);
+                first = end;
+            }
+            return;
+        }
         for element in elements {
             match window.held(element) {
                 Some(held) => room.extend_from_slice(&held[self.features.clone()]),

@@ -4,7 +4,8 @@
 //! The way of the data: weights are [`Packed`] once; [`CpuSession`] cuts a layer's work into
 //! [`Sequence`]s, one for each direction and some rows of the batch, which threads run
 //! independently, or where that is better one after the other, each on all threads. What isn't
-//! recurrent is in `operators`: kernels are packed once, and `product` cuts the work.
+//! recurrent is in `operators`: kernels are packed once, and `product` cuts the work; convolutions of
+//! 3 · 3 go by tiles (`winograd`).
 //!
 //! Every sum runs in the same order whatever the batch, the number of threads or the way that the
 //! work is split: the results are equal to the bit.
@@ -22,6 +23,7 @@ mod product;
 mod threads;
 mod values;
 mod windows;
+mod winograd;
 mod workspace;
 
 pub(crate) use threads::Threads;
@@ -138,7 +140,7 @@ impl CpuSession {
             Some(index) => index,
             None => {
                 let shape = inputs.call_shape(inputs.batch, carried);
-                let graph = model.lower(&shape)?.fused();
+                let graph = model.lower(&shape)?.fused(&self.constants);
                 check_memory::<f32>(&graph)?;
                 self.engine.prepare(&graph, &self.constants)?;
                 if self.graphs.len() >= KEPT_GRAPHS {
@@ -424,6 +426,8 @@ impl Arrays {
     }
 }
 
+#[cfg(test)]
+mod attention_tests;
 #[cfg(test)]
 mod operator_tests;
 #[cfg(test)]

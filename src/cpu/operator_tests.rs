@@ -134,6 +134,47 @@ fn convolutions_of_every_kind() {
     }
 }
 
+/// In tiles of 2 · 2 windows: of odd and even lengths, above the tiles, features and panels that are
+/// taken together, with and without padding.
+#[test]
+fn convolutions_in_tiles() {
+    let mut rng = ChaCha12Rng::seed_from_u64(9);
+    let cases: [([usize; 3], [isize; 2], [usize; 2]); 6] = [
+        ([3, 9, 31], [1, 1], [20, 70]),
+        ([1, 2, 2], [1, 1], [16, 16]),
+        ([2, 5, 120], [1, 0], [33, 130]),
+        ([1, 30, 7], [0, 2], [300, 129]),
+        ([2, 4, 26], [1, 1], [130, 64]),
+        ([1, 7, 8], [2, 3], [17, 18]),
+    ];
+    for ([batch, down, across], before, [features, filters]) in cases {
+        let along = |length: usize, before: isize| {
+            let outputs = (length as isize - 2 + 2 * before) as usize;
+            windows(outputs, 3, [1, 1, 1], before)
+        };
+        let windows = vec![along(down, before[0]), along(across, before[1])];
+        let x = random(&mut rng, &[batch, down, across, features]);
+        let kernel = kernel(&mut rng, &[3, 3, features, filters]);
+        let bias = Operand::Constant(random(&mut rng, &[filters]));
+        for activation in [Activation::Relu, Activation::Softmax] {
+            let operator = Convolution { windows: windows.clone(), groups: 1, activation };
+            assert!(winograd::takes(&operator, &[3, 3, features, filters]));
+            let x = Operand::Input(x.clone());
+            check(operator.clone(), vec![x.clone(), kernel.clone(), bias.clone()]);
+            check(operator, vec![x, kernel.clone()]);
+        }
+        // What isn't finite stays in the windows that hold it, with its sign.
+        let mut strange = x;
+        let count = strange.len();
+        let values = [f32::INFINITY, f32::NEG_INFINITY, f32::NAN];
+        for (place, value) in [count / 7, count / 3, count - 1].into_iter().zip(values) {
+            strange.as_slice_mut().unwrap()[place] = value;
+        }
+        let operator = Convolution { windows, groups: 1, activation: Activation::Linear };
+        check(operator, vec![Operand::Input(strange), kernel, bias]);
+    }
+}
+
 #[test]
 fn pools_of_every_kind() {
     let mut rng = ChaCha12Rng::seed_from_u64(3);
@@ -272,11 +313,16 @@ fn attention_with_every_score_and_mask() {
             Operand::Input(ArrayD::from_shape_simple_fn(vec![batch, length], counts))
         };
         let masks = [mask(queries), mask(keys), mask(keys)];
+        let mut bias = |shape: &[usize]| Operand::Input(random(&mut rng, shape));
+        let biases = [bias(&[batch, 1, 1, keys]), bias(&[1, heads, queries, 1])];
         for causal in [false, true] {
             let attention = Attention { heads, score, factor: 0.3, causal, masked_score };
             let operands = vec![query.clone(), key.clone(), value.clone(), scale.clone()];
             check(attention.clone(), operands.clone());
-            check(attention, [&operands[..], &masks[..]].concat());
+            check(attention.clone(), [&operands[..], &masks[..]].concat());
+            for bias in &biases {
+                check(attention.clone(), [&operands, &masks[..], &[bias.clone()]].concat());
+            }
         }
     }
 }

@@ -5,7 +5,7 @@ use super::convolution::{Filters, Operands, convolution};
 use super::cores::{Cores, Kept};
 use super::pairs::{self, Pair};
 use super::product::{self, Dense, Factor, Room, multiply};
-use super::{attention, batched, moving, normalize, pool, values};
+use super::{attention, batched, moving, normalize, pool, values, winograd};
 use crate::graph::{ConstantId, Constants, OperatorGraph, Source, Step};
 use crate::layer::Activation;
 use crate::operator::{Convolution, MatMul, Operator, Slice};
@@ -21,7 +21,10 @@ use std::collections::hash_map::Entry;
 pub(super) struct Operators {
     kernels: HashMap<ConstantId, Kernel>,
     filters: HashMap<(ConstantId, usize), Filters>,
+    /// Of convolutions in tiles.
+    tiles: HashMap<ConstantId, Vec<Kernel>>,
     rooms: Kept<Room>,
+    of_tiles: Kept<winograd::Room>,
     of_attention: Kept<attention::Room>,
 }
 
@@ -40,6 +43,11 @@ impl Operators {
                 Operator::MatMul(_) if !self.kernels.contains_key(&id) => {
                     let kernel = kernel.view().into_dimensionality::<Ix2>()?;
                     self.kernels.insert(id, Kernel::new(kernel, lanes));
+                }
+                Operator::Convolution(operator) if winograd::takes(operator, kernel.shape()) => {
+                    if let Entry::Vacant(place) = self.tiles.entry(id) {
+                        place.insert(winograd::kernels(&kernel.view(), lanes)?);
+                    }
                 }
                 Operator::Convolution(operator) => {
                     if let Entry::Vacant(place) = self.filters.entry((id, operator.groups)) {
@@ -177,10 +185,8 @@ impl Operators {
                 attention::attention(cores, &self.of_attention, operator, reads).map(Some)
             }
             Operator::Convolution(operator) => {
-                let place = kernel_of(step, graph).map(|id| (id, operator.groups));
-                let filters = place.and_then(|place| self.filters.get(&place));
-                let run = |filters| self.convolution(cores, operator, filters, reads, shape);
-                filters.map(run).transpose()
+                let Some(id) = kernel_of(step, graph) else { return Ok(None) };
+                self.convolution(cores, operator, id, reads, shape)
             }
             Operator::Pool(operator) if reads.optional(1).is_none() => {
                 let trimmed = operator.windows.iter().zip(&x_shape[1..]);
@@ -260,20 +266,29 @@ impl Operators {
         &self,
         cores: &Cores,
         operator: &Convolution,
-        filters: &Filters,
+        id: ConstantId,
         reads: &Reads<f32>,
         shape: &[usize],
-    ) -> Computed<f32> {
+    ) -> Result<Option<ArrayD<f32>>, ShapeError> {
         let (x, kernel, bias) = (reads.get(0)?, reads.get(1)?, reads.optional(2));
         let bias = bias.as_ref().map(flat).transpose()?;
         let columns = kernel.shape().last().copied().unwrap_or(1);
         let windows = shape[..shape.len() - 1].iter().product();
         let mut sums = Array2::zeros([windows, columns]);
-        let operands =
-            Operands { x: flat(&x)?, shape: x.shape(), kernel: flat(&kernel)?, bias, filters };
+        let operands = Operands { x: flat(&x)?, shape: x.shape(), kernel: flat(&kernel)?, bias };
         let linear = Convolution { activation: inside(operator.activation), ..operator.clone() };
-        convolution(cores, &self.rooms, &linear, &operands, sums.view_mut());
-        activated(cores, sums.into_dyn(), operator.activation, shape)
+        let (tiles, filters) = (self.tiles.get(&id), self.filters.get(&(id, operator.groups)));
+        match (tiles.filter(|_| winograd::takes(operator, kernel.shape())), filters) {
+            (Some(kernels), _) => {
+                let output = sums.view_mut();
+                winograd::convolution(cores, &self.of_tiles, &linear, &operands, kernels, output);
+            }
+            (None, Some(filters)) => {
+                convolution(cores, &self.rooms, &linear, filters, &operands, sums.view_mut());
+            }
+            (None, None) => return Ok(None),
+        }
+        activated(cores, sums.into_dyn(), operator.activation, shape).map(Some)
     }
 }
 

@@ -29,6 +29,8 @@ mod pace;
 mod pack;
 mod pipelines;
 mod plan;
+#[cfg(test)]
+mod product_tests;
 mod readback;
 mod session;
 mod software;

@@ -1,7 +1,7 @@
 //! Every operator that no recurrence is, on random arrays of odd shapes: the GPU and the CPU path
 //! against the reference in f64.
 
-use crate::layer::{Activation, Operand, Probe};
+use crate::layer::{Operand, Probe};
 use crate::model::{Graph, Inputs, Model};
 use crate::operator::*;
 use crate::{Device, DeviceOptions};
@@ -74,7 +74,7 @@ pub(super) fn run(device: &Device, probe: &Probe) -> ArrayD<f32> {
     outputs.output().clone().into_shape_with_order(probe.writes().unwrap()).unwrap()
 }
 
-fn check(probe: Probe) {
+pub(super) fn check(probe: Probe) {
     let model = model(&probe);
     let exact = exact(&probe, &model);
     let arrays: Vec<_> = probe.inputs().into_iter().cloned().collect();
@@ -134,12 +134,12 @@ fn check_axes(probe: &Probe, exact: &ArrayD<f64>) {
 }
 
 /// A shape of so many axes, of which some are one long.
-fn shape(rng: &mut Rng, rank: usize) -> Vec<usize> {
+pub(super) fn shape(rng: &mut Rng, rank: usize) -> Vec<usize> {
     let longest = [40, 40, 14, 7, 5, 4, 3][rank];
     (0..rank).map(|_| rng.random_range(1..=longest)).collect()
 }
 
-fn random(rng: &mut Rng, shape: &[usize]) -> ArrayD<f32> {
+pub(super) fn random(rng: &mut Rng, shape: &[usize]) -> ArrayD<f32> {
     ArrayD::from_shape_simple_fn(shape, || rng.random_range(-1.5f32..1.5))
 }
 
@@ -150,14 +150,14 @@ fn few(rng: &mut Rng, shape: &[usize]) -> ArrayD<f32> {
 }
 
 /// A shape that is broadcast to this one.
-fn narrower(rng: &mut Rng, shape: &[usize]) -> Vec<usize> {
+pub(super) fn narrower(rng: &mut Rng, shape: &[usize]) -> Vec<usize> {
     let first = if rng.random_bool(0.5) { 0 } else { rng.random_range(0..=shape.len()) };
     let axis = |&length: &usize| if rng.random_bool(0.3) { 1 } else { length };
     shape[first..].iter().map(axis).collect()
 }
 
 /// Runs so many random cases.
-fn cases(count: u64, mut case: impl FnMut(&mut Rng) -> Probe) {
+pub(super) fn cases(count: u64, mut case: impl FnMut(&mut Rng) -> Probe) {
     for seed in 0..count {
         check(case(&mut Rng::seed_from_u64(seed)));
     }
@@ -358,20 +358,6 @@ fn rows_by_their_numbers() {
 }
 
 #[test]
-fn products_of_computed_matrices() {
-    cases(40, |rng| {
-        let rank = rng.random_range(0..=4);
-        let batch = shape(rng, rank);
-        let [rows, k, columns] = [0; 3].map(|_: usize| rng.random_range(1..=11));
-        let a = [&narrower(rng, &batch)[..], &[rows, k]].concat();
-        let b = [&narrower(rng, &batch)[..], &[k, columns]].concat();
-        let (a, b) = (random(rng, &a), random(rng, &b));
-        let b = if rng.random_bool(0.3) { Operand::Constant(b) } else { Operand::Input(b) };
-        probe(BatchedMatMul, [Operand::Input(a), b])
-    });
-}
-
-#[test]
 fn reduced_arrays() {
     for function in ReduceFunction::ALL {
         cases(10, |rng| {
@@ -438,37 +424,11 @@ fn normalized_arrays() {
 }
 
 /// Windows along an axis, and its length.
-fn windows(rng: &mut Rng, spread: usize) -> (Windows, usize) {
+pub(super) fn windows(rng: &mut Rng, spread: usize) -> (Windows, usize) {
     let (length, size) = (rng.random_range(1..=9), rng.random_range(1..=4));
     let [strides, dilation] = [0; 2].map(|_: usize| rng.random_range(1..=3));
     let before = rng.random_range(-2i32..=3) as isize;
     (Windows { outputs: rng.random_range(1..=7), size, strides, dilation, spread, before }, length)
-}
-
-#[test]
-fn convolutions() {
-    cases(80, |rng| {
-        let axes = rng.random_range(1..=2);
-        let spread = if rng.random_bool(0.5) { 1 } else { rng.random_range(2..=3) };
-        let (windows, lengths): (Vec<_>, Vec<_>) = (0..axes).map(|_| windows(rng, spread)).unzip();
-        let groups = [1, 1, 2, 3][rng.random_range(0..4)];
-        let of_group = rng.random_range(1..=5);
-        let filters = groups * 2 * rng.random_range(1..=4);
-        let batch = rng.random_range(1..=3);
-        let x = [&[batch], &lengths[..], &[of_group * groups]].concat();
-        let sizes: Vec<_> = windows.iter().map(|windows| windows.size).collect();
-        let kernel = [&sizes[..], &[of_group, filters]].concat();
-        let activations =
-            [Activation::Linear, Activation::Tanh, Activation::Softmax, Activation::Glu];
-        let activation = *activations.choose(rng).unwrap();
-        let bias = match rng.random_bool(0.7) {
-            true => Operand::Constant(random(rng, &[filters])),
-            false => Operand::Missing,
-        };
-        let (x, kernel) = (random(rng, &x), random(rng, &kernel));
-        let operands = [Operand::Input(x), Operand::Constant(kernel), bias];
-        probe(Convolution { windows, groups, activation }, operands)
-    });
 }
 
 #[test]

@@ -1,15 +1,17 @@
 //! Steps that belong together as one: a product or a convolution, the bias that is added to it, and
-//! its activation.
+//! its activation; a normalization with its gamma and beta; attention ([`super::attention`]).
 
-use super::{ArrayId, OperatorGraph, Source, Step};
-use crate::operator::{Activate, BinaryFunction, Operator};
+use super::{ArrayId, Constants, OperatorGraph, Source, Step};
+use crate::operator::{Activate, BinaryFunction, Normalization, Operator};
 use birnn_cell::Activation;
 
 impl OperatorGraph {
     /// The same graph, in which products and convolutions add their bias and compute their
-    /// activation where steps of their own did.
+    /// activation where steps of their own did, normalizations have their gamma and beta, and
+    /// attention is one step. The constants are those of the model.
     #[allow(dead_code)] // Only backends that run steps one by one ask.
-    pub fn fused(mut self) -> OperatorGraph {
+    pub fn fused(mut self, constants: &Constants<f32>) -> OperatorGraph {
+        self = self.with_attention(&|graph, array| graph.number(array, constants));
         let readers = self.readers();
         let mut gone = vec![false; self.steps.len()];
         for at in 0..self.steps.len() {
@@ -32,8 +34,18 @@ impl OperatorGraph {
         self
     }
 
+    /// The value of an array that has one, which is the same in all calls of the graph.
+    fn number(&self, array: ArrayId, constants: &Constants<f32>) -> Option<f32> {
+        let values = match self.arrays[array.0].source {
+            Source::Constant(id) => constants.get(id)?,
+            Source::Known(index) => &**self.known.get(index)?,
+            _ => return None,
+        };
+        values.first().copied().filter(|_| values.len() == 1)
+    }
+
     /// Of each array the steps that read it; `None`: it is needed behind all steps.
-    fn readers(&self) -> Vec<Vec<Option<usize>>> {
+    pub(super) fn readers(&self) -> Vec<Vec<Option<usize>>> {
         let mut readers = vec![Vec::new(); self.arrays.len()];
         for (at, step) in self.steps.iter().enumerate() {
             step.reads.iter().flatten().for_each(|array| readers[array.0].push(Some(at)));
@@ -64,8 +76,11 @@ impl OperatorGraph {
         self.joined(step, &Step { operator: silu.into(), ..product.clone() })
     }
 
-    /// A product or a convolution and the step that reads what it writes as one.
+    /// A product, a convolution or a normalization and the step that reads what it writes as one.
     fn joined(&self, step: &Step, reader: &Step) -> Option<Step> {
+        if let Operator::Normalize(_) = step.operator {
+            return self.with_weights(step, reader);
+        }
         let mut joined = Step { writes: reader.writes.clone(), ..step.clone() };
         let activation = match &mut joined.operator {
             Operator::MatMul(operator) => &mut operator.activation,
@@ -82,6 +97,38 @@ impl OperatorGraph {
             }
             _ => return None,
         }
+        Some(joined)
+    }
+
+    /// A normalization and the step that multiplies with its gamma or adds its beta.
+    fn with_weights(&self, step: &Step, reader: &Step) -> Option<Step> {
+        let (Operator::Normalize(operator), Operator::Binary(binary)) =
+            (&step.operator, &reader.operator)
+        else {
+            return None;
+        };
+        let given = |operand: usize| step.reads.get(operand).copied().flatten().is_some();
+        let by = operator.normalization;
+        let is_softmax = matches!(by, Normalization::Softmax | Normalization::LogSoftmax);
+        // x · gamma + beta: no gamma comes behind a beta.
+        let operand = match binary.function {
+            BinaryFunction::Multiply if !given(1) && !given(2) => 1,
+            BinaryFunction::Add if !given(2) => 2,
+            _ => return None,
+        };
+        let written = step.writes[0];
+        let shape = self.shape(written);
+        let other = reader.reads.iter().flatten().find(|&&array| array != written).copied()?;
+        let is_constant = matches!(self.arrays[other.0].source, Source::Constant(_));
+        let axes = shape.len().checked_sub(operator.axes.len())?..shape.len();
+        let is_of_axes =
+            operator.axes.iter().copied().eq(axes.clone()) && self.shape(other) == &shape[axes];
+        if is_softmax || !is_constant || !is_of_axes {
+            return None;
+        }
+        let mut joined = Step { writes: reader.writes.clone(), ..step.clone() };
+        joined.reads.resize(3, None);
+        joined.reads[operand] = Some(other);
         Some(joined)
     }
 
@@ -125,7 +172,7 @@ mod tests {
             graph.outputs.push(sum);
         }
         let last = graph.outputs[0];
-        let graph = graph.fused();
+        let graph = graph.fused(&Constants::new([]));
         assert_eq!(graph.steps.last().unwrap().writes, [last]);
         let names = graph.steps.iter().map(|step| step.operator.rules().name()).collect();
         (names, graph.steps[0].reads.clone())
@@ -167,7 +214,7 @@ mod tests {
             if other_reader {
                 graph.outputs.push(gate);
             }
-            graph.fused()
+            graph.fused(&Constants::new([]))
         };
         let [only] = &of(false).steps[..] else { panic!("it is one step") };
         assert_eq!(only.operator, MatMul { activation: Activation::Silu }.into());

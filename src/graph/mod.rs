@@ -2,10 +2,12 @@
 //! number. Layers write it (`lower` in `src/layer` and `src/model/lower.rs`), and no backend needs
 //! to know them.
 
+mod attention;
 mod constants;
 mod demands;
 mod following;
 mod fuse;
+mod moves;
 mod rows;
 
 pub(crate) use constants::{Constant, ConstantId, Constants};
@@ -181,6 +183,7 @@ impl OperatorGraph {
                 let follows = match step.operator {
                     Operator::Transpose(_) => true,
                     Operator::Recurrent(_) => operand == 0,
+                    Operator::Attention(_) => operand < 3,
                     _ => false,
                 };
                 array.filter(|_| !follows).into_iter().for_each(|array| any[array.0] = false);

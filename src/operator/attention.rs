@@ -1,4 +1,4 @@
-use super::rules::{Along, Rules, Shapes, axes, expect};
+use super::rules::{Along, Rules, Shapes, axes, broadcast, expect};
 
 /// `softmax(scores) · value`, of each head by itself. The features of the heads are side by side.
 ///
@@ -10,6 +10,7 @@ use super::rules::{Along, Rules, Shapes, axes, expect};
 /// | 3 | see [`Score`] | the scale, or none |
 /// | 4 | `[batch, queries]` | the query's mask, or none |
 /// | 5, 6 | `[batch, keys]` | the masks of value and key, or none |
+/// | 7 | `[batch, heads, queries, keys]`, each of them or 1 | what is added to the scores, or none |
 ///
 /// It writes `[batch, queries, heads · value features]`. Scores and softmax are one operator with
 /// the product, so that a backend needs the scores of one example at a time only.
@@ -74,11 +75,22 @@ impl Rules for Attention {
         if self.heads == 0 || features % self.heads != 0 || value_features % self.heads != 0 {
             return Err(format!("{:?} and {:?} in {} heads", reads[0], reads[2], self.heads));
         }
+        if let Some(&Some(bias)) = reads.get(7) {
+            let [_, keys, _] = axes(reads, 2)?;
+            let scores = [batch, self.heads, queries, keys];
+            if bias.len() != 4 || broadcast(&[Some(bias), Some(&scores[..])])? != scores {
+                return Err(format!("its operand 7 is {bias:?}, and is repeated to {scores:?}"));
+            }
+        }
         Ok(vec![vec![batch, queries, value_features]])
     }
 
-    fn along(&self, operand: usize, axis: usize, _: &Shapes) -> Along {
+    fn along(&self, operand: usize, axis: usize, reads: &Shapes) -> Along {
+        // What is repeated is needed whole.
+        let length = |operand: usize, axis: usize| reads.get(operand).copied().flatten()?.get(axis);
         match (operand, axis) {
+            (7, 0) if length(7, 0) != length(0, 0) => Along::Whole,
+            (7, 2) if length(7, 2) == length(0, 1) && !self.causal => Along::Independent(1),
             (_, 0) => Along::Independent(0),
             (0 | 4, 1) if !self.causal => Along::Independent(1),
             _ => Along::Whole,

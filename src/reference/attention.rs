@@ -2,7 +2,9 @@ use super::activation::softmax_lane;
 use super::operands::{Computed, Reads};
 use crate::operator::{Attention, MaskedScore, Score};
 use birnn_cell::Real;
-use ndarray::{Array2, Array3, ArrayView2, ArrayViewMut1, Ix2, Ix3, ShapeError, s};
+use ndarray::{
+    Array2, Array3, ArrayView2, ArrayView4, ArrayViewMut1, ErrorKind, Ix2, Ix3, Ix4, ShapeError, s,
+};
 
 /// `softmax(scores) · value`, of one example and head after the other.
 pub(super) fn attention<F: Real>(operator: &Attention, reads: &Reads<F>) -> Computed<F> {
@@ -13,7 +15,9 @@ pub(super) fn attention<F: Real>(operator: &Attention, reads: &Reads<F>) -> Comp
         reads.optional(3).map_or(Vec::new(), |scale| scale.iter().copied().collect());
     let heads = operator.heads;
     let (batch, queries, key_features) = query.dim();
-    let value_features = value.dim().2;
+    let (_, keys, value_features) = value.dim();
+    let bias = score_bias(reads)?;
+    let bias = repeated_bias(&bias, [batch, heads, queries, keys])?;
     let mut output = Array3::zeros((batch, queries, value_features));
     for example in 0..batch {
         for head in 0..heads {
@@ -21,6 +25,10 @@ pub(super) fn attention<F: Real>(operator: &Attention, reads: &Reads<F>) -> Comp
             let keys = s![example, .., part(key_features)];
             let values = s![example, .., part(value_features)];
             let mut weights = scores(operator, query.slice(keys), key.slice(keys), &scale);
+            if let Some(bias) = &bias {
+                let bias = bias.slice(s![example, head, .., ..]);
+                weights.zip_mut_with(&bias, |score, &bias| *score = *score + bias);
+            }
             for (t, mut row) in weights.outer_iter_mut().enumerate() {
                 masks.hide(example, t, row.view_mut());
                 softmax_lane(&mut row, false);
@@ -33,6 +41,22 @@ pub(super) fn attention<F: Real>(operator: &Attention, reads: &Reads<F>) -> Comp
         rows.for_each(|(t, row)| masks.blank(example, t, row));
     }
     Ok(output.into_dyn())
+}
+
+/// What is added to the scores.
+pub(crate) fn score_bias<'a, F: Real>(
+    reads: &'a Reads<F>,
+) -> Result<Option<ArrayView4<'a, F>>, ShapeError> {
+    reads.optional(7).map(|bias| bias.into_dimensionality::<Ix4>()).transpose()
+}
+
+/// What is added to scores of these axes, `[batch, heads, queries, keys]`.
+pub(crate) fn repeated_bias<'a, F>(
+    bias: &'a Option<ArrayView4<'_, F>>,
+    scores: [usize; 4],
+) -> Result<Option<ArrayView4<'a, F>>, ShapeError> {
+    let unlike = || ShapeError::from_kind(ErrorKind::IncompatibleShape);
+    bias.as_ref().map(|bias| bias.broadcast(scores).ok_or_else(unlike)).transpose()
 }
 
 /// The score of each query with each key, `[queries, keys]`.

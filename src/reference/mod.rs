@@ -28,7 +28,7 @@ mod windows;
 
 pub use activation::activate;
 pub(crate) use activation::activate_rows;
-pub(crate) use attention::AttentionMasks;
+pub(crate) use attention::{AttentionMasks, repeated_bias, score_bias};
 pub use birnn_cell::Real;
 #[cfg(test)]
 pub(crate) use birnn_cell::State;

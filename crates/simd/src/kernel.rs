@@ -35,6 +35,14 @@ impl Kernel {
             let a_row = values.len() / features.max(1);
             let own = panel * width..columns.min((panel + 1) * width);
             let kernel = kernel.slice_axis(Axis(1), own.into());
+            if kernel.strides()[0] == 1 {
+                // One that is turned, such as keys: column by column it is read in order.
+                for (place, column) in kernel.columns().into_iter().enumerate() {
+                    let values = values.chunks_exact_mut(a_row).zip(column);
+                    values.for_each(|(values, &weight)| values[place] = weight);
+                }
+                continue;
+            }
             for (row, values) in kernel.outer_iter().zip(values.chunks_exact_mut(a_row)) {
                 values.iter_mut().zip(row).for_each(|(value, &weight)| *value = weight);
             }
@@ -75,6 +83,16 @@ impl Kernel {
 #[derive(Debug, Default)]
 pub struct Sums(Lines<f32>);
 
+impl Sums {
+    pub(crate) fn values(&self) -> &[f32] {
+        &self.0
+    }
+
+    pub(crate) fn values_mut(&mut self) -> &mut [f32] {
+        &mut self.0
+    }
+}
+
 /// The product of so many rows with some panels of a kernel. Its features can be added in any
 /// number of parts: the sums run over them in order.
 #[derive(Clone, Debug)]
@@ -95,7 +113,7 @@ impl Product<'_> {
         sums.0.resize(vectors * kernel.lanes * self.rows);
         match bias {
             None => sums.0.fill(0.0),
-            Some(bias) => self.each_row(&mut sums.0, |_, columns, row| {
+            Some(bias) => self.each_row(sums, |_, columns, row| {
                 let (first, rest) = row.split_at_mut(columns.len());
                 first.copy_from_slice(&bias[columns]);
                 rest.fill(0.0);
@@ -125,11 +143,9 @@ impl Product<'_> {
         sums: &mut Sums,
         mut output: ArrayViewMut2<f32>,
     ) {
-        if activation != Activation::Linear {
-            arch.dispatch(Activate { activation, values: &mut sums.0 });
-        }
+        self.activate(arch, activation, sums);
         let first = self.kernel.columns(self.panels.clone()).start;
-        self.each_row(&mut sums.0, |row, columns, sums| {
+        self.each_row(sums, |row, columns, sums| {
             let own = columns.start - first..columns.end - first;
             let mut to = output.row_mut(row);
             match to.as_slice_mut() {
@@ -139,9 +155,17 @@ impl Product<'_> {
         });
     }
 
-    /// Calls `work` with each row of each panel, the columns of the panel, and its sums.
-    fn each_row(&self, sums: &mut [f32], mut work: impl FnMut(usize, Range<usize>, &mut [f32])) {
-        let mut rest = sums;
+    /// Replaces the sums by their activations.
+    pub fn activate(&self, arch: Arch, activation: Activation, sums: &mut Sums) {
+        if activation != Activation::Linear {
+            arch.dispatch(Activate { activation, values: &mut sums.0 });
+        }
+    }
+
+    /// Calls `work` with each row of each panel, the columns of the panel, and its sums, behind
+    /// which there may be more.
+    pub fn each_row(&self, sums: &mut Sums, mut work: impl FnMut(usize, Range<usize>, &mut [f32])) {
+        let mut rest = &mut sums.0[..];
         for panel in self.panels.clone() {
             let a_row = self.kernel.vectors(panel) * self.kernel.lanes;
             let (own, after) = std::mem::take(&mut rest).split_at_mut(a_row * self.rows);
@@ -253,6 +277,8 @@ mod tests {
             let exact = wide(&x).dot(&wide(&weights));
             for arch in each_arch() {
                 let kernel = Kernel::new(weights.view(), lanes(arch));
+                let turned = weights.t().as_standard_layout().into_owned();
+                assert_eq!(Kernel::new(turned.t(), lanes(arch)).panels[..], kernel.panels[..]);
                 for bias in [None, Some(bias)] {
                     let whole = product(arch, &x, &kernel, bias, (usize::MAX >> 1, 1 << 20));
                     for ((row, column), &found) in whole.indexed_iter() {

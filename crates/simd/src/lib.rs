@@ -10,8 +10,8 @@
 //! `cells`. Both projections and steps are `matmul` and `activation`.
 //!
 //! What isn't recurrent has parts of it: a [`Kernel`] and its [`Product`]s for dense layers and
-//! convolutions, what becomes of the values that a window holds (`held`), [`activate_all`], and
-//! normalizations ([`softmax`], [`Normalizer`]).
+//! convolutions, what convolutions of 3 · 3 are made of ([`winograd`]), what becomes of the values
+//! that a window holds (`held`), [`activate_all`], and normalizations ([`softmax`], [`Normalizer`]).
 //!
 //! Every sum runs in the same order whatever the batch, the number of threads or the way that the
 //! work is split: the results are equal to the bit.
@@ -41,6 +41,7 @@ mod sequence;
 mod step;
 mod timestep;
 mod weights;
+pub mod winograd;
 
 pub use activation::activate_all;
 pub use arch::Arch;

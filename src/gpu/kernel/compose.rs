@@ -55,6 +55,7 @@ files![
     "shared/outputs",
     "shared/padded",
     "shared/power",
+    "shared/quads",
     "shared/recurrence",
     "shared/rows",
     "shared/sequence",

@@ -124,7 +124,7 @@ kernels! {
     AttentionScores: other(
         "attention_scores",
         AttentionScores::LAYOUT,
-        &[Read, Read, Read, Read, Read, Read, Write],
+        &[Read, Read, Read, Read, Read, Read, Read, Write],
     ),
     AttentionApply: other("attention_apply", AttentionApply::LAYOUT, &[Read, Read, Read, Write]),
 }

@@ -17,6 +17,8 @@ struct Scores {
     scale: BufferId,
     /// Of query, value and key, where they hide values.
     masks: [Option<BufferId>; 3],
+    /// What is added to them.
+    bias: Option<Array>,
 }
 
 /// The mode in which weights of masked values become zero.
@@ -56,7 +58,9 @@ impl Planner<'_> {
                 *mask = Some(self.operand(step, operand)?.buffer);
             }
         }
-        Ok(Scores { mode, scale, masks })
+        let has_bias = step.reads.get(7).copied().flatten().is_some();
+        let bias = has_bias.then(|| self.operand(step, 7)).transpose()?;
+        Ok(Scores { mode, scale, masks, bias })
     }
 
     fn scores(
@@ -66,17 +70,19 @@ impl Planner<'_> {
         [query, key]: [&Array; 2],
         weights: &Array,
     ) {
-        let (queries, keys) = (query.shape[1], key.shape[1]);
+        let (rows, queries, keys) = (query.shape[0], query.shape[1], key.shape[1]);
+        let strides = scores.bias.as_ref().map(bias_strides).unwrap_or_default();
+        let [bias_row, bias_head, bias_query, bias_key] = strides;
         let bits = scores.masks.iter().enumerate();
         let uniform = AttentionScores {
-            scores: weights.values() as u32,
+            rows: rows as u32,
             heads: operator.heads as u32,
             queries: queries as u32,
             keys: keys as u32,
             size: (query.features() / operator.heads) as u32,
             query_padded: query.features_padded() as u32,
             key_padded: key.features_padded() as u32,
-            scores_padded: weights.features_padded() as u32,
+            keys4: (weights.features_padded() / 4) as u32,
             mode: scores.mode,
             causal: operator.causal.into(),
             replace: match operator.masked_score {
@@ -88,6 +94,11 @@ impl Planner<'_> {
             query_mask_padded: queries.next_multiple_of(4) as u32,
             key_mask_padded: keys.next_multiple_of(4) as u32,
             query_factor: operator.factor,
+            has_bias: scores.bias.is_some().into(),
+            bias_row,
+            bias_head,
+            bias_query,
+            bias_key,
         };
         let [query_mask, value_mask, key_mask] =
             scores.masks.map(|mask| mask.unwrap_or(BufferId::Zeros));
@@ -98,9 +109,11 @@ impl Planner<'_> {
             query_mask,
             value_mask,
             key_mask,
+            scores.bias.as_ref().map_or(BufferId::Zeros, |bias| bias.buffer),
             weights.buffer,
         ];
-        self.flat(Kernel::AttentionScores, buffers, uniform, weights.values());
+        let quads = queries.div_ceil(4) * weights.features_padded() / 4;
+        self.flat(Kernel::AttentionScores, buffers, uniform, rows * operator.heads * quads);
     }
 
     /// `query_mask`: the output at masked queries is zero.
@@ -112,23 +125,35 @@ impl Planner<'_> {
         query_mask: Option<BufferId>,
     ) -> Result<()> {
         let (value, target) = (self.operand(step, 2)?, self.array(step.writes[0]));
-        let (queries, keys) = (target.shape[1], value.shape[1]);
-        let values = target.values();
+        let (rows, queries, keys) = (target.shape[0], target.shape[1], value.shape[1]);
+        let output4 = target.features_padded() / 4;
         let uniform = AttentionApply {
-            values: values as u32,
+            rows: rows as u32,
             heads: operator.heads as u32,
             queries: queries as u32,
             keys: keys as u32,
             size: (target.features() / operator.heads) as u32,
-            value_padded: value.features_padded() as u32,
-            weights_padded: weights.features_padded() as u32,
-            output_padded: target.features_padded() as u32,
+            keys4: (weights.features_padded() / 4) as u32,
+            value4: (value.features_padded() / 4) as u32,
+            output4: output4 as u32,
             masked: query_mask.is_some().into(),
             mask_padded: queries.next_multiple_of(4) as u32,
         };
         let query_mask = query_mask.unwrap_or(BufferId::Zeros);
         let buffers = vec![weights.buffer, value.buffer, query_mask, target.buffer];
-        self.flat(Kernel::AttentionApply, buffers, uniform, values);
+        let quads = rows * queries.div_ceil(4) * output4;
+        self.flat(Kernel::AttentionApply, buffers, uniform, quads);
         Ok(())
     }
+}
+
+/// How far it is from index to index along each axis of a bias, in numbers: 0 where it is repeated.
+fn bias_strides(bias: &Array) -> [u32; 4] {
+    let rows = bias.features_padded();
+    let strides = [bias.shape[1] * bias.shape[2] * rows, bias.shape[2] * rows, rows, 1];
+    let mut all = [0; 4];
+    for ((all, &length), stride) in all.iter_mut().zip(&bias.shape).zip(strides) {
+        *all = if length == 1 { 0 } else { stride as u32 };
+    }
+    all
 }

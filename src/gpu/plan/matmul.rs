@@ -50,7 +50,7 @@ impl Planner<'_> {
         windows: [kernel::Windows; 2],
         groups: usize,
     ) -> Result<Product> {
-        let layout = if groups == 1 { ConstantLayout::Matrix } else { ConstantLayout::Flat };
+        let layout = if groups == 1 { ConstantLayout::Matrix } else { ConstantLayout::Vectors };
         let kernel = self.constant(step, 1, layout)?;
         let bias = match self.optional_constant(step, 2, ConstantLayout::Vectors)? {
             Some(bias) => bias,
@@ -128,21 +128,21 @@ impl Planner<'_> {
     /// The same of a kernel in groups.
     fn grouped(&mut self, product: &Product, target: &Array, activation: Activation) {
         let Product { source, windows: [down, across], .. } = product;
+        let (vectors, columns4) = (target.vectors(), target.features_padded() / 4);
         let uniform = GroupedConvolution {
-            values: target.values() as u32,
+            vectors: vectors as u32,
             columns: target.features() as u32,
             features: product.features as u32,
             columns_of_group: (target.features() / product.groups) as u32,
             features_padded: source.features_padded() as u32,
-            columns_padded: target.features_padded() as u32,
+            columns4: columns4 as u32,
             down: *down,
             across: *across,
             ..GroupedConvolution::default()
         };
         let constants = Constants { activation, ..Constants::default() };
         let buffers = vec![source.buffer, product.kernel, product.bias, target.buffer];
-        let values = target.values();
-        self.flat_with(Kernel::GroupedConvolution, constants, buffers, uniform, values);
+        self.flat_with(Kernel::GroupedConvolution, constants, buffers, uniform, vectors * columns4);
     }
 
     pub(super) fn batched_matmul(&mut self, step: &Step) -> Result<()> {
