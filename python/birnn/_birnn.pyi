@@ -37,6 +37,7 @@ class Device:
             results by up to 1e-3.
         allow_software: whether a software adapter may be chosen.
         autotune: whether a GPU times a few ways of running each layer.
+        persistent: whether a GPU may run timesteps by workgroups that wait for each other.
         memory_budget: how many bytes of a GPU's memory a call may take.
 
     Raises:
@@ -50,6 +51,7 @@ class Device:
         half_weights: bool = False,
         allow_software: bool | None = None,
         autotune: bool = False,
+        persistent: bool = False,
         memory_budget: int | None = None,
     ) -> Device: ...
     @property
@@ -114,6 +116,7 @@ class Model:
         half_weights: bool = False,
         allow_software: bool | None = None,
         autotune: bool = False,
+        persistent: bool = False,
         memory_budget: int | None = None,
     ) -> Session:
         """Makes the model ready to run: uploads its weights and builds the kernels.
@@ -127,6 +130,7 @@ class Model:
                 results by up to 1e-3.
             allow_software: whether a software adapter may be chosen.
             autotune: whether a GPU times a few ways of running each layer.
+            persistent: whether a GPU may run timesteps by workgroups that wait for each other.
             memory_budget: how many bytes of a GPU's memory a call may take.
 
         Raises:

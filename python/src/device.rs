@@ -16,6 +16,7 @@ use pyo3::prelude::*;
 ///         results by up to 1e-3.
 ///     allow_software: whether a software adapter may be chosen.
 ///     autotune: whether a GPU times a few ways of running each layer.
+///     persistent: whether a GPU may run timesteps by workgroups that wait for each other.
 ///     memory_budget: how many bytes of a GPU's memory a call may take.
 ///
 /// Raises:
@@ -57,7 +58,7 @@ impl Device {
     #[new]
     #[pyo3(signature = (
         wanted="best", *, threads=None, half_weights=false, allow_software=None, autotune=false,
-        memory_budget=None
+        persistent=false, memory_budget=None
     ))]
     fn new(
         py: Python<'_>,
@@ -66,6 +67,7 @@ impl Device {
         half_weights: bool,
         allow_software: Option<bool>,
         autotune: bool,
+        persistent: bool,
         memory_budget: Option<u64>,
     ) -> PyResult<Device> {
         // What the best device is, the environment may say.
@@ -76,6 +78,9 @@ impl Device {
         let mut gpu = GpuOptions::new();
         if autotune {
             gpu = gpu.autotune(true);
+        }
+        if persistent {
+            gpu = gpu.persistent(true);
         }
         if let Some(bytes) = memory_budget {
             gpu = gpu.memory_budget(bytes);

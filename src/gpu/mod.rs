@@ -5,7 +5,7 @@
 //! [`session`] uploads the inputs; [`encode`] submits the launches; and [`readback`] waits for them
 //! and reads the outputs back. Inputs and outputs go through the buffers of [`staging`]. [`pace`]
 //! learns how much work a submit should have; `tune` times the planner's choices, and `autotune`
-//! remembers the fastest.
+//! remembers the fastest. `residency` finds out how many workgroups may wait for each other.
 //!
 //! When a model is compiled, [`session`] makes the plans of small calls: the weights that they read
 //! are packed ([`pack`]) and uploaded, and their kernels built ([`kernel`], [`pipelines`]) on the
@@ -27,9 +27,12 @@ mod operator_fixtures;
 mod operator_tests;
 mod pace;
 mod pack;
+#[cfg(test)]
+mod persistent_tests;
 mod pipelines;
 mod plan;
 mod readback;
+mod residency;
 mod session;
 mod software;
 mod staging;

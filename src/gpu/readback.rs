@@ -2,19 +2,23 @@
 //! without blocking or with.
 
 use super::device::GpuDevice;
+use super::encode::Encoding;
 use super::pace::Pace;
+use super::plan::EXCHANGE_HEAD;
 use super::staging::Staging;
-use super::timer::TIMER_BYTES;
+use super::timer::{TIMER_BYTES, Timer};
+use super::workspace::Prepared;
 use crate::error::{Error, Result};
 use crate::host::{self, Instant};
 use crate::model::{Output, Outputs};
-use crate::runner::{Awaited, CallInFlight, Wait};
+use crate::runner::{Awaited, CallInFlight, Counters, Wait};
 use futures_intrusive::channel::shared::{OneshotReceiver, oneshot_channel};
 use futures_intrusive::sync::Mutex;
 use ndarray::{Axis, Slice};
 use std::collections::VecDeque;
 use std::ops::Range;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 /// A segment of an output.
@@ -43,13 +47,20 @@ pub(super) struct Readback {
     segments: Vec<(Segment, Place)>,
     /// The timestamps of the beginning and the end.
     timer: Option<(wgpu::Buffer, Place)>,
+    /// The head of the exchange, where workgroups wait for each other.
+    exchange: Option<(wgpu::Buffer, Place)>,
     /// The bytes of each staging buffer.
     pub sizes: Vec<u64>,
 }
 
 impl Readback {
     /// No staging buffer is larger than `limit`, unless one segment is.
-    pub fn new(segments: Vec<Segment>, timer: Option<wgpu::Buffer>, limit: u64) -> Readback {
+    pub fn new(
+        segments: Vec<Segment>,
+        timer: Option<wgpu::Buffer>,
+        exchange: Option<wgpu::Buffer>,
+        limit: u64,
+    ) -> Readback {
         let mut sizes: Vec<u64> = Vec::new();
         let mut place = |bytes: u64| {
             match sizes.last_mut().filter(|size| **size + bytes <= limit) {
@@ -62,7 +73,8 @@ impl Readback {
         let segments =
             segments.into_iter().map(|segment| (segment.clone(), place(segment.bytes))).collect();
         let timer = timer.map(|buffer| (buffer, place(TIMER_BYTES)));
-        Readback { segments, timer, sizes }
+        let exchange = exchange.map(|buffer| (buffer, place(EXCHANGE_HEAD)));
+        Readback { segments, timer, exchange, sizes }
     }
 
     pub fn bytes(&self) -> u64 {
@@ -72,9 +84,8 @@ impl Readback {
     /// Encodes the copies into the staging buffers.
     pub fn copy(&self, encoder: &mut wgpu::CommandEncoder, staging: &Staging) {
         let segments = self.segments.iter().map(|(segment, place)| (&segment.buffer, place));
-        for (buffer, place) in
-            segments.chain(self.timer.iter().map(|(buffer, place)| (buffer, place)))
-        {
+        let others = self.timer.iter().chain(&self.exchange);
+        for (buffer, place) in segments.chain(others.map(|(buffer, place)| (buffer, place))) {
             encoder.copy_buffer_to_buffer(
                 buffer,
                 0,
@@ -97,6 +108,18 @@ pub(super) struct Part {
     receivers: VecDeque<OneshotReceiver<Result<(), wgpu::BufferAsyncError>>>,
     submission: wgpu::SubmissionIndex,
     submitted: Submitted,
+    /// Where its workgroups wait for each other, and may do so in vain.
+    again: Option<Again>,
+}
+
+/// What it takes to run a part once more from the inputs that went up with it.
+#[derive(Debug)]
+pub(super) struct Again {
+    pub prepared: Arc<Prepared>,
+    pub step_table: wgpu::BindGroup,
+    pub timer: Option<Timer>,
+    /// Where the inputs go, one after another as they stand in the staging buffer, and their bytes.
+    pub inputs: Vec<(wgpu::Buffer, u64)>,
 }
 
 /// What was submitted for a part, and when.
@@ -111,12 +134,25 @@ impl Part {
     pub fn new(
         readback: Arc<Readback>,
         rows: Option<Range<usize>>,
-        mut staging: Staging,
+        staging: Staging,
         submission: wgpu::SubmissionIndex,
         submitted: Submitted,
     ) -> Part {
-        let mut receivers = VecDeque::new();
-        staging.map(&readback.sizes, || {
+        let receivers = VecDeque::new();
+        let mut part =
+            Part { readback, rows, staging, receivers, submission, submitted, again: None };
+        part.map();
+        part
+    }
+
+    pub fn with_again(self, again: Option<Again>) -> Part {
+        Part { again, ..self }
+    }
+
+    /// Asks for everything to be mapped once what was submitted is done.
+    fn map(&mut self) {
+        let receivers = &mut self.receivers;
+        self.staging.map(&self.readback.sizes, || {
             let (sender, receiver) = oneshot_channel();
             receivers.push_back(receiver);
             move |result| {
@@ -124,7 +160,44 @@ impl Part {
                 let _ = sender.send(result);
             }
         });
-        Part { readback, rows, staging, receivers, submission, submitted }
+    }
+
+    /// Where a workgroup waited in vain, runs the part again without such waits, and waits for that.
+    /// After a wait. Can be given up; the next wait is for what runs then.
+    async fn make_up(&mut self, device: &GpuDevice, again: &AtomicU64, wait: Wait) -> Result<()> {
+        let Some((_, place)) = self.readback.exchange.as_ref().filter(|_| self.again.is_some())
+        else {
+            return Ok(());
+        };
+        if self.view(device, *place, |head: &[u32]| head[0] == 0)? {
+            return Ok(());
+        }
+        if let Some(residency) = &device.residency {
+            residency.give_up();
+        }
+        again.fetch_add(1, Ordering::Relaxed);
+        device.checked("a call", || Ok(self.run_again(device))).await?;
+        self.wait(device, wait).await
+    }
+
+    fn run_again(&mut self, device: &GpuDevice) {
+        let Some(Again { prepared, step_table, timer, inputs }) = self.again.take() else { return };
+        self.staging.send_again();
+        let turn = self.staging.turn();
+        let mut counters = Counters::default();
+        let mut encoding =
+            Encoding::new(device, &step_table, timer.as_ref(), &prepared.pace, &mut counters);
+        let mut offset = 0;
+        for (buffer, bytes) in &inputs {
+            if let Some(up) = self.staging.sent() {
+                encoding.copy(up, offset, buffer, *bytes);
+            }
+            offset += bytes;
+        }
+        encoding.launches(&prepared);
+        self.submission = encoding.finish(|encoder| self.readback.copy(encoder, &self.staging));
+        drop(turn);
+        self.map();
     }
 
     /// Waits until the submission is done and everything is mapped. Can be given up and tried
@@ -224,6 +297,8 @@ pub(super) struct Flight {
     device: Arc<GpuDevice>,
     /// Where the time of the call that was read last goes.
     gpu_time: Arc<std::sync::Mutex<Option<Duration>>>,
+    /// Where it is counted that a part runs again.
+    runs_again: Arc<AtomicU64>,
     state: Mutex<State>,
 }
 
@@ -241,9 +316,10 @@ impl Flight {
         device: Arc<GpuDevice>,
         outputs: Vec<Output>,
         gpu_time: Arc<std::sync::Mutex<Option<Duration>>>,
+        runs_again: Arc<AtomicU64>,
     ) -> Flight {
         let state = State { parts: VecDeque::new(), outputs, gpu_time: None, failed: None };
-        Flight { device, gpu_time, state: Mutex::new(state, true) }
+        Flight { device, gpu_time, runs_again, state: Mutex::new(state, true) }
     }
 
     pub(super) async fn push(&self, part: Part) {
@@ -258,6 +334,10 @@ impl Flight {
         let began = Instant::now();
         let waited = part.wait(&self.device, wait).await;
         part.submitted.learn(&self.device, began);
+        let waited = match waited {
+            Ok(()) => part.make_up(&self.device, &self.runs_again, wait).await,
+            failed => failed,
+        };
         let read = waited.and_then(|()| part.read(&self.device, outputs));
         let part = parts.pop_front();
         match read {

@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 pub(super) struct Ring {
     free: Mutex<Vec<Buffers>>,
     in_use: AtomicUsize,
+    turn: Mutex<()>,
 }
 
 #[derive(Debug, Default)]
@@ -37,6 +38,11 @@ pub(super) struct Staging {
 impl Ring {
     pub fn in_use(&self) -> usize {
         self.in_use.load(Ordering::Acquire)
+    }
+
+    /// See [`Staging::turn`].
+    pub fn turn(&self) -> MutexGuard<'_, ()> {
+        self.turn.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn free(&self) -> MutexGuard<'_, Vec<Buffers>> {
@@ -122,6 +128,24 @@ impl Staging {
         if let Some(buffer) = &self.up_sent {
             buffer.map_async(wgpu::MapMode::Write, .., mapped());
         }
+    }
+
+    /// Everything was mapped: from here on all buffers are the GPU's once more, the inputs with what
+    /// was written into them, for a call that runs again.
+    pub fn send_again(&mut self) {
+        let mapped = self.buffers.down.iter().take(std::mem::take(&mut self.mapped));
+        mapped.chain(&self.up_sent).for_each(wgpu::Buffer::unmap);
+    }
+
+    /// The buffer that the inputs were sent in.
+    pub fn sent(&self) -> Option<&wgpu::Buffer> {
+        self.up_sent.as_ref()
+    }
+
+    /// Held while a call's commands are submitted, which may take several submits: no other call of
+    /// the session may come between them, for all work in the same buffers.
+    pub fn turn(&self) -> MutexGuard<'_, ()> {
+        self.ring.turn()
     }
 
     /// Everything was mapped, and is read: the set can serve again with all its buffers.

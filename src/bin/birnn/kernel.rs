@@ -72,7 +72,8 @@ impl KernelArgs {
         if kernel_names().iter().all(|(other, _)| *other != name) {
             bail!("there is no kernel {name:?}; birnn kernel lists them");
         }
-        let units = self.units.unwrap_or(if name.ends_with("_step") { 512 } else { 64 });
+        let of_many_units = ["_step", "_persistent"].iter().any(|ending| name.ends_with(ending));
+        let units = self.units.unwrap_or(if of_many_units { 512 } else { 64 });
         let (layer, rows) = (self.layer(name, units as usize), self.rows as usize);
         let adapter = PlanAdapter::from(self.adapter);
         match planned_kernel(name, layer, rows, adapter, self.half_weights, self.masked) {
