@@ -7,7 +7,7 @@ use super::pace::Pace;
 use super::plan::EXCHANGE_HEAD;
 use super::staging::Staging;
 use super::timer::{TIMER_BYTES, Timer};
-use super::workspace::Prepared;
+use super::workspace::{Prepared, Turn};
 use crate::error::{Error, Result};
 use crate::host::{self, Instant};
 use crate::model::{Output, Outputs};
@@ -118,6 +118,7 @@ pub(super) struct Again {
     pub prepared: Arc<Prepared>,
     pub step_table: wgpu::BindGroup,
     pub timer: Option<Timer>,
+    pub turn: Turn,
     /// Where the inputs go, one after another as they stand in the staging buffer, and their bytes.
     pub inputs: Vec<(wgpu::Buffer, u64)>,
 }
@@ -181,9 +182,10 @@ impl Part {
     }
 
     fn run_again(&mut self, device: &GpuDevice) {
-        let Some(Again { prepared, step_table, timer, inputs }) = self.again.take() else { return };
+        let Some(again) = self.again.take() else { return };
+        let Again { prepared, step_table, timer, turn, inputs } = again;
         self.staging.send_again();
-        let turn = self.staging.turn();
+        let _turn = turn.take();
         let mut counters = Counters::default();
         let mut encoding =
             Encoding::new(device, &step_table, timer.as_ref(), &prepared.pace, &mut counters);
@@ -196,7 +198,6 @@ impl Part {
         }
         encoding.launches(&prepared);
         self.submission = encoding.finish(|encoder| self.readback.copy(encoder, &self.staging));
-        drop(turn);
         self.map();
     }
 

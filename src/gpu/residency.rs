@@ -21,10 +21,10 @@ const MEETINGS: [u32; 25] = [
     384, 512,
 ];
 /// How often an invocation looks for what another workgroup writes. A GPU takes some 0.5 µs for a
-/// look, so that a wait in vain ends after about 0.1 s. On a software adapter a look takes some 30
-/// ns, and the thread of the other workgroup may have to wait for a core.
+/// look, so that a wait in vain ends after about 0.1 s. On a software adapter a look takes about as
+/// long, and the thread of the other workgroup may have to wait for a core.
 const LOOKS: u32 = 1 << 18;
-const LOOKS_SOFTWARE: u32 = 1 << 22;
+const LOOKS_SOFTWARE: u32 = 1 << 20;
 /// The bytes of the zeros that a meeting reads.
 const ZEROS: u64 = 32 * 16;
 

@@ -273,6 +273,7 @@ impl GpuSession {
             prepared: instead.clone(),
             step_table: self.workspace.step_table.clone(),
             timer: self.workspace.timer.clone(),
+            turn: self.workspace.turn.clone(),
             inputs: arrays.iter().map(|(to, array)| (to.clone(), padded_bytes(array))).collect(),
         });
         let (at, before) = (Instant::now(), self.workspace.counters.submits);
@@ -344,8 +345,8 @@ impl GpuSession {
     ) -> Result<(Staging, wgpu::SubmissionIndex)> {
         let bytes = arrays.iter().map(|(_, array)| padded_bytes(array)).sum::<u64>();
         let device = self.workspace.device.clone();
-        let ring = self.ring.clone();
-        let _turn = ring.turn();
+        let turn = self.workspace.turn.clone();
+        let _turn = turn.take();
         let mut staging = self.ring.take(&device, at_once, &prepared.readback.sizes);
         let Workspace { step_table, timer, counters, .. } = &mut self.workspace;
         counters.bytes_uploaded += bytes;

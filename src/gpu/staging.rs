@@ -11,7 +11,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 pub(super) struct Ring {
     free: Mutex<Vec<Buffers>>,
     in_use: AtomicUsize,
-    turn: Mutex<()>,
 }
 
 #[derive(Debug, Default)]
@@ -38,11 +37,6 @@ pub(super) struct Staging {
 impl Ring {
     pub fn in_use(&self) -> usize {
         self.in_use.load(Ordering::Acquire)
-    }
-
-    /// See [`Staging::turn`].
-    pub fn turn(&self) -> MutexGuard<'_, ()> {
-        self.turn.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn free(&self) -> MutexGuard<'_, Vec<Buffers>> {
@@ -140,12 +134,6 @@ impl Staging {
     /// The buffer that the inputs were sent in.
     pub fn sent(&self) -> Option<&wgpu::Buffer> {
         self.up_sent.as_ref()
-    }
-
-    /// Held while a call's commands are submitted, which may take several submits: no other call of
-    /// the session may come between them, for all work in the same buffers.
-    pub fn turn(&self) -> MutexGuard<'_, ()> {
-        self.ring.turn()
     }
 
     /// Everything was mapped, and is read: the set can serve again with all its buffers.

@@ -84,6 +84,7 @@ fn launch(workspace: &Workspace, prepared: &Prepared) -> wgpu::SubmissionIndex {
     let device = &workspace.device;
     let pace = Pace::of(device.info.kind);
     let mut counters = Counters::default();
+    let _turn = workspace.turn.take();
     let mut encoding = Encoding::new(device, &workspace.step_table, None, &pace, &mut counters);
     encoding.launches(prepared);
     encoding.finish(|_| ())

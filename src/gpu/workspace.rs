@@ -15,7 +15,7 @@ use crate::model::{CallShape, Model};
 use crate::runner::Counters;
 use std::collections::HashMap;
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// How many shapes are kept ready; above it all are dropped, so that a caller with ever new shapes
 /// doesn't fill memory.
@@ -32,6 +32,19 @@ pub(super) struct Workspace {
     pub step_table: wgpu::BindGroup,
     pub timer: Option<Timer>,
     pub counters: Counters,
+    pub turn: Turn,
+}
+
+/// Held while a call's commands are submitted, which may take several submits: nothing else of the
+/// session may come between them, as a part of an earlier call that runs again, for all work in the
+/// same buffers.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Turn(Arc<Mutex<()>>);
+
+impl Turn {
+    pub fn take(&self) -> MutexGuard<'_, ()> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// A plan with its pipelines, bind groups and uniforms.
@@ -61,6 +74,7 @@ impl Workspace {
             step_table,
             timer,
             counters: Counters::default(),
+            turn: Turn::default(),
         })
     }
 

@@ -13,8 +13,8 @@ use std::process::ExitCode;
 pub struct KernelArgs {
     /// The kernel's name, which is also that of its file in shaders/; without one all are listed.
     name: Option<String>,
-    /// Units of the recurrent layer that it runs for: 512 for kernels of one timestep, 64 for
-    /// others.
+    /// Units of the recurrent layer that it runs for: 512 for kernels of one timestep and
+    /// persistent ones, 64 for others.
     #[arg(
         long,
         allow_negative_numbers = true,

@@ -199,7 +199,7 @@ impl Kernel {
             ("SPLIT", f64::from(tiling.split)),
             ("PARTIAL", f64::from(partial)),
             ("STATES", f64::from(states)),
-            ("MEMORY", f64::from(tiling.block)),
+            ("MEMORY", f64::from(tiling.block)), // of meeting, which loads nothing by blocks
             ("SUBGROUP", f64::from(subgroup)),
         ];
         let declared = |(name, _): &(&str, f64)| source.wgsl.contains(&format!("override {name}:"));

@@ -42,10 +42,12 @@ fn class(group: &Group, rows: usize, limits: &Limits) -> String {
     let cell = group.reader.cell.description().title;
     let Group { features, directions, .. } = group;
     let weights = if limits.half_weights { ", 16-bit weights" } else { "" };
+    // Where there is one way more to time.
+    let persistent = if limits.persistent.is_some() { ", persistent kernels" } else { "" };
     let (units, directions, rows) =
         (group.reader.units, directions.len(), rows.next_power_of_two());
     format!(
-        "{cell}, {units} units, {features} features, {directions} directions, up to {rows} rows{weights}"
+        "{cell}, {units} units, {features} features, {directions} directions, up to {rows} rows{weights}{persistent}"
     )
 }
 
