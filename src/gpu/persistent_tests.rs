@@ -5,10 +5,10 @@
 //! the tests of kernels that need more workgroups are `ignored`, and run by one that isn't, in a
 //! process of their own in which the driver has 32 threads.
 
-use super::calls::plain_call;
-use super::plan::plan;
 use super::residency::Residency;
 use super::{GpuDevice, GpuSession};
+#[cfg(feature = "autotune")]
+use super::{calls::plain_call, plan::plan};
 use crate::device::{DeviceOptions, GpuOptions, WantedAdapter};
 use crate::host;
 use crate::layer::{
@@ -84,7 +84,7 @@ fn error(found: &ArrayD<f32>, exact: &ArrayD<f64>) -> f64 {
     differences.fold(0.0, |a, b| if b > a || b.is_nan() { b } else { a })
 }
 
-fn layer(cell: Cell, units: usize, sequences: bool) -> RecurrentBuilder {
+fn layer(cell: Cell, units: usize, sequences: bool) -> RecurrentBuilder<Cell> {
     RecurrentBuilder::of(cell, units)
         .return_sequences(sequences)
         .return_state(true)
@@ -210,7 +210,9 @@ fn on_many_threads() {
     let said = String::from_utf8_lossy(&output.stdout);
     let errors = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{said}\n{errors}");
-    assert!(said.contains("test result: ok. 4 passed"), "{said}\n{errors}");
+    let count = if cfg!(feature = "autotune") { 4 } else { 3 };
+    let all = format!("test result: ok. {count} passed");
+    assert!(said.contains(&all), "{said}\n{errors}");
     assert!(!errors.contains("NOT RUN"), "{errors}");
 }
 
@@ -296,8 +298,8 @@ fn random_layers_match_the_reference() {
 #[test]
 #[ignore = "on_many_threads runs it"]
 fn chunks_layers_and_groups_of_rows_go_on_where_those_before_ended() {
-    // 64 KiB a buffer: a few steps a chunk.
-    let options = GpuOptions::new().max_buffer_bytes(64 << 10).plan_for(PlanAdapter::Gpu);
+    // 128 KiB a buffer: a few steps a chunk.
+    let options = GpuOptions::new().max_buffer_bytes(128 << 10).plan_for(PlanAdapter::Gpu);
     let Some(gpu) = tried(options) else { return };
     for &cell in Cell::ALL {
         let layers: [Layer; 2] =
@@ -306,7 +308,7 @@ fn chunks_layers_and_groups_of_rows_go_on_where_those_before_ended() {
         let x = random([30, 23, 6], 3);
         let exact = crate::reference::run(&model, x.mapv(f64::from).view()).unwrap();
         let (found, counters) = run(&mut compile(&gpu, &model), &model, x.view().into());
-        assert!(counters.persistent_dispatches > 4, "{cell:?}: {counters:?}");
+        assert!(counters.persistent_dispatches >= 4, "{cell:?}: {counters:?}");
         assert_eq!(counters.runs_again, 0);
         for (found, exact) in found.list().iter().zip(exact.list()) {
             let error = error(&found.array, &exact.array);

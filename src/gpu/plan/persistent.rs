@@ -49,7 +49,7 @@ pub(super) fn persistent(
         .filter_map(|workgroup| cut(group, own.recurrent, workgroup, limits))
         .collect();
     if cuts.is_empty() {
-        return Err("its invocations couldn't hold the weights");
+        return Err("its workgroups couldn't hold the weights and the states");
     }
     let side_by_side = |cut: &&Tiling| workgroups(group, cut) <= allowed.workgroups;
     let Some(&recurrent) = cuts.iter().find(side_by_side) else {
