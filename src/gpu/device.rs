@@ -135,7 +135,7 @@ impl GpuDevice {
         };
         let residency =
             Residency::of(&info, footprint(&limits_of_plans), info.kind == DeviceKind::SoftwareGpu);
-        let opened = GpuDevice {
+        Ok(GpuDevice {
             residency: options.gpu.persistent.then_some(residency),
             #[cfg(feature = "autotune")]
             autotune: options
@@ -154,11 +154,7 @@ impl GpuDevice {
             poller: Poller::default(),
             abandoned: Mutex::default(),
             last_done: Mutex::default(),
-        };
-        if let Some(residency) = &opened.residency {
-            residency.find(&opened).await;
-        }
-        Ok(opened)
+        })
     }
 
     /// The limits that plans keep to now.

@@ -3,9 +3,8 @@
 use super::device::GpuDevice;
 use super::pace::Pace;
 use super::pipelines::Pipeline;
-use super::plan::{EXCHANGE_HEAD, Launch, Stage};
+use super::plan::{EXCHANGE_HEAD, Launch, Plan, Stage};
 use super::timer::Timer;
-use super::workspace::Prepared;
 use crate::runner::Counters;
 
 /// What launching counts for in that sum, and what a byte of weights does, which every dispatch
@@ -103,17 +102,22 @@ impl<'a> Encoding<'a> {
         self.encoder.copy_buffer_to_buffer(from, offset, to, 0, bytes);
     }
 
-    pub fn launches(&mut self, prepared: &Prepared) {
-        let plan = &prepared.plan;
-        if let Some(exchange) = &prepared.exchange {
+    /// The launches of a plan; `exchange`: what its persistent kernels exchange.
+    pub fn launches(
+        &mut self,
+        plan: &Plan,
+        prepared: &[Vec<PreparedStage>],
+        exchange: Option<&wgpu::Buffer>,
+    ) {
+        if let Some(exchange) = exchange {
             self.zero(exchange, 0, EXCHANGE_HEAD);
         }
         let dispatches: usize =
             plan.launches.iter().map(|l| l.stages.len() * l.steps.unwrap_or(1)).sum();
         self.head_start =
             (dispatches as u64 >= 4 * HEAD_START).then_some(self.counters.dispatches + HEAD_START);
-        for (launch, stages) in plan.launches.iter().zip(&prepared.launches) {
-            if let (Some(exchange), 1..) = (&prepared.exchange, launch.exchanged) {
+        for (launch, stages) in plan.launches.iter().zip(prepared) {
+            if let (Some(exchange), 1..) = (exchange, launch.exchanged) {
                 self.zero(exchange, EXCHANGE_HEAD, launch.exchanged);
             }
             self.launch(launch, stages);

@@ -26,7 +26,7 @@ use std::sync::Arc;
 /// A device with these options; `None` where there is no GPU.
 fn open(options: GpuOptions) -> Option<GpuDevice> {
     let options = DeviceOptions::from(options).allow_software(true);
-    match host::block_on(GpuDevice::open(&options, &WantedAdapter::Best)) {
+    match host::block_on(super::open(&options, &WantedAdapter::Best)) {
         Ok(device) => Some(device),
         Err(error) if std::env::var_os("BIRNN_REQUIRE_GPU").is_none() => {
             use std::io::Write;
@@ -119,7 +119,7 @@ fn a_wait_in_vain_gives_the_results_of_the_other_kernels_and_ends_persistent_ker
         return;
     };
     for (index, &cell) in Cell::ALL.iter().enumerate() {
-        gpu.residency.as_ref().unwrap().find_again(16);
+        gpu.residency.as_ref().unwrap().note(16);
         let model = model(5, [both(cell, 130)]);
         let x = random([5, 7, 5], index as u64);
         let expected = run(&mut compile(&without, &model), &model, x.view().into()).0;
@@ -152,7 +152,7 @@ fn calls_in_flight_and_parts_of_a_batch_run_again_each_with_its_inputs() {
     let expected: Vec<_> =
         calls.iter().map(|x| run(&mut plain, &model, x.view().into()).0).collect();
     for wait in [Wait::Blocking, Wait::Async] {
-        gpu.residency.as_ref().unwrap().find_again(16);
+        gpu.residency.as_ref().unwrap().note(16);
         let mut session = compile(&gpu, &model);
         let started: Vec<_> =
             calls.iter().map(|x| start(&mut session, &model, x.view().into())).collect();

@@ -3,10 +3,10 @@
 use super::calls::plain_call;
 use super::device::GpuDevice;
 use super::encode::Encoding;
+use super::flight::{Again, Flight, Part, Submitted};
 use super::kernel::{Constants, Kernel};
 use super::limits::Limits;
 use super::plan::{Placed, Plan, Tuned, plan, rows_at_once};
-use super::readback::{Again, Flight, Part, Submitted};
 use super::staging::{Ring, Staging};
 use super::workspace::{Prepared, Workspace, segment_times};
 use crate::error::{Error, Result};
@@ -374,7 +374,7 @@ impl GpuSession {
             }
         }
         staging.send_up();
-        encoding.launches(prepared);
+        prepared.encode(&mut encoding);
         let submission = encoding.finish(|encoder| prepared.readback.copy(encoder, &staging));
         Ok((staging, submission))
     }

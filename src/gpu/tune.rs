@@ -86,6 +86,6 @@ fn launch(workspace: &Workspace, prepared: &Prepared) -> wgpu::SubmissionIndex {
     let mut counters = Counters::default();
     let _turn = workspace.turn.take();
     let mut encoding = Encoding::new(device, &workspace.step_table, None, &pace, &mut counters);
-    encoding.launches(prepared);
+    prepared.encode(&mut encoding);
     encoding.finish(|_| ())
 }

@@ -2,7 +2,7 @@
 //! with everything they bind.
 
 use super::device::GpuDevice;
-use super::encode::PreparedStage;
+use super::encode::{Encoding, PreparedStage};
 use super::kernel::UNIFORM_BYTES;
 use super::pace::Pace;
 use super::pipelines::Pipeline;
@@ -60,6 +60,13 @@ pub(super) struct Prepared {
     pub exchange: Option<wgpu::Buffer>,
     /// What runs in its place then: the same without them, from the same inputs to the same outputs.
     pub instead: Option<Arc<Prepared>>,
+}
+
+impl Prepared {
+    /// Encodes its launches.
+    pub fn encode(&self, encoding: &mut Encoding) {
+        encoding.launches(&self.plan, &self.launches, self.exchange.as_ref());
+    }
 }
 
 impl Workspace {

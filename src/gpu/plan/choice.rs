@@ -2,7 +2,6 @@
 //! rows of the batch, never on the timesteps, so that a sequence run in pieces gives what it gives
 //! as a whole.
 
-use super::persistent::persistent;
 use super::recurrent::Group;
 use crate::gpu::kernel::{CellKernel, Tiling, Way};
 use crate::gpu::limits::Limits;
@@ -45,16 +44,7 @@ impl Choice {
     }
 }
 
-/// The kernels for so many rows of the batch: a persistent one wherever that is wanted and can be.
-pub(super) fn choose(group: &Group, rows: usize, limits: &Limits) -> Choice {
-    let own = without_waiting(group, rows, limits);
-    match persistent(group, rows, own, limits) {
-        Ok(persistent) => persistent,
-        Err(_why_not) => own, // which a report says
-    }
-}
-
-/// The kernels whose workgroups don't wait for each other.
+/// The kernels for so many rows of the batch, of those whose workgroups don't wait for each other.
 pub(super) fn without_waiting(group: &Group, rows: usize, limits: &Limits) -> Choice {
     let gates = group.reader.cell.gates().len();
     let units = group.reader.units;

@@ -4,7 +4,7 @@
 //! never more than the adapter was seen to run so. And their invocations hold all recurrent weights
 //! between them.
 
-use super::choice::Choice;
+use super::choice::{Choice, without_waiting};
 use super::recurrent::Group;
 use crate::gpu::kernel::{Tiling, Way};
 use crate::gpu::limits::Limits;
@@ -30,6 +30,15 @@ pub(in crate::gpu) fn footprint(limits: &Limits) -> (usize, usize) {
 pub(super) fn limits_for(graph: &OperatorGraph, limits: &Limits) -> Limits {
     let persistent = limits.persistent.filter(|_| graph.carried.is_empty());
     Limits { persistent, ..*limits }
+}
+
+/// The kernels for so many rows of the batch: a persistent one wherever that is wanted and can be.
+pub(super) fn choose(group: &Group, rows: usize, limits: &Limits) -> Choice {
+    let own = without_waiting(group, rows, limits);
+    match persistent(group, rows, own, limits) {
+        Ok(persistent) => persistent,
+        Err(_why_not) => own, // which a report says
+    }
 }
 
 /// The choice with a persistent kernel in place of `own`; an error says why it can't be.

@@ -1,9 +1,9 @@
 //! A plan for people: what a call would do on a GPU, without having one.
 
-use super::choice::{choose, without_waiting};
+use super::choice::without_waiting;
 use super::launch::{Plan, Stage, Tuned, WORKGROUP};
 use super::operators::plan;
-use super::persistent::{limits_for, persistent};
+use super::persistent::{choose, limits_for, persistent};
 use super::recurrent::{Group, groups};
 use super::rows::rows_at_once;
 use crate::error::{Error, Result};

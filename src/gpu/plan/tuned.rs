@@ -1,7 +1,8 @@
 //! Choices that were found to be the fastest by timing them, instead of the planner's own.
 
-use super::choice::{Choice, choose, split_step, streamed, without_waiting};
+use super::choice::{Choice, split_step, streamed, without_waiting};
 use super::launch::Chosen;
+use super::persistent::choose;
 use super::planner::Planner;
 use super::recurrent::Group;
 use crate::gpu::kernel::{Tiling, Way};
