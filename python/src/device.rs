@@ -60,6 +60,7 @@ impl Device {
         wanted="best", *, threads=None, half_weights=false, allow_software=None, autotune=false,
         persistent=false, memory_budget=None
     ))]
+    #[allow(clippy::too_many_arguments)] // Python's have names
     fn new(
         py: Python<'_>,
         wanted: &str,

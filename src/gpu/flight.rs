@@ -101,12 +101,13 @@ impl Part {
             residency.give_up();
         }
         again.fetch_add(1, Ordering::Relaxed);
-        device.checked("a call", || Ok(self.run_again(device))).await?;
+        device.checked("a call", || self.run_again(device)).await?;
         self.wait(device, wait).await
     }
 
-    fn run_again(&mut self, device: &GpuDevice) {
-        let Some(again) = self.again.take() else { return };
+    fn run_again(&mut self, device: &GpuDevice) -> Result<()> {
+        let lost = || Error::Gpu("a call that is to run again has lost its inputs".into());
+        let again = self.again.take().ok_or_else(lost)?;
         let Again { prepared, step_table, timer, turn, inputs } = again;
         self.staging.send_again();
         let _turn = turn.take();
@@ -115,14 +116,13 @@ impl Part {
             Encoding::new(device, &step_table, timer.as_ref(), &prepared.pace, &mut counters);
         let mut offset = 0;
         for (buffer, bytes) in &inputs {
-            if let Some(up) = self.staging.sent() {
-                encoding.copy(up, offset, buffer, *bytes);
-            }
+            encoding.copy(self.staging.sent().ok_or_else(lost)?, offset, buffer, *bytes);
             offset += bytes;
         }
         prepared.encode(&mut encoding);
         self.submission = encoding.finish(|encoder| self.readback.copy(encoder, &self.staging));
         self.map();
+        Ok(())
     }
 
     /// Waits until the submission is done and everything is mapped. Can be given up and tried

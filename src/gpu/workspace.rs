@@ -64,7 +64,7 @@ pub(super) struct Prepared {
 
 impl Prepared {
     /// Encodes its launches.
-    pub fn encode(&self, encoding: &mut Encoding) {
+    pub fn encode(&self, encoding: &mut Encoding<'_>) {
         encoding.launches(&self.plan, &self.launches, self.exchange.as_ref());
     }
 }
