@@ -48,7 +48,8 @@ fn class(group: &Group, rows: usize, limits: &Limits) -> String {
     let (units, directions, rows) =
         (group.reader.units, directions.len(), rows.next_power_of_two());
     format!(
-        "{cell}, {units} units, {features} features, {directions} directions, up to {rows} rows{weights}{persistent}"
+        "{cell}, {units} units, {features} features, {directions} directions, up to {rows} \
+         rows{weights}{persistent}"
     )
 }
 
