@@ -109,11 +109,13 @@ fn all_timesteps(invocation: Invocation) {
     for (var t = 0u; t < recurrence.steps; t++) {
         for (var round = 0u; round < rounds(); round++) {
             let group = group_of(p, round);
-            let finishes = p.finishes && group < recurrence.groups;
+            // For a group that doesn't exist nothing is handed on that could be waited for.
+            let exists = group < recurrence.groups;
+            let finishes = p.finishes && exists;
             var found: Found;
             // Before the wait, so that the loads are done with when it ends.
             if finishes { found = find(p.direction, p.unit, group, t); }
-            receive_hidden(p.direction, t, group, invocation.lane);
+            if exists { receive_hidden(p.direction, t, group, invocation.lane); }
             if !all_go_on(invocation.lane) { return; }
             sums = Sums();
             multiply(p.part, 0u);
