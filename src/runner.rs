@@ -101,6 +101,12 @@ pub(crate) type Awaited<'a, T> = Pin<Box<dyn Future<Output = Result<T>> + Send +
 pub struct Counters {
     /// Dispatches, that is, launches of kernels.
     pub dispatches: u64,
+    /// Those of them that run all timesteps of a chunk in workgroups that wait for each other
+    /// (`GpuOptions::persistent`).
+    pub persistent_dispatches: u64,
+    /// How often a call or a part of its batch was run once more without such dispatches, because a
+    /// workgroup waited in vain: of all calls of the session whose outputs were taken so far.
+    pub runs_again: u64,
     /// Command buffers handed to the GPU.
     pub submits: u64,
     /// Bytes sent to the GPU: inputs, and of a new shape the parameters of its dispatches.

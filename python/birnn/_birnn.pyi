@@ -39,6 +39,7 @@ class Device:
             results by up to 1e-3.
         allow_software: whether a software adapter may be chosen.
         autotune: whether a GPU times a few ways of running each layer.
+        persistent: whether a GPU may run timesteps by workgroups that wait for each other.
         memory_budget: how many bytes of a GPU's memory a call may take.
         gpu_time: whether a GPU records how long it works on a call, for Session.gpu_time.
 
@@ -54,6 +55,7 @@ class Device:
         half_weights: bool = False,
         allow_software: bool | None = None,
         autotune: bool = False,
+        persistent: bool = False,
         memory_budget: int | None = None,
         gpu_time: bool = False,
     ) -> Device: ...
@@ -119,6 +121,7 @@ class Model:
         half_weights: bool = False,
         allow_software: bool | None = None,
         autotune: bool = False,
+        persistent: bool = False,
         memory_budget: int | None = None,
         gpu_time: bool = False,
     ) -> Session:
@@ -133,6 +136,7 @@ class Model:
                 results by up to 1e-3.
             allow_software: whether a software adapter may be chosen.
             autotune: whether a GPU times a few ways of running each layer.
+            persistent: whether a GPU may run timesteps by workgroups that wait for each other.
             memory_budget: how many bytes of a GPU's memory a call may take.
             gpu_time: whether a GPU records how long it works on a call, for Session.gpu_time.
 

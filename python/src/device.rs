@@ -18,6 +18,7 @@ use pyo3::types::{PyDict, PyString, PyTuple};
 ///         results by up to 1e-3.
 ///     allow_software: whether a software adapter may be chosen.
 ///     autotune: whether a GPU times a few ways of running each layer.
+///     persistent: whether a GPU may run timesteps by workgroups that wait for each other.
 ///     memory_budget: how many bytes of a GPU's memory a call may take.
 ///     gpu_time: whether a GPU records how long it works on a call, for Session.gpu_time.
 ///
@@ -62,7 +63,7 @@ impl Device {
     #[expect(clippy::too_many_arguments)] // keyword arguments of Python's
     #[pyo3(signature = (
         wanted="best", *, threads=None, half_weights=false, allow_software=None, autotune=false,
-        memory_budget=None, gpu_time=false
+        persistent=false, memory_budget=None, gpu_time=false
     ))]
     fn new(
         py: Python<'_>,
@@ -71,6 +72,7 @@ impl Device {
         half_weights: bool,
         allow_software: Option<bool>,
         autotune: bool,
+        persistent: bool,
         memory_budget: Option<&Bound<'_, PyAny>>,
         gpu_time: bool,
     ) -> PyResult<Device> {
@@ -82,6 +84,9 @@ impl Device {
         let mut gpu = GpuOptions::new().gpu_time(gpu_time);
         if autotune {
             gpu = gpu.autotune(true);
+        }
+        if persistent {
+            gpu = gpu.persistent(true);
         }
         if let Some(bytes) = memory_budget {
             gpu = gpu.memory_budget(count(py, "memory_budget", bytes)? as u64);

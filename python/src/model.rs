@@ -39,6 +39,7 @@ impl Model {
     ///         results by up to 1e-3.
     ///     allow_software: whether a software adapter may be chosen.
     ///     autotune: whether a GPU times a few ways of running each layer.
+    ///     persistent: whether a GPU may run timesteps by workgroups that wait for each other.
     ///     memory_budget: how many bytes of a GPU's memory a call may take.
     ///     gpu_time: whether a GPU records how long it works on a call, for Session.gpu_time.
     ///

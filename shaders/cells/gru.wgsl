@@ -1,5 +1,5 @@
 // The timesteps of a GRU with reset_after true, all directions at once: one a dispatch, or all of a
-// chunk (…_sequence). Source of the formula: crates/cell/src/gru.rs.
+// chunk (…_sequence, …_persistent). Source of the formula: crates/cell/src/gru.rs.
 
 #import shared/one_product
 
@@ -17,7 +17,14 @@ fn after(projected: Sums, recurrent: Sums, old: CellStates, unit: Unit) -> CellS
 fn gru_sequence(invocation: Invocation) {
     all_timesteps(invocation);
 }
-#else
+#endif
+#if PERSISTENT
+@compute @workgroup_size(WORKGROUP)
+fn gru_persistent(invocation: Invocation) {
+    all_timesteps(invocation);
+}
+#endif
+#if STEP
 @compute @workgroup_size(WORKGROUP)
 fn gru_step(invocation: Invocation) {
     one_timestep(invocation);

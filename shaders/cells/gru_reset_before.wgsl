@@ -1,5 +1,5 @@
 // The timesteps of a GRU with reset_after false, all directions at once: one in two dispatches, or
-// all of a chunk in one (…_sequence). Source of the formula: crates/cell/src/gru.rs.
+// all of a chunk in one (…_sequence, …_persistent). Source of the formula: crates/cell/src/gru.rs.
 
 #import shared/two_products
 
@@ -23,7 +23,14 @@ fn after_second(projected: Projected, recurrent: Rows, z: Rows, h: Rows) -> Rows
 fn gru_reset_before_sequence(invocation: Invocation) {
     all_timesteps(invocation);
 }
-#else
+#endif
+#if PERSISTENT
+@compute @workgroup_size(WORKGROUP)
+fn gru_reset_before_persistent(invocation: Invocation) {
+    all_timesteps(invocation);
+}
+#endif
+#if STEP
 #if SECOND_PRODUCT
 @compute @workgroup_size(WORKGROUP)
 fn gru_reset_before_second_step(invocation: Invocation) {

@@ -1,5 +1,5 @@
-// The timesteps of an LSTM, all directions at once: one a dispatch, or all of a chunk (…_sequence).
-// Source of the formula: crates/cell/src/lstm.rs.
+// The timesteps of an LSTM, all directions at once: one a dispatch, or all of a chunk (…_sequence,
+// …_persistent). Source of the formula: crates/cell/src/lstm.rs.
 
 #import shared/one_product
 
@@ -29,7 +29,14 @@ fn after(projected: Sums, recurrent: Sums, old: CellStates, unit: Unit) -> CellS
 fn lstm_sequence(invocation: Invocation) {
     all_timesteps(invocation);
 }
-#else
+#endif
+#if PERSISTENT
+@compute @workgroup_size(WORKGROUP)
+fn lstm_persistent(invocation: Invocation) {
+    all_timesteps(invocation);
+}
+#endif
+#if STEP
 @compute @workgroup_size(WORKGROUP)
 fn lstm_step(invocation: Invocation) {
     one_timestep(invocation);

@@ -1,5 +1,5 @@
 // The timesteps of an MGU, all directions at once: one in two dispatches, or all of a chunk in one
-// (…_sequence). Source of the formula: crates/cell/src/mgu.rs.
+// (…_sequence, …_persistent). Source of the formula: crates/cell/src/mgu.rs.
 
 #import shared/two_products
 
@@ -22,7 +22,14 @@ fn after_second(projected: Projected, recurrent: Rows, f: Rows, h: Rows) -> Rows
 fn mgu_sequence(invocation: Invocation) {
     all_timesteps(invocation);
 }
-#else
+#endif
+#if PERSISTENT
+@compute @workgroup_size(WORKGROUP)
+fn mgu_persistent(invocation: Invocation) {
+    all_timesteps(invocation);
+}
+#endif
+#if STEP
 #if SECOND_PRODUCT
 @compute @workgroup_size(WORKGROUP)
 fn mgu_second_step(invocation: Invocation) {

@@ -1,5 +1,5 @@
 // The timesteps of a SimpleRNN, all directions at once: one a dispatch, or all of a chunk
-// (…_sequence). Source of the formula: crates/cell/src/simple_rnn.rs.
+// (…_sequence, …_persistent). Source of the formula: crates/cell/src/simple_rnn.rs.
 
 #import shared/one_product
 
@@ -14,7 +14,14 @@ fn after(projected: Sums, recurrent: Sums, old: CellStates, unit: Unit) -> CellS
 fn simple_rnn_sequence(invocation: Invocation) {
     all_timesteps(invocation);
 }
-#else
+#endif
+#if PERSISTENT
+@compute @workgroup_size(WORKGROUP)
+fn simple_rnn_persistent(invocation: Invocation) {
+    all_timesteps(invocation);
+}
+#endif
+#if STEP
 @compute @workgroup_size(WORKGROUP)
 fn simple_rnn_step(invocation: Invocation) {
     one_timestep(invocation);

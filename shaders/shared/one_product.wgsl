@@ -4,7 +4,11 @@
 #import shared/cell
 #if SEQUENCE
 #import shared/sequence
-#else
+#endif
+#if PERSISTENT
+#import shared/persistent
+#endif
+#if STEP
 #import shared/step
 #endif
 
@@ -19,14 +23,17 @@ struct CellStates {
 #endif
 }
 
-#if SEQUENCE
+#if STEP
+#else
 // Of the step, of this invocation's part.
 var<private> sums: Sums;
 
-fn accumulate(rows: Quad, weights: Weights, phase: u32) {
+fn accumulate(rows: Quad, weights: Weights, product: u32) {
     sums = added(sums, rows, weights);
 }
+#endif
 
+#if SEQUENCE
 // All timesteps of the chunk.
 fn all_timesteps(invocation: Invocation) {
     let p = place(invocation);
@@ -62,30 +69,79 @@ fn all_timesteps(invocation: Invocation) {
     }
 }
 #else
+// What a timestep finds in memory of a unit and a group of rows.
+struct Found {
+    projected: Sums,
+    old: CellStates,
+}
+
+fn find(direction: u32, unit: u32, group: u32, t: u32) -> Found {
+    let state = group * recurrence.units + unit;
+    var found: Found;
+    found.projected = all_sums(projection[projected_at(direction, t, state)]);
+    found.old.hidden = old_state(t, slot_start(direction, t) + state);
+#if CELL_STATE
+    found.old.cell = old_state(t, cell_start(direction, 0u) + state);
+#endif
+    return found;
+}
+
+// The timestep of a unit and a group of rows, from its sums: keeps the states of after it, and
+// returns the hidden state.
+fn stepped(direction: u32, unit: u32, group: u32, t: u32, found: Found, sums: Sums) -> Rows {
+    let state = group * recurrence.units + unit;
+    let old = found.old;
+    let next = after(found.projected, sums, old, Unit(direction, unit));
+#if CELL_STATE
+    states[cell_start(direction, 0u) + state] = masked(direction, t, group, old.cell, next.cell);
+#endif
+    let hidden = masked(direction, t, group, old.hidden, next.hidden);
+    states[slot_start(direction, t + 1u) + state] = hidden;
+    return hidden;
+}
+#endif
+
+#if PERSISTENT
+// All timesteps of the chunk.
+fn all_timesteps(invocation: Invocation) {
+    let p = place(invocation);
+    start(p, invocation);
+    for (var t = 0u; t < recurrence.steps; t++) {
+        for (var round = 0u; round < rounds(); round++) {
+            let group = group_of(p, round);
+            // For a group that doesn't exist nothing is handed on that could be waited for.
+            let exists = group < recurrence.groups;
+            let finishes = p.finishes && exists;
+            var found: Found;
+            // Before the wait, so that the loads are done with when it ends.
+            if finishes { found = find(p.direction, p.unit, group, t); }
+            if exists { receive_hidden(p.direction, t, group, invocation.lane); }
+            if !all_go_on(invocation.lane) { return; }
+            sums = Sums();
+            multiply(p.part, 0u);
+            let all = gathered(sums, invocation.lane);
+            if finishes {
+                let hidden = stepped(p.direction, p.unit, group, t, found, all);
+                send(words_start(0u, p.direction, t, group), p.unit, hidden);
+            }
+        }
+    }
+}
+#endif
+
+#if STEP
 // The timestep of the unit and a group of rows, from its sums.
 fn finish(p: Place, tile: u32, sums: Sums) {
     let group = p.group + tile;
     if group >= recurrence.groups { return; }
-    let state = group * recurrence.units + p.unit;
-    let projected = all_sums(projection[projected_at(p.direction, state)]);
-    var old: CellStates;
-    old.hidden = old_state(slot_start(p.direction, step.index) + state);
-#if CELL_STATE
-    let cell = cell_start(p.direction, 0u) + state;
-    old.cell = old_state(cell);
-#endif
-    let next = after(projected, sums, old, Unit(p.direction, p.unit));
-#if CELL_STATE
-    states[cell] = masked(p.direction, step.index, group, old.cell, next.cell);
-#endif
-    let hidden = slot_start(p.direction, step.index + 1u) + state;
-    states[hidden] = masked(p.direction, step.index, group, old.hidden, next.hidden);
+    let found = find(p.direction, p.unit, group, step.index);
+    stepped(p.direction, p.unit, group, step.index, found, sums);
 }
 
 // The timestep that `step` has the number of.
 fn one_timestep(invocation: Invocation) {
     let p = place(invocation);
-    multiply(p, slot_start(p.direction, step.index), from_zeros(), invocation);
+    multiply(p, slot_start(p.direction, step.index), from_zeros(step.index), invocation);
     finish_tiles(p);
 }
 #endif

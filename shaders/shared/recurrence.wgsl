@@ -51,6 +51,10 @@ struct Recurrence {
     final_states: u32,
     // Units filled up to a multiple of four.
     units_padded: u32,
+    // Of persistent kernels: the groups of rows that are computed side by side, and how often an
+    // invocation looks for a value of another workgroup.
+    groups_at_once: u32,
+    looks: u32,
 }
 
 override WORKGROUP: u32 = 64u;

@@ -24,6 +24,15 @@ fn row_values(value: Rows) -> vec4<f32> {
     return vec4(value);
 }
 
+// The inverse: what of four values is of the rows.
+fn rows_from(values: vec4<f32>) -> Rows {
+#if ONE_ROW
+    return values.x;
+#else
+    return values;
+#endif
+}
+
 fn all_sums(stored: StoredSums) -> Sums {
 #if ONE_ROW
     return stored;

@@ -8,6 +8,7 @@
 #import shared/invocation
 #import shared/recurrence
 #import shared/mask
+#import shared/states
 
 struct Step {
     // The step within the chunk.
@@ -119,17 +120,6 @@ fn multiply_tiles(j: u32, weights: Weights) {
     }
 }
 
-// Whether the states of before the step are zeros that nothing has written.
-fn from_zeros() -> bool {
-    return recurrence.zeros == 1u && step.index == 0u;
-}
-
-// A state of before the step.
-fn old_state(index: u32) -> Rows {
-    if from_zeros() { return Rows(); }
-    return states[index];
-}
-
 // Leaves the sums of the place's groups in `sums`. `start`: where the direction's rows of what is
 // multiplied start in `states`; `zeros`: they are not there, but zeros.
 fn multiply(p: Place, start: u32, zeros: bool, invocation: Invocation) {
@@ -157,10 +147,4 @@ fn finish_tiles(p: Place) {
         finish(p, 2u, sums[2]);
         finish(p, 3u, sums[3]);
     }
-}
-
-// Where the unit's gates of the step stand in the projection.
-fn projected_at(direction: u32, unit: u32) -> u32 {
-    let steps = direction * recurrence.steps + step.index;
-    return steps * recurrence.groups * recurrence.units + unit;
 }

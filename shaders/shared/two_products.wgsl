@@ -1,14 +1,19 @@
 // The kernels of a cell whose candidate multiplies the hidden state times another gate. That takes
 // the gate of every unit, so this product comes after that of the other gates: in a dispatch of its
-// own, or in a second phase of each timestep of a sequence, where the gated hidden state stands on
-// the other side of the workgroup's memory in between.
+// own; in a second phase of each timestep of a sequence, where the gated hidden state stands on the
+// other side of the workgroup's memory in between; or, in a persistent kernel, after a second wait
+// for what the other workgroups hand on.
 //
 // The cell's file says what comes `after_first` and `after_second`. The candidate is the last gate.
 
 #import shared/cell
 #if SEQUENCE
 #import shared/sequence
-#else
+#endif
+#if PERSISTENT
+#import shared/persistent
+#endif
+#if STEP
 #import shared/step
 #endif
 
@@ -36,13 +41,14 @@ struct Between {
     gated: Rows,
 }
 
-#if SEQUENCE
+#if STEP
+#else
 // Of the step, of this invocation's part.
 var<private> sums: Sums;
 
-// Phase 0: the other gates; phase 1: the candidate.
-fn accumulate(rows: Quad, weights: Weights, phase: u32) {
-    if phase == 0u {
+// Product 0: the other gates; product 1: the candidate.
+fn accumulate(rows: Quad, weights: Weights, product: u32) {
+    if product == 0u {
         sums[0] = gate_added(sums[0], rows, weights[0]);
 #if THREE_GATES
         sums[1] = gate_added(sums[1], rows, weights[1]);
@@ -51,7 +57,9 @@ fn accumulate(rows: Quad, weights: Weights, phase: u32) {
         sums[#{LAST_GATE}] = gate_added(sums[#{LAST_GATE}], rows, weights[#{LAST_GATE}]);
     }
 }
+#endif
 
+#if SEQUENCE
 // All timesteps of the chunk.
 fn all_timesteps(invocation: Invocation) {
     let p = place(invocation);
@@ -82,18 +90,75 @@ fn all_timesteps(invocation: Invocation) {
     if p.finishes { finish_hidden(p, h); }
 }
 #else
+// What a timestep finds in memory of a unit and a group of rows.
+struct Found {
+    projected: Projected,
+    old: Rows,
+}
+
+fn find(direction: u32, unit: u32, group: u32, t: u32) -> Found {
+    let state = group * recurrence.units + unit;
+    var found: Found;
+    found.projected = projection[projected_at(direction, t, state)];
+    found.old = old_state(t, slot_start(direction, t) + state);
+    return found;
+}
+#endif
+
+#if PERSISTENT
+// All timesteps of the chunk.
+fn all_timesteps(invocation: Invocation) {
+    let p = place(invocation);
+    start(p, invocation);
+    for (var t = 0u; t < recurrence.steps; t++) {
+        for (var round = 0u; round < rounds(); round++) {
+            let group = group_of(p, round);
+            // For a group that doesn't exist nothing is handed on that could be waited for.
+            let exists = group < recurrence.groups;
+            let finishes = p.finishes && exists;
+            var found: Found;
+            // Before the wait, so that the loads are done with when it ends.
+            if finishes { found = find(p.direction, p.unit, group, t); }
+            if exists { receive_hidden(p.direction, t, group, invocation.lane); }
+            if !all_go_on(invocation.lane) { return; }
+            sums = Sums();
+            multiply(p.part, 0u);
+            var all = gathered(sums, invocation.lane);
+            var between: Between;
+            if finishes {
+                between = after_first(found.projected, all, found.old);
+                send(words_start(1u, p.direction, t, group), p.unit, between.gated);
+            }
+            if exists { receive(words_start(1u, p.direction, t, group), invocation.lane); }
+            if !all_go_on(invocation.lane) { return; }
+            sums = Sums();
+            multiply(p.part, 1u);
+            all = gathered(sums, invocation.lane);
+            if finishes {
+                let candidate_sum = all[#{LAST_GATE}u];
+                let next = after_second(found.projected, candidate_sum, between.gate, found.old);
+                let hidden = masked(p.direction, t, group, found.old, next);
+                let state = group * recurrence.units + p.unit;
+                states[slot_start(p.direction, t + 1u) + state] = hidden;
+                send(words_start(0u, p.direction, t, group), p.unit, hidden);
+            }
+        }
+    }
+}
+#endif
+
+#if STEP
 #if SECOND_PRODUCT
 // The timestep of the unit and a group of rows, from the candidate's sum.
 fn finish(p: Place, tile: u32, sums: Sums) {
     let group = p.group + tile;
     if group >= recurrence.groups { return; }
     let state = group * recurrence.units + p.unit;
-    let projected = projection[projected_at(p.direction, state)];
+    let found = find(p.direction, p.unit, group, step.index);
     let first_gate = states[cell_start(p.direction, 0u) + state];
-    let old = old_state(slot_start(p.direction, step.index) + state);
-    let next = after_second(projected, sums, first_gate, old);
+    let next = after_second(found.projected, sums, first_gate, found.old);
     let hidden = slot_start(p.direction, step.index + 1u) + state;
-    states[hidden] = masked(p.direction, step.index, group, old, next);
+    states[hidden] = masked(p.direction, step.index, group, found.old, next);
 }
 
 // The second half of the timestep that `step` has the number of.
@@ -108,9 +173,8 @@ fn finish(p: Place, tile: u32, sums: Sums) {
     let group = p.group + tile;
     if group >= recurrence.groups { return; }
     let state = group * recurrence.units + p.unit;
-    let projected = projection[projected_at(p.direction, state)];
-    let old = old_state(slot_start(p.direction, step.index) + state);
-    let between = after_first(projected, sums, old);
+    let found = find(p.direction, p.unit, group, step.index);
+    let between = after_first(found.projected, sums, found.old);
     states[cell_start(p.direction, 0u) + state] = between.gate;
     states[cell_start(p.direction, 1u) + state] = between.gated;
 }
@@ -118,7 +182,7 @@ fn finish(p: Place, tile: u32, sums: Sums) {
 // The first half of the timestep that `step` has the number of.
 fn first_product(invocation: Invocation) {
     let p = place(invocation);
-    multiply(p, slot_start(p.direction, step.index), from_zeros(), invocation);
+    multiply(p, slot_start(p.direction, step.index), from_zeros(step.index), invocation);
     finish_tiles(p);
 }
 #endif

@@ -97,7 +97,7 @@ impl DeviceOptions {
 
     #[cfg(feature = "gpu")]
     async fn open_gpu(&self, wanted: &WantedAdapter) -> Result<Device> {
-        let gpu = crate::gpu::GpuDevice::open(self, wanted).await?;
+        let gpu = crate::gpu::open(self, wanted).await?;
         Ok(Device { info: gpu.info.clone(), backend: Backend::Gpu(Arc::new(gpu)) })
     }
 

@@ -298,6 +298,7 @@ pub struct GpuOptions {
     pub(crate) memory_budget: u64,
     pub(crate) gpu_time: bool,
     pub(crate) plan_for: Option<crate::PlanAdapter>,
+    pub(crate) persistent: bool,
     #[cfg(feature = "autotune")]
     pub(crate) autotune: bool,
     #[cfg(feature = "autotune")]
@@ -321,6 +322,7 @@ impl GpuOptions {
             memory_budget: 1 << 30,
             gpu_time: false,
             plan_for: None,
+            persistent: environment_says("BIRNN_PERSISTENT"),
             #[cfg(feature = "autotune")]
             autotune: environment_says("BIRNN_AUTOTUNE"),
             #[cfg(feature = "autotune")]
@@ -369,6 +371,31 @@ impl GpuOptions {
     /// without them, those for a GPU are chosen.
     pub fn plan_for(mut self, adapter: crate::PlanAdapter) -> GpuOptions {
         self.plan_for = Some(adapter);
+        self
+    }
+
+    /// Whether recurrent layers may run by persistent kernels (default: false, or true where the
+    /// environment variable `BIRNN_PERSISTENT` is `1`): one dispatch for all timesteps of a chunk,
+    /// in several workgroups that hold the weights in their registers and wait for each other's
+    /// states, in place of a dispatch for each timestep.
+    ///
+    /// No standard says that workgroups run side by side, so [`DeviceOptions::open`] tries how many
+    /// do, which takes a moment, and layers that would need more run as without this option. So do
+    /// stateful layers, and layers that one workgroup can run alone. Where a workgroup waits in vain
+    /// all the same, its call runs again without such kernels, with the results that it has without
+    /// this option, and no more of them run on that adapter as long as the process lives.
+    /// [`Session::counters`](crate::Session::counters) says how many ran, and how often a call ran
+    /// again. Results differ from those without this option by a few units in the last place.
+    ///
+    /// With [`autotune`](GpuOptions::autotune), too, persistent kernels run only where they were
+    /// found to be the fastest.
+    ///
+    /// ```
+    /// use birnn::{DeviceOptions, GpuOptions};
+    /// let options = DeviceOptions::new().with_gpu(GpuOptions::new().persistent(true));
+    /// ```
+    pub fn persistent(mut self, yes: bool) -> GpuOptions {
+        self.persistent = yes;
         self
     }
 

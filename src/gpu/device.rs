@@ -4,7 +4,8 @@ use super::adapter::{choice, fixed_subgroup, halves, passed_over, ranked, report
 use super::kernel::UNIFORM_BYTES;
 use super::limits::Limits;
 use super::pipelines::Pipelines;
-use super::plan::{PlanAdapter, Tuned};
+use super::plan::{PlanAdapter, Tuned, footprint};
+use super::residency::Residency;
 use crate::device::{DeviceInfo, DeviceKind, DeviceOptions, WantedAdapter};
 use crate::error::{Error, Result};
 use crate::host::{self, Instant, Poller};
@@ -37,6 +38,8 @@ pub(crate) struct GpuDevice {
     abandoned: Mutex<Abandoned>,
     /// When work was last seen to be done.
     last_done: Mutex<Option<Instant>>,
+    /// What is known of the workgroups that run side by side, where persistent kernels are wanted.
+    pub(super) residency: Option<Residency>,
     /// What was found to be the fastest, where that is asked for.
     #[cfg(feature = "autotune")]
     autotune: Option<Mutex<super::autotune::Cache>>,
@@ -122,21 +125,25 @@ impl GpuDevice {
         device.on_uncaptured_error(Arc::new(
             |error: wgpu::Error| tracing::error!(%error, "uncaptured GPU error"),
         ));
+        let limits_of_plans = Limits {
+            software,
+            cores: host::cores(),
+            subgroup,
+            half_weights: options.half_weights,
+            budget: options.gpu.memory_budget,
+            ..Limits::new(&limits, options.gpu.max_buffer_bytes)
+        };
+        let residency =
+            Residency::of(&info, footprint(&limits_of_plans), info.kind == DeviceKind::SoftwareGpu);
         Ok(GpuDevice {
+            residency: options.gpu.persistent.then_some(residency),
             #[cfg(feature = "autotune")]
             autotune: options
                 .gpu
                 .autotune
                 .then(|| Mutex::new(super::autotune::Cache::of(&options.gpu, &info))),
             info,
-            limits: Limits {
-                software,
-                cores: host::cores(),
-                subgroup,
-                half_weights: options.half_weights,
-                budget: options.gpu.memory_budget,
-                ..Limits::new(&limits, options.gpu.max_buffer_bytes)
-            },
+            limits: limits_of_plans,
             uniform_stride: u64::from(limits.min_uniform_buffer_offset_alignment)
                 .max(UNIFORM_BYTES as u64),
             timestamps,
@@ -148,6 +155,12 @@ impl GpuDevice {
             abandoned: Mutex::default(),
             last_done: Mutex::default(),
         })
+    }
+
+    /// The limits that plans keep to now.
+    pub(super) fn plan_limits(&self) -> Limits {
+        let persistent = self.residency.as_ref().and_then(Residency::allowed);
+        Limits { persistent, ..self.limits }
     }
 
     /// The choices that were found to be the fastest.

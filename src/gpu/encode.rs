@@ -3,7 +3,7 @@
 use super::device::GpuDevice;
 use super::pace::Pace;
 use super::pipelines::Pipeline;
-use super::plan::{Launch, Plan, Stage};
+use super::plan::{EXCHANGE_HEAD, Launch, Plan, Stage};
 use super::timer::Timer;
 use crate::runner::Counters;
 
@@ -102,14 +102,32 @@ impl<'a> Encoding<'a> {
         self.encoder.copy_buffer_to_buffer(from, offset, to, 0, bytes);
     }
 
-    pub fn launches(&mut self, plan: &Plan, prepared: &[Vec<PreparedStage>]) {
+    /// The launches of a plan; `exchange`: what its persistent kernels exchange.
+    pub fn launches(
+        &mut self,
+        plan: &Plan,
+        prepared: &[Vec<PreparedStage>],
+        exchange: Option<&wgpu::Buffer>,
+    ) {
+        if let Some(exchange) = exchange {
+            self.zero(exchange, 0, EXCHANGE_HEAD);
+        }
         let dispatches: usize =
             plan.launches.iter().map(|l| l.stages.len() * l.steps.unwrap_or(1)).sum();
         self.head_start =
             (dispatches as u64 >= 4 * HEAD_START).then_some(self.counters.dispatches + HEAD_START);
         for (launch, stages) in plan.launches.iter().zip(prepared) {
+            if let (Some(exchange), 1..) = (exchange, launch.exchanged) {
+                self.zero(exchange, EXCHANGE_HEAD, launch.exchanged);
+            }
             self.launch(launch, stages);
         }
+    }
+
+    /// Writes zeros before what is encoded next.
+    fn zero(&mut self, buffer: &wgpu::Buffer, offset: u64, bytes: u64) {
+        self.pass = None;
+        self.encoder.clear_buffer(buffer, offset, Some(bytes));
     }
 
     fn launch(&mut self, launch: &Launch, stages: &[PreparedStage]) {
@@ -135,6 +153,7 @@ impl<'a> Encoding<'a> {
                 let [x, y, z] = stage.workgroups;
                 pass.dispatch_workgroups(x, y, z);
                 self.counters.dispatches += 1;
+                self.counters.persistent_dispatches += u64::from(stage.kernel.is_persistent());
             }
         }
     }

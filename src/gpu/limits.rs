@@ -23,6 +23,17 @@ pub(super) struct Limits {
     pub subgroup: Option<u32>,
     /// Whether recurrent layers' weights are stored as halves.
     pub half_weights: bool,
+    /// Where persistent kernels are wanted, and were not found to fail.
+    pub persistent: Option<Persistent>,
+}
+
+/// What persistent kernels are allowed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Persistent {
+    /// The workgroups that were seen to run side by side.
+    pub workgroups: usize,
+    /// How often an invocation looks for a value of another workgroup.
+    pub looks: u32,
 }
 
 impl Limits {
@@ -47,6 +58,7 @@ impl Limits {
             cores: 1,
             subgroup: None,
             half_weights: false,
+            persistent: None,
         }
     }
 }

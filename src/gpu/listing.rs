@@ -2,7 +2,7 @@
 
 use super::calls::plain_call;
 use super::kernel::{Constants, Kernel, Role, Sharing, SourceLine, located, settings};
-use super::limits::Limits;
+use super::limits::{Limits, Persistent};
 use super::plan::{PlanAdapter, Tuned, plan};
 use crate::layer::{Bidirectional, Cell, Layer, RecurrentBuilder};
 use crate::model::{CallShape, Model};
@@ -56,7 +56,9 @@ pub fn planned_kernel(
     }
     let model = Model::sequential(FEATURES, [layer]).ok()?;
     let mut found = Vec::new();
-    stages(&model, [rows, TIMESTEPS], &adapter.limits(half_weights), masked, &mut found);
+    let limits = adapter.limits(half_weights);
+    let limits = if kernel.is_persistent() { with_persistent(limits) } else { limits };
+    stages(&model, [rows, TIMESTEPS], &limits, masked, &mut found);
     let (_, constants) = found.into_iter().find(|(other, _)| *other == kernel)?;
     Some(entry(kernel, constants))
 }
@@ -118,15 +120,22 @@ fn layers(units: usize) -> impl Iterator<Item = Layer> {
     })
 }
 
-/// Those of a GPU with WebGPU's default limits, its weights in 32 and 16 bits.
-fn limits() -> [Limits; 2] {
+/// Those of a GPU with WebGPU's default limits, its weights in 32 and 16 bits, without persistent
+/// kernels and with them.
+fn limits() -> [Limits; 4] {
     let limits = Limits::new(&wgpu::Limits::default(), u64::MAX);
-    [false, true].map(|half_weights| Limits {
+    let [own, halves] = [false, true].map(|half_weights| Limits {
         software: false,
         subgroup: None,
         half_weights,
         ..limits
-    })
+    });
+    [own, halves, with_persistent(own), with_persistent(halves)]
+}
+
+/// Where any number of workgroups run side by side.
+fn with_persistent(limits: Limits) -> Limits {
+    Limits { persistent: Some(Persistent { workgroups: usize::MAX, looks: 0 }), ..limits }
 }
 
 /// Adds the kernels of a plan.

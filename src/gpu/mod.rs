@@ -2,10 +2,12 @@
 //!
 //! In a call [`plan`] turns the graph of operators into a list of launches, without a device;
 //! [`workspace`] binds buffers to them and keeps all that for the next call of these shapes;
-//! [`session`] uploads the inputs; [`encode`] submits the launches; and [`readback`] waits for them
-//! and reads the outputs back. Inputs and outputs go through the buffers of [`staging`]. [`pace`]
+//! [`session`] uploads the inputs; [`encode`] submits the launches; and [`flight`] waits for them
+//! and reads back the outputs ([`readback`]). Inputs and outputs go through the buffers of
+//! [`staging`]. [`pace`]
 //! learns how much work a submit should have; `tune` times the planner's choices, and `autotune`
-//! remembers the fastest.
+//! remembers the fastest. [`meeting`] finds out how many workgroups may wait for each other, and
+//! [`residency`] remembers it.
 //!
 //! When a model is compiled, [`session`] makes the plans of small calls: the weights that they read
 //! are packed ([`pack`]) and uploaded, and their kernels built ([`kernel`], [`pipelines`]) on the
@@ -17,21 +19,26 @@ mod autotune;
 mod calls;
 mod device;
 mod encode;
+mod flight;
 mod kernel;
 mod limits;
 #[cfg(feature = "kernel_list")]
 mod listing;
+mod meeting;
 #[cfg(test)]
 mod operator_fixtures;
 #[cfg(test)]
 mod operator_tests;
 mod pace;
 mod pack;
+#[cfg(test)]
+mod persistent_tests;
 mod pipelines;
 mod plan;
 #[cfg(test)]
 mod product_tests;
 mod readback;
+mod residency;
 mod session;
 mod software;
 mod staging;
@@ -49,4 +56,5 @@ pub(crate) use device::GpuDevice;
 pub use kernel::SourceLine;
 #[cfg(feature = "kernel_list")]
 pub use listing::{KernelEntry, kernel_list, kernel_names, kernel_settings, planned_kernel};
+pub(crate) use meeting::open;
 pub(crate) use session::GpuSession;

@@ -1,21 +1,9 @@
-//! Bringing arrays home: calls in flight, whose outputs are mapped once the GPU is done, awaited
-//! without blocking or with.
+//! What a plan's calls bring home, and where it stands in the staging buffers.
 
-use super::device::GpuDevice;
-use super::pace::Pace;
+use super::plan::EXCHANGE_HEAD;
 use super::staging::Staging;
 use super::timer::TIMER_BYTES;
-use crate::error::{Error, Result};
-use crate::host::{self, Instant};
-use crate::model::{Output, Outputs};
-use crate::runner::{Awaited, CallInFlight, Wait};
-use futures_intrusive::channel::shared::{OneshotReceiver, oneshot_channel};
-use futures_intrusive::sync::Mutex;
-use ndarray::{Axis, Slice};
-use std::collections::VecDeque;
 use std::ops::Range;
-use std::sync::Arc;
-use std::time::Duration;
 
 /// A segment of an output.
 #[derive(Clone, Debug)]
@@ -31,25 +19,32 @@ pub(super) struct Segment {
 
 /// Where something stands in the staging buffers.
 #[derive(Clone, Copy, Debug)]
-struct Place {
-    buffer: usize,
-    offset: u64,
-    bytes: u64,
+pub(super) struct Place {
+    pub buffer: usize,
+    pub offset: u64,
+    pub bytes: u64,
 }
 
 /// What a plan's calls read back, and where it stands in the staging buffers.
 #[derive(Debug)]
 pub(super) struct Readback {
-    segments: Vec<(Segment, Place)>,
+    pub segments: Vec<(Segment, Place)>,
     /// The timestamps of the beginning and the end.
-    timer: Option<(wgpu::Buffer, Place)>,
+    pub timer: Option<(wgpu::Buffer, Place)>,
+    /// The head of the exchange, where workgroups wait for each other.
+    pub exchange: Option<(wgpu::Buffer, Place)>,
     /// The bytes of each staging buffer.
     pub sizes: Vec<u64>,
 }
 
 impl Readback {
     /// No staging buffer is larger than `limit`, unless one segment is.
-    pub fn new(segments: Vec<Segment>, timer: Option<wgpu::Buffer>, limit: u64) -> Readback {
+    pub fn new(
+        segments: Vec<Segment>,
+        timer: Option<wgpu::Buffer>,
+        exchange: Option<wgpu::Buffer>,
+        limit: u64,
+    ) -> Readback {
         let mut sizes: Vec<u64> = Vec::new();
         let mut place = |bytes: u64| {
             match sizes.last_mut().filter(|size| **size + bytes <= limit) {
@@ -62,7 +57,8 @@ impl Readback {
         let segments =
             segments.into_iter().map(|segment| (segment.clone(), place(segment.bytes))).collect();
         let timer = timer.map(|buffer| (buffer, place(TIMER_BYTES)));
-        Readback { segments, timer, sizes }
+        let exchange = exchange.map(|buffer| (buffer, place(EXCHANGE_HEAD)));
+        Readback { segments, timer, exchange, sizes }
     }
 
     pub fn bytes(&self) -> u64 {
@@ -72,9 +68,8 @@ impl Readback {
     /// Encodes the copies into the staging buffers.
     pub fn copy(&self, encoder: &mut wgpu::CommandEncoder, staging: &Staging) {
         let segments = self.segments.iter().map(|(segment, place)| (&segment.buffer, place));
-        for (buffer, place) in
-            segments.chain(self.timer.iter().map(|(buffer, place)| (buffer, place)))
-        {
+        let others = self.timer.iter().chain(&self.exchange);
+        for (buffer, place) in segments.chain(others.map(|(buffer, place)| (buffer, place))) {
             encoder.copy_buffer_to_buffer(
                 buffer,
                 0,
@@ -82,236 +77,6 @@ impl Readback {
                 place.offset,
                 place.bytes,
             );
-        }
-    }
-}
-
-/// A part of the batch in flight.
-#[derive(Debug)]
-pub(super) struct Part {
-    readback: Arc<Readback>,
-    /// The rows of the batch that it computes; `None`: the outputs have no batch.
-    rows: Option<Range<usize>>,
-    staging: Staging,
-    /// One for each buffer that is to be mapped.
-    receivers: VecDeque<OneshotReceiver<Result<(), wgpu::BufferAsyncError>>>,
-    submission: wgpu::SubmissionIndex,
-    submitted: Submitted,
-}
-
-/// What was submitted for a part, and when.
-#[derive(Debug)]
-pub(super) struct Submitted {
-    pub at: Instant,
-    pub submits: u64,
-    pub pace: Arc<Pace>,
-}
-
-impl Part {
-    pub fn new(
-        readback: Arc<Readback>,
-        rows: Option<Range<usize>>,
-        mut staging: Staging,
-        submission: wgpu::SubmissionIndex,
-        submitted: Submitted,
-    ) -> Part {
-        let mut receivers = VecDeque::new();
-        staging.map(&readback.sizes, || {
-            let (sender, receiver) = oneshot_channel();
-            receivers.push_back(receiver);
-            move |result| {
-                // The receiver is gone where the call was dropped: nobody waits any more.
-                let _ = sender.send(result);
-            }
-        });
-        Part { readback, rows, staging, receivers, submission, submitted }
-    }
-
-    /// Waits until the submission is done and everything is mapped. Can be given up and tried
-    /// again.
-    async fn wait(&mut self, device: &GpuDevice, wait: Wait) -> Result<()> {
-        device.wait_for_callbacks(self.submission.clone(), wait)?;
-        while let Some(receiver) = self.receivers.front() {
-            let mapped = receiver.receive().await;
-            self.receivers.pop_front();
-            match mapped {
-                Some(Ok(())) => {}
-                Some(Err(error)) => return Err(device.lost_or(error.to_string())),
-                None => return Err(device.lost_or("the driver dropped a readback".into())),
-            }
-        }
-        device.check_lost()
-    }
-
-    /// Copies the rows into the outputs' arrays. Returns how long the GPU worked, where it was
-    /// asked for.
-    fn read(&self, device: &GpuDevice, outputs: &mut [Output]) -> Result<Option<Duration>> {
-        for (segment, place) in &self.readback.segments {
-            let mut target = outputs[segment.output].array.view_mut();
-            if let Some(rows) = &self.rows {
-                target.slice_axis_inplace(Axis(0), Slice::from(rows.clone()));
-            }
-            if let Some(times) = &segment.times {
-                target.slice_axis_inplace(Axis(1), Slice::from(times.clone()));
-            }
-            let last = Axis(target.ndim() - 1);
-            let features = target.len_of(last);
-            let padded = segment.features_padded;
-            self.view(device, *place, |values: &[f32]| match target.as_slice_mut() {
-                Some(target) => copy(values, padded, target, features),
-                None => {
-                    for (mut lane, values) in
-                        target.lanes_mut(last).into_iter().zip(values.chunks(padded))
-                    {
-                        lane.iter_mut().zip(values).for_each(|(to, from)| *to = *from);
-                    }
-                }
-            })?;
-        }
-        let Some((_, place)) = self.readback.timer else { return Ok(None) };
-        let ticks =
-            self.view(device, place, |stamps: &[u64]| stamps[1].saturating_sub(stamps[0]))?;
-        Ok(Some(Duration::from_nanos(
-            (ticks as f64 * f64::from(device.queue.get_timestamp_period())) as u64,
-        )))
-    }
-
-    fn view<T: bytemuck::AnyBitPattern, R>(
-        &self,
-        device: &GpuDevice,
-        place: Place,
-        read: impl FnOnce(&[T]) -> R,
-    ) -> Result<R> {
-        let range = place.offset..place.offset + place.bytes;
-        let view = self.staging.down(place.buffer).slice(range).get_mapped_range();
-        let view = view.map_err(|e| device.lost_or(e.to_string()))?;
-        Ok(read(bytemuck::cast_slice(&view)))
-    }
-}
-
-/// The least numbers that are worth a thread of their own, and the most threads that copy. Where
-/// memory is new, its pages cost far more than what is copied into them.
-const COPIED_BY_ONE: usize = 1 << 19;
-const COPYING: usize = 8;
-
-/// Copies rows without what fills them up. Threads of its own: one of a pool would take up other
-/// work while it waits, which may be to wait for the very call that is being read.
-fn copy(from: &[f32], padded: usize, to: &mut [f32], features: usize) {
-    let threads = match from.len() / COPIED_BY_ONE {
-        0 | 1 => 1,
-        worth => worth.min(COPYING).min(host::cores()),
-    };
-    let rows = (from.len() / padded.max(1)).div_ceil(threads);
-    if threads == 1 {
-        return copy_rows(from, padded, to, features);
-    }
-    let pieces = from.chunks(rows * padded).zip(to.chunks_mut(rows * features));
-    host::on_threads(pieces.map(|(from, to)| move || copy_rows(from, padded, to, features)));
-}
-
-fn copy_rows(from: &[f32], padded: usize, to: &mut [f32], features: usize) {
-    if features == padded {
-        to.copy_from_slice(from);
-    } else {
-        let rows = to.chunks_mut(features.max(1)).zip(from.chunks(padded));
-        rows.for_each(|(to, from)| to.copy_from_slice(&from[..features]));
-    }
-}
-
-/// A call in flight.
-#[derive(Debug)]
-pub(super) struct Flight {
-    device: Arc<GpuDevice>,
-    /// Where the time of the call that was read last goes.
-    gpu_time: Arc<std::sync::Mutex<Option<Duration>>>,
-    state: Mutex<State>,
-}
-
-#[derive(Debug)]
-struct State {
-    /// Sent and not yet read, oldest first.
-    parts: VecDeque<Part>,
-    outputs: Vec<Output>,
-    gpu_time: Option<Duration>,
-    failed: Option<Error>,
-}
-
-impl Flight {
-    pub fn new(
-        device: Arc<GpuDevice>,
-        outputs: Vec<Output>,
-        gpu_time: Arc<std::sync::Mutex<Option<Duration>>>,
-    ) -> Flight {
-        let state = State { parts: VecDeque::new(), outputs, gpu_time: None, failed: None };
-        Flight { device, gpu_time, state: Mutex::new(state, true) }
-    }
-
-    pub(super) async fn push(&self, part: Part) {
-        self.state.lock().await.parts.push_back(part);
-    }
-
-    /// Waits for the oldest part that isn't read yet, and reads it; `false`: there is none.
-    pub async fn read_oldest(&self, wait: Wait) -> bool {
-        let mut state = self.state.lock().await;
-        let State { parts, outputs, gpu_time, failed } = &mut *state;
-        let Some(part) = parts.front_mut() else { return false };
-        let began = Instant::now();
-        let waited = part.wait(&self.device, wait).await;
-        part.submitted.learn(&self.device, began);
-        let read = waited.and_then(|()| part.read(&self.device, outputs));
-        let part = parts.pop_front();
-        match read {
-            Ok(time) => {
-                part.into_iter().for_each(|part| part.staging.done());
-                *gpu_time = match (*gpu_time, time) {
-                    (Some(sum), Some(time)) => Some(sum + time),
-                    (sum, time) => sum.or(time),
-                };
-            }
-            Err(error) => {
-                parts.clear();
-                failed.get_or_insert(error);
-            }
-        }
-        true
-    }
-
-    /// Waits for all of it.
-    pub async fn wait(&self, wait: Wait) -> Result<Vec<Output>> {
-        while self.read_oldest(wait).await {}
-        let mut state = self.state.lock().await;
-        *self.gpu_time.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = state.gpu_time;
-        match state.failed.take() {
-            Some(error) => Err(error),
-            None => Ok(std::mem::take(&mut state.outputs)),
-        }
-    }
-}
-
-impl CallInFlight for Arc<Flight> {
-    fn outputs(self: Box<Self>, wait: Wait) -> Awaited<'static, Outputs> {
-        Box::pin(async move { self.wait(wait).await.map(Outputs::new) })
-    }
-}
-
-/// What nobody waited for, the GPU still does.
-impl Drop for Flight {
-    fn drop(&mut self) {
-        if let Some(state) = self.state.try_lock() {
-            state.parts.iter().for_each(|part| self.device.abandon(part.submission.clone()));
-        }
-    }
-}
-
-impl Submitted {
-    /// Compares the time that the submits took with what is wanted, where it is known: who only
-    /// comes to wait when all is done doesn't know when that was.
-    fn learn(&self, device: &GpuDevice, began_waiting: Instant) {
-        const BLOCKED: Duration = Duration::from_millis(1);
-        let before = device.note_done();
-        if began_waiting.elapsed() > BLOCKED {
-            let began = before.map_or(self.at, |before| before.max(self.at));
-            self.pace.learn(began.elapsed(), self.submits);
         }
     }
 }

@@ -3,20 +3,22 @@
 use super::calls::plain_call;
 use super::device::GpuDevice;
 use super::encode::Encoding;
+use super::flight::{Again, Flight, Part, Submitted};
 use super::kernel::{Constants, Kernel};
 use super::limits::Limits;
-use super::plan::{Placed, Plan, plan, rows_at_once};
-use super::readback::{Flight, Part, Submitted};
+use super::plan::{Placed, Plan, Tuned, plan, rows_at_once};
 use super::staging::{Ring, Staging};
 use super::workspace::{Prepared, Workspace, segment_times};
 use crate::error::{Error, Result};
-use crate::graph::Source;
+use crate::graph::{OperatorGraph, Source};
 use crate::host::Instant;
 use crate::model::{Bound, CallShape, Model, Output, Outputs};
 use crate::runner::{Awaited, Counters, IN_FLIGHT, Runner, Started, Wait};
 use ndarray::{Axis, CowArray, IxDyn, Slice};
 use std::collections::{HashMap, VecDeque};
+use std::iter;
 use std::ops::Range;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
@@ -35,6 +37,8 @@ pub(crate) struct GpuSession {
     flights: VecDeque<Weak<Flight>>,
     ring: Arc<Ring>,
     gpu_time: Arc<Mutex<Option<Duration>>>,
+    /// How often a part of a call ran again.
+    runs_again: Arc<AtomicU64>,
     /// A padded array on its way up.
     upload: Vec<f32>,
     /// Arrays that outputs can be written into.
@@ -72,7 +76,8 @@ impl Runner for GpuSession {
     }
 
     fn counters(&self) -> Counters {
-        self.workspace.counters
+        let runs_again = self.runs_again.load(Ordering::Relaxed);
+        Counters { runs_again, ..self.workspace.counters }
     }
 
     fn gpu_time(&self) -> Option<Duration> {
@@ -91,6 +96,7 @@ impl GpuSession {
             flights: VecDeque::new(),
             ring: Arc::default(),
             gpu_time: Arc::default(),
+            runs_again: Arc::default(),
             upload: Vec::new(),
             recycled: Vec::new(),
         };
@@ -139,7 +145,8 @@ impl GpuSession {
         let call = inputs.call_shape(inputs.batch, self.carried.is_some());
         let outputs = self.outputs(model, inputs, &call, wait).await?;
         let rows = self.rows_at_once(model, &call)?;
-        let flight = Arc::new(Flight::new(device.clone(), outputs, self.gpu_time.clone()));
+        let (gpu_time, runs_again) = (self.gpu_time.clone(), self.runs_again.clone());
+        let flight = Arc::new(Flight::new(device.clone(), outputs, gpu_time, runs_again));
         self.flights.retain(|flight| flight.strong_count() > 0);
         self.flights.push_back(Arc::downgrade(&flight));
         for first in (0..inputs.batch).step_by(rows) {
@@ -255,13 +262,28 @@ impl GpuSession {
         prepared: &Prepared,
     ) -> Result<Part> {
         let arrays = self.arrays(inputs, &prepared.plan, rows.clone())?;
+        let bytes = arrays.iter().map(|(_, array)| padded_bytes(array)).sum::<u64>();
+        // Inputs larger than a buffer can be go up one by one. They couldn't go up again.
+        let at_once = bytes <= self.workspace.device.limits.binding;
+        let prepared = match &prepared.instead {
+            Some(instead) if !at_once => instead,
+            _ => prepared,
+        };
+        let again = prepared.instead.as_ref().map(|instead| Again {
+            prepared: instead.clone(),
+            step_table: self.workspace.step_table.clone(),
+            timer: self.workspace.timer.clone(),
+            turn: self.workspace.turn.clone(),
+            inputs: arrays.iter().map(|(to, array)| (to.clone(), padded_bytes(array))).collect(),
+        });
         let (at, before) = (Instant::now(), self.workspace.counters.submits);
-        let (staging, submission) = self.send(prepared, arrays)?;
+        let (staging, submission) = self.send(prepared, arrays, if at_once { bytes } else { 0 })?;
         let submits = self.workspace.counters.submits - before;
         let submitted = Submitted { at, submits, pace: prepared.pace.clone() };
         self.carried = model.is_stateful().then_some(inputs.batch);
         let rows = inputs.has_batch.then_some(rows);
-        Ok(Part::new(prepared.readback.clone(), rows, staging, submission, submitted))
+        let part = Part::new(prepared.readback.clone(), rows, staging, submission, submitted);
+        Ok(part.with_again(again))
     }
 
     /// The plan for this shape with everything it binds; made once.
@@ -271,7 +293,9 @@ impl GpuSession {
         call: CallShape,
         #[cfg_attr(not(feature = "autotune"), allow(unused_variables))] wait: Wait,
     ) -> Result<Arc<Prepared>> {
-        if let Some(prepared) = self.workspace.prepared(&call) {
+        let persistent = self.workspace.device.plan_limits().persistent;
+        let usable = |prepared: &Arc<Prepared>| prepared.exchange.is_none() || persistent.is_some();
+        if let Some(prepared) = self.workspace.prepared(&call).filter(usable) {
             return Ok(prepared);
         }
         #[cfg(feature = "autotune")]
@@ -279,8 +303,9 @@ impl GpuSession {
             super::tune::tune(&mut self.workspace, model, &call, wait).await?;
         }
         let device = &self.workspace.device;
-        let plan = plan(&model.lower(&call)?, &device.limits, &device.tuned())?;
-        self.on_device(|session| session.workspace.prepare(model, call, plan)).await
+        let graph = model.lower(&call)?;
+        let (own, instead) = both_plans(&graph, &device.plan_limits(), &device.tuned())?;
+        self.on_device(|session| session.workspace.prepare(model, call, own, instead)).await
     }
 
     /// What goes up for the rows of a part: the inputs, their masks and the given initial states, as
@@ -311,15 +336,17 @@ impl GpuSession {
     }
 
     /// Writes the arrays and submits the plan's launches and the copies of its outputs, in order.
+    /// `at_once`: the bytes of all arrays, where they go up in one buffer; 0: one by one.
     fn send(
         &mut self,
         prepared: &Prepared,
         arrays: Vec<(wgpu::Buffer, CowArray<'_, f32, IxDyn>)>,
+        at_once: u64,
     ) -> Result<(Staging, wgpu::SubmissionIndex)> {
         let bytes = arrays.iter().map(|(_, array)| padded_bytes(array)).sum::<u64>();
         let device = self.workspace.device.clone();
-        // Inputs larger than a buffer can be go up one by one.
-        let at_once = if bytes <= device.limits.binding { bytes } else { 0 };
+        let turn = self.workspace.turn.clone();
+        let _turn = turn.take();
         let mut staging = self.ring.take(&device, at_once, &prepared.readback.sizes);
         let Workspace { step_table, timer, counters, .. } = &mut self.workspace;
         counters.bytes_uploaded += bytes;
@@ -347,7 +374,7 @@ impl GpuSession {
             }
         }
         staging.send_up();
-        encoding.launches(&prepared.plan, &prepared.launches);
+        prepared.encode(&mut encoding);
         let submission = encoding.finish(|encoder| prepared.readback.copy(encoder, &staging));
         Ok((staging, submission))
     }
@@ -403,16 +430,34 @@ fn small_plans(model: &Model, device: &GpuDevice) -> Result<Vec<Plan>> {
     let few = [1, 4, 16, 64, 256];
     let call = few.into_iter().find_map(|timesteps| plain_call(model, 1, timesteps).ok());
     let Some(call) = call else { return Ok(Vec::new()) };
-    let limits = Limits { binding: u64::MAX, ..device.limits };
+    let limits = Limits { binding: u64::MAX, ..device.plan_limits() };
+    let tuned = device.tuned();
+    let plans = |graph: &OperatorGraph| {
+        both_plans(graph, &limits, &tuned).map(|(own, instead)| iter::once(own).chain(instead))
+    };
     if model.program.is_some() {
-        let graph = model.lower(&call)?;
-        return plan(&graph, &limits, &device.tuned()).map(|plan| vec![plan]);
+        return plans(&model.lower(&call)?).map(Iterator::collect);
     }
     // The cut changes with the batch, until no way has more rows. A model with a function may be
     // one for some batches only; a call of another size says so.
     let batches = (0..=16).map(|power| 1 << power).filter(|&batch| batch != 2);
     let graphs = batches.filter_map(|batch| model.lower(&CallShape { batch, ..call.clone() }).ok());
-    graphs.map(|graph| plan(&graph, &limits, &device.tuned())).collect()
+    let all = graphs.map(|graph| plans(&graph)).collect::<Result<Vec<_>>>()?;
+    Ok(all.into_iter().flatten().collect())
+}
+
+/// The plan of a graph, and, where workgroups wait for each other in it, one in which they don't.
+fn both_plans(
+    graph: &OperatorGraph,
+    limits: &Limits,
+    tuned: &Tuned,
+) -> Result<(Plan, Option<Plan>)> {
+    let own = plan(graph, limits, tuned)?;
+    let instead = own.has_persistent().then(|| {
+        let limits = Limits { persistent: None, ..*limits };
+        plan(graph, &limits, tuned)
+    });
+    Ok((own, instead.transpose()?))
 }
 
 /// `None`: there is no memory for them. Large arrays are new pages, which nothing touches before

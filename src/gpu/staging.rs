@@ -124,6 +124,18 @@ impl Staging {
         }
     }
 
+    /// Everything was mapped: from here on all buffers are the GPU's once more, the inputs with what
+    /// was written into them, for a call that runs again.
+    pub fn send_again(&mut self) {
+        let mapped = self.buffers.down.iter().take(std::mem::take(&mut self.mapped));
+        mapped.chain(&self.up_sent).for_each(wgpu::Buffer::unmap);
+    }
+
+    /// The buffer that the inputs were sent in.
+    pub fn sent(&self) -> Option<&wgpu::Buffer> {
+        self.up_sent.as_ref()
+    }
+
     /// Everything was mapped, and is read: the set can serve again with all its buffers.
     pub fn done(mut self) {
         self.buffers.up = self.up_sent.take().or(self.buffers.up.take());

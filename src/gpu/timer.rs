@@ -4,7 +4,7 @@
 pub(super) const TIMER_BYTES: u64 = 16;
 
 /// Timestamps of the beginning and the end of a call.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Timer {
     pub queries: wgpu::QuerySet,
     pub resolved: wgpu::Buffer,

@@ -29,7 +29,8 @@ pub(super) async fn tune(
         return Ok(());
     }
     let graph = model.lower(&shortened(model, call, TIMESTEPS))?;
-    let own = plan(&graph, &device.limits, &device.tuned())?;
+    let limits = device.plan_limits();
+    let own = plan(&graph, &limits, &device.tuned())?;
     for chosen in own.choices {
         let tuned = device.tuned();
         if tuned.contains_key(&chosen.class) || chosen.candidates.len() < 2 {
@@ -39,7 +40,8 @@ pub(super) async fn tune(
         for name in chosen.candidates {
             let mut tuned = tuned.clone();
             tuned.insert(chosen.class.clone(), name.clone());
-            let plan = plan(&graph, &device.limits, &tuned)?;
+            // Where workgroups wait in vain, that takes so long that another way is the fastest.
+            let plan = plan(&graph, &limits, &tuned)?;
             let Ok(time) = time(workspace, model, plan, wait).await else {
                 // One that the driver can't build is out of the running.
                 workspace.drop_buffers();
@@ -82,7 +84,8 @@ fn launch(workspace: &Workspace, prepared: &Prepared) -> wgpu::SubmissionIndex {
     let device = &workspace.device;
     let pace = Pace::of(device.info.kind);
     let mut counters = Counters::default();
+    let _turn = workspace.turn.take();
     let mut encoding = Encoding::new(device, &workspace.step_table, None, &pace, &mut counters);
-    encoding.launches(&prepared.plan, &prepared.launches);
+    prepared.encode(&mut encoding);
     encoding.finish(|_| ())
 }

@@ -2,7 +2,7 @@
 //! with everything they bind.
 
 use super::device::GpuDevice;
-use super::encode::PreparedStage;
+use super::encode::{Encoding, PreparedStage};
 use super::kernel::UNIFORM_BYTES;
 use super::pace::Pace;
 use super::pipelines::Pipeline;
@@ -15,7 +15,7 @@ use crate::model::{CallShape, Model};
 use crate::runner::Counters;
 use std::collections::HashMap;
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// How many shapes are kept ready; above it all are dropped, so that a caller with ever new shapes
 /// doesn't fill memory.
@@ -32,6 +32,19 @@ pub(super) struct Workspace {
     pub step_table: wgpu::BindGroup,
     pub timer: Option<Timer>,
     pub counters: Counters,
+    pub turn: Turn,
+}
+
+/// Held while a call's commands are submitted, which may take several submits: nothing else of the
+/// session may come between them, as a part of an earlier call that runs again, for all work in the
+/// same buffers.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Turn(Arc<Mutex<()>>);
+
+impl Turn {
+    pub fn take(&self) -> MutexGuard<'_, ()> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// A plan with its pipelines, bind groups and uniforms.
@@ -42,6 +55,18 @@ pub(super) struct Prepared {
     pub launches: Vec<Vec<PreparedStage>>,
     pub readback: Arc<Readback>,
     pub pace: Arc<Pace>,
+    /// What the workgroups of persistent kernels hand on to each other, where there are such
+    /// kernels; its first word says that one of them waited in vain.
+    pub exchange: Option<wgpu::Buffer>,
+    /// What runs in its place then: the same without them, from the same inputs to the same outputs.
+    pub instead: Option<Arc<Prepared>>,
+}
+
+impl Prepared {
+    /// Encodes its launches.
+    pub fn encode(&self, encoding: &mut Encoding<'_>) {
+        encoding.launches(&self.plan, &self.launches, self.exchange.as_ref());
+    }
 }
 
 impl Workspace {
@@ -56,6 +81,7 @@ impl Workspace {
             step_table,
             timer,
             counters: Counters::default(),
+            turn: Turn::default(),
         })
     }
 
@@ -88,9 +114,19 @@ impl Workspace {
         self.prepared.get(call).cloned()
     }
 
-    /// Makes a plan ready to run, and keeps it for further calls of this shape.
-    pub fn prepare(&mut self, model: &Model, call: CallShape, plan: Plan) -> Result<Arc<Prepared>> {
-        let prepared = Arc::new(self.bind(model, plan)?);
+    /// Makes a plan ready to run, and keeps it for further calls of this shape. `instead`: what
+    /// runs where workgroups wait in vain.
+    pub fn prepare(
+        &mut self,
+        model: &Model,
+        call: CallShape,
+        plan: Plan,
+        instead: Option<Plan>,
+    ) -> Result<Arc<Prepared>> {
+        // Both bind the same buffers, which mustn't grow in between.
+        [Some(&plan), instead.as_ref()].into_iter().flatten().for_each(|p| self.grow_buffers(p));
+        let instead = instead.map(|plan| self.bind(model, plan)).transpose()?.map(Arc::new);
+        let prepared = Arc::new(Prepared { instead, ..self.bind(model, plan)? });
         if self.prepared.len() >= PREPARED_SHAPES {
             self.prepared.clear();
         }
@@ -141,9 +177,14 @@ impl Workspace {
         self.device.queue.write_buffer(&uniforms, 0, &bytes);
         self.counters.bytes_uploaded += bytes.len() as u64;
         let timer = self.timer.as_ref().map(|timer| timer.resolved.clone());
-        let readback = Readback::new(self.segments(&plan)?, timer, self.device.limits.binding);
-        let pace = Arc::new(Pace::of(self.device.info.kind));
-        Ok(Prepared { plan, launches, readback: Arc::new(readback), pace })
+        let exchange = match plan.has_persistent() {
+            true => Some(self.buffer(&plan, BufferId::Exchange)?.clone()),
+            false => None,
+        };
+        let limit = self.device.limits.binding;
+        let readback = Readback::new(self.segments(&plan)?, timer, exchange.clone(), limit);
+        let (readback, pace) = (Arc::new(readback), Arc::new(Pace::of(self.device.info.kind)));
+        Ok(Prepared { plan, launches, readback, pace, exchange, instead: None })
     }
 
     /// The segments of the outputs.

@@ -1156,6 +1156,14 @@ fn plan_needs_no_device() {
     {
         assert!(found.contains(expected), "{expected:?} in {found}");
     }
+    let found = success(birnn(&["plan", "1", "100", "512", "512", "--persistent", "64"]));
+    for expected in ["lstm_persistent", "32 x 1 x 2", "wait for each other"] {
+        assert!(found.contains(expected), "{expected:?} in {found}");
+    }
+    let found = success(birnn(&["plan", "1", "100", "512", "512", "--persistent", "63"]));
+    for expected in ["lstm_step", "not persistent: it needs more workgroups"] {
+        assert!(found.contains(expected), "{expected:?} in {found}");
+    }
     let line = failure(birnn(&["plan", "1", "1", "1", "100000", "--adapter", "downlevel"]), 1);
     assert!(line.contains("max_storage_buffer_binding_size"), "{line}");
     assert_eq!(output(birnn(&["plan", "0", "1", "1", "1"])).status.code(), Some(2));

@@ -13,8 +13,8 @@ use std::process::ExitCode;
 pub struct KernelArgs {
     /// The kernel's name, which is also that of its file in shaders/; without one all are listed.
     name: Option<String>,
-    /// Units of the recurrent layer that it runs for: 512 for kernels of one timestep, 64 for
-    /// others.
+    /// Units of the recurrent layer that it runs for: 512 for kernels of one timestep and
+    /// persistent ones, 64 for others.
     #[arg(
         long,
         allow_negative_numbers = true,
@@ -72,7 +72,8 @@ impl KernelArgs {
         if kernel_names().iter().all(|(other, _)| *other != name) {
             bail!("there is no kernel {name:?}; birnn kernel lists them");
         }
-        let units = self.units.unwrap_or(if name.ends_with("_step") { 512 } else { 64 });
+        let of_many_units = ["_step", "_persistent"].iter().any(|ending| name.ends_with(ending));
+        let units = self.units.unwrap_or(if of_many_units { 512 } else { 64 });
         let (layer, rows) = (self.layer(name, units as usize), self.rows as usize);
         let adapter = PlanAdapter::from(self.adapter);
         match planned_kernel(name, layer, rows, adapter, self.half_weights, self.masked) {

@@ -55,6 +55,15 @@ pub struct PlanArgs {
     /// The kernels stored as 16-bit floats.
     #[arg(long)]
     half_weights: bool,
+    /// With persistent kernels (BIRNN_PERSISTENT=1), on an adapter that runs so many workgroups
+    /// side by side.
+    #[arg(
+        long,
+        value_name = "WORKGROUPS",
+        allow_negative_numbers = true,
+        value_parser = clap::value_parser!(u32).range(1..=1_000_000)
+    )]
+    persistent: Option<u32>,
 }
 
 /// A cell by its name, with `-` in the place of `_`.
@@ -99,7 +108,14 @@ pub fn plan(args: &PlanArgs, out: &mut impl Write) -> Result<ExitCode> {
     let model = Model::sequential(args.features as usize, layers.collect::<Vec<_>>())?;
     let adapter = PlanAdapter::from(args.adapter);
     let (batch, timesteps) = (args.batch as usize, args.timesteps as usize);
-    let report = PlanReport::new(&model, batch, timesteps, adapter, args.half_weights)?;
+    let half_weights = args.half_weights;
+    let report = match args.persistent {
+        None => PlanReport::new(&model, batch, timesteps, adapter, half_weights)?,
+        Some(workgroups) => {
+            let workgroups = workgroups as usize;
+            PlanReport::persistent(&model, batch, timesteps, adapter, half_weights, workgroups)?
+        }
+    };
     writeln!(out, "On a {adapter}:")?;
     for choice in &report.choices {
         writeln!(out, "{choice}")?;

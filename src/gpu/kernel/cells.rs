@@ -15,6 +15,7 @@ macro_rules! cells {
             step: concat!($name, "_step"),
             second_step: concat!($name, "_second_step"),
             sequence: concat!($name, "_sequence"),
+            persistent: concat!($name, "_persistent"),
         }),+];
     };
 }
@@ -27,10 +28,23 @@ struct Names {
     step: &'static str,
     second_step: &'static str,
     sequence: &'static str,
+    persistent: &'static str,
 }
 
 /// Names of a cell that no kernel was written for.
-const NONE: &Names = &Names { cell: "", file: "", step: "", second_step: "", sequence: "" };
+const NONE: &Names =
+    &Names { cell: "", file: "", step: "", second_step: "", sequence: "", persistent: "" };
+
+/// How the timesteps of a chunk become dispatches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::gpu) enum Way {
+    /// A dispatch for each; two where the cell has a second product.
+    Steps,
+    /// One dispatch for all, whose workgroups need nothing of each other.
+    Sequence,
+    /// One dispatch for all, whose workgroups hand on the hidden states to each other.
+    Persistent,
+}
 
 /// What a kernel computes of a cell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -39,8 +53,10 @@ pub(in crate::gpu) enum Part {
     Step,
     /// The rest of the timestep.
     SecondStep,
-    /// All timesteps of a chunk.
+    /// All timesteps of a chunk, in workgroups that need nothing of each other.
     Sequence,
+    /// All timesteps of a chunk, in workgroups that hand on the hidden states to each other.
+    Persistent,
 }
 
 /// A kernel of a cell.
@@ -53,11 +69,12 @@ pub(in crate::gpu) struct CellKernel {
 
 impl CellKernel {
     /// The kernels that run the cell, a dispatch each: for a chunk of timesteps, or for one.
-    pub fn of(cell: Cell, sequence: bool) -> Vec<CellKernel> {
-        let parts: &[Part] = match (sequence, cell.second_gates().is_empty()) {
-            (true, _) => &[Part::Sequence],
-            (false, true) => &[Part::Step],
-            (false, false) => &[Part::Step, Part::SecondStep],
+    pub fn of(cell: Cell, way: Way) -> Vec<CellKernel> {
+        let parts: &[Part] = match (way, cell.second_gates().is_empty()) {
+            (Way::Sequence, _) => &[Part::Sequence],
+            (Way::Persistent, _) => &[Part::Persistent],
+            (Way::Steps, true) => &[Part::Step],
+            (Way::Steps, false) => &[Part::Step, Part::SecondStep],
         };
         parts.iter().map(|&part| CellKernel { cell, part }).collect()
     }
@@ -72,6 +89,7 @@ impl CellKernel {
             Part::Step => self.names().step,
             Part::SecondStep => self.names().second_step,
             Part::Sequence => self.names().sequence,
+            Part::Persistent => self.names().persistent,
         }
     }
 
@@ -84,15 +102,16 @@ impl CellKernel {
         match self.part {
             Part::Step => self.cell.first_gates(),
             Part::SecondStep => self.cell.second_gates(),
-            Part::Sequence => (0..self.cell.gates().len()).collect(),
+            Part::Sequence | Part::Persistent => (0..self.cell.gates().len()).collect(),
         }
     }
 
     /// The values that a step reads and writes of each unit and row, beside the projection; a
-    /// sequence keeps them in its workgroup.
+    /// sequence keeps them in its workgroup, and a persistent kernel hands on others, too.
     pub fn values_moved(self) -> usize {
         match self.part {
             Part::Sequence => 0,
+            Part::Persistent => 2 * self.cell.states() + 2 * handed_on(self.cell),
             Part::Step if self.cell.second_gates().is_empty() => 2 * self.cell.states(),
             Part::Step => 1 + BETWEEN,
             Part::SecondStep => BETWEEN + 2,
@@ -111,7 +130,9 @@ impl CellKernel {
             ("KERNEL_GATES", number(all)),
             ("FIRST_GATE", number(gates.first().copied().unwrap_or(0))),
             ("LAST_GATE", number(all - 1)),
+            ("STEP", matches!(self.part, Part::Step | Part::SecondStep).into()),
             ("SEQUENCE", (self.part == Part::Sequence).into()),
+            ("PERSISTENT", (self.part == Part::Persistent).into()),
             ("FIRST_PRODUCT", (self.part != Part::SecondStep).into()),
             ("SECOND_PRODUCT", (self.part == Part::SecondStep).into()),
             ("CELL_STATE", cell.has_cell_state().into()),
@@ -130,6 +151,11 @@ const BETWEEN: usize = 2;
 pub(in crate::gpu) fn kept(cell: Cell) -> usize {
     let between = if cell.second_gates().is_empty() { 0 } else { BETWEEN };
     cell.states() - 1 + between
+}
+
+/// The values of each unit and row that workgroups hand on in a timestep: one for each product.
+pub(in crate::gpu) fn handed_on(cell: Cell) -> usize {
+    if cell.second_gates().is_empty() { 1 } else { 2 }
 }
 
 /// The gates that a unit has room for in the projection: a vector of three takes that of four.

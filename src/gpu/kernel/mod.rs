@@ -10,7 +10,7 @@ mod table;
 mod tests;
 mod uniforms;
 
-pub(in crate::gpu) use cells::{CellKernel, gates_padded, kept};
+pub(in crate::gpu) use cells::{CellKernel, Way, gates_padded, handed_on, kept};
 #[cfg(feature = "kernel_list")]
 pub use compose::SourceLine;
 pub(in crate::gpu) use compose::{Composed, located};
@@ -65,7 +65,7 @@ pub(super) struct Tiling {
     pub split: u32,
     /// The k that a workgroup loads at a time, where it shares rows by its memory.
     pub block: u32,
-    /// A sequence kernel's units.
+    /// The units of a sequence or a persistent kernel.
     pub units: u32,
     /// Whether a sequence kernel writes what the layer returns, and not only states that others
     /// move.
@@ -109,6 +109,16 @@ impl Tiling {
         }
     }
 
+    /// The vectors of four k that an invocation of a persistent kernel holds the weights of.
+    pub fn held(self) -> u32 {
+        self.units.div_ceil(4).div_ceil(self.split).max(1)
+    }
+
+    /// The states in a persistent kernel's workgroup memory, and the sums of parts.
+    pub fn received(self) -> (u32, u32) {
+        (4 * self.held() * self.split, (self.workgroup - self.workgroup / self.split).max(1))
+    }
+
     /// The states of one side of a sequence kernel's workgroup memory: what is read of them is
     /// whole subgroups, or vectors of four.
     pub fn side(self) -> u32 {
@@ -129,6 +139,7 @@ impl Kernel {
             ("PANELS", tiling.panel.is_some().into()),
             ("WRITES_OUTPUTS", tiling.writes_outputs.into()),
             ("QUADS", tiling.units.div_ceil(4).max(1)),
+            ("HELD", tiling.held()),
         ];
         match self {
             Kernel::Cell(kernel) => {
@@ -164,6 +175,11 @@ impl Kernel {
             Sharing::Workgroup => 0,
             Sharing::Subgroup(size) => size,
         };
+        let (received, parts) = tiling.received();
+        let (states, partial) = match self.is_persistent() {
+            true => (received, parts),
+            false => (2 * tiling.side(), if tiling.split > 1 { tiling.workgroup } else { 1 }),
+        };
         let all = [
             ("CLIP", f64::from(options.clip.map_or(0.0, f32::from))),
             ("ACTIVATION", activation_code(activation)),
@@ -181,8 +197,9 @@ impl Kernel {
             ("TILES", f64::from(tiling.tiles)),
             ("BLOCK", f64::from(tiling.block_size())),
             ("SPLIT", f64::from(tiling.split)),
-            ("PARTIAL", f64::from(if tiling.split > 1 { tiling.workgroup } else { 1 })),
-            ("STATES", 2.0 * f64::from(tiling.side())),
+            ("PARTIAL", f64::from(partial)),
+            ("STATES", f64::from(states)),
+            ("MEMORY", f64::from(tiling.block)), // of meeting, which loads nothing by blocks
             ("SUBGROUP", f64::from(subgroup)),
         ];
         let declared = |(name, _): &(&str, f64)| source.wgsl.contains(&format!("override {name}:"));

@@ -86,6 +86,19 @@ pub(super) fn tilings(kernel: Kernel) -> Vec<Tiling> {
 }
 
 fn cuts(kernel: Kernel, tiling: Tiling) -> Vec<Tiling> {
+    if kernel.is_persistent() {
+        // It holds its weights whatever the adapter, in panels or not.
+        let cut = |(units, split, workgroup)| Tiling {
+            units,
+            split,
+            workgroup,
+            sharing: Sharing::Workgroup,
+            ..tiling
+        };
+        return [(1, 1, 64), (30, 1, 64), (130, 8, 256), (512, 16, 128), (2_048, 64, 256)]
+            .map(cut)
+            .to_vec();
+    }
     if kernel.is_sequence() {
         let sized = |units: u32| Tiling { units, workgroup: units.next_multiple_of(32), ..tiling };
         let mut cuts = [1, 3, 8, 130, 256].map(sized).to_vec();

@@ -1,5 +1,7 @@
 //! The kernels: a row each.
 
+#[cfg(any(test, feature = "kernel_list"))]
+use super::cells::Way;
 use super::cells::{CellKernel, Part};
 use super::uniforms::*;
 
@@ -20,6 +22,8 @@ pub(in crate::gpu) enum Role {
     Step,
     /// Computes all timesteps of a chunk.
     Sequence,
+    /// Computes all timesteps of a chunk, in workgroups that wait for each other.
+    Persistent,
     /// All else: the tiling means nothing to it.
     Other,
 }
@@ -73,11 +77,18 @@ const fn other(name: &'static str, uniform: &'static Layout, storage: &'static [
 /// A kernel of a cell.
 fn of_cell(kernel: CellKernel) -> Row {
     let cell = kernel.cell;
+    let (role, all): (_, &[Access]) = match kernel.part {
+        Part::Step | Part::SecondStep => (Role::Step, OF_CELL),
+        Part::Sequence => (Role::Sequence, OF_CELL),
+        Part::Persistent if cell.unit_weights().is_empty() => (Role::Persistent, EXCHANGING),
+        Part::Persistent => (Role::Persistent, EXCHANGING_WITH_UNIT_WEIGHTS),
+    };
+    let without_unit_weights = role != Role::Persistent && cell.unit_weights().is_empty();
     Row {
         name: kernel.name(),
-        role: if kernel.part == Part::Sequence { Role::Sequence } else { Role::Step },
+        role,
         uniform: Recurrence::LAYOUT,
-        storage: if cell.unit_weights().is_empty() { &OF_CELL[..3] } else { OF_CELL },
+        storage: if without_unit_weights { &all[..3] } else { all },
         outputs: 1 + 2 * cell.states(),
         gates: &COUNTS[cell.gates().len() - 1..][..1],
     }
@@ -85,6 +96,9 @@ fn of_cell(kernel: CellKernel) -> Row {
 
 /// The recurrent kernel, the projection, the states, and what each unit has one value of.
 const OF_CELL: &[Access] = &[Read, Read, Write, Read];
+/// The same of persistent kernels, with what workgroups hand on to each other behind it.
+const EXCHANGING: &[Access] = &[Read, Read, Write, Write];
+const EXCHANGING_WITH_UNIT_WEIGHTS: &[Access] = &[Read, Read, Write, Read, Write];
 const COUNTS: &[u32] = &[1, 2, 3, 4];
 
 kernels! {
@@ -96,6 +110,7 @@ kernels! {
         outputs: 0,
         gates: COUNTS,
     },
+    Meeting: other("meeting", Meeting::LAYOUT, &[Read, Write]),
     LoadState: other("load_state", LoadState::LAYOUT, &[Read, Write]),
     StepMask: other("step_mask", StepMask::LAYOUT, &[Read, Write, Write]),
     Merge: other("merge", Merge::LAYOUT, &[Read, Write]),
@@ -134,7 +149,9 @@ impl Kernel {
     #[cfg(any(test, feature = "kernel_list"))]
     pub fn all() -> Vec<Kernel> {
         let of_cell = |&cell: &birnn_cell::Cell| {
-            [CellKernel::of(cell, false), CellKernel::of(cell, true)].concat()
+            [Way::Steps, Way::Sequence, Way::Persistent]
+                .map(|way| CellKernel::of(cell, way))
+                .concat()
         };
         let of_cells = birnn_cell::Cell::ALL.iter().flat_map(of_cell).map(Kernel::Cell);
         of_cells.chain(Kernel::OF_NO_CELL.iter().copied()).collect()
@@ -155,9 +172,14 @@ impl Kernel {
         self.row().role == Role::Sequence
     }
 
+    /// Whether its workgroups wait for each other.
+    pub fn is_persistent(self) -> bool {
+        self.row().role == Role::Persistent
+    }
+
     /// Whether it multiplies by a recurrent kernel.
     #[cfg(test)]
     pub fn is_recurrent(self) -> bool {
-        self.steps() || self.is_sequence()
+        self.steps() || self.is_sequence() || self.is_persistent()
     }
 }

@@ -96,7 +96,7 @@ macro_rules! uniforms {
 }
 
 uniforms! {
-    /// Of every step and sequence kernel.
+    /// Of every step, sequence and persistent kernel.
     Recurrence {
         groups: u32,
         units: u32,
@@ -120,6 +120,8 @@ uniforms! {
         first_feature_1: u32,
         final_states: u32,
         units_padded: u32,
+        groups_at_once: u32,
+        looks: u32,
     }
     /// Of every step kernel, in a bind group of its own.
     Step { index: u32 }
@@ -137,6 +139,8 @@ uniforms! {
         segment_timesteps: u32,
         first_projected: u32,
     }
+    /// Of meeting.
+    Meeting { workgroups: u32, first_counter: u32, looks: u32 }
     LoadState {
         batch: u32,
         group_rows: u32,

@@ -3,7 +3,7 @@
 //! as a whole.
 
 use super::recurrent::Group;
-use crate::gpu::kernel::{CellKernel, Tiling};
+use crate::gpu::kernel::{CellKernel, Tiling, Way};
 use crate::gpu::limits::Limits;
 use crate::gpu::software;
 use crate::layer::Cell;
@@ -24,7 +24,7 @@ const SEQUENCE_BUSY: usize = 64 << 10;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Choice {
     /// Whether a chunk of steps is one dispatch, or each step one.
-    pub sequence: bool,
+    pub way: Way,
     /// Of the recurrent kernels.
     pub recurrent: Tiling,
     pub projection: Tiling,
@@ -40,12 +40,12 @@ impl Choice {
 
     /// The dispatches of a step, or of a chunk of a sequence.
     pub fn kernels(&self, cell: Cell) -> Vec<CellKernel> {
-        CellKernel::of(cell, self.sequence)
+        CellKernel::of(cell, self.way)
     }
 }
 
-/// The kernels for so many rows of the batch.
-pub(super) fn choose(group: &Group, rows: usize, limits: &Limits) -> Choice {
+/// The kernels for so many rows of the batch, of those whose workgroups don't wait for each other.
+pub(super) fn without_waiting(group: &Group, rows: usize, limits: &Limits) -> Choice {
     let gates = group.reader.cell.gates().len();
     let units = group.reader.units;
     let group_rows = if rows == 1 { 1 } else { 4 };
@@ -63,11 +63,11 @@ pub(super) fn choose(group: &Group, rows: usize, limits: &Limits) -> Choice {
             |tiling: &Tiling| sequence_fits(tiling, units, tiling.workgroup as usize, limits);
         if let Some(recurrent) = software::sequence(units, shared, limits).filter(fits) {
             let reason = "software adapter, the weights fit private memory: a dispatch a chunk";
-            return Choice { sequence: true, recurrent, projection, reason };
+            return Choice { way: Way::Sequence, recurrent, projection, reason };
         }
         if let Some(recurrent) = software::step(tiles(groups, 4), shared, limits) {
             let reason = "software adapter: a dispatch a step, rows handed on by subgroups";
-            return Choice { sequence: false, recurrent, projection, reason };
+            return Choice { way: Way::Steps, recurrent, projection, reason };
         }
     }
     on_gpu(gates, units, groups * group.directions.len(), shared, groups, limits)
@@ -88,7 +88,7 @@ fn on_gpu(
     };
     if let Some(recurrent) = streamed(units, pairs, shared, limits).filter(streams) {
         let reason = "few weights, streamed from the caches: a dispatch a chunk";
-        return Choice { sequence: true, recurrent, projection, reason };
+        return Choice { way: Way::Sequence, recurrent, projection, reason };
     }
     let most = (units / 4).min(shared.workgroup as usize / 4);
     let busy = |&(split, invocations): &(usize, usize)| {
@@ -98,11 +98,11 @@ fn on_gpu(
     if let Some(split) = split {
         let recurrent = split_step(split as u32, shared, limits);
         let reason = "a dispatch a step, its sums split to keep the GPU busy";
-        return Choice { sequence: false, recurrent, projection, reason };
+        return Choice { way: Way::Steps, recurrent, projection, reason };
     }
     let recurrent = Tiling { tiles: tiles(groups, 2), ..shared };
     let reason = "many rows: a dispatch a step, a tile of rows an invocation";
-    Choice { sequence: false, recurrent, projection, reason }
+    Choice { way: Way::Steps, recurrent, projection, reason }
 }
 
 /// A step kernel whose sums are split. It loads many states at a time: its invocations wait for

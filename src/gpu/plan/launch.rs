@@ -29,6 +29,8 @@ pub(in crate::gpu) enum BufferId {
     Projection,
     /// A recurrence's states, as `recurrence.wgsl` has them.
     States,
+    /// What the workgroups of a persistent kernel hand on to each other, as `persistent.wgsl` has it.
+    Exchange,
     MaskSeen,
     /// Zeros, which no kernel writes; bound, too, where a kernel reads nothing.
     Zeros,
@@ -61,7 +63,14 @@ pub(in crate::gpu) struct Launch {
     pub stages: Vec<Stage>,
     /// How often the stages run, with the step numbers 0..steps; `None`: once, without one.
     pub steps: Option<usize>,
+    /// The bytes of the exchange that have to be zeros before they run, behind its first
+    /// [`EXCHANGE_HEAD`].
+    pub exchanged: u64,
 }
+
+/// The bytes of the exchange before the first value: a word that says that a wait was given up, and
+/// what fills up.
+pub(in crate::gpu) const EXCHANGE_HEAD: u64 = 16;
 
 /// Everything that a call does between upload and readback.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -82,6 +91,13 @@ pub(in crate::gpu) struct Plan {
     pub choices: Vec<Chosen>,
     /// The stacks whose recurrences work at the same time.
     pub waves: Vec<Waves>,
+}
+
+impl Plan {
+    /// Whether the workgroups of a dispatch wait for each other.
+    pub fn has_persistent(&self) -> bool {
+        self.buffers.contains_key(&BufferId::Exchange)
+    }
 }
 
 /// Where an array of the graph is.

@@ -1,6 +1,7 @@
 //! The plan of a graph: the launches of each operator, in order.
 
 use super::launch::{BufferId, Plan, Tuned};
+use super::persistent::limits_for;
 use super::planner::Planner;
 use super::recurrent::{Group, groups};
 use crate::error::{Error, Result};
@@ -11,6 +12,7 @@ use crate::operator::Operator;
 /// The plan of a call; `tuned`: what was found to be the fastest.
 pub(in crate::gpu) fn plan(graph: &OperatorGraph, limits: &Limits, tuned: &Tuned) -> Result<Plan> {
     let groups = groups(graph, limits)?;
+    let limits = &limits_for(graph, limits);
     let mut planner = Planner::new(graph, limits, tuned);
     planner.need(BufferId::Zeros, 16)?;
     for step in 0..graph.steps.len() {

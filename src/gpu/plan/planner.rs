@@ -72,9 +72,14 @@ impl<'a> Planner<'a> {
     }
 
     pub fn launch(&mut self, stages: Vec<Stage>, steps: Option<usize>) {
+        self.exchanging_launch(stages, steps, 0);
+    }
+
+    /// A launch that needs so many bytes of zeros in the exchange.
+    pub fn exchanging_launch(&mut self, stages: Vec<Stage>, steps: Option<usize>, exchanged: u64) {
         let fits = |stage: &Stage| stage.uniform.layout == stage.kernel.row().uniform;
         debug_assert!(stages.iter().all(fits));
-        self.plan.launches.push(Launch { stages, steps });
+        self.plan.launches.push(Launch { stages, steps, exchanged });
     }
 
     /// A launch of one invocation after another.

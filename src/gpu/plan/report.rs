@@ -1,8 +1,9 @@
 //! A plan for people: what a call would do on a GPU, without having one.
 
-use super::choice::choose;
+use super::choice::without_waiting;
 use super::launch::{Plan, Stage, Tuned, WORKGROUP};
 use super::operators::plan;
+use super::persistent::{choose, limits_for, persistent};
 use super::recurrent::{Group, groups};
 use super::rows::rows_at_once;
 use crate::error::{Error, Result};
@@ -10,7 +11,7 @@ use crate::gpu::calls::plain_call;
 use crate::gpu::kernel::{
     CellKernel, FinalStates, Kernel, LoadState, Merge, Projection, Recurrence, Role, Sharing,
 };
-use crate::gpu::limits::Limits;
+use crate::gpu::limits::{Limits, Persistent};
 use crate::graph::OperatorGraph;
 use crate::model::{CallShape, Model};
 use std::fmt;
@@ -61,7 +62,7 @@ impl PlanAdapter {
 /// A dispatch is one launch of a kernel on a grid of workgroups, each of so many invocations. A
 /// recurrent layer runs in chunks of timesteps. For each chunk, a dispatch multiplies the input by
 /// the layer's `kernel` (the projection, in most cases for both directions at once), and then the
-/// recurrence runs in one of two ways. The choice depends on cell, units, rows of the batch and
+/// recurrence runs in one of these ways. The choice depends on cell, units, rows of the batch and
 /// adapter, never on the number of timesteps:
 ///
 /// * *One dispatch for all timesteps of the chunk*, by a kernel named `…_sequence`. Each direction
@@ -82,6 +83,11 @@ impl PlanAdapter {
 ///   has no more than some 130,000 invocations; with more rows, each invocation computes up to 8
 ///   rows. On a software adapter each invocation computes 4, 8 or 16 rows, which the invocations of
 ///   a subgroup load together.
+///
+/// A third way is for those who ask for it ([`PlanReport::persistent`]): one dispatch for all
+/// timesteps of the chunk by several workgroups, which wait for each other, by a kernel named
+/// `…_persistent`. Its invocations hold the `recurrent_kernel`, up to 32 rows of it each, in the
+/// place of reading it at every timestep.
 ///
 /// Consecutive layers in one direction that are alike (cell, units and activations), each reading
 /// the sequence of the one below, are a stack. They share the dispatches of the recurrence, each
@@ -171,13 +177,55 @@ impl PlanReport {
         adapter: PlanAdapter,
         half_weights: bool,
     ) -> Result<PlanReport> {
+        PlanReport::of(model, batch, timesteps, adapter, adapter.limits(half_weights))
+    }
+
+    /// As [`PlanReport::new`], where
+    /// [`GpuOptions::persistent`](crate::GpuOptions::persistent) is on and the adapter was seen to
+    /// run so many workgroups side by side; a GPU may run one on each of its multiprocessors.
+    /// [`PlanReport::choices`] says of each layer whether a persistent kernel runs it, or why not.
+    ///
+    /// ```
+    /// use birnn::{Bidirectional, Lstm, Model, PlanAdapter, PlanReport};
+    /// let layer = Bidirectional::new(Lstm::new(512).return_sequences(true));
+    /// let model = Model::sequential(512, [layer])?;
+    /// let report = PlanReport::persistent(&model, 1, 50, PlanAdapter::Gpu, false, 128)?;
+    /// // Both directions of all timesteps: 512 units, of which a workgroup has 16.
+    /// let dispatch = report.dispatches.iter().find(|d| d.kernel == "lstm_persistent");
+    /// assert_eq!(dispatch.map(|d| (d.count, d.workgroups)), Some((1, [32, 1, 2])));
+    /// # Ok::<(), birnn::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`PlanReport::new`].
+    pub fn persistent(
+        model: &Model,
+        batch: usize,
+        timesteps: usize,
+        adapter: PlanAdapter,
+        half_weights: bool,
+        workgroups: usize,
+    ) -> Result<PlanReport> {
+        // How long a wait may take changes nothing that a report says.
+        let persistent = Some(Persistent { workgroups, looks: 0 });
+        let limits = Limits { persistent, ..adapter.limits(half_weights) };
+        PlanReport::of(model, batch, timesteps, adapter, limits)
+    }
+
+    fn of(
+        model: &Model,
+        batch: usize,
+        timesteps: usize,
+        adapter: PlanAdapter,
+        limits: Limits,
+    ) -> Result<PlanReport> {
         check_call(model, batch, timesteps)?;
-        let limits = adapter.limits(half_weights);
         let call = plain_call(model, 1, timesteps)?;
         let rows = rows_at_once(model.lower_a_row(&call)?.as_ref(), batch, &limits)?;
         let graph = model.lower(&CallShape { batch: rows, ..call })?;
         let plan = plan(&graph, &limits, &Tuned::new())?;
         let recurrences = recurrences(&graph, &limits)?;
+        let limits = limits_for(&graph, &limits);
         let choices =
             recurrences.iter().map(|(group, rows)| describe(group, *rows, &limits, &plan));
         Ok(PlanReport {
@@ -288,6 +336,10 @@ fn recurrences(graph: &OperatorGraph, limits: &Limits) -> Result<Vec<(Group, usi
 
 fn describe(group: &Group, rows: usize, limits: &Limits, plan: &Plan) -> String {
     let choice = choose(group, rows, limits);
+    let why_not = match persistent(group, rows, without_waiting(group, rows, limits), limits) {
+        Err(why) if limits.persistent.is_some() => format!("; not persistent: {why}"),
+        Ok(_) | Err(_) => String::new(),
+    };
     let at_once = group.stacked.as_ref().and_then(|stacked| {
         let waves = plan.waves.iter().find(|waves| waves.lowest == stacked.layers[0])?;
         Some(match stacked.place {
@@ -296,7 +348,7 @@ fn describe(group: &Group, rows: usize, limits: &Limits, plan: &Plan) -> String 
         })
     });
     format!(
-        "{} of {} units, {} direction{} at once{}: {}",
+        "{} of {} units, {} direction{} at once{}: {}{why_not}",
         group.reader.cell.class_name(),
         group.reader.units,
         group.directions.len(),
@@ -338,6 +390,9 @@ fn dispatches(plan: &Plan, machine: Machine) -> Vec<PlannedDispatch> {
 fn cut(stage: &Stage) -> String {
     let tiling = stage.constants.tiling;
     let sharing = match (stage.kernel.is_sequence(), tiling.sharing) {
+        _ if stage.kernel.is_persistent() => {
+            format!("weights held, {} vectors of four k each", tiling.held())
+        }
         (true, Sharing::Subgroup(_)) => "weights held".to_string(),
         (true, Sharing::Workgroup) => "weights streamed".to_string(),
         (false, Sharing::Subgroup(_)) => "rows by subgroups".to_string(),
@@ -390,10 +445,11 @@ fn projection_bytes(stage: &Stage, p: &Projection) -> u64 {
 fn recurrence_bytes(stage: &Stage, kernel: CellKernel, p: &Recurrence) -> u64 {
     let tiling = stage.constants.tiling;
     let sequence = stage.kernel.is_sequence();
+    let whole_chunk = sequence || stage.kernel.is_persistent();
     let (rows, directions) = (u64::from(tiling.group_rows), u64::from(stage.directions()));
     let [groups, units, batch] = [p.groups, p.units, p.batch].map(u64::from);
     let k = units.next_multiple_of(4);
-    let steps = if sequence { u64::from(p.steps) } else { 1 };
+    let steps = if whole_chunk { u64::from(p.steps) } else { 1 };
     // What is read of each unit and row in each step, and by a step kernel written.
     let computed = kernel.gates().len() as u64;
     let each = computed + kernel.values_moved() as u64;

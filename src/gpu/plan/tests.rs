@@ -1,7 +1,7 @@
 use super::*;
 use crate::gpu::calls::plain_call;
 use crate::gpu::kernel::{Merge, Projection, Recurrence};
-use crate::gpu::limits::Limits;
+use crate::gpu::limits::{Limits, Persistent};
 use crate::layer::{Bidirectional, Gru, Lstm, SimpleRnn};
 use crate::model::{CallShape, Model};
 use proptest::prelude::*;
@@ -21,6 +21,7 @@ const DEFAULT: Limits = Limits {
     cores: 2,
     subgroup: None,
     half_weights: false,
+    persistent: None,
 };
 const DOWNLEVEL: Limits = Limits { storage_buffers: 4, workgroup_bytes: 16_352, ..DEFAULT };
 const SOFTWARE: Limits = Limits { software: true, subgroup: Some(8), ..DEFAULT };
@@ -59,7 +60,9 @@ fn planned(model: &Model, rows: usize, timesteps: usize, masked: bool, limits: &
 /// The steps that a launch runs: each its own dispatch, or all of a sequence.
 fn steps(launch: &Launch) -> usize {
     let stage = &launch.stages[0];
-    let sequence = stage.uniform.read::<Recurrence>().filter(|_| stage.kernel.is_sequence());
+    let sequence = stage.uniform.read::<Recurrence>();
+    let whole = stage.kernel.is_sequence() || stage.kernel.is_persistent();
+    let sequence = sequence.filter(|_| whole);
     launch.steps.or(sequence.map(|uniform| uniform.steps as usize)).unwrap_or(0)
 }
 
@@ -98,6 +101,76 @@ proptest! {
             }
         }
     }
+}
+
+proptest! {
+    #[test]
+    fn persistent_plans_have_no_more_workgroups_than_run_side_by_side(
+        cell in 0u8..4, features in 1usize..100, units in 1usize..2_200, sequences: bool,
+        batch in 1usize..300, timesteps in 1usize..500, shift in 0u32..8, workgroups in 1usize..300,
+    ) {
+        for kind in [DEFAULT, DOWNLEVEL, SOFTWARE] {
+            let persistent = Some(Persistent { workgroups, looks: 1 });
+            let limits = Limits { binding: DEFAULT.binding >> shift, persistent, ..kind };
+            let weight = 4 * 2 * units.max(features).next_multiple_of(4) * 4 * units;
+            let limits = Limits { weight: limits.weight.max(weight as u64), ..limits };
+            for plan in plans(&model(cell, features, units, sequences), batch, timesteps, &limits) {
+                check(&plan, timesteps, &limits);
+                let stages = plan.launches.iter().flat_map(|launch| &launch.stages);
+                for stage in stages.filter(|stage| stage.kernel.is_persistent()) {
+                    let [x, y, z] = stage.workgroups;
+                    prop_assert!((x * y * z) as usize <= workgroups, "{stage:?}");
+                    // All units, and all groups of rows in whole rounds.
+                    let p = stage.uniform.read::<Recurrence>().expect("its uniform");
+                    let tiling = stage.constants.tiling;
+                    prop_assert!(x * (tiling.workgroup / tiling.split) >= p.units);
+                    prop_assert_eq!(y, p.groups_at_once);
+                    prop_assert!(tiling.held() <= 8 && 4 * tiling.held() * tiling.split >= p.units);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_report_says_which_layers_are_persistent_and_why_others_are_not() {
+    let said = |units: usize, batch: usize, adapter, workgroups: usize| {
+        let report = PlanReport::persistent(
+            &model(0, 64, units, true),
+            batch,
+            100,
+            adapter,
+            false,
+            workgroups,
+        );
+        report.expect("a plan").choices.remove(0)
+    };
+    let gpu = PlanAdapter::Gpu;
+    for (units, batch) in [(128, 1), (512, 1), (512, 64), (1_000, 1)] {
+        assert!(said(units, batch, gpu, 256).contains("persistent: a dispatch a chunk"));
+    }
+    let why = |units, workgroups| {
+        let said = said(units, 1, gpu, workgroups);
+        said.split_once("; not persistent: ").expect("why not").1.to_string()
+    };
+    assert_eq!(why(512, 63), "it needs more workgroups than were seen to run side by side");
+    assert_eq!(why(2_100, 10_000), "its workgroups couldn't hold the weights and the states");
+    assert_eq!(why(32, 256), "a workgroup has all units anyway");
+    let downlevel = said(512, 1, PlanAdapter::DownlevelGpu, 256);
+    assert!(downlevel.contains("persistent: a dispatch a chunk"), "{downlevel}");
+    let gru = PlanReport::persistent(
+        &model(1, 64, 512, true),
+        1,
+        100,
+        PlanAdapter::DownlevelGpu,
+        false,
+        256,
+    );
+    let gru = gru.expect("a plan").choices.remove(0);
+    assert!(
+        gru.ends_with("not persistent: it would bind more storage buffers than a kernel can"),
+        "{gru}"
+    );
 }
 
 /// Layers in one direction, with a layer between them that changes nothing.

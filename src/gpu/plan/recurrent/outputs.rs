@@ -2,7 +2,7 @@
 
 use super::call::{Chunk, Destination, GroupCall, Other};
 use crate::error::Result;
-use crate::gpu::kernel::{Constants, FinalStates, Kernel, Merge, Recurrence};
+use crate::gpu::kernel::{Constants, FinalStates, Kernel, Merge, Recurrence, Way};
 use crate::gpu::plan::launch::{BufferId, Stage, WORKGROUP, grid};
 use crate::gpu::plan::planner::Planner;
 use crate::graph::{ArrayId, StateOfLayer};
@@ -90,7 +90,7 @@ impl Planner<'_> {
             }
             _ => false,
         };
-        call.choice.sequence
+        call.choice.way == Way::Sequence
             && call.group.stacked.is_none()
             && buffers <= self.limits.storage_buffers
             && together

@@ -6,9 +6,11 @@
 use super::call::{Chunk, GroupCall, PROJECTION_BYTES, Place};
 use super::group::Group;
 use crate::error::Result;
-use crate::gpu::kernel::{Constants, Kernel, Projection, StepMask, Tiling, kept};
-use crate::gpu::plan::launch::{BufferId, STEP_TABLE, Stage, WORKGROUP, grid};
+use crate::gpu::kernel::{Constants, Kernel, Projection, StepMask, Tiling, Way, handed_on, kept};
+use crate::gpu::plan::choice::Choice;
+use crate::gpu::plan::launch::{BufferId, EXCHANGE_HEAD, STEP_TABLE, Stage, WORKGROUP, grid};
 use crate::gpu::plan::layout::ArrayLayout;
+use crate::gpu::plan::persistent::groups_at_once;
 use crate::gpu::plan::planner::Planner;
 use crate::gpu::plan::weight::WeightPart;
 use crate::graph::Step;
@@ -61,7 +63,8 @@ impl Planner<'_> {
             outputs.map(|&direction| self.destination(step, operator, group, direction)).collect();
         let choice = self.choice(group, input.rows);
         let groups = input.rows.div_ceil(choice.group_rows());
-        let chunk = self.chunk_steps(group, input, choice.group_rows(), mask.is_some());
+        let chunk = self.chunk_steps(group, input, &choice, mask.is_some());
+        let all_kept = group.return_sequences || choice.way == Way::Persistent;
         Ok(GroupCall {
             step,
             operator,
@@ -72,7 +75,7 @@ impl Planner<'_> {
             choice,
             groups,
             chunk,
-            slots: if group.return_sequences { chunk + 1 } else { 2 },
+            slots: if all_kept { chunk + 1 } else { 2 },
             outputs,
             writes_outputs: false,
             place,
@@ -84,9 +87,10 @@ impl Planner<'_> {
         &self,
         group: &Group,
         input: ArrayLayout,
-        group_rows: usize,
+        choice: &Choice,
         masked: bool,
     ) -> usize {
+        let group_rows = choice.group_rows();
         let groups = input.rows.div_ceil(group_rows);
         let a_step = 4 * (group.directions.len() * groups * group_rows) as u64;
         let fits = |bytes: u64, a_step: u64| ((bytes / a_step) as usize).max(1);
@@ -97,7 +101,13 @@ impl Planner<'_> {
         chunk = chunk.min((self.limits.workgroups / groups).max(1));
         // The states: the ring, what the cell keeps, and the mask.
         let state = a_step * group.reader.units as u64;
-        let sequences = group.return_sequences;
+        let persistent = choice.way == Way::Persistent;
+        // A persistent kernel writes no slot that it has read.
+        let sequences = group.return_sequences || persistent;
+        if persistent {
+            let exchanged = self.limits.binding.saturating_sub(EXCHANGE_HEAD);
+            chunk = chunk.min(fits(exchanged, state * handed_on(group.reader.cell) as u64));
+        }
         let always = state * (kept(group.reader.cell) as u64 + if sequences { 1 } else { 2 });
         let each = if sequences { state } else { 0 } + if masked { a_step } else { 0 };
         match each {
@@ -114,6 +124,9 @@ impl Planner<'_> {
             4 * rows * (call.chunk * call.group.columns_padded()) as u64,
         )?;
         self.need(BufferId::States, 4 * (call.mask_start() as u64 + mask))?;
+        if call.choice.way == Way::Persistent {
+            self.need(BufferId::Exchange, EXCHANGE_HEAD + exchanged(call, call.chunk))?;
+        }
         match call.mask {
             Some(_) => self.need(BufferId::MaskSeen, 4 * rows),
             None => Ok(()),
@@ -222,19 +235,26 @@ impl Planner<'_> {
             buffers.push(self.weight(group.weight(WeightPart::UnitWeights)));
         }
         let mut uniform = call.recurrence(chunk, loaded);
+        let mut zeroed = 0;
+        if let (Way::Persistent, Some(persistent)) = (choice.way, self.limits.persistent) {
+            let at_once = groups_at_once(group, call.input.rows, &choice, self.limits);
+            uniform.groups_at_once = at_once as u32;
+            uniform.looks = persistent.looks;
+            buffers.push(BufferId::Exchange);
+            zeroed = exchanged(call, chunk.steps);
+        }
         if call.writes_outputs {
             let written = self.write_outputs(call, chunk, &mut uniform)?;
             buffers.extend(written);
         }
-        let workgroups = match choice.sequence {
-            true => [call.groups, directions, 1],
-            false => {
-                let lanes = (tiling.workgroup / tiling.split) as usize;
-                [call.groups.div_ceil(tiling.tiles as usize), units.div_ceil(lanes), directions]
-            }
+        let unit_blocks = units.div_ceil((tiling.workgroup / tiling.split) as usize);
+        let workgroups = match choice.way {
+            Way::Sequence => [call.groups, directions, 1],
+            Way::Steps => [call.groups.div_ceil(tiling.tiles as usize), unit_blocks, directions],
+            Way::Persistent => [unit_blocks, uniform.groups_at_once as usize, directions],
         };
         let kernels = choice.kernels(reader.cell);
-        let runs = if choice.sequence { chunk.steps } else { 1 };
+        let runs = if choice.way == Way::Steps { 1 } else { chunk.steps };
         let flops =
             2 * (directions * call.input.rows * units * runs) as u64 * group.columns() as u64;
         let gates = reader.cell.gates().len() as u64;
@@ -252,7 +272,14 @@ impl Planner<'_> {
             flops: flops * kernel.gates().len() as u64 / gates,
         });
         let stages = stages.collect();
-        self.launch(stages, if choice.sequence { None } else { Some(chunk.steps) });
+        let steps = (choice.way == Way::Steps).then_some(chunk.steps);
+        self.exchanging_launch(stages, steps, zeroed);
         Ok(())
     }
+}
+
+/// The bytes that the workgroups of a persistent kernel hand on in a chunk of so many steps.
+fn exchanged(call: &GroupCall, steps: usize) -> u64 {
+    let values = call.directions() * call.direction_state() * handed_on(call.group.reader.cell);
+    4 * (values * steps) as u64
 }

@@ -6,7 +6,7 @@
 use super::call::{Chunk, GroupCall, PROJECTION_BYTES, Place};
 use super::group::{Group, Stacked};
 use crate::error::Result;
-use crate::gpu::kernel::{Sharing, kept};
+use crate::gpu::kernel::{Sharing, Way, kept};
 use crate::gpu::plan::launch::{STEP_TABLE, Waves};
 use crate::gpu::plan::planner::Planner;
 use crate::gpu::software;
@@ -95,7 +95,9 @@ impl Planner<'_> {
             let results = call.step.writes.iter().map(|array| self.layouts[array.0]);
             let mut segments = [call.input].into_iter().chain(results);
             call.mask == lowest.mask
-                && (one.sequence, one.recurrent) == (other.sequence, other.recurrent)
+                && (one.way, one.recurrent) == (other.way, other.recurrent)
+                // The workgroups of one layer are what was seen to run side by side.
+                && one.way != Way::Persistent
                 && segments.all(|layout| layout.segments() == 1)
         };
         if !calls.iter().all(alike) {
@@ -132,9 +134,9 @@ impl Planner<'_> {
     fn at_once(&self, call: &GroupCall) -> f64 {
         let tiling = call.choice.recurrent;
         let lanes = (tiling.workgroup / tiling.split) as usize;
-        let workgroups = match call.choice.sequence {
-            true => call.groups,
-            false => {
+        let workgroups = match call.choice.way {
+            Way::Sequence => call.groups,
+            Way::Steps | Way::Persistent => {
                 call.groups.div_ceil(tiling.tiles as usize)
                     * call.group.reader.units.div_ceil(lanes)
             }
@@ -151,7 +153,7 @@ impl Planner<'_> {
 
     /// What a dispatch takes, in the time of a step of one layer.
     fn dispatch(&self, call: &GroupCall) -> f64 {
-        match (self.limits.software, call.choice.sequence) {
+        match (self.limits.software, call.choice.way == Way::Sequence) {
             (true, sequence) => software::dispatch_time(step_flops(call), sequence),
             (false, true) => GPU_DISPATCH,
             (false, false) => 1.0, // a step is one
@@ -161,8 +163,8 @@ impl Planner<'_> {
 
 /// What the recurrence of a chunk takes before its first step, in the time of a step of one layer.
 fn start(call: &GroupCall) -> f64 {
-    let holds =
-        call.choice.sequence && matches!(call.choice.recurrent.sharing, Sharing::Subgroup(_));
+    let holds = call.choice.way == Way::Sequence
+        && matches!(call.choice.recurrent.sharing, Sharing::Subgroup(_));
     let weights = call.group.reader.units * call.group.columns();
     if holds { software::holding_time(weights, step_flops(call)) } else { 0.0 }
 }
