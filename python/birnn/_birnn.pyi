@@ -168,6 +168,26 @@ class Pending:
     def __await__(self) -> Generator[Any, None, Any]: ...
 
 @final
+class Profile:
+    @property
+    def device(self) -> str: ...
+    @property
+    def calls(self) -> int: ...
+    @property
+    def seconds(self) -> float: ...
+    @property
+    def outside_seconds(self) -> float: ...
+    @property
+    def operators(self) -> list[dict[str, Any]]: ...
+    @property
+    def host_seconds(self) -> dict[str, float]: ...
+    @property
+    def outputs(self) -> Any: ...
+    def trace(self) -> str: ...
+    def save_trace(self, path: str | os.PathLike[str]) -> None: ...
+    def _repr_html_(self) -> str: ...
+
+@final
 class Session:
     """A model made ready for a device by ``Model.compile``: ``outputs = session(x)``.
 
@@ -191,6 +211,14 @@ class Session:
         Returns:
             A Pending: ``pending.wait()`` or ``await pending`` gives the outputs.
         """
+    def profile(
+        self,
+        *inputs: Any,
+        mask: Any = None,
+        lengths: Any = None,
+        initial_state: Any = None,
+        calls: int = 1,
+    ) -> Profile: ...
     def predict(
         self,
         *inputs: Any,

@@ -4,7 +4,8 @@
 //! [`workspace`] binds buffers to them and keeps all that for the next call of these shapes;
 //! [`session`] uploads the inputs; [`encode`] submits the launches; and [`readback`] waits for them
 //! and reads the outputs back. Inputs and outputs go through the buffers of [`staging`]. [`pace`]
-//! learns how much work a submit should have; `tune` times the planner's choices, and `autotune`
+//! learns how much work a submit should have; [`recording`] and [`stamps`] note how long each launch
+//! of a call takes that is profiled; `tune` times the planner's choices, and `autotune`
 //! remembers the fastest.
 //!
 //! When a model is compiled, [`session`] makes the plans of small calls: the weights that they read
@@ -30,9 +31,11 @@ mod pack;
 mod pipelines;
 mod plan;
 mod readback;
+mod recording;
 mod session;
 mod software;
 mod staging;
+mod stamps;
 mod timer;
 #[cfg(feature = "autotune")]
 mod tune;

@@ -7,12 +7,15 @@ use super::kernel::{Constants, Kernel};
 use super::limits::Limits;
 use super::plan::{Placed, Plan, plan, rows_at_once};
 use super::readback::{Flight, Part, Submitted};
+use super::recording::Recording;
 use super::staging::{Ring, Staging};
+use super::stamps::Stamps;
 use super::workspace::{Prepared, Workspace, segment_times};
 use crate::error::{Error, Result};
 use crate::graph::Source;
 use crate::host::Instant;
 use crate::model::{Bound, CallShape, Model, Output, Outputs};
+use crate::profile::Recorder;
 use crate::runner::{Awaited, Counters, IN_FLIGHT, Runner, Started, Wait};
 use ndarray::{Axis, CowArray, IxDyn, Slice};
 use std::collections::{HashMap, VecDeque};
@@ -49,8 +52,34 @@ impl Runner for GpuSession {
         wait: Wait,
     ) -> Awaited<'a, Started> {
         Box::pin(async move {
-            let flight = self.submit_parts(model, inputs, wait).await?;
+            let flight = self.submit_parts(model, inputs, wait, None).await?;
             Ok(Started::InFlight(Box::new(flight)))
+        })
+    }
+
+    fn profile<'a>(
+        &'a mut self,
+        model: &'a Model,
+        inputs: &'a Bound<'_, f32>,
+        wait: Wait,
+        recorder: &'a mut Recorder,
+    ) -> Awaited<'a, Outputs> {
+        Box::pin(async move {
+            let device = self.workspace.device.clone();
+            device.check_timestamps()?;
+            // What is still in flight is no part of this call.
+            device.check_lost()?;
+            let before = device.queue.submit([]);
+            device.wait_until_done(before, wait).await?;
+            let mut recording = Recording::new(recorder);
+            let flight = self.submit_parts(model, inputs, wait, Some(&mut recording)).await?;
+            let outputs = flight.wait(wait).await?;
+            recording.recorder.host("wait");
+            let worked = recording.finish(&device, wait).await?;
+            if device.gpu_time {
+                *self.gpu_time.lock().unwrap_or_else(PoisonError::into_inner) = Some(worked);
+            }
+            Ok(Outputs::new(outputs))
         })
     }
 
@@ -133,6 +162,7 @@ impl GpuSession {
         model: &Model,
         inputs: &Bound<'_, f32>,
         wait: Wait,
+        mut recording: Option<&mut Recording<'_>>,
     ) -> Result<Arc<Flight>> {
         let device = self.workspace.device.clone();
         self.workspace.counters = Counters::default();
@@ -148,9 +178,18 @@ impl GpuSession {
             let rows = first..(first + rows).min(inputs.batch);
             let part = CallShape { batch: rows.len(), ..call.clone() };
             let prepared = self.prepare(model, part, wait).await?;
+            if let Some(recording) = &mut recording {
+                recording.recorder.host("prepare");
+            }
             inputs.check_values(model, &prepared.plan.demands, rows.clone())?;
-            let start = |session: &mut GpuSession| session.start(model, inputs, rows, &prepared);
-            flight.push(self.on_device(start).await?).await;
+            let recording_it = recording.as_deref_mut();
+            let submit = |session: &mut GpuSession| {
+                session.start(model, inputs, rows, &prepared, recording_it)
+            };
+            flight.push(self.on_device(submit).await?).await;
+            if let Some(recording) = &mut recording {
+                recording.recorder.host("submit");
+            }
         }
         Ok(flight)
     }
@@ -252,11 +291,16 @@ impl GpuSession {
         model: &Model,
         inputs: &Bound<'_, f32>,
         rows: Range<usize>,
-        prepared: &Prepared,
+        prepared: &Arc<Prepared>,
+        recording: Option<&mut Recording<'_>>,
     ) -> Result<Part> {
         let arrays = self.arrays(inputs, &prepared.plan, rows.clone())?;
         let (at, before) = (Instant::now(), self.workspace.counters.submits);
-        let (staging, submission) = self.send(prepared, arrays)?;
+        let mut stamps = recording.is_some().then(Stamps::default);
+        let (staging, submission) = self.send(prepared, arrays, stamps.as_mut())?;
+        if let (Some(recording), Some(stamps)) = (recording, stamps) {
+            recording.push(prepared, stamps, submission.clone(), at);
+        }
         let submits = self.workspace.counters.submits - before;
         let submitted = Submitted { at, submits, pace: prepared.pace.clone() };
         self.carried = model.is_stateful().then_some(inputs.batch);
@@ -315,6 +359,7 @@ impl GpuSession {
         &mut self,
         prepared: &Prepared,
         arrays: Vec<(wgpu::Buffer, CowArray<'_, f32, IxDyn>)>,
+        stamps: Option<&mut Stamps>,
     ) -> Result<(Staging, wgpu::SubmissionIndex)> {
         let bytes = arrays.iter().map(|(_, array)| padded_bytes(array)).sum::<u64>();
         let device = self.workspace.device.clone();
@@ -327,6 +372,7 @@ impl GpuSession {
         counters.buffers_created += staging.created;
         let mut encoding =
             Encoding::new(&device, step_table, timer.as_ref(), &prepared.pace, counters);
+        encoding.stamps = stamps;
         match staging.up().filter(|_| at_once > 0) {
             Some(up) => {
                 let view = up.slice(..at_once).get_mapped_range_mut();
@@ -475,6 +521,23 @@ mod tests {
         assert_eq!(session.carried_batch(), None);
         assert_eq!(run(&mut session, &model, &x), from_zeros);
         assert_eq!(session.carried_batch(), Some(2));
+    }
+
+    /// Nothing is run, and the session can be used.
+    #[test]
+    fn a_device_without_timestamps_says_that_it_cannot_be_profiled() {
+        let Some(mut gpu) = device(&GpuOptions::new()) else { return };
+        Arc::get_mut(&mut gpu).expect("nobody else has it").timestamps = false;
+        let model = Model::sequential(5, [Lstm::new(5)]).and_then(|m| m.initialize(3)).unwrap();
+        let x = Array3::<f32>::ones((2, 4, 5));
+        let mut session = compile(&gpu, &model);
+        let inputs = model.bind(x.view().into()).unwrap();
+        let mut recorder = Recorder::new("a GPU".into()).unwrap();
+        let profile = session.profile(&model, &inputs, Wait::Blocking, &mut recorder);
+        let error = host::block_on(profile).unwrap_err();
+        assert!(matches!(&error, Error::Profile { device, .. } if *device == gpu.info.name));
+        assert!(error.to_string().contains("timestamps"), "{error}");
+        run(&mut session, &model, &x);
     }
 
     #[cfg(feature = "autotune")]

@@ -47,7 +47,7 @@ pub(super) struct Prepared {
 impl Workspace {
     pub async fn new(device: Arc<GpuDevice>) -> Result<Workspace> {
         let step_table = device.step_table().await?;
-        let timer = device.timestamps.then(|| Timer::new(&device.device));
+        let timer = (device.timestamps && device.gpu_time).then(|| Timer::new(&device.device));
         Ok(Workspace {
             device,
             weights: HashMap::new(),

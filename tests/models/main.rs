@@ -16,3 +16,4 @@ mod load;
 mod masks;
 mod memory_orders;
 mod numbers;
+mod profile;

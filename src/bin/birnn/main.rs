@@ -23,6 +23,7 @@ mod parquet_footer;
 mod picture;
 mod plan;
 mod plot;
+mod profiles;
 mod progress;
 mod run;
 mod sample;

@@ -61,6 +61,18 @@ pub(in crate::gpu) struct Launch {
     pub stages: Vec<Stage>,
     /// How often the stages run, with the step numbers 0..steps; `None`: once, without one.
     pub steps: Option<usize>,
+    /// Its place in `Plan::works`.
+    pub work: usize,
+}
+
+/// An operator that launches are for, or several that run in the same ones.
+#[derive(Clone, Debug, PartialEq)]
+pub(in crate::gpu) struct Work {
+    /// The name of its layer.
+    pub layer: String,
+    pub operator: &'static str,
+    /// Of the first array that it writes.
+    pub shape: Vec<usize>,
 }
 
 /// Everything that a call does between upload and readback.
@@ -78,6 +90,8 @@ pub(in crate::gpu) struct Plan {
     /// The bytes of every buffer but the weights.
     pub buffers: HashMap<BufferId, u64>,
     pub launches: Vec<Launch>,
+    /// What launches are for, in order.
+    pub works: Vec<Work>,
     /// How its recurrences run.
     pub choices: Vec<Chosen>,
     /// The stacks whose recurrences work at the same time.
