@@ -169,6 +169,20 @@ class Pending:
 
 @final
 class Profile:
+    """Where the time of calls went, of ``Session.profile``; printed it is a table.
+
+    It has the ``device``, the number of ``calls``, their ``seconds`` together, the ``outputs`` of
+    the last one, and:
+
+    - ``operators``, a list of dicts in the order in which they ran, for ``pandas.DataFrame`` too:
+      ``layer``, ``operator``, ``kernels`` (what computed it: kernels of the GPU; on the CPU
+      "vectors", "plain" for plain code on one thread, or "view" where nothing is copied), ``shape``
+      of what it writes, ``count`` (launches of kernels; on the CPU how often it ran), ``seconds``,
+      and ``share`` of the whole;
+    - ``outside_seconds``, in which no operator ran;
+    - ``host_seconds``, a dict of what the host did: "inputs" (comparing them with the model),
+      "prepare" (planning a new shape), and of a GPU "submit" and "wait".
+    """
     @property
     def device(self) -> str: ...
     @property
@@ -183,8 +197,19 @@ class Profile:
     def host_seconds(self) -> dict[str, float]: ...
     @property
     def outputs(self) -> Any: ...
-    def trace(self) -> str: ...
-    def save_trace(self, path: str | os.PathLike[str]) -> None: ...
+    def trace(self) -> str:
+        """The profile as Chrome's trace events: JSON that chrome://tracing and
+        https://ui.perfetto.dev draw along time.
+        """
+    def save_trace(self, path: str | os.PathLike[str]) -> None:
+        """Writes ``trace()`` to a file.
+
+        Args:
+            path: the file, which is replaced.
+
+        Raises:
+            OSError: the file can't be written.
+        """
     def _repr_html_(self) -> str: ...
 
 @final
@@ -218,7 +243,23 @@ class Session:
         lengths: Any = None,
         initial_state: Any = None,
         calls: int = 1,
-    ) -> Profile: ...
+    ) -> Profile:
+        """Runs the model and says where the time goes, layer by layer.
+
+        Results, and the states that stateful layers are left with, are those of a call. The first
+        call of a shape also plans its work: call the session before, where that is not to be
+        measured. On a GPU, launches take some microseconds more while they are profiled.
+
+        Args:
+            *inputs, mask, lengths, initial_state: as of a call.
+            calls: how many calls are made and added up (at least 1).
+
+        Returns:
+            A Profile.
+
+        Raises:
+            As a call; DeviceError also where a GPU has no timestamps, ValueError where calls is 0.
+        """
     def predict(
         self,
         *inputs: Any,

@@ -80,8 +80,8 @@ impl Profile {
         Ok(dict)
     }
 
-    /// The profile as Chrome's trace events, JSON that https://ui.perfetto.dev and chrome://tracing
-    /// draw along time.
+    /// The profile as Chrome's trace events: JSON that chrome://tracing and
+    /// https://ui.perfetto.dev draw along time.
     fn trace(&self) -> String {
         self.profile.trace()
     }

@@ -111,7 +111,9 @@ impl Runner for GpuSession {
 
 impl GpuSession {
     pub async fn new(model: &Model, device: Arc<GpuDevice>) -> Result<GpuSession> {
+        let xt0 = Instant::now();
         let plans = small_plans(model, &device)?;
+        eprintln!("X plans {} {:?}", plans.len(), xt0.elapsed());
         model.check_weights()?; // after the limits: a layer that can't run needs no weights first
         let mut session = GpuSession {
             workspace: Workspace::new(device).await?,
@@ -132,26 +134,24 @@ impl GpuSession {
         let device = self.workspace.device.clone();
         let workspace = &mut self.workspace;
         let upload = || plans.iter().try_for_each(|plan| workspace.upload_weights(model, plan));
+        let xt0 = Instant::now();
         device.checked("the weights", upload).await?;
-        if plans.iter().any(|plan| !plan.choices.is_empty()) {
+        eprintln!(
+            "X weights {} {:?}",
+            plans.iter().map(|p| p.weights.len()).max().unwrap_or(0),
+            xt0.elapsed()
+        );
+        let mut wanted: Vec<_> = plans.iter().flat_map(Plan::kernels).collect();
+        if plans.iter().any(|plan| !plan.choices.is_empty())
+            && std::env::var_os("BIRNN_X_ONE").is_none()
+        {
             // Not in a plan where all states start from zeros, or of one chunk.
-            let elsewhere = || {
-                for kernel in [Kernel::LoadState, Kernel::Merge] {
-                    device.pipelines().get(&device.device, kernel, Constants::default());
-                }
-                Ok(())
-            };
-            device.checked("the kernels", elsewhere).await?;
+            let elsewhere = [Kernel::LoadState, Kernel::Merge];
+            wanted.extend(elsewhere.map(|kernel| (kernel, Constants::default())));
         }
-        for plan in plans {
-            let build = || {
-                for stage in plan.launches.iter().flat_map(|launch| &launch.stages) {
-                    self.workspace.pipeline(stage);
-                }
-                Ok(())
-            };
-            device.checked("the kernels", build).await?;
-        }
+        let xt0 = Instant::now();
+        let n = device.build(wanted.into_iter()).await?;
+        eprintln!("X build {n} {:?}", xt0.elapsed());
         Ok(())
     }
 
@@ -324,6 +324,10 @@ impl GpuSession {
         }
         let device = &self.workspace.device;
         let plan = plan(&model.lower(&call)?, &device.limits, &device.tuned())?;
+        let xt0 = Instant::now();
+        let built = device.build(plan.kernels()).await?;
+        eprintln!("X call build {built} {:?}", xt0.elapsed());
+        self.workspace.counters.pipelines_created += built as u64;
         self.on_device(|session| session.workspace.prepare(model, call, plan)).await
     }
 
@@ -456,7 +460,8 @@ fn small_plans(model: &Model, device: &GpuDevice) -> Result<Vec<Plan>> {
     }
     // The cut changes with the batch, until no way has more rows. A model with a function may be
     // one for some batches only; a call of another size says so.
-    let batches = (0..=16).map(|power| 1 << power).filter(|&batch| batch != 2);
+    let most = if std::env::var_os("BIRNN_X_ONE").is_some() { 0 } else { 16 };
+    let batches = (0..=most).map(|power| 1 << power).filter(|&batch| batch != 2);
     let graphs = batches.filter_map(|batch| model.lower(&CallShape { batch, ..call.clone() }).ok());
     graphs.map(|graph| plan(&graph, &limits, &device.tuned())).collect()
 }

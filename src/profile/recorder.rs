@@ -51,8 +51,9 @@ impl Recorder {
 
     /// Notes what the host did since what was noted of it last.
     pub fn host(&mut self, what: &str) {
-        let start = std::mem::replace(&mut self.known, self.now());
-        self.host_span(what, start, self.known);
+        let end = self.now();
+        let start = std::mem::replace(&mut self.known, end);
+        self.host_span(what, start, end);
     }
 
     fn host_span(&mut self, what: &str, start: Duration, end: Duration) {
