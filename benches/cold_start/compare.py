@@ -87,6 +87,7 @@ def ways(options, name):
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--processes", type=int, default=7, help="of each way, in turn")
+    parser.add_argument("--only", default="", help="the ways whose names contain this text")
     parser.add_argument("--devices", nargs="*", default=["cpu", "gpu"], help="of birnn's")
     for name in ["--peer", "--model"]:
         parser.add_argument(name, help=argparse.SUPPRESS)
@@ -104,7 +105,7 @@ def main():
         print(f"| {name} | " + " | ".join(titles) + " |")
         print("|---" * (len(titles) + 1) + "|")
         expected = np.load(options.folder / f"{name}.out.npy").ravel()
-        all_ways = list(ways(options, name))
+        all_ways = [way for way in ways(options, name) if options.only in way[0]]
         times = {way: [] for way, _, _ in all_ways}
         for _ in range(options.processes + 1):
             for way, command, environment in all_ways:

@@ -113,7 +113,9 @@ impl GpuSession {
     pub async fn new(model: &Model, device: Arc<GpuDevice>) -> Result<GpuSession> {
         let xt0 = Instant::now();
         let plans = small_plans(model, &device)?;
-        eprintln!("X plans {} {:?}", plans.len(), xt0.elapsed());
+        if std::env::var_os("BIRNN_X").is_some() {
+            eprintln!("X plans {} {:?}", plans.len(), xt0.elapsed());
+        }
         model.check_weights()?; // after the limits: a layer that can't run needs no weights first
         let mut session = GpuSession {
             workspace: Workspace::new(device).await?,
@@ -136,11 +138,9 @@ impl GpuSession {
         let upload = || plans.iter().try_for_each(|plan| workspace.upload_weights(model, plan));
         let xt0 = Instant::now();
         device.checked("the weights", upload).await?;
-        eprintln!(
-            "X weights {} {:?}",
-            plans.iter().map(|p| p.weights.len()).max().unwrap_or(0),
-            xt0.elapsed()
-        );
+        if std::env::var_os("BIRNN_X").is_some() {
+            eprintln!("X weights {:?}", xt0.elapsed());
+        }
         let mut wanted: Vec<_> = plans.iter().flat_map(Plan::kernels).collect();
         if plans.iter().any(|plan| !plan.choices.is_empty())
             && std::env::var_os("BIRNN_X_ONE").is_none()
@@ -151,7 +151,9 @@ impl GpuSession {
         }
         let xt0 = Instant::now();
         let n = device.build(wanted.into_iter()).await?;
-        eprintln!("X build {n} {:?}", xt0.elapsed());
+        if std::env::var_os("BIRNN_X").is_some() {
+            eprintln!("X build {n} {:?}", xt0.elapsed());
+        }
         Ok(())
     }
 
@@ -326,7 +328,9 @@ impl GpuSession {
         let plan = plan(&model.lower(&call)?, &device.limits, &device.tuned())?;
         let xt0 = Instant::now();
         let built = device.build(plan.kernels()).await?;
-        eprintln!("X call build {built} {:?}", xt0.elapsed());
+        if std::env::var_os("BIRNN_X").is_some() {
+            eprintln!("X call build {built} {:?}", xt0.elapsed());
+        }
         self.workspace.counters.pipelines_created += built as u64;
         self.on_device(|session| session.workspace.prepare(model, call, plan)).await
     }
