@@ -8,9 +8,10 @@
 //! of a call takes that is profiled; `tune` times the planner's choices, and `autotune`
 //! remembers the fastest.
 //!
-//! When a model is compiled, [`session`] makes the plans of small calls: the weights that they read
-//! are packed ([`pack`]) and uploaded, and their kernels built ([`kernel`], [`pipelines`]) on the
-//! [`device`], which [`adapter`] chose. What only other calls need follows when they come.
+//! When a model is compiled, [`session`] makes the plan of a small call: the weights that it reads
+//! are packed ([`pack`]) and uploaded, and its kernels built ([`kernel`], [`pipelines`]) on the
+//! [`device`], which [`adapter`] chose. What only other calls need follows when they come. Kernels
+//! are built side by side, on as many threads as there are cores.
 
 mod adapter;
 #[cfg(feature = "autotune")]

@@ -143,7 +143,7 @@ impl GpuSession {
         }
         let mut wanted: Vec<_> = plans.iter().flat_map(Plan::kernels).collect();
         if plans.iter().any(|plan| !plan.choices.is_empty())
-            && std::env::var_os("BIRNN_X_ONE").is_none()
+            && std::env::var_os("BIRNN_X_ALL").is_some()
         {
             // Not in a plan where all states start from zeros, or of one chunk.
             let elsewhere = [Kernel::LoadState, Kernel::Merge];
@@ -464,7 +464,7 @@ fn small_plans(model: &Model, device: &GpuDevice) -> Result<Vec<Plan>> {
     }
     // The cut changes with the batch, until no way has more rows. A model with a function may be
     // one for some batches only; a call of another size says so.
-    let most = if std::env::var_os("BIRNN_X_ONE").is_some() { 0 } else { 16 };
+    let most = if std::env::var_os("BIRNN_X_ALL").is_some() { 16 } else { 0 };
     let batches = (0..=most).map(|power| 1 << power).filter(|&batch| batch != 2);
     let graphs = batches.filter_map(|batch| model.lower(&CallShape { batch, ..call.clone() }).ok());
     graphs.map(|graph| plan(&graph, &limits, &device.tuned())).collect()
