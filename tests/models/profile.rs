@@ -202,7 +202,7 @@ fn a_trace_is_of_chromes_events() {
 #[cfg(feature = "gpu")]
 mod on_a_gpu {
     use super::*;
-    use birnn::{DeviceOptions, GpuOptions};
+    use birnn::{DeviceOptions, GpuOptions, PlanAdapter};
 
     fn open(options: GpuOptions) -> Option<Device> {
         let wanted = std::env::var("BIRNN_DEVICE").unwrap_or_default();
@@ -224,11 +224,13 @@ mod on_a_gpu {
 
     #[test]
     fn layers_of_a_stack_share_their_launches() {
-        let Some(device) = open(GpuOptions::new()) else { return };
-        let layer = || Lstm::new(32).return_sequences(true);
+        // Planned as for a GPU, whose limits are known.
+        let options = GpuOptions::new().default_limits(true).plan_for(PlanAdapter::Gpu);
+        let Some(device) = open(options) else { return };
+        let layer = || Lstm::new(24).return_sequences(true);
         let layers = ["one", "two", "three"].map(|name| layer().named(name));
         let model = Model::sequential(6, layers).unwrap().initialize(3).unwrap();
-        let profile = whole(&device, &model, &input(1, 400));
+        let profile = whole(&device, &model, &input(3, 150));
         let rows = profile.operators();
         assert!(rows.iter().any(|row| row.layer == "one + two + three"), "{profile}");
     }
@@ -247,10 +249,10 @@ mod on_a_gpu {
 
     #[test]
     fn more_passes_than_a_set_of_queries_has() {
-        let Some(device) = open(GpuOptions::new().max_buffer_bytes(1 << 10)) else { return };
+        let Some(device) = open(GpuOptions::new().max_buffer_bytes(256)) else { return };
         let layer = Lstm::new(4).return_sequences(true);
         let model = Model::sequential(6, [layer]).unwrap().initialize(3).unwrap();
-        let profile = whole(&device, &model, &input(1, 12_000));
+        let profile = whole(&device, &model, &input(1, 10_000));
         let passes = profile.spans.iter().filter(|span| span.track == Track::Gpu).count();
         assert!(passes > 2048, "{passes} passes");
     }
