@@ -30,8 +30,8 @@ pub struct Session {
 impl Device {
     /// Makes the model ready to run: uploads its weights and builds the kernels for its layers, so
     /// that calls of one row don't have to. Where more rows, or states from the last call, take
-    /// others, the first such call builds them. A GPU's kernels are built on several threads. The
-    /// session has a copy of the model, whose later changes don't reach it.
+    /// others, the first such call builds them. The session has a copy of the model, whose later
+    /// changes don't reach it.
     ///
     /// # Errors
     /// [`Error::MissingWeights`](crate::Error::MissingWeights) where a layer has no weights,

@@ -1,7 +1,7 @@
 //! An open GPU: its limits, how its work is waited for, and how its errors become ours.
 
 use super::adapter::{choice, fixed_subgroup, halves, passed_over, ranked, report, wanted_limits};
-use super::kernel::{Constants, Kernel, UNIFORM_BYTES};
+use super::kernel::UNIFORM_BYTES;
 use super::limits::Limits;
 use super::pipelines::Pipelines;
 use super::plan::{PlanAdapter, Tuned};
@@ -298,78 +298,22 @@ impl GpuDevice {
         work: impl FnOnce() -> Result<T>,
     ) -> Result<T> {
         self.check_lost()?;
-        let (result, said) = self.scoped(work);
-        let error = said.await;
-        self.check_lost()?;
-        match error {
-            None => result,
-            Some(error) => Err(self.error_of(what, error)),
-        }
-    }
-
-    /// Does `work`. Returns what it gives, and what the driver says of it.
-    fn scoped<T>(
-        &self,
-        work: impl FnOnce() -> T,
-    ) -> (T, impl Future<Output = Option<wgpu::Error>>) {
         let scopes = ERRORS.map(|filter| self.device.push_error_scope(filter));
         let result = work();
         // A scope belongs to a thread: all end before anything is awaited.
         let caught: Vec<_> = scopes.into_iter().rev().map(wgpu::ErrorScopeGuard::pop).collect();
-        let said = async {
-            let mut error = None;
-            for scope in caught {
-                error = scope.await.or(error);
-            }
-            error
-        };
-        (result, said)
-    }
-
-    fn error_of(&self, what: &str, error: wgpu::Error) -> Error {
+        let mut error = None;
+        for scope in caught {
+            error = scope.await.or(error);
+        }
+        self.check_lost()?;
         match error {
-            wgpu::Error::OutOfMemory { .. } => Error::OutOfMemory { what: what.to_string() },
-            error => Error::Gpu(self.pipelines().located(format!("{what}: {error}"))),
-        }
-    }
-
-    /// Builds the kernels that aren't built yet, on as many threads as run at the same time: a
-    /// driver compiles one for milliseconds. Returns how many there were.
-    pub(super) async fn build(
-        &self,
-        wanted: impl Iterator<Item = (Kernel, Constants)>,
-    ) -> Result<usize> {
-        self.check_lost()?;
-        let orders = self.pipelines().missing(wanted);
-        let count = orders.len();
-        let threads = host::cores().min(count);
-        let threads =
-            std::env::var("BIRNN_X_THREADS").ok().and_then(|t| t.parse().ok()).unwrap_or(threads);
-        let orders = Mutex::new(orders.into_iter());
-        let done = Mutex::new(Vec::new());
-        let work = || {
-            let next = || lock(&orders).next();
-            while let Some(order) = next() {
-                let (built, said) = self.scoped(|| order.build(&self.device));
-                lock(&done).push((built, said));
+            None => result,
+            Some(wgpu::Error::OutOfMemory { .. }) => {
+                Err(Error::OutOfMemory { what: what.to_string() })
             }
-        };
-        match threads {
-            0 | 1 => work(),
-            _ => host::on_threads((0..threads).map(|_| work)),
+            Some(error) => Err(Error::Gpu(self.pipelines().located(format!("{what}: {error}")))),
         }
-        let done = done.into_inner().unwrap_or_else(PoisonError::into_inner);
-        for (built, said) in done {
-            match said.await {
-                None => self.pipelines().keep([built]),
-                Some(error) => {
-                    self.check_lost()?;
-                    return Err(self.error_of("the kernels", error));
-                }
-            }
-        }
-        self.check_lost()?;
-        Ok(count)
     }
 }
 

@@ -10,8 +10,7 @@
 //!
 //! When a model is compiled, [`session`] makes the plan of a small call: the weights that it reads
 //! are packed ([`pack`]) and uploaded, and its kernels built ([`kernel`], [`pipelines`]) on the
-//! [`device`], which [`adapter`] chose. What only other calls need follows when they come. Kernels
-//! are built side by side, on as many threads as there are cores.
+//! [`device`], which [`adapter`] chose. What only other calls need follows when they come.
 
 mod adapter;
 #[cfg(feature = "autotune")]

@@ -2,7 +2,7 @@
 
 use super::kernel::{Access, Constants, Kernel, Step, located};
 use super::plan::STEP_TABLE;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 /// A kernel ready to run.
 #[derive(Clone, Debug)]
@@ -75,27 +75,11 @@ impl Pipelines {
         if let Some(pipeline) = self.built.get(&(kernel, constants)) {
             return (pipeline.clone(), false);
         }
-        let built = self.order(kernel, constants).build(device);
-        self.keep([built.clone()]);
-        (built.pipeline, true)
-    }
-
-    /// Those that aren't built yet, each once.
-    pub fn missing(&mut self, wanted: impl Iterator<Item = (Kernel, Constants)>) -> Vec<Order> {
-        let mut seen = HashSet::new();
-        let missing = wanted.filter(|key| !self.built.contains_key(key) && seen.insert(*key));
-        let missing: Vec<_> = missing.collect();
-        missing.into_iter().map(|(kernel, constants)| self.order(kernel, constants)).collect()
-    }
-
-    fn order(&mut self, kernel: Kernel, constants: Constants) -> Order {
         let label = module_label(self.modules.len(), kernel);
         self.modules.push((kernel, constants));
-        Order { kernel, constants, label, step_layout: self.step_layout.clone() }
-    }
-
-    pub fn keep(&mut self, built: impl IntoIterator<Item = Built>) {
-        self.built.extend(built.into_iter().map(|built| (built.key, built.pipeline)));
+        let pipeline = build(device, &self.step_layout, kernel, constants, &label);
+        self.built.insert((kernel, constants), pipeline.clone());
+        (pipeline, true)
     }
 
     /// What wgpu says, with files and lines of `shaders/` where it is about a kernel's source.
@@ -109,31 +93,6 @@ impl Pipelines {
             }
             None => message,
         }
-    }
-}
-
-/// A pipeline that is to be built, on any thread.
-#[derive(Debug)]
-pub(super) struct Order {
-    kernel: Kernel,
-    constants: Constants,
-    /// Of its shader module.
-    label: String,
-    step_layout: wgpu::BindGroupLayout,
-}
-
-/// One that was.
-#[derive(Clone, Debug)]
-pub(super) struct Built {
-    key: (Kernel, Constants),
-    pipeline: Pipeline,
-}
-
-impl Order {
-    pub fn build(self, device: &wgpu::Device) -> Built {
-        let Order { kernel, constants, label, step_layout } = self;
-        let pipeline = build(device, &step_layout, kernel, constants, &label);
-        Built { key: (kernel, constants), pipeline }
     }
 }
 

@@ -3,7 +3,6 @@
 use super::calls::plain_call;
 use super::device::GpuDevice;
 use super::encode::Encoding;
-use super::kernel::{Constants, Kernel};
 use super::limits::Limits;
 use super::plan::{Placed, Plan, plan, rows_at_once};
 use super::readback::{Flight, Part, Submitted};
@@ -111,11 +110,7 @@ impl Runner for GpuSession {
 
 impl GpuSession {
     pub async fn new(model: &Model, device: Arc<GpuDevice>) -> Result<GpuSession> {
-        let xt0 = Instant::now();
-        let plans = small_plans(model, &device)?;
-        if std::env::var_os("BIRNN_X").is_some() {
-            eprintln!("X plans {} {:?}", plans.len(), xt0.elapsed());
-        }
+        let plan = small_plan(model, &device)?;
         model.check_weights()?; // after the limits: a layer that can't run needs no weights first
         let mut session = GpuSession {
             workspace: Workspace::new(device).await?,
@@ -127,34 +122,24 @@ impl GpuSession {
             upload: Vec::new(),
             recycled: Vec::new(),
         };
-        session.make_ready(model, &plans).await?;
+        if let Some(plan) = plan {
+            session.make_ready(model, &plan).await?;
+        }
         Ok(session)
     }
 
-    /// Uploads the weights and builds the kernels of plans, so that no call has to.
-    async fn make_ready(&mut self, model: &Model, plans: &[Plan]) -> Result<()> {
+    /// Uploads the weights and builds the kernels of a plan.
+    async fn make_ready(&mut self, model: &Model, plan: &Plan) -> Result<()> {
         let device = self.workspace.device.clone();
-        let workspace = &mut self.workspace;
-        let upload = || plans.iter().try_for_each(|plan| workspace.upload_weights(model, plan));
-        let xt0 = Instant::now();
+        let upload = || self.workspace.upload_weights(model, plan);
         device.checked("the weights", upload).await?;
-        if std::env::var_os("BIRNN_X").is_some() {
-            eprintln!("X weights {:?}", xt0.elapsed());
-        }
-        let mut wanted: Vec<_> = plans.iter().flat_map(Plan::kernels).collect();
-        if plans.iter().any(|plan| !plan.choices.is_empty())
-            && std::env::var_os("BIRNN_X_ALL").is_some()
-        {
-            // Not in a plan where all states start from zeros, or of one chunk.
-            let elsewhere = [Kernel::LoadState, Kernel::Merge];
-            wanted.extend(elsewhere.map(|kernel| (kernel, Constants::default())));
-        }
-        let xt0 = Instant::now();
-        let n = device.build(wanted.into_iter()).await?;
-        if std::env::var_os("BIRNN_X").is_some() {
-            eprintln!("X build {n} {:?}", xt0.elapsed());
-        }
-        Ok(())
+        let build = || {
+            for stage in plan.launches.iter().flat_map(|launch| &launch.stages) {
+                self.workspace.pipeline(stage);
+            }
+            Ok(())
+        };
+        device.checked("the kernels", build).await
     }
 
     /// Uploads the inputs and submits the work, a part of the batch after the other. Waits only
@@ -326,12 +311,6 @@ impl GpuSession {
         }
         let device = &self.workspace.device;
         let plan = plan(&model.lower(&call)?, &device.limits, &device.tuned())?;
-        let xt0 = Instant::now();
-        let built = device.build(plan.kernels()).await?;
-        if std::env::var_os("BIRNN_X").is_some() {
-            eprintln!("X call build {built} {:?}", xt0.elapsed());
-        }
-        self.workspace.counters.pipelines_created += built as u64;
         self.on_device(|session| session.workspace.prepare(model, call, plan)).await
     }
 
@@ -450,24 +429,20 @@ fn given<'a>(
     }
 }
 
-/// The plans of calls with the fewest timesteps that the model takes, where some few do, on batches
-/// of all sizes that are cut differently. Only their weights and kernels are of interest, not
-/// whether their buffers would fit.
-fn small_plans(model: &Model, device: &GpuDevice) -> Result<Vec<Plan>> {
+/// The plan of a call of one row with the fewest timesteps that the model takes, where some few do.
+/// Only its weights and kernels are of interest, not whether its buffers would fit. A model with a
+/// function may be none for one row; a call of another size says so.
+fn small_plan(model: &Model, device: &GpuDevice) -> Result<Option<Plan>> {
     let few = [1, 4, 16, 64, 256];
     let call = few.into_iter().find_map(|timesteps| plain_call(model, 1, timesteps).ok());
-    let Some(call) = call else { return Ok(Vec::new()) };
+    let graph = call.map(|call| model.lower(&call));
+    let graph = match (graph, model.program.is_some()) {
+        (Some(Ok(graph)), _) => graph,
+        (Some(Err(error)), true) => return Err(error),
+        _ => return Ok(None),
+    };
     let limits = Limits { binding: u64::MAX, ..device.limits };
-    if model.program.is_some() {
-        let graph = model.lower(&call)?;
-        return plan(&graph, &limits, &device.tuned()).map(|plan| vec![plan]);
-    }
-    // The cut changes with the batch, until no way has more rows. A model with a function may be
-    // one for some batches only; a call of another size says so.
-    let most = if std::env::var_os("BIRNN_X_ALL").is_some() { 16 } else { 0 };
-    let batches = (0..=most).map(|power| 1 << power).filter(|&batch| batch != 2);
-    let graphs = batches.filter_map(|batch| model.lower(&CallShape { batch, ..call.clone() }).ok());
-    graphs.map(|graph| plan(&graph, &limits, &device.tuned())).collect()
+    plan(&graph, &limits, &device.tuned()).map(Some)
 }
 
 /// `None`: there is no memory for them. Large arrays are new pages, which nothing touches before

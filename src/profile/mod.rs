@@ -5,6 +5,7 @@ mod span;
 mod trace;
 
 pub(crate) use recorder::{Recorder, Work};
+use span::CALL;
 pub use span::{Span, Track};
 
 use crate::model::Outputs;
@@ -106,7 +107,7 @@ impl Profile {
     /// outputs). The CPU path computes on the host, and has the first two alone.
     pub fn host(&self) -> Vec<(&str, Duration)> {
         let mut list: Vec<(&str, Duration)> = Vec::new();
-        let is_part = |span: &&Span| span.track == Track::Host && span.name != recorder::CALL;
+        let is_part = |span: &&Span| span.track == Track::Host && span.name != CALL;
         for span in self.spans.iter().filter(is_part) {
             match list.iter_mut().find(|(what, _)| *what == span.name) {
                 Some((_, time)) => *time += span.time,
@@ -221,7 +222,7 @@ mod tests {
                 span(Track::Cpu, "one", [5, 20]),
                 span(Track::Cpu, "two", [25, 30]),
                 span(Track::Cpu, "one", [55, 10]),
-                span(Track::Host, recorder::CALL, [0, 100]),
+                span(Track::Host, CALL, [0, 100]),
             ])
         };
         let mut profile = call();
@@ -235,7 +236,7 @@ mod tests {
         let table = profile.to_string();
         let lines: Vec<_> = table.lines().collect();
         assert_eq!(lines[0], "Profile of the mean of 2 calls on a device");
-        assert!(lines[2].starts_with("one ") && lines[2].ends_with("0.0300  30.0 %"), "{table}");
+        assert!(lines[2].starts_with("one ") && lines[2].ends_with("0.0300   30.0 %"), "{table}");
         assert!(lines[4].starts_with("outside of operators") && lines[4].ends_with("40.0 %"));
         assert!(lines[5].ends_with("0.1000  100.0 %"), "{table}");
         assert_eq!(lines[6], "On the host, ms: inputs 0.0050");

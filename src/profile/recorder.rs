@@ -1,14 +1,11 @@
 //! Noting times while a call runs.
 
 use super::Profile;
-use super::span::{Span, Track};
+use super::span::{CALL, Span, Track};
 use crate::error::{Error, Result};
 use crate::host::{self, Instant};
 use crate::model::Outputs;
 use std::time::Duration;
-
-/// What a span on the host is called that is the whole of a call.
-pub(super) const CALL: &str = "call";
 
 /// The times of a call so far.
 #[derive(Debug)]

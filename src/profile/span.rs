@@ -3,6 +3,9 @@
 use std::fmt;
 use std::time::Duration;
 
+/// What a span on the host is called that is the whole of a call.
+pub(super) const CALL: &str = "call";
+
 /// Where something ran that a profile has the time of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[non_exhaustive]

@@ -98,14 +98,6 @@ pub(in crate::gpu) struct Plan {
     pub waves: Vec<Waves>,
 }
 
-impl Plan {
-    /// The kernels of all launches, some several times.
-    pub fn kernels(&self) -> impl Iterator<Item = (Kernel, Constants)> {
-        let stages = self.launches.iter().flat_map(|launch| &launch.stages);
-        stages.map(|stage| (stage.kernel, stage.constants))
-    }
-}
-
 /// Where an array of the graph is.
 #[derive(Clone, Debug, PartialEq)]
 pub(in crate::gpu) struct Placed {
