@@ -5,9 +5,13 @@
 //!     cargo bench --bench cold_start
 //!
 //! `BIRNN_DEVICE` picks another adapter; a software adapter runs where there is no other.
+//!
+//! `benches/cold_start/run.sh` starts it beside other runtimes on a model's file: with the arguments
+//! MODEL INPUT.npy DEVICE it prints the seconds of one process's steps and the output, as JSON.
 
-use birnn::{Bidirectional, Device, DeviceOptions, Gru, Layer, Lstm, Model};
-use ndarray::Array3;
+use birnn::{Bidirectional, Device, DeviceOptions, Gru, Inputs, Layer, Lstm, Model};
+use ndarray::{Array3, ArrayD};
+use serde_json::json;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -47,6 +51,25 @@ fn child(cell: &str) -> birnn::Result<()> {
     Ok(())
 }
 
+/// From a file to the first output, and a second call.
+fn from_file(model: &str, input: &str, device: &str) -> birnn::Result<()> {
+    let mut at = Instant::now();
+    let mut lap = || std::mem::replace(&mut at, Instant::now()).elapsed().as_secs_f64();
+    let device = DeviceOptions::new().allow_software(true).parse(device).open()?;
+    let opened = lap();
+    let x: ArrayD<f32> = ndarray_npy::read_npy(input).expect("an array of float32");
+    lap(); // the input is no part of the model
+    let mut session = device.compile(&Model::load(model)?)?;
+    let loaded = lap();
+    let first = session.run(Inputs::new(x.view()))?.output().clone();
+    let ran = lap();
+    session.run(Inputs::new(x.view()))?;
+    let again = lap();
+    let times = json!({ "import": opened, "load": loaded, "first": ran, "second": again });
+    println!("{}", json!({ "times": times, "output": first.iter().collect::<Vec<_>>() }));
+    Ok(())
+}
+
 /// The steps' times in one fresh process.
 fn start(cell: &str, cached: bool) -> Vec<Duration> {
     let mut command = Command::new(std::env::current_exe().expect("this program"));
@@ -64,6 +87,10 @@ fn start(cell: &str, cached: bool) -> Vec<Duration> {
 }
 
 fn main() -> birnn::Result<()> {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    if let [model, input, device] = &arguments[..] {
+        return from_file(model, input, device);
+    }
     if let Ok(cell) = std::env::var(CHILD) {
         return child(&cell);
     }

@@ -285,6 +285,15 @@ pub enum Error {
         /// Why it can't be opened.
         reason: String,
     },
+    /// A device can't measure where the time of a call goes:
+    /// [`Session::profile`](crate::Session::profile).
+    #[error("{device:?} can't be profiled: {reason}")]
+    Profile {
+        /// The device's name.
+        device: String,
+        /// Why not, and what to do instead.
+        reason: String,
+    },
     /// The GPU is gone: its driver was reset, it was unplugged, or
     /// [`Device::destroy`](crate::Device::destroy) was called. Open a new device and compile the
     /// model again.

@@ -17,6 +17,7 @@ mod operator;
 mod order;
 mod pending;
 mod portable;
+mod profile;
 pub mod program;
 mod recovery;
 pub mod reference;
@@ -58,6 +59,7 @@ pub use model::{
 };
 pub use pending::Pending;
 pub use portable::{PortableLimits, SaveOptions};
+pub use profile::{OperatorTime, Profile, Span, Track};
 pub use runner::Counters;
 pub use session::Session;
 

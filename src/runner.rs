@@ -3,6 +3,7 @@
 
 use crate::error::Result;
 use crate::model::{Bound, Inputs, KnownCall, Model, Outputs, OutputsMut, Places};
+use crate::profile::Recorder;
 use std::fmt::Debug;
 use std::future::Future;
 use std::pin::Pin;
@@ -18,6 +19,15 @@ pub(crate) trait Runner: Debug + Send {
         inputs: &'a Bound<'_, f32>,
         wait: Wait,
     ) -> Awaited<'a, Started>;
+
+    /// Runs a call as `submit` does, and notes where its time goes.
+    fn profile<'a>(
+        &'a mut self,
+        model: &'a Model,
+        inputs: &'a Bound<'_, f32>,
+        wait: Wait,
+        recorder: &'a mut Recorder,
+    ) -> Awaited<'a, Outputs>;
 
     /// The rows whose final states stateful layers hold; `None`: they start from zeros.
     fn carried_batch(&self) -> Option<usize>;

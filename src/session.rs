@@ -5,8 +5,9 @@ use crate::error::{Error, Result};
 use crate::host;
 use crate::model::{Bound, FittingCall, Inputs, KnownCall, Model, Outputs, OutputsMut, Places};
 use crate::pending::Pending;
+use crate::profile::{Profile, Recorder};
 use crate::recovery::{Compiled, Recovery};
-use crate::runner::{Counters, IN_FLIGHT, Wait};
+use crate::runner::{Counters, IN_FLIGHT, Started, Wait};
 use std::time::Duration;
 
 /// A [`Model`] made ready for a [`Device`] by [`Device::compile`]: its weights are on the device
@@ -44,8 +45,9 @@ const KEPT_WORKSPACES: usize = 16;
 
 impl Device {
     /// Makes the model ready to run: uploads its weights and builds the kernels for its layers, so
-    /// that calls don't have to. The session has a copy of the model, whose later changes don't
-    /// reach it.
+    /// that calls of one row don't have to. Where more rows, or states from the last call, take
+    /// others, the first such call builds them. The session has a copy of the model, whose later
+    /// changes don't reach it.
     ///
     /// # Errors
     /// [`Error::MissingWeights`](crate::Error::MissingWeights) where a layer has no weights,
@@ -138,7 +140,7 @@ impl Session {
     }
 
     async fn run_once(&mut self, inputs: Inputs<'_, f32>, wait: Wait) -> Result<Outputs> {
-        self.start(inputs, wait).await?.outputs(wait).await
+        self.start(inputs, wait, None).await?.outputs(wait).await
     }
 
     /// Runs the model and writes its outputs to arrays of the caller's. For calls that follow one
@@ -296,7 +298,7 @@ impl Session {
     /// # Ok::<(), birnn::Error>(())
     /// ```
     pub fn submit<'a>(&mut self, inputs: impl Into<Inputs<'a, f32>>) -> Result<Pending> {
-        host::block_on(self.start(inputs.into(), Wait::Blocking))
+        host::block_on(self.start(inputs.into(), Wait::Blocking, None))
     }
 
     /// Starts a call as [`Session::submit`], without blocking the thread where it has to wait for
@@ -308,15 +310,28 @@ impl Session {
         &mut self,
         inputs: impl Into<Inputs<'a, f32>>,
     ) -> Result<Pending> {
-        self.start(inputs.into(), Wait::Async).await
+        self.start(inputs.into(), Wait::Async, None).await
     }
 
     /// Checks the inputs and starts the call, without what is padding in every row.
-    async fn start(&mut self, inputs: Inputs<'_, f32>, wait: Wait) -> Result<Pending> {
+    /// With a recorder it is a call whose time is noted, and which is done when this returns.
+    async fn start(
+        &mut self,
+        inputs: Inputs<'_, f32>,
+        wait: Wait,
+        recorder: Option<&mut Recorder>,
+    ) -> Result<Pending> {
         let mut bound = self.bound(inputs)?;
         self.tied.clone_from(&bound.tied);
         let timesteps = self.model.without_padding(&mut bound)?;
-        let started = self.compiled.runner.submit(&self.model, &bound, wait).await?;
+        let (model, runner) = (&self.model, &mut self.compiled.runner);
+        let started = match recorder {
+            None => runner.submit(model, &bound, wait).await?,
+            Some(recorder) => {
+                recorder.host("inputs");
+                Started::Done(runner.profile(model, &bound, wait, recorder).await?)
+            }
+        };
         Ok(Pending::new(started, timesteps))
     }
 
@@ -334,6 +349,59 @@ impl Session {
             ))),
             _ => Ok(bound),
         }
+    }
+
+    /// Runs the model as [`Session::run`], and returns where the time went besides the outputs: of
+    /// each layer the operators that it ran, with their kernels, shapes and times.
+    ///
+    /// The outputs, and the states that stateful layers are left with, are those of `run`, to the
+    /// bit. The first call of a shape also plans its work: call `run` before, where that is not to
+    /// be measured. On a GPU each launch is a pass of its own while it is profiled, which takes
+    /// some microseconds more for each, and earlier calls in flight are waited for first. A call
+    /// that isn't profiled takes as long as ever.
+    ///
+    /// # Errors
+    /// Those of [`Session::run`]; a lost device is not recovered from. [`Error::Profile`] where a
+    /// GPU has no timestamps: the CPU path, the reference and nearly all GPUs can be profiled, some
+    /// browsers only with a setting.
+    ///
+    /// ```
+    /// use birnn::{Dense, Device, Layer, Lstm, Model};
+    /// let layers: [Layer; 2] = [Lstm::new(32).into(), Dense::new(4).into()];
+    /// let model = Model::sequential(8, layers)?.initialize(1)?;
+    /// let mut session = Device::cpu().compile(&model)?;
+    /// let x = ndarray::Array3::<f32>::ones((16, 50, 8));
+    /// let outputs = session.run(x.view())?; // which also prepares calls of this shape
+    /// let mut profile = session.profile(x.view())?;
+    /// for _ in 1..5 {
+    ///     profile += session.profile(x.view())?;
+    /// }
+    /// println!("{profile}"); // a table, of the mean of five calls
+    /// let slowest = profile.operators().into_iter().max_by_key(|row| row.total);
+    /// println!("{:?}", slowest.map(|row| (row.layer, row.share)));
+    /// assert_eq!(profile.outputs, outputs);
+    /// # Ok::<(), birnn::Error>(())
+    /// ```
+    pub fn profile<'a>(&mut self, inputs: impl Into<Inputs<'a, f32>>) -> Result<Profile> {
+        host::block_on(self.profiled(inputs.into(), Wait::Blocking))
+    }
+
+    /// Profiles a call as [`Session::profile`], without blocking the thread.
+    ///
+    /// # Errors
+    /// Those of [`Session::profile`].
+    pub async fn profile_async<'a>(
+        &mut self,
+        inputs: impl Into<Inputs<'a, f32>>,
+    ) -> Result<Profile> {
+        self.profiled(inputs.into(), Wait::Async).await
+    }
+
+    async fn profiled(&mut self, inputs: Inputs<'_, f32>, wait: Wait) -> Result<Profile> {
+        let mut recorder = Recorder::new(self.compiled.info.to_string())?;
+        let pending = self.start(inputs, wait, Some(&mut recorder)).await?;
+        let outputs = pending.outputs(wait).await?;
+        Ok(recorder.finish(outputs))
     }
 
     /// How many calls of a session can have buffers for their inputs and outputs at a time; see

@@ -189,6 +189,51 @@ class Pending:
     def __await__(self) -> Generator[Any, None, Any]: ...
 
 @final
+class Profile:
+    """Where the time of calls went, of ``Session.profile``; printed it is a table.
+
+    It has the ``device``, the number of ``calls``, their ``seconds`` together, the ``outputs`` of
+    the last one, and:
+
+    - ``operators``, a list of dicts in the order in which they ran, for ``pandas.DataFrame`` too:
+      ``layer``, ``operator``, ``kernels`` (what computed it: kernels of the GPU; on the CPU
+      "vectors", "plain" for plain code on one thread, or "view" where nothing is copied), ``shape``
+      of what it writes, ``count`` (launches of kernels; on the CPU how often it ran), ``seconds``,
+      and ``share`` of the whole;
+    - ``outside_seconds``, in which no operator ran;
+    - ``host_seconds``, a dict of what the host did: "inputs" (comparing them with the model),
+      "prepare" (planning a new shape), and of a GPU "submit" and "wait".
+    """
+    @property
+    def device(self) -> str: ...
+    @property
+    def calls(self) -> int: ...
+    @property
+    def seconds(self) -> float: ...
+    @property
+    def outside_seconds(self) -> float: ...
+    @property
+    def operators(self) -> list[dict[str, Any]]: ...
+    @property
+    def host_seconds(self) -> dict[str, float]: ...
+    @property
+    def outputs(self) -> Any: ...
+    def trace(self) -> str:
+        """The profile as Chrome's trace events: JSON that chrome://tracing and
+        https://ui.perfetto.dev draw along time.
+        """
+    def save_trace(self, path: str | os.PathLike[str]) -> None:
+        """Writes ``trace()`` to a file.
+
+        Args:
+            path: the file, which is replaced.
+
+        Raises:
+            OSError: the file can't be written.
+        """
+    def _repr_html_(self) -> str: ...
+
+@final
 class Session:
     """A model made ready for a device by ``Model.compile``: ``outputs = session(x)``.
 
@@ -281,6 +326,30 @@ class Session:
 
         Returns:
             A Pending: ``pending.wait()`` or ``await pending`` gives the outputs.
+        """
+    def profile(
+        self,
+        *inputs: Any,
+        mask: Any = None,
+        lengths: Any = None,
+        initial_state: Any = None,
+        calls: int = 1,
+    ) -> Profile:
+        """Runs the model and says where the time goes, layer by layer.
+
+        Results, and the states that stateful layers are left with, are those of a call. The first
+        call of a shape also plans its work: call the session before, where that is not to be
+        measured. On a GPU, launches take some microseconds more while they are profiled.
+
+        Args:
+            *inputs, mask, lengths, initial_state: as of a call.
+            calls: how many calls are made and added up (at least 1).
+
+        Returns:
+            A Profile.
+
+        Raises:
+            As a call; DeviceError also where a GPU has no timestamps, ValueError where calls is 0.
         """
     def predict(
         self,

@@ -35,6 +35,7 @@ fn class(error: &Error) -> &'static str {
         | Error::UnsupportedNode { .. } => "UnsupportedError",
         Error::NoAdapter { .. }
         | Error::DeviceRequest { .. }
+        | Error::Profile { .. }
         | Error::Limit { .. }
         | Error::Gpu(_) => "DeviceError",
         Error::DeviceLost { .. } => "DeviceLostError",

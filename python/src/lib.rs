@@ -16,6 +16,7 @@ mod given;
 mod model;
 mod outputs;
 mod pending;
+mod profile;
 mod session;
 mod summary;
 mod words;
@@ -35,6 +36,8 @@ mod _birnn {
     use super::model::{Model, from_bytes, load};
     #[pymodule_export]
     use super::pending::Pending;
+    #[pymodule_export]
+    use super::profile::Profile;
     #[pymodule_export]
     use super::session::Session;
     #[pymodule_export]

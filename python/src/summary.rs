@@ -99,7 +99,7 @@ impl SummaryRow {
     }
 }
 
-/// Names come from files.
-fn escaped(text: &str) -> String {
+/// Text for HTML: names come from files.
+pub fn escaped(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }

@@ -3,6 +3,7 @@
 import asyncio
 import gc
 import inspect
+import json
 import pickle
 import threading
 
@@ -466,3 +467,35 @@ def test_a_call_has_a_text(lstm2, x):
         "initial_state",
     ]
     assert callable(lstm2) and all(map(np.array_equal, lstm2(x), lstm2.run(x)))
+
+
+def test_a_profile_says_where_the_time_goes(lstm2, x, tmp_path):
+    expected = lstm2(x)
+    profile = lstm2.profile(x, calls=3)
+    assert type(profile) is birnn.Profile and profile.calls == 3
+    for found, wanted in zip(profile.outputs, expected, strict=True):
+        assert np.array_equal(found, wanted)
+    assert profile.outputs.names == lstm2.output_names
+    (row,) = [row for row in profile.operators if row["operator"] == "recurrent"]
+    assert row["layer"] == "bidirectional" and row["kernels"] == ["vectors"]
+    assert row["shape"] == [1, 8, 6] and row["count"] == 3
+    seconds = sum(row["seconds"] for row in profile.operators)
+    assert 0 < seconds <= profile.seconds
+    assert profile.outside_seconds == pytest.approx(profile.seconds - seconds)
+    assert sum(row["share"] for row in profile.operators) == pytest.approx(
+        seconds / profile.seconds
+    )
+    assert set(profile.host_seconds) == {"inputs", "prepare"}
+    assert "recurrent" in repr(profile) and profile.device in repr(profile)
+    assert "<td>recurrent</td>" in profile._repr_html_()
+    profile.save_trace(tmp_path / "trace.json")
+    events = json.loads((tmp_path / "trace.json").read_text())["traceEvents"]
+    assert {event["ph"] for event in events} == {"M", "X"}
+    assert [event["name"] for event in events].count("bidirectional") >= 3
+    assert profile.trace() == (tmp_path / "trace.json").read_text()
+    with pytest.raises(OSError):
+        profile.save_trace(tmp_path / "nowhere" / "trace.json")
+    with pytest.raises(ValueError, match="calls is 0"):
+        lstm2.profile(x, calls=0)
+    with pytest.raises(birnn.InputError):
+        lstm2.profile(x[0])

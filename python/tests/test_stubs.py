@@ -86,6 +86,8 @@ outputs: birnn.Outputs = session(np.zeros((1, 8, 2)), lengths=[3])
 h1: np.typing.NDArray[np.float32] = outputs["forward hidden state of lstm"]
 o = session.predict(np.zeros((1, 8, 2)), batch_size=4, progress=True)
 pending: birnn.Pending = session.submit(np.zeros((1, 8, 2)))
+profile: birnn.Profile = session.profile(np.zeros((1, 8, 2)), calls=2)
+layers: list[str] = [row["layer"] for row in profile.operators]
 
 async def main() -> None:
     await session.run_async(np.zeros((1, 8, 2)))

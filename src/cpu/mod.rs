@@ -34,6 +34,7 @@ use crate::host::ONE_THREAD;
 use crate::layer::Recurrent;
 use crate::model::{Bound, CallShape, Inputs, KnownCall, Model, Outputs, OutputsMut, Places};
 use crate::operator::{self, MergeMode};
+use crate::profile::Recorder;
 use crate::reference;
 use crate::reference::{Carried, Computed, Ran, Reads, Sequences, Shared, check_memory, run_graph};
 use crate::runner::{Awaited, Runner, Started, Wait, Workspaces};
@@ -134,6 +135,16 @@ impl CpuSession {
     }
 
     fn run(&mut self, model: &Model, inputs: &Bound<'_, f32>) -> Result<Outputs> {
+        self.recorded(model, inputs, None)
+    }
+
+    /// Runs a call, and tells a recorder where its time goes.
+    fn recorded(
+        &mut self,
+        model: &Model,
+        inputs: &Bound<'_, f32>,
+        mut recorder: Option<&mut Recorder>,
+    ) -> Result<Outputs> {
         let carried = !self.carried.is_empty();
         let known = self.graphs.iter().position(|(known, _)| inputs.has_shape(known, carried));
         let index = match known {
@@ -153,7 +164,10 @@ impl CpuSession {
         let graph = &self.graphs[index].1;
         let shared = Shared { model, constants: &self.constants, operators: &self.engine };
         self.rows = inputs.batch;
-        run_graph(shared, graph, inputs, &mut self.carried)
+        if let Some(recorder) = &mut recorder {
+            recorder.host("prepare");
+        }
+        run_graph(shared, graph, inputs, &mut self.carried, recorder)
     }
 }
 
@@ -165,6 +179,16 @@ impl Runner for CpuSession {
         _: Wait,
     ) -> Awaited<'a, Started> {
         Box::pin(async { self.run(model, inputs).map(Started::Done) })
+    }
+
+    fn profile<'a>(
+        &'a mut self,
+        model: &'a Model,
+        inputs: &'a Bound<'_, f32>,
+        _: Wait,
+        recorder: &'a mut Recorder,
+    ) -> Awaited<'a, Outputs> {
+        Box::pin(async { self.recorded(model, inputs, Some(recorder)) })
     }
 
     fn carried_batch(&self) -> Option<usize> {
@@ -220,6 +244,8 @@ pub(crate) fn lanes() -> usize {
 }
 
 impl reference::Operators<f32> for Engine {
+    const KERNEL: &'static str = "vectors";
+
     fn recur(
         &self,
         operator: &operator::Recurrent,

@@ -2,13 +2,14 @@
 //! tiles and pieces, on every instruction set and on threads.
 
 use super::*;
-use crate::layer::{Activation, Operand, Probe};
+use crate::layer::{Activation, Dense, Embedding, Layer, Lstm, Operand, Permute, Probe, Reshape};
 use crate::model::{Graph, Inputs};
 use crate::operator::{
     Activate, Affine, Attention, BatchedMatMul, Binary, BinaryFunction, Concat, Convolution,
     MaskedScore, MatMul, Normalization, Normalize, Operator, Pool, Reduction, Relu, Score, Slice,
     Transpose, Unary, UnaryFunction, Windows,
 };
+use crate::profile::Track;
 use birnn_simd::each_arch;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha12Rng;
@@ -349,4 +350,33 @@ fn normalizations_of_vectors() {
     for activation in [Activation::Softmax, Activation::LogSoftmax, Activation::Sparsemax] {
         check(Activate { activation }, vec![x.clone()]);
     }
+}
+
+/// As the graph has them, once steps that belong together are one.
+#[test]
+fn a_profile_has_every_step_and_what_computed_it() {
+    let layers: [Layer; 5] = [
+        Embedding::new(20, 6).into(),
+        Reshape::new(vec![Some(6), Some(8)]).into(),
+        Permute::new(vec![2, 1]).into(),
+        Lstm::new(5).into(),
+        Dense::new(3).activation(Activation::Tanh).into(),
+    ];
+    let model = Model::sequential_on(&[Some(8)], layers).unwrap().initialize(1).unwrap();
+    let ids = ArrayD::from_shape_fn(vec![4, 8], |at| ((at[0] * 7 + at[1]) % 20) as f32);
+    let bound = model.bind(Inputs::new(ids.view())).unwrap();
+    let graph = model.lower(&bound.call_shape(bound.batch, false)).unwrap().fused();
+    let expected = graph.steps.iter().map(|step| {
+        let shape = graph.shape(step.writes[0]).to_vec();
+        (step.layer.clone(), step.operator.rules().name(), shape)
+    });
+    let mut session = CpuSession::new(&model, Threads::default(), false).unwrap();
+    let mut recorder = Recorder::new("cpu".into()).unwrap();
+    let outputs = session.recorded(&model, &bound, Some(&mut recorder)).unwrap();
+    let spans = recorder.finish(outputs).spans;
+    let steps: Vec<_> = spans.into_iter().filter(|span| span.track == Track::Cpu).collect();
+    let found = steps.iter().map(|span| (span.name.clone(), span.operator, span.shape.clone()));
+    assert_eq!(found.collect::<Vec<_>>(), expected.collect::<Vec<_>>());
+    let kernels: Vec<_> = steps.iter().map(|span| &span.kernel[..]).collect();
+    assert_eq!(kernels, ["plain", "view", "view", "vectors", "vectors"]);
 }

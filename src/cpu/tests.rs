@@ -493,7 +493,8 @@ fn no_memory_order_changes_a_bit() {
                 let graph = model.lower(&bound.call_shape(bound.batch, false)).unwrap();
                 let constants = &session.constants;
                 let shared = Shared { model: &model, constants, operators: &reordering };
-                let found = run_graph(shared, &graph, &bound, &mut Carried::default()).unwrap();
+                let found =
+                    run_graph(shared, &graph, &bound, &mut Carried::default(), None).unwrap();
                 assert_eq!(found, expected, "{name}, {arch:?}, {case:?}");
                 let in_c_order = |output: &crate::Output| output.array.is_standard_layout();
                 assert!(found.list().iter().all(in_c_order), "{name}");
@@ -552,7 +553,7 @@ fn a_sequence_in_order_of_time_is_read_and_written_where_it_is() {
             let engine = InOrderOfTime(&session.engine);
             let constants = &session.constants;
             let shared = Shared { model: &model, constants, operators: &engine };
-            let found = run_graph(shared, &graph, &bound, &mut Carried::default()).unwrap();
+            let found = run_graph(shared, &graph, &bound, &mut Carried::default(), None).unwrap();
             assert_eq!(found.output(), expected, "{arch:?} {case:?}");
             assert!(found.output().is_standard_layout());
             // Where two steps turn it, one of them has to copy.
@@ -561,7 +562,7 @@ fn a_sequence_in_order_of_time_is_read_and_written_where_it_is() {
             let again = graph.step("again", turn, [Some(written[0])]).unwrap();
             graph.outputs.extend(again);
             let shared = Shared { model: &model, constants, operators: &session.engine };
-            let found = run_graph(shared, &graph, &bound, &mut Carried::default()).unwrap();
+            let found = run_graph(shared, &graph, &bound, &mut Carried::default(), None).unwrap();
             assert!(found.list().iter().all(|found| found.array == expected), "{arch:?} {case:?}");
         }
     }

@@ -339,7 +339,7 @@ impl Workspace {
                 return Ok(Vec::new());
             }
         }
-        let mut all = run_step(step, &self.graph, engine, &reads, false)?.into_iter();
+        let mut all = run_step(step, &self.graph, engine, &reads, false)?.0.into_iter();
         if let Some(first) = all.next() {
             written.iter_mut().zip(&first).for_each(|(to, &value)| *to = value);
         }

@@ -30,8 +30,10 @@ pub(crate) struct GpuDevice {
     pub(super) limits: Limits,
     /// The distance between two entries of a uniform buffer.
     pub(super) uniform_stride: u64,
-    /// Whether passes can be timed, and were asked to be.
+    /// Whether passes can be timed.
     pub(super) timestamps: bool,
+    /// Whether the GPU's time of every call was asked for.
+    pub(super) gpu_time: bool,
     pipelines: Mutex<Pipelines>,
     lost: Arc<Mutex<Option<String>>>,
     /// What the GPU was working on when nobody wanted it any more, oldest first.
@@ -88,8 +90,8 @@ impl GpuDevice {
                 "half_weights: it can't unpack 16-bit floats; open it without them".to_string();
             return Err(Error::DeviceRequest { adapter: info.name, reason });
         }
-        let timestamps =
-            options.gpu.gpu_time && adapter.features().contains(wgpu::Features::TIMESTAMP_QUERY);
+        // Nothing is slower with them: `Session::profile` alone asks for them, or `gpu_time`.
+        let timestamps = adapter.features().contains(wgpu::Features::TIMESTAMP_QUERY);
         let subgroup = fixed_subgroup(adapter);
         let limits = match options.gpu.plan_for {
             Some(PlanAdapter::DownlevelGpu) => {
@@ -147,6 +149,7 @@ impl GpuDevice {
             uniform_stride: u64::from(limits.min_uniform_buffer_offset_alignment)
                 .max(UNIFORM_BYTES as u64),
             timestamps,
+            gpu_time: options.gpu.gpu_time,
             pipelines: Mutex::new(Pipelines::new(&device)),
             device,
             queue,
@@ -206,6 +209,19 @@ impl GpuDevice {
         match lock(&self.lost).clone() {
             Some(reason) => Err(Error::DeviceLost { reason }),
             None => Ok(()),
+        }
+    }
+
+    /// An error where no launch can be timed.
+    pub(super) fn check_timestamps(&self) -> Result<()> {
+        match self.timestamps {
+            true => Ok(()),
+            false => Err(Error::Profile {
+                device: self.info.name.clone(),
+                reason: "its driver has no timestamps (WebGPU's feature timestamp-query); use \
+                         Device::cpu(), or time whole calls"
+                    .into(),
+            }),
         }
     }
 

@@ -4,6 +4,7 @@ use super::device::GpuDevice;
 use super::pace::Pace;
 use super::pipelines::Pipeline;
 use super::plan::{EXCHANGE_HEAD, Launch, Plan, Stage};
+use super::stamps::Stamps;
 use super::timer::Timer;
 use crate::runner::Counters;
 
@@ -64,6 +65,10 @@ pub(super) struct Encoding<'a> {
     device: &'a GpuDevice,
     step_table: &'a wgpu::BindGroup,
     timer: Option<&'a Timer>,
+    /// Where the call is profiled: each launch is a pass of its own.
+    pub stamps: Option<&'a mut Stamps>,
+    /// The launch that is being written.
+    at: usize,
     encoder: wgpu::CommandEncoder,
     pass: Option<wgpu::ComputePass<'static>>,
     /// Whether a pass was begun, so that the timer runs.
@@ -88,6 +93,8 @@ impl<'a> Encoding<'a> {
             device,
             step_table,
             timer,
+            stamps: None,
+            at: 0,
             encoder,
             pass: None,
             begun: false,
@@ -116,9 +123,13 @@ impl<'a> Encoding<'a> {
             plan.launches.iter().map(|l| l.stages.len() * l.steps.unwrap_or(1)).sum();
         self.head_start =
             (dispatches as u64 >= 4 * HEAD_START).then_some(self.counters.dispatches + HEAD_START);
-        for (launch, stages) in plan.launches.iter().zip(prepared) {
+        for (index, (launch, stages)) in plan.launches.iter().zip(prepared).enumerate() {
             if let (Some(exchange), 1..) = (exchange, launch.exchanged) {
                 self.zero(exchange, EXCHANGE_HEAD, launch.exchanged);
+            }
+            self.at = index;
+            if self.stamps.is_some() {
+                self.pass = None;
             }
             self.launch(launch, stages);
         }
@@ -154,6 +165,7 @@ impl<'a> Encoding<'a> {
                 pass.dispatch_workgroups(x, y, z);
                 self.counters.dispatches += 1;
                 self.counters.persistent_dispatches += u64::from(stage.kernel.is_persistent());
+                self.stamps.as_mut().into_iter().for_each(|stamps| stamps.count());
             }
         }
     }
@@ -161,11 +173,15 @@ impl<'a> Encoding<'a> {
     fn pass(&mut self) -> &mut wgpu::ComputePass<'static> {
         let begun = std::mem::replace(&mut self.begun, true);
         self.pass.get_or_insert_with(|| {
-            let timestamp_writes = self.timer.map(|timer| wgpu::ComputePassTimestampWrites {
+            let of_call = self.timer.map(|timer| wgpu::ComputePassTimestampWrites {
                 query_set: &timer.queries,
                 beginning_of_pass_write_index: (!begun).then_some(0),
                 end_of_pass_write_index: Some(1),
             });
+            let timestamp_writes = match &mut self.stamps {
+                Some(stamps) => stamps.begin(&self.device.device, self.at),
+                None => of_call,
+            };
             let descriptor = wgpu::ComputePassDescriptor { label: Some("birnn"), timestamp_writes };
             self.encoder.begin_compute_pass(&descriptor).forget_lifetime()
         })
@@ -181,7 +197,9 @@ impl<'a> Encoding<'a> {
     /// Ends the pass, adds what `last` encodes, and submits.
     pub fn finish(mut self, last: impl FnOnce(&mut wgpu::CommandEncoder)) -> wgpu::SubmissionIndex {
         self.pass = None;
-        if let (Some(timer), true) = (self.timer, self.begun) {
+        if let Some(stamps) = &mut self.stamps {
+            stamps.resolve(self.device, &mut self.encoder);
+        } else if let (Some(timer), true) = (self.timer, self.begun) {
             self.encoder.resolve_query_set(&timer.queries, 0..2, &timer.resolved, 0);
         }
         last(&mut self.encoder);

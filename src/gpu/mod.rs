@@ -4,13 +4,13 @@
 //! [`workspace`] binds buffers to them and keeps all that for the next call of these shapes;
 //! [`session`] uploads the inputs; [`encode`] submits the launches; and [`flight`] waits for them
 //! and reads back the outputs ([`readback`]). Inputs and outputs go through the buffers of
-//! [`staging`]. [`pace`]
-//! learns how much work a submit should have; `tune` times the planner's choices, and `autotune`
-//! remembers the fastest. [`meeting`] finds out how many workgroups may wait for each other, and
-//! [`residency`] remembers it.
+//! [`staging`]. [`pace`] learns how much work a submit should have; [`recording`] and [`stamps`]
+//! note how long each launch of a call takes that is profiled; `tune` times the planner's choices,
+//! and `autotune` remembers the fastest. [`meeting`] finds out how many workgroups may wait for each
+//! other, and [`residency`] remembers it.
 //!
-//! When a model is compiled, [`session`] makes the plans of small calls: the weights that they read
-//! are packed ([`pack`]) and uploaded, and their kernels built ([`kernel`], [`pipelines`]) on the
+//! When a model is compiled, [`session`] makes the plan of a small call: the weights that it reads
+//! are packed ([`pack`]) and uploaded, and its kernels built ([`kernel`], [`pipelines`]) on the
 //! [`device`], which [`adapter`] chose. What only other calls need follows when they come.
 
 mod adapter;
@@ -38,10 +38,12 @@ mod plan;
 #[cfg(test)]
 mod product_tests;
 mod readback;
+mod recording;
 mod residency;
 mod session;
 mod software;
 mod staging;
+mod stamps;
 mod timer;
 #[cfg(feature = "autotune")]
 mod tune;

@@ -4,15 +4,17 @@ use super::calls::plain_call;
 use super::device::GpuDevice;
 use super::encode::Encoding;
 use super::flight::{Again, Flight, Part, Submitted};
-use super::kernel::{Constants, Kernel};
 use super::limits::Limits;
 use super::plan::{Placed, Plan, Tuned, plan, rows_at_once};
+use super::recording::Recording;
 use super::staging::{Ring, Staging};
+use super::stamps::Stamps;
 use super::workspace::{Prepared, Workspace, segment_times};
 use crate::error::{Error, Result};
 use crate::graph::{OperatorGraph, Source};
 use crate::host::Instant;
 use crate::model::{Bound, CallShape, Model, Output, Outputs};
+use crate::profile::Recorder;
 use crate::runner::{Awaited, Counters, IN_FLIGHT, Runner, Started, Wait};
 use ndarray::{Axis, CowArray, IxDyn, Slice};
 use std::collections::{HashMap, VecDeque};
@@ -53,8 +55,34 @@ impl Runner for GpuSession {
         wait: Wait,
     ) -> Awaited<'a, Started> {
         Box::pin(async move {
-            let flight = self.submit_parts(model, inputs, wait).await?;
+            let flight = self.submit_parts(model, inputs, wait, None).await?;
             Ok(Started::InFlight(Box::new(flight)))
+        })
+    }
+
+    fn profile<'a>(
+        &'a mut self,
+        model: &'a Model,
+        inputs: &'a Bound<'_, f32>,
+        wait: Wait,
+        recorder: &'a mut Recorder,
+    ) -> Awaited<'a, Outputs> {
+        Box::pin(async move {
+            let device = self.workspace.device.clone();
+            device.check_timestamps()?;
+            // What is still in flight is no part of this call.
+            device.check_lost()?;
+            let before = device.queue.submit([]);
+            device.wait_until_done(before, wait).await?;
+            let mut recording = Recording::new(recorder);
+            let flight = self.submit_parts(model, inputs, wait, Some(&mut recording)).await?;
+            let outputs = flight.wait(wait).await?;
+            recording.recorder.host("wait");
+            let worked = recording.finish(&device, wait).await?;
+            if device.gpu_time {
+                *self.gpu_time.lock().unwrap_or_else(PoisonError::into_inner) = Some(worked);
+            }
+            Ok(Outputs::new(outputs))
         })
     }
 
@@ -100,36 +128,24 @@ impl GpuSession {
             upload: Vec::new(),
             recycled: Vec::new(),
         };
-        session.make_ready(model, &plans).await?;
+        for plan in &plans {
+            session.make_ready(model, plan).await?;
+        }
         Ok(session)
     }
 
-    /// Uploads the weights and builds the kernels of plans, so that no call has to.
-    async fn make_ready(&mut self, model: &Model, plans: &[Plan]) -> Result<()> {
+    /// Uploads the weights and builds the kernels of a plan.
+    async fn make_ready(&mut self, model: &Model, plan: &Plan) -> Result<()> {
         let device = self.workspace.device.clone();
-        let workspace = &mut self.workspace;
-        let upload = || plans.iter().try_for_each(|plan| workspace.upload_weights(model, plan));
+        let upload = || self.workspace.upload_weights(model, plan);
         device.checked("the weights", upload).await?;
-        if plans.iter().any(|plan| !plan.choices.is_empty()) {
-            // Not in a plan where all states start from zeros, or of one chunk.
-            let elsewhere = || {
-                for kernel in [Kernel::LoadState, Kernel::Merge] {
-                    device.pipelines().get(&device.device, kernel, Constants::default());
-                }
-                Ok(())
-            };
-            device.checked("the kernels", elsewhere).await?;
-        }
-        for plan in plans {
-            let build = || {
-                for stage in plan.launches.iter().flat_map(|launch| &launch.stages) {
-                    self.workspace.pipeline(stage);
-                }
-                Ok(())
-            };
-            device.checked("the kernels", build).await?;
-        }
-        Ok(())
+        let build = || {
+            for stage in plan.launches.iter().flat_map(|launch| &launch.stages) {
+                self.workspace.pipeline(stage);
+            }
+            Ok(())
+        };
+        device.checked("the kernels", build).await
     }
 
     /// Uploads the inputs and submits the work, a part of the batch after the other. Waits only
@@ -139,6 +155,7 @@ impl GpuSession {
         model: &Model,
         inputs: &Bound<'_, f32>,
         wait: Wait,
+        mut recording: Option<&mut Recording<'_>>,
     ) -> Result<Arc<Flight>> {
         let device = self.workspace.device.clone();
         self.workspace.counters = Counters::default();
@@ -155,9 +172,18 @@ impl GpuSession {
             let rows = first..(first + rows).min(inputs.batch);
             let part = CallShape { batch: rows.len(), ..call.clone() };
             let prepared = self.prepare(model, part, wait).await?;
+            if let Some(recording) = &mut recording {
+                recording.recorder.host("prepare");
+            }
             inputs.check_values(model, &prepared.plan.demands, rows.clone())?;
-            let start = |session: &mut GpuSession| session.start(model, inputs, rows, &prepared);
-            flight.push(self.on_device(start).await?).await;
+            let recording_it = recording.as_deref_mut();
+            let submit = |session: &mut GpuSession| {
+                session.start(model, inputs, rows, &prepared, recording_it)
+            };
+            flight.push(self.on_device(submit).await?).await;
+            if let Some(recording) = &mut recording {
+                recording.recorder.host("submit");
+            }
         }
         Ok(flight)
     }
@@ -259,7 +285,8 @@ impl GpuSession {
         model: &Model,
         inputs: &Bound<'_, f32>,
         rows: Range<usize>,
-        prepared: &Prepared,
+        prepared: &Arc<Prepared>,
+        recording: Option<&mut Recording<'_>>,
     ) -> Result<Part> {
         let arrays = self.arrays(inputs, &prepared.plan, rows.clone())?;
         let bytes = arrays.iter().map(|(_, array)| padded_bytes(array)).sum::<u64>();
@@ -277,7 +304,12 @@ impl GpuSession {
             inputs: arrays.iter().map(|(to, array)| (to.clone(), padded_bytes(array))).collect(),
         });
         let (at, before) = (Instant::now(), self.workspace.counters.submits);
-        let (staging, submission) = self.send(prepared, arrays, if at_once { bytes } else { 0 })?;
+        let mut stamps = recording.is_some().then(Stamps::default);
+        let bytes = if at_once { bytes } else { 0 };
+        let (staging, submission) = self.send(prepared, arrays, bytes, stamps.as_mut())?;
+        if let (Some(recording), Some(stamps)) = (recording, stamps) {
+            recording.push(prepared, stamps, submission.clone(), at);
+        }
         let submits = self.workspace.counters.submits - before;
         let submitted = Submitted { at, submits, pace: prepared.pace.clone() };
         self.carried = model.is_stateful().then_some(inputs.batch);
@@ -342,6 +374,7 @@ impl GpuSession {
         prepared: &Prepared,
         arrays: Vec<(wgpu::Buffer, CowArray<'_, f32, IxDyn>)>,
         at_once: u64,
+        stamps: Option<&mut Stamps>,
     ) -> Result<(Staging, wgpu::SubmissionIndex)> {
         let bytes = arrays.iter().map(|(_, array)| padded_bytes(array)).sum::<u64>();
         let device = self.workspace.device.clone();
@@ -354,6 +387,7 @@ impl GpuSession {
         counters.buffers_created += staging.created;
         let mut encoding =
             Encoding::new(&device, step_table, timer.as_ref(), &prepared.pace, counters);
+        encoding.stamps = stamps;
         match staging.up().filter(|_| at_once > 0) {
             Some(up) => {
                 let view = up.slice(..at_once).get_mapped_range_mut();
@@ -423,27 +457,22 @@ fn given<'a>(
     }
 }
 
-/// The plans of calls with the fewest timesteps that the model takes, where some few do, on batches
-/// of all sizes that are cut differently. Only their weights and kernels are of interest, not
-/// whether their buffers would fit.
+/// The plan of a call of one row with the fewest timesteps that the model takes, where some few do,
+/// and the one in its place where workgroups wait for each other in it. Only their weights and
+/// kernels are of interest, not whether their buffers would fit. A model with a function may be none
+/// for one row; a call of another size says so.
 fn small_plans(model: &Model, device: &GpuDevice) -> Result<Vec<Plan>> {
     let few = [1, 4, 16, 64, 256];
     let call = few.into_iter().find_map(|timesteps| plain_call(model, 1, timesteps).ok());
-    let Some(call) = call else { return Ok(Vec::new()) };
-    let limits = Limits { binding: u64::MAX, ..device.plan_limits() };
-    let tuned = device.tuned();
-    let plans = |graph: &OperatorGraph| {
-        both_plans(graph, &limits, &tuned).map(|(own, instead)| iter::once(own).chain(instead))
+    let graph = call.map(|call| model.lower(&call));
+    let graph = match (graph, model.program.is_some()) {
+        (Some(Ok(graph)), _) => graph,
+        (Some(Err(error)), true) => return Err(error),
+        _ => return Ok(Vec::new()),
     };
-    if model.program.is_some() {
-        return plans(&model.lower(&call)?).map(Iterator::collect);
-    }
-    // The cut changes with the batch, until no way has more rows. A model with a function may be
-    // one for some batches only; a call of another size says so.
-    let batches = (0..=16).map(|power| 1 << power).filter(|&batch| batch != 2);
-    let graphs = batches.filter_map(|batch| model.lower(&CallShape { batch, ..call.clone() }).ok());
-    let all = graphs.map(|graph| plans(&graph)).collect::<Result<Vec<_>>>()?;
-    Ok(all.into_iter().flatten().collect())
+    let limits = Limits { binding: u64::MAX, ..device.plan_limits() };
+    let (own, instead) = both_plans(&graph, &limits, &device.tuned())?;
+    Ok(iter::once(own).chain(instead).collect())
 }
 
 /// The plan of a graph, and, where workgroups wait for each other in it, one in which they don't.
@@ -520,6 +549,23 @@ mod tests {
         assert_eq!(session.carried_batch(), None);
         assert_eq!(run(&mut session, &model, &x), from_zeros);
         assert_eq!(session.carried_batch(), Some(2));
+    }
+
+    /// Nothing is run, and the session can be used.
+    #[test]
+    fn a_device_without_timestamps_says_that_it_cannot_be_profiled() {
+        let Some(mut gpu) = device(&GpuOptions::new()) else { return };
+        Arc::get_mut(&mut gpu).expect("nobody else has it").timestamps = false;
+        let model = Model::sequential(5, [Lstm::new(5)]).and_then(|m| m.initialize(3)).unwrap();
+        let x = Array3::<f32>::ones((2, 4, 5));
+        let mut session = compile(&gpu, &model);
+        let inputs = model.bind(x.view().into()).unwrap();
+        let mut recorder = Recorder::new("a GPU".into()).unwrap();
+        let profile = session.profile(&model, &inputs, Wait::Blocking, &mut recorder);
+        let error = host::block_on(profile).unwrap_err();
+        assert!(matches!(&error, Error::Profile { device, .. } if *device == gpu.info.name));
+        assert!(error.to_string().contains("timestamps"), "{error}");
+        run(&mut session, &model, &x);
     }
 
     #[cfg(feature = "autotune")]

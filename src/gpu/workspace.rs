@@ -72,7 +72,7 @@ impl Prepared {
 impl Workspace {
     pub async fn new(device: Arc<GpuDevice>) -> Result<Workspace> {
         let step_table = device.step_table().await?;
-        let timer = device.timestamps.then(|| Timer::new(&device.device));
+        let timer = (device.timestamps && device.gpu_time).then(|| Timer::new(&device.device));
         Ok(Workspace {
             device,
             weights: HashMap::new(),

@@ -15,18 +15,22 @@ pub(crate) fn block_on<T>(future: impl Future<Output = Result<T>>) -> Result<T> 
     }
 }
 
+pub(crate) use std::time::Instant;
+
+/// Whether there is a clock.
+pub(crate) const HAS_CLOCK: bool = true;
+
 #[cfg(feature = "gpu")]
 pub(crate) use gpu::*;
 
 #[cfg(feature = "gpu")]
 mod gpu {
+    use super::Instant;
     use crate::error::{Error, Result};
     use futures_intrusive::channel::shared::{OneshotSender, oneshot_channel};
     use std::sync::{Mutex, PoisonError, mpsc};
     use std::thread::JoinHandle;
     use std::time::Duration;
-
-    pub(crate) use std::time::Instant;
 
     /// How long a thread asks again and again whether the GPU is done, before it sleeps.
     const AWAKE: Duration = Duration::from_micros(200);

@@ -18,6 +18,15 @@ pub(crate) fn block_on<T>(future: impl Future<Output = Result<T>>) -> Result<T> 
     }
 }
 
+/// That of the standard library, which a page doesn't have.
+#[cfg(not(feature = "gpu"))]
+pub(crate) use std::time::Instant;
+#[cfg(feature = "gpu")]
+pub(crate) use web_time::Instant;
+
+/// Whether there is a clock: what asks the page for its own comes with the feature `gpu`.
+pub(crate) const HAS_CLOCK: bool = cfg!(any(feature = "gpu", target_os = "wasi"));
+
 #[cfg(feature = "gpu")]
 pub(crate) use gpu::*;
 
@@ -25,8 +34,6 @@ pub(crate) use gpu::*;
 mod gpu {
     use crate::error::Result;
     use futures_intrusive::channel::shared::oneshot_channel;
-
-    pub(crate) use web_time::Instant;
 
     /// What an adapter is called whose name browsers keep to themselves.
     pub(crate) const NAMELESS: &str = "WebGPU adapter";

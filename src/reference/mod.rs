@@ -69,5 +69,5 @@ pub fn run<'a, F: Real>(model: &Model, inputs: impl Into<Inputs<'a, F>>) -> Resu
     check_memory::<F>(&graph)?;
     let (constants, operators) = (model.constants(), Plain::new(model)?);
     let shared = Shared { model, constants: &constants, operators: &operators };
-    run_graph(shared, &graph, &inputs, &mut Carried::default())
+    run_graph(shared, &graph, &inputs, &mut Carried::default(), None)
 }

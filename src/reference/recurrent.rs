@@ -11,8 +11,14 @@ use ndarray::{
     concatenate,
 };
 
+/// What the code of this module is called in a profile.
+pub(super) const PLAIN: &str = "plain";
+
 /// The operators that a backend has code of its own for.
 pub(crate) trait Operators<F>: Sync {
+    /// What its own code is called in a profile.
+    const KERNEL: &'static str = PLAIN;
+
     /// Runs a recurrence.
     fn recur(&self, operator: &Recurrent, sequences: Sequences<'_, F>) -> Result<Ran<F>>;
 

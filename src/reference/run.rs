@@ -1,7 +1,7 @@
 //! Running a graph of operators, step by step.
 
 use super::operands::{Computed, Reads};
-use super::recurrent::{Operators, recurrent};
+use super::recurrent::{Operators, PLAIN, recurrent};
 use super::{
     activation, affine, attention, binary, combine, convolution, differs, matmul, moving,
     normalize, pool, reduce,
@@ -11,9 +11,11 @@ use crate::graph::{ArrayId, Constants, OperatorGraph, Source, StateOfLayer, Step
 use crate::model::{Bound, Model, Output, Outputs};
 use crate::operator::Operator;
 use crate::order::standard;
+use crate::profile::{Recorder, Track, Work};
 use birnn_cell::Real;
 use ndarray::{ArrayD, CowArray, IxDyn};
 use std::any::Any;
+use std::time::Duration;
 
 /// The states that stateful layers ended with; none before the first call.
 #[derive(Debug)]
@@ -63,6 +65,9 @@ impl<F: Clone> Carried<F> {
     }
 }
 
+/// What a step is called in a profile that leaves values where they are.
+const VIEW: &str = "view";
+
 /// What calls of any shape share.
 pub(crate) struct Shared<'a, F, O> {
     pub model: &'a Model,
@@ -70,12 +75,14 @@ pub(crate) struct Shared<'a, F, O> {
     pub operators: &'a O,
 }
 
-/// Runs a model's graph for calls of the shape of these inputs, for which there is memory.
+/// Runs a model's graph for calls of the shape of these inputs, for which there is memory. A
+/// recorder is told how long each step takes.
 pub(crate) fn run_graph<F: Real, O: Operators<F>>(
     shared: Shared<'_, F, O>,
     graph: &OperatorGraph,
     inputs: &Bound<'_, F>,
     carried: &mut Carried<F>,
+    mut recorder: Option<&mut Recorder>,
 ) -> Result<Outputs<F>> {
     inputs.check_values(shared.model, &graph.demands, 0..inputs.batch)?;
     let before = std::mem::take(carried);
@@ -84,20 +91,28 @@ pub(crate) fn run_graph<F: Real, O: Operators<F>>(
     for (index, step) in graph.steps.iter().enumerate() {
         let is_last = |read: ArrayId| last_readers[read.0] == Some(index);
         let any_order = in_any_order[step.writes[0].0];
-        match arrays.moved(step, graph, is_last, any_order)? {
-            Some(moved) => arrays.0[step.writes[0].0] = Some(moved),
+        let start = recorder.as_ref().map(|recorder| recorder.now());
+        let kernel = match arrays.moved(step, graph, is_last, any_order)? {
+            Some(moved) => {
+                arrays.0[step.writes[0].0] = Some(moved);
+                VIEW
+            }
             None => {
-                let written = arrays.run(step, graph, shared.operators, any_order)?;
+                let (written, kernel) = arrays.run(step, graph, shared.operators, any_order)?;
                 for (array, written) in step.writes.iter().zip(written) {
                     let keeps_order = in_any_order[array.0];
                     let written = if keeps_order { written } else { standard(written) };
                     arrays.0[array.0] = Some(written.into());
                 }
+                kernel
             }
-        }
+        };
         // Their memory is for the next ones.
         let done = step.reads.iter().flatten().filter(|&&read| is_last(read));
         done.for_each(|read| arrays.0[read.0] = None);
+        if let (Some(recorder), Some(start)) = (recorder.as_deref_mut(), start) {
+            note(recorder, start, step, graph, kernel);
+        }
     }
     for &(state, array) in &graph.carried {
         carried.set(state, arrays.get(array)?.to_owned());
@@ -110,6 +125,20 @@ pub(crate) fn run_graph<F: Real, O: Operators<F>>(
         list.push(Output { layer: spec.source.clone(), role: spec.role, array });
     }
     Ok(Outputs::new(list))
+}
+
+/// Tells a recorder of a step that began at `start`.
+fn note(
+    recorder: &mut Recorder,
+    start: Duration,
+    step: &Step,
+    graph: &OperatorGraph,
+    kernel: &str,
+) {
+    let (operator, shape) = (step.operator.rules().name(), graph.shape(step.writes[0]));
+    let track = Track::Cpu;
+    let work = Work { track, layer: &step.layer, operator, kernel, shape, launches: 1 };
+    recorder.note(work, start, recorder.now().saturating_sub(start));
 }
 
 /// The arrays of a graph once they are there, in C order but for those that may be in any
@@ -193,14 +222,15 @@ impl<'a, F: Real> Arrays<'a, F> {
         array.map(Some).map_err(unlike)
     }
 
-    /// What a step writes; `any_order`: in any order of the axes.
-    fn run(
+    /// What a step writes, and what the code that computed it is called; `any_order`: in any order
+    /// of the axes.
+    fn run<O: Operators<F>>(
         &self,
         step: &Step,
         graph: &OperatorGraph,
-        operators: &impl Operators<F>,
+        operators: &O,
         any_order: bool,
-    ) -> Result<Vec<ArrayD<F>>> {
+    ) -> Result<(Vec<ArrayD<F>>, &'static str)> {
         let read =
             |read: &Option<ArrayId>| read.map(|array| Ok(self.get(array)?.view())).transpose();
         let reads = Reads(step.reads.iter().map(read).collect::<Result<_>>()?);
@@ -208,23 +238,25 @@ impl<'a, F: Real> Arrays<'a, F> {
     }
 }
 
-/// What a step writes of what it reads; `any_order`: in any order of the axes.
-pub(crate) fn run_step<F: Real>(
+/// What a step writes of what it reads, and what the code that computed it is called; `any_order`:
+/// in any order of the axes.
+pub(crate) fn run_step<F: Real, O: Operators<F>>(
     step: &Step,
     graph: &OperatorGraph,
-    operators: &impl Operators<F>,
+    operators: &O,
     reads: &Reads<F>,
     any_order: bool,
-) -> Result<Vec<ArrayD<F>>> {
+) -> Result<(Vec<ArrayD<F>>, &'static str)> {
     if let Operator::Recurrent(operator) = &step.operator {
         let in_time = any_order && graph.is_read_in_time(step.writes[0]);
-        return recurrent(operator, reads, operators, in_time);
+        return Ok((recurrent(operator, reads, operators, in_time)?, O::KERNEL));
     }
     let own = operators.compute(step, graph, reads);
     let plain = || compute(&step.operator, reads, graph.shape(step.writes[0]));
+    let kernel = if own.is_some() { O::KERNEL } else { PLAIN };
     let written = own.unwrap_or_else(plain);
     let written = written.map_err(|e| Error::Graph(format!("layer {:?}: {e}", step.layer)))?;
-    Ok(vec![written])
+    Ok((vec![written], kernel))
 }
 
 /// An array that a graph knows, in the type of a backend; in `f32` it is that one.

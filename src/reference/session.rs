@@ -3,6 +3,7 @@ use super::run::{Carried, Shared, check_memory, run_graph};
 use crate::error::Result;
 use crate::graph::Constants;
 use crate::model::{Bound, Model, Output, Outputs};
+use crate::profile::Recorder;
 use crate::runner::{Awaited, Runner, Started, Wait};
 use ndarray::{ArrayD, ArrayViewD};
 
@@ -27,14 +28,22 @@ impl ReferenceSession {
         })
     }
 
-    fn run(&mut self, model: &Model, inputs: &Bound<'_, f32>) -> Result<Outputs> {
+    fn run(
+        &mut self,
+        model: &Model,
+        inputs: &Bound<'_, f32>,
+        mut recorder: Option<&mut Recorder>,
+    ) -> Result<Outputs> {
         let states = states_in_f64(inputs);
         let inputs = in_f64(inputs, &states);
         let graph = model.lower(&inputs.call_shape(inputs.batch, !self.carried.is_empty()))?;
         check_memory::<f64>(&graph)?;
         let shared = Shared { model, constants: &self.constants, operators: &self.operators };
         self.rows = inputs.batch;
-        let outputs = run_graph(shared, &graph, &inputs, &mut self.carried)?;
+        if let Some(recorder) = &mut recorder {
+            recorder.host("prepare");
+        }
+        let outputs = run_graph(shared, &graph, &inputs, &mut self.carried, recorder)?;
         let rounded = outputs.into_list().into_iter().map(|output| Output {
             layer: output.layer,
             role: output.role,
@@ -51,7 +60,17 @@ impl Runner for ReferenceSession {
         inputs: &'a Bound<'_, f32>,
         _: Wait,
     ) -> Awaited<'a, Started> {
-        Box::pin(async { self.run(model, inputs).map(Started::Done) })
+        Box::pin(async { self.run(model, inputs, None).map(Started::Done) })
+    }
+
+    fn profile<'a>(
+        &'a mut self,
+        model: &'a Model,
+        inputs: &'a Bound<'_, f32>,
+        _: Wait,
+        recorder: &'a mut Recorder,
+    ) -> Awaited<'a, Outputs> {
+        Box::pin(async { self.run(model, inputs, Some(recorder)) })
     }
 
     fn carried_batch(&self) -> Option<usize> {

@@ -76,7 +76,7 @@ pub fn trace<'a, F: Real>(
     let recorder =
         Recorder { plain: Plain::new(model)?, model, layer: number, calls: Mutex::new(Vec::new()) };
     let shared = Shared { model, constants: &constants, operators: &recorder };
-    run_graph(shared, &graph, &inputs, &mut Carried::default())?;
+    run_graph(shared, &graph, &inputs, &mut Carried::default(), None)?;
     let calls = recorder.calls.into_inner().unwrap_or_else(PoisonError::into_inner);
     match calls.is_empty() {
         true => Err(Error::Graph(format!(

@@ -229,8 +229,48 @@ fn models_are_measured() {
     }
     let printed = success(&args);
     assert!(printed.starts_with("Device: cpu (CPU") && printed.contains("p99 ms"), "{printed}");
+    assert!(!printed.contains("Where the time goes"), "{printed}");
     assert_eq!(output(&["bench", MODEL, "--seconds", "0"]).status.code(), Some(2));
     assert_eq!(output(&["bench", MODEL, "--batch", "0"]).status.code(), Some(2));
+}
+
+#[test]
+fn where_the_time_goes_is_printed_and_drawn() {
+    let trace = scratch("profile").join("trace.json");
+    let mut devices = vec!["cpu".to_string()];
+    devices.extend(device::open(device::options()).map(|gpu| gpu.info().name.clone()));
+    for device in &devices {
+        let args = ["bench", STACK, "--batch", "1,3", "--seconds", "0.01", "--device", device];
+        let args = [&args[..], &["--profile", "--trace", utf8(&trace)]].concat();
+        let found = json(&[&args[..], &["--json"]].concat());
+        let measured = found["devices"].as_array().expect("a list");
+        for batch in measured.iter().flat_map(|one| one["batches"].as_array().expect("a list")) {
+            let profile = &batch["profile"];
+            let rows = profile["operators"].as_array().expect("a list");
+            assert!(rows.iter().any(|row| row["operator"] == "recurrent"), "{profile}");
+            assert!(rows.iter().all(|row| row["layer"].is_string() && row["count"] != 0));
+            let sum: f64 = rows.iter().map(|row| row["seconds"].as_f64().expect("seconds")).sum();
+            let all = profile["seconds"].as_f64().expect("seconds");
+            let outside = profile["outside_seconds"].as_f64().expect("seconds");
+            assert!((sum + outside - all).abs() < 1e-6 && outside >= 0.0, "{profile}");
+            assert_eq!(profile["calls"], 5);
+            assert!(profile["host_seconds"]["inputs"].as_f64().expect("seconds") >= 0.0);
+        }
+        let events: Value =
+            serde_json::from_slice(&std::fs::read(&trace).expect("a trace")).expect("JSON");
+        let events = events["traceEvents"].as_array().expect("a list");
+        let processes: Vec<_> =
+            events.iter().filter(|event| event["name"] == "process_name").collect();
+        assert_eq!(processes.len(), 2 * measured.len());
+        let name = processes[1]["args"]["name"].as_str().expect("a name");
+        assert!(name.ends_with(", batch 3"), "{name}");
+        let printed = success(&args);
+        assert!(printed.contains("Where the time goes, batch 3, on "), "{printed}");
+        assert!(printed.contains("outside of operators"), "{printed}");
+    }
+    let nowhere = scratch("profile").join("no folder").join("trace.json");
+    let args = ["bench", STACK, "--batch", "1", "--seconds", "0.01", "--device", "cpu", "--trace"];
+    assert!(failure(&[&args[..], &[utf8(&nowhere)]].concat()).contains("no folder"));
 }
 
 /// What `run` prints for an input.

@@ -41,7 +41,6 @@ fn a_steady_call_does_nothing_but_work() {
     session.run(x.view()).unwrap();
     let first = session.counters();
     assert!(first.buffers_created > 0 && first.bind_groups_created > 0);
-    assert_eq!(first.pipelines_created, 0, "compile() builds the kernels");
     session.run(x.view()).unwrap();
     let expected = (
         // The projection; the sequence, which writes the output and four states.
@@ -126,11 +125,9 @@ fn each_family_takes_its_number_of_dispatches() {
         for batch in [1, 4, 6, 17] {
             let x = input(batch, 7);
             session.run(x.view()).unwrap();
-            assert_eq!(
-                session.counters().pipelines_created,
-                0,
-                "{what}, batch {batch}: compile() builds the kernels"
-            );
+            // Those that larger batches take are built with the first call that needs them.
+            let built = session.counters().pipelines_created;
+            assert!(batch > 1 || built == 0, "{what}: compile() builds the kernels of a row");
             // Where the machine was so slow that a submit took long, it is cut, until short ones
             // let it grow again.
             let mut calls = (0..20).map(|_| {
@@ -181,7 +178,8 @@ fn streaming_keeps_the_states_on_the_gpu() {
             pipelines_created,
             ..
         } = session.counters();
-        assert_eq!((submits, pipelines_created), (1, 0), "piece {piece}");
+        // The first piece of two rows builds kernels, and the first that goes on from states.
+        assert!(submits == 1 && (piece < 2 || pipelines_created == 0), "piece {piece}");
         assert_eq!(bytes_read, 4 * 2 * 4, "the output alone, [2, 4]");
         if piece > 1 {
             assert_eq!(

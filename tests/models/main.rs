@@ -16,4 +16,5 @@ mod load;
 mod masks;
 mod memory_orders;
 mod numbers;
+mod profile;
 mod run_into;

@@ -4,13 +4,14 @@ use crate::device_args::DeviceArgs;
 use crate::inputs::{Arrays, InputArgs};
 use crate::model_args::ModelArgs;
 use crate::sample::SampleArgs;
-use crate::{json, progress};
+use crate::{json, profiles, progress};
 use anyhow::{Context, Result, bail};
-use birnn::{Device, Model};
+use birnn::{Device, Model, Profile};
 use clap::Args;
 use comfy_table::{CellAlignment, Table, presets::UTF8_FULL_CONDENSED};
 use serde_json::{Value, json};
 use std::io::Write;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
@@ -36,6 +37,12 @@ pub struct BenchArgs {
     /// How long each batch is measured on each device, at least.
     #[arg(long, value_name = "SECONDS", default_value_t = 2.0, value_parser = seconds)]
     seconds: f64,
+    /// Also print where the time goes: of each layer its operators, on each device.
+    #[arg(long)]
+    profile: bool,
+    /// Write where the time goes to a file for https://ui.perfetto.dev or chrome://tracing.
+    #[arg(long, value_name = "FILE.json")]
+    trace: Option<PathBuf>,
     /// Print one JSON object in place of text.
     #[arg(long)]
     json: bool,
@@ -55,6 +62,8 @@ const WARM_UP: usize = 3;
 /// Calls that count, at least: where a call takes long, the measurement does.
 const LEAST: usize = 5;
 const MOST: usize = 1_000_000;
+/// Calls that are profiled, after those that count: more would only make the trace larger.
+const PROFILED: usize = 5;
 
 /// What was measured for a batch on a device.
 struct Measured {
@@ -64,6 +73,8 @@ struct Measured {
     first: Duration,
     /// Of the calls after the warm-up, the fastest first.
     times: Vec<Duration>,
+    /// Where the time of some more calls went, if it was asked for.
+    profile: Option<Profile>,
 }
 
 pub fn bench(args: &BenchArgs, out: &mut impl Write) -> Result<ExitCode> {
@@ -90,9 +101,13 @@ pub fn bench(args: &BenchArgs, out: &mut impl Write) -> Result<ExitCode> {
         measured.push(of_device);
     }
     drop(progress);
+    if let Some(path) = &args.trace {
+        let file = profiles::trace(measured.iter().flatten().filter_map(Measured::traced))?;
+        std::fs::write(path, file).with_context(|| path.display().to_string())?;
+    }
     match args.json {
-        true => json::print(out, &as_json(&devices, &measured))?,
-        false => print(out, &devices, &measured)?,
+        true => json::print(out, &as_json(&devices, &measured, args.profile))?,
+        false => print(out, &devices, &measured, args.profile)?,
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -126,6 +141,15 @@ impl BenchArgs {
         while times.len() < LEAST || (measuring.elapsed() < limit && times.len() < MOST) {
             times.push(call()?);
         }
+        let mut profile: Option<Profile> = None;
+        let profiled = if self.profile || self.trace.is_some() { PROFILED } else { 0 };
+        for _ in 0..profiled {
+            let call = session.profile(arrays.inputs()?).with_context(named)?;
+            match &mut profile {
+                Some(profile) => *profile += call,
+                none => *none = Some(call),
+            }
+        }
         times.sort_unstable();
         if times.is_empty() {
             bail!("nothing was measured");
@@ -138,11 +162,19 @@ impl BenchArgs {
             timesteps: timesteps.filter(|_| known),
             first,
             times,
+            profile,
         })
     }
 }
 
 impl Measured {
+    /// What a trace shows, and what it is called there.
+    fn traced(&self) -> Option<(String, &Profile)> {
+        let profile = self.profile.as_ref()?;
+        let rows = self.rows.map_or(String::new(), |rows| format!(", batch {rows}"));
+        Some((format!("{}{rows}", profile.device), profile))
+    }
+
     /// The time that so many of a hundred calls don't exceed, in seconds (nearest rank).
     fn percentile(&self, percent: usize) -> f64 {
         let rank = (self.times.len() * percent).div_ceil(100).max(1);
@@ -160,7 +192,12 @@ impl Measured {
     }
 }
 
-fn print(out: &mut impl Write, devices: &[Device], measured: &[Vec<Measured>]) -> Result<()> {
+fn print(
+    out: &mut impl Write,
+    devices: &[Device],
+    measured: &[Vec<Measured>],
+    shows_profiles: bool,
+) -> Result<()> {
     let mut table = Table::new();
     table.load_style(UTF8_FULL_CONDENSED).set_header([
         "Device",
@@ -196,6 +233,12 @@ fn print(out: &mut impl Write, devices: &[Device], measured: &[Vec<Measured>]) -
         "A call copies its inputs to the device and its outputs back; the first one makes the \
          model ready, too."
     )?;
+    for one in measured.iter().flatten().filter(|_| shows_profiles) {
+        let Some(profile) = &one.profile else { continue };
+        let rows = one.rows.map_or(String::new(), |rows| format!(", batch {rows}"));
+        writeln!(out, "\nWhere the time goes{rows}, on {}", profile.device)?;
+        profiles::print(out, profile)?;
+    }
     Ok(())
 }
 
@@ -205,10 +248,10 @@ fn digits(value: f64) -> String {
     format!("{value:.0$}", 4usize.saturating_sub(before))
 }
 
-fn as_json(devices: &[Device], measured: &[Vec<Measured>]) -> Value {
+fn as_json(devices: &[Device], measured: &[Vec<Measured>], shows_profiles: bool) -> Value {
     let of_device = |(device, measured): (&Device, &Vec<Measured>)| {
         let batches = measured.iter().map(|one| {
-            json!({
+            let mut batch = json!({
                 "batch": one.rows,
                 "timesteps": one.timesteps,
                 "calls": one.times.len(),
@@ -220,7 +263,11 @@ fn as_json(devices: &[Device], measured: &[Vec<Measured>]) -> Value {
                 },
                 "samples_per_second": one.samples_per_second(),
                 "timesteps_per_second": one.timesteps_per_second(),
-            })
+            });
+            if let Some(profile) = one.profile.as_ref().filter(|_| shows_profiles) {
+                batch["profile"] = profiles::as_json(profile);
+            }
+            batch
         });
         json!({ "device": json::device(device.info()), "batches": batches.collect::<Value>() })
     };
@@ -234,8 +281,13 @@ mod tests {
     #[test]
     fn percentiles_are_those_of_the_nearest_rank() {
         let times: Vec<_> = (1..=200).map(Duration::from_millis).collect();
-        let measured =
-            Measured { rows: Some(4), timesteps: Some(10), first: Duration::ZERO, times };
+        let measured = Measured {
+            rows: Some(4),
+            timesteps: Some(10),
+            first: Duration::ZERO,
+            times,
+            profile: None,
+        };
         let percentiles = [0, 50, 90, 99, 100].map(|p| (measured.percentile(p) * 1e3).round());
         assert_eq!(percentiles, [1.0, 100.0, 180.0, 198.0, 200.0]);
         assert_eq!(measured.samples_per_second().map(f64::round), Some(40.0)); // 800 in 20.1 s

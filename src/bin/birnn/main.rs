@@ -26,6 +26,7 @@ mod parquet_writer;
 mod picture;
 mod plan;
 mod plot;
+mod profiles;
 mod progress;
 mod run;
 mod sample;

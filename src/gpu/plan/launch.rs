@@ -66,6 +66,18 @@ pub(in crate::gpu) struct Launch {
     /// The bytes of the exchange that have to be zeros before they run, behind its first
     /// [`EXCHANGE_HEAD`].
     pub exchanged: u64,
+    /// Its place in `Plan::works`.
+    pub work: usize,
+}
+
+/// An operator that launches are for, or several that run in the same ones.
+#[derive(Clone, Debug, PartialEq)]
+pub(in crate::gpu) struct Work {
+    /// The name of its layer.
+    pub layer: String,
+    pub operator: &'static str,
+    /// Of the first array that it writes.
+    pub shape: Vec<usize>,
 }
 
 /// The bytes of the exchange before the first value: a word that says that a wait was given up, and
@@ -87,6 +99,8 @@ pub(in crate::gpu) struct Plan {
     /// The bytes of every buffer but the weights.
     pub buffers: HashMap<BufferId, u64>,
     pub launches: Vec<Launch>,
+    /// What launches are for, in order.
+    pub works: Vec<Work>,
     /// How its recurrences run.
     pub choices: Vec<Chosen>,
     /// The stacks whose recurrences work at the same time.

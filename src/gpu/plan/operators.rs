@@ -1,6 +1,6 @@
 //! The plan of a graph: the launches of each operator, in order.
 
-use super::launch::{BufferId, Plan, Tuned};
+use super::launch::{BufferId, Plan, Tuned, Work};
 use super::persistent::limits_for;
 use super::planner::Planner;
 use super::recurrent::{Group, groups};
@@ -16,10 +16,12 @@ pub(in crate::gpu) fn plan(graph: &OperatorGraph, limits: &Limits, tuned: &Tuned
     let mut planner = Planner::new(graph, limits, tuned);
     planner.need(BufferId::Zeros, 16)?;
     for step in 0..graph.steps.len() {
-        planner.next_operator();
+        let work = planner.work(&[&graph.steps[step]]);
+        planner.next_operator(work);
         planner.step(step, &groups)?;
     }
-    planner.next_operator();
+    let (layer, operator) = ("states".into(), "hand on");
+    planner.next_operator(Work { layer, operator, shape: Vec::new() });
     planner.hand_on()?;
     let plan = planner.finish()?;
     check_bindings(&plan, limits)?;

@@ -1,7 +1,7 @@
 //! A plan in the making: what the operators' launches have in common.
 
 use super::array::Array;
-use super::launch::{BufferId, Launch, Placed, Plan, Stage, Tuned, WORKGROUP, grid};
+use super::launch::{BufferId, Launch, Placed, Plan, Stage, Tuned, WORKGROUP, Work, grid};
 use super::layout::{ArrayLayout, same_in_memory};
 use super::weight::{ConstantLayout, Weight};
 use crate::error::{Error, Result};
@@ -51,8 +51,20 @@ impl<'a> Planner<'a> {
     }
 
     /// To the next operator, which may have the scratch arrays of the one before.
-    pub fn next_operator(&mut self) {
+    pub fn next_operator(&mut self, work: Work) {
         self.scratch = 0;
+        self.plan.works.push(work);
+    }
+
+    /// What the launches of a step are for, or of steps that run in the same ones.
+    pub fn work(&self, steps: &[&Step]) -> Work {
+        let layers: Vec<_> = steps.iter().map(|step| &step.layer[..]).collect();
+        let last = steps.last();
+        Work {
+            layer: layers.join(" + "),
+            operator: last.map_or("", |step| step.operator.rules().name()),
+            shape: last.map(|step| self.graph.shape(step.writes[0]).to_vec()).unwrap_or_default(),
+        }
     }
 
     /// Asks for a buffer, or for more of it.
@@ -79,7 +91,8 @@ impl<'a> Planner<'a> {
     pub fn exchanging_launch(&mut self, stages: Vec<Stage>, steps: Option<usize>, exchanged: u64) {
         let fits = |stage: &Stage| stage.uniform.layout == stage.kernel.row().uniform;
         debug_assert!(stages.iter().all(fits));
-        self.plan.launches.push(Launch { stages, steps, exchanged });
+        let work = self.plan.works.len().saturating_sub(1);
+        self.plan.launches.push(Launch { stages, steps, exchanged, work });
     }
 
     /// A launch of one invocation after another.

@@ -43,10 +43,15 @@ impl Planner<'_> {
         }
         let Some(schedule) = self.schedule(&calls) else {
             for (step, operator, groups) in steps {
+                let work = self.work(&[step]);
+                self.next_operator(work);
                 self.recurrent(step, operator, groups)?;
             }
             return Ok(());
         };
+        let together: Vec<_> = steps.iter().map(|(step, _, _)| *step).collect();
+        let work = self.work(&together);
+        self.next_operator(work);
         for (first, call) in calls.iter_mut().enumerate() {
             call.place = Place { first, of: steps.len(), weights_before: 0 };
             // A chunk ends where it began in the ring, so that all layers are at the same slot.
