@@ -207,7 +207,7 @@ impl Runner for CpuSession {
 impl Workspaces for CpuSession {
     fn add(&mut self, model: &Model, known: &KnownCall, inputs: &Bound<'_, f32>) -> Result<()> {
         let shape = inputs.call_shape(inputs.batch, !self.carried.is_empty());
-        let graph = model.lower(&shape)?.fused();
+        let graph = model.lower(&shape)?.fused(&self.constants);
         check_memory::<f32>(&graph)?;
         self.engine.prepare(&graph, &self.constants)?;
         self.workspaces.push(Workspace::new(&self.engine, graph, known, inputs));
