@@ -108,7 +108,7 @@ fn check(name: &str, steps: &[&str], build: &dyn Fn(&mut Chain, usize) -> ArrayI
     let bound = model.bind(Inputs::new(wide.view())).unwrap();
     let constants_of_64 = Constants::<f64>::new([]);
     let shared = Shared { model: &model, constants: &constants_of_64, operators: &Plain };
-    let exact = run_graph(shared, &graph, &bound, &mut Carried::default()).unwrap();
+    let exact = run_graph(shared, &graph, &bound, &mut Carried::default(), None).unwrap();
     let bound = model.bind(Inputs::new(x.view())).unwrap();
     for arch in each_arch() {
         let run = |threads: usize| {
@@ -116,7 +116,10 @@ fn check(name: &str, steps: &[&str], build: &dyn Fn(&mut Chain, usize) -> ArrayI
             let session = CpuSession::with_arch(&model, threads, false, arch).unwrap();
             let shared =
                 Shared { model: &model, constants: &constants, operators: &session.engine };
-            run_graph(shared, &fused, &bound, &mut Carried::default()).unwrap().output().clone()
+            run_graph(shared, &fused, &bound, &mut Carried::default(), None)
+                .unwrap()
+                .output()
+                .clone()
         };
         let alone = run(1);
         assert_eq!(alone.shape(), exact.output().shape(), "{name}");

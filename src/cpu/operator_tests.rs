@@ -365,7 +365,8 @@ fn a_profile_has_every_step_and_what_computed_it() {
     let model = Model::sequential_on(&[Some(8)], layers).unwrap().initialize(1).unwrap();
     let ids = ArrayD::from_shape_fn(vec![4, 8], |at| ((at[0] * 7 + at[1]) % 20) as f32);
     let bound = model.bind(Inputs::new(ids.view())).unwrap();
-    let graph = model.lower(&bound.call_shape(bound.batch, false)).unwrap().fused();
+    let constants = model.constants();
+    let graph = model.lower(&bound.call_shape(bound.batch, false)).unwrap().fused(&constants);
     let expected = graph.steps.iter().map(|step| {
         let shape = graph.shape(step.writes[0]).to_vec();
         (step.layer.clone(), step.operator.rules().name(), shape)

@@ -319,7 +319,7 @@ fn a_tied_state_is_handed_on() {
 fn an_open_axis_of_a_tied_input_is_an_error_that_names_it() {
     let path = folder().join("exported_lstm.onnx");
     let model = OnnxOptions::new().load(&path).unwrap();
-    let (input, output) = (model.input_names()[0].clone(), model.output_names()[0]);
+    let (input, output) = (model.input_names()[0].clone(), model.output_names()[0].clone());
     let output = output.trim_start_matches("output of ").to_string();
     let error = OnnxOptions::new().tied(&input, &output).load(&path).unwrap_err().to_string();
     assert!(error.contains(&format!("the tied input {input:?}")), "{error}");
