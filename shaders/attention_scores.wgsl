@@ -30,7 +30,7 @@ struct AttentionScores {
     masks: u32,
     query_mask_padded: u32,
     key_mask_padded: u32,
-    // Multiplied to each query of mode 0 beforehand.
+    // Multiplied to each query of mode 0 beforehand, and to the sums of the modes 1 to 3.
     query_factor: f32,
     // Whether there is a bias; from row to row, from head to head, from query to query and from key
     // to key in its numbers: 0 where it is repeated.
@@ -121,6 +121,7 @@ fn masked(score: f32, row: u32, head: u32, q: u32, k: u32) -> f32 {
     var value = score;
     if p.mode == 0u { value *= scale[0]; }
     if p.mode == 2u { value *= scale[1]; }
+    if p.mode != 0u { value *= p.query_factor; }
     if p.has_bias == 1u {
         value += bias[row * p.bias_row + head * p.bias_head + q * p.bias_query + k * p.bias_key];
     }

@@ -5,11 +5,14 @@ use super::*;
 use crate::graph::{ArrayId, Source};
 use crate::layer::{Operand, Probe};
 use crate::model::{Graph, Inputs};
+use crate::operator;
 use crate::operator::{
     BatchedMatMul, Binary, BinaryFunction, Concat, Normalization, Normalize, Operator, Reshape,
     Slice, Transpose,
 };
+use crate::reference::{self, Ran, Sequences};
 use birnn_simd::each_arch;
+use ndarray::ArrayD;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha12Rng;
 use std::sync::Arc;

@@ -10,7 +10,9 @@ use crate::operator::{
     Transpose, Unary, UnaryFunction, Windows,
 };
 use crate::profile::Track;
+use crate::reference;
 use birnn_simd::each_arch;
+use ndarray::ArrayD;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha12Rng;
 
@@ -169,7 +171,7 @@ fn convolutions_in_tiles() {
         let count = strange.len();
         let values = [f32::INFINITY, f32::NEG_INFINITY, f32::NAN];
         for (place, value) in [count / 7, count / 3, count - 1].into_iter().zip(values) {
-            strange.as_slice_mut().unwrap()[place] = value;
+            *strange.iter_mut().nth(place).unwrap() = value;
         }
         let operator = Convolution { windows, groups: 1, activation: Activation::Linear };
         check(operator, vec![Operand::Input(strange), kernel, bias]);
@@ -322,7 +324,10 @@ fn attention_with_every_score_and_mask() {
             check(attention.clone(), operands.clone());
             check(attention.clone(), [&operands[..], &masks[..]].concat());
             for bias in &biases {
-                check(attention.clone(), [&operands, &masks[..], &[bias.clone()]].concat());
+                check(
+                    attention.clone(),
+                    [&operands, &masks[..], std::slice::from_ref(bias)].concat(),
+                );
             }
         }
     }

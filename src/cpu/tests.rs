@@ -1,14 +1,15 @@
 //! The CPU path against the reference in f64, on every instruction set and number of threads.
 
+use super::engine::Plan;
 use super::*;
-use crate::graph::Source;
+use crate::graph::{Source, Step};
 use crate::layer::{Activation, Bidirectional, Cell, CellOptions, Gru, Layer, RecurrentBuilder};
 use crate::model::Inputs;
-use crate::operator::Operator;
+use crate::operator::{self, MergeMode, Operator};
 use crate::order::orders;
-use crate::reference::State;
+use crate::reference::{self, Computed, Ran, Reads, Sequences, State};
 use birnn_simd::each_arch;
-use ndarray::{Array2, Array3};
+use ndarray::{Array2, Array3, ArrayD, Axis};
 use proptest::prelude::*;
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha12Rng;

@@ -5,7 +5,7 @@
 //! in memory of the workspace's own. The steps that streaming models are made of write there; other
 //! steps run as in any call, and what they return is copied.
 
-use super::Engine;
+use super::engine::Engine;
 use crate::error::{Error, Result};
 use crate::graph::{ArrayId, ConstantId, Constants, OperatorGraph, Source, StateOfLayer, Step};
 use crate::model::{Bound, Inputs, KnownCall, Model, OutputsMut, Places};

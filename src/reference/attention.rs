@@ -27,7 +27,7 @@ pub(super) fn attention<F: Real>(operator: &Attention, reads: &Reads<F>) -> Comp
             let mut weights = scores(operator, query.slice(keys), key.slice(keys), &scale);
             if let Some(bias) = &bias {
                 let bias = bias.slice(s![example, head, .., ..]);
-                weights.zip_mut_with(&bias, |score, &bias| *score = *score + bias);
+                weights.zip_mut_with(&bias, |score, &bias| *score += bias);
             }
             for (t, mut row) in weights.outer_iter_mut().enumerate() {
                 masks.hide(example, t, row.view_mut());

@@ -1232,10 +1232,12 @@ fn an_onnx_file_is_inspected_and_run() {
     let fixed = ["--fixed-input", "gone=3"];
     let wrong = failure(birnn(&[&["inspect", path], &fixed[..]].concat()), 1);
     assert!(wrong.contains("gone"), "{wrong}");
-    let wrong = failure(birnn(&["inspect", path, "--fixed-input", "sr"]), 2);
-    assert!(wrong.contains("as in sr=16000"), "{wrong}");
-    let wrong = failure(birnn(&["inspect", path, "--length", "batch"]), 2);
-    assert!(wrong.contains("as in batch=1"), "{wrong}");
+    for (option, example) in [("--fixed-input", "as in sr=16000"), ("--length", "as in batch=1")] {
+        let wrong = output(birnn(&["inspect", path, option, "name"]));
+        assert_eq!(wrong.status.code(), Some(2));
+        let wrong = text(&wrong.stderr);
+        assert!(wrong.contains(example), "{wrong}");
+    }
     let wrong = failure(birnn(&["inspect", path, "--tie", "gone=Y_h"]), 1);
     assert!(wrong.contains("gone"), "{wrong}");
     // Lengths that there aren't, and states that nobody gives.

@@ -99,10 +99,10 @@ impl Evaluator {
         let read = self.put_straight(&x)?;
         let array =
             self.step(operator::Gather { axis, from_end: true }, &[Some(read), Some(ids)])?[0];
-        if let Array::Computed(places) = places {
-            if self.graph.orders(places.array, length) {
-                self.graph.is_reordered(array, read);
-            }
+        if let Array::Computed(places) = places
+            && self.graph.orders(places.array, length)
+        {
+            self.graph.is_reordered(array, read);
         }
         Ok(Array::Computed(self.straight_array(array, kind)))
     }
