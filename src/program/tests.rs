@@ -194,7 +194,7 @@ fn a_decided_choice_keeps_one_branch() {
         program.output("y", y);
         let model = program.build().unwrap();
         assert_eq!(model.summary().parameters, parameters);
-        let session = crate::Device::reference().compile(&model);
+        let session = crate::Device::cpu().compile(&model);
         let x = ndarray::Array2::<f32>::ones((2, parameters));
         let outputs = session.unwrap().run(crate::Inputs::new(x.view())).unwrap();
         assert_eq!(outputs.output(), &ArrayD::from_elem(IxDyn(&[2, parameters]), 0.5));

@@ -230,7 +230,8 @@ fn states_stay_as_they_were() {
 fn states_that_are_not_given_are_named() {
     let mut program = Program::new();
     let x = program.input("x", [Length::Any], Kind::Float).unwrap();
-    let [h, c] = ["h0", "c0"].map(|name| program.input(name, [Length::Any], Kind::Float).unwrap());
+    let mut state = |name: &str| program.input(name, [Length::Fixed(1)], Kind::Float).unwrap();
+    let (h, c) = (state("h0"), state("c0"));
     program.output("y", x);
     program.output("hn", h);
     program.output("cn", c);

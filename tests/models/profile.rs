@@ -15,7 +15,9 @@ use std::time::Duration;
 /// The CPU path, the reference and a GPU, each with the track of its operators.
 fn devices() -> Vec<(Device, Track)> {
     #[allow(unused_mut)]
-    let mut devices = vec![(Device::cpu(), Track::Cpu), (Device::reference(), Track::Cpu)];
+    let mut devices = vec![(Device::cpu(), Track::Cpu)];
+    #[cfg(feature = "reference")]
+    devices.push((Device::reference(), Track::Cpu));
     #[cfg(feature = "gpu")]
     devices.extend(device::open(device::options()).map(|device| (device, Track::Gpu)));
     devices

@@ -15,7 +15,9 @@ use rand_chacha::ChaCha12Rng;
 
 fn devices() -> Vec<Device> {
     #[allow(unused_mut)]
-    let mut devices = vec![Device::cpu(), Device::reference()];
+    let mut devices = vec![Device::cpu()];
+    #[cfg(feature = "reference")]
+    devices.push(Device::reference());
     #[cfg(feature = "gpu")]
     devices.extend(device::open(device::options()));
     devices
