@@ -10,8 +10,9 @@
 //!
 //! down and across. Every window is made of the values that it holds alone.
 
+use crate::Arch;
 use crate::kernel::Sums;
-use pulp::{Arch, Simd, WithSimd};
+use pulp::{Simd, WithSimd};
 
 /// Values of a tile, and its products.
 pub const PRODUCTS: usize = 16;
