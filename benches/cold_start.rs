@@ -6,8 +6,9 @@
 //!
 //! `BIRNN_DEVICE` picks another adapter; a software adapter runs where there is no other.
 //!
-//! `benches/cold_start/run.sh` starts it beside other runtimes on a model's file: with the arguments
-//! MODEL INPUT.npy DEVICE it prints the seconds of one process's steps and the output, as JSON.
+//! `benches/cold_start/run.sh` starts it beside other runtimes on a model's file: with the
+//! arguments MODEL INPUT.npy DEVICE it prints the seconds of one process's steps and the output, as
+//! JSON.
 
 use birnn::{Bidirectional, Device, DeviceOptions, Gru, Inputs, Layer, Lstm, Model};
 use ndarray::{Array3, ArrayD};
@@ -57,6 +58,7 @@ fn from_file(model: &str, input: &str, device: &str) -> birnn::Result<()> {
     let mut lap = || std::mem::replace(&mut at, Instant::now()).elapsed().as_secs_f64();
     let device = DeviceOptions::new().allow_software(true).parse(device).open()?;
     let opened = lap();
+    let name = device.info().to_string();
     let x: ArrayD<f32> = ndarray_npy::read_npy(input).expect("an array of float32");
     lap(); // the input is no part of the model
     let mut session = device.compile(&Model::load(model)?)?;
@@ -66,7 +68,8 @@ fn from_file(model: &str, input: &str, device: &str) -> birnn::Result<()> {
     session.run(Inputs::new(x.view()))?;
     let again = lap();
     let times = json!({ "import": opened, "load": loaded, "first": ran, "second": again });
-    println!("{}", json!({ "times": times, "output": first.iter().collect::<Vec<_>>() }));
+    let output: Vec<_> = first.iter().collect();
+    println!("{}", json!({ "times": times, "output": output, "device": name }));
     Ok(())
 }
 

@@ -55,9 +55,9 @@ fn sums_of(row: u32, head: u32, q: u32, feature4: u32) -> Sums {
         let places = of_keys * p.value4 + feature4;
         let values = mat4x4<f32>(
             value[places.x],
-            value[places.y],
-            value[places.z],
-            value[places.w],
+            select(vec4(0.0), value[places.y], left > 1u),
+            select(vec4(0.0), value[places.z], left > 2u),
+            select(vec4(0.0), value[places.w], left > 3u),
         );
         sums.s0 = added(sums.s0, first_of(weights[first.x + k4], left), values);
         sums.s1 = added(sums.s1, first_of(weights[first.y + k4], left), values);

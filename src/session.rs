@@ -156,15 +156,15 @@ impl Session {
     /// memory for up to 16 shapes. This holds for recurrent layers in one direction, `Dense`,
     /// element-wise activations, normalization, scaling and reshaping, as far as one thread
     /// computes them, which all of less than 500,000 multiplications are. Other layers may allocate
-    /// what they write. Calls with masks or lengths, and those on a GPU, are those of
-    /// [`Session::run`], whose outputs are copied.
+    /// what they write. Calls with masks or lengths, and those on a GPU or the
+    /// reference, are those of [`Session::run`], whose outputs are copied.
     ///
     /// # Errors
     /// Those of [`Session::run`]; [`Error::NoSuchOutput`] where the model doesn't return an output
     /// that an array is given for, or one is given twice, and [`Error::OutputShape`] where an
     /// array has another shape than its output. Arrays hold no outputs then, and stateful layers
-    /// stay as they were; only with a program on a GPU have their states gone on where a shape is
-    /// wrong.
+    /// stay as they were; only with a program on a GPU or the reference have its states gone on
+    /// where a shape is wrong.
     ///
     /// ```
     /// use birnn::{Dense, Device, Layer, Lstm, Model};
@@ -242,9 +242,10 @@ impl Session {
             };
             outputs.check(&self.model, places, |place, found| found == shape(place), shape)?;
         }
-        let known = self.model.known_call(&inputs, &bound)?;
         let carried = self.compiled.runner.carried_batch().is_some();
-        if let (Some(call), Some(workspaces)) = (known, self.compiled.runner.workspaces()) {
+        if let Some(workspaces) = self.compiled.runner.workspaces()
+            && let Some(call) = self.model.known_call(&inputs, &bound)?
+        {
             if self.known.len() >= KEPT_WORKSPACES {
                 self.known.clear();
                 workspaces.clear();
@@ -363,7 +364,7 @@ impl Session {
     /// # Errors
     /// Those of [`Session::run`]; a lost device is not recovered from. [`Error::Profile`] where a
     /// GPU has no timestamps: the CPU path, the reference and nearly all GPUs can be profiled, some
-    /// browsers only with a setting.
+    /// browsers only with a setting; and where the call ran again without persistent kernels.
     ///
     /// ```
     /// use birnn::{Dense, Device, Layer, Lstm, Model};

@@ -65,18 +65,18 @@ def started(command, environment):
     if process.returncode != 0:
         sys.exit(f"{command}: {errors.decode()[-1500:]}")
     found = json.loads(line)
-    return found["times"] | {"whole": whole}, np.array(found["output"], "f4")
+    times = found["times"] | {"whole": whole}
+    return times, np.array(found["output"], "f4"), found.get("device")
 
 
 def ways(options, name):
     """Each way of running a model: what it is called, its command, its environment."""
     own = [sys.executable, __file__, "--folder", options.folder]
     quiet = {"KERAS_BACKEND": "tensorflow", "TF_CPP_MIN_LOG_LEVEL": "3"}
-    no_cache = {"MESA_SHADER_CACHE_DISABLE": "true"}
+    # Drivers keep compiled kernels on disk, which a user's first start has none of.
+    no_cache = {"MESA_SHADER_CACHE_DISABLE": "true", "__GL_SHADER_DISK_CACHE": "0"}
     for form in ["keras", "onnx"]:
         for device in options.devices:
-            # A software adapter is used only where its name says so; Mesa keeps compiled kernels
-            # on disk, which a user's first start has none of.
             command = [options.birnn, options.folder / f"{name}.{form}"]
             command += [options.folder / f"{name}.npy", device]
             yield f"birnn, .{form}, {device}", command, no_cache
@@ -100,7 +100,9 @@ def main():
         return peer(options.peer, options.folder / f"{options.model}.{form}", x)
     versions = [f"{n} {importlib.metadata.version(n)}" for n in ["onnxruntime", "tensorflow-cpu"]]
     print(", ".join(versions), f"- medians of {options.processes} processes, ms\n")
-    titles = ["import or open", "load and compile", "first call", "load to output", "process", "second call"]
+    titles = ["import or open", "load and compile", "first call", "load to output"]
+    titles += ["process", "second call"]
+    devices = set()
     for name in ["small", "tagger"]:
         print(f"| {name} | " + " | ".join(titles) + " |")
         print("|---" * (len(titles) + 1) + "|")
@@ -109,7 +111,8 @@ def main():
         times = {way: [] for way, _, _ in all_ways}
         for _ in range(options.processes + 1):
             for way, command, environment in all_ways:
-                found, output = started(command, environment)
+                found, output, device = started(command, environment)
+                devices.update({device} - {None})
                 far = np.max(np.abs(output - expected) / np.maximum(1, np.abs(expected)))
                 if not far < TOLERANCE:
                     sys.exit(f"{way}: the output of {name} is {far} from Keras's")
@@ -122,6 +125,7 @@ def main():
             cells += [to_output, median["whole"], median["second"]]
             print(f"| {way} | " + " | ".join(f"{cell:.3g}" for cell in cells) + " |", flush=True)
         print()
+    print("birnn's devices:", "; ".join(sorted(devices)))
 
 
 if __name__ == "__main__":

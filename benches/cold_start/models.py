@@ -26,7 +26,8 @@ def small():
 
 
 def tagger():
-    """80 tokens of 5000: an embedding of 128, two bidirectional LSTMs with 128 units, softmax of 50."""
+    """80 tokens of 5000: an embedding of 128, two bidirectional LSTMs with 128 units, a softmax of
+    50."""
     x = np.random.default_rng(2).integers(0, 5000, (1, 80)).astype("f4")
     model = [keras.Input((None,)), layers.Embedding(5000, 128)]
     for _ in range(2):

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # The time from a model's file to its first output: birnn on the CPU path and on a GPU, onnxruntime
-# and TensorFlow, each in fresh processes that take turns, on the same weights; outputs are compared.
+# and TensorFlow, each in fresh processes that take turns, on the same weights; outputs are
+# compared.
 #
 #     benches/cold_start/run.sh [--processes N] [--devices DEVICE ...]
 #
@@ -20,7 +21,9 @@ for line in sys.stdin:
     if message.get("target", {}).get("name") == "cold_start" and message.get("executable"):
         print(message["executable"])')
 [ -d "$work/venv" ] || python3 -m venv "$work/venv"
-"$work/venv/bin/pip" install --quiet --disable-pip-version-check -r benches/cold_start/requirements.txt
+"$work/venv/bin/pip" install --quiet --disable-pip-version-check \
+    -r benches/cold_start/requirements.txt
 [ -e "$work/models/tagger.out.npy" ] ||
     TF_CPP_MIN_LOG_LEVEL=3 "$work/venv/bin/python" benches/cold_start/models.py "$work/models"
-exec "$work/venv/bin/python" benches/cold_start/compare.py --birnn "$program" --folder "$work/models" "$@"
+exec "$work/venv/bin/python" benches/cold_start/compare.py --birnn "$program" \
+    --folder "$work/models" "$@"

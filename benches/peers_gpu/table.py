@@ -121,7 +121,8 @@ def row(engines, cell, shape, options, farthest):
                 expected = expected or outputs
                 if [a.shape for a in outputs] != [a.shape for a in expected]:
                     sys.exit(f"{cell} {shape}: {engine.title} returns other shapes than birnn")
-                far = max(float(np.max(np.abs(a - b))) for a, b in zip(outputs, expected))
+                # NumPy's largest of numbers with a NaN is NaN.
+                far = float(np.max([np.max(np.abs(a - b)) for a, b in zip(outputs, expected)]))
                 if not far < TOLERANCES[engine.kind]:
                     sys.exit(f"{cell} {shape}: {engine.title}'s outputs are {far} from birnn's")
                 farthest[engine.title] = max(far, farthest.get(engine.title, 0.0))

@@ -142,7 +142,8 @@ class Model:
 
         Raises:
             DeviceError: there is no such device, or it can't be opened.
-            ModelError: a layer has no weights, or a Device and options are given.
+            ModelError: a layer has no weights, an option is no number that it can be, or a Device
+                and options are given.
             OutOfMemoryError: there is not enough memory.
         """
     def save(
@@ -329,10 +330,10 @@ class Session:
         """
     def profile(
         self,
-        *inputs: Any,
-        mask: Any = None,
-        lengths: Any = None,
-        initial_state: Any = None,
+        *inputs: Given,
+        mask: Given | None = None,
+        lengths: Given | None = None,
+        initial_state: Given | None = None,
         calls: int = 1,
     ) -> Profile:
         """Runs the model and says where the time goes, layer by layer.

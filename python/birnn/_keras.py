@@ -37,6 +37,7 @@ def from_keras(
         TypeError: it is no model of Keras's.
         ModelError: it was not built: it has no weights yet.
         UnsupportedError: it has a layer or an argument that birnn doesn't compute.
+        UnknownNameError: ``lambdas`` names a layer that is no Lambda of the model.
     """
     if not hasattr(model, "save") or not hasattr(model, "get_config"):
         raise InputTypeError(f"from_keras takes a model of Keras's, got {type(model).__qualname__}")

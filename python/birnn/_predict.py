@@ -41,9 +41,10 @@ def predict(
     rows = [array.shape[_axis(session, array)] for array in inputs.values() if array.ndim]
     extras = {"mask": mask, "lengths": lengths, "initial_state": initial_state}
     if batch_size is None:
+        most = max(rows, default=1)
         # States go on from row to row.
-        whole = session._is_stateful() or not _in_parts(session, inputs, extras)
-        batch_size = max(rows, default=1) if whole else BATCH
+        whole = most <= BATCH or session._is_stateful() or not _in_parts(session, inputs, extras)
+        batch_size = most if whole else BATCH
     else:
         _check_parts(session, inputs, extras)
     if len(set(rows)) != 1 or rows[0] <= batch_size:

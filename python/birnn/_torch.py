@@ -45,7 +45,8 @@ def from_torch(
 
     A live module says itself what a state dict doesn't: its ``nonlinearity``, and with
     ``batch_first=False`` (PyTorch's default) the model takes and returns sequences as the module
-    does, ``[timesteps, batch, features]``. Of a state dict, as of a file, arrays are batch first.
+    does, ``[timesteps, batch, features]``. Of a state dict, as of a file, arrays are batch first
+    unless ``batch_first=False`` is given.
     A cell's model takes sequences, too: a step of the cell is a sequence of one timestep,
     ``output, h = session(x[:, None], initial_state=[h])``, of an ``LSTMCell`` ``output, h, c =
     session(x[:, None], initial_state=[h, c])``, each state ``[batch, units]``.

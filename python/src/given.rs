@@ -147,7 +147,17 @@ impl Takes {
             () if (value.is_instance_of::<PyList>() || value.is_instance_of::<PyTuple>())
                 && !is_number(value.get_item(0).ok().as_ref())? =>
             {
-                value.get_item(index).ok()
+                let count = value.len()?;
+                if count != self.names.len() {
+                    let text = format!(
+                        "{count} masks or lengths are given for the {} inputs {:?}: None is for one \
+                         without",
+                        self.names.len(),
+                        self.names
+                    );
+                    return Err(exception(value.py(), "InputError", &text));
+                }
+                Some(value.get_item(index)?)
             }
             // An array, or a list of numbers, which is of one input.
             () => {
@@ -189,10 +199,6 @@ fn is_packed(value: &Bound<'_, PyAny>) -> PyResult<bool> {
     Ok(value.is_instance_of::<PyTuple>() && value.get_type().name()? == "PackedSequence")
 }
 
-/// The axes of a sequence in errors of birnn's, and where the timesteps come first.
-const BATCH_FIRST: &str = "[batch, timesteps, ";
-const TIME_FIRST: &str = "[timesteps, batch, ";
-
 impl Takes {
     /// What to do about a `PackedSequence`.
     fn unpacked(&self) -> String {
@@ -216,13 +222,20 @@ impl Takes {
             Error::InputShape { input, found, expected } => {
                 let is_input = input.starts_with("input ");
                 let mut text = expected.clone();
-                if self.time_major && is_input {
-                    text = text.replace(BATCH_FIRST, TIME_FIRST);
+                if self.time_major
+                    && is_input
+                    && let Some((axes, rest)) =
+                        expected.strip_prefix('[').and_then(|text| text.split_once(']'))
+                    && let [batch, timesteps, features] = axes.split(", ").collect::<Vec<_>>()[..]
+                {
+                    text = format!("[{timesteps}, {batch}, {features}]{rest}");
                 }
                 if is_input && found.len() == 2 {
                     text += self.of_two_axes(&found, &expected);
                 }
-                if input.starts_with("initial ") && found.len() == 3 {
+                // Such as [3, 8] in words: of a ConvLSTM1D states have three axes.
+                let of_two = expected.matches(", ").count() == 1;
+                if input.starts_with("initial ") && found.len() == 3 && of_two {
                     text += STATES;
                 }
                 let found = if is_input { in_python(found) } else { found };
@@ -248,7 +261,7 @@ impl Takes {
                 "; one sequence is x[None]; one timestep of each row, as PyTorch's cells take it, \
                  is x[:, None], with initial_state=[h] or [h, c] from the step before"
             }
-            (_, "timesteps", true) => "; one sequence is x[:, None]",
+            (_, _, true) => "; one sequence is x[:, None]",
             _ => "; one sequence is x[None]",
         }
     }

@@ -45,7 +45,8 @@ impl Model {
     ///
     /// Raises:
     ///     DeviceError: there is no such device, or it can't be opened.
-    ///     ModelError: a layer has no weights, or a Device and options are given.
+    ///     ModelError: a layer has no weights, an option is no number that it can be, or a Device
+    ///         and options are given.
     ///     OutOfMemoryError: there is not enough memory.
     #[pyo3(signature = (device=None, **options))]
     fn compile(
@@ -213,6 +214,16 @@ impl Reading<'_> {
         if self.batch_first.is_some() && model.is_program() {
             let text = "batch_first: the arrays of an ONNX model are what the file says";
             return Err(exception(py, "FileError", text));
+        }
+        let summary = model.summary();
+        let mut inputs = summary.rows.iter().filter(|row| row.class_name == "InputLayer");
+        let other = inputs.find(|row| row.output_shapes.iter().any(|shape| shape.len() != 3));
+        if let (Some(false), Some(row)) = (self.batch_first, other) {
+            let text = format!(
+                "batch_first: the input {:?} is no sequence [batch, timesteps, features]",
+                row.name
+            );
+            return Err(exception(py, "FileError", &text));
         }
         Ok(self.batch_first == Some(false))
     }

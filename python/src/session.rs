@@ -162,7 +162,7 @@ impl Session {
         }
         let given = self.takes.read(inputs, &Extras { mask, lengths, initial_state })?;
         let inputs = given.inputs();
-        let profile = self.with(py, |session| {
+        let profile = self.called(py, |session| {
             let mut profile = session.profile(inputs.clone())?;
             for _ in 1..calls {
                 profile += session.profile(inputs.clone())?;

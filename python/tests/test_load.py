@@ -104,6 +104,9 @@ def test_the_layout_is_said_of_pytorchs_files_and_birnns_own(tmp_path):
     for other in ["keras/notebook_lstm2.keras", "onnx/lstm_forward.onnx"]:
         with pytest.raises(birnn.FileError, match="batch_first is an option of PyTorch's"):
             birnn.load(fixture(other), batch_first=False)
+    birnn.load(fixture("layers/file_h5_masked_embedding.h5")).save(path)
+    with pytest.raises(birnn.FileError, match="batch_first: the input .* is no sequence"):
+        birnn.load(path, batch_first=False)
     birnn.load(fixture("onnx/lstm_forward.onnx")).save(path)
     with pytest.raises(birnn.FileError, match="an ONNX model are what the file says"):
         birnn.load(path, batch_first=False)

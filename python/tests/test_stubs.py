@@ -115,13 +115,14 @@ def test_types_are_whole_and_strict(tmp_path):
     wrong = (
         "import birnn\nbirnn.load(7)\nbirnn.devices()[0].info.nam\n"
         "birnn.load('m').compile()(object(), lengths=object())\n"
+        "birnn.load('m').compile().profile(object())\n"
     )
     (tmp_path / "wrong.py").write_text(wrong)
     options = ["--strict", f"--cache-dir={tmp_path}"]
     out, err, status = mypy.run([*options, str(SOURCE), str(tmp_path / "program.py")])
     assert status == 0, out + err
     out, _, status = mypy.run([*options, str(tmp_path / "wrong.py")])
-    assert status == 1 and "nam" in out and out.count("arg-type") == 3, out
+    assert status == 1 and "nam" in out and out.count("arg-type") == 4, out
 
 
 def test_the_stub_has_what_is_there(tmp_path):

@@ -180,7 +180,7 @@ def test_a_step_of_a_cell(kind):
 
 def test_shapes_in_errors_have_the_modules_layout():
     session = birnn.from_torch(nn.GRU(5, 8)).compile("cpu")
-    for call in [session, session.predict]:
+    for call in [session, session.predict, session.submit, session.profile]:
         with pytest.raises(birnn.InputError) as error:
             call(random(7, 2, 4))
         assert "[7, 2, 4], expected [timesteps, batch, 5]" in str(error.value)

@@ -102,30 +102,22 @@ fn stepped(direction: u32, unit: u32, group: u32, t: u32, found: Found, sums: Su
 #endif
 
 #if PERSISTENT
-// All timesteps of the chunk.
-fn all_timesteps(invocation: Invocation) {
-    let p = place(invocation);
-    start(p, invocation);
-    for (var t = 0u; t < recurrence.steps; t++) {
-        for (var round = 0u; round < rounds(); round++) {
-            let group = group_of(p, round);
-            // For a group that doesn't exist nothing is handed on that could be waited for.
-            let exists = group < recurrence.groups;
-            let finishes = p.finishes && exists;
-            var found: Found;
-            // Before the wait, so that the loads are done with when it ends.
-            if finishes { found = find(p.direction, p.unit, group, t); }
-            if exists { receive_hidden(p.direction, t, group, invocation.lane); }
-            if !all_go_on(invocation.lane) { return; }
-            sums = Sums();
-            multiply(p.part, 0u);
-            let all = gathered(sums, invocation.lane);
-            if finishes {
-                let hidden = stepped(p.direction, p.unit, group, t, found, all);
-                send(words_start(0u, p.direction, t, group), p.unit, hidden);
-            }
-        }
+// The timestep of a group of rows; of one that doesn't exist nothing is handed on that could be
+// waited for. Returns whether the workgroup goes on, the same to all of its invocations.
+fn timestep(p: Place, t: u32, group: u32, lane: u32) -> bool {
+    let exists = group < recurrence.groups;
+    let finishes = p.finishes && exists;
+    var found: Found;
+    // Before the wait, so that the loads are done with when it ends.
+    if finishes { found = find(p.direction, p.unit, group, t); }
+    if exists { receive_hidden(p.direction, t, group, lane); }
+    if !all_go_on(lane) { return false; }
+    let all = product_sums(p, 0u, lane);
+    if finishes {
+        let hidden = stepped(p.direction, p.unit, group, t, found, all);
+        send(words_start(0u, p.direction, t, group), p.unit, hidden);
     }
+    return true;
 }
 #endif
 

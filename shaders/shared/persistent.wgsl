@@ -18,8 +18,8 @@
 //
 // WGSL doesn't promise that workgroups run side by side: one that waits may keep the one that it
 // waits for from starting. So an invocation looks `recurrence.looks` times at most; then it sets
-// the word GIVEN_UP, and every workgroup leaves before it multiplies again. What was computed until
-// then is worth nothing. The host finds the word set, and runs the call again by other kernels.
+// the word GIVEN_UP, and every workgroup leaves, at once or one product later. What was computed
+// until then is worth nothing. The host finds the word set, and runs the call again by other kernels.
 
 #import shared/invocation
 #import shared/recurrence
@@ -217,4 +217,22 @@ fn receive_hidden(direction: u32, t: u32, group: u32, lane: u32) {
 fn all_go_on(lane: u32) -> bool {
     if lane == 0u { leaves = atomicLoad(&exchange[GIVEN_UP]); }
     return workgroupUniformLoad(&leaves) == 0u;
+}
+
+// The sums of a product of what is in the workgroup's memory, for the invocations that finish.
+fn product_sums(p: Place, product: u32, lane: u32) -> Sums {
+    sums = Sums();
+    multiply(p.part, product);
+    return gathered(sums, lane);
+}
+
+// All timesteps of the chunk: the kernel's `timestep` does one of a group of rows.
+fn all_timesteps(invocation: Invocation) {
+    let p = place(invocation);
+    start(p, invocation);
+    for (var t = 0u; t < recurrence.steps; t++) {
+        for (var round = 0u; round < rounds(); round++) {
+            if !timestep(p, t, group_of(p, round), invocation.lane) { return; }
+        }
+    }
 }

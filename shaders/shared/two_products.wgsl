@@ -106,44 +106,34 @@ fn find(direction: u32, unit: u32, group: u32, t: u32) -> Found {
 #endif
 
 #if PERSISTENT
-// All timesteps of the chunk.
-fn all_timesteps(invocation: Invocation) {
-    let p = place(invocation);
-    start(p, invocation);
-    for (var t = 0u; t < recurrence.steps; t++) {
-        for (var round = 0u; round < rounds(); round++) {
-            let group = group_of(p, round);
-            // For a group that doesn't exist nothing is handed on that could be waited for.
-            let exists = group < recurrence.groups;
-            let finishes = p.finishes && exists;
-            var found: Found;
-            // Before the wait, so that the loads are done with when it ends.
-            if finishes { found = find(p.direction, p.unit, group, t); }
-            if exists { receive_hidden(p.direction, t, group, invocation.lane); }
-            if !all_go_on(invocation.lane) { return; }
-            sums = Sums();
-            multiply(p.part, 0u);
-            var all = gathered(sums, invocation.lane);
-            var between: Between;
-            if finishes {
-                between = after_first(found.projected, all, found.old);
-                send(words_start(1u, p.direction, t, group), p.unit, between.gated);
-            }
-            if exists { receive(words_start(1u, p.direction, t, group), invocation.lane); }
-            if !all_go_on(invocation.lane) { return; }
-            sums = Sums();
-            multiply(p.part, 1u);
-            all = gathered(sums, invocation.lane);
-            if finishes {
-                let candidate_sum = all[#{LAST_GATE}u];
-                let next = after_second(found.projected, candidate_sum, between.gate, found.old);
-                let hidden = masked(p.direction, t, group, found.old, next);
-                let state = group * recurrence.units + p.unit;
-                states[slot_start(p.direction, t + 1u) + state] = hidden;
-                send(words_start(0u, p.direction, t, group), p.unit, hidden);
-            }
-        }
+// The timestep of a group of rows; of one that doesn't exist nothing is handed on that could be
+// waited for. Returns whether the workgroup goes on, the same to all of its invocations.
+fn timestep(p: Place, t: u32, group: u32, lane: u32) -> bool {
+    let exists = group < recurrence.groups;
+    let finishes = p.finishes && exists;
+    var found: Found;
+    // Before the wait, so that the loads are done with when it ends.
+    if finishes { found = find(p.direction, p.unit, group, t); }
+    if exists { receive_hidden(p.direction, t, group, lane); }
+    if !all_go_on(lane) { return false; }
+    var all = product_sums(p, 0u, lane);
+    var between: Between;
+    if finishes {
+        between = after_first(found.projected, all, found.old);
+        send(words_start(1u, p.direction, t, group), p.unit, between.gated);
     }
+    if exists { receive(words_start(1u, p.direction, t, group), lane); }
+    if !all_go_on(lane) { return false; }
+    all = product_sums(p, 1u, lane);
+    if finishes {
+        let candidate_sum = all[#{LAST_GATE}u];
+        let next = after_second(found.projected, candidate_sum, between.gate, found.old);
+        let hidden = masked(p.direction, t, group, found.old, next);
+        let state = group * recurrence.units + p.unit;
+        states[slot_start(p.direction, t + 1u) + state] = hidden;
+        send(words_start(0u, p.direction, t, group), p.unit, hidden);
+    }
+    return true;
 }
 #endif
 

@@ -1,5 +1,5 @@
-//! Attention as exporters write it, in steps, is one step on the CPU path, with what the steps give in
-//! f64.
+//! Attention as exporters write it, in steps, is one step on the CPU path, with what the steps give
+//! in f64.
 
 use super::*;
 use crate::graph::{ArrayId, Source};
@@ -244,4 +244,20 @@ fn scores_that_are_read_stay() {
         let steps = if returned == 2 { &["attention", "concat"][..] } else { &whole };
         check(&format!("returned {returned}"), steps, &build);
     }
+}
+
+/// Features before positions, as convolutions write them.
+#[test]
+fn attention_of_channels_first() {
+    let build = |chain: &mut Chain, all: usize| {
+        let q = chain.given(all, &[2, 6, 40]);
+        let q = chain.transpose(q, &[0, 2, 1]);
+        let k = chain.given(all, &[2, 6, 33]);
+        let v = chain.given(all, &[2, 5, 33]);
+        let v = chain.transpose(v, &[0, 2, 1]);
+        let scores = chain.step(BatchedMatMul, &[q, k]);
+        let shares = chain.softmax(scores);
+        chain.step(BatchedMatMul, &[shares, v])
+    };
+    check("channels first", &["attention"], &build);
 }

@@ -2,9 +2,10 @@
 //! other operators as [`crate::reference`] computes them.
 //!
 //! The way of the data: weights are [`Packed`] once; [`Engine`] cuts a layer's work into sequences,
-//! one for each direction and some rows of the batch, which threads run independently, or where that
-//! is better one after the other, each on all threads. What isn't recurrent is in `operators`: kernels are packed once, and `product` cuts the work; convolutions of
-//! 3 · 3 go by tiles (`winograd`).
+//! one for each direction and some rows of the batch, which threads run independently, or where
+//! that is better one after the other, each on all threads. What isn't recurrent is in `operators`:
+//! kernels are packed once, and `product` cuts the work; convolutions of 3 · 3 go by tiles
+//! (`winograd`).
 //!
 //! Every sum runs in the same order whatever the batch, the number of threads or the way that the
 //! work is split: the results are equal to the bit.

@@ -106,7 +106,8 @@ impl Operators {
         product::multiply_here(cores.arch, x, factor, sums, to)?;
         if is_softmax(activation) {
             let length = kernel.columns(0..kernel.panels()).len();
-            normalize::softmax(cores, to, length, activation == Activation::LogSoftmax);
+            // On this thread, too, whatever its work.
+            birnn_simd::softmax(cores.arch, to, length, activation == Activation::LogSoftmax);
         }
         Ok(())
     }
@@ -163,15 +164,22 @@ impl Operators {
     ) -> Result<Option<ArrayD<f32>>, ShapeError> {
         let shape = graph.shape(step.writes[0]);
         let x = reads.get(0)?;
-        // What it reads may be in the order of time.
-        if let Operator::Transpose(operator) = &step.operator {
-            return Ok(Some(moving::transpose(cores, x, &operator.order)));
+        // What these read may lie in any order.
+        match &step.operator {
+            Operator::Transpose(operator) => {
+                return Ok(Some(moving::transpose(cores, x, &operator.order)));
+            }
+            Operator::Attention(_) if reads.get(2)?.is_empty() => return Ok(None),
+            Operator::Attention(operator) => {
+                return attention::attention(cores, &self.of_attention, operator, reads).map(Some);
+            }
+            _ => {}
         }
         let x_shape = x.shape();
         let x = flat(&x)?;
         match &step.operator {
             Operator::MatMul(operator) => {
-                let kernel = kernel_of(step, graph).and_then(|id| self.kernels.get(&id));
+                let kernel = self.kernel(step, graph);
                 kernel.map(|kernel| self.matmul(cores, operator, kernel, reads, shape)).transpose()
             }
             Operator::BatchedMatMul(_) if reads.optional(1).is_some_and(|y| !y.is_empty()) => {
@@ -180,9 +188,6 @@ impl Operators {
                 let values = [x, flat(&b)?];
                 batched::batched(cores, &self.rooms, [&a, &b], values, &mut products, shape)?;
                 ArrayD::from_shape_vec(shape, products).map(Some)
-            }
-            Operator::Attention(operator) if !reads.get(2)?.is_empty() => {
-                attention::attention(cores, &self.of_attention, operator, reads).map(Some)
             }
             Operator::Convolution(operator) => {
                 let Some(id) = kernel_of(step, graph) else { return Ok(None) };

@@ -332,7 +332,10 @@ impl Workspace {
             |read: &Option<ArrayId>| read.map(|read| self.view(read, common, call)).transpose();
         let reads = Reads(step.reads.iter().map(read).collect::<Result<_>>()?);
         let engine = common.engine;
-        let is_empty = written.is_empty() || reads.optional(0).is_none_or(|x| x.is_empty());
+        // Those `Operators::compute` leaves to the plain code.
+        let has_no_axes = self.graph.shape(step.writes[0]).is_empty();
+        let is_empty =
+            has_no_axes || written.is_empty() || reads.optional(0).is_none_or(|x| x.is_empty());
         if !is_empty {
             let wrote = engine.operators.write(&engine.cores, step, &reads, written);
             if wrote.map_err(unlike)? {

@@ -381,9 +381,9 @@ impl GpuOptions {
     ///
     /// No standard says that workgroups run side by side, so [`DeviceOptions::open`] tries how many
     /// do, which takes a moment, and layers that would need more run as without this option. So do
-    /// stateful layers, and layers that one workgroup can run alone. Where a workgroup waits in vain
-    /// all the same, its call runs again without such kernels, with the results that it has without
-    /// this option, and no more of them run on that adapter as long as the process lives.
+    /// stateful layers, and layers that one workgroup can run alone. Where a workgroup waits in
+    /// vain all the same, its call runs again without such kernels, with the results that it has
+    /// without this option, and no more of them run on that adapter as long as the process lives.
     /// [`Session::counters`](crate::Session::counters) says how many ran, and how often a call ran
     /// again. Results differ from those without this option by a few units in the last place.
     ///

@@ -40,7 +40,7 @@ async fn find_residency(device: &GpuDevice) {
         }
     };
     tracing::debug!(adapter = residency.adapter, workgroups, "workgroups side by side");
-    residency.note(workgroups);
+    residency.found(workgroups);
 }
 
 /// The most workgroups that met, of [`MEETINGS`]; 0: not even the fewest.

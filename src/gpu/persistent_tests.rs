@@ -198,6 +198,44 @@ fn a_stateful_layer_runs_without_persistent_kernels() {
     }
 }
 
+/// They couldn't go up again.
+#[test]
+fn inputs_that_go_up_one_by_one_run_without_persistent_kernels() {
+    let options = GpuOptions::new().max_buffer_bytes(32 << 10);
+    let (Some(gpu), Some(without)) =
+        (without_patience("one by one", options.clone()), plain(options))
+    else {
+        return;
+    };
+    let model = model(256, [both(Cell::ALL[0], 66)]);
+    for (timesteps, persistent) in [(64, 0), (16, 1)] {
+        gpu.residency.as_ref().unwrap().note(16);
+        let x = random([1, timesteps, 256], 1); // 64 KiB, and 16
+        let expected = run(&mut compile(&without, &model), &model, x.view().into()).0;
+        let (found, counters) = run(&mut compile(&gpu, &model), &model, x.view().into());
+        assert_eq!(counters.persistent_dispatches.min(1), persistent, "{timesteps} timesteps");
+        assert_eq!(counters.runs_again, persistent, "{timesteps} timesteps");
+        assert_eq!(found, expected);
+    }
+}
+
+/// What it waited for says nothing of the kernels that computed the outputs.
+#[test]
+fn a_call_that_ran_again_has_no_profile() {
+    let Some(gpu) = without_patience("profiled", GpuOptions::new()) else { return };
+    let model = model(5, [both(Cell::ALL[0], 130)]);
+    let x = random([1, 7, 5], 1);
+    let mut session = compile(&gpu, &model);
+    let mut profile = || {
+        let mut recorder = crate::profile::Recorder::new("a GPU".into()).unwrap();
+        let inputs = model.bind(x.view().into()).unwrap();
+        host::block_on(session.profile(&model, &inputs, Wait::Blocking, &mut recorder))
+    };
+    let error = profile().unwrap_err().to_string();
+    assert!(error.contains("waited in vain"), "{error}");
+    assert!(profile().is_ok(), "by the other kernels");
+}
+
 /// What is `ignored` here, in a process whose driver has 32 threads.
 #[test]
 fn on_many_threads() {

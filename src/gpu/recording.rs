@@ -50,15 +50,20 @@ impl Recording<'_> {
         let Some(first) = self.parts.first().map(|part| part.began) else { return Ok(worked) };
         // The GPU's clock and the host's have no moment in common but this.
         let origin = now.saturating_sub(first.elapsed());
+        // Ticks count from long ago: as f64 their difference is exact, they themselves aren't.
+        let period = f64::from(device.queue.get_timestamp_period());
+        let between = |from: u64, to: u64| {
+            Duration::from_nanos((to.saturating_sub(from) as f64 * period) as u64)
+        };
         let mut earliest = None;
         for part in &self.parts {
             let passes = part.stamps.read(device, part.submission.clone(), wait).await?;
             if let (Some((_, [begin, _])), Some((_, [_, end]))) = (passes.first(), passes.last()) {
-                worked += Duration::from_nanos(end.saturating_sub(*begin));
+                worked += between(*begin, *end);
             }
             for (pass, [begin, end]) in passes {
                 let earliest = *earliest.get_or_insert(begin);
-                let start = origin + Duration::from_nanos(begin.saturating_sub(earliest));
+                let start = origin + between(earliest, begin);
                 let plan = &part.prepared.plan;
                 let launch = &plan.launches[pass.launch];
                 let work = &plan.works[launch.work];
@@ -74,7 +79,7 @@ impl Recording<'_> {
                         launches: pass.dispatches,
                     },
                     start,
-                    Duration::from_nanos(end.saturating_sub(begin)),
+                    between(begin, end),
                 );
             }
         }

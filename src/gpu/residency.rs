@@ -58,6 +58,12 @@ impl Residency {
         seen.insert(self.adapter.clone(), workgroups);
     }
 
+    /// Notes what was tried, unless more is known by now.
+    pub fn found(&self, workgroups: usize) {
+        let mut seen = SEEN.lock().unwrap_or_else(PoisonError::into_inner);
+        seen.entry(self.adapter.clone()).or_insert(workgroups);
+    }
+
     /// Notes that a workgroup waited in vain.
     pub fn give_up(&self) {
         tracing::warn!(
@@ -81,5 +87,8 @@ mod tests {
         assert_eq!(residency.allowed(), None);
         let again = Residency { adapter: adapter.to_string(), looks: 7 };
         assert_eq!(again.allowed(), None, "for the process");
+        // Another device's try of before may end after that.
+        again.found(12);
+        assert_eq!(again.allowed(), None);
     }
 }

@@ -75,8 +75,17 @@ impl Runner for GpuSession {
             let before = device.queue.submit([]);
             device.wait_until_done(before, wait).await?;
             let mut recording = Recording::new(recorder);
+            let before = self.runs_again.load(Ordering::Relaxed);
             let flight = self.submit_parts(model, inputs, wait, Some(&mut recording)).await?;
             let outputs = flight.wait(wait).await?;
+            if self.runs_again.load(Ordering::Relaxed) != before {
+                return Err(Error::Profile {
+                    device: device.info.name.clone(),
+                    reason: "a workgroup waited in vain for another, and the call ran again by \
+                             other kernels: profile it once more"
+                        .into(),
+                });
+            }
             recording.recorder.host("wait");
             let worked = recording.finish(&device, wait).await?;
             if device.gpu_time {
@@ -325,8 +334,10 @@ impl GpuSession {
         call: CallShape,
         #[cfg_attr(not(feature = "autotune"), allow(unused_variables))] wait: Wait,
     ) -> Result<Arc<Prepared>> {
-        let persistent = self.workspace.device.plan_limits().persistent;
-        let usable = |prepared: &Arc<Prepared>| prepared.exchange.is_none() || persistent.is_some();
+        let device = &self.workspace.device;
+        let usable = |prepared: &Arc<Prepared>| {
+            prepared.exchange.is_none() || device.plan_limits().persistent.is_some()
+        };
         if let Some(prepared) = self.workspace.prepared(&call).filter(usable) {
             return Ok(prepared);
         }
@@ -464,12 +475,8 @@ fn given<'a>(
 fn small_plans(model: &Model, device: &GpuDevice) -> Result<Vec<Plan>> {
     let few = [1, 4, 16, 64, 256];
     let call = few.into_iter().find_map(|timesteps| plain_call(model, 1, timesteps).ok());
-    let graph = call.map(|call| model.lower(&call));
-    let graph = match (graph, model.program.is_some()) {
-        (Some(Ok(graph)), _) => graph,
-        (Some(Err(error)), true) => return Err(error),
-        _ => return Ok(Vec::new()),
-    };
+    // A call of another size says why this one can't be.
+    let Some(Ok(graph)) = call.map(|call| model.lower(&call)) else { return Ok(Vec::new()) };
     let limits = Limits { binding: u64::MAX, ..device.plan_limits() };
     let (own, instead) = both_plans(&graph, &limits, &device.tuned())?;
     Ok(iter::once(own).chain(instead).collect())
@@ -512,7 +519,7 @@ mod tests {
             Ok(device) => Some(device.into()),
             Err(error) if std::env::var_os("BIRNN_REQUIRE_GPU").is_none() => {
                 use std::io::Write;
-                let _ = writeln!(std::io::stderr(), "NOT RUN: autotune: {error}");
+                let _ = writeln!(std::io::stderr(), "NOT RUN: sessions on a GPU: {error}");
                 None
             }
             Err(error) => panic!("BIRNN_REQUIRE_GPU is set: {error}"),

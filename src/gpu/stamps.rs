@@ -79,7 +79,7 @@ impl Stamps {
         self.stamps = Some(stamps);
     }
 
-    /// Each pass with its beginning and its end, in nanoseconds of the GPU's clock, once the
+    /// Each pass with its beginning and its end, in ticks of the GPU's clock, once the
     /// submission with `resolve` is done.
     pub async fn read(
         &self,
@@ -101,14 +101,7 @@ impl Stamps {
         }
         let view = buffer.slice(..).get_mapped_range();
         let view = view.map_err(|error| device.lost_or(error.to_string()))?;
-        let period = f64::from(device.queue.get_timestamp_period());
         let stamps: &[[u64; 2]] = bytemuck::cast_slice(&view);
-        let nanoseconds = |ticks: u64| (ticks as f64 * period) as u64;
-        Ok(self
-            .passes
-            .iter()
-            .copied()
-            .zip(stamps.iter().map(|pair| pair.map(nanoseconds)))
-            .collect())
+        Ok(self.passes.iter().copied().zip(stamps.iter().copied()).collect())
     }
 }

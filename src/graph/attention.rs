@@ -251,12 +251,15 @@ impl OperatorGraph {
             parts.map(|found| found.map(|(_, parts)| *parts)).collect::<Option<Vec<_>>>()
         };
         let mut counts = of_each[0].iter().rev();
-        let (heads, parts) = counts.find_map(|&(heads, _)| Some((heads, parts_of(heads)?)))?;
+        let (heads, parts, bias) = counts.find_map(|&(heads, _)| {
+            let parts = parts_of(heads)?;
+            let bias = match found.bias {
+                Some(bias) => Some((bias, self.of_scores(bias, batch, heads, [queries, keys])?)),
+                None => None,
+            };
+            Some((heads, parts, bias))
+        })?;
         let examples = batch.iter().product::<usize>() / heads;
-        let bias = match found.bias {
-            Some(bias) => Some((bias, self.of_scores(bias, batch, heads, [queries, keys])?)),
-            None => None,
-        };
 
         let last = self.steps[found.last].clone();
         let (layer, mut steps) = (last.layer.clone(), Vec::new());

@@ -31,6 +31,16 @@ impl OperatorGraph {
         }
         let mut gone = gone.into_iter();
         self.steps.retain(|_| gone.next() != Some(true));
+        // What no step writes any more needs no memory.
+        let mut written = vec![false; self.arrays.len()];
+        for array in self.steps.iter().flat_map(|step| &step.writes) {
+            written[array.0] = true;
+        }
+        for (array, written) in self.arrays.iter_mut().zip(written) {
+            if array.source == Source::Step && !written {
+                array.shape = vec![0];
+            }
+        }
         self
     }
 

@@ -12,8 +12,8 @@ pub(crate) use native::*;
 #[cfg(target_arch = "wasm32")]
 pub(crate) use web::*;
 
-/// Whether there is the calling thread alone, so that nothing that shares work is compiled: in a web
-/// page, unless the module has atomics and its user starts rayon's threads.
+/// Whether there is the calling thread alone, so that nothing that shares work is compiled: in a
+/// web page, unless the module has atomics and its user starts rayon's threads.
 pub(crate) const ONE_THREAD: bool =
     cfg!(all(target_arch = "wasm32", not(target_feature = "atomics")));
 

@@ -329,7 +329,7 @@ impl Layer {
     }
 
     /// The layer that a TimeDistributed holds, at any depth; otherwise the layer itself.
-    pub(crate) fn innermost(&self) -> &Layer {
+    pub fn innermost(&self) -> &Layer {
         self.time_distributed().map_or(self, Layer::innermost)
     }
 }

@@ -41,7 +41,8 @@ impl KnownCall {
 
     /// Which of the initial states that the call gives is the one of a node.
     pub fn state(&self, node: usize, index: usize) -> Option<usize> {
-        self.slots.iter().position(|slot| *slot == (node, index))
+        // Of one that is given twice the last counts, as in `bind_states`.
+        self.slots.iter().rposition(|slot| *slot == (node, index))
     }
 
     /// Whether a call is like this one in all but the values of its arrays. They are compared, too,

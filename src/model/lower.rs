@@ -98,7 +98,6 @@ impl Model {
 
     /// The graph of a call of one row, of which a call of more rows is a multiple; `None` where rows
     /// can't run in parts.
-    #[allow(dead_code)] // Only backends that cut calls ask.
     pub(crate) fn lower_a_row(&self, call: &CallShape) -> Result<Option<OperatorGraph>> {
         let of_rows = |batch| self.lower(&CallShape { batch, ..call.clone() });
         if !self.layers().any(Layer::is_of_whole_shapes) {
@@ -112,8 +111,8 @@ impl Model {
     }
 
     /// That the rows of a call can run in parts of the batch, one after another, whose outputs put
-    /// together are those of the whole call. Of stateful layers it isn't asked: they go on from part
-    /// to part, as in Keras's `predict`.
+    /// together are those of the whole call. Of stateful layers it isn't asked: they go on from
+    /// part to part, as in Keras's `predict`.
     ///
     /// # Errors
     /// [`Error::Parts`] where the model is of operations, whose arrays needn't have a batch, or a

@@ -169,12 +169,10 @@ impl fmt::Display for Profile {
                 *width = cell.chars().count().max(*width);
             }
         }
-        let calls = if self.calls == 1 { "a call" } else { "the mean of" };
-        write!(f, "Profile of {calls}")?;
-        if self.calls != 1 {
-            write!(f, " {} calls", self.calls)?;
+        match self.calls {
+            1 => writeln!(f, "Profile of a call on {}", self.device)?,
+            n => writeln!(f, "Profile of {n} calls on {}: mean times, all counts", self.device)?,
         }
-        writeln!(f, " on {}", self.device)?;
         for row in &rows {
             let mut line = String::new();
             for (column, (cell, width)) in row.iter().zip(widths).enumerate() {
@@ -235,7 +233,7 @@ mod tests {
         assert_eq!(profile.spans[5].start, Duration::from_micros(100));
         let table = profile.to_string();
         let lines: Vec<_> = table.lines().collect();
-        assert_eq!(lines[0], "Profile of the mean of 2 calls on a device");
+        assert_eq!(lines[0], "Profile of 2 calls on a device: mean times, all counts");
         assert!(lines[2].starts_with("one ") && lines[2].ends_with("0.0300   30.0 %"), "{table}");
         assert!(lines[4].starts_with("outside of operators") && lines[4].ends_with("40.0 %"));
         assert!(lines[5].ends_with("0.1000  100.0 %"), "{table}");

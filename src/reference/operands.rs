@@ -4,7 +4,8 @@ use crate::model::Few;
 use birnn_cell::Real;
 use ndarray::{ArrayD, ArrayViewD, ErrorKind, ShapeError};
 
-/// The operands of an operator, in C order.
+/// The operands of an operator, in C order but for those that
+/// [`OperatorGraph::in_any_order`](crate::graph::OperatorGraph::in_any_order) names.
 pub(crate) struct Reads<'a, F>(pub Few<Option<ArrayViewD<'a, F>>, 4>);
 
 impl<F> Reads<'_, F> {

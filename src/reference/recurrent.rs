@@ -22,7 +22,7 @@ pub(crate) trait Operators<F>: Sync {
     /// Runs a recurrence.
     fn recur(&self, operator: &Recurrent, sequences: Sequences<'_, F>) -> Result<Ran<F>>;
 
-    /// What another step writes, of operands in C order; `None`: by the plain code.
+    /// What another step writes; `None`: by the plain code.
     fn compute(
         &self,
         _step: &Step,

@@ -265,7 +265,8 @@ fn where_the_time_goes_is_printed_and_drawn() {
         let name = processes[1]["args"]["name"].as_str().expect("a name");
         assert!(name.ends_with(", batch 3"), "{name}");
         let printed = success(&args);
-        assert!(printed.contains("Where the time goes, batch 3, on "), "{printed}");
+        assert!(printed.contains("Where the time goes on "), "{printed}");
+        assert!(printed.contains(", batch 3\nProfile of 5 calls on "), "{printed}");
         assert!(printed.contains("outside of operators"), "{printed}");
     }
     let nowhere = scratch("profile").join("no folder").join("trace.json");

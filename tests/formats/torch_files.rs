@@ -247,7 +247,11 @@ fn parametrized_weights_are_refused_with_a_way_out() {
         let text = error(names);
         assert!(text.contains("parametrize.remove_parametrizations(module, name)"), "{text}");
     }
-    for names in [&["linear.weight", "linear.bias"][..], &["weight_hh_l0", "bias_hh_l0"]] {
+    for names in [
+        &["linear.weight", "linear.bias"][..],
+        &["weight_hh_l0", "bias_hh_l0"],
+        &["weight_hh_l0", "conv.weight_g", "conv.weight_v"],
+    ] {
         let text = error(names);
         assert!(!text.contains("remove_parametrizations"), "{text}");
     }

@@ -165,6 +165,7 @@ fn a_trace_is_of_chromes_events() {
         let profile = several(&mut session, 3);
         check(&profile, track);
         let once = session.profile(input(2, 30).view()).unwrap().operators();
+        assert_eq!(profile.operators().len(), once.len());
         for (row, of_one) in profile.operators().iter().zip(&once) {
             assert_eq!((&row.layer, row.count), (&of_one.layer, 3 * of_one.count));
         }

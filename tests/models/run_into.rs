@@ -181,6 +181,16 @@ fn outputs_and_inputs_are_named_as_run_names_them() {
             assert_eq!(h.view(), expected.forward().hidden().unwrap());
             assert_eq!(c.view(), expected.forward().cell().unwrap());
         }
+        // Of a state that is given twice the last counts.
+        let hidden = Array2::from_elem((2, 4), 0.125f32);
+        let twice = || inputs().hidden_state(Direction::Forward, hidden.view());
+        let of_twice = session.run(twice()).unwrap();
+        assert_ne!(of_twice.output(), expected.output());
+        for _ in 0..2 {
+            let mut y = Array2::<f32>::zeros((2, 4));
+            session.run_into(twice(), &mut y).unwrap();
+            assert_eq!(y.into_dyn(), of_twice.output());
+        }
         // Each array goes to its input by name, whichever is first.
         let turned = Inputs::named("left", one.view()).input_named("right", two.view());
         let turned = turned.initial_state_of("memory", states.iter().map(|state| state.view()));

@@ -301,15 +301,10 @@ fn recurrent_layers(model: &birnn::Model) -> Vec<Value> {
     };
     let of_layer = |layer: &Layer| {
         let directions: Vec<Value> =
-            innermost(layer).directions().into_iter().map(direction).collect();
+            layer.innermost().directions().into_iter().map(direction).collect();
         (!directions.is_empty()).then(|| json!({ "name": layer.name(), "directions": directions }))
     };
     model.layers().filter_map(of_layer).collect()
-}
-
-/// The layer itself, or the one that a TimeDistributed holds.
-fn innermost(layer: &Layer) -> &Layer {
-    layer.time_distributed().map_or(layer, innermost)
 }
 
 fn direction(trace: Trace<f32>) -> Array {

@@ -508,7 +508,8 @@ const OF_THE_PACKAGE = {
       return { cell: "LSTM", direction, gates, goBackwards, hasCellState: true, units: 3 };
     };
     const notebook = await birnn.loadModel(NOTEBOOK);
-    const both = { directions: [of("forward", false), of("backward", true)], name: "bidirectional" };
+    const directions = [of("forward", false), of("backward", true)];
+    const both = { directions, name: "bidirectional" };
     same(notebook.recurrentLayers, [both], "the notebook's");
     check(Object.isFrozen(notebook.recurrentLayers[0].directions), "they can't be changed");
     notebook.dispose();
@@ -554,7 +555,7 @@ const OF_THE_PACKAGE = {
     expected.forEach((output, i) => close(found[i], output, output.name));
     check(portable.BirnnError === birnn.BirnnError, "the same class of errors");
     await refused(birnn, () => portable.load(NOTEBOOK), "MalformedFile", "birnn/portable");
-    await refused(birnn, () => portable.openDevice("reference"), "NoAdapter", "no usable reference");
+    await refused(birnn, () => portable.openDevice("reference"), "NoAdapter", "reference");
     const device = await portable.openDevice("cpu");
     await refused(birnn, () => birnn.load(NOTEBOOK, { device }), "Argument", "module");
     const options = { device, halfWeights: true };

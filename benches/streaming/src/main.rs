@@ -50,9 +50,7 @@ fn read(path: &Path) -> Result<Vec<f32>, Box<dyn Error>> {
 /// bias of the Dense.
 fn session(cell: &str, units: usize, weights: Vec<f32>) -> Result<Session, Box<dyn Error>> {
     let (layer, columns, biases): (Layer, usize, &[usize]) = match cell {
-        "lstm" => {
-            (Lstm::new(units).return_sequences(true).stateful(true).into(), 4 * units, &[])
-        }
+        "lstm" => (Lstm::new(units).return_sequences(true).stateful(true).into(), 4 * units, &[]),
         "gru" => (Gru::new(units).return_sequences(true).stateful(true).into(), 3 * units, &[2]),
         other => return Err(format!("{other} is neither lstm nor gru").into()),
     };
@@ -79,9 +77,9 @@ fn measure(
     timesteps: usize,
     seconds: f64,
 ) -> Result<Vec<f64>, Box<dyn Error>> {
-    let pieces = input.chunks_exact(timesteps).map(|piece| {
-        Array3::from_shape_vec((1, timesteps, 1), piece.to_vec())
-    });
+    let pieces = input
+        .chunks_exact(timesteps)
+        .map(|piece| Array3::from_shape_vec((1, timesteps, 1), piece.to_vec()));
     let pieces = pieces.collect::<Result<Vec<_>, _>>()?;
     let mut y = Array3::zeros((1, timesteps, 1));
     let mut times = Vec::with_capacity(MOST_CALLS);

@@ -10,6 +10,7 @@ use birnn::{Device, Model, Profile};
 use clap::Args;
 use comfy_table::{CellAlignment, Table, presets::UTF8_FULL_CONDENSED};
 use serde_json::{Value, json};
+use std::fs::File;
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -90,6 +91,11 @@ pub fn bench(args: &BenchArgs, out: &mut impl Write) -> Result<ExitCode> {
         .map(|&rows| args.sample.inputs(&args.inputs, &args.model, &model, rows as usize))
         .collect();
     let batches = batches?;
+    // Not found out only when all is measured.
+    let mut trace = match &args.trace {
+        Some(path) => Some(File::create(path).with_context(|| path.display().to_string())?),
+        None => None,
+    };
     let progress = progress::bar("measuring", devices.len() * batches.len(), "batches");
     let mut measured = Vec::new();
     for device in &devices {
@@ -101,9 +107,9 @@ pub fn bench(args: &BenchArgs, out: &mut impl Write) -> Result<ExitCode> {
         measured.push(of_device);
     }
     drop(progress);
-    if let Some(path) = &args.trace {
-        let file = profiles::trace(measured.iter().flatten().filter_map(Measured::traced))?;
-        std::fs::write(path, file).with_context(|| path.display().to_string())?;
+    if let Some(file) = &mut trace {
+        let events = profiles::trace(measured.iter().flatten().filter_map(Measured::traced))?;
+        file.write_all(events.as_bytes()).context("the trace")?;
     }
     match args.json {
         true => json::print(out, &as_json(&devices, &measured, args.profile))?,
@@ -233,11 +239,9 @@ fn print(
         "A call copies its inputs to the device and its outputs back; the first one makes the \
          model ready, too."
     )?;
-    for one in measured.iter().flatten().filter(|_| shows_profiles) {
-        let Some(profile) = &one.profile else { continue };
-        let rows = one.rows.map_or(String::new(), |rows| format!(", batch {rows}"));
-        writeln!(out, "\nWhere the time goes{rows}, on {}", profile.device)?;
-        profiles::print(out, profile)?;
+    let profiles = measured.iter().flatten().filter(|_| shows_profiles);
+    for (name, profile) in profiles.filter_map(Measured::traced) {
+        writeln!(out, "\nWhere the time goes on {name}\n{profile}")?;
     }
     Ok(())
 }

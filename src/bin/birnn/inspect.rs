@@ -213,7 +213,8 @@ fn open_lengths(report: &OnnxFileReport, ties: &[(String, String)]) -> Vec<Strin
         .filter(|name| !axes(false).any(|other| other == *name))
         .map(|name| format!("--length {name}=N"))
         .collect();
-    open.dedup();
+    let mut seen = std::collections::HashSet::new();
+    open.retain(|option| seen.insert(option.clone()));
     open
 }
 

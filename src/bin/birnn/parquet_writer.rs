@@ -176,8 +176,8 @@ mod tests {
         }
     }
 
-    /// `written.parquet`, which tests/fixtures/generate_parquet.py compares with what PyArrow, pandas
-    /// and Polars read. BIRNN_WRITE_DOCS=1 writes it instead.
+    /// `written.parquet`, which tests/fixtures/generate_parquet.py compares with what PyArrow,
+    /// pandas and Polars read. BIRNN_WRITE_DOCS=1 writes it instead.
     #[test]
     fn the_fixture_is_what_is_written() {
         let path = "tests/fixtures/parquet/written.parquet";

@@ -9,7 +9,7 @@ use crate::gpu::kernel::{Tiling, Way};
 use crate::gpu::limits::Limits;
 
 /// The most ways that are timed.
-const CANDIDATES: usize = 5;
+const CANDIDATES: usize = 6;
 
 impl Planner<'_> {
     /// What was found to be the fastest for so many rows of the batch, or else what the planner

@@ -181,7 +181,10 @@ const PARAMETRIZED: &str = "; a weight of a recurrent module is computed from ot
 fn is_parametrized(name: &str) -> bool {
     let mut parts = name.rsplit('.');
     let (last, before) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
+    let is_recurrent = |name: &str| {
+        ["weight_ih", "weight_hh", "weight_hr"].iter().any(|weight| name.starts_with(weight))
+    };
     let norm = last.ends_with("_g") || last.ends_with("_v");
     let original = last.starts_with("original") && parts.next() == Some("parametrizations");
-    original && before.starts_with("weight_") || norm && last.starts_with("weight_")
+    original && is_recurrent(before) || norm && is_recurrent(last)
 }
