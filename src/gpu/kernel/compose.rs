@@ -5,6 +5,7 @@
 //! text, so that the WGSL compiler refuses it; [`located`] brings line numbers back to the files.
 
 use super::cells;
+use std::borrow::Cow;
 
 macro_rules! files {
     ($($name:literal),+ $(,)?) => {
@@ -163,12 +164,15 @@ impl Composing<'_> {
         self.settings.iter().find(|(setting, _)| *setting == name).map(|(_, value)| *value)
     }
 
-    /// The line with numbers in the place of `#{NAME}`.
-    fn numbered(&self, line: &str) -> String {
+    /// The line with numbers in the place of `#{NAME}`, which few lines have.
+    fn numbered<'l>(&self, line: &'l str) -> Cow<'l, str> {
+        if !line.contains("#{") {
+            return line.into();
+        }
         let replace = |line: String, (name, value): &(&str, u32)| {
             line.replace(&format!("#{{{name}}}"), &value.to_string())
         };
-        self.settings.iter().fold(line.to_string(), replace)
+        self.settings.iter().fold(line.to_string(), replace).into()
     }
 }
 
