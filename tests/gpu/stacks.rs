@@ -176,7 +176,7 @@ fn check(device: &Device, case: &Case) -> Result<(), TestCaseError> {
 fn random_stacks(options: GpuOptions, whole_batch: bool) {
     let Some(gpu) = device::open(device::options().with_gpu(options)) else { return };
     let mut runner =
-        device::runner(Config { cases: 20, failure_persistence: None, ..Config::default() });
+        device::runner(Config { cases: 14, failure_persistence: None, ..Config::default() });
     // A stateful layer needs the whole batch at a time.
     let cases = cases().prop_map(|case| Case { stateful: case.stateful && whole_batch, ..case });
     runner.run(&cases, |case| check(&gpu, &case)).unwrap_or_else(|e| panic!("{e}"));
