@@ -47,6 +47,7 @@ mod stamps;
 mod timer;
 #[cfg(feature = "autotune")]
 mod tune;
+mod upload;
 mod weights;
 mod workspace;
 
