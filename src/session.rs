@@ -410,10 +410,11 @@ impl Session {
     pub const IN_FLIGHT: usize = IN_FLIGHT;
 
     /// Takes back outputs that are no longer needed, so that later calls write into their arrays
-    /// instead of new ones. An array is used again for an output with as many values.
+    /// instead of new ones. On a GPU an array is used again for an output with as many values, on
+    /// the CPU path for any array of the next call that needs as much memory, or half of it.
     ///
     /// It pays for outputs of some megabytes: the system hands out new memory page by page, which
-    /// can take longer than a fast GPU takes to compute. On the CPU path it only drops the outputs.
+    /// can take longer than a fast GPU takes to compute.
     ///
     /// ```
     /// use birnn::{Device, Gru, Model};

@@ -2,13 +2,14 @@
 //! whose scores stay in a cache.
 
 use super::cores::{Cores, Kept};
+use super::memory::Memory;
 use super::product::{ROWS, product};
 use crate::operator::{Attention, Score};
 use crate::reference::{AttentionMasks, Computed, Reads, repeated_bias, score_bias};
 use birnn_cell::Activation;
 use birnn_simd::{Kernel, Sums, softmax};
 use ndarray::{
-    Array3, ArrayView1, ArrayView2, ArrayViewMut1, ArrayViewMut2, ArrayViewMut3, Axis, Ix3,
+    ArrayView1, ArrayView2, ArrayViewMut1, ArrayViewMut2, ArrayViewMut3, Axis, Ix3,
     ShapeError, s,
 };
 use std::ops::Range;
@@ -37,7 +38,7 @@ struct Piece<'a> {
 /// See [`Attention`]; there is at least one key, with at least one feature.
 pub(super) fn attention(
     cores: &Cores,
-    rooms: &Kept<Room>,
+    (rooms, memory): (&Kept<Room>, &Memory),
     operator: &Attention,
     reads: &Reads<f32>,
 ) -> Computed<f32> {
@@ -62,7 +63,7 @@ pub(super) fn attention(
         [Kernel::new(key.t(), lanes), Kernel::new(value, lanes)]
     });
 
-    let mut output = Array3::zeros((batch, queries, value_features));
+    let mut output = memory.array(Ix3(batch, queries, value_features));
     let work = batch * queries * keys * (features + value_features + 8 * heads);
     let pieces = pieces(output.view_mut(), heads, (SCORES / keys).clamp(1, ROWS));
     let done = cores.map(work, pieces, |Piece { example, head, queries, mut output }| {

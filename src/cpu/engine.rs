@@ -2,6 +2,7 @@
 //! path has code of its own for.
 
 use super::cores::{Cores, Kept};
+use super::memory::Memory;
 use super::operators::Operators;
 use crate::error::{Error, Result};
 use crate::graph::{Constants, OperatorGraph, Step};
@@ -10,7 +11,7 @@ use crate::operator::{self, MergeMode};
 use crate::reference::{self, Computed, Ran, Reads, Sequences};
 use birnn_cell::Reader;
 use birnn_simd::{Machine, Output, Packed, Scratch, Sequence};
-use ndarray::{Array2, Array3, ArrayD, Axis, Zip};
+use ndarray::{Array2, Array3, ArrayD, Axis, Ix3, Zip};
 
 /// Rows of the batch that run together: above it, another pass over the weights costs next to
 /// nothing.
@@ -53,7 +54,8 @@ impl reference::Operators<f32> for Engine {
         };
         let units: Vec<usize> = operator.directions.iter().map(|reader| reader.units).collect();
         let plan = self.plan(operator, batch, timesteps, features);
-        let mut arrays = Arrays::new(operator, [batch, timesteps], in_time, &units);
+        let mut arrays =
+            Arrays::new(&self.operators.memory, operator, [batch, timesteps], in_time, &units);
         let mut jobs = Vec::new();
         for (direction, (output, state)) in
             arrays.views(operator, &units).into_iter().zip(&mut states).enumerate()
@@ -87,6 +89,10 @@ impl reference::Operators<f32> for Engine {
         reads: &Reads<f32>,
     ) -> Option<Computed<f32>> {
         self.operators.compute(&self.cores, step, graph, reads)
+    }
+
+    fn done_with(&self, array: ArrayD<f32>) {
+        self.operators.memory.give(array.into_raw_vec_and_offset().0);
     }
 }
 
@@ -173,6 +179,7 @@ enum Arrays {
 impl Arrays {
     /// `in_time`: that of every timestep lies in memory as `[timesteps, batch, features]`.
     fn new(
+        memory: &Memory,
         operator: &operator::Recurrent,
         [batch, timesteps]: [usize; 2],
         in_time: bool,
@@ -183,8 +190,8 @@ impl Arrays {
             _ => units.to_vec(),
         };
         let every = |n: usize| match in_time {
-            true => Array3::zeros((timesteps, batch, n)).permuted_axes([1, 0, 2]),
-            false => Array3::zeros((batch, timesteps, n)),
+            true => memory.array(Ix3(timesteps, batch, n)).permuted_axes([1, 0, 2]),
+            false => memory.array(Ix3(batch, timesteps, n)),
         };
         match operator.return_sequences {
             true => Arrays::Every(features.into_iter().map(every).collect()),

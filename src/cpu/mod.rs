@@ -15,6 +15,7 @@ mod batched;
 mod convolution;
 mod cores;
 mod engine;
+mod memory;
 mod moving;
 mod normalize;
 mod operators;
@@ -140,7 +141,9 @@ impl CpuSession {
         if let Some(recorder) = &mut recorder {
             recorder.host("prepare");
         }
-        run_graph(shared, graph, inputs, &mut self.carried, recorder)
+        let outputs = run_graph(shared, graph, inputs, &mut self.carried, recorder);
+        self.engine.operators.memory.end_call();
+        outputs
     }
 }
 
@@ -174,6 +177,12 @@ impl Runner for CpuSession {
 
     fn workspaces(&mut self) -> Option<&mut dyn Workspaces> {
         Some(self)
+    }
+
+    fn recycle(&mut self, outputs: Outputs) {
+        for output in outputs.into_list() {
+            self.engine.operators.memory.give(output.array.into_raw_vec_and_offset().0);
+        }
     }
 }
 

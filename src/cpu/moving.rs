@@ -1,19 +1,25 @@
 //! Operators that move values.
 
 use super::cores::Cores;
+use super::memory::Memory;
 use ndarray::{ArrayD, ArrayViewD, Axis, IxDyn};
 
 /// Values that a thread moves at a time, about.
 const PIECE: usize = 1 << 15;
 
 /// The axes in another order.
-pub(super) fn transpose(cores: &Cores, x: ArrayViewD<f32>, order: &[usize]) -> ArrayD<f32> {
-    copied(cores, x.permuted_axes(IxDyn(order)))
+pub(super) fn transpose(
+    cores: &Cores,
+    memory: &Memory,
+    x: ArrayViewD<f32>,
+    order: &[usize],
+) -> ArrayD<f32> {
+    copied(cores, memory, x.permuted_axes(IxDyn(order)))
 }
 
 /// A copy in C order of values that stand apart.
-pub(super) fn copied(cores: &Cores, x: ArrayViewD<f32>) -> ArrayD<f32> {
-    let mut output = ArrayD::zeros(x.raw_dim());
+pub(super) fn copied(cores: &Cores, memory: &Memory, x: ArrayViewD<f32>) -> ArrayD<f32> {
+    let mut output = memory.array(x.raw_dim());
     if x.len() <= PIECE {
         output.assign(&x);
         return output;
@@ -30,14 +36,14 @@ pub(super) fn copied(cores: &Cores, x: ArrayViewD<f32>) -> ArrayD<f32> {
 
 /// Arrays side by side along an axis, each with its values and how many of them there are at an
 /// index of the axes before.
-pub(super) fn concat(arrays: &[(&[f32], usize)], values: usize) -> Vec<f32> {
-    let mut joined = Vec::with_capacity(values);
+pub(super) fn concat(arrays: &[(&[f32], usize)], mut joined: &mut [f32]) {
     let mut outer = 0;
-    while joined.len() < values {
+    while !joined.is_empty() {
         for (array, each) in arrays {
-            joined.extend_from_slice(&array[outer * each..(outer + 1) * each]);
+            let (part, rest) = joined.split_at_mut(*each);
+            part.copy_from_slice(&array[outer * each..(outer + 1) * each]);
+            joined = rest;
         }
         outer += 1;
     }
-    joined
 }

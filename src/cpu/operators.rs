@@ -3,6 +3,7 @@
 
 use super::convolution::{Filters, Operands, convolution};
 use super::cores::{Cores, Kept};
+use super::memory::Memory;
 use super::pairs::{self, Pair};
 use super::product::{self, Dense, Factor, Room, multiply};
 use super::{attention, batched, moving, normalize, pool, values, winograd};
@@ -11,7 +12,7 @@ use crate::layer::Activation;
 use crate::operator::{Convolution, MatMul, Operator, Slice};
 use crate::reference::{Computed, Reads, activate_rows};
 use birnn_simd::{Kernel, Sums};
-use ndarray::{Array2, ArrayD, ArrayViewD, Axis, ErrorKind, Ix2, ShapeError};
+use ndarray::{ArrayD, ArrayViewD, Axis, ErrorKind, Ix2, ShapeError};
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
@@ -26,6 +27,7 @@ pub(super) struct Operators {
     rooms: Kept<Room>,
     of_tiles: Kept<winograd::Room>,
     of_attention: Kept<attention::Room>,
+    pub memory: Memory,
 }
 
 impl Operators {
@@ -167,11 +169,12 @@ impl Operators {
         // What these read may lie in any order.
         match &step.operator {
             Operator::Transpose(operator) => {
-                return Ok(Some(moving::transpose(cores, x, &operator.order)));
+                return Ok(Some(moving::transpose(cores, &self.memory, x, &operator.order)));
             }
             Operator::Attention(_) if reads.get(2)?.is_empty() => return Ok(None),
             Operator::Attention(operator) => {
-                return attention::attention(cores, &self.of_attention, operator, reads).map(Some);
+                let memory = (&self.of_attention, &self.memory);
+                return attention::attention(cores, memory, operator, reads).map(Some);
             }
             _ => {}
         }
@@ -184,10 +187,11 @@ impl Operators {
             }
             Operator::BatchedMatMul(_) if reads.optional(1).is_some_and(|y| !y.is_empty()) => {
                 let (a, b) = (reads.get(0)?, reads.get(1)?);
-                let mut products = vec![0.0; shape.iter().product()];
                 let values = [x, flat(&b)?];
-                batched::batched(cores, &self.rooms, [&a, &b], values, &mut products, shape)?;
-                ArrayD::from_shape_vec(shape, products).map(Some)
+                self.filled(shape, |to| {
+                    batched::batched(cores, &self.rooms, [&a, &b], values, to, shape)?;
+                    Ok(true)
+                })
             }
             Operator::Convolution(operator) => {
                 let Some(id) = kernel_of(step, graph) else { return Ok(None) };
@@ -198,7 +202,10 @@ impl Operators {
                 let windows: Vec<_> =
                     trimmed.map(|(windows, &length)| windows.trimmed(length)).collect();
                 let along = (&windows[..], operator.reduction);
-                filled(shape, |to| pool::pool(cores, along, (x, x_shape), to))
+                self.filled(shape, |to| {
+                    pool::pool(cores, along, (x, x_shape), to);
+                    Ok(true)
+                })
             }
             Operator::Activate(operator) if !operator.activation.is_elementwise() => {
                 let x = reads.get(0)?.into_owned();
@@ -208,7 +215,10 @@ impl Operators {
                 let other = reads.get(1)?;
                 let operands = [(x, x_shape), (flat(&other)?, other.shape())];
                 match Pair::new(operator.function, operands, shape) {
-                    Some(pair) => filled(shape, |to| pair.apply(cores, to)),
+                    Some(pair) => self.filled(shape, |to| {
+                        pair.apply(cores, to);
+                        Ok(true)
+                    }),
                     None => Ok(None),
                 }
             }
@@ -222,7 +232,7 @@ impl Operators {
                 };
                 let mut x = reads.get(0)?;
                 x.slice_axis_inplace(Axis(axis), part);
-                Ok(Some(moving::copied(cores, x)))
+                Ok(Some(moving::copied(cores, &self.memory, x)))
             }
             Operator::Concat(operator) => {
                 let all = reads.all();
@@ -230,21 +240,32 @@ impl Operators {
                     |array: &ArrayViewD<f32>| array.shape()[operator.axis..].iter().product();
                 let arrays = all.iter().map(|array| Ok((flat(array)?, each(array))));
                 let arrays = arrays.collect::<Result<Vec<_>, _>>()?;
-                let joined = moving::concat(&arrays, shape.iter().product());
-                ArrayD::from_shape_vec(shape, joined).map(Some)
+                self.filled(shape, |to| {
+                    moving::concat(&arrays, to);
+                    Ok(true)
+                })
             }
             Operator::Activate(_)
             | Operator::Relu(_)
             | Operator::Unary(_)
             | Operator::Affine(_)
             | Operator::Normalize(_) => {
-                let mut values = vec![0.0; x.len()];
-                match self.write(cores, step, reads, &mut values)? {
-                    true => ArrayD::from_shape_vec(shape, values).map(Some),
-                    false => Ok(None),
-                }
+                self.filled(shape, |to| self.write(cores, step, reads, to))
             }
             _ => Ok(None),
+        }
+    }
+
+    /// An array of this shape, with what `fill` writes; `None` where it returns false.
+    fn filled(
+        &self,
+        shape: &[usize],
+        fill: impl FnOnce(&mut [f32]) -> Result<bool, ShapeError>,
+    ) -> Result<Option<ArrayD<f32>>, ShapeError> {
+        let mut values = self.memory.zeros(shape.iter().product());
+        match fill(&mut values)? {
+            true => ArrayD::from_shape_vec(shape, values).map(Some),
+            false => Ok(None),
         }
     }
 
@@ -261,8 +282,8 @@ impl Operators {
         let (x, features) = (flat(&x)?, kernel.features());
         let activation = inside(operator.activation);
         let factor = Factor { kernel, bias, activation };
-        let written = [x.len() / features, kernel.columns(0..kernel.panels()).len()];
-        let mut sums = Array2::zeros(written);
+        let columns = kernel.columns(0..kernel.panels()).len();
+        let mut sums = self.memory.array(Ix2(x.len() / features, columns));
         multiply(cores, &self.rooms, &Dense { x, features }, factor, sums.view_mut());
         activated(cores, sums.into_dyn(), operator.activation, shape)
     }
@@ -279,7 +300,7 @@ impl Operators {
         let bias = bias.as_ref().map(flat).transpose()?;
         let columns = kernel.shape().last().copied().unwrap_or(1);
         let windows = shape[..shape.len() - 1].iter().product();
-        let mut sums = Array2::zeros([windows, columns]);
+        let mut sums = self.memory.array(Ix2(windows, columns));
         let operands = Operands { x: flat(&x)?, shape: x.shape(), kernel: flat(&kernel)?, bias };
         let linear = Convolution { activation: inside(operator.activation), ..operator.clone() };
         let (tiles, filters) = (self.tiles.get(&id), self.filters.get(&(id, operator.groups)));
@@ -334,16 +355,6 @@ fn activated(
         activate_rows(activation, &mut sums);
     }
     sums.into_shape_with_order(shape)
-}
-
-/// An array of this shape, with what `fill` writes.
-fn filled(
-    shape: &[usize],
-    fill: impl FnOnce(&mut [f32]),
-) -> Result<Option<ArrayD<f32>>, ShapeError> {
-    let mut values = vec![0.0; shape.iter().product()];
-    fill(&mut values);
-    ArrayD::from_shape_vec(shape, values).map(Some)
 }
 
 /// The values of an operand, which are in C order.

@@ -129,11 +129,10 @@ impl OperatorGraph {
         let written = step.writes[0];
         let shape = self.shape(written);
         let other = reader.reads.iter().flatten().find(|&&array| array != written).copied()?;
-        let is_constant = matches!(self.arrays[other.0].source, Source::Constant(_));
         let axes = shape.len().checked_sub(operator.axes.len())?..shape.len();
-        let is_of_axes =
-            operator.axes.iter().copied().eq(axes.clone()) && self.shape(other) == &shape[axes];
-        if is_softmax || !is_constant || !is_of_axes {
+        let is_of_axes = operator.axes.iter().copied().eq(axes.clone())
+            && self.is_weight(other, &shape[axes], shape.len());
+        if is_softmax || !is_of_axes {
             return None;
         }
         let mut joined = Step { writes: reader.writes.clone(), ..step.clone() };
@@ -142,17 +141,25 @@ impl OperatorGraph {
         Some(joined)
     }
 
-    /// A constant of a value for each column, `[columns]` or with axes of length one before, that a
-    /// sum adds to what a step writes, which has no bias yet.
+    /// A constant with a value for each column that a sum adds to what a step writes, which has no
+    /// bias yet.
     fn bias(&self, step: &Step, sum: &Step, written: ArrayId) -> Option<ArrayId> {
         let has_bias = step.reads.get(2).copied().flatten().is_some();
         let other = sum.reads.iter().flatten().find(|&&array| array != written).copied()?;
-        let is_constant = matches!(self.arrays[other.0].source, Source::Constant(_));
-        let (written, other_shape) = (self.shape(written), self.shape(other));
-        let is_of_columns = other_shape.len() <= written.len()
-            && written.last() == other_shape.last()
-            && other_shape.iter().rev().skip(1).all(|&length| length == 1);
-        (!has_bias && is_constant && is_of_columns).then_some(other)
+        let shape = self.shape(written);
+        let columns = shape.len().checked_sub(1)?..;
+        (!has_bias && self.is_weight(other, &shape[columns], shape.len())).then_some(other)
+    }
+
+    /// Whether an array is the same in all calls of the graph, of this shape or with axes of length
+    /// one before, of at most so many axes.
+    fn is_weight(&self, array: ArrayId, wanted: &[usize], most_axes: usize) -> bool {
+        let shape = self.shape(array);
+        let Some(before) = shape.len().checked_sub(wanted.len()) else { return false };
+        matches!(self.arrays[array.0].source, Source::Constant(_) | Source::Known(_))
+            && shape.len() <= most_axes
+            && shape[..before].iter().all(|&length| length == 1)
+            && shape[before..] == *wanted
     }
 }
 
@@ -160,7 +167,8 @@ impl OperatorGraph {
 mod tests {
     use super::*;
     use crate::graph::ConstantId;
-    use crate::operator::{Binary, MatMul};
+    use crate::operator::{Binary, MatMul, Normalize};
+    use ndarray::ArrayD;
 
     /// `relu(x · kernel + other)` of an array `[2, 3]`, and the names of its steps once they are
     /// fused, with the operands of the first.
@@ -199,6 +207,11 @@ mod tests {
         assert_eq!(reads[2], Some(ArrayId(3)));
         assert_eq!(fused(constant(&[4]), true).0, ["matmul", "activate"]);
         assert_eq!(fused(constant(&[1, 4]), false).0, ["matmul"]);
+        let known = |graph: &mut OperatorGraph| {
+            graph.known.push(ArrayD::zeros(vec![1, 4]).into());
+            graph.feed(Source::Known(0), [1, 4])
+        };
+        assert_eq!(fused(known, false).0, ["matmul"]);
         // What isn't a bias stays a sum.
         assert_eq!(fused(constant(&[2, 4]), false).0, ["matmul", "binary", "activate"]);
         assert_eq!(fused(constant(&[1, 1, 4]), false).0, ["matmul", "binary", "activate"]);
@@ -207,6 +220,33 @@ mod tests {
         assert_eq!(fused(given, false).0, ["matmul", "binary", "activate"]);
         let itself = |graph: &mut OperatorGraph| graph.steps[0].writes[0];
         assert_eq!(fused(itself, false).0, ["matmul", "binary", "activate"]);
+    }
+
+    /// `normalize(x) * gamma + beta` of an array `[2, 5, 3]`: the names of its steps once they are
+    /// fused.
+    fn normalized(gamma: &[usize], beta: &[usize]) -> Vec<&'static str> {
+        let mut graph = OperatorGraph::default();
+        let x = graph.feed(Source::Input(0), [2, 5, 3]);
+        let normalization = Normalization::Moments { epsilon: 1e-3 };
+        let normalize = Normalize { normalization, axes: vec![2] };
+        let mut last = graph.step("normalize", normalize, [Some(x)]).unwrap()[0];
+        for (function, shape) in [(BinaryFunction::Multiply, gamma), (BinaryFunction::Add, beta)] {
+            graph.known.push(ArrayD::zeros(shape).into());
+            let weight = graph.feed(Source::Known(graph.known.len() - 1), shape.to_vec());
+            let weighted = Binary { function };
+            last = graph.step("weight", weighted, [Some(last), Some(weight)]).unwrap()[0];
+        }
+        graph.outputs = vec![last];
+        let graph = graph.fused(&Constants::new([]));
+        graph.steps.iter().map(|step| step.operator.rules().name()).collect()
+    }
+
+    #[test]
+    fn gamma_and_beta_become_part_of_a_normalization() {
+        assert_eq!(normalized(&[3], &[3]), ["normalize"]);
+        assert_eq!(normalized(&[1, 1, 3], &[1, 3]), ["normalize"]);
+        assert_eq!(normalized(&[1, 3], &[5, 3]), ["normalize", "binary"]);
+        assert_eq!(normalized(&[1], &[3]), ["normalize", "binary", "binary"]);
     }
 
     #[test]

@@ -31,6 +31,11 @@ pub(crate) trait Operators<F>: Sync {
     ) -> Option<Computed<F>> {
         None
     }
+
+    /// Takes the memory of an array that no step needs any more.
+    fn done_with(&self, array: ArrayD<F>) {
+        drop(array);
+    }
 }
 
 /// What a recurrence reads.

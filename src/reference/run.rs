@@ -109,7 +109,11 @@ pub(crate) fn run_graph<F: Real, O: Operators<F>>(
         };
         // Their memory is for the next ones.
         let done = step.reads.iter().flatten().filter(|&&read| is_last(read));
-        done.for_each(|read| arrays.0[read.0] = None);
+        for array in done.filter_map(|read| arrays.0[read.0].take()) {
+            if !array.is_view() {
+                shared.operators.done_with(array.into_owned());
+            }
+        }
         if let (Some(recorder), Some(start)) = (recorder.as_deref_mut(), start) {
             note(recorder, start, step, graph, kernel);
         }
