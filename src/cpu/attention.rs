@@ -9,8 +9,7 @@ use crate::reference::{AttentionMasks, Computed, Reads, repeated_bias, score_bia
 use birnn_cell::Activation;
 use birnn_simd::{Kernel, Sums, softmax};
 use ndarray::{
-    ArrayView1, ArrayView2, ArrayViewMut1, ArrayViewMut2, ArrayViewMut3, Axis, Ix3,
-    ShapeError, s,
+    ArrayView1, ArrayView2, ArrayViewMut1, ArrayViewMut2, ArrayViewMut3, Axis, Ix3, ShapeError, s,
 };
 use std::ops::Range;
 

@@ -249,9 +249,7 @@ impl Operators {
             | Operator::Relu(_)
             | Operator::Unary(_)
             | Operator::Affine(_)
-            | Operator::Normalize(_) => {
-                self.filled(shape, |to| self.write(cores, step, reads, to))
-            }
+            | Operator::Normalize(_) => self.filled(shape, |to| self.write(cores, step, reads, to)),
             _ => Ok(None),
         }
     }
