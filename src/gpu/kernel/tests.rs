@@ -3,6 +3,7 @@ use super::*;
 use naga::back::{glsl, hlsl, msl, pipeline_constants::process_overrides, spv, wgsl};
 use naga::proc::BoundsCheckPolicies;
 use naga::valid::{Capabilities, ModuleInfo, ValidationFlags, Validator};
+use std::collections::HashMap;
 
 fn parsed(source: &Composed) -> naga::Module {
     naga::front::wgsl::parse_str(&source.wgsl)
@@ -30,11 +31,19 @@ fn write_glsl(kernel: Kernel, version: glsl::Version, module: &naga::Module, inf
         .unwrap_or_else(|e| panic!("{} in GLSL {version}: {e}", kernel.name()));
 }
 
-/// A kernel as the shader compiler of each of wgpu's backends gets it.
-fn translate(kernel: Kernel, constants: Constants) {
+/// A kernel as the shader compiler of each of wgpu's backends gets it. Sources are parsed once:
+/// `known` are those so far.
+fn translate(
+    kernel: Kernel,
+    constants: Constants,
+    known: &mut HashMap<String, (naga::Module, ModuleInfo)>,
+) {
     let source = kernel.source(constants.tiling);
-    let module = parsed(&source);
-    let info = validate(&module);
+    let (module, info) = known.entry(source.wgsl.clone()).or_insert_with(|| {
+        let module = parsed(&source);
+        let info = validate(&module);
+        (module, info)
+    });
     let constants = kernel
         .overrides(constants, &source)
         .into_iter()
@@ -42,7 +51,7 @@ fn translate(kernel: Kernel, constants: Constants) {
         .collect();
     let point = (naga::ShaderStage::Compute, kernel.name());
     let (module, _) =
-        process_overrides(&module, &info, Some(point), &constants).expect("the overrides fit");
+        process_overrides(module, info, Some(point), &constants).expect("the overrides fit");
     let info = validate(&module);
     // Subgroups came with version 1.3.
     spv::write_vec(
@@ -74,8 +83,9 @@ fn translate(kernel: Kernel, constants: Constants) {
 
 #[test]
 fn every_kernel_and_setting_translates_to_every_backend() {
+    let mut known = HashMap::new();
     for (kernel, constants) in settings() {
-        translate(kernel, constants);
+        translate(kernel, constants, &mut known);
     }
 }
 
