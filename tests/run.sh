@@ -81,8 +81,8 @@ if ! gpu_found; then
     gpu_found || { say "still no GPU adapter"; exit 1; }
 fi
 
-# Mesa's software driver compiles each kernel once it runs, which takes longer than most run: without
-# its optimizations that is a third less time. Other drivers don't know the name.
+# Mesa's software driver compiles a kernel when it first runs, which takes longer than it then runs:
+# without the compiler's optimizations that is a third less time. No other driver reads this.
 export GALLIVM_PERF=${GALLIVM_PERF-nopt}
 
 # All members: isa_report checks registers and scratch memory of the kernels on AMD GPUs, where
