@@ -7,6 +7,10 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 /// Arrays of fewer values, 128 KiB, are left to the allocator, which keeps their memory.
 const LEAST: usize = 32 << 10;
 
+/// The values that are kept at most, 256 MiB: a call of many steps may be done with far more than it
+/// has at a time.
+const MOST: usize = 64 << 20;
+
 /// What calls are done with; what a call doesn't take goes when it ends.
 #[derive(Debug, Default)]
 pub(super) struct Memory(Mutex<Vec<Piece>>);
@@ -49,10 +53,15 @@ impl Memory {
         Some(pieces.swap_remove(place).values)
     }
 
-    /// Takes the memory of an array.
+    /// Takes the memory of an array, if there is not too much by now.
     pub fn give(&self, values: Vec<f32>) {
-        if values.capacity() >= LEAST {
-            self.pieces().push(Piece { values, is_old: false });
+        if values.capacity() < LEAST {
+            return;
+        }
+        let mut pieces = self.pieces();
+        let kept: usize = pieces.iter().map(|piece| piece.values.capacity()).sum();
+        if kept.saturating_add(values.capacity()) <= MOST {
+            pieces.push(Piece { values, is_old: false });
         }
     }
 
@@ -97,5 +106,10 @@ mod tests {
         memory.give(taken);
         memory.end_call();
         assert_eq!(kept(&memory), 1, "the larger one wasn't taken");
+        // Never written: no pages.
+        let many = || Vec::with_capacity(MOST / 2);
+        memory.give(many());
+        memory.give(many());
+        assert_eq!(kept(&memory), 2, "too much");
     }
 }

@@ -260,13 +260,13 @@ fn patient(options: GpuOptions) -> Option<Arc<GpuDevice>> {
     open_as("patient", options, 20, 1 << 28)
 }
 
-/// Of 32 threads; under load some may come too late to a meeting.
+/// Of 32 threads, at least as many as the other tests take.
 #[test]
 #[ignore = "on_many_threads runs it"]
 fn workgroups_meet_when_a_device_is_opened() {
     let Some(gpu) = open(GpuOptions::new().persistent(true)) else { return };
     let allowed = gpu.plan_limits().persistent.expect("workgroups run side by side");
-    assert!(allowed.workgroups >= 4, "{allowed:?}");
+    assert!(allowed.workgroups >= 20, "{allowed:?}");
 }
 
 /// A layer in calls of random shapes, of one row or of more, which other kernels take, beside the
