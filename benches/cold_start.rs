@@ -99,7 +99,8 @@ fn main() -> birnn::Result<()> {
     }
     println!("{}", open()?.info());
     println!(
-        "| bidirectional layer, 128 units | device | kernels and weights | first call | second call |"
+        "| bidirectional layer, 128 units | device | kernels and weights | first call | second \
+         call |"
     );
     println!("|---|---|---|---|---|");
     for cell in ["lstm", "gru"] {

@@ -54,7 +54,8 @@ fn main() -> birnn::Result<()> {
     let device = open()?;
     println!("{}", device.info());
     println!(
-        "| layer | call | of it the GPU | a call of four in flight | matmuls on the GPU | dispatches | submits |"
+        "| layer | call | of it the GPU | a call of four in flight | matmuls on the GPU | \
+         dispatches | submits |"
     );
     println!("|---|---|---|---|---|---|---|");
     for (cell, gates) in [("lstm", 4), ("gru", 3)] {
@@ -99,7 +100,8 @@ fn main() -> birnn::Result<()> {
             };
             let call = median(calls);
             println!(
-                "| {name} | {call:.2?} | {gpu_text} | {in_flight:.2?} | {rate} | {dispatches} | {submits} |"
+                "| {name} | {call:.2?} | {gpu_text} | {in_flight:.2?} | {rate} | {dispatches} | \
+                 {submits} |"
             );
         }
     }

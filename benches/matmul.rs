@@ -263,7 +263,8 @@ fn main() -> birnn::Result<()> {
     let device = open()?;
     println!("{}", device.info());
     println!(
-        "| layer | birnn's call | of it the GPU | plain matmuls | birnn's GPU time / plain matmuls |"
+        "| layer | birnn's call | of it the GPU | plain matmuls | birnn's GPU time / plain \
+         matmuls |"
     );
     println!("|---|---|---|---|---|");
     let plain = Plain::open(&device.info().name);

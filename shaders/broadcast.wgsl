@@ -35,9 +35,10 @@ fn truth(is_true: bool) -> f32 {
     return select(0.0, 1.0, is_true);
 }
 
-// Of x / y rounded down. Rounding may have the quotient one too large or too small.
-fn remainder(x: f32, y: f32) -> f32 {
-    let rest = fma(-trunc(x / y), y, x);
+// What is left of x / y rounded down. Rounding may have the quotient one too large or too small; of
+// an x that is smaller than y all is left, of an infinite y, too.
+fn modulo(x: f32, y: f32) -> f32 {
+    let rest = select(fma(-trunc(x / y), y, x), x, abs(x) < abs(y));
     if abs(rest) >= abs(y) { return 0.0; }
     let down = rest == 0.0 || (rest < 0.0) == (y < 0.0);
     return select(rest + y, rest, down);
@@ -60,7 +61,7 @@ fn function_of(x: f32, y: f32) -> f32 {
         case 10u: { return truth(differs(x, 0.0) && differs(y, 0.0)); }
         case 11u: { return truth(differs(x, 0.0) || differs(y, 0.0)); }
         case 12u: { return truth(differs(x, 0.0) != differs(y, 0.0)); }
-        case 13u: { return remainder(x, y); }
+        case 13u: { return modulo(x, y); }
         default: { return truth(differs(x, y)); }
     }
 }

@@ -36,7 +36,8 @@ pub enum Error {
     },
     /// A layer has weights, but they were neither set, nor initialized, nor read from a file.
     #[error(
-        "layer {layer:?} has no weights: call Model::initialize, Model::set_weights, or load the model from a file"
+        "layer {layer:?} has no weights: call Model::initialize, Model::set_weights, or load the \
+         model from a file"
     )]
     MissingWeights {
         /// The layer's name.
@@ -81,7 +82,11 @@ pub enum Error {
         index: Vec<usize>,
     },
     /// A call gives more or fewer input arrays than the model takes.
-    #[error("the model takes {expected} input{} ({names:?}), got {found}{}", if *expected == 1 { "" } else { "s" }, ties_instead(ties))]
+    #[error(
+        "the model takes {expected} input{} ({names:?}), got {found}{}",
+        if *expected == 1 { "" } else { "s" },
+        ties_instead(ties)
+    )]
     InputCount {
         /// How many inputs the model takes.
         expected: usize,
@@ -116,7 +121,8 @@ pub enum Error {
     },
     /// The length that a call gives for a row is larger than the number of timesteps of the array.
     #[error(
-        "the length of row {row} of input {input:?} is {length}, and the input has {timesteps} timesteps"
+        "the length of row {row} of input {input:?} is {length}, and the input has {timesteps} \
+         timesteps"
     )]
     Length {
         /// The input's name.
@@ -142,7 +148,8 @@ pub enum Error {
     /// [`Embedding`](crate::layer::Embedding) that reads it: ids are whole numbers from 0 to
     /// `ids - 1`.
     #[error(
-        "input {input:?} holds {value} at {index:?}; layer {layer:?} reads whole numbers from 0 to below {ids}"
+        "input {input:?} holds {value} at {index:?}; layer {layer:?} reads whole numbers from 0 \
+         to below {ids}"
     )]
     IdRange {
         /// The input's name.
@@ -172,7 +179,8 @@ pub enum Error {
     /// A call of a stateful model has another batch size than the calls before, whose states it
     /// would start from.
     #[error(
-        "the model is stateful and holds the states of {expected} rows, got {found}; call Session::reset_states first"
+        "the model is stateful and holds the states of {expected} rows, got {found}; call \
+         Session::reset_states first"
     )]
     StatefulBatch {
         /// The batch size of the call.
@@ -269,7 +277,10 @@ pub enum Error {
         reason: String,
     },
     /// No GPU adapter fits what was asked for.
-    #[error("no usable {wanted}; found: {}", if found.is_empty() { format!("none ({})", NO_ADAPTER) } else { found.join(", ") })]
+    #[error(
+        "no usable {wanted}; found: {}",
+        if found.is_empty() { format!("none ({NO_ADAPTER})") } else { found.join(", ") }
+    )]
     NoAdapter {
         /// What was asked for, in words.
         wanted: String,
@@ -366,7 +377,8 @@ fn ties_instead(ties: &[(String, String)]) -> String {
 fn instead(class_name: &str) -> &'static str {
     let inner = class_name.rsplit('(').next().unwrap_or_default().trim_end_matches(')');
     if inner.contains(['>', '.']) && !inner.starts_with("keras") {
-        return "its code isn't in the file; say which layers compute it (KerasOptions::custom), or replace it by layers of Keras's (`birnn inspect` lists those that are \
+        return "its code isn't in the file; say which layers compute it (KerasOptions::custom), \
+                or replace it by layers of Keras's (`birnn inspect` lists those that are \
                 supported) and save the model again";
     }
     match inner.rsplit('.').next().unwrap_or_default() {

@@ -14,7 +14,8 @@ fuzz_target!(|config: &str| {
     let summary = model.summary();
     assert!(!summary.to_string().is_empty());
     let sizes = summary.rows.iter().flat_map(|row| &row.output_shapes);
-    let largest = sizes.map(|shape| shape.iter().map(|axis| axis.unwrap_or(3)).fold(1, usize::saturating_mul)).max();
+    let axes = sizes.map(|shape| shape.iter().map(|axis| axis.unwrap_or(3)));
+    let largest = axes.map(|axes| axes.fold(1, usize::saturating_mul)).max();
     if summary.parameters > SMALL || largest.unwrap_or(0) > SMALL {
         return;
     }
@@ -27,6 +28,7 @@ fuzz_target!(|config: &str| {
         })
         .collect();
     let Some((first, rest)) = arrays.split_first() else { return };
-    let inputs = rest.iter().fold(Inputs::new(first.view()), |inputs, array| inputs.input(array.view()));
+    let first = Inputs::new(first.view());
+    let inputs = rest.iter().fold(first, |inputs, array| inputs.input(array.view()));
     let _ = reference::run(&model, inputs);
 });

@@ -16,8 +16,8 @@ fuzz_target!(|bytes: &[u8]| {
     let summary = model.summary();
     assert!(!summary.to_string().is_empty());
     let inputs = summary.rows.iter().filter(|row| row.class_name == "InputLayer");
-    let shapes: Vec<Vec<usize>> =
-        inputs.map(|row| row.output_shapes[0].iter().map(|axis| axis.unwrap_or(2)).collect()).collect();
+    let axes = inputs.map(|row| row.output_shapes[0].iter().map(|axis| axis.unwrap_or(2)));
+    let shapes: Vec<Vec<usize>> = axes.map(|axes| axes.collect()).collect();
     let values = shapes.iter().map(|shape| shape.iter().copied().fold(1, usize::saturating_mul));
     if values.fold(0, usize::saturating_add) > SMALL {
         return;

@@ -150,8 +150,8 @@ impl Takes {
                 let count = value.len()?;
                 if count != self.names.len() {
                     let text = format!(
-                        "{count} masks or lengths are given for the {} inputs {:?}: None is for one \
-                         without",
+                        "{count} masks or lengths are given for the {} inputs {:?}: None is for \
+                         one without",
                         self.names.len(),
                         self.names
                     );

@@ -135,8 +135,8 @@ fn check(name: &str, steps: &[&str], build: &dyn Fn(&mut Chain, usize) -> ArrayI
     }
 }
 
-/// What `nn.MultiheadAttention` becomes: `[time, batch, features]`, batch and heads as one axis, and
-/// scales before the product.
+/// What `nn.MultiheadAttention` becomes: `[time, batch, features]`, batch and heads as one axis,
+/// and scales before the product.
 #[test]
 fn attention_of_pytorch() {
     for [batch, queries, keys, heads, features] in

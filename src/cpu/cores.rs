@@ -1,6 +1,6 @@
 //! The processor's cores as the CPU path uses them.
 
-use super::threads::Threads;
+use crate::host::Threads;
 use birnn_simd::Arch;
 use rayon::iter::{IntoParallelIterator, ParallelIterator};
 use std::sync::{Mutex, PoisonError};
@@ -57,15 +57,15 @@ impl Cores {
 /// How many threads have a place of their own in [`Kept`].
 const PLACES: usize = 16;
 
-/// Memory that threads take for a piece of work, kept for the next one. Each thread looks in a place
-/// of its own, so that none waits for another.
+/// Memory that threads take for a piece of work, kept for the next one. Each thread looks in a
+/// place of its own, so that none waits for another.
 #[derive(Debug, Default)]
 pub(super) struct Kept<T>([Mutex<Vec<T>>; PLACES]);
 
 impl<T: Default> Kept<T> {
     pub fn with<R>(&self, work: impl FnOnce(&mut T) -> R) -> R {
         #[cfg(test)]
-        super::threads::WAITS.set(super::threads::WAITS.get() + 1);
+        crate::host::WAITS.set(crate::host::WAITS.get() + 1);
         let place = &self.0[rayon::current_thread_index().unwrap_or(0) % PLACES];
         let lock = || place.lock().unwrap_or_else(PoisonError::into_inner);
         let mut taken = lock().pop().unwrap_or_default();

@@ -7,8 +7,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 /// Arrays of fewer values, 128 KiB, are left to the allocator, which keeps their memory.
 const LEAST: usize = 32 << 10;
 
-/// The values that are kept at most, 256 MiB: a call of many steps may be done with far more than it
-/// has at a time.
+/// The values that are kept at most, 256 MiB: a call of many steps may be done with far more than
+/// it has at a time.
 const MOST: usize = 64 << 20;
 
 /// What calls are done with; what a call doesn't take goes when it ends.
@@ -74,7 +74,7 @@ impl Memory {
 
     fn pieces(&self) -> MutexGuard<'_, Vec<Piece>> {
         #[cfg(test)]
-        super::threads::WAITS.set(super::threads::WAITS.get() + 1);
+        crate::host::WAITS.set(crate::host::WAITS.get() + 1);
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -22,16 +22,14 @@ mod operators;
 mod pairs;
 mod pool;
 mod product;
-mod threads;
 mod values;
 mod windows;
 mod winograd;
 mod workspace;
 
-pub(crate) use threads::Threads;
-
 use crate::error::{Error, Result};
 use crate::graph::{Constants, OperatorGraph};
+use crate::host::Threads;
 use crate::layer::Recurrent;
 use crate::model::{Bound, CallShape, Inputs, KnownCall, Model, Outputs, OutputsMut, Places};
 use crate::profile::Recorder;

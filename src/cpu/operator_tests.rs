@@ -137,8 +137,8 @@ fn convolutions_of_every_kind() {
     }
 }
 
-/// In tiles of 2 · 2 windows: of odd and even lengths, above the tiles, features and panels that are
-/// taken together, with and without padding.
+/// In tiles of 2 · 2 windows: of odd and even lengths, above the tiles, features and panels that
+/// are taken together, with and without padding.
 #[test]
 fn convolutions_in_tiles() {
     let mut rng = ChaCha12Rng::seed_from_u64(9);
@@ -212,8 +212,8 @@ fn values_by_themselves_and_in_pairs() {
     }
     let relu = Relu { max_value: Some(0.8), negative_slope: 0.1, threshold: -0.2 };
     check(relu, vec![given()]);
-    use UnaryFunction::{Absolute, Logarithm, Negative, Reciprocal, SquareRoot};
-    for function in [Absolute, Logarithm, Negative, Reciprocal, SquareRoot] {
+    use UnaryFunction::{Absolute, Log, Negate, Reciprocal, Sqrt};
+    for function in [Absolute, Log, Negate, Reciprocal, Sqrt] {
         check(Unary { function }, vec![given()]);
     }
     let weights = [0, 1].map(|_| Operand::Constant(random(&mut rng, &[1, 1001])));

@@ -135,8 +135,8 @@ impl Grid {
         if threads == 1 {
             return Grid { rows: rows.div_ceil(groups), parts: 1 };
         }
-        // Of few rows panels are shared: their weights are then read by one thread each. Where there
-        // are too few panels the rows are cut further, into as many for each thread.
+        // Of few rows panels are shared: their weights are then read by one thread each. Where
+        // there are too few panels the rows are cut further, into as many for each thread.
         let parts = (PIECES * threads).div_ceil(groups).clamp(1, panels.max(1));
         let groups = if parts < threads { groups.next_multiple_of(threads) } else { groups };
         Grid { rows: rows.div_ceil(groups.min(rows.max(1))), parts }

@@ -39,10 +39,10 @@ pub(super) type Function = fn(&[f32], &mut [f32]);
 /// The loop of a function whose result in f32 is the same as in f64, rounded; `None`: it has none.
 pub(super) fn function(function: UnaryFunction) -> Option<Function> {
     Some(match function {
-        UnaryFunction::Negative => |x, to| map(x, to, |x| -x),
+        UnaryFunction::Negate => |x, to| map(x, to, |x| -x),
         UnaryFunction::Absolute => |x, to| map(x, to, f32::abs),
         UnaryFunction::Reciprocal => |x, to| map(x, to, |x| 1.0 / x),
-        UnaryFunction::SquareRoot => |x, to| map(x, to, f32::sqrt),
+        UnaryFunction::Sqrt => |x, to| map(x, to, f32::sqrt),
         _ => return None,
     })
 }

@@ -102,8 +102,8 @@ struct Piece<'a> {
     output: ArrayViewMut2<'a, f32>,
 }
 
-/// `output = activation(Σ x[window] · kernel + bias)`, `[batch · windows, filters]`, of a convolution
-/// that [`takes`] tiles, with its [`kernels`].
+/// `output = activation(Σ x[window] · kernel + bias)`, `[batch · windows, filters]`, of a
+/// convolution that [`takes`] tiles, with its [`kernels`].
 pub(super) fn convolution(
     cores: &Cores,
     rooms: &Kept<Room>,

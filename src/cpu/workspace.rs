@@ -385,7 +385,7 @@ fn unlike(error: ndarray::ShapeError) -> Error {
 
 #[cfg(test)]
 mod tests {
-    use super::super::threads::WAITS;
+    use crate::host::WAITS;
     use crate::layer::{Activation, Cell, Dense, Layer, RecurrentBuilder};
     use crate::{CpuOptions, DeviceOptions, Model};
     use ndarray::Array3;

@@ -8,9 +8,9 @@ pub use info::{AdapterReport, DeviceInfo, DeviceKind};
 pub use options::GpuOptions;
 pub use options::{CpuOptions, DeviceOptions};
 
-use crate::cpu::{CpuSession, Threads};
+use crate::cpu::CpuSession;
 use crate::error::Result;
-use crate::host;
+use crate::host::{self, Threads};
 use crate::model::Model;
 #[cfg(feature = "reference")]
 use crate::reference::ReferenceSession;

@@ -1,6 +1,6 @@
 //! Which device to open, and how its backend runs models.
 
-use crate::cpu::Threads;
+use crate::host::Threads;
 use std::fmt;
 use std::sync::Arc;
 
@@ -121,7 +121,8 @@ impl DeviceOptions {
     ///
     /// ```
     /// use birnn::{Device, DeviceOptions};
-    /// if let Some(adapter) = Device::adapters().iter().find(|adapter| adapter.unusable.is_none()) {
+    /// let adapters = Device::adapters();
+    /// if let Some(adapter) = adapters.iter().find(|adapter| adapter.unusable.is_none()) {
     ///     let device = DeviceOptions::new().index(adapter.info.index.unwrap_or(0)).open()?;
     ///     assert_eq!(device.info().name, adapter.info.name);
     /// }
@@ -133,8 +134,8 @@ impl DeviceOptions {
     }
 
     /// Asks for the adapter of this PCI address, such as `0000:3b:00.0`, which
-    /// [`DeviceInfo::pci`](crate::DeviceInfo::pci) shows where the driver says it. It stays the same
-    /// when other GPUs come and go.
+    /// [`DeviceInfo::pci`](crate::DeviceInfo::pci) shows where the driver says it. It stays the
+    /// same when other GPUs come and go.
     pub fn pci(mut self, address: impl Into<String>) -> DeviceOptions {
         self.wanted = Wanted::Gpu(WantedAdapter::Pci(address.into().to_lowercase()));
         self

@@ -77,7 +77,8 @@ fn read(path: &Path) -> Option<File> {
     match serde_json::from_slice::<File>(&bytes) {
         Ok(file) if file.version == VERSION => Some(file),
         Ok(file) => {
-            tracing::debug!(path = %path.display(), version = file.version, "autotune file of another version");
+            let version = file.version;
+            tracing::debug!(path = %path.display(), version, "autotune file of another version");
             None
         }
         Err(error) => {

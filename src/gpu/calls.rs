@@ -1,4 +1,5 @@
-//! Calls that are planned though nobody makes them: to compile a model, to time it, to report on it.
+//! Calls that are planned though nobody makes them: to compile a model, to time it, to report on
+//! it.
 
 use crate::error::{Error, Result};
 use crate::model::{CallShape, Model};

@@ -1,5 +1,5 @@
-//! Calls in flight, whose outputs are mapped once the GPU is done, awaited without blocking or with;
-//! and calls that run again, because workgroups of a persistent kernel waited in vain.
+//! Calls in flight, whose outputs are mapped once the GPU is done, awaited without blocking or
+//! with; and calls that run again, because workgroups of a persistent kernel waited in vain.
 
 use super::device::GpuDevice;
 use super::encode::Encoding;
@@ -87,8 +87,8 @@ impl Part {
         });
     }
 
-    /// Where a workgroup waited in vain, runs the part again without such waits, and waits for that.
-    /// After a wait. Can be given up; the next wait is for what runs then.
+    /// Where a workgroup waited in vain, runs the part again without such waits, and waits for
+    /// that. After a wait. Can be given up; the next wait is for what runs then.
     async fn make_up(&mut self, device: &GpuDevice, again: &AtomicU64, wait: Wait) -> Result<()> {
         let Some((_, place)) = self.readback.exchange.as_ref().filter(|_| self.again.is_some())
         else {

@@ -38,8 +38,8 @@ pub fn kernel_names() -> Vec<(&'static str, String)> {
 }
 
 /// The kernel that runs for so many rows of the batch through a layer, which stands alone in a
-/// model; of a kernel that isn't for recurrent layers any. `None`: the planner doesn't choose it, or
-/// there is none of this name.
+/// model; of a kernel that isn't for recurrent layers any. `None`: the planner doesn't choose it,
+/// or there is none of this name.
 pub fn planned_kernel(
     name: &str,
     layer: Layer,

@@ -26,8 +26,8 @@ pub(crate) async fn open(options: &DeviceOptions, wanted: &WantedAdapter) -> Res
     Ok(device)
 }
 
-/// Finds out how many workgroups run side by side, where that is asked for and isn't known. Where it
-/// can't be tried, there are no persistent kernels.
+/// Finds out how many workgroups run side by side, where that is asked for and isn't known. Where
+/// it can't be tried, there are no persistent kernels.
 async fn find_residency(device: &GpuDevice) {
     let Some(residency) = device.residency.as_ref().filter(|known| known.seen().is_none()) else {
         return;

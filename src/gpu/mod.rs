@@ -6,8 +6,8 @@
 //! and reads back the outputs ([`readback`]). Inputs and outputs go through the buffers of
 //! [`staging`]. [`pace`] learns how much work a submit should have; [`recording`] and [`stamps`]
 //! note how long each launch of a call takes that is profiled; `tune` times the planner's choices,
-//! and `autotune` remembers the fastest. [`meeting`] finds out how many workgroups may wait for each
-//! other, and [`residency`] remembers it.
+//! and `autotune` remembers the fastest. [`meeting`] finds out how many workgroups may wait for
+//! each other, and [`residency`] remembers it.
 //!
 //! When a model is compiled, [`session`] makes the plan of a small call: the weights that it reads
 //! are packed ([`pack`]) and uploaded, and its kernels built ([`kernel`], [`pipelines`]) on the

@@ -195,7 +195,7 @@ fn functions_are_those_of_onnx() {
     Case("round").check_one(Unary { function: UnaryFunction::Round }, &[]);
     for name in ["remainder", "remainder_negative"] {
         let divisor = Operand::Constant(Case(name).operand(1));
-        Case(name).check_one(Binary { function: BinaryFunction::Remainder }, &[divisor]);
+        Case(name).check_one(Binary { function: BinaryFunction::Modulo }, &[divisor]);
     }
     let normalization = Normalization::LogSoftmax;
     Case("log_softmax").check_one(Normalize { axes: vec![1], normalization }, &[]);

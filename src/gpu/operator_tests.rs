@@ -183,7 +183,7 @@ fn functions_of_two_arrays() {
                         false => [random(rng, &one).mapv(|a| a.abs() + 0.1), random(rng, &other)],
                     }
                 }
-                BinaryFunction::Remainder => {
+                BinaryFunction::Modulo => {
                     let whole = |x: f32| (5.0 * x).round();
                     let divisor = random(rng, &other).mapv(|b| whole(b + b.signum()));
                     [random(rng, &one).mapv(|a| whole(4.0 * a)), divisor]
@@ -211,6 +211,17 @@ fn powers_of_zero_infinity_and_nan() {
     check(probe(Binary { function }, operands.map(Operand::Input)));
 }
 
+/// By an infinite divisor of the same sign all is left; of an infinite number and by zero it is
+/// NaN.
+#[test]
+fn what_is_left_by_zero_and_infinity() {
+    let numbers = [-5.0, -0.5, 0.0, 3.0, f32::INFINITY, f32::NEG_INFINITY, f32::NAN];
+    let dividend = ArrayD::from_shape_fn(vec![7, 1], |i| numbers[i[0]]);
+    let divisor = ArrayD::from_shape_fn(vec![7], |i| numbers[i[0]]);
+    let function = BinaryFunction::Modulo;
+    check(probe(Binary { function }, [dividend, divisor].map(Operand::Input)));
+}
+
 #[test]
 fn choices() {
     cases(20, |rng| {
@@ -231,11 +242,11 @@ fn functions_of_one_array() {
             let rank = rng.random_range(1..=4);
             let shape = shape(rng, rank);
             let x = match function {
-                UnaryFunction::Logarithm | UnaryFunction::SquareRoot => {
+                UnaryFunction::Log | UnaryFunction::Sqrt => {
                     random(rng, &shape).mapv(|x| (4.0 * x).exp())
                 }
                 UnaryFunction::Reciprocal => random(rng, &shape).mapv(|x| x + x.signum()),
-                UnaryFunction::Sine | UnaryFunction::Cosine => {
+                UnaryFunction::Sin | UnaryFunction::Cos => {
                     random(rng, &shape).mapv(|x| x.powi(7) * 100.0)
                 }
                 UnaryFunction::Not | UnaryFunction::IsNan => few(rng, &shape),
@@ -246,8 +257,8 @@ fn functions_of_one_array() {
         // Where it is defined there.
         let edges = [0.0, 0.5, 1.0, 1.5, 2.5, -0.5, -2.5, 1e-30, 1e30, f32::NAN];
         let finite = |x: &f32| match function {
-            UnaryFunction::Logarithm | UnaryFunction::SquareRoot => x.is_nan() || *x >= 0.0,
-            UnaryFunction::Sine | UnaryFunction::Cosine => x.is_nan() || *x <= 1e4,
+            UnaryFunction::Log | UnaryFunction::Sqrt => x.is_nan() || *x >= 0.0,
+            UnaryFunction::Sin | UnaryFunction::Cos => x.is_nan() || *x <= 1e4,
             UnaryFunction::Reciprocal => *x != 0.0,
             _ => true,
         };

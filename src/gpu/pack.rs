@@ -67,7 +67,8 @@ fn check_halves(model: &Model, layer: usize, weights: &Weights) -> Result<()> {
             layer: model.layers[layer].layer.name().to_string(),
             argument: "half_weights".into(),
             reason: format!(
-                "a kernel holds {value}, and 16-bit floats end at 65504; open the device without half_weights"
+                "a kernel holds {value}, and 16-bit floats end at 65504; open the device without \
+                 half_weights"
             ),
         }),
         None => Ok(()),

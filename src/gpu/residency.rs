@@ -1,7 +1,7 @@
 //! What is known of the workgroups that an adapter runs side by side. Those of persistent kernels
 //! wait for each other, and WGSL promises nothing of the kind: so it is tried when a device is
-//! opened (`meeting`), where persistent kernels are wanted, and an adapter on which a workgroup once
-//! waited in vain gets none any more. Both are remembered for as long as the process runs.
+//! opened (`meeting`), where persistent kernels are wanted, and an adapter on which a workgroup
+//! once waited in vain gets none any more. Both are remembered for as long as the process runs.
 
 use super::limits::Persistent;
 use crate::device::DeviceInfo;

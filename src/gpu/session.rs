@@ -25,8 +25,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
-/// How many shapes are remembered; above it all are forgotten, so that a caller with ever new shapes
-/// doesn't fill memory.
+/// How many shapes are remembered; above it all are forgotten, so that a caller with ever new
+/// shapes doesn't fill memory.
 const KEPT_SHAPES: usize = 16;
 
 #[derive(Debug)]
@@ -216,7 +216,8 @@ impl GpuSession {
                 needed: batch as u64,
                 limit: "rows at a time",
                 allowed: rows as u64,
-                instead: "raise GpuOptions::memory_budget, or use a session for each part of the batch",
+                instead: "raise GpuOptions::memory_budget, or use a session for each part of the \
+                          batch",
             });
         }
         if self.rows_at_once.len() >= KEPT_SHAPES {
@@ -352,8 +353,8 @@ impl GpuSession {
         self.on_device(|session| session.workspace.prepare(model, call, own, instead)).await
     }
 
-    /// What goes up for the rows of a part: the inputs, their masks and the given initial states, as
-    /// far as anything on the GPU reads them.
+    /// What goes up for the rows of a part: the inputs, their masks and the given initial states,
+    /// as far as anything on the GPU reads them.
     fn arrays<'a>(
         &self,
         inputs: &'a Bound<'_, f32>,
@@ -428,8 +429,8 @@ impl GpuSession {
 
 /// The plan of a call of one row with the fewest timesteps that the model takes, where some few do,
 /// and the one in its place where workgroups wait for each other in it. Only their weights and
-/// kernels are of interest, not whether their buffers would fit. A model with a function may be none
-/// for one row; a call of another size says so.
+/// kernels are of interest, not whether their buffers would fit. A model with a function may be
+/// none for one row; a call of another size says so.
 fn small_plans(model: &Model, device: &GpuDevice) -> Result<Vec<Plan>> {
     let few = [1, 4, 16, 64, 256];
     let call = few.into_iter().find_map(|timesteps| plain_call(model, 1, timesteps).ok());

@@ -124,8 +124,8 @@ impl Staging {
         }
     }
 
-    /// Everything was mapped: from here on all buffers are the GPU's once more, the inputs with what
-    /// was written into them, for a call that runs again.
+    /// Everything was mapped: from here on all buffers are the GPU's once more, the inputs with
+    /// what was written into them, for a call that runs again.
     pub fn send_again(&mut self) {
         let mapped = self.buffers.down.iter().take(std::mem::take(&mut self.mapped));
         mapped.chain(&self.up_sent).for_each(wgpu::Buffer::unmap);

@@ -58,7 +58,8 @@ pub(super) struct Prepared {
     /// What the workgroups of persistent kernels hand on to each other, where there are such
     /// kernels; its first word says that one of them waited in vain.
     pub exchange: Option<wgpu::Buffer>,
-    /// What runs in its place then: the same without them, from the same inputs to the same outputs.
+    /// What runs in its place then: the same without them, from the same inputs to the same
+    /// outputs.
     pub instead: Option<Arc<Prepared>>,
 }
 

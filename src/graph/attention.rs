@@ -131,8 +131,8 @@ impl OperatorGraph {
         Some(Found { query, key, value, factor, bias, last })
     }
 
-    /// The operands of the product that scores are, what it is multiplied by, and what is then added,
-    /// which may be known already.
+    /// The operands of the product that scores are, what it is multiplied by, and what is then
+    /// added, which may be known already.
     fn product_of(
         &self,
         scores: ArrayId,
@@ -318,8 +318,8 @@ impl OperatorGraph {
         Some(steps)
     }
 
-    /// The shape `[batch, heads, queries, keys]` of what is added to scores of these axes, with ones
-    /// where it is repeated. `None`: it is repeated in another way.
+    /// The shape `[batch, heads, queries, keys]` of what is added to scores of these axes, with
+    /// ones where it is repeated. `None`: it is repeated in another way.
     fn of_scores(
         &self,
         bias: ArrayId,

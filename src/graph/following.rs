@@ -1,7 +1,7 @@
 //! Where the values of an array come from: who lowers a layer or an operation says what the array
-//! that it reads has to hold ([`OperatorGraph::demand`]). Where steps only moved its values, they are
-//! followed back to the inputs of the model, and every call's inputs are compared with it before it
-//! runs. Values that a step computes are on the device, and aren't looked at.
+//! that it reads has to hold ([`OperatorGraph::demand`]). Where steps only moved its values, they
+//! are followed back to the inputs of the model, and every call's inputs are compared with it
+//! before it runs. Values that a step computes are on the device, and aren't looked at.
 
 use super::demands::{Bounds, Demand, Origin};
 use super::{ArrayId, OperatorGraph, Source};

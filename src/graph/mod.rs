@@ -162,7 +162,8 @@ impl OperatorGraph {
         used
     }
 
-    /// Of each array the last step that reads it; `None`: it is needed behind all steps, or by none.
+    /// Of each array the last step that reads it; `None`: it is needed behind all steps, or by
+    /// none.
     pub fn last_readers(&self) -> Vec<Option<usize>> {
         let mut last = vec![None; self.arrays.len()];
         for (index, step) in self.steps.iter().enumerate() {

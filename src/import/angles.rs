@@ -29,8 +29,8 @@ pub(super) fn arc_cosine<O: Operations>(to: &mut O, x: O::Array) -> Result<O::Ar
     to.with_number(Binary::Multiply, half, 2.0)
 }
 
-/// Of |x| above tan(3π/8) it is π/2 - atan(1 / |x|), above tan(π/8) π/4 + atan((|x| - 1) / (|x| + 1));
-/// what is left is a polynomial of x². Source: Cephes (atanf); error at most 2 ulp.
+/// Of |x| above tan(3π/8) it is π/2 - atan(1 / |x|), above tan(π/8) π/4 + atan((|x| - 1) / (|x| +
+/// 1)); what is left is a polynomial of x². Source: Cephes (atanf); error at most 2 ulp.
 pub(super) fn arc_tangent<O: Operations>(to: &mut O, x: O::Array) -> Result<O::Array> {
     use std::f32::consts::{FRAC_PI_2, FRAC_PI_4};
     let (size, sign) = (to.unary(Unary::Absolute, x)?, to.unary(Unary::Sign, x)?);

@@ -46,11 +46,12 @@ impl Model {
     /// output of them is returned so. An output without an axis is returned as an array of shape
     /// `[1]`.
     ///
-    /// LSTM, GRU and RNN are read with all their attributes and inputs; [`onnx_operators`] lists all
-    /// operators. Functions that a file defines are taken for the nodes in them. What shapes and
-    /// constants alone say is computed before a call runs. Kernels of whole numbers (`DynamicQuantizeLSTM`,
-    /// `DequantizeLinear`) become numbers when the model is read. Weights have to be constants.
-    /// Whatever types a file has (float16, bfloat16, float64), the model computes in `f32`.
+    /// LSTM, GRU and RNN are read with all their attributes and inputs; [`onnx_operators`] lists
+    /// all operators. Functions that a file defines are taken for the nodes in them. What shapes
+    /// and constants alone say is computed before a call runs. Kernels of whole numbers
+    /// (`DynamicQuantizeLSTM`, `DequantizeLinear`) become numbers when the model is read. Weights
+    /// have to be constants. Whatever types a file has (float16, bfloat16, float64), the model
+    /// computes in `f32`.
     ///
     /// [`OnnxOptions`] fixes inputs and lengths, ties an output to an input from call to call, and
     /// limits what a file may ask for.
@@ -142,16 +143,16 @@ impl Model {
     /// `TimeDistributed`, whose layers then stand in the one model with the names of both,
     /// `encoder/lstm`. Of which layers: LSTM, GRU, SimpleRNN,
     /// CuDNNLSTM, CuDNNGRU, RNN of cells (of several as one layer for each, named `<layer>/cell_0`
-    /// and so on), ConvLSTM1D, ConvLSTM2D, Bidirectional, TimeDistributed, and those of [`layer`](crate::layer) that keep
-    /// no state, such as Dense, Embedding, Masking, Conv1D, BatchNormalization and
-    /// MultiHeadAttention; see [`Error::UnsupportedLayer`] of a file with another one for the full
-    /// list.
+    /// and so on), ConvLSTM1D, ConvLSTM2D, Bidirectional, TimeDistributed, and those of
+    /// [`layer`](crate::layer) that keep no state, such as Dense, Embedding, Masking, Conv1D,
+    /// BatchNormalization and MultiHeadAttention; see [`Error::UnsupportedLayer`] of a file with
+    /// another one for the full list.
     ///
     /// Inputs keep the names of the `InputLayer`s, in the order of the Keras model's inputs; ids
     /// and masks are given as numbers of the model's type. The outputs come in the order of Keras's
     /// flattened list. What only matters in training (dropout, regularizers, initializers, the
-    /// optimizer) is passed over. A number of timesteps that the file fixes stays fixed; a batch that it fixes doesn't, as in Keras. Masks
-    /// follow the rules of the Keras that wrote the file.
+    /// optimizer) is passed over. A number of timesteps that the file fixes stays fixed; a batch
+    /// that it fixes doesn't, as in Keras. Masks follow the rules of the Keras that wrote the file.
     ///
     /// Whatever dtype policy a file has (float16, bfloat16, float64, mixed), the model computes in
     /// f32. So it does with weights that Keras quantized to int8 or int4 (not float8, GPTQ or AWQ):

@@ -83,8 +83,9 @@ const TORCH_MAGIC: &[u8] = b"\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19";
 const HDF5: &[u8] = b"\x89HDF\r\n\x1a\n";
 const ZIP: [&[u8]; 2] = [b"PK\x03\x04", b"PK\x05\x06"];
 
-const PICKLE: &str = "is a Python pickle (pickle, joblib), which only Python can read: load it there \
-    and save the model with model.save(\"model.keras\"), or a state dict of PyTorch's with torch.save";
+const PICKLE: &str = "is a Python pickle (pickle, joblib), which only Python can read: load it \
+    there and save the model with model.save(\"model.keras\"), or a state dict of PyTorch's with \
+    torch.save";
 
 const SAVED_MODEL: &str = "is a TensorFlow SavedModel: if Keras 2's model.save wrote it, load its \
     folder with tf_keras.models.load_model(...) and save the model again with \

@@ -214,7 +214,8 @@ conv_lstm! {
     /// use birnn::layer::{ConvLstm1d, Padding};
     /// use birnn::{Device, Graph};
     /// let mut graph = Graph::new();
-    /// let x = graph.input("x", &[None, Some(6), Some(2)])?; // [batch, timesteps, places, features]
+    /// // [batch, timesteps, places, features]
+    /// let x = graph.input("x", &[None, Some(6), Some(2)])?;
     /// let layer = ConvLstm1d::new(4, 3).padding(Padding::Same).return_sequences(true);
     /// let outputs = graph.add(layer, x)?;
     /// let model = graph.build(outputs)?.initialize(1)?;
@@ -403,7 +404,8 @@ macro_rules! bidirectional {
             }
 
             fn adjust_initial(&self, weights: &mut [ArrayD<f32>]) {
-                let (forward, backward) = weights.split_at_mut(self.of_forward().min(weights.len()));
+                let of_forward = self.of_forward().min(weights.len());
+                let (forward, backward) = weights.split_at_mut(of_forward);
                 self.forward.adjust_initial(forward);
                 self.backward.adjust_initial(backward);
             }

@@ -404,8 +404,8 @@ impl Definition for Rescaling {
 }
 
 /// A layer that returns its input as it is: Keras's `Identity`, and the layers that do something in
-/// training only, such as `Dropout`, `GaussianNoise`, `ActivityRegularization` and `RandomFlip`; all
-/// are in [`Identity::CLASSES`]. It reads an array of any shape.
+/// training only, such as `Dropout`, `GaussianNoise`, `ActivityRegularization` and `RandomFlip`;
+/// all are in [`Identity::CLASSES`]. It reads an array of any shape.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(transparent)]
 pub struct Identity {
@@ -413,8 +413,8 @@ pub struct Identity {
 }
 
 impl Identity {
-    /// The classes of Keras that it stands for. An `InputLayer` is that of a model that is called as
-    /// a layer of another.
+    /// The classes of Keras that it stands for. An `InputLayer` is that of a model that is called
+    /// as a layer of another.
     pub const CLASSES: [&'static str; 31] = [
         "InputLayer",
         "Dropout",
@@ -473,8 +473,8 @@ arguments! {
     /// `TimeDistributed` calls, whose own masks stay in it.
     ///
     /// With [`MaskRules::Keras2`](crate::MaskRules::Keras2) the first input keeps its mask where it
-    /// has one; otherwise the second's counts, at no more axes than `axes`: at a place where it does
-    /// anywhere along the others.
+    /// has one; otherwise the second's counts, at no more axes than `axes`: at a place where it
+    /// does anywhere along the others.
     ///
     /// ```
     /// use birnn::layer::{Dense, Masking, WithMaskOf};

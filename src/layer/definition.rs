@@ -26,7 +26,8 @@ macro_rules! arguments {
             $($arguments)*
         }
     };
-    (@ $write:tt, $given:tt; $(#[$doc:meta])* $layer:ident($($(#[$own:meta])* $required:ident: $required_type:ty),*) {
+    (@ $write:tt, $given:tt;
+     $(#[$doc:meta])* $layer:ident($($(#[$own:meta])* $required:ident: $required_type:ty),*) {
         $($(#[$field:meta])* $name:ident: $type:ty = $default:expr),* $(,)?
     }) => {
         $(#[$doc])*

@@ -16,14 +16,15 @@ arguments! {
     /// Keras's `EinsumDense`: `activation(einsum(equation, x, kernel) + bias)`, the sum of the
     /// products of the input and a kernel as an equation says that has a letter for each axis.
     ///
-    /// In `ab,bc->ac` the input is `[a, b]`, the kernel `[b, c]` and the output `[a, c]`: what isn't
-    /// in the output is summed over, so that this is a [`Dense`](super::Dense). The first axis of
-    /// input and output is the batch. Three dots at the beginning or the end of input and output,
-    /// as in `...x,xy->...y`, stand for all other axes.
+    /// In `ab,bc->ac` the input is `[a, b]`, the kernel `[b, c]` and the output `[a, c]`: what
+    /// isn't in the output is summed over, so that this is a [`Dense`](super::Dense). The first
+    /// axis of input and output is the batch. Three dots at the beginning or the end of input and
+    /// output, as in `...x,xy->...y`, stand for all other axes.
     ///
     /// `output_shape` has the lengths of the output's axes without the batch, and without those
-    /// that the dots stand for; an axis of any length, or one that the input has too, may be `None`.
-    /// Its weights are `kernel`, with an axis for each of its letters, and `bias`, if there is one.
+    /// that the dots stand for; an axis of any length, or one that the input has too, may be
+    /// `None`. Its weights are `kernel`, with an axis for each of its letters, and `bias`, if there
+    /// is one.
     ///
     /// ```
     /// use birnn::{Device, Graph, layer::EinsumDense};

@@ -8,8 +8,8 @@ use crate::graph::ArrayId;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
-/// A layer that is defined in another room, such as a [`Function`](crate::program::Function). A file
-/// has no more of it than that it is one: what it is stands beside the layer there.
+/// A layer that is defined in another room, such as a [`Function`](crate::program::Function). A
+/// file has no more of it than that it is one: what it is stands beside the layer there.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Foreign {

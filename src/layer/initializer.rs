@@ -8,9 +8,9 @@ use serde::{Deserialize, Serialize};
 /// numbers follow from the seed that it is given; they aren't those that Keras would draw from this
 /// seed, which depend on Keras's backend.
 ///
-/// `rows` and `columns` are those of a weight with two axes. Of the kernel of a convolution they are
-/// multiplied by the length of its window, as in Keras: `rows` is what a filter reads, `columns` the
-/// number of filters times the window. Of a weight with one axis both are its length.
+/// `rows` and `columns` are those of a weight with two axes. Of the kernel of a convolution they
+/// are multiplied by the length of its window, as in Keras: `rows` is what a filter reads,
+/// `columns` the number of filters times the window. Of a weight with one axis both are its length.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]

@@ -143,8 +143,8 @@ impl Layer {
         };
         let [timesteps, Some(_)] = inputs[0][..] else {
             return Err(Error::Graph(format!(
-                "layer {:?} reads [batch, timesteps, features] with a fixed number of features, and \
-                 its input is {}; set return_sequences on a recurrent layer before it",
+                "layer {:?} reads [batch, timesteps, features] with a fixed number of features, \
+                 and its input is {}; set return_sequences on a recurrent layer before it",
                 self.name(),
                 shown(&inputs[0])
             )));
@@ -177,8 +177,8 @@ impl Layer {
         Ok(results)
     }
 
-    /// The final states that it computes, in Keras's order: for each direction the hidden state and,
-    /// where it has one, the cell state. None of a layer that keeps no state.
+    /// The final states that it computes, in Keras's order: for each direction the hidden state
+    /// and, where it has one, the cell state. None of a layer that keeps no state.
     ///
     /// ```
     /// use birnn::layer::{Direction, Layer, Role};

@@ -31,7 +31,8 @@ pub enum Role {
     /// [`MergeMode::None`](crate::MergeMode::None).
     DirectionOutput(Direction),
     /// The final hidden state of a direction, `[batch, units]`: that after the last timestep which
-    /// the direction reads. A [`ConvLstm2d`](super::ConvLstm2d) and its kin have states of more axes.
+    /// the direction reads. A [`ConvLstm2d`](super::ConvLstm2d) and its kin have states of more
+    /// axes.
     HiddenState(Direction),
     /// The final cell state of a direction of an LSTM, `[batch, units]`.
     CellState(Direction),

@@ -510,9 +510,9 @@ impl Model {
         Model::sequential_on(&[None, Some(features)], layers)
     }
 
-    /// As [`Model::sequential`], on one input of any shape: `axes` are the lengths of the axes after
-    /// the batch, and `None` is any length. So `&[None]` is `[batch, timesteps]`, the ids that an
-    /// [`Embedding`](crate::layer::Embedding) reads.
+    /// As [`Model::sequential`], on one input of any shape: `axes` are the lengths of the axes
+    /// after the batch, and `None` is any length. So `&[None]` is `[batch, timesteps]`, the ids
+    /// that an [`Embedding`](crate::layer::Embedding) reads.
     ///
     /// # Errors
     /// Those of [`Model::sequential`], and [`Error::Graph`] where `axes` is empty or a length is

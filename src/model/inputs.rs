@@ -106,7 +106,8 @@ impl<'a, F> Inputs<'a, F> {
     }
 
     /// Adds the array of the model's next input, in the order of
-    /// [`Model::input_names`](crate::Model::input_names) and in the shape that the model was built for.
+    /// [`Model::input_names`](crate::Model::input_names) and in the shape that the model was built
+    /// for.
     pub fn input<D: Dimension>(self, x: ArrayView<'a, F, D>) -> Inputs<'a, F> {
         self.with(None, x)
     }

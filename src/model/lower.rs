@@ -96,8 +96,8 @@ impl Model {
         Ok(lowered.graph.without_unused_steps())
     }
 
-    /// The graph of a call of one row, of which a call of more rows is a multiple; `None` where rows
-    /// can't run in parts.
+    /// The graph of a call of one row, of which a call of more rows is a multiple; `None` where
+    /// rows can't run in parts.
     pub(crate) fn lower_a_row(&self, call: &CallShape) -> Result<Option<OperatorGraph>> {
         let of_rows = |batch| self.lower(&CallShape { batch, ..call.clone() });
         if !self.layers().any(Layer::is_of_whole_shapes) {

@@ -29,8 +29,8 @@ impl<F: Real> Bound<'_, F> {
 }
 
 impl Demand {
-    /// Compares the values of rows of its input with it, of which the first has the number `first_row`
-    /// in the batch.
+    /// Compares the values of rows of its input with it, of which the first has the number
+    /// `first_row` in the batch.
     pub(crate) fn check<F: Real>(
         &self,
         model: &Model,

@@ -2,8 +2,9 @@
 //!
 //! Each file defines one: its attributes, its operands in order, the shapes of what it writes, and
 //! what becomes of each axis. Shapes are whole, the batch included. No operator knows a layer, a
-//! file format or a backend; masks, initial states and weights are operands like any other. A mask
-//! is an array of 0 and 1, without the axis of the features: 1 where the value counts.
+//! file format or a backend; masks, initial states and weights are operands like any other (but for
+//! those of a recurrence, which names the layer that has them: backends pack them once). A mask is
+//! an array of 0 and 1, without the axis of the features: 1 where the value counts.
 
 mod affine;
 mod attention;
@@ -32,7 +33,7 @@ mod windows;
 pub(crate) use affine::{Affine, PRelu};
 pub(crate) use attention::{Attention, MaskedScore, Score};
 pub(crate) use batched::BatchedMatMul;
-pub(crate) use binary::{Binary, BinaryFunction, Where};
+pub(crate) use binary::{Binary, BinaryFunction, Where, larger, smaller};
 pub(crate) use combine::{Combination, Combine};
 pub(crate) use concat::Concat;
 pub(crate) use convolution::Convolution;

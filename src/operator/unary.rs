@@ -64,18 +64,18 @@ pub(crate) struct Unary {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum UnaryFunction {
     DividedBy(f32),
-    Negative,
+    Negate,
     Absolute,
     Reciprocal,
-    SquareRoot,
+    Sqrt,
     /// The natural logarithm.
-    Logarithm,
+    Log,
     /// The error function, `2/√π ∫₀ˣ exp(-t²) dt`.
     Erf,
-    Sine,
-    Cosine,
+    Sin,
+    Cos,
     Floor,
-    Ceiling,
+    Ceil,
     /// To the nearest whole number, of two the even one.
     Round,
     /// To the next whole number towards zero.
@@ -92,22 +92,46 @@ impl UnaryFunction {
     #[allow(dead_code)] // the tests that use it need the GPU path
     pub const ALL: [UnaryFunction; 16] = [
         UnaryFunction::DividedBy(3.0),
-        UnaryFunction::Negative,
+        UnaryFunction::Negate,
         UnaryFunction::Absolute,
         UnaryFunction::Reciprocal,
-        UnaryFunction::SquareRoot,
-        UnaryFunction::Logarithm,
+        UnaryFunction::Sqrt,
+        UnaryFunction::Log,
         UnaryFunction::Erf,
-        UnaryFunction::Sine,
-        UnaryFunction::Cosine,
+        UnaryFunction::Sin,
+        UnaryFunction::Cos,
         UnaryFunction::Floor,
-        UnaryFunction::Ceiling,
+        UnaryFunction::Ceil,
         UnaryFunction::Round,
         UnaryFunction::Truncate,
         UnaryFunction::Sign,
         UnaryFunction::Not,
         UnaryFunction::IsNan,
     ];
+
+    /// Its value at `x`. The reference and the folding of what is known before a call both go by
+    /// it, so that it makes no difference which of them computes a value.
+    pub fn at(self, x: f64) -> f64 {
+        match self {
+            UnaryFunction::DividedBy(number) => x / f64::from(number),
+            UnaryFunction::Negate => -x,
+            UnaryFunction::Absolute => x.abs(),
+            UnaryFunction::Reciprocal => x.recip(),
+            UnaryFunction::Sqrt => x.sqrt(),
+            UnaryFunction::Log => x.ln(),
+            UnaryFunction::Erf => libm::erf(x),
+            UnaryFunction::Sin => x.sin(),
+            UnaryFunction::Cos => x.cos(),
+            UnaryFunction::Floor => x.floor(),
+            UnaryFunction::Ceil => x.ceil(),
+            UnaryFunction::Round => x.round_ties_even(),
+            UnaryFunction::Truncate => x.trunc(),
+            UnaryFunction::Sign if x == 0.0 => x, // `f64::signum` of 0 is 1
+            UnaryFunction::Sign => x.signum(),
+            UnaryFunction::Not => f64::from(u8::from(x == 0.0)),
+            UnaryFunction::IsNan => f64::from(u8::from(x.is_nan())),
+        }
+    }
 }
 
 impl Rules for Unary {

@@ -42,7 +42,8 @@ impl Model {
     /// # Errors
     /// [`Error::MissingWeights`] where a layer has no weights, [`Error::Graph`] where one has an
     /// argument that is NaN or infinite, [`Error::MalformedFile`] where the name ends otherwise
-    /// than in `.safetensors`, as that of another form, [`Error::Io`] where the file can't be written.
+    /// than in `.safetensors`, as that of another form, [`Error::Io`] where the file can't be
+    /// written.
     ///
     /// ```
     /// use birnn::{Device, Gru, Model};

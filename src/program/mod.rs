@@ -10,8 +10,8 @@
 //!   axes, shapes, parts.
 //! * `host`: operations on known values. `evaluate`: an operation, on the host or as operators.
 //! * `body.rs`: a program that is complete, folded as far as no call is needed for it.
-//! * `lower.rs`: its graph of operators for a call. `function.rs`: a program as a layer. `parts.rs`:
-//!   what it is built from, in files.
+//! * `lower.rs`: its graph of operators for a call. `function.rs`: a program as a layer.
+//!   `parts.rs`: what it is built from, in files.
 
 mod body;
 mod evaluate;

@@ -3,6 +3,7 @@
 use super::resizing::Resizing;
 use super::values::Kind;
 use crate::layer::{Activation, Layer};
+use crate::operator::{BinaryFunction, UnaryFunction};
 use serde::{Deserialize, Serialize};
 
 /// An operation of a [`Program`](super::Program). It reads arrays, its operands, in an order that
@@ -78,8 +79,8 @@ pub enum Operation {
     /// operand 1 stand.
     ///
     /// Here and in the other operations with places, those below zero count from the end. A place
-    /// that a call gives, as it is or moved by other operations, has to lie on the axis, or it is an
-    /// [`Error::InputValue`](crate::Error::InputValue); of one that is computed and doesn't the
+    /// that a call gives, as it is or moved by other operations, has to lie on the axis, or it is
+    /// an [`Error::InputValue`](crate::Error::InputValue); of one that is computed and doesn't the
     /// nearest counts.
     Take {
         /// Along which axis.
@@ -228,8 +229,8 @@ pub enum Operation {
     },
     /// Operand 0 with other lengths of axes, and values between those that there were. Operand 1
     /// says which part of each axis is taken, first where it begins and then where it ends, from 0
-    /// to 1; only [`Coordinates::Crop`](super::Coordinates) has it. Operand 2 says how many times as long axes become,
-    /// or operand 3 how long.
+    /// to 1; only [`Coordinates::Crop`](super::Coordinates) has it. Operand 2 says how many times
+    /// as long axes become, or operand 3 how long.
     Resize(Resizing),
     /// Operand 0 as it is: how much of an axis counts in each row, of one as long as the known
     /// number operand 1 says. Where a call gives other values than whole numbers from 0 to that it
@@ -273,6 +274,29 @@ pub enum Unary {
     IsNan,
 }
 
+impl Unary {
+    /// The operator's function that it is; `None`: it is the activation `Exponential`.
+    pub(super) fn as_operator(self) -> Option<UnaryFunction> {
+        Some(match self {
+            Unary::Exp => return None,
+            Unary::Negate => UnaryFunction::Negate,
+            Unary::Absolute => UnaryFunction::Absolute,
+            Unary::Log => UnaryFunction::Log,
+            Unary::Sqrt => UnaryFunction::Sqrt,
+            Unary::Reciprocal => UnaryFunction::Reciprocal,
+            Unary::Erf => UnaryFunction::Erf,
+            Unary::Floor => UnaryFunction::Floor,
+            Unary::Ceil => UnaryFunction::Ceil,
+            Unary::Round => UnaryFunction::Round,
+            Unary::Sign => UnaryFunction::Sign,
+            Unary::Not => UnaryFunction::Not,
+            Unary::Sin => UnaryFunction::Sin,
+            Unary::Cos => UnaryFunction::Cos,
+            Unary::IsNan => UnaryFunction::IsNan,
+        })
+    }
+}
+
 /// A function of two values. Comparisons and logic return truth values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[non_exhaustive]
@@ -311,6 +335,30 @@ pub enum Binary {
     Or,
     /// One of them alone.
     Xor,
+}
+
+impl Binary {
+    /// The operator's function that it is; `None`: it is made of others, or of one whose operands
+    /// change places.
+    pub(super) fn as_operator(self) -> Option<BinaryFunction> {
+        Some(match self {
+            Binary::Remainder | Binary::Greater | Binary::GreaterOrEqual => return None,
+            Binary::Add => BinaryFunction::Add,
+            Binary::Subtract => BinaryFunction::Subtract,
+            Binary::Multiply => BinaryFunction::Multiply,
+            Binary::Divide => BinaryFunction::Divide,
+            Binary::Power => BinaryFunction::Power,
+            Binary::Maximum => BinaryFunction::Maximum,
+            Binary::Minimum => BinaryFunction::Minimum,
+            Binary::Modulo => BinaryFunction::Modulo,
+            Binary::Equal => BinaryFunction::Equal,
+            Binary::Less => BinaryFunction::Less,
+            Binary::LessOrEqual => BinaryFunction::LessOrEqual,
+            Binary::And => BinaryFunction::And,
+            Binary::Or => BinaryFunction::Or,
+            Binary::Xor => BinaryFunction::Xor,
+        })
+    }
 }
 
 /// A value of many values.

@@ -2,7 +2,9 @@ use super::*;
 use crate::graph::OperatorGraph;
 use crate::layer::Lstm;
 use crate::{Bidirectional, Error};
-use ndarray::{ArrayD, IxDyn};
+use ndarray::{ArrayD, Dimension, IxDyn};
+use rand::{RngExt, SeedableRng};
+use serde::de::DeserializeOwned;
 
 fn named(names: &[&str]) -> Vec<Length> {
     names.iter().map(|name| Length::Named(name.to_string())).collect()
@@ -218,5 +220,66 @@ fn tied_inputs_of_unknown_lengths_are_errors() {
     for state in [Length::Any, named("m")] {
         let error = tied("n", state).unwrap_err().to_string();
         assert!(error.contains("\"state\" isn't known") && error.contains("fix it"), "{error}");
+    }
+}
+
+/// All functions of a kind: serde lists them where a name is none of theirs.
+fn all<T: DeserializeOwned>() -> Vec<T> {
+    let unknown = serde_json::from_str::<T>("\"?\"").err().unwrap().to_string();
+    let names: Vec<&str> = unknown.split('`').skip(1).step_by(2).skip(1).collect();
+    names.iter().map(|name| serde_json::from_str(&format!("\"{name}\"")).unwrap()).collect()
+}
+
+/// What is known before a call is computed on the host, anything else by operators: to the bit.
+#[test]
+fn what_is_folded_is_what_operators_compute() {
+    let mut numbers = vec![1e-45, 1e-40, 1e-20, 0.1, 0.5, 1.0, 2.0, 2.5, 3.0, 5.0, 1e7, 1e30];
+    numbers.extend([0.0, f32::MIN_POSITIVE, f32::MAX, f32::INFINITY]);
+    let mut rng = rand_chacha::ChaCha12Rng::seed_from_u64(5);
+    numbers.extend((0..40).map(|_| rng.random_range(0.0f32..8.0)));
+    let negative: Vec<f32> = numbers.iter().map(|number| -number).collect();
+    numbers.extend(negative);
+    numbers.push(f32::NAN);
+    let count = numbers.len();
+    let (unary, binary) = (all::<Unary>(), all::<Binary>());
+    assert!(unary.len() >= 15 && binary.len() >= 17, "{unary:?} {binary:?}");
+
+    // Each number beside each: a column and a row.
+    let column = ArrayD::from_shape_vec(IxDyn(&[count, 1]), numbers.clone()).unwrap();
+    let row = ArrayD::from_shape_vec(IxDyn(&[count]), numbers).unwrap();
+    let mut program = Program::new();
+    let axes = [Length::Fixed(count), Length::Fixed(1)];
+    let a = program.input("a", axes, Kind::Float).unwrap();
+    let b = program.input("b", [Length::Fixed(count)], Kind::Float).unwrap();
+    let known_a = program.constant(Values::Floats(column.clone()));
+    let known_b = program.constant(Values::Floats(row.clone()));
+    let mut names = Vec::new();
+    let mut add = |name: String, operation: Operation, computed: &[Value], known: &[Value]| {
+        for (how, operands) in [("computed", computed), ("known", known)] {
+            let node = format!("{name} {how}");
+            let values = program.add(&node, operation.clone(), operands.to_vec()).unwrap();
+            program.output(&node, values[0]);
+        }
+        names.push(name);
+    };
+    for function in unary {
+        add(format!("{function:?}"), Operation::Unary(function), &[a], &[known_a]);
+    }
+    for function in binary {
+        add(format!("{function:?}"), Operation::Binary(function), &[a, b], &[known_a, known_b]);
+    }
+    let model = program.build().unwrap();
+    let inputs = crate::Inputs::new(column.view()).input(row.view());
+    let outputs = crate::reference::run(&model, inputs).unwrap();
+    for name in names {
+        let of = |how: &str| outputs.named(&format!("{name} {how}")).unwrap();
+        let (computed, known) = (of("computed"), of("known"));
+        assert_eq!(computed.shape(), known.shape(), "{name}");
+        for ((place, one), other) in computed.indexed_iter().zip(known) {
+            let same = one.to_bits() == other.to_bits() || (one.is_nan() && other.is_nan());
+            let places = place.slice();
+            let second = places.get(1).filter(|_| computed.len() > count).map(|&at| row[at]);
+            assert!(same, "{name} of {} and {second:?}: {one:e}, {other:e}", row[places[0]]);
+        }
     }
 }

@@ -1,7 +1,6 @@
-use super::binary::number;
 use super::operands::{Computed, Reads};
 use crate::layer::Activation;
-use crate::operator::{Activate, Relu, Unary, UnaryFunction};
+use crate::operator::{Activate, Relu, Unary};
 use birnn_cell::Real;
 use ndarray::{ArrayD, ArrayViewMut1, Axis, Zip};
 
@@ -29,35 +28,7 @@ pub(super) fn activation<F: Real>(operator: &Activate, reads: &Reads<F>) -> Comp
 /// A function of each value; in `f32`, too, it is computed in `f64` and rounded once.
 pub(super) fn unary<F: Real>(operator: &Unary, reads: &Reads<F>) -> Computed<F> {
     let function = operator.function;
-    Ok(reads.get(0)?.mapv(|x| F::nearest(function_at(function, x.widened()))))
-}
-
-fn function_at(function: UnaryFunction, x: f64) -> f64 {
-    match function {
-        UnaryFunction::DividedBy(number) => x / f64::from(number),
-        UnaryFunction::Negative => -x,
-        UnaryFunction::Absolute => x.abs(),
-        UnaryFunction::Reciprocal => x.recip(),
-        UnaryFunction::SquareRoot => x.sqrt(),
-        UnaryFunction::Logarithm => x.ln(),
-        UnaryFunction::Erf => libm::erf(x),
-        UnaryFunction::Sine => x.sin(),
-        UnaryFunction::Cosine => x.cos(),
-        UnaryFunction::Floor => x.floor(),
-        UnaryFunction::Ceiling => x.ceil(),
-        UnaryFunction::Round => x.round_ties_even(),
-        UnaryFunction::Truncate => x.trunc(),
-        // `f64::signum` of 0 is 1.
-        UnaryFunction::Sign => {
-            if x == 0.0 {
-                x
-            } else {
-                x.signum()
-            }
-        }
-        UnaryFunction::Not => number(x == 0.0),
-        UnaryFunction::IsNan => number(x.is_nan()),
-    }
+    Ok(reads.get(0)?.mapv(|x| F::nearest(function.at(x.widened()))))
 }
 
 /// `x` above the threshold (at most `max_value`), `negative_slope (x - threshold)` below; NaN stays

@@ -1,6 +1,6 @@
-use super::binary::{larger, smaller, spread_to};
+use super::binary::spread_to;
 use super::operands::{Computed, Reads};
-use crate::operator::{Combination, Combine};
+use crate::operator::{Combination, Combine, larger, smaller};
 use birnn_cell::Real;
 use ndarray::{ArrayD, ArrayViewD, Axis, ShapeError, Zip};
 

@@ -1,7 +1,6 @@
-use super::binary::larger;
 use super::operands::{Computed, Reads};
 use super::windows::taps;
-use crate::operator::{Pool, Reduction, Windows};
+use crate::operator::{Pool, Reduction, Windows, larger};
 use birnn_cell::Real;
 use ndarray::{ArrayD, ArrayViewD, Axis, Zip};
 

@@ -1,6 +1,5 @@
-use super::binary::{larger, smaller};
 use super::operands::{Computed, Reads, reshaped, whole};
-use crate::operator::{Reduce, ReduceFunction};
+use crate::operator::{Reduce, ReduceFunction, larger, smaller};
 use birnn_cell::Real;
 use ndarray::{ArrayView1, Axis, IxDyn};
 

@@ -1,6 +1,7 @@
 //! The checks themselves, on small trees and pieces of code.
 
 use crate::circles::{circles, describe};
+use crate::lines;
 use crate::modules::{Crate, Files};
 use crate::silence::silent_skips;
 use crate::tokens::{Token, tokens, without_tests};
@@ -202,4 +203,20 @@ fn names_that_texts_tell_are_found() {
         const ONLY: &str = "Session::run";
     "#;
     assert_eq!(words::told(source), ["Model::initialize", "torch::StateDict", "KerasLimits::"]);
+}
+
+#[test]
+fn long_lines_are_found_but_for_what_cannot_be_broken() {
+    let long = "word ".repeat(20) + "end";
+    let fits = "word ".repeat(19) + "words";
+    assert_eq!((long.len(), fits.chars().count()), (103, 100));
+    let link = format!("https://{}", "x".repeat(120));
+    let wide = "ü".repeat(100);
+    let prose = format!(
+        "{fits}\n{long}\n* {link}\nsee {link}\n| {long} |\n```text\n{long}\n```\n{long}\n{wide}\n"
+    );
+    assert_eq!(lines::of_prose(&prose), [2, 4, 9]);
+    let rust =
+        format!("{fits}\n    /// {long}\n//! | {long} |\n// {link}\n  f(\"{long}\")\n{wide}");
+    assert_eq!(lines::of_rust(&rust), [2, 5]);
 }

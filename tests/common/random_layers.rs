@@ -1,5 +1,5 @@
-//! Models of random layers with random arguments, some of which don't fit together. The same ones in
-//! every run.
+//! Models of random layers with random arguments, some of which don't fit together. The same ones
+//! in every run.
 
 use birnn::layer::{Activation, AdditiveAttention, Attention, Dense, Layer, ScoreMode};
 use birnn::layer::{

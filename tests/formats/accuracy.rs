@@ -27,12 +27,15 @@ const BACKENDS: [&str; 2] = ["CPU", "GPU"];
 const HEAD: &str = "\
 # Accuracy
 
-Largest and mean error of the models of `tests/fixtures`, by the layer that each is about: Keras's results in f32 and
-birnn's, compared with what Keras computes in f64 (or, of the large arrays for which the fixtures have no f64, the reference).
-An error is counted in ulps, units of the last place of an f32; a value that is smaller than the mean size of its array
-counts as that large. Means are over all values. The same for each model alone is in [accuracy.csv](accuracy.csv). Written by `tests/formats/accuracy.rs`, which also fails where birnn is less exact than Keras:
-where over all models of a layer the mean error is more than 1.25 times Keras's (or a quarter of an ulp, where that is
-more), or the largest error more than twice Keras's (or half an ulp, which is the rounding of an exact result).
+Largest and mean error of the models of `tests/fixtures`, by the layer that each is about: Keras's
+results in f32 and birnn's, compared with what Keras computes in f64 (or, of the large arrays for
+which the fixtures have no f64, the reference). An error is counted in ulps, units of the last place
+of an f32; a value that is smaller than the mean size of its array counts as that large. Means are
+over all values. The same for each model alone is in [accuracy.csv](accuracy.csv). Written by
+`tests/formats/accuracy.rs`, which also fails where birnn is less exact than Keras: where over all
+models of a layer the mean error is more than 1.25 times Keras's (or a quarter of an ulp, where that
+is more), or the largest error more than twice Keras's (or half an ulp, which is the rounding of an
+exact result).
 
 ";
 

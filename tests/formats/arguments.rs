@@ -41,14 +41,17 @@ fn declared() -> Value {
 
 /// A layer with as few arguments as it needs.
 fn plain(class: &str) -> Value {
-    let gates = json!({"units": 4, "activation": "tanh", "recurrent_activation": "sigmoid", "reset_after": true});
+    let gates = json!({
+        "units": 4, "activation": "tanh", "recurrent_activation": "sigmoid", "reset_after": true,
+    });
     let gru = json!({"class_name": "GRU", "config": gates});
     match class {
         "StackedRNNCells" => json!({"cells": [{"class_name": "GRUCell", "config": gates}]}),
         "RNN" => json!({"cell": {"class_name": "GRUCell", "config": gates}}),
         "Bidirectional" => json!({"layer": gru}),
         "TimeDistributed" => {
-            json!({"layer": {"class_name": "Activation", "config": {"name": "a", "activation": "tanh"}}})
+            let config = json!({"name": "a", "activation": "tanh"});
+            json!({"layer": {"class_name": "Activation", "config": config}})
         }
         "Masking" => json!({}),
         "GRU" => gates,
@@ -68,8 +71,10 @@ fn load(class: &str, argument: Option<(&str, &Value)>) -> Result<Model, Error> {
     if class == "StackedRNNCells" {
         layer = json!({"class_name": "RNN", "config": {"name": "tested", "cell": layer}});
     }
-    let input = json!({"class_name": "Masking", "config": {"name": "masking", "batch_input_shape": [null, 6, 3]}});
-    let shows = json!({"class_name": "SimpleRNN", "config": {"name": "shows", "units": 2, "activation": "tanh"}});
+    let masking = json!({"name": "masking", "batch_input_shape": [null, 6, 3]});
+    let input = json!({"class_name": "Masking", "config": masking});
+    let shows = json!({"name": "shows", "units": 2, "activation": "tanh"});
+    let shows = json!({"class_name": "SimpleRNN", "config": shows});
     let layers = if class == "Masking" {
         let mut first = layer;
         first["config"]["batch_input_shape"] = json!([null, 6, 3]);
@@ -78,7 +83,8 @@ fn load(class: &str, argument: Option<(&str, &Value)>) -> Result<Model, Error> {
         vec![input, layer]
     };
     // A Keras 2 file has hard_sigmoid's and the masks' older rules; both are meant here the same.
-    let model = json!({"class_name": "Sequential", "keras_version": "2.15.0", "config": {"name": "m", "layers": layers}});
+    let config = json!({"name": "m", "layers": layers});
+    let model = json!({"class_name": "Sequential", "keras_version": "2.15.0", "config": config});
     Model::from_keras_config(&model.to_string())
 }
 

@@ -75,7 +75,8 @@ fn array<T: ReadableElement>(npz: &mut NpzReader<File>, name: &str) -> Option<Ar
 
 /// What `work` makes of each item, on as many threads as there are cores, each with what `start`
 /// makes for it: a device of its own, say, because a software driver builds the kernels of a device
-/// one after another. Items next to each other go to one thread: models of one kind have kernels in common.
+/// one after another. Items next to each other go to one thread: models of one kind have kernels in
+/// common.
 pub fn side_by_side<T: Sync, S, R: Send>(
     items: &[T],
     start: impl Fn() -> S + Sync,

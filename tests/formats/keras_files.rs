@@ -350,5 +350,7 @@ fn changed_configurations_never_panic() {
             }
         }
     }
-    println!("{built} of the changed configurations are models");
+    // Some two fifths are: many values may be others, too. Were all refused, what is behind the
+    // reading would never run.
+    assert!(built > 1500, "only {built} of the changed configurations are models");
 }

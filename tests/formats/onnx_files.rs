@@ -15,6 +15,7 @@ use birnn::{Device, Model, OnnxOptions, Outputs};
 use ndarray::ArrayD;
 use ndarray_npy::NpzReader;
 use std::fs::File;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 struct Case {
@@ -198,13 +199,24 @@ fn the_node_tests_of_recurrent_operators_pass() {
 /// wrong with the others.
 #[test]
 fn a_folder_of_cases() {
-    let Some(folder) = std::env::var_os("BIRNN_ONNX_CASES") else { return };
+    let Some(folder) = std::env::var_os("BIRNN_ONNX_CASES") else {
+        // Not eprintln!: the test harness would swallow it.
+        let _ = writeln!(std::io::stderr(), "NOT RUN: BIRNN_ONNX_CASES names no folder of cases");
+        return;
+    };
     let only = std::env::var("BIRNN_ONNX_ONLY").unwrap_or_default();
     let named = std::env::var("BIRNN_ONNX_DEVICES").unwrap_or_default();
-    let error = std::env::var("BIRNN_ONNX_ERROR").ok().and_then(|error| error.parse().ok());
+    let error = std::env::var("BIRNN_ONNX_ERROR").ok().map(|error| error.parse().unwrap());
+    let least = std::env::var("BIRNN_ONNX_RIGHT").ok().map(|least| least.parse().unwrap());
+    assert!(
+        error.is_some() || least.is_some(),
+        "BIRNN_ONNX_ERROR or BIRNN_ONNX_RIGHT has to say what is expected of the cases"
+    );
     let most = error.map_or(Most::Suite, Most::Error);
     let wanted = |device: &Device| device.info().name.contains(&named);
-    for device in devices().into_iter().filter(wanted) {
+    let devices: Vec<_> = devices().into_iter().filter(wanted).collect();
+    assert!(!devices.is_empty(), "BIRNN_ONNX_DEVICES: no device has {named:?} in its name");
+    for device in devices {
         let (mut right, mut with_constants, mut failures) = (0, 0, Vec::new());
         for case in cases(Path::new(&folder)).iter().filter(|case| case.name.contains(&only)) {
             match problem(case, &device, most, false) {
@@ -222,7 +234,6 @@ fn a_folder_of_cases() {
             failures.len()
         );
         assert!(error.is_none() || failures.is_empty(), "{} cases are wrong", failures.len());
-        let least = std::env::var("BIRNN_ONNX_RIGHT").ok().and_then(|least| least.parse().ok());
         assert!(right + with_constants >= least.unwrap_or(0), "{least:?} have to be right");
     }
 }

@@ -123,10 +123,14 @@ fn dawn_builds_every_kernel_and_setting() {
     let kernels: Vec<_> = list
         .iter()
         .map(|entry| {
+            let constants = entry.constants.iter();
             let constants: serde_json::Map<_, _> =
-                entry.constants.iter().map(|(name, value)| (name.to_string(), (*value).into())).collect();
+                constants.map(|(name, value)| (name.to_string(), (*value).into())).collect();
             serde_json::json!({
-                "name": entry.kernel, "setting": entry.setting, "wgsl": entry.wgsl, "constants": constants,
+                "name": entry.kernel,
+                "setting": entry.setting,
+                "wgsl": entry.wgsl,
+                "constants": constants,
             })
         })
         .collect();

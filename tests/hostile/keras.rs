@@ -230,7 +230,8 @@ fn bombs(report: &mut Report, random: &mut Random) {
 }
 
 fn sequential(layers: Value) -> Value {
-    json!({"class_name": "Sequential", "keras_version": "3.15.1", "config": {"name": "m", "layers": layers}})
+    let config = json!({"name": "m", "layers": layers});
+    json!({"class_name": "Sequential", "keras_version": "3.15.1", "config": config})
 }
 
 fn layer(class: &str, config: Value) -> Value {
@@ -259,11 +260,13 @@ fn huge_sizes(report: &mut Report) {
                 one("Embedding", json!({"input_dim": size, "output_dim": size})),
                 one(
                     "Conv1D",
-                    json!({"filters": size, "kernel_size": [size], "strides": [size], "activation": "relu"}),
+                    json!({"filters": size, "kernel_size": [size], "strides": [size],
+                        "activation": "relu"}),
                 ),
                 one(
                     "Conv1D",
-                    json!({"filters": size, "kernel_size": [2], "dilation_rate": [size], "activation": null}),
+                    json!({"filters": size, "kernel_size": [2], "dilation_rate": [size],
+                        "activation": null}),
                 ),
                 one(
                     "MultiHeadAttention",
@@ -271,8 +274,8 @@ fn huge_sizes(report: &mut Report) {
                 ),
                 one(
                     "ConvLSTM1D",
-                    json!({"filters": size, "kernel_size": [size], "padding": "same", "strides": size,
-                        "activation": "tanh", "recurrent_activation": "sigmoid"}),
+                    json!({"filters": size, "kernel_size": [size], "padding": "same",
+                        "strides": size, "activation": "tanh", "recurrent_activation": "sigmoid"}),
                 ),
                 one("RepeatVector", json!({"n": size})),
                 one("UpSampling1D", json!({"size": size})),
@@ -308,10 +311,12 @@ fn functional(count: usize, inbound: impl Fn(usize) -> Value, output: usize) -> 
     let mut layers = vec![json!({"class_name": "InputLayer", "name": "x", "inbound_nodes": [],
         "config": {"name": "x", "batch_input_shape": [null, null, 2]}})];
     layers.extend((0..count).map(|index| {
-        json!({"class_name": "Add", "name": name(index), "config": {"name": name(index)}, "inbound_nodes": inbound(index)})
+        json!({"class_name": "Add", "name": name(index), "config": {"name": name(index)},
+            "inbound_nodes": inbound(index)})
     }));
-    json!({"class_name": "Functional", "keras_version": "2.15.0", "config": {"name": "m", "layers": layers,
-        "input_layers": [["x", 0, 0]], "output_layers": [[name(output), 0, 0]]}})
+    let config = json!({"name": "m", "layers": layers, "input_layers": [["x", 0, 0]],
+        "output_layers": [[name(output), 0, 0]]});
+    json!({"class_name": "Functional", "keras_version": "2.15.0", "config": config})
 }
 
 fn graphs(report: &mut Report) {
@@ -438,7 +443,10 @@ fn of_operations(report: &mut Report) {
             }
         }
     }
-    let slice = |start: &Value, stop: &Value, step: &Value| json!({"class_name": "__slice__", "config": {"start": start, "stop": stop, "step": step}});
+    let slice = |start: &Value, stop: &Value, step: &Value| {
+        let config = json!({"start": start, "stop": stop, "step": step});
+        json!({"class_name": "__slice__", "config": config})
+    };
     for number in &numbers {
         let keys = [
             number.clone(),

@@ -267,9 +267,9 @@ impl Model {
         })
     }
 
-    /// What a recurrent layer does at each timestep: a list for each call of it, with a list for each
-    /// direction. These have the direction's name, whether it reads backwards, and then one after the
-    /// other the name, the values and the shape of each array.
+    /// What a recurrent layer does at each timestep: a list for each call of it, with a list for
+    /// each direction. These have the direction's name, whether it reads backwards, and then one
+    /// after the other the name, the values and the shape of each array.
     pub fn trace(&self, layer: &str, given: &Given) -> Result<Array, JsValue> {
         let calls = birnn::reference::trace::<f32>(&self.model, layer, given.inputs()?);
         let list = Array::new();

@@ -1,9 +1,10 @@
-//! birnn's part of `run.sh` beside this crate: a stateful layer and a Dense, called again and again.
+//! birnn's part of `run.sh` beside this crate: a stateful layer and a Dense, called again and
+//! again.
 //!
 //!     streaming CELL UNITS WEIGHTS INPUT SECONDS
 //!
-//! prints the outputs of the first 256 timesteps from zero states, one timestep a call, and then for
-//! calls of one timestep and of 64 the median time of a timestep, the 99th percentile, and the
+//! prints the outputs of the first 256 timesteps from zero states, one timestep a call, and then
+//! for calls of one timestep and of 64 the median time of a timestep, the 99th percentile, and the
 //! number of calls, in nanoseconds. The time of asking the clock is in them.
 
 use birnn::{Dense, Device, DeviceOptions, Gru, Layer, Lstm, Model, Session};

@@ -256,8 +256,8 @@ impl Activation {
         !matches!(self, Affine(..) | ClippedAffine(..) | ScaledTanh(..) | ThresholdedRelu(_))
     }
 
-    /// Keras's name for it, or one in its manner where it has none. `HardSigmoidKeras2` shares its name with `HardSigmoid`, and
-    /// `GeluApproximate` with `Gelu`.
+    /// Keras's name for it, or one in its manner where it has none. `HardSigmoidKeras2` shares its
+    /// name with `HardSigmoid`, and `GeluApproximate` with `Gelu`.
     pub fn keras_name(self) -> &'static str {
         match self {
             Activation::Linear => "linear",

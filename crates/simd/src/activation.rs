@@ -1,8 +1,8 @@
 //! The activation functions on vectors. Those that real models use are computed in vectors; the
 //! rest value by value, by the formulas of [`birnn_cell::activate`].
 //!
-//! tanh and sigmoid: of e^x by the polynomial of Cephes (expf), as in `shaders/shared/activations.wgsl`;
-//! error at most 1.5 ulp, which the tests below measure.
+//! tanh and sigmoid: of e^x by the polynomial of Cephes (expf), as in
+//! `shaders/shared/activations.wgsl`; error at most 1.5 ulp, which the tests below measure.
 
 use crate::arch::Arch;
 use birnn_cell::Activation;

@@ -1,5 +1,5 @@
-//! What becomes of the values that a window holds, feature by feature. They come in pieces, each with
-//! the features of one or several of the window's elements, one after another.
+//! What becomes of the values that a window holds, feature by feature. They come in pieces, each
+//! with the features of one or several of the window's elements, one after another.
 
 use crate::arch::Arch;
 use pulp::{Simd, WithSimd};

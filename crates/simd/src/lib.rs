@@ -11,7 +11,8 @@
 //!
 //! What isn't recurrent has parts of it: a [`Kernel`] and its [`Product`]s for dense layers and
 //! convolutions, what convolutions of 3 · 3 are made of ([`winograd`]), what becomes of the values
-//! that a window holds (`held`), [`activate_all`], and normalizations ([`softmax`], [`Normalizer`]).
+//! that a window holds (`held`), [`activate_all`], and normalizations ([`softmax`],
+//! [`Normalizer`]).
 //!
 //! Every sum runs in the same order whatever the batch, the number of threads or the way that the
 //! work is split: the results are equal to the bit.

@@ -202,7 +202,8 @@ const fn tile_rows<S: Simd, T: Word>(vectors: usize) -> usize {
 /// The same of WebAssembly, which has no registers of its own. On x86-64 an engine has 15 beside
 /// one that it keeps for itself, and holds the values of all rows, a vector of the panel and a
 /// product. A sum that finds no register waits for memory at each row of the panel: measured for an
-/// LSTM with 32 rows in tiles of 5 · 2 sums, which need 17, with multiply-adds: 84 ms in place of 54.
+/// LSTM with 32 rows in tiles of 5 · 2 sums, which need 17, with multiply-adds: 84 ms in place
+/// of 54.
 const fn wasm_tile_rows<T: Word>(vectors: usize) -> usize {
     let decode = if T::DECODED { 2 } else { 0 };
     (15 - 2 - decode) / (vectors + 1)
@@ -226,8 +227,8 @@ const fn loads_in_order(rows: usize, vectors: usize) -> bool {
 }
 
 /// Whether a tile takes the values one by one: for WebAssembly, where the compiler puts the
-/// products of four values in an order of its own, sum by sum, which takes more registers than there
-/// are. Of one row it takes no more.
+/// products of four values in an order of its own, sum by sum, which takes more registers than
+/// there are. Of one row it takes no more.
 const fn one_by_one(rows: usize) -> bool {
     cfg!(target_arch = "wasm32") && rows > 1
 }
@@ -252,7 +253,9 @@ fn multiply_rows<S: Simd, R: Rows, T: Word, const V: usize, const W: usize, cons
     macro_rules! tile_of {
         ($($rows:literal)*) => {
             match place.rows {
-                $($rows => multiply_tile::<S, R, T, V, W, P, $rows>(simd, rows, place, panels, sums),)*
+                $($rows => {
+                    multiply_tile::<S, R, T, V, W, P, $rows>(simd, rows, place, panels, sums)
+                })*
                 _ => unreachable!("a tile has at most 12 rows"),
             }
         };

@@ -4,8 +4,8 @@ use crate::arch::Arch;
 use pulp::{Simd, WithSimd};
 use std::ops::Range;
 
-/// Whether there is the calling thread alone, so that nothing that shares work is compiled: in a web
-/// page, unless the module has atomics and its user starts rayon's threads.
+/// Whether there is the calling thread alone, so that nothing that shares work is compiled: in a
+/// web page, unless the module has atomics and its user starts rayon's threads.
 const ONE_THREAD: bool = cfg!(all(target_arch = "wasm32", not(target_feature = "atomics")));
 
 /// How a sequence uses the machine.

@@ -47,7 +47,8 @@ pub struct Scratch {
     sums: Lines<f32>,
     counts: Vec<bool>,
     seen: Vec<bool>,
-    /// Whether the next step reads the recurrent kernel from its end, which the last step read last.
+    /// Whether the next step reads the recurrent kernel from its end, which the last step read
+    /// last.
     turns_back: bool,
     /// Empty: what `Running::input_rows` fills.
     rows: Vec<&'static [f32]>,

@@ -1,6 +1,6 @@
 //! Convolutions with windows of 3 · 3 by fewer multiplications, after Winograd (1980), as Lavin and
-//! Gray (2015) apply it: tiles of 4 · 4 values give 2 · 2 windows each by 16 products in place of 36.
-//! Of a line of a tile, d₀ … d₃, and of a kernel, g₀ … g₂:
+//! Gray (2015) apply it: tiles of 4 · 4 values give 2 · 2 windows each by 16 products in place
+//! of 36. Of a line of a tile, d₀ … d₃, and of a kernel, g₀ … g₂:
 //!
 //! ```text
 //! m₀ = (d₀ - d₂) g₀                  m₁ = (d₁ + d₂) (g₀ + g₁ + g₂) / 2

@@ -1,6 +1,6 @@
 //! A page in Rust that runs a model with birnn and draws its hidden states with wgpu on a canvas:
-//! what a game or a tool in Rust does that is compiled for the web. birnn opens a device of its own,
-//! so that it needs nothing of the program's, and the program nothing of birnn's.
+//! what a game or a tool in Rust does that is compiled for the web. birnn opens a device of its
+//! own, so that it needs nothing of the program's, and the program nothing of birnn's.
 //!
 //! `examples/web_rust/build.sh` builds the page, and says how to look at it.
 #![cfg(target_arch = "wasm32")]

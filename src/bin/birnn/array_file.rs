@@ -89,8 +89,8 @@ fn archive(bytes: Vec<u8>, wanted: Option<&str>) -> Result<Content> {
     }
     match (wanted, arrays.len()) {
         (None, 0) => bail!(
-            "it is a zip archive without arrays, such as a .keras model; numpy.save and numpy.savez \
-             write arrays"
+            "it is a zip archive without arrays, such as a .keras model; numpy.save and \
+             numpy.savez write arrays"
         ),
         (Some(wanted), 0) => bail!("it holds no array {wanted:?}, but {}", names.join(", ")),
         (_, 1) => Ok(Content::Array(arrays.swap_remove(0).1)),

@@ -101,8 +101,8 @@ fn npz(model: &Model, path: &Path) -> Result<()> {
     if model.is_program() {
         bail!(
             ".npz holds the weights of Keras's layers in the order of model.get_weights(), and \
-             this model is of operations in place of layers, as those of ONNX files are: no Keras model \
-             takes them; write it as .safetensors"
+             this model is of operations in place of layers, as those of ONNX files are: no Keras \
+             model takes them; write it as .safetensors"
         );
     }
     let mut weights = Vec::new();

@@ -127,8 +127,8 @@ struct Problem {
 }
 
 pub const TOO_LARGE: &str = "is too large for float32";
-pub const NOT_WHOLE: &str = "is a whole number that float32 cannot hold (it holds all up to 16777216); \
-     save ids below that, or x.astype('float32') where rounding is meant";
+pub const NOT_WHOLE: &str = "is a whole number that float32 cannot hold (it holds all up to \
+     16777216); save ids below that, or x.astype('float32') where rounding is meant";
 const NO_BOOL: &str = "is neither 0 nor 1, as bools are";
 
 impl Dtype {

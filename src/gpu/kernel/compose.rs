@@ -1,5 +1,5 @@
-//! A kernel's WGSL, composed from its entry file in `shaders/` and the modules that this imports, by
-//! a small preprocessor: `shaders/README.md` says which lines it knows, and why there is one.
+//! A kernel's WGSL, composed from its entry file in `shaders/` and the modules that this imports,
+//! by a small preprocessor: `shaders/README.md` says which lines it knows, and why there is one.
 //!
 //! What is wrong (an unknown module, an `#if` of an unknown setting or without end) stays in the
 //! text, so that the WGSL compiler refuses it; [`located`] brings line numbers back to the files.

@@ -9,7 +9,7 @@ use crate::graph::Step;
 use crate::operator::BinaryFunction;
 
 /// The numbers of `broadcast.wgsl` for what is no [`BinaryFunction`].
-const WHERE: u32 = BinaryFunction::Remainder as u32 + 1;
+const WHERE: u32 = BinaryFunction::Modulo as u32 + 1;
 pub(super) const DIFFERS: u32 = WHERE + 1;
 
 impl Planner<'_> {

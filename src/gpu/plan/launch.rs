@@ -29,7 +29,8 @@ pub(in crate::gpu) enum BufferId {
     Projection,
     /// A recurrence's states, as `recurrence.wgsl` has them.
     States,
-    /// What the workgroups of a persistent kernel hand on to each other, as `persistent.wgsl` has it.
+    /// What the workgroups of a persistent kernel hand on to each other, as `persistent.wgsl` has
+    /// it.
     Exchange,
     MaskSeen,
     /// Zeros, which no kernel writes; bound, too, where a kernel reads nothing.

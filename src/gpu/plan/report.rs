@@ -167,9 +167,9 @@ impl PlanReport {
     /// `half_weights` is [`DeviceOptions::half_weights`](crate::DeviceOptions::half_weights).
     ///
     /// # Errors
-    /// [`Error::InputShape`] where `batch` or `timesteps` isn't in that range, [`Error::Graph`] where
-    /// a layer can't be called on so many timesteps, [`Error::Limit`] where a layer or an array is
-    /// too large for the adapter.
+    /// [`Error::InputShape`] where `batch` or `timesteps` isn't in that range, [`Error::Graph`]
+    /// where a layer can't be called on so many timesteps, [`Error::Limit`] where a layer or an
+    /// array is too large for the adapter.
     pub fn new(
         model: &Model,
         batch: usize,
@@ -483,7 +483,8 @@ impl fmt::Display for PlanReport {
             let [x, y, z] = d.workgroups;
             writeln!(
                 f,
-                "{:>6} x {}: {x} x {y} x {z} workgroups of {}, {} flops, {} bytes, {:.2} flops a byte, bound by {}{}{}",
+                "{:>6} x {}: {x} x {y} x {z} workgroups of {}, {} flops, {} bytes, {:.2} flops a \
+                 byte, bound by {}{}{}",
                 d.count,
                 d.kernel,
                 d.invocations,

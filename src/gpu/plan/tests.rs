@@ -95,7 +95,8 @@ proptest! {
     ) {
         // From WebGPU's default down to 32 KiB.
         for kind in [DEFAULT, SOFTWARE] {
-            let limits = Limits { binding: DEFAULT.binding >> shift, budget: DEFAULT.budget >> shift, ..kind };
+            let [binding, budget] = [DEFAULT.binding, DEFAULT.budget].map(|bytes| bytes >> shift);
+            let limits = Limits { binding, budget, ..kind };
             for plan in plans(&model(cell, features, units, sequences), batch, timesteps, &limits) {
                 check(&plan, timesteps, &limits);
             }
@@ -266,12 +267,14 @@ proptest! {
     #[test]
     fn layers_of_a_stack_run_after_those_below(
         cell in 0u8..4, features in 1usize..50, units in 1usize..200, layers in 2usize..6,
-        rows in 1usize..100, timesteps in 2usize..2_000, masked: bool, kind in 0usize..3, shift in 0u32..8,
+        rows in 1usize..100, timesteps in 2usize..2_000, masked: bool, kind in 0usize..3,
+        shift in 0u32..8,
     ) {
         let kind = [DEFAULT, DOWNLEVEL, SOFTWARE][kind];
         // From WebGPU's default down to 1 MiB, of which arrays need many.
         let limits = Limits { binding: DEFAULT.binding >> shift, ..kind };
-        check_stack(&stack(cell, features, units, layers), layers, rows, timesteps, masked, &limits);
+        let stack = stack(cell, features, units, layers);
+        check_stack(&stack, layers, rows, timesteps, masked, &limits);
     }
 }
 
@@ -365,22 +368,25 @@ fn report(
 fn document() -> String {
     let mut text = "# Plans
 
-What the planner makes of the shapes of `benches/shapes.rs`: one bidirectional layer, `return_sequences=True` and
-`return_state=True`. Written by `BIRNN_WRITE_DOCS=1 cargo test --lib plan`, which without that variable compares.
-`birnn plan` prints such plans, a dispatch a line, of any shape. A GPU that allows more than WebGPU's default limits, as most
-do, may run other kernels: larger workgroups let more layers run a sequence in one dispatch.
+What the planner makes of the shapes of `benches/shapes.rs`: one bidirectional layer,
+`return_sequences=True` and `return_state=True`. Written by `BIRNN_WRITE_DOCS=1 cargo test --lib
+plan`, which without that variable compares. `birnn plan` prints such plans, a dispatch a line, of
+any shape. A GPU that allows more than WebGPU's default limits, as most do, may run other kernels:
+larger workgroups let more layers run a sequence in one dispatch.
 
-\"flops a byte\" is the arithmetic intensity: the matmuls' floating-point operations for each byte that the dispatches have
-to move at least, each of their arrays once. \"at least\" is what the dispatches could take at best on a GPU of 5 TFLOP/s,
-250 GB/s and 3 µs a dispatch, and on a software adapter of 100 GFLOP/s, 20 GB/s and 20 µs, all of it at work: a batch of one
-row has work for few of a GPU's multiprocessors, and takes longer.
+\"flops a byte\" is the arithmetic intensity: the matmuls' floating-point operations for each byte
+that the dispatches have to move at least, each of their arrays once. \"at least\" is what the
+dispatches could take at best on a GPU of 5 TFLOP/s, 250 GB/s and 3 µs a dispatch, and on a software
+adapter of 100 GFLOP/s, 20 GB/s and 20 µs, all of it at work: a batch of one row has work for few of
+a GPU's multiprocessors, and takes longer.
 "
     .to_string();
     for adapter in ADAPTERS {
         for (cell, name) in [(0, "LSTM"), (1, "GRU")] {
             text += &format!("\n## {name} on a {adapter}\n\n");
-            text += "| (batch, timesteps, features, units) | recurrence | dispatches | flops a byte | projection's | \
-                     recurrence's | at least |\n|---|---|---|---|---|---|---|\n";
+            text += "| (batch, timesteps, features, units) | recurrence | dispatches | flops a \
+                     byte | projection's | recurrence's | at least |\n\
+                     |---|---|---|---|---|---|---|\n";
             for shape in SHAPES {
                 let report = report(cell, shape, adapter);
                 let of =
@@ -388,7 +394,8 @@ row has work for few of a GPU's multiprocessors, and takes longer.
                 let Some(recurrence) = of("_sequence").or(of("_step")) else { continue };
                 let [b, t, d, u] = shape;
                 text += &format!(
-                    "| ({b}, {t}, {d}, {u}) | {}: {}, {} | {} | {:.2} | {:.2} | {:.2} | {:.3} ms, {} |\n",
+                    "| ({b}, {t}, {d}, {u}) | {}: {}, {} | {} | {:.2} | {:.2} | {:.2} | {:.3} ms, \
+                     {} |\n",
                     recurrence.kernel,
                     recurrence.cut,
                     match recurrence.workgroups {

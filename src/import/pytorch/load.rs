@@ -50,7 +50,8 @@ impl TorchOptions {
     }
 
     /// The `nonlinearity` of an RNN: [`Activation::Tanh`] (default) or [`Activation::Relu`]. A file
-    /// doesn't say it: where nobody does, a warning of the crate `tracing` tells that tanh is taken.
+    /// doesn't say it: where nobody does, a warning of the crate `tracing` tells that tanh is
+    /// taken.
     pub fn nonlinearity(mut self, nonlinearity: Activation) -> TorchOptions {
         self.nonlinearity = Some(nonlinearity);
         self

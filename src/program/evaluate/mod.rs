@@ -3,8 +3,8 @@
 //!
 //! * [`array`] is an array of the call, known or computed; [`reshape`] says when a reshape of one
 //!   costs nothing.
-//! * [`making`], [`moving`], [`numbers`], [`order`], [`places`], [`resize`] and [`windows`] are what operations are made of, each on the host
-//!   where its operands are known.
+//! * [`making`], [`moving`], [`numbers`], [`order`], [`places`], [`resize`] and [`windows`] are
+//!   what operations are made of, each on the host where its operands are known.
 //! * [`operands`] reads shapes, axes and places from known operands.
 //! * [`Evaluator::evaluate`] does an operation; [`recurrent`] that of recurrent layers.
 

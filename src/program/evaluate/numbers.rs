@@ -51,11 +51,13 @@ impl Evaluator {
             Unary::Negate | Unary::Absolute | Unary::Sign => x.kind,
             _ => Kind::Float,
         };
-        if function == Unary::Exp {
-            let activation = Activation::Exponential;
-            return self.apply(operator::Activate { activation }, x, kind);
+        match function.as_operator() {
+            Some(function) => self.apply(operator::Unary { function }, x, kind),
+            None => {
+                let activation = Activation::Exponential;
+                self.apply(operator::Activate { activation }, x, kind)
+            }
         }
-        self.apply(operator::Unary { function: device_unary(function) }, x, kind)
     }
 
     pub(super) fn cast(&mut self, x: &Array, kind: Kind) -> Reason<Array> {
@@ -91,20 +93,25 @@ impl Evaluator {
             return Ok(empty(&shape, kind));
         }
         let whole = kind == Kind::Integer;
-        match function {
-            Binary::Greater => self.binary_step(BinaryFunction::Less, [b, a], kind),
-            Binary::GreaterOrEqual => self.binary_step(BinaryFunction::LessOrEqual, [b, a], kind),
-            Binary::Remainder => {
-                let divided = self.binary_step(BinaryFunction::Divide, [a, b], Kind::Float)?;
-                let rounded = self.cast(&divided, Kind::Integer)?;
-                let times = self.binary_step(BinaryFunction::Multiply, [&rounded, b], kind)?;
-                self.binary_step(BinaryFunction::Subtract, [a, &times], kind)
-            }
-            Binary::Divide if whole => {
+        match (function, function.as_operator()) {
+            (Binary::Divide, _) if whole => {
                 let divided = self.binary_step(BinaryFunction::Divide, [a, b], Kind::Float)?;
                 self.cast(&divided, Kind::Integer)
             }
-            function => self.binary_step(device_binary(function), [a, b], kind),
+            (_, Some(function)) => self.binary_step(function, [a, b], kind),
+            (Binary::Greater, None) => self.binary_step(BinaryFunction::Less, [b, a], kind),
+            (Binary::GreaterOrEqual, None) => {
+                self.binary_step(BinaryFunction::LessOrEqual, [b, a], kind)
+            }
+            // sign(a) · (|a| mod |b|): above zero what is left is the same whichever way the
+            // quotient is rounded, and exact.
+            (_, None) => {
+                let [sign, size] = [Unary::Sign, Unary::Absolute].map(|of| self.unary(of, a));
+                let (sign, size) = (sign?, size?);
+                let divisor = self.unary(Unary::Absolute, b)?;
+                let left = self.binary_step(BinaryFunction::Modulo, [&size, &divisor], kind)?;
+                self.binary_step(BinaryFunction::Multiply, [&sign, &left], kind)
+            }
         }
     }
 
@@ -412,44 +419,6 @@ fn kind_of(function: Binary, a: Kind, b: Kind) -> Kind {
     match larger_kind(a, b) {
         Kind::Float => Kind::Float,
         _ => Kind::Integer,
-    }
-}
-
-fn device_unary(function: Unary) -> UnaryFunction {
-    match function {
-        Unary::Negate => UnaryFunction::Negative,
-        Unary::Absolute | Unary::Exp => UnaryFunction::Absolute,
-        Unary::Log => UnaryFunction::Logarithm,
-        Unary::Sqrt => UnaryFunction::SquareRoot,
-        Unary::Reciprocal => UnaryFunction::Reciprocal,
-        Unary::Erf => UnaryFunction::Erf,
-        Unary::Floor => UnaryFunction::Floor,
-        Unary::Ceil => UnaryFunction::Ceiling,
-        Unary::Round => UnaryFunction::Round,
-        Unary::Sign => UnaryFunction::Sign,
-        Unary::Not => UnaryFunction::Not,
-        Unary::Sin => UnaryFunction::Sine,
-        Unary::Cos => UnaryFunction::Cosine,
-        Unary::IsNan => UnaryFunction::IsNan,
-    }
-}
-
-fn device_binary(function: Binary) -> BinaryFunction {
-    match function {
-        Binary::Add => BinaryFunction::Add,
-        Binary::Subtract => BinaryFunction::Subtract,
-        Binary::Multiply => BinaryFunction::Multiply,
-        Binary::Divide | Binary::Remainder => BinaryFunction::Divide,
-        Binary::Modulo => BinaryFunction::Remainder,
-        Binary::Xor => BinaryFunction::Xor,
-        Binary::Power => BinaryFunction::Power,
-        Binary::Maximum => BinaryFunction::Maximum,
-        Binary::Minimum => BinaryFunction::Minimum,
-        Binary::Equal => BinaryFunction::Equal,
-        Binary::Less | Binary::Greater => BinaryFunction::Less,
-        Binary::LessOrEqual | Binary::GreaterOrEqual => BinaryFunction::LessOrEqual,
-        Binary::And => BinaryFunction::And,
-        Binary::Or => BinaryFunction::Or,
     }
 }
 

@@ -23,39 +23,11 @@ pub fn unary(function: Unary, x: &Values) -> Values {
     }
 }
 
+/// By the formula of the operator that computes it where `x` isn't known.
 fn of_number(function: Unary, x: f32) -> f32 {
-    match function {
-        Unary::Negate => -x,
-        Unary::Absolute => x.abs(),
-        Unary::Exp => x.exp(),
-        Unary::Log => x.ln(),
-        Unary::Sqrt => x.sqrt(),
-        Unary::Reciprocal => 1.0 / x,
-        Unary::Erf => erf(x.into()) as f32,
-        Unary::Floor => x.floor(),
-        Unary::Ceil => x.ceil(),
-        Unary::Round => x.round_ties_even(),
-        Unary::Sign if x == 0.0 || x.is_nan() => x,
-        Unary::Sign => x.signum(),
-        Unary::Sin => x.sin(),
-        Unary::Cos => x.cos(),
-        Unary::Not => f32::from(u8::from(x == 0.0)),
-        Unary::IsNan => f32::from(u8::from(x.is_nan())),
-    }
-}
-
-/// `gelu(√2 y) = √2 y (1 + erf(y)) / 2` says what erf is.
-fn erf(x: f64) -> f64 {
-    let y = x * std::f64::consts::SQRT_2;
-    match y == 0.0 || !y.is_finite() {
-        true => {
-            if x.is_nan() {
-                x
-            } else {
-                x.clamp(-1.0, 1.0)
-            }
-        }
-        false => 2.0 * birnn_cell::activate(Activation::Gelu, y) / y - 1.0,
+    match function.as_operator() {
+        Some(function) => function.at(x.into()) as f32,
+        None => birnn_cell::activate(Activation::Exponential, x.into()) as f32,
     }
 }
 
@@ -142,7 +114,10 @@ fn of_whole(function: Binary, a: i64, b: i64) -> i64 {
         Binary::Power => power(a, b),
         Binary::Maximum => a.max(b),
         Binary::Minimum => a.min(b),
-        Binary::Modulo => a.wrapping_rem(b).wrapping_add(b).wrapping_rem(b),
+        Binary::Modulo => match a.wrapping_rem(b) {
+            left if left != 0 && (left < 0) != (b < 0) => left + b, // of different signs
+            left => left,
+        },
         _ => a.wrapping_rem(b),
     }
 }
@@ -154,19 +129,11 @@ fn power(a: i64, b: i64) -> i64 {
     }
 }
 
+/// By the formula of the operator that computes it where they aren't known.
 fn of_numbers(function: Binary, a: f32, b: f32) -> f32 {
-    match function {
-        Binary::Add => a + b,
-        Binary::Subtract => a - b,
-        Binary::Multiply => a * b,
-        Binary::Divide => a / b,
-        Binary::Power => a.powf(b),
-        Binary::Maximum if a.is_nan() || b.is_nan() => f32::NAN,
-        Binary::Maximum => a.max(b),
-        Binary::Minimum if a.is_nan() || b.is_nan() => f32::NAN,
-        Binary::Minimum => a.min(b),
-        Binary::Modulo => a - b * (a / b).floor(),
-        _ => a % b,
+    match function.as_operator() {
+        Some(function) => function.formula()(a, b),
+        None => a % b, // the remainder: comparisons are of any kind of values (`compare`)
     }
 }
 
@@ -207,6 +174,9 @@ mod tests {
         for (x, expected) in [(0.0, 0.0), (0.5, 0.520_499_9), (-1.0, -0.842_700_8), (9.0, 1.0)] {
             assert!((of_number(Unary::Erf, x) - expected).abs() < 1e-6, "{x}");
         }
+        // Close to 0 it is 2/√π x.
+        let close = std::f64::consts::FRAC_2_SQRT_PI * f64::from(1e-20f32);
+        assert_eq!(of_number(Unary::Erf, 1e-20), close as f32);
         assert_eq!(of_number(Unary::Erf, f32::NEG_INFINITY), -1.0);
         assert!(of_number(Unary::Erf, f32::NAN).is_nan());
     }
@@ -218,6 +188,8 @@ mod tests {
         };
         assert_eq!(of(Binary::Divide, -7, 2), Ok(vec![-3]));
         assert_eq!(of(Binary::Modulo, -7, 2), Ok(vec![1]));
+        assert_eq!(of(Binary::Modulo, 7, -2), Ok(vec![-1]));
+        assert_eq!(of(Binary::Modulo, i64::MAX - 1, i64::MAX), Ok(vec![i64::MAX - 1]));
         assert_eq!(of(Binary::Remainder, -7, 2), Ok(vec![-1]));
         assert_eq!(of(Binary::Power, 3, 4), Ok(vec![81]));
         assert!(of(Binary::Divide, 1, 0).is_err());

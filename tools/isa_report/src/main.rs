@@ -29,18 +29,21 @@ use std::process::{Command, ExitCode};
 const HEAD: &str = "\
 # What a GPU makes of the kernels
 
-Written by `cargo run -p isa_report > docs/generated/kernels.md`: Mesa's RADV driver compiles every kernel, in every setting that
-the planner uses for the shapes of the benchmarks, for AMD GPUs that need not be there, the way wgpu has it compiled.
-NAVI31 is a Radeon RX 7900 (RDNA 3), POLARIS10 a Radeon RX 480 (GCN 4). Nothing runs: latency and inverse throughput are
-the compiler's estimates, in cycles, for one pass through the code, loops counted as it guesses them. `--all` adds the
-settings with masks and with weights of 16 bits.
+Written by `cargo run -p isa_report > docs/generated/kernels.md`: Mesa's RADV driver compiles every
+kernel, in every setting that the planner uses for the shapes of the benchmarks, for AMD GPUs that
+need not be there, the way wgpu has it compiled. NAVI31 is a Radeon RX 7900 (RDNA 3), POLARIS10 a
+Radeon RX 480 (GCN 4). Nothing runs: latency and inverse throughput are the compiler's estimates, in
+cycles, for one pass through the code, loops counted as it guesses them. `--all` adds the settings
+with masks and with weights of 16 bits.
 
-* VGPRs, SGPRs: registers of a subgroup. Spilled ones and scratch memory are 0 in every kernel, which a test sees to.
-* occupancy: subgroups that fit a SIMD at a time, of at most 16 (NAVI31: in the driver's count of wave32 up to 32) or 8
-  (POLARIS10). LDS: bytes of workgroup memory.
-* The last two columns are of the innermost loop with the most multiply-adds (of all the kernel, where it has none): the
-  share of multiply-adds in the vector arithmetic; and multiply-adds, loads by lanes (of them those of 16 bytes), loads
-  that all lanes share, and accesses of workgroup memory, of so many instructions.";
+* VGPRs, SGPRs: registers of a subgroup. Spilled ones and scratch memory are 0 in every kernel,
+  which a test sees to.
+* occupancy: subgroups that fit a SIMD at a time, of at most 16 (NAVI31: in the driver's count of
+  wave32 up to 32) or 8 (POLARIS10). LDS: bytes of workgroup memory.
+* The last two columns are of the innermost loop with the most multiply-adds (of all the kernel,
+  where it has none): the share of multiply-adds in the vector arithmetic; and multiply-adds, loads
+  by lanes (of them those of 16 bytes), loads that all lanes share, and accesses of workgroup
+  memory, of so many instructions.";
 
 /// The exit status where the driver isn't there.
 const NO_DRIVER: u8 = 3;

@@ -116,7 +116,8 @@ impl GroupCall<'_> {
     /// array touched.
     pub fn chunks(&self) -> Vec<Chunk> {
         let timesteps = self.timesteps();
-        let mut cuts: Vec<(usize, bool)> = Vec::new(); // segment length, whether time runs against the steps
+        // Of each array the length of a segment, and whether its time runs against the steps.
+        let mut cuts: Vec<(usize, bool)> = Vec::new();
         for direction in 0..self.directions() {
             cuts.push((self.input.segment, (self.group.reversed >> direction) & 1 == 1));
             if self.group.return_sequences {

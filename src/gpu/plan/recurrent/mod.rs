@@ -1,6 +1,7 @@
 //! Recurrences: their directions in groups ([`group`]), and what a group's launches have in common
-//! ([`call`]); the launches themselves ([`recurrence`]), before them the initial states ([`states`])
-//! and behind them the outputs ([`outputs`]); and recurrences that work at the same time ([`stack`]).
+//! ([`call`]); the launches themselves ([`recurrence`]), before them the initial states
+//! ([`states`]) and behind them the outputs ([`outputs`]); and recurrences that work at the same
+//! time ([`stack`]).
 
 mod call;
 mod group;

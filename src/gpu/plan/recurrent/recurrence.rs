@@ -1,7 +1,7 @@
 //! The launches of a recurrence: one projects a chunk's input, one a timestep or one alone
 //! ([`choice`](crate::gpu::plan::choice)) runs the recurrence of all directions of a group, one
-//! moves the chunk's hidden states to their places in the output, where the recurrence doesn't write
-//! them there.
+//! moves the chunk's hidden states to their places in the output, where the recurrence doesn't
+//! write them there.
 
 use super::call::{Chunk, GroupCall, PROJECTION_BYTES, Place};
 use super::group::Group;

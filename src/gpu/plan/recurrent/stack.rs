@@ -242,20 +242,24 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_layer_overtakes_the_one_below(layers in 2usize..7, timesteps in 2usize..300, chunks in 2usize..65) {
+        fn no_layer_overtakes_the_one_below(
+            layers in 2usize..7, timesteps in 2usize..300, chunks in 2usize..65,
+        ) {
             let schedule = Schedule { layers, timesteps, steps: timesteps.div_ceil(chunks) };
             prop_assume!(schedule.keeps_order());
             let mut done = vec![0; layers];
             for wave in 0..schedule.waves() {
                 let before = done.clone();
-                let slots: Vec<_> = schedule.at_work(wave).map(|layer| before[layer] % schedule.steps).collect();
+                let slot = |layer: usize| before[layer] % schedule.steps;
+                let slots: Vec<_> = schedule.at_work(wave).map(slot).collect();
                 prop_assert!(slots.iter().all(|slot| *slot == slots[0]), "wave {wave}: {slots:?}");
                 for layer in schedule.at_work(wave) {
                     let chunk = schedule.chunk(layer, wave);
                     prop_assert_eq!(chunk.first, done[layer]);
                     prop_assert!(chunk.steps >= 1 && chunk.steps <= schedule.steps);
                     done[layer] += chunk.steps;
-                    prop_assert!(layer == 0 || done[layer] <= before[layer - 1], "wave {wave}, layer {layer}");
+                    let is_below = layer == 0 || done[layer] <= before[layer - 1];
+                    prop_assert!(is_below, "wave {wave}, layer {layer}");
                 }
             }
             prop_assert!(done.iter().all(|&steps| steps == timesteps), "{done:?}");

@@ -2,7 +2,9 @@
 
 use super::row::Handler::{One, Several};
 use super::row::Row;
-use super::{angles, images, moving, numbers, products, reduce, statistics, taking, windows};
+use super::{
+    angles, images, moving, numbers, patterns, products, reduce, statistics, taking, windows,
+};
 use crate::Activation;
 use crate::program::{Binary, Pooling, Reduction, Unary};
 
@@ -228,7 +230,7 @@ pub(super) const OPERATIONS: &[Row] = &[
     ("Rad2deg", "x", One(|call| numbers::scaled(call, None, 180.0 / std::f64::consts::PI))),
     ("Ravel", "x", One(moving::ravel)),
     ("Real", "x", One(moving::identity)),
-    ("Rearrange", "tensor=x pattern **", One(moving::rearranged)),
+    ("Rearrange", "tensor=x pattern **", One(patterns::rearranged)),
     ("Reciprocal", "x", One(|call| numbers::unary(call, Unary::Reciprocal))),
     ("Relu", "x", One(|call| numbers::activation(call, Activation::Relu))),
     ("Relu6", "x", One(|call| numbers::activation(call, Activation::Relu6))),
@@ -245,8 +247,8 @@ pub(super) const OPERATIONS: &[Row] = &[
     ("Round", "x decimals", One(numbers::round)),
     ("Rsqrt", "x", One(|call| numbers::both(call, Unary::Sqrt, Unary::Reciprocal))),
     ("SaturateCast", "x dtype", One(numbers::cast)),
-    ("Scatter", "indices=places values=updates shape", One(moving::scattered)),
-    ("ScatterUpdate", "inputs=x indices=places updates reduction", One(moving::updated_places)),
+    ("Scatter", "indices=places values=updates shape", One(taking::scattered)),
+    ("ScatterUpdate", "inputs=x indices=places updates reduction", One(taking::updated_places)),
     (
         "SearchSorted",
         "sorted_sequence=list values=x side",
@@ -268,7 +270,7 @@ pub(super) const OPERATIONS: &[Row] = &[
     ("Sinh", "x", One(angles::sinh)),
     ("Size", "x", One(moving::size)),
     ("Slice", "inputs=x start_indices=starts shape", One(taking::slice)),
-    ("SliceUpdate", "inputs=x start_indices=starts updates", One(moving::updated_slice)),
+    ("SliceUpdate", "inputs=x start_indices=starts updates", One(taking::updated_slice)),
     (
         "SoftShrink",
         "x threshold",

@@ -3,7 +3,8 @@
 //!
 //! * [`given`] reads how a file calls one; [`call`] has its arguments.
 //! * [`keras3`] and [`tensorflow`] list them, each with what it is in a program's operations:
-//!   [`numbers`], [`reduce`], [`moving`], [`taking`], [`products`]; [`row`] is a line of the lists.
+//!   [`numbers`], [`reduce`], [`moving`], [`taking`], [`patterns`], [`products`]; [`row`] is a line
+//!   of the lists.
 //! * [`computed`] keeps what they return, until a layer reads it: operations in a row become one
 //!   layer of the graph.
 
@@ -15,6 +16,7 @@ mod images;
 mod keras3;
 mod moving;
 mod numbers;
+mod patterns;
 mod products;
 mod reduce;
 mod row;

@@ -1,9 +1,10 @@
-//! Operations that take values by their places.
+//! Operations that take values by their places, or put others in their place.
 
 use super::call::Call;
 use super::computed::Id;
+use super::moving;
 use crate::Result;
-use crate::program::{Binary, Kind, Operation, Values};
+use crate::program::{Binary, Kind, Operation, PadMode, Reduction, Values};
 use serde_json::Value;
 
 /// One of the indices between the brackets of `x[…]`.
@@ -318,4 +319,49 @@ pub(super) fn multi_hot(call: &mut Call) -> Result<Id> {
     let hot = one_hot(call)?;
     let axis = if rank > 1 { 1 } else { 0 };
     call.reduce(crate::program::Reduction::Maximum, hot, Some(&[axis]), false)
+}
+
+/// `x` with other values from a place on.
+pub(super) fn updated_slice(call: &mut Call) -> Result<Id> {
+    let (x, updates) = (call.array("x")?, call.array("updates")?);
+    let starts = call.array("starts")?;
+    let starts = call.cast(starts, Kind::Integer)?;
+    let (shape, of_updates) = (call.shape(x)?, call.shape(updates)?);
+    let behind = call.binary(Binary::Subtract, shape, starts)?;
+    let behind = call.binary(Binary::Subtract, behind, of_updates)?;
+    let around = call.concat(0, vec![starts, behind])?;
+    let updates = call.op(Operation::CastLike, [updates, x])?;
+    let one = call.float(1.0);
+    let ones = call.op(Operation::Fill, [of_updates, one])?;
+    let spread = call.op(Operation::Pad(PadMode::Constant), [updates, around])?;
+    let is_new = call.op(Operation::Pad(PadMode::Constant), [ones, around])?;
+    let is_new = call.cast(is_new, Kind::Bool)?;
+    call.select(is_new, spread, x)
+}
+
+/// `x` with other values at places, whose last axis has an index for each of the first axes.
+pub(super) fn updated_places(call: &mut Call) -> Result<Id> {
+    let (x, places, updates) = (call.array("x")?, call.array("places")?, call.array("updates")?);
+    let places = call.cast(places, Kind::Integer)?;
+    let reduction = match call.text("reduction")? {
+        None => None,
+        Some("add") => Some(Reduction::Sum),
+        Some("max") => Some(Reduction::Maximum),
+        Some("min") => Some(Reduction::Minimum),
+        Some("mul") => Some(Reduction::Product),
+        Some(_) => return call.unsupported("reduction", "add, max, min and mul are supported"),
+    };
+    call.op(Operation::ScatterNd { reduction }, [x, places, updates])
+}
+
+/// Values at places of zeros; those of the same place are added.
+pub(super) fn scattered(call: &mut Call) -> Result<Id> {
+    let (places, values) = (call.array("places")?, call.array("updates")?);
+    let shape = moving::shape(call)?;
+    let places = call.cast(places, Kind::Integer)?;
+    let zero = call.float(0.0);
+    let zeros = call.op(Operation::Fill, [shape, zero])?;
+    let zeros = call.op(Operation::CastLike, [zeros, values])?;
+    let reduction = Some(Reduction::Sum);
+    call.op(Operation::ScatterNd { reduction }, [zeros, places, values])
 }

@@ -1,5 +1,8 @@
+//! The threads that the CPU path computes on: rayon's, which fall back to the calling thread in a
+//! web page.
+
+use super::ONE_THREAD;
 use crate::error::{Error, Result};
-use crate::host::ONE_THREAD;
 use rayon::{ThreadPool, ThreadPoolBuilder};
 use std::sync::Arc;
 
@@ -9,7 +12,7 @@ const MOST_THREADS: usize = if ONE_THREAD { 1 } else { 1024 };
 #[cfg(test)]
 thread_local! {
     /// How often this thread took a lock or asked for other threads.
-    pub(super) static WAITS: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
+    pub(crate) static WAITS: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
 }
 
 /// The threads that a session computes on.
@@ -38,7 +41,8 @@ impl Threads {
                 needed: *threads as u64,
                 limit: "threads",
                 allowed: MOST_THREADS as u64,
-                instead: "use 0 for as many as there are cores, or CpuOptions::thread_pool for a larger pool",
+                instead: "use 0 for as many as there are cores, or CpuOptions::thread_pool for a \
+                          larger pool",
             }),
             Threads::Number(threads) if *threads > 1 => {
                 let pool = ThreadPoolBuilder::new().num_threads(*threads).build();
