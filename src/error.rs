@@ -376,6 +376,11 @@ fn ties_instead(ties: &[(String, String)]) -> String {
 /// in it, and one that isn't Keras's with its package or module.
 fn instead(class_name: &str) -> &'static str {
     let inner = class_name.rsplit('(').next().unwrap_or_default().trim_end_matches(')');
+    if class_name.contains("RNN(") {
+        return "say which recurrent layer, such as an Lstm, computes this cell \
+                (KerasOptions::custom), or replace it by LSTMCell, GRUCell or SimpleRNNCell and \
+                save the model again";
+    }
     if inner.contains(['>', '.']) && !inner.starts_with("keras") {
         return "its code isn't in the file; say which layers compute it (KerasOptions::custom), \
                 or replace it by layers of Keras's (`birnn inspect` lists those that are \
@@ -390,6 +395,10 @@ fn instead(class_name: &str) -> &'static str {
         "TensorFlowOpLayer" => {
             "its code isn't in the file in a form that birnn runs; put layers of Keras's in its \
              place, or compute it before or after the model, and save the model again"
+        }
+        "StringLookup" | "IntegerLookup" | "TextVectorization" | "Hashing" | "HashedCrossing" => {
+            "it makes integers of words or categories: let it do so before the model, and save the \
+             model behind it, keras.Model(layer.output, model.output), which is given the integers"
         }
         "Functional" | "Sequential" | "Model" => {
             "put the layers of this inner model in its place and save the model again"

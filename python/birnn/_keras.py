@@ -23,6 +23,7 @@ def from_keras(
     *,
     custom: Mapping[str, Build] | None = None,
     lambdas: Mapping[str, Build] | None = None,
+    activations: Mapping[str, str] | None = None,
 ) -> Model:
     """Takes a live model of Keras 2 or 3, of any backend, as it is now.
 
@@ -32,12 +33,14 @@ def from_keras(
         model: a ``keras.Model`` or ``tf_keras.Model``, Sequential or functional, that was built.
         custom: see ``load``.
         lambdas: see ``load``.
+        activations: see ``load``.
 
     Raises:
         TypeError: it is no model of Keras's.
         ModelError: it was not built: it has no weights yet.
         UnsupportedError: it has a layer or an argument that birnn doesn't compute.
-        UnknownNameError: ``lambdas`` names a layer that is no Lambda of the model.
+        UnknownNameError: ``lambdas`` names a layer that is no Lambda of the model, or
+            ``activations`` one that Keras doesn't have.
     """
     if not hasattr(model, "save") or not hasattr(model, "get_config"):
         raise InputTypeError(f"from_keras takes a model of Keras's, got {type(model).__qualname__}")
@@ -64,9 +67,8 @@ def from_keras(
             model.save(path)
         with open(path, "rb") as file:
             content = file.read()
-    return _birnn.from_bytes(
-        "keras", name, content, reading(custom=custom, lambdas=lambdas), time_major=False
-    )
+    options = reading(custom=custom, lambdas=lambdas, activations=activations)
+    return _birnn.from_bytes("keras", name, content, options, time_major=False)
 
 
 def _is_keras_2(model: Any) -> bool:

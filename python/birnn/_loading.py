@@ -19,6 +19,7 @@ def load(
     *,
     custom: Mapping[str, Build] | None = None,
     lambdas: Mapping[str, Build] | None = None,
+    activations: Mapping[str, str] | None = None,
     config: str | None = None,
     prefix: str | None = None,
     nonlinearity: str | None = None,
@@ -37,7 +38,11 @@ def load(
         custom: Keras: for each class of your own (``"package>Name"``) a function that is given a
             ``KerasLayer`` (its name, class and arguments) and returns what computes it: a
             ``Layer``, a layer of Keras's, a list of them, or a ``CustomLayer``.
+            One that ``TimeDistributed`` or ``Bidirectional`` wraps and the cell of an ``RNN`` are
+            of such classes, too; the latter two are one recurrent layer.
         lambdas: Keras: the same for each ``Lambda``, by its name.
+        activations: Keras: for each activation function of your own (``"package>name"``) the one of
+            Keras's that computes the same, such as ``"mish"``.
         config: Keras: what ``model.to_json()`` returned, for a file of weights alone: the text,
             not the name of a file.
         prefix: PyTorch: which of its modules it is, such as ``"encoder.lstm"``.
@@ -54,7 +59,8 @@ def load(
         FileError: it is damaged or of no format that birnn reads, or an option is of another one.
         UnsupportedError: the model computes something that birnn doesn't.
         ModelError: what the file says doesn't fit together.
-        UnknownNameError: ``lambdas`` names a layer that is no Lambda of the model.
+        UnknownNameError: ``lambdas`` names a layer that is no Lambda of the model, or
+            ``activations`` one that Keras doesn't have.
     """
     if not isinstance(path, (str, os.PathLike)):
         raise InputTypeError(
@@ -70,6 +76,7 @@ def load(
     options = reading(
         custom=custom,
         lambdas=lambdas,
+        activations=activations,
         config=config,
         prefix=prefix,
         nonlinearity=nonlinearity,
@@ -86,6 +93,7 @@ _NONE = {
     for name in (
         "custom",
         "lambdas",
+        "activations",
         "config",
         "prefix",
         "nonlinearity",

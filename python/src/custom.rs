@@ -1,12 +1,13 @@
-//! Layers of classes of its own that Python says how to compute: `load(custom=…, lambdas=…)`.
+//! Layers of classes of its own that Python says how to compute: `load(custom=…, lambdas=…)`, and
+//! the activations of functions of its own: `load(activations=…)`.
 
 use crate::error::{exception, raised};
-use birnn::{CustomLayer, Error, KerasOptions};
+use birnn::{Activation, CustomLayer, Error, KerasOptions};
 use ndarray::ArrayD;
 use numpy::{PyArray, PyArrayDyn, PyArrayMethods};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList, PyTuple};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// A layer in the file that Python builds: its names, and the arguments that its `get_config`
@@ -65,10 +66,13 @@ impl Raised {
     }
 }
 
-/// The options that have these functions build layers, by class and by the name of a `Lambda`.
+/// The options that have these functions build layers, by class and by the name of a `Lambda`, and
+/// say which of Keras's activations a function of another name computes.
 pub fn options(
+    py: Python<'_>,
     custom: Option<&Bound<'_, PyDict>>,
     lambdas: Option<&Bound<'_, PyDict>>,
+    activations: Option<&BTreeMap<String, String>>,
     raised: &Raised,
 ) -> PyResult<KerasOptions> {
     let mut options = KerasOptions::new();
@@ -86,6 +90,13 @@ pub fn options(
             raised.is_used(&name);
             Python::attach(|py| built(py, &build, layer, &raised).map_err(|e| raised.keep(e)))
         });
+    }
+    for (name, keras) in activations.into_iter().flatten() {
+        let Some(activation) = Activation::from_keras_name(keras) else {
+            let text = format!("activations: {keras:?} is none of Keras's activations");
+            return Err(exception(py, "UnknownNameError", &text));
+        };
+        options = options.activation(name, activation);
     }
     Ok(options)
 }

@@ -12,7 +12,7 @@ use numpy::{PyArray, PyArrayDyn, PyArrayMethods};
 use pyo3::exceptions::PyUserWarning;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 
 /// A network: its layers, how they are connected, and their weights.
@@ -170,6 +170,7 @@ impl Model {
 pub struct Reading<'py> {
     custom: Option<Bound<'py, PyDict>>,
     lambdas: Option<Bound<'py, PyDict>>,
+    activations: Option<BTreeMap<String, String>>,
     config: Option<String>,
     prefix: Option<String>,
     nonlinearity: Option<String>,
@@ -193,6 +194,7 @@ impl Reading<'_> {
         let given = [
             ("custom", Keras, self.custom.is_some()),
             ("lambdas", Keras, self.lambdas.is_some()),
+            ("activations", Keras, self.activations.is_some()),
             ("config", Keras, self.config.is_some()),
             ("prefix", Torch, self.prefix.is_some()),
             ("nonlinearity", Torch, self.nonlinearity.is_some()),
@@ -286,7 +288,8 @@ fn read(
 ) -> PyResult<birnn::Model> {
     reading.check(py, format)?;
     let raising = Raised::default();
-    let keras = custom::options(reading.custom.as_ref(), reading.lambdas.as_ref(), &raising)?;
+    let (custom, lambdas) = (reading.custom.as_ref(), reading.lambdas.as_ref());
+    let keras = custom::options(py, custom, lambdas, reading.activations.as_ref(), &raising)?;
     let (onnx, torch) = (reading.onnx(py)?, reading.torch(py)?);
     let config = reading.config.as_deref();
     let model = py.detach(|| match (format, source) {

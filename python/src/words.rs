@@ -2,7 +2,7 @@
 
 /// What stands in the library's texts, and what the package says in its place; of names of which
 /// one begins with another the longer one comes first. tests/architecture finds what is missing.
-const WORDS: [(&str, &str); 27] = [
+const WORDS: [(&str, &str); 28] = [
     ("birnn inspect lists", "birnn's docs/generated/onnx.md lists"),
     ("`birnn inspect` lists", "birnn's docs/generated/support.md lists"),
     ("CpuOptions::thread_pool", "CpuOptions::thread_pool in Rust"),
@@ -11,6 +11,7 @@ const WORDS: [(&str, &str); 27] = [
     ("DeviceOptions::allow_software", "allow_software=True"),
     ("GpuOptions::memory_budget", "memory_budget of compile"),
     ("KerasLimits::", "Rust's KerasLimits::"),
+    ("KerasOptions::activation", "activations of birnn.load"),
     ("KerasOptions::custom", "custom of birnn.load"),
     ("KerasOptions::lambda", "lambdas of birnn.load"),
     ("Model::from_keras_config", "config of birnn.load"),

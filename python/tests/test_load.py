@@ -66,8 +66,8 @@ def test_files_that_are_no_models(tmp_path):
 
 
 def test_what_is_not_supported():
-    with pytest.raises(NotImplementedError, match="Conv3D") as error:
-        birnn.load(fixture("layers/refused/conv3d.keras"))
+    with pytest.raises(NotImplementedError, match="Conv3DTranspose") as error:
+        birnn.load(fixture("layers/refused/conv3d_transpose.keras"))
     assert error.value.kind == "UnsupportedLayer" and isinstance(
         error.value, birnn.UnsupportedError
     )
@@ -177,6 +177,18 @@ def test_a_lambda_that_is_not_there_is_named():
     birnn.load(path, lambdas={"double": double}, custom={"Gain": double})
 
 
+def test_activations_of_another_name():
+    path = fixture("layers/refused/custom_activation.keras")
+    with pytest.raises(birnn.UnsupportedError, match=r"activations of birnn\.load"):
+        birnn.load(path)
+    named = "birnn_fixtures>scaled_tanh"
+    session = birnn.load(path, activations={named: "tanh"}).compile("cpu")
+    x = np.full((2, 5), 9.0, np.float32)
+    assert np.abs(session(x)).max() <= 1.0
+    with pytest.raises(birnn.UnknownNameError, match="'crelu'|\"crelu\""):
+        birnn.load(path, activations={named: "crelu"})
+
+
 def test_the_options_of_torch_and_onnx_files():
     assert birnn.load(fixture("torch/tagger.safetensors"), prefix="lstm").layer_names == ["lstm_l0"]
     x = np.random.default_rng(0).normal(size=(2, 3, 4)).astype("f4")
@@ -208,7 +220,7 @@ def test_errors_name_pythons_arguments():
             "docs/generated/support.md lists",
         ),
         "layers/keras2_weights_only_lstm_weights.h5": ("(config of birnn.load)",),
-        "layers/refused/conv3d.keras": ("(custom of birnn.load)",),
+        "layers/refused/conv3d_transpose.keras": ("(custom of birnn.load)",),
     }
     for name, words in said.items():
         with pytest.raises(birnn.Error) as error:
@@ -327,7 +339,7 @@ def test_functions_that_fail_raise_what_they_raised():
     for wrong, text in [
         (7, "a custom layer is a birnn.Layer"),
         ([], "one of birnn's layers or more, got none"),
-        (birnn.Layer("Conv3D", filters=1), "Conv3D"),
+        (birnn.Layer("Conv3DTranspose", filters=1), "Conv3DTranspose"),
         (birnn.Layer("Rescaling", scale="much"), "scale"),
         (birnn.Layer("Rescaling", scale=2.0, offsets=1), "offsets"),
     ]:

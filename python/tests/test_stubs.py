@@ -81,6 +81,7 @@ def double(layer: birnn.KerasLayer) -> birnn.Layer:
     return birnn.Layer("Rescaling", scale=float(layer.config["factor"]))
 
 model: birnn.Model = birnn.load("model.keras", lambdas={"double": double})
+other: birnn.Model = birnn.load("model.keras", activations={"package>mine": "mish"})
 session: birnn.Session = model.compile("cpu", threads=2)
 outputs: birnn.Outputs = session(np.zeros((1, 8, 2)), lengths=[3])
 h1: np.typing.NDArray[np.float32] = outputs["forward hidden state of lstm"]

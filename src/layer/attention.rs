@@ -4,9 +4,10 @@ use super::definition::{Definition, MaskArguments, WeightSpec, Wrong, arguments,
 use super::dims::{Dims, features, shown};
 use super::initializer::Initializer;
 use super::lowering::Lowering;
+use super::role::Role;
 use crate::error::Error;
 use crate::graph::{ArrayId, Constant};
-use crate::operator::{self, MaskedScore, MatMul, Score};
+use crate::operator::{self, Expand, Filling, MaskedScore, MatMul, Pad, Score, Slice, Transpose};
 use birnn_cell::Activation;
 use ndarray::{ArrayD, arr1};
 use serde::{Deserialize, Serialize};
@@ -53,19 +54,65 @@ fn same_timesteps(value: &Dims, key: &Dims) -> Result<(), String> {
     }
 }
 
-/// Attention of one head: on query, value and perhaps key.
+/// Attention of one head: on query, value and perhaps key. Where `one` is the place of a constant,
+/// `[1]`, which is 1, the scores follow.
 fn attend(
     call: &mut Lowering,
     score: Score,
     scale: Option<ArrayId>,
     causal: bool,
-) -> Result<ArrayId, Error> {
+    one: Option<usize>,
+) -> Result<Vec<ArrayId>, Error> {
     let [query, value] = [call.input(0), call.input(1)];
     let key = call.inputs.get(2).copied().unwrap_or(value);
     let masked_score = MaskedScore::Lowered;
     let attention = operator::Attention { heads: 1, score, factor: 1.0, causal, masked_score };
     let masks = [call.mask(0), call.mask(1)];
-    call.add(attention, [Some(query), Some(key), Some(value), scale, masks[0], masks[1], None])
+    let reads = [Some(query), Some(key), Some(value), scale, masks[0], masks[1], None];
+    let mut written = vec![call.add(attention.clone(), reads)?];
+    if let Some(one) = one {
+        // The mask of the query is for the output alone.
+        written.push(scores(call, attention, [query, key], scale, [None, masks[1], None], one)?);
+    }
+    Ok(written)
+}
+
+/// What each query gives each value: the attention on values of which each is one where it stands
+/// and zero at the others. `[batch, queries, heads · values]`.
+fn scores(
+    call: &mut Lowering,
+    attention: operator::Attention,
+    [query, key]: [ArrayId; 2],
+    scale: Option<ArrayId>,
+    masks: [Option<ArrayId>; 3],
+    one: usize,
+) -> Result<ArrayId, Error> {
+    let (batch, keys, heads) = (call.shape(key)[0], call.shape(key)[1], attention.heads);
+    // A one and as many zeros as there are keys, again and again: in rows of one number less the
+    // ones stand on the diagonal.
+    let one = call.constant(one, [1]);
+    let (filling, after) = (Filling::Constant(0.0), keys);
+    let row = call.apply(Pad { axis: 0, before: 0, after, filling }, one)?;
+    let rows = call.apply(Expand { shape: vec![keys, keys + 1] }, row)?;
+    let flat = call.reshaped(rows, vec![keys * (keys + 1)])?;
+    let diagonal = Slice { axis: 0, start: 0, step: 1, length: keys * keys };
+    let diagonal = call.apply(diagonal, flat)?;
+    let of_a_head = call.reshaped(diagonal, vec![1, keys, 1, keys])?;
+    let of_all = call.apply(Expand { shape: vec![batch, keys, heads, keys] }, of_a_head)?;
+    let value = call.reshaped(of_all, vec![batch, keys, heads * keys])?;
+    let reads = [Some(query), Some(key), Some(value), scale];
+    call.add(attention, [&reads[..], &masks].concat())
+}
+
+/// What an attention layer returns: its output and, where it does, the scores.
+fn returned(output: Dims, scores: Option<Dims>) -> Vec<(Role, Dims)> {
+    let scores = scores.map(|dims| (Role::AttentionScores, dims));
+    [(Role::Output, output)].into_iter().chain(scores).collect()
+}
+
+/// The constant that [`scores`] needs, where there are some.
+fn constant_one<'w>(scores: bool) -> Option<Constant<'w>> {
+    scores.then(|| Constant::Derived(arr1(&[1.0]).into_dyn()))
 }
 
 arguments! {
@@ -94,6 +141,11 @@ arguments! {
         /// Whether a query gives no weight to values at later timesteps (default: false). In Keras
         /// this is an argument of the call.
         use_causal_mask: bool = false,
+        /// Whether it returns the scores after the output, the weight that each query gives each
+        /// value, `[batch, query timesteps, value timesteps]` (default: false). In Keras
+        /// this is an argument of the call. It costs attention once more, on a value with a feature
+        /// for each of the values.
+        return_attention_scores: bool = false,
     }
 }
 
@@ -125,16 +177,31 @@ impl Definition for Attention {
             ScoreMode::Dot => vec![scale],
             ScoreMode::Concat => vec![scale, number(usize::from(self.use_scale))],
         };
-        vec![Constant::Derived(arr1(&numbers).into_dyn())]
+        let numbers = Constant::Derived(arr1(&numbers).into_dyn());
+        [numbers].into_iter().chain(constant_one(self.return_attention_scores)).collect()
+    }
+
+    fn results(&self, inputs: &[Dims]) -> Result<Vec<(Role, Dims)>, String> {
+        let scores = self.return_attention_scores.then(|| vec![inputs[0][0], inputs[1][0]]);
+        Ok(returned(self.output(inputs)?, scores))
     }
 
     fn lower(&self, call: &mut Lowering) -> Result<ArrayId, Error> {
+        Ok(self.lower_from(call, &[])?[0])
+    }
+
+    fn lower_from(
+        &self,
+        call: &mut Lowering,
+        _: &[Option<ArrayId>],
+    ) -> Result<Vec<ArrayId>, Error> {
         let (score, numbers) = match self.score_mode {
             ScoreMode::Dot => (Score::Dot, 1),
             ScoreMode::Concat => (Score::Concat, 2),
         };
         let scale = call.constant(0, [numbers]);
-        attend(call, score, Some(scale), self.use_causal_mask)
+        let one = self.return_attention_scores.then_some(1);
+        attend(call, score, Some(scale), self.use_causal_mask, one)
     }
 
     fn computes_with_masks(&self) -> bool {
@@ -163,6 +230,11 @@ arguments! {
         /// Whether a query gives no weight to values at later timesteps (default: false). In Keras
         /// this is an argument of the call.
         use_causal_mask: bool = false,
+        /// Whether it returns the scores after the output, the weight that each query gives each
+        /// value, `[batch, query timesteps, value timesteps]` (default: false). In Keras
+        /// this is an argument of the call. It costs attention once more, on a value with a feature
+        /// for each of the values.
+        return_attention_scores: bool = false,
     }
 }
 
@@ -186,10 +258,29 @@ impl Definition for AdditiveAttention {
         scale.into_iter().collect()
     }
 
+    fn constants<'w>(&self, weights: &'w [ArrayD<f32>], _: &[Dims]) -> Vec<Constant<'w>> {
+        let scale = weights.iter().map(|weight| Constant::weight(weight.view()));
+        scale.chain(constant_one(self.return_attention_scores)).collect()
+    }
+
+    fn results(&self, inputs: &[Dims]) -> Result<Vec<(Role, Dims)>, String> {
+        let scores = self.return_attention_scores.then(|| vec![inputs[0][0], inputs[1][0]]);
+        Ok(returned(self.output(inputs)?, scores))
+    }
+
     fn lower(&self, call: &mut Lowering) -> Result<ArrayId, Error> {
+        Ok(self.lower_from(call, &[])?[0])
+    }
+
+    fn lower_from(
+        &self,
+        call: &mut Lowering,
+        _: &[Option<ArrayId>],
+    ) -> Result<Vec<ArrayId>, Error> {
         let features = call.features(call.input(0));
         let scale = self.use_scale.then(|| call.constant(0, [features]));
-        attend(call, Score::Additive, scale, self.use_causal_mask)
+        let one = self.return_attention_scores.then_some(usize::from(self.use_scale));
+        attend(call, Score::Additive, scale, self.use_causal_mask, one)
     }
 
     fn computes_with_masks(&self) -> bool {
@@ -246,6 +337,11 @@ arguments! {
         /// Whether a query gives no weight to values at later timesteps (default: false). In Keras
         /// this is an argument of the call.
         use_causal_mask: bool = false,
+        /// Whether it returns the scores after the output, the weight that each query gives each
+        /// value, `[batch, heads, query timesteps, value timesteps]` (default: false). In Keras
+        /// this is an argument of the call. It costs attention once more, on a value with a feature
+        /// for each of the values.
+        return_attention_scores: bool = false,
     }
 }
 
@@ -348,10 +444,24 @@ impl Definition for MultiHeadAttention {
             };
             flat(weight, &[inner, weight.len() / inner.max(1)])
         };
-        weights.iter().enumerate().map(constant).collect()
+        let constants = weights.iter().enumerate().map(constant);
+        constants.chain(constant_one(self.return_attention_scores)).collect()
+    }
+
+    fn results(&self, inputs: &[Dims]) -> Result<Vec<(Role, Dims)>, String> {
+        let scores = vec![Some(self.num_heads), inputs[0][0], inputs[1][0]];
+        Ok(returned(self.output(inputs)?, self.return_attention_scores.then_some(scores)))
     }
 
     fn lower(&self, call: &mut Lowering) -> Result<ArrayId, Error> {
+        Ok(self.lower_from(call, &[])?[0])
+    }
+
+    fn lower_from(
+        &self,
+        call: &mut Lowering,
+        _: &[Option<ArrayId>],
+    ) -> Result<Vec<ArrayId>, Error> {
         let [query, value] = [call.input(0), call.input(1)];
         let key = call.inputs.get(2).copied().unwrap_or(value);
         let (heads, output) = (self.num_heads, self.output_features);
@@ -364,15 +474,24 @@ impl Definition for MultiHeadAttention {
             score: Score::Dot,
             factor: (1.0 / (self.key_dim as f64).sqrt()) as f32,
             causal: self.use_causal_mask,
-            masked_score: match self.dropout > 0.0 {
+            // Keras computes scores that it returns as it does with dropout.
+            masked_score: match self.dropout > 0.0 || self.return_attention_scores {
                 true => MaskedScore::Dropped,
                 false => MaskedScore::Lowest,
             },
         };
         let masks = [0, 1, 2].map(|index| call.mask(index));
         let reads = [Some(query), Some(key), Some(value), None];
-        let attended = call.add(attention, [&reads[..], &masks].concat())?;
-        self.projected(call, 3, attended, output)
+        let attended = call.add(attention.clone(), [&reads[..], &masks].concat())?;
+        let mut written = vec![self.projected(call, 3, attended, output)?];
+        if self.return_attention_scores {
+            let one = if self.use_bias { 8 } else { 4 }; // behind the weights of four projections
+            let scores = scores(call, attention, [query, key], None, masks, one)?;
+            let [batch, queries, both] = call.shape(scores)[..] else { return Ok(written) };
+            let scores = call.reshaped(scores, vec![batch, queries, heads, both / heads])?;
+            written.push(call.apply(Transpose { order: vec![0, 2, 1, 3] }, scores)?);
+        }
+        Ok(written)
     }
 
     fn takes_masks_away(&self) -> bool {

@@ -1,10 +1,11 @@
-//! Convolutions over time and over images.
+//! Convolutions over time, over images and over volumes.
 
 use super::definition::{Definition, MaskRule, WeightSpec, Wrong, arguments, size};
 use super::dims::Dims;
 use super::initializer::Initializer;
 use super::lowering::Lowering;
 use super::padding::Padding;
+use super::volume;
 use super::windows::{Along, Sliding};
 use crate::error::Error;
 use crate::graph::{ArrayId, Constant};
@@ -96,6 +97,7 @@ macro_rules! convolution {
             }
 
             fn check(&self) -> Result<(), Wrong> {
+                volume::check(&self.sliding().size)?;
                 check(&self.sliding(), self.filters, self.groups, self.activation)
             }
 
@@ -118,17 +120,27 @@ macro_rules! convolution {
                 weights(vec![("kernel", kernel)], self.use_bias.then_some(self.filters))
             }
 
+            fn constants<'w>(&self, weights: &'w [ArrayD<f32>], _: &[Dims]) -> Vec<Constant<'w>> {
+                let kernel = weights.iter().take(1).map(volume::kernel);
+                kernel.chain(weights.iter().skip(1).map(|w| Constant::weight(w.view()))).collect()
+            }
+
             fn masking(&self) -> MaskRule {
                 MaskRule::Drop
             }
 
             fn lower(&self, call: &mut Lowering) -> Result<ArrayId, Error> {
                 let x = call.input(0);
-                let kernel = call.constant(0, self.kernel(call.features(x)));
+                let kernel = volume::kernel_shape(self.kernel(call.features(x)));
+                let kernel = call.constant(0, kernel);
                 let bias = self.use_bias.then(|| call.constant(1, [self.filters]));
                 let windows = self.sliding().windows(&call.shape(x));
                 let &$layer { groups, activation, .. } = self;
-                call.add(Convolution { windows, groups, activation }, [Some(x), Some(kernel), bias])
+                volume::convolve(
+                    call,
+                    Convolution { windows, groups, activation },
+                    [Some(x), Some(kernel), bias],
+                )
             }
         }
     };
@@ -175,6 +187,34 @@ convolution! {
     /// # Ok::<(), birnn::Error>(())
     /// ```
     Conv2d, "Conv2D", (usize, usize), (1, 1)
+}
+convolution! {
+    /// Keras's `Conv3D`: the product of each window of a volume, such as of a video's frames, rows
+    /// and columns, with `filters` filters. It reads `[batch, depth, rows, columns, features]` and
+    /// returns `[batch, output depth, output rows, output columns, filters]`; [`Padding`] says how
+    /// many that are along each axis. It doesn't hand a mask on.
+    ///
+    /// It is computed as a convolution of images, whose features are those of all slices that a
+    /// window holds. So a call needs memory for its input as often again as a window is deep.
+    ///
+    /// Its weights are `kernel`,
+    /// `[kernel depth, kernel rows, kernel columns, features / groups, filters]`, and `bias`,
+    /// `[filters]`.
+    ///
+    /// ```
+    /// use birnn::layer::{Conv3d, ConvLstm2d, Padding};
+    /// use birnn::{Activation, Graph};
+    /// let mut graph = Graph::new();
+    /// // The next frame after each one of a video.
+    /// let video = graph.input("video", &[None, Some(8), Some(8), Some(1)])?;
+    /// let seen = ConvLstm2d::new(4, (3, 3)).padding(Padding::Same).return_sequences(true);
+    /// let seen = graph.add(seen, video)?[0];
+    /// let next = Conv3d::new(1, (3, 3, 3)).padding(Padding::Same);
+    /// let outputs = graph.add(next.activation(Activation::Sigmoid), seen)?;
+    /// let model = graph.build(outputs)?;
+    /// # Ok::<(), birnn::Error>(())
+    /// ```
+    Conv3d, "Conv3D", (usize, usize, usize), (1, 1, 1)
 }
 
 macro_rules! depthwise {

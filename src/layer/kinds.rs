@@ -1,11 +1,12 @@
-//! All layers as one type. A [`TimeDistributed`] stands here, too, as it is a layer that holds one;
-//! what it does is in `time_distributed.rs`, and what becomes of weights in `filling.rs`.
+//! All layers as one type. [`TimeDistributed`] and [`ChannelsFirst`] stand here, too, as they are
+//! layers that hold one; what they do is in `time_distributed.rs` and `channels_first.rs`, and what
+//! becomes of weights in `filling.rs`.
 
 use super::attention::{AdditiveAttention, Attention, MultiHeadAttention};
 use super::bidirectional::Bidirectional;
 use super::conv_lstm::{BidirectionalConvLstm1d, BidirectionalConvLstm2d, ConvLstm1d, ConvLstm2d};
 use super::convolution::{
-    Conv1d, Conv1dTranspose, Conv2d, Conv2dTranspose, DepthwiseConv1d, DepthwiseConv2d,
+    Conv1d, Conv1dTranspose, Conv2d, Conv2dTranspose, Conv3d, DepthwiseConv1d, DepthwiseConv2d,
     SeparableConv1d, SeparableConv2d,
 };
 use super::core::{
@@ -24,13 +25,14 @@ use super::normalization::{
     UnitNormalization,
 };
 use super::pooling::{
-    AveragePooling1d, AveragePooling2d, GlobalAveragePooling1d, GlobalAveragePooling2d,
-    GlobalMaxPooling1d, GlobalMaxPooling2d, MaxPooling1d, MaxPooling2d,
+    AveragePooling1d, AveragePooling2d, AveragePooling3d, GlobalAveragePooling1d,
+    GlobalAveragePooling2d, GlobalAveragePooling3d, GlobalMaxPooling1d, GlobalMaxPooling2d,
+    GlobalMaxPooling3d, MaxPooling1d, MaxPooling2d, MaxPooling3d,
 };
 use super::recurrent::{self, Recurrent, RecurrentBuilder};
 use super::reshaping::{
-    Cropping1d, Cropping2d, Flatten, Permute, RepeatVector, Reshape, UpSampling1d, UpSampling2d,
-    ZeroPadding1d, ZeroPadding2d,
+    Cropping1d, Cropping2d, Cropping3d, Flatten, Permute, RepeatVector, Reshape, UpSampling1d,
+    UpSampling2d, UpSampling3d, ZeroPadding1d, ZeroPadding2d, ZeroPadding3d,
 };
 use super::role::{Direction, Role};
 use crate::error::{Error, Result};
@@ -440,6 +442,7 @@ kinds! {
     Normalization(Normalization),
     Conv1d(Conv1d),
     Conv2d(Conv2d),
+    Conv3d(Conv3d),
     DepthwiseConv1d(DepthwiseConv1d),
     DepthwiseConv2d(DepthwiseConv2d),
     SeparableConv1d(SeparableConv1d),
@@ -452,12 +455,16 @@ kinds! {
     BidirectionalConvLstm2d(BidirectionalConvLstm2d),
     MaxPooling1d(MaxPooling1d),
     MaxPooling2d(MaxPooling2d),
+    MaxPooling3d(MaxPooling3d),
     AveragePooling1d(AveragePooling1d),
     AveragePooling2d(AveragePooling2d),
+    AveragePooling3d(AveragePooling3d),
     GlobalMaxPooling1d(GlobalMaxPooling1d),
     GlobalMaxPooling2d(GlobalMaxPooling2d),
+    GlobalMaxPooling3d(GlobalMaxPooling3d),
     GlobalAveragePooling1d(GlobalAveragePooling1d),
     GlobalAveragePooling2d(GlobalAveragePooling2d),
+    GlobalAveragePooling3d(GlobalAveragePooling3d),
     Merge(Merge),
     Concatenate(Concatenate),
     Dot(Dot),
@@ -467,14 +474,18 @@ kinds! {
     RepeatVector(RepeatVector),
     Cropping1d(Cropping1d),
     Cropping2d(Cropping2d),
+    Cropping3d(Cropping3d),
     ZeroPadding1d(ZeroPadding1d),
     ZeroPadding2d(ZeroPadding2d),
+    ZeroPadding3d(ZeroPadding3d),
     UpSampling1d(UpSampling1d),
     UpSampling2d(UpSampling2d),
+    UpSampling3d(UpSampling3d),
     Attention(Attention),
     AdditiveAttention(AdditiveAttention),
     MultiHeadAttention(MultiHeadAttention),
     TimeDistributed(TimeDistributed),
+    ChannelsFirst(ChannelsFirst),
     #[cfg(test)]
     Probe(super::probe::Probe),
 }
@@ -554,4 +565,30 @@ pub struct TimeDistributed {
     pub(crate) layer: Box<Layer>,
     #[serde(default, skip_serializing_if = "is_false")]
     pub(crate) own_masks: bool,
+}
+
+/// A layer whose arrays have the features right behind the batch, as Keras's layers have them with
+/// `data_format="channels_first"`: it reads `[batch, features, …]` and returns
+/// `[batch, features, …]`, where the layer in it reads and returns `[batch, …, features]`. Where
+/// that returns one axis beside the batch, as a [`Flatten`] does, so does this.
+///
+/// The layer is one of those that have the argument in Keras: convolutions, pooling, [`Flatten`],
+/// cropping, padding and upsampling. The weights and the name of its class are that layer's. It
+/// costs a transposition of its input and one of its output.
+///
+/// ```
+/// use birnn::{Device, Graph, layer::{ChannelsFirst, MaxPooling1d}};
+/// let mut graph = Graph::new();
+/// let x = graph.input("x", &[Some(2), Some(4)])?; // [batch, features, timesteps]
+/// let outputs = graph.add(ChannelsFirst::new(MaxPooling1d::new()), x)?;
+/// let model = graph.build(outputs)?;
+/// let x = ndarray::arr3(&[[[1.0f32, 2.0, 3.0, 4.0], [8.0, 7.0, 6.0, 5.0]]]);
+/// let outputs = Device::cpu().compile(&model)?.run(x.view())?;
+/// assert_eq!(outputs.output().as_slice(), Some(&[2.0, 4.0, 8.0, 6.0][..]));
+/// # Ok::<(), birnn::Error>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ChannelsFirst {
+    pub(super) layer: Box<Layer>,
 }

@@ -9,6 +9,7 @@
 
 mod attention;
 mod bidirectional;
+mod channels_first;
 mod conv_lstm;
 mod conv_lstm_cell;
 mod convolution;
@@ -34,6 +35,7 @@ mod recurrent;
 mod reshaping;
 mod role;
 mod time_distributed;
+mod volume;
 mod weights;
 mod windows;
 
@@ -47,7 +49,7 @@ pub use birnn_cell::{
 };
 pub use conv_lstm::{BidirectionalConvLstm1d, BidirectionalConvLstm2d, ConvLstm1d, ConvLstm2d};
 pub use convolution::{
-    Conv1d, Conv1dTranspose, Conv2d, Conv2dTranspose, DepthwiseConv1d, DepthwiseConv2d,
+    Conv1d, Conv1dTranspose, Conv2d, Conv2dTranspose, Conv3d, DepthwiseConv1d, DepthwiseConv2d,
     SeparableConv1d, SeparableConv2d,
 };
 pub use core::{
@@ -60,7 +62,7 @@ pub(crate) use dims::{Dims, axis_of, shown};
 pub use einsum_dense::EinsumDense;
 pub use encoding::{CategoryEncoding, Discretization, EncodingMode};
 pub use initializer::Initializer;
-pub use kinds::{Feedforward, Layer, TimeDistributed};
+pub use kinds::{ChannelsFirst, Feedforward, Layer, TimeDistributed};
 pub(crate) use kinds::{Kind, State};
 pub(crate) use lowering::Lowering;
 pub use merging::{Concatenate, Dot, Merge};
@@ -71,8 +73,9 @@ pub use normalization::{
 };
 pub use padding::Padding;
 pub use pooling::{
-    AveragePooling1d, AveragePooling2d, GlobalAveragePooling1d, GlobalAveragePooling2d,
-    GlobalMaxPooling1d, GlobalMaxPooling2d, MaxPooling1d, MaxPooling2d,
+    AveragePooling1d, AveragePooling2d, AveragePooling3d, GlobalAveragePooling1d,
+    GlobalAveragePooling2d, GlobalAveragePooling3d, GlobalMaxPooling1d, GlobalMaxPooling2d,
+    GlobalMaxPooling3d, MaxPooling1d, MaxPooling2d, MaxPooling3d,
 };
 #[cfg(test)]
 #[allow(unused_imports)]
@@ -81,8 +84,8 @@ pub use recurrent::{
     Gru, GruCell, Lstm, LstmCell, Recurrent, RecurrentBuilder, SimpleRnn, SimpleRnnCell,
 };
 pub use reshaping::{
-    Cropping1d, Cropping2d, Flatten, Permute, RepeatVector, Reshape, UpSampling1d, UpSampling2d,
-    ZeroPadding1d, ZeroPadding2d,
+    Cropping1d, Cropping2d, Cropping3d, Flatten, Interpolation, Permute, RepeatVector, Reshape,
+    UpSampling1d, UpSampling2d, UpSampling3d, ZeroPadding1d, ZeroPadding2d, ZeroPadding3d,
 };
 pub use role::{Direction, Role};
 pub use weights::Weights;

@@ -1,10 +1,11 @@
-//! Pooling over time and over images.
+//! Pooling over time, over images and over volumes.
 
 use super::definition::{Definition, MaskRule, Wrong, arguments, size};
 use super::dims::{Dims, shown};
 use super::lowering::Lowering;
 use super::padding::Padding;
-use super::windows::{Along, Sliding};
+use super::volume;
+use super::windows::{Along, Sliding, axes_named};
 use crate::error::Error;
 use crate::graph::ArrayId;
 use crate::operator::{Pool, Reduce, ReduceFunction, Reduction, Windows};
@@ -55,7 +56,7 @@ macro_rules! pooling {
             fn lower(&self, call: &mut Lowering) -> Result<ArrayId, Error> {
                 let x = call.input(0);
                 let windows = self.sliding().windows(&call.shape(x));
-                call.apply(Pool { windows, reduction: Reduction::$reduction }, x)
+                volume::pool(call, windows, Reduction::$reduction, x)
             }
 
             fn masking(&self) -> MaskRule {
@@ -103,6 +104,30 @@ pooling! {
     /// each axis. It doesn't hand a mask on.
     AveragePooling2d, "AveragePooling2D", Mean, (usize, usize), (2, 2)
 }
+pooling! {
+    /// Keras's `MaxPooling3D`: the largest value of each feature in each window of a volume. It
+    /// reads `[batch, depth, rows, columns, features]` and returns
+    /// `[batch, output depth, output rows, output columns, features]`; [`Padding`] says how many
+    /// that are along each axis. It doesn't hand a mask on.
+    ///
+    /// ```
+    /// use birnn::{Graph, layer::MaxPooling3d};
+    /// let mut graph = Graph::new();
+    /// let video = graph.input("video", &[Some(6), Some(8), Some(8), Some(3)])?;
+    /// // Every frame by itself.
+    /// let outputs = graph.add(MaxPooling3d::new().pool_size((1, 2, 2)), video)?;
+    /// let model = graph.build(outputs)?;
+    /// # Ok::<(), birnn::Error>(())
+    /// ```
+    MaxPooling3d, "MaxPooling3D", Maximum, (usize, usize, usize), (2, 2, 2)
+}
+pooling! {
+    /// Keras's `AveragePooling3D`: the mean of each feature in each window of a volume. It reads
+    /// `[batch, depth, rows, columns, features]` and returns
+    /// `[batch, output depth, output rows, output columns, features]`; [`Padding`] says how many
+    /// that are along each axis. It doesn't hand a mask on.
+    AveragePooling3d, "AveragePooling3D", Mean, (usize, usize, usize), (2, 2, 2)
+}
 
 /// Pooling over all of so many axes: the dimensions of the output.
 fn pooled(input: &Dims, axes: usize, keepdims: bool) -> Result<Dims, String> {
@@ -112,7 +137,7 @@ fn pooled(input: &Dims, axes: usize, keepdims: bool) -> Result<Dims, String> {
             false => vec![features],
         }),
         _ => {
-            let axes = if axes == 1 { "timesteps" } else { "rows, columns" };
+            let axes = axes_named(axes);
             Err(format!("it reads [batch, {axes}, features], and its input is {}", shown(input)))
         }
     }
@@ -181,12 +206,12 @@ global_pooling! {
     GlobalAveragePooling1d, "GlobalAveragePooling1D", Mean, true
 }
 macro_rules! global_image_pooling {
-    ($(#[$doc:meta])* $layer:ident, $class_name:literal, $function:ident) => {
+    ($(#[$doc:meta])* $layer:ident, $class_name:literal, $function:ident, $axes:literal) => {
         arguments! {
             $(#[$doc])*
             $layer() {
-                /// Whether the output keeps the axes over which it pools with length one, so that
-                /// it is `[batch, 1, 1, features]` (default: false).
+                /// Whether the output keeps the axes over which it pools with length one, as in
+                /// `[batch, 1, 1, features]` (default: false).
                 keepdims: bool = false,
             }
         }
@@ -197,12 +222,13 @@ macro_rules! global_image_pooling {
             }
 
             fn output(&self, inputs: &[Dims]) -> Result<Dims, String> {
-                pooled(&inputs[0], 2, self.keepdims)
+                pooled(&inputs[0], $axes, self.keepdims)
             }
 
             fn lower(&self, call: &mut Lowering) -> Result<ArrayId, Error> {
                 let function = ReduceFunction::$function;
-                let reduce = Reduce { axes: vec![1, 2], function, keep_axes: self.keepdims };
+                let axes = (1..=$axes).collect();
+                let reduce = Reduce { axes, function, keep_axes: self.keepdims };
                 call.apply(reduce, call.input(0))
             }
 
@@ -215,10 +241,20 @@ macro_rules! global_image_pooling {
 global_image_pooling! {
     /// Keras's `GlobalMaxPooling2D`: the largest value of each feature over all of an image. It
     /// reads `[batch, rows, columns, features]` and returns `[batch, features]`.
-    GlobalMaxPooling2d, "GlobalMaxPooling2D", Maximum
+    GlobalMaxPooling2d, "GlobalMaxPooling2D", Maximum, 2
 }
 global_image_pooling! {
     /// Keras's `GlobalAveragePooling2D`: the mean of each feature over all of an image. It reads
     /// `[batch, rows, columns, features]` and returns `[batch, features]`.
-    GlobalAveragePooling2d, "GlobalAveragePooling2D", Mean
+    GlobalAveragePooling2d, "GlobalAveragePooling2D", Mean, 2
+}
+global_image_pooling! {
+    /// Keras's `GlobalMaxPooling3D`: the largest value of each feature over all of a volume. It
+    /// reads `[batch, depth, rows, columns, features]` and returns `[batch, features]`.
+    GlobalMaxPooling3d, "GlobalMaxPooling3D", Maximum, 3
+}
+global_image_pooling! {
+    /// Keras's `GlobalAveragePooling3D`: the mean of each feature over all of a volume. It reads
+    /// `[batch, depth, rows, columns, features]` and returns `[batch, features]`.
+    GlobalAveragePooling3d, "GlobalAveragePooling3D", Mean, 3
 }

@@ -157,6 +157,44 @@ impl Recurrent {
         self
     }
 
+    /// The same layer, with weights where it has some, that returns the hidden state of every
+    /// timestep or that of the last one only.
+    ///
+    /// ```
+    /// use birnn::{Lstm, layer::Recurrent};
+    /// let last = Recurrent::from(Lstm::new(8));
+    /// assert!(last.with_return_sequences(true).return_sequences());
+    /// ```
+    pub fn with_return_sequences(mut self, return_sequences: bool) -> Recurrent {
+        self.return_sequences = return_sequences;
+        self
+    }
+
+    /// The same layer, with weights where it has some, that returns its final states after the
+    /// output or doesn't.
+    ///
+    /// ```
+    /// use birnn::{Lstm, layer::Recurrent};
+    /// let layer = Recurrent::from(Lstm::new(8));
+    /// assert!(layer.with_return_state(true).return_state());
+    /// ```
+    pub fn with_return_state(mut self, return_state: bool) -> Recurrent {
+        self.return_state = return_state;
+        self
+    }
+
+    /// The same layer, with weights where it has some, whose calls start from the states that the
+    /// last call ended with or don't.
+    ///
+    /// ```
+    /// use birnn::{Lstm, layer::Recurrent};
+    /// assert!(Recurrent::from(Lstm::new(8)).with_stateful(true).stateful());
+    /// ```
+    pub fn with_stateful(mut self, stateful: bool) -> Recurrent {
+        self.stateful = stateful;
+        self
+    }
+
     /// How many rows its bias has; 0: it has none.
     pub(super) fn bias_rows(&self) -> usize {
         if self.use_bias { self.cell.bias_rows() } else { 0 }

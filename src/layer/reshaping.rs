@@ -4,8 +4,11 @@ use super::definition::{Definition, MaskRule, Wrong, arguments, size};
 use super::dims::{Dims, sequence, shown};
 use super::lowering::Lowering;
 use crate::error::Error;
-use crate::graph::ArrayId;
-use crate::operator::{Expand, Filling, Pad, Slice, Transpose};
+use crate::graph::{ArrayId, Constant};
+use crate::operator::{Convolution, Expand, Filling, Pad, Slice, Transpose, Windows};
+use birnn_cell::Activation;
+use ndarray::{ArrayD, IxDyn};
+use serde::{Deserialize, Serialize};
 
 /// The product of the axes, where all are known.
 fn count(dims: &Dims) -> Option<usize> {
@@ -415,8 +418,8 @@ impl Definition for ZeroPadding2d {
 }
 
 arguments! {
-    /// Keras's `UpSampling2D` with `interpolation="nearest"`: repeats every row and every column of
-    /// an image. It reads `[batch, rows, columns, features]` and returns
+    /// Keras's `UpSampling2D`: repeats every row and every column of an image, or draws lines
+    /// between them. It reads `[batch, rows, columns, features]` and returns
     /// `[batch, size.0 · rows, size.1 · columns, features]`. It doesn't hand a mask on.
     ///
     /// ```
@@ -425,6 +428,8 @@ arguments! {
     UpSampling2d() {
         /// How often each row and each column is repeated (default: 2).
         size: (usize, usize) = (2, 2),
+        /// What stands between two rows and two columns (default: [`Interpolation::Nearest`]).
+        interpolation: Interpolation = Interpolation::Nearest,
     }
 }
 
@@ -435,11 +440,21 @@ impl Definition for UpSampling2d {
 
     fn check(&self) -> Result<(), Wrong> {
         size("size", self.size.0)?;
-        size("size", self.size.1)
+        size("size", self.size.1)?;
+        let most = self.size.0.max(self.size.1);
+        match self.interpolation {
+            Interpolation::Bilinear if most > MOST_BILINEAR => {
+                Err(("size", format!("{most} is above {MOST_BILINEAR}, the most for bilinear")))
+            }
+            _ => Ok(()),
+        }
     }
 
     fn output(&self, inputs: &[Dims]) -> Result<Dims, String> {
         let [rows, columns, features] = image(&inputs[0])?;
+        if self.interpolation == Interpolation::Bilinear && features.is_none() {
+            return Err("the last axis of its input has no fixed length".to_string());
+        }
         let times = |length: Option<usize>, times: usize| length.map(|n| n.saturating_mul(times));
         Ok(vec![times(rows, self.size.0), times(columns, self.size.1), features])
     }
@@ -448,14 +463,266 @@ impl Definition for UpSampling2d {
         MaskRule::Drop
     }
 
+    /// Of bilinear interpolation the weights of what is near, for each feature by itself.
+    fn constants<'w>(&self, _: &'w [ArrayD<f32>], inputs: &[Dims]) -> Vec<Constant<'w>> {
+        if self.interpolation == Interpolation::Nearest {
+            return Vec::new();
+        }
+        let features = inputs[0].last().copied().flatten().unwrap_or(0);
+        let (down, across) = (tent(self.size.0), tent(self.size.1));
+        let kernel = ArrayD::from_shape_fn(IxDyn(&[down.len(), across.len(), 1, features]), |at| {
+            down[at[0]] * across[at[1]]
+        });
+        vec![Constant::Derived(kernel)]
+    }
+
     fn lower(&self, call: &mut Lowering) -> Result<ArrayId, Error> {
         let x = call.input(0);
         let [batch, rows, columns, features] = call.shape(x)[..] else { return Ok(x) };
         let (down, across) = self.size;
+        if self.interpolation == Interpolation::Bilinear {
+            return self.bilinear(call, x);
+        }
         let each = call.reshaped(x, vec![batch, rows, 1, columns, 1, features])?;
         let shape = vec![batch, rows, down, columns, across, features];
         let repeated = call.apply(Expand { shape }, each)?;
         let (rows, columns) = (rows.saturating_mul(down), columns.saturating_mul(across));
         call.reshaped(repeated, vec![batch, rows, columns, features])
+    }
+}
+
+/// What stands between two rows and two columns of an [`UpSampling2d`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum Interpolation {
+    /// The nearest of the two. This is the default.
+    #[default]
+    Nearest,
+    /// What lies on a line between the two, where each row and each column stands in the middle of
+    /// those that it becomes; at the edges the outermost one.
+    Bilinear,
+}
+
+/// The most that [`Interpolation::Bilinear`] enlarges by: the weights of what is near are a kernel,
+/// `[2 · size, 2 · size, features]`.
+const MOST_BILINEAR: usize = 32;
+
+/// The weights of a value that stands in the middle of `size` others, from the first of them that it
+/// has a part in: those of a line that falls to zero at its neighbours.
+fn tent(size: usize) -> Vec<f64> {
+    if size == 1 {
+        return vec![1.0];
+    }
+    let (times, before) = (size as f64, tent_before(size) as f64);
+    let weight = |element: usize| {
+        let from_it = (0.5 + before - element as f64) / times + 0.5;
+        1.0 - from_it.abs()
+    };
+    (0..2 * size - size % 2).map(weight).collect()
+}
+
+/// How far before a value the first window begins that it is in.
+fn tent_before(size: usize) -> usize {
+    (size - 1).div_ceil(2).saturating_sub(1)
+}
+
+impl UpSampling2d {
+    /// A convolution of values that stand apart, each repeated once at the edges.
+    fn bilinear(&self, call: &mut Lowering, x: ArrayId) -> Result<ArrayId, Error> {
+        let features = call.features(x);
+        let (mut padded, mut windows) = (x, Vec::new());
+        for (axis, times) in [(1, self.size.0), (2, self.size.1)] {
+            let length = call.shape(x)[axis];
+            if times > 1 {
+                let filling = Filling::Edge;
+                padded = call.apply(Pad { axis, before: 1, after: 1, filling }, padded)?;
+            }
+            windows.push(Windows {
+                outputs: length.saturating_mul(times),
+                size: tent(times).len(),
+                strides: 1,
+                dilation: 1,
+                spread: times,
+                before: tent_before(times) as isize,
+            });
+        }
+        let kernel = [windows[0].size, windows[1].size, 1, features];
+        let kernel = call.constant(0, kernel);
+        let (groups, activation) = (features, Activation::Linear);
+        call.add(Convolution { windows, groups, activation }, [Some(padded), Some(kernel)])
+    }
+}
+
+/// The depth, rows, columns and features of an input `[batch, depth, rows, columns, features]`.
+fn volume(dims: &Dims) -> Result<[Option<usize>; 4], String> {
+    dims[..].try_into().map_err(|_| {
+        let found = shown(dims);
+        format!("it reads [batch, depth, rows, columns, features], and its input is {found}")
+    })
+}
+
+/// How many at the start and at the end of each axis of a volume.
+type Ends = ((usize, usize), (usize, usize), (usize, usize));
+
+/// The same, axis by axis.
+fn listed(ends: Ends) -> [(usize, usize); 3] {
+    [ends.0, ends.1, ends.2]
+}
+
+arguments! {
+    /// Keras's `Cropping3D`: leaves out the first and the last slices, rows and columns of a volume.
+    /// It reads `[batch, depth, rows, columns, features]` and returns the same with fewer of them.
+    /// It doesn't hand a mask on.
+    ///
+    /// ```
+    /// // The first slice, and a column on either side.
+    /// let layer = birnn::layer::Cropping3d::new(((1, 0), (0, 0), (1, 1)));
+    /// ```
+    Cropping3d(
+        /// How many slices at the start and at the end, how many rows, and how many columns.
+        cropping: ((usize, usize), (usize, usize), (usize, usize))
+    ) {}
+}
+
+impl Definition for Cropping3d {
+    fn class_name(&self) -> &'static str {
+        "Cropping3D"
+    }
+
+    fn output(&self, inputs: &[Dims]) -> Result<Dims, String> {
+        let mut output = volume(&inputs[0])?.to_vec();
+        for (length, (start, end)) in output.iter_mut().zip(listed(self.cropping)) {
+            if let Some(n) = length {
+                if *n <= start.saturating_add(end) {
+                    return Err(format!("it takes {start} and {end} indices of {n} away"));
+                }
+                *n -= start + end;
+            }
+        }
+        Ok(output)
+    }
+
+    fn masking(&self) -> MaskRule {
+        MaskRule::Drop
+    }
+
+    fn lower(&self, call: &mut Lowering) -> Result<ArrayId, Error> {
+        let mut x = call.input(0);
+        for (axis, (start, end)) in (1..).zip(listed(self.cropping)) {
+            if start + end > 0 {
+                let length = call.shape(x)[axis] - start - end;
+                x = call.apply(Slice { axis, start, step: 1, length }, x)?;
+            }
+        }
+        Ok(x)
+    }
+}
+
+arguments! {
+    /// Keras's `ZeroPadding3D`: adds slices, rows and columns of zeros around a volume. It reads
+    /// `[batch, depth, rows, columns, features]` and returns the same with more of them. It doesn't
+    /// hand a mask on.
+    ///
+    /// ```
+    /// // A slice before the first one, and a column on either side.
+    /// let layer = birnn::layer::ZeroPadding3d::new(((1, 0), (0, 0), (1, 1)));
+    /// ```
+    ZeroPadding3d(
+        /// How many slices at the start and at the end, how many rows, and how many columns.
+        padding: ((usize, usize), (usize, usize), (usize, usize))
+    ) {}
+}
+
+impl Definition for ZeroPadding3d {
+    fn class_name(&self) -> &'static str {
+        "ZeroPadding3D"
+    }
+
+    fn check(&self) -> Result<(), Wrong> {
+        for (start, end) in listed(self.padding) {
+            let padding = start.max(end);
+            if padding >= 0x100_0000 {
+                return Err(("padding", format!("{padding} is not below 2^24")));
+            }
+        }
+        Ok(())
+    }
+
+    fn output(&self, inputs: &[Dims]) -> Result<Dims, String> {
+        let mut output = volume(&inputs[0])?.to_vec();
+        for (length, (start, end)) in output.iter_mut().zip(listed(self.padding)) {
+            *length = length.map(|n| n.saturating_add(start + end));
+        }
+        Ok(output)
+    }
+
+    fn masking(&self) -> MaskRule {
+        MaskRule::Drop
+    }
+
+    fn lower(&self, call: &mut Lowering) -> Result<ArrayId, Error> {
+        let mut x = call.input(0);
+        for (axis, (before, after)) in (1..).zip(listed(self.padding)) {
+            if before + after > 0 {
+                let filling = Filling::Constant(0.0);
+                x = call.apply(Pad { axis, before, after, filling }, x)?;
+            }
+        }
+        Ok(x)
+    }
+}
+
+arguments! {
+    /// Keras's `UpSampling3D`: repeats every slice, every row and every column of a volume. It reads
+    /// `[batch, depth, rows, columns, features]` and returns
+    /// `[batch, size.0 · depth, size.1 · rows, size.2 · columns, features]`. It doesn't hand a mask
+    /// on.
+    ///
+    /// ```
+    /// let layer = birnn::layer::UpSampling3d::new().size((2, 1, 1)); // every slice twice
+    /// ```
+    UpSampling3d() {
+        /// How often each slice, each row and each column is repeated (default: 2).
+        size: (usize, usize, usize) = (2, 2, 2),
+    }
+}
+
+impl Definition for UpSampling3d {
+    fn class_name(&self) -> &'static str {
+        "UpSampling3D"
+    }
+
+    fn check(&self) -> Result<(), Wrong> {
+        [self.size.0, self.size.1, self.size.2].into_iter().try_for_each(|n| size("size", n))
+    }
+
+    fn output(&self, inputs: &[Dims]) -> Result<Dims, String> {
+        let mut output = volume(&inputs[0])?.to_vec();
+        for (length, times) in output.iter_mut().zip([self.size.0, self.size.1, self.size.2]) {
+            *length = length.map(|n| n.saturating_mul(times));
+        }
+        Ok(output)
+    }
+
+    fn masking(&self) -> MaskRule {
+        MaskRule::Drop
+    }
+
+    /// One axis after another: arrays of more axes than a GPU's kernels go along aren't needed.
+    fn lower(&self, call: &mut Lowering) -> Result<ArrayId, Error> {
+        let mut x = call.input(0);
+        for (axis, times) in (1..).zip([self.size.0, self.size.1, self.size.2]) {
+            if times == 1 {
+                continue;
+            }
+            let mut shape = call.shape(x);
+            let (before, length) = (shape[..axis].iter().product::<usize>(), shape[axis]);
+            let behind: usize = shape[axis + 1..].iter().product();
+            let each = call.reshaped(x, vec![before * length, 1, behind])?;
+            let shape_of_each = vec![before * length, times, behind];
+            let repeated = call.apply(Expand { shape: shape_of_each }, each)?;
+            shape[axis] = length.saturating_mul(times);
+            x = call.reshaped(repeated, shape)?;
+        }
+        Ok(x)
     }
 }

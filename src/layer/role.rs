@@ -36,12 +36,20 @@ pub enum Role {
     HiddenState(Direction),
     /// The final cell state of a direction of an LSTM, `[batch, units]`.
     CellState(Direction),
+    /// The weight that each query of an attention layer gives each value,
+    /// `[batch, query timesteps, value timesteps]`; with heads `[batch, heads, …]`.
+    AttentionScores,
 }
 
 impl Role {
     /// Whether it is a final state.
     pub(crate) fn is_state(self) -> bool {
         matches!(self, Role::HiddenState(_) | Role::CellState(_))
+    }
+
+    /// Whether an array of it can have its layer's mask.
+    pub(crate) fn has_mask(self) -> bool {
+        !self.is_state() && self != Role::AttentionScores
     }
 }
 
@@ -53,6 +61,7 @@ impl fmt::Display for Role {
             Role::DirectionOutput(direction) => write!(f, "{direction} output"),
             Role::HiddenState(direction) => write!(f, "{direction} hidden state"),
             Role::CellState(direction) => write!(f, "{direction} cell state"),
+            Role::AttentionScores => f.write_str("attention scores"),
         }
     }
 }

@@ -5,7 +5,7 @@ use super::dims::{Dims, shown};
 use super::padding::Padding;
 use crate::operator::Windows;
 
-/// A number for each axis: one for a sequence, two for an image.
+/// A number for each axis: one for a sequence, two for an image, three for a volume.
 pub(super) trait Along {
     fn along(self) -> Vec<usize>;
 }
@@ -19,6 +19,21 @@ impl Along for usize {
 impl Along for (usize, usize) {
     fn along(self) -> Vec<usize> {
         vec![self.0, self.1]
+    }
+}
+
+impl Along for (usize, usize, usize) {
+    fn along(self) -> Vec<usize> {
+        vec![self.0, self.1, self.2]
+    }
+}
+
+/// What the axes between the batch and the features are called in messages, of so many.
+pub(super) fn axes_named(axes: usize) -> &'static str {
+    match axes {
+        1 => "timesteps",
+        2 => "rows, columns",
+        _ => "depth, rows, columns",
     }
 }
 
@@ -85,7 +100,7 @@ impl Sliding {
     }
 
     fn reads(&self, input: &Dims) -> String {
-        let axes = if self.size.len() == 1 { "timesteps" } else { "rows, columns" };
+        let axes = axes_named(self.size.len());
         format!("it reads [batch, {axes}, features], and its input is {}", shown(input))
     }
 

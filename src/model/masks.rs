@@ -122,7 +122,7 @@ impl Model {
             if kind.is_some_and(|kind| kind.returns_its_input()) {
                 same[node.results[0]] = same[node.inputs[0]];
             }
-            for &tensor in node.results.iter().filter(|&&t| !self.tensors[t].role.is_state()) {
+            for &tensor in node.results.iter().filter(|&&t| self.tensors[t].role.has_mask()) {
                 masks.of_tensor[tensor] = output;
                 attached[tensor] = attached_output;
                 made_in[tensor] = node.model;

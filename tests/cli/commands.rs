@@ -575,12 +575,12 @@ fn what_is_inspected_is_printed_as_json() {
         assert_eq!(found["supported"], false);
         found
     };
-    let conv = refused("tests/fixtures/refused/conv3d.keras");
+    let conv = refused("tests/fixtures/refused/conv3d_transpose.keras");
     let layers = conv["layers"].as_array().expect("a list");
     let problem =
         |name: &str| &layers.iter().find(|one| one["name"] == name).expect(name)["problem"];
-    assert_eq!(problem("frames"), "TimeDistributed(Conv3D) is not supported");
-    assert!(conv["problem"].as_str().is_some_and(|text| text.contains("Conv3D")));
+    assert_eq!(problem("frames"), "TimeDistributed(Conv3DTranspose) is not supported");
+    assert!(conv["problem"].as_str().is_some_and(|text| text.contains("Conv3DTranspose")));
     let tagger = refused("tests/fixtures/torch/tagger.safetensors");
     assert_eq!(
         (&tagger["format"], &tagger["tensors"][0]["dtype"]),

@@ -585,7 +585,10 @@ fn a_file_that_is_no_model_is_said_to_be_what_it_is() {
             fixture("functional_of_a_class.keras"),
             &["birnn_fixtures>Renamed", "functional model", "save it again"],
         ),
-        (fixture("conv3d.keras"), &["\"frames\"", "TimeDistributed(Conv3D)", "replace it"]),
+        (
+            fixture("conv3d_transpose.keras"),
+            &["\"frames\"", "TimeDistributed(Conv3DTranspose)", "replace it"],
+        ),
         (written("bytes.h5", b"\x01\x02\x03"), &["its first bytes are 01 02 03"]),
         (written("m.keras", &zip(&["model.weights.h5"])), &["config.json", "missing"]),
     ];
@@ -606,11 +609,11 @@ fn a_file_that_is_no_model_is_said_to_be_what_it_is() {
 /// The supported classes are told once, and not in the error.
 #[test]
 fn inspect_lists_the_supported_layers_where_one_is_not() {
-    let file = "tests/fixtures/refused/conv3d.keras";
+    let file = "tests/fixtures/refused/conv3d_transpose.keras";
     let inspected = output(birnn(&["inspect", file]));
     let (table, line) = (text(&inspected.stdout), text(&inspected.stderr));
     assert!(table.contains("frames (TimeDistributed)"), "{table}");
-    assert!(table.contains("no: TimeDistributed(Conv3D) is not supported"), "{table}");
+    assert!(table.contains("no: TimeDistributed(Conv3DTranspose) is not supported"), "{table}");
     let (rows, list) = table.split_once("\nSupported are InputLayer, LSTM, ").expect(&table);
     assert!(rows.contains("└") && list.contains("GlobalAveragePooling1D"), "{table}");
     assert_eq!(table.matches("GlobalAveragePooling1D").count(), 1);
@@ -1019,10 +1022,10 @@ fn options_of_another_format_are_errors() {
 /// What is wrong with the model is said before what is missing besides.
 #[test]
 fn a_model_that_is_refused_is_told_before_missing_inputs() {
-    let conv = "tests/fixtures/refused/conv3d.keras";
-    assert!(failure(birnn(&["run", conv]), 1).contains("Conv3D"));
+    let conv = "tests/fixtures/refused/conv3d_transpose.keras";
+    assert!(failure(birnn(&["run", conv]), 1).contains("Conv3DTranspose"));
     let plot = ["plot", conv, "--out", "never.svg"];
-    assert!(failure(birnn(&plot), 1).contains("Conv3D"));
+    assert!(failure(birnn(&plot), 1).contains("Conv3DTranspose"));
     let refused = output(birnn(&["run", "tests/fixtures/layers/mask_argument_int32.keras"]));
     assert_eq!(refused.status.code(), Some(2));
     let inputs = "needed, input_layer (None, 6, 3), input_layer_1 (None, 6): files in this order";

@@ -3,15 +3,17 @@
 
 use birnn::layer::{Activation, AdditiveAttention, Attention, Dense, Layer, ScoreMode};
 use birnn::layer::{
-    AveragePooling1d, AveragePooling2d, BatchNormalization, Bidirectional, BidirectionalConvLstm1d,
-    CategoryEncoding, Concatenate, Conv1d, Conv1dTranspose, Conv2d, Conv2dTranspose, ConvLstm1d,
-    ConvLstm2d, Cropping1d, Cropping2d, DepthwiseConv1d, DepthwiseConv2d, Discretization, Dot,
-    Embedding, EncodingMode, Flatten, GlobalAveragePooling1d, GlobalAveragePooling2d,
-    GlobalMaxPooling1d, GlobalMaxPooling2d, GroupNormalization, Gru, LayerNormalization, Lstm,
-    Masking, MaxPooling1d, MaxPooling2d, Merge, MergeMode, MultiHeadAttention, Normalization,
-    PRelu, Padding, Permute, ReluLayer, RepeatVector, Rescaling, Reshape, RmsNormalization,
-    SeparableConv1d, SeparableConv2d, SimpleRnn, SoftmaxLayer, TimeDistributed, UnitNormalization,
-    UpSampling1d, UpSampling2d, ZeroPadding1d, ZeroPadding2d,
+    AveragePooling1d, AveragePooling2d, AveragePooling3d, BatchNormalization, Bidirectional,
+    BidirectionalConvLstm1d, CategoryEncoding, ChannelsFirst, Concatenate, Conv1d, Conv1dTranspose,
+    Conv2d, Conv2dTranspose, Conv3d, ConvLstm1d, ConvLstm2d, Cropping1d, Cropping2d, Cropping3d,
+    DepthwiseConv1d, DepthwiseConv2d, Discretization, Dot, Embedding, EncodingMode, Flatten,
+    GlobalAveragePooling1d, GlobalAveragePooling2d, GlobalAveragePooling3d, GlobalMaxPooling1d,
+    GlobalMaxPooling2d, GlobalMaxPooling3d, GroupNormalization, Gru, LayerNormalization, Lstm,
+    Masking, MaxPooling1d, MaxPooling2d, MaxPooling3d, Merge, MergeMode, MultiHeadAttention,
+    Normalization, PRelu, Padding, Permute, ReluLayer, RepeatVector, Rescaling, Reshape,
+    RmsNormalization, SeparableConv1d, SeparableConv2d, SimpleRnn, SoftmaxLayer, TimeDistributed,
+    UnitNormalization, UpSampling1d, UpSampling2d, UpSampling3d, ZeroPadding1d, ZeroPadding2d,
+    ZeroPadding3d,
 };
 use birnn::{Graph, Model, Result, Tensor};
 
@@ -61,7 +63,7 @@ fn conv_lstm(random: &mut Random, filters: usize) -> ConvLstm1d {
 /// A layer that reads one array; its arguments may be wrong.
 fn layer(random: &mut Random) -> Layer {
     let n = random.from(1, 5);
-    match random.below(51) {
+    match random.below(60) {
         0 => Dense::new(n).activation(random.activation()).use_bias(random.coin()).into(),
         1 => Masking::new().mask_value(random.below(2) as f32).into(),
         2 => random.activation().into(),
@@ -188,6 +190,26 @@ fn layer(random: &mut Random) -> Layer {
             .strides((random.from(1, 3), 1))
             .channels_first(random.coin())
             .into(),
+        51 => Conv3d::new(2 * n, (n, random.from(1, 3), 2))
+            .strides((random.from(1, 3), 1, random.from(1, 3)))
+            .padding(random.padding())
+            .groups(random.from(1, 3))
+            .into(),
+        52 => MaxPooling3d::new().pool_size((n, 2, 1)).padding(random.padding()).into(),
+        53 => AveragePooling3d::new()
+            .pool_size((2, 1, n))
+            .strides(random.coin().then_some((1, 2, 1)))
+            .padding(random.padding())
+            .into(),
+        54 if random.coin() => GlobalMaxPooling3d::new().keepdims(random.coin()).into(),
+        54 => GlobalAveragePooling3d::new().keepdims(random.coin()).into(),
+        55 if random.coin() => {
+            Cropping3d::new(((random.below(2), 0), (0, random.below(2)), (0, 1))).into()
+        }
+        55 => ZeroPadding3d::new(((random.below(2), 1), (0, random.below(2)), (1, 0))).into(),
+        56 => UpSampling3d::new().size((n, 1, 2)).into(),
+        57 => Reshape::new(vec![Some(2), None, Some(2), Some(random.from(1, 3))]).into(),
+        58 | 59 => ChannelsFirst::new(layer(random)).into(),
         _ => TimeDistributed::new(layer(random)).into(),
     }
 }
@@ -205,12 +227,17 @@ fn joining(random: &mut Random) -> Layer {
             .use_scale(random.coin())
             .score_mode([ScoreMode::Dot, ScoreMode::Concat][random.below(2)])
             .use_causal_mask(random.coin())
+            .return_attention_scores(random.coin())
             .into(),
         7 => Dot::new((random.axis(), random.axis())).normalize(random.coin()).into(),
-        8 => AdditiveAttention::new().use_scale(random.coin()).into(),
+        8 => AdditiveAttention::new()
+            .use_scale(random.coin())
+            .return_attention_scores(random.coin())
+            .into(),
         _ => MultiHeadAttention::new(random.from(1, 3), random.from(1, 4))
             .dropout(random.below(2) as f32)
             .use_causal_mask(random.coin())
+            .return_attention_scores(random.coin())
             .into(),
     }
 }

@@ -191,6 +191,37 @@ fn on_images(index: usize, [rows, columns, features]: [usize; 3], choice: usize)
 
 const ON_IMAGES: usize = 15;
 
+/// A layer on volumes of this depth and of these rows, columns and features; the last two are on
+/// images.
+fn on_volumes(index: usize, volume: [usize; 4], choice: usize) -> Layer {
+    let [depth, rows, columns, features] = volume;
+    let few = choice % 4 + 1;
+    let window = (few.min(depth), (choice / 3 % 3 + 1).min(rows), few.min(columns));
+    let strides = (choice / 2 % 3 + 1, choice / 5 % 2 + 1, 1);
+    let padding = [Padding::Valid, Padding::Same][choice % 2];
+    let groups = if features.is_multiple_of(2) { 2 } else { 1 };
+    match index {
+        0 => Conv3d::new(2 * few, window)
+            .strides(strides)
+            .padding(padding)
+            .groups(groups)
+            .activation(Activation::Tanh)
+            .into(),
+        1 => Conv3d::new(few, window).padding(Padding::Same).dilation_rate((2, 1, 1)).into(),
+        2 => MaxPooling3d::new().pool_size(window).strides(Some(strides)).padding(padding).into(),
+        3 => AveragePooling3d::new().pool_size(window).padding(padding).into(),
+        4 => GlobalMaxPooling3d::new().keepdims(choice.is_multiple_of(2)).into(),
+        5 => GlobalAveragePooling3d::new().keepdims(choice.is_multiple_of(2)).into(),
+        6 => ZeroPadding3d::new(((few, 0), (1, few), (0, 1))).into(),
+        7 => UpSampling3d::new().size((few, 2, 1)).into(),
+        8 => Cropping3d::new(((choice % depth, 0), (0, choice % rows), (0, 0))).into(),
+        9 => ChannelsFirst::new(Conv2d::new(few, (1, 1))).into(),
+        _ => UpSampling2d::new().size((few, 2)).interpolation(Interpolation::Bilinear).into(),
+    }
+}
+
+const ON_VOLUMES: usize = 11;
+
 #[derive(Clone, Debug)]
 struct Case {
     index: usize,
@@ -211,6 +242,19 @@ fn columns(choice: usize) -> usize {
 fn model(case: &Case) -> Result<Model> {
     let &Case { index, timesteps, features, choice, .. } = case;
     let mut graph = Graph::new();
+    if let Some(index) = index.checked_sub(ONE_INPUT + SEVERAL_INPUTS + ON_IMAGES) {
+        let x = graph.sequence_input("x", Some(timesteps), features)?;
+        let (rows, others) = (columns(choice), features / columns(choice));
+        let last = if others.is_multiple_of(2) { 2 } else { 1 };
+        let volume = [timesteps, rows, others / last, last];
+        let read = match index {
+            0..9 => volume.to_vec(),
+            _ => vec![timesteps, rows, others],
+        };
+        let arrays = graph.add(Reshape::new(read.into_iter().map(Some).collect()), x)?[0];
+        let output = graph.add(on_volumes(index, volume, choice), arrays)?;
+        return graph.build(output);
+    }
     if let Some(index) = index.checked_sub(ONE_INPUT + SEVERAL_INPUTS) {
         let x = graph.sequence_input("x", Some(timesteps), features)?;
         let columns = columns(choice);
@@ -336,7 +380,7 @@ fn run(device: &Device, index: usize, cases: u32) {
 #[test]
 fn every_layer_matches_the_reference() {
     let Some(gpu) = device::open(device::options()) else { return };
-    for index in 0..ONE_INPUT + SEVERAL_INPUTS + ON_IMAGES {
+    for index in 0..ONE_INPUT + SEVERAL_INPUTS + ON_IMAGES + ON_VOLUMES {
         run(&gpu, index, 20);
     }
 }
@@ -346,7 +390,7 @@ fn every_layer_matches_the_reference() {
 fn every_layer_matches_the_reference_in_small_parts() {
     let options = GpuOptions::new().memory_budget(60_000);
     if let Some(small) = device::open(device::options().with_gpu(options)) {
-        for index in 0..ONE_INPUT + SEVERAL_INPUTS + ON_IMAGES {
+        for index in 0..ONE_INPUT + SEVERAL_INPUTS + ON_IMAGES + ON_VOLUMES {
             run(&small, index, 4);
         }
     }

@@ -56,6 +56,7 @@ pub fn label(outputs: &[Output], output: &Output) -> String {
         Role::DirectionOutput(direction) => format!("Output State {}", title(direction)),
         Role::HiddenState(direction) => format!("Hidden State {}", title(direction)),
         Role::CellState(direction) => format!("Cell State {}", title(direction)),
+        Role::AttentionScores => "Attention Scores".to_string(),
         role => role.to_string(),
     };
     let one_layer = outputs.iter().all(|other| other.layer == output.layer);

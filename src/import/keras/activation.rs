@@ -34,21 +34,24 @@ impl Arguments<'_> {
             ),
             _ => match Activation::from_keras_name(text) {
                 Some(activation) => Ok(activation),
-                None => self.unknown_activation(name, &text.into()),
+                None => self.callers_activation(name, &text.into()),
             },
         }
     }
 
-    fn unknown_activation<T>(&self, name: &str, value: &Value) -> Result<T> {
+    /// A function of the caller's.
+    fn callers_activation(&self, name: &str, value: &Value) -> Result<Activation> {
         // Of a function of the user's the name says more than its code in base 64.
-        let class = value.get("class_name").and_then(Value::as_str);
-        let of = |class: &str| {
-            let registered = value.get("registered_name").and_then(Value::as_str);
-            let function = value.get("config").and_then(Value::as_str);
-            registered.or(function).unwrap_or(class.trim_matches('_')).to_string()
-        };
-        let found = class.map_or(value.clone(), |class| of(class).into());
-        let reason = "it isn't one of Keras's own; use one of keras.activations, or a layer \
+        let text = |key: &str| value.get(key).and_then(Value::as_str);
+        let of_class = text("class_name").map(|class| class.trim_matches('_'));
+        let names = [value.as_str(), text("registered_name"), text("config"), of_class];
+        let mut names = names.into_iter().flatten();
+        if let Some(named) = names.clone().find_map(|name| self.registry().activation(name)) {
+            return Ok(named);
+        }
+        let found = names.next().map_or(value.clone(), Value::from);
+        let reason = "it isn't one of Keras's own; say which activation computes it \
+                      (KerasOptions::activation), or use one of keras.activations, or a layer \
                       LeakyReLU, ELU or ReLU";
         self.unsupported(name, &found, reason)
     }
@@ -60,7 +63,7 @@ impl Arguments<'_> {
             class,
             Ok(Class::Stateless("LeakyReLU" | "ELU" | "Softmax" | "Activation" | "ReLU"))
         ) {
-            return self.unknown_activation(name, value);
+            return self.callers_activation(name, value);
         }
         let layer = self.of(name, value)?;
         match class {
@@ -78,7 +81,7 @@ impl Arguments<'_> {
                     self.unsupported(name, value, reason)
                 }
             },
-            _ => self.unknown_activation(name, value),
+            _ => self.callers_activation(name, value),
         }
     }
 

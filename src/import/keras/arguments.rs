@@ -1,5 +1,7 @@
 //! Reads a layer's arguments; each one in the file is looked at.
 
+use super::custom::Registry;
+use super::entry::Entry;
 use super::json;
 use super::messages::shown;
 use super::version::Version;
@@ -67,18 +69,17 @@ pub(super) struct Arguments<'a> {
     /// Which wrapped layer's they are: empty, or for example `backward_layer.cell.`.
     prefix: String,
     values: &'a Map<String, Value>,
+    /// What the caller builds and names.
+    registry: &'a Registry,
 }
 
 /// How many at both ends of the rows of an image, and of its columns.
 type AllEnds = ((usize, usize), (usize, usize));
 
 impl<'a> Arguments<'a> {
-    pub(super) fn new(
-        layer: &'a str,
-        version: Version,
-        values: &'a Map<String, Value>,
-    ) -> Arguments<'a> {
-        Arguments { layer, version, prefix: String::new(), values }
+    pub(super) fn new(entry: &'a Entry<'a>, version: Version) -> Arguments<'a> {
+        let Entry { path, config, registry, .. } = entry;
+        Arguments { layer: path, version, prefix: String::new(), values: config, registry }
     }
 
     /// The arguments of the layer that is the value of `argument`.
@@ -86,7 +87,7 @@ impl<'a> Arguments<'a> {
         match value.get("config").and_then(Value::as_object) {
             Some(values) => {
                 let prefix = format!("{}{argument}.", self.prefix);
-                Ok(Arguments { layer: self.layer, version: self.version, prefix, values })
+                Ok(Arguments { prefix, values, ..*self })
             }
             None => self.wrong(argument, "has no config".into()),
         }
@@ -98,6 +99,14 @@ impl<'a> Arguments<'a> {
 
     pub(super) fn version(&self) -> Version {
         self.version
+    }
+
+    pub(super) fn values(&self) -> &'a Map<String, Value> {
+        self.values
+    }
+
+    pub(super) fn registry(&self) -> &'a Registry {
+        self.registry
     }
 
     /// The value of an argument, unless it is missing or None.
@@ -184,6 +193,23 @@ impl<'a> Arguments<'a> {
         }
     }
 
+    /// Sizes along the depth, the rows and the columns of a volume: a number for all, or a list of
+    /// three.
+    pub(super) fn volume_size(&self, name: &str) -> Result<Option<(usize, usize, usize)>> {
+        match self.get(name) {
+            None => Ok(None),
+            Some(Value::Array(items)) => match &items[..] {
+                [depth, rows, columns] => Ok(Some((
+                    self.size_of(name, depth)?,
+                    self.size_of(name, rows)?,
+                    self.size_of(name, columns)?,
+                ))),
+                _ => self.wrong(name, format!("{:?} are not three numbers", items.len())),
+            },
+            Some(value) => self.size_of(name, value).map(|all| Some((all, all, all))),
+        }
+    }
+
     /// How many at the start and at the end: a number for both, or a list of two.
     pub(super) fn both_ends(&self, name: &str) -> Result<(usize, usize)> {
         let value = self.get(name).unwrap_or(&Value::Null);
@@ -224,6 +250,29 @@ impl<'a> Arguments<'a> {
             None => self.wrong(
                 name,
                 format!("{} is no number below 2^24, or two or four of them", shown(value)),
+            ),
+        }
+    }
+
+    /// How many at all ends of a volume: a number for all, or a list with a number or two for the
+    /// depth, for the rows and for the columns.
+    pub(super) fn volume_ends(&self, name: &str) -> Result<[(usize, usize); 3]> {
+        let value = self.get(name).unwrap_or(&Value::Null);
+        let ends = |value: &Value| match value.as_array().map(Vec::as_slice) {
+            Some([start, end]) => natural(start).zip(natural(end)),
+            Some(_) => None,
+            None => natural(value).map(|n| (n, n)),
+        };
+        let all: Option<Vec<_>> = match value.as_array() {
+            Some(items) => items.iter().map(ends).collect(),
+            None => ends(value).map(|both| vec![both; 3]),
+        };
+        let fits = |all: &[(usize, usize); 3]| all.iter().all(|(a, b)| a.max(b) < &MAX_SIZE);
+        match all.and_then(|all| all.try_into().ok()).filter(fits) {
+            Some(all) => Ok(all),
+            None => self.wrong(
+                name,
+                format!("{} is no number below 2^24, or three or six of them", shown(value)),
             ),
         }
     }
@@ -328,12 +377,11 @@ impl<'a> Arguments<'a> {
         match name {
             "dtype" => self.check_dtype(value),
             "num_constants" if value.as_u64() == Some(0) => Ok(()),
-            "data_format" if value == "channels_last" => Ok(()),
-            "data_format" => self.unsupported(
-                name,
-                value,
-                "save the model with channels_last: [batch, timesteps, features]",
-            ),
+            // Every layer that has it can have both: see `stateless`.
+            "data_format" if value == "channels_last" || value == "channels_first" => Ok(()),
+            "data_format" => {
+                self.wrong(name, format!("{} is neither order of Keras's", shown(value)))
+            }
             // A newer Keras adds an argument so that older models go on as they did: by None, which
             // passed above, or by false.
             _ if is_false => {

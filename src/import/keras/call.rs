@@ -4,6 +4,7 @@ use super::class::{Class, changes_images};
 use super::messages::{malformed, shown};
 use super::operation::{self, Given};
 use super::reference::{Reference, listed, references, sorted, tensor};
+use super::stateless::Calling;
 use crate::{Error, Result};
 use serde_json::Value;
 
@@ -16,7 +17,8 @@ pub(super) struct Call<'a> {
     pub initial_state: Vec<Reference<'a>>,
     /// For the first inputs the mask that the call gives.
     pub masks: Vec<Option<Reference<'a>>>,
-    pub use_causal_mask: bool,
+    /// Arguments of it that are the layer's here.
+    pub calling: Calling,
     /// All arguments of an operation, whose arrays are the inputs.
     pub operation: Option<Given<'a>>,
 }
@@ -199,13 +201,16 @@ impl<'a> Reader<'_, 'a> {
             "key_mask" => return self.mask_of(2, value),
             "training" | "return_attention_scores" if value == &Value::Bool(false) => return Ok(()),
             "use_causal_mask" if attends && value.is_boolean() => {
-                self.call.use_causal_mask = value == &Value::Bool(true);
+                self.call.calling.use_causal_mask = value == &Value::Bool(true);
+                return Ok(());
+            }
+            "return_attention_scores" if attends && value.is_boolean() => {
+                self.call.calling.return_attention_scores = value == &Value::Bool(true);
                 return Ok(());
             }
             // Layers that change images in training write it, and go by what the model is called with.
             "training" if changes_images(self.class.name()) && value.is_boolean() => return Ok(()),
             "training" => "save the model without training=True in the call",
-            "return_attention_scores" => "only the output is computed; save the model without it",
             "query_mask" | "attention_mask" => {
                 "mask the query or the value before the layer, or use use_causal_mask"
             }

@@ -9,15 +9,16 @@ use serde_json::Value;
 pub(super) const SUPPORTED: &str = "\
     InputLayer, LSTM, GRU, SimpleRNN, CuDNNLSTM, CuDNNGRU, RNN of LSTMCell, GRUCell, \
     SimpleRNNCell and lists of these, ConvLSTM1D, ConvLSTM2D, Bidirectional, TimeDistributed, \
-    Dense, EinsumDense, Embedding, Masking, Activation, ReLU, LeakyReLU, ELU, PReLU, Softmax, Rescaling, \
+    Dense, EinsumDense, Embedding, Masking, Activation, ReLU, LeakyReLU, ELU, PReLU, ThresholdedReLU, Softmax, Rescaling, \
     CategoryEncoding, Discretization, LayerNormalization, RMSNormalization, BatchNormalization, \
-    UnitNormalization, GroupNormalization, Normalization, Conv1D, Conv2D, DepthwiseConv1D, \
+    UnitNormalization, GroupNormalization, Normalization, Conv1D, Conv2D, Conv3D, DepthwiseConv1D, \
     DepthwiseConv2D, SeparableConv1D, SeparableConv2D, Conv1DTranspose, Conv2DTranspose, \
-    MaxPooling1D, MaxPooling2D, AveragePooling1D, AveragePooling2D, GlobalMaxPooling1D, \
-    GlobalMaxPooling2D, GlobalAveragePooling1D, GlobalAveragePooling2D, Concatenate, Dot, Add, \
+    MaxPooling1D, MaxPooling2D, MaxPooling3D, AveragePooling1D, AveragePooling2D, \
+    AveragePooling3D, GlobalMaxPooling1D, GlobalMaxPooling2D, GlobalMaxPooling3D, \
+    GlobalAveragePooling1D, GlobalAveragePooling2D, GlobalAveragePooling3D, Concatenate, Dot, Add, \
     Subtract, Multiply, Average, Maximum, Minimum, Flatten, Reshape, Permute, RepeatVector, \
-    Cropping1D, Cropping2D, ZeroPadding1D, ZeroPadding2D, UpSampling1D, UpSampling2D, Attention, \
-    AdditiveAttention, MultiHeadAttention, Dropout, SpatialDropout1D, SpatialDropout2D, \
+    Cropping1D, Cropping2D, Cropping3D, ZeroPadding1D, ZeroPadding2D, ZeroPadding3D, UpSampling1D, \
+    UpSampling2D, UpSampling3D, Attention, AdditiveAttention, MultiHeadAttention, Dropout, SpatialDropout1D, SpatialDropout2D, \
     SpatialDropout3D, RandomFlip, RandomRotation, RandomTranslation, RandomZoom, RandomShear, \
     RandomPerspective, RandomElasticTransform, RandomContrast, RandomBrightness, RandomHue, \
     RandomSaturation, RandomSharpness, RandomPosterization, RandomColorJitter, \
@@ -26,7 +27,7 @@ pub(super) const SUPPORTED: &str = "\
     Identity, in Sequential and functional models, which may be layers of others";
 
 /// The classes without state that are supported.
-pub(super) const STATELESS: [&str; 89] = [
+pub(super) const STATELESS: [&str; 98] = [
     "Dense",
     "EinsumDense",
     "Embedding",
@@ -36,6 +37,7 @@ pub(super) const STATELESS: [&str; 89] = [
     "LeakyReLU",
     "ELU",
     "PReLU",
+    "ThresholdedReLU",
     "Softmax",
     "Rescaling",
     "CategoryEncoding",
@@ -48,6 +50,7 @@ pub(super) const STATELESS: [&str; 89] = [
     "Normalization",
     "Conv1D",
     "Conv2D",
+    "Conv3D",
     "DepthwiseConv1D",
     "DepthwiseConv2D",
     "SeparableConv1D",
@@ -56,12 +59,16 @@ pub(super) const STATELESS: [&str; 89] = [
     "Conv2DTranspose",
     "MaxPooling1D",
     "MaxPooling2D",
+    "MaxPooling3D",
     "AveragePooling1D",
     "AveragePooling2D",
+    "AveragePooling3D",
     "GlobalMaxPooling1D",
     "GlobalMaxPooling2D",
+    "GlobalMaxPooling3D",
     "GlobalAveragePooling1D",
     "GlobalAveragePooling2D",
+    "GlobalAveragePooling3D",
     "Concatenate",
     "Dot",
     "Add",
@@ -76,10 +83,13 @@ pub(super) const STATELESS: [&str; 89] = [
     "RepeatVector",
     "Cropping1D",
     "Cropping2D",
+    "Cropping3D",
     "ZeroPadding1D",
     "ZeroPadding2D",
+    "ZeroPadding3D",
     "UpSampling1D",
     "UpSampling2D",
+    "UpSampling3D",
     "Attention",
     "AdditiveAttention",
     "MultiHeadAttention",
@@ -162,8 +172,11 @@ pub(super) enum Class {
     TimeDistributed,
     /// A model as a layer of another.
     Model(Root),
-    /// One that the caller builds.
-    Custom,
+    /// One that the caller builds, or one of Keras's that wraps such a one.
+    Custom {
+        /// Whether a call of it can have initial states.
+        recurrent: bool,
+    },
     /// One of [`STATELESS`].
     Stateless(&'static str),
     /// No layer: an operation, by its name.
@@ -183,14 +196,18 @@ impl Class {
             Class::TimeDistributed => "TimeDistributed",
             Class::Model(Root::Sequential) => "Sequential",
             Class::Model(Root::Functional) => "Functional",
-            Class::Custom => "custom layer",
+            Class::Custom { .. } => "custom layer",
             Class::Stateless(name) | Class::Operation(name) => name,
         }
     }
 
     /// Whether a call of it can have initial states.
     pub(super) fn is_recurrent(self) -> bool {
-        matches!(self, Class::Recurrent(_) | Class::Rnn | Class::ConvLstm(_) | Class::Bidirectional)
+        use Class::{Bidirectional, ConvLstm, Custom, Recurrent, Rnn};
+        matches!(
+            self,
+            Recurrent(_) | Rnn | ConvLstm(_) | Bidirectional | Custom { recurrent: true }
+        )
     }
 }
 
@@ -224,6 +241,12 @@ pub(super) fn of(value: &Value) -> Result<Class, String> {
     // A user's own class can have the name of one of Keras's: then its module or registration gives
     // it away.
     if is_kerass_own(value, name) { Ok(known) } else { Err(full_name(value, name)) }
+}
+
+/// The name of a serialized object's class, of a custom one without its package.
+pub(super) fn plain_name(value: &Value) -> &str {
+    let name = value.get("class_name").and_then(Value::as_str).unwrap_or_default();
+    name.rsplit('>').next().unwrap_or_default()
 }
 
 /// The recurrence of a serialized cell, or the name of the class that it is.

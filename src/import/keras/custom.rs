@@ -1,9 +1,10 @@
 //! Layers that a caller builds: of classes of their own, and of `Lambda`s.
 
+use super::class::{self, Class};
 use super::json;
 use super::limits::KerasLimits;
 use super::messages::shown;
-use crate::{Error, Layer, Result};
+use crate::{Activation, Error, Layer, Result};
 use ndarray::ArrayD;
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
@@ -47,6 +48,11 @@ impl KerasOptions {
     /// class that wasn't registered the name that [`Error::UnsupportedLayer`] gives it. A class
     /// that birnn has itself isn't asked for here.
     ///
+    /// So are those that Keras's `TimeDistributed` and `Bidirectional` wrap, and the cell of an
+    /// `RNN`. What `Bidirectional` wraps and a cell have to be one recurrent layer, such as an
+    /// [`Lstm`](crate::Lstm), which may have any of its cell's arguments; of a cell the layer's own
+    /// (`return_sequences` and its kin) are those of the `RNN`.
+    ///
     /// ```
     /// use birnn::layer::Rescaling;
     /// use birnn::{CustomLayer, KerasOptions};
@@ -70,9 +76,30 @@ impl KerasOptions {
         self
     }
 
+    /// Says which activation a function of this name computes, where a layer has it as its
+    /// activation: the name in `@keras.saving.register_keras_serializable("package", "name")`,
+    /// `package>name`, or of a function that wasn't registered the name that
+    /// [`Error::UnsupportedArgument`] gives it. A name of Keras's own isn't asked for here.
+    ///
+    /// ```
+    /// use birnn::{Activation, KerasOptions};
+    /// // @keras.saving.register_keras_serializable("birnn_fixtures")
+    /// // def scaled_tanh(x):
+    /// //     return keras.ops.tanh(x) * 0.5
+    /// let activation = Activation::ScaledTanh(0.5.into(), 1.0.into());
+    /// let options = KerasOptions::new().activation("birnn_fixtures>scaled_tanh", activation);
+    /// let model = options.load("tests/fixtures/layers/refused/custom_activation.keras")?;
+    /// # Ok::<(), birnn::Error>(())
+    /// ```
+    pub fn activation(mut self, name: impl Into<String>, activation: Activation) -> KerasOptions {
+        self.registry.activations.insert(name.into(), activation);
+        self
+    }
+
     /// Has `build` make the `Lambda` of this name, whose code isn't in the file in a form that can
     /// be read. One in a model that is a layer may be told from others by that one's name before
-    /// its own: `encoder/double`.
+    /// its own: `encoder/double`. One that a `TimeDistributed` wraps has a name of its own beside
+    /// that one's; either will do.
     pub fn lambda(
         mut self,
         name: impl Into<String>,
@@ -143,6 +170,14 @@ impl CustomLayer {
         self
     }
 
+    /// One layer or several, with another function that makes their weights.
+    pub(super) fn converting<F>(layers: Vec<Layer>, supports_masking: bool, convert: F) -> Self
+    where
+        F: Fn(Vec<(String, ArrayD<f32>)>) -> Result<Vec<ArrayD<f32>>> + Send + Sync + 'static,
+    {
+        CustomLayer { layers, supports_masking, convert: Some(Arc::new(convert)) }
+    }
+
     pub(super) fn converted(&self, arrays: Vec<(String, ArrayD<f32>)>) -> Result<Vec<ArrayD<f32>>> {
         match &self.convert {
             Some(convert) => convert(arrays),
@@ -178,7 +213,7 @@ impl<'a> KerasLayer<'a> {
         KerasLayer { name, class_name, config }
     }
 
-    /// The layer's name in the model.
+    /// The layer's name in the model; of one that is wrapped, the wrapper's.
     pub fn name(&self) -> &'a str {
         self.name
     }
@@ -284,28 +319,54 @@ impl fmt::Debug for Builder {
     }
 }
 
-/// The classes and `Lambda`s that a caller builds.
+/// The classes and `Lambda`s that a caller builds, and the activations that it names.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Registry {
     classes: BTreeMap<String, Builder>,
     lambdas: BTreeMap<String, Builder>,
+    activations: BTreeMap<String, Activation>,
 }
 
 impl Registry {
-    /// What builds a layer of a class that birnn hasn't: `full_name` is that of errors, `name` the
-    /// layer's in its model, and `path` the one in the whole model.
-    pub(super) fn find(
-        &self,
-        value: &Value,
-        full_name: &str,
-        name: &str,
-        path: &str,
-    ) -> Option<&Builder> {
+    /// What builds a layer or a cell of a class that birnn hasn't: `full_name` is that of errors,
+    /// and `path` the name in the whole model, of a wrapped one the wrapper's.
+    pub(super) fn find(&self, value: &Value, full_name: &str, path: &str) -> Option<&Builder> {
+        let text = |key: &str| value.pointer(key).and_then(Value::as_str);
         if full_name == "Lambda" {
-            return self.lambdas.get(path).or_else(|| self.lambdas.get(name));
+            let own = text("/name").or(text("/config/name"));
+            return self.lambdas.get(path).or_else(|| self.lambdas.get(own?));
         }
-        let text = |key: &str| value.get(key).and_then(Value::as_str);
-        let names = [Some(full_name), text("registered_name"), text("class_name")];
+        let names = [Some(full_name), text("/registered_name"), text("/class_name")];
         names.into_iter().flatten().find_map(|name| self.classes.get(name))
+    }
+
+    /// Whether the caller builds a layer, or one that it wraps.
+    pub(super) fn builds(&self, value: &Value, path: &str) -> bool {
+        let argument = |name: &str| value.get("config")?.get(name);
+        match class::of(value) {
+            Err(class_name) => self.find(value, &class_name, path).is_some(),
+            Ok(Class::TimeDistributed | Class::Bidirectional) => ["layer", "backward_layer"]
+                .into_iter()
+                .filter_map(argument)
+                .any(|inside| self.builds(inside, path)),
+            Ok(Class::Rnn) => argument("cell").is_some_and(|cell| {
+                let listed =
+                    cell.as_array().or(cell.pointer("/config/cells").and_then(Value::as_array));
+                let mut cells = std::iter::once(cell).chain(listed.into_iter().flatten());
+                cells.any(|cell| self.find_cell(cell, path).is_some())
+            }),
+            Ok(_) => false,
+        }
+    }
+
+    /// What builds a cell of a class that birnn hasn't.
+    pub(super) fn find_cell(&self, cell: &Value, path: &str) -> Option<&Builder> {
+        let class_name = class::cell(cell).err()?;
+        self.find(cell, &class_name, path)
+    }
+
+    /// The activation that the caller names so.
+    pub(super) fn activation(&self, name: &str) -> Option<Activation> {
+        self.activations.get(name).copied()
     }
 }

@@ -1,7 +1,7 @@
 //! The layers in a model's configuration, with those of the models among them.
 
 use super::class::{self, Class, Root, SUPPORTED};
-use super::custom::{Builder, CustomLayer, KerasLayer, Registry};
+use super::custom::Registry;
 use super::messages::malformed;
 use super::operation;
 use crate::{Error, Result};
@@ -21,8 +21,10 @@ pub(super) struct Entry<'a> {
     pub class: Class,
     /// The name of its class in the file, of a custom one without its package.
     pub class_name: &'a str,
-    /// What builds it, where the caller does.
-    pub builder: Option<Builder>,
+    /// What stands in the file.
+    pub value: &'a Value,
+    /// What the caller builds and names.
+    pub registry: &'a Registry,
     /// Its arguments.
     pub config: &'a Map<String, Value>,
     /// The calls of it, in a functional model.
@@ -34,26 +36,6 @@ pub(super) struct Entry<'a> {
     pub time_distributed: usize,
     /// The model that it is, or that its `TimeDistributed` calls.
     pub model: Option<Nested<'a>>,
-}
-
-impl Entry<'_> {
-    /// How many layers the caller builds of it; none where that fails.
-    pub(super) fn members(&self) -> usize {
-        self.custom_layer().map_or(0, |layer| layer.layers.len())
-    }
-
-    /// What the caller builds of it.
-    pub(super) fn custom_layer(&self) -> Result<CustomLayer> {
-        let layer = KerasLayer::new(&self.path, self.class_name, self.config);
-        match &self.builder {
-            Some(builder) => builder.build(&layer),
-            None => Err(Error::UnsupportedLayer {
-                layer: self.path.clone(),
-                class_name: self.class_name.to_string(),
-                supported: SUPPORTED,
-            }),
-        }
-    }
 }
 
 /// A model as a layer.
@@ -132,7 +114,7 @@ pub(super) fn entries<'a>(
     file: &str,
     model: &'a Value,
     limit: usize,
-    registry: &Registry,
+    registry: &'a Registry,
 ) -> Result<Vec<Entry<'a>>> {
     class::root(file, model)?;
     inside(file, model, &Around::default(), &mut Count::new(limit), registry)
@@ -144,7 +126,7 @@ fn inside<'a>(
     model: &'a Value,
     around: &Around,
     count: &mut Count,
-    registry: &Registry,
+    registry: &'a Registry,
 ) -> Result<Vec<Entry<'a>>> {
     around.check_depth(file)?;
     let layers = listed(file, model, count)?;
@@ -189,25 +171,25 @@ pub(super) fn entry<'a>(
     index: usize,
     value: &'a Value,
     around: &Around,
-    registry: &Registry,
+    registry: &'a Registry,
 ) -> Result<Entry<'a>> {
     let own = value.get("name").and_then(Value::as_str);
     let configured = value.pointer("/config/name").and_then(Value::as_str);
     let name = own.or(configured).unwrap_or_default();
     let path = format!("{}{name}", around.prefix);
-    let (class, builder) = match class::of(value) {
-        Ok(class) => (class, None),
-        Err(class_name) => match registry.find(value, &class_name, name, &path) {
-            Some(builder) => (Class::Custom, Some(builder.clone())),
-            None => {
-                let number = format!("{path}number {index}");
-                let layer = if name.is_empty() { number } else { path };
-                if let Some(Err(operation)) = operation::of(value) {
-                    return Err(operation::refused(&layer, operation));
-                }
-                return Err(Error::UnsupportedLayer { layer, class_name, supported: SUPPORTED });
+    let of_caller = registry.builds(value, &path);
+    let class = match class::of(value) {
+        Ok(Class::Bidirectional | Class::Rnn) if of_caller => Class::Custom { recurrent: true },
+        _ if of_caller => Class::Custom { recurrent: false },
+        Ok(class) => class,
+        Err(class_name) => {
+            let number = format!("{path}number {index}");
+            let layer = if name.is_empty() { number } else { path };
+            if let Some(Err(operation)) = operation::of(value) {
+                return Err(operation::refused(&layer, operation));
             }
-        },
+            return Err(Error::UnsupportedLayer { layer, class_name, supported: SUPPORTED });
+        }
     };
     if name.is_empty() {
         return malformed(file, format!("layer {path}number {index} has no name"));
@@ -222,16 +204,15 @@ pub(super) fn entry<'a>(
     let Some(config) = arguments else {
         return malformed(file, format!("layer {path:?} has no config"));
     };
-    let of_custom = value.get("class_name").and_then(Value::as_str).unwrap_or_default();
-    let of_custom = of_custom.rsplit('>').next().unwrap_or_default();
-    let class_name = if builder.is_some() { of_custom } else { class.name() };
+    let class_name = if of_caller { class::plain_name(value) } else { class.name() };
     let built_shape = value.pointer("/build_config/input_shape").filter(|shape| shape.is_array());
     Ok(Entry {
         name,
         path,
         class,
         class_name,
-        builder,
+        value,
+        registry,
         config,
         inbound_nodes: value.get("inbound_nodes"),
         built_shape,

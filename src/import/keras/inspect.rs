@@ -6,6 +6,7 @@ use super::entry::{Around, Count};
 use super::file::{self, KerasFile};
 use super::limits::KerasLimits;
 use super::load::build;
+use super::stateless::Calling;
 use super::version::Version;
 use super::{call, class, entry, layer};
 use crate::{Error, Model, Result};
@@ -142,7 +143,7 @@ impl Reports<'_> {
             Class::Operation(_) => {}
             _ if is_model => {}
             _ => {
-                layer::build(self.label, &entry, self.version, false, false)?;
+                layer::build(self.label, &entry, self.version, Calling::default(), false)?;
             }
         }
         if is_functional {

@@ -6,8 +6,9 @@ use super::conv_lstm;
 use super::entry::Entry;
 use super::messages::{malformed, shown};
 use super::recurrent::{self, Built, Unmasked, Wiring};
-use super::stateless;
+use super::stateless::{self, Calling};
 use super::version::Version;
+use super::wrapped;
 use crate::layer::{Concatenate, Recurrent};
 use crate::{Error, Layer, Result, TimeDistributed};
 use serde_json::{Map, Value};
@@ -20,7 +21,7 @@ const INPUT_TYPES: [&str; 11] = [
 
 /// The shape that an `InputLayer` takes: the axes after the batch.
 pub(super) fn input(entry: &Entry, version: Version) -> Result<Vec<Option<usize>>> {
-    let arguments = Arguments::new(&entry.path, version, entry.config);
+    let arguments = Arguments::new(entry, version);
     arguments.check_others(&["dtype"])?;
     if let Some(value) = arguments
         .get("dtype")
@@ -70,16 +71,15 @@ pub(super) fn input_shape(arguments: &Arguments, shape: &Value) -> Result<Vec<Op
     }
 }
 
-/// The layers of an entry that is no `InputLayer`; `causal` is how it is called, and `masks` whether
-/// the model makes masks.
+/// The layers of an entry that is no `InputLayer`; `masks`: whether the model makes masks.
 pub(super) fn build(
     label: &str,
     entry: &Entry,
     version: Version,
-    causal: bool,
+    calling: Calling,
     masks: bool,
 ) -> Result<Built> {
-    let arguments = Arguments::new(&entry.path, version, entry.config);
+    let arguments = Arguments::new(entry, version);
     let mut built = match entry.class {
         Class::Input | Class::Operation(_) | Class::Model(_) => {
             return malformed(
@@ -88,12 +88,12 @@ pub(super) fn build(
             );
         }
         Class::Recurrent(kind) => Layer::from(recurrent::recurrent(&arguments, kind)?).into(),
-        Class::Custom => custom(&arguments, entry)?,
+        Class::Custom { .. } => custom(&arguments, entry)?,
         Class::Rnn => cells(&arguments, recurrent::rnn(&arguments)?),
         Class::ConvLstm(axes) => conv_lstm::layer(&arguments, axes)?.into(),
         Class::Bidirectional => recurrent::bidirectional(&arguments)?,
         Class::TimeDistributed => time_distributed(&arguments)?,
-        Class::Stateless(class_name) => stateless::layer(class_name, &arguments, causal)?.into(),
+        Class::Stateless(class_name) => stateless::layer(class_name, &arguments, calling)?.into(),
     };
     if let [layer] = &mut built.layers[..] {
         *layer = layer.clone().named(&entry.path);
@@ -234,7 +234,7 @@ pub(super) fn in_time_distributed(entry: &Entry, reason: &str) -> Error {
 
 /// The layers that the caller builds.
 fn custom(arguments: &Arguments, entry: &Entry) -> Result<Built> {
-    let layer = entry.custom_layer()?;
+    let layer = wrapped::custom_layer(entry)?;
     let mut layers = layer.layers;
     if layers.len() > 1 {
         let named = |(index, layer): (usize, Layer)| layer.named(member_name(&entry.path, index));

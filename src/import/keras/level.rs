@@ -7,6 +7,7 @@ use super::layer;
 use super::messages::malformed;
 use super::network::Network;
 use super::recurrent::Built;
+use super::stateless::Calling;
 use super::version::Version;
 use crate::{Error, LayerId, Result, Tensor};
 use serde_json::Value;
@@ -73,15 +74,19 @@ impl<'a> Level<'a> {
 
     /// The layers, each as its calls ask for it.
     fn steps(source: &Source<'a>, network: &Network<'a>) -> Result<Vec<Step<'a>>> {
-        let mut causal = vec![None; network.entries.len()];
+        let mut callings: Vec<Option<Calling>> = vec![None; network.entries.len()];
         for node in &network.nodes {
-            let use_causal_mask = node.call.use_causal_mask;
-            let before = causal[node.entry].replace(use_causal_mask);
-            if before.is_some_and(|before| before != use_causal_mask) {
+            let calling = node.call.calling;
+            let before = callings[node.entry].replace(calling).unwrap_or(calling);
+            let (argument, value) = match before.use_causal_mask != calling.use_causal_mask {
+                true => ("use_causal_mask", calling.use_causal_mask),
+                false => ("return_attention_scores", calling.return_attention_scores),
+            };
+            if before != calling {
                 return Err(Error::UnsupportedArgument {
                     layer: network.entries[node.entry].path.clone(),
-                    argument: "use_causal_mask".into(),
-                    value: use_causal_mask.to_string(),
+                    argument: argument.into(),
+                    value: value.to_string(),
                     reason:
                         "another call of the layer has it otherwise; use the same in every call"
                             .into(),
@@ -89,7 +94,7 @@ impl<'a> Level<'a> {
             }
         }
         let is_functional = network.root == Root::Functional;
-        let step = |(index, causal): (usize, Option<bool>)| {
+        let step = |(index, calling): (usize, Option<Calling>)| {
             let entry = &network.entries[index];
             match (entry.class, &entry.model) {
                 (_, Some(nested)) => {
@@ -98,12 +103,12 @@ impl<'a> Level<'a> {
                 (Class::Input | Class::Operation(_), _) if is_functional => Ok(Step::None),
                 (Class::Input, _) if index == 0 => Ok(Step::None),
                 _ => {
-                    let (causal, masks) = (causal.unwrap_or(false), source.masks);
-                    layer::build(source.label, entry, source.version, causal, masks).map(Step::New)
+                    let (calling, masks) = (calling.unwrap_or_default(), source.masks);
+                    layer::build(source.label, entry, source.version, calling, masks).map(Step::New)
                 }
             }
         };
-        causal.into_iter().enumerate().map(step).collect()
+        callings.into_iter().enumerate().map(step).collect()
     }
 
     /// The arrays in the order of the model's inputs, where the call names them and the model

@@ -10,6 +10,7 @@ use super::level::Source;
 use super::limits::KerasLimits;
 use super::merged::Merged;
 use super::messages::CONFIG;
+use super::stateless::Calling;
 use super::version::Version;
 use super::{class, weights};
 use crate::layer::default_name;
@@ -135,7 +136,7 @@ impl KerasOptions {
             }
         }
         let entry = entry::entry(CONFIG, 0, &config, &Around::default(), &self.registry)?;
-        let built = layer::build(CONFIG, &entry, version, false, false)?;
+        let built = layer::build(CONFIG, &entry, version, Calling::default(), false)?;
         match (<[Layer; 1]>::try_from(built.layers), built.unmasked) {
             (Ok(_), Some(unmasked)) => Err(unmasked.error),
             (Ok([layer]), None) => Ok(layer),
@@ -160,7 +161,7 @@ fn defaults(class_name: &str) -> Vec<(&'static str, Value)> {
         }
         "SimpleRNN" => defaults.push(("activation", text("tanh"))),
         "Rescaling" => defaults.push(("offset", Value::from(0.0))),
-        "Dense" | "Conv1D" | "Conv2D" | "Conv1DTranspose" | "Conv2DTranspose"
+        "Dense" | "Conv1D" | "Conv2D" | "Conv3D" | "Conv1DTranspose" | "Conv2DTranspose"
         | "DepthwiseConv1D" | "DepthwiseConv2D" | "SeparableConv1D" | "SeparableConv2D" => {
             defaults.push(("activation", text("linear")));
         }

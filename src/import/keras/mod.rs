@@ -10,7 +10,8 @@
 //!   that the caller builds; [`entry`]: the layers in a configuration, with those of the models
 //!   among them.
 //! * [`arguments`] and [`activation`] read a layer's arguments; [`stateless`], [`conv_lstm`],
-//!   [`recurrent`] and [`layer`] build the layers.
+//!   [`recurrent`], [`wrapped`] (what the caller builds, in wrappers or not) and [`layer`] build the
+//!   layers.
 //! * [`network`]: which layers a model calls on what, in a row or as a functional model says
 //!   ([`call`], [`reference`], in the [`order`] in which Keras runs them); [`sequential`]: what a row reads.
 //! * [`assembly`] adds and calls layers in a graph; [`graph`] does so as the networks of the model
@@ -57,6 +58,7 @@ mod slot;
 mod stateless;
 mod version;
 mod weights;
+mod wrapped;
 
 #[cfg(test)]
 mod tests;

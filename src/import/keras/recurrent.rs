@@ -11,7 +11,7 @@ use crate::{Activation, Bidirectional, Cell, Error, Layer, MergeMode, Result, Ti
 use serde_json::Value;
 
 /// The arguments that a layer has and its cell has not.
-const OF_THE_LAYER: [&str; 5] =
+pub(super) const OF_THE_LAYER: [&str; 5] =
     ["go_backwards", "return_sequences", "return_state", "stateful", "zero_output_for_mask"];
 const MAX_CELLS: usize = 1024;
 
@@ -56,7 +56,7 @@ impl From<Layer> for Built {
 
 /// The arguments of a layer that its cell has not.
 #[derive(Clone, Copy)]
-struct Flags<'a> {
+pub(super) struct Flags<'a> {
     name: &'a str,
     go_backwards: bool,
     return_sequences: bool,
@@ -66,7 +66,7 @@ struct Flags<'a> {
 }
 
 impl<'a> Flags<'a> {
-    fn of(arguments: &Arguments<'a>) -> Result<Flags<'a>> {
+    pub(super) fn of(arguments: &Arguments<'a>) -> Result<Flags<'a>> {
         Ok(Flags {
             name: arguments.text("name").unwrap_or_default(),
             go_backwards: arguments.flag("go_backwards", false)?,
@@ -75,6 +75,16 @@ impl<'a> Flags<'a> {
             stateful: arguments.flag("stateful", false)?,
             zero_output_for_mask: arguments.flag("zero_output_for_mask", false)?,
         })
+    }
+
+    /// The layer with these arguments in the place of its own.
+    pub(super) fn of_layer(self, layer: Recurrent) -> Recurrent {
+        layer
+            .with_go_backwards(self.go_backwards)
+            .with_return_sequences(self.return_sequences)
+            .with_return_state(self.return_state)
+            .with_stateful(self.stateful)
+            .with_zero_output_for_mask(self.zero_output_for_mask)
     }
 
     /// Those of cell number `index` of several: each reads every step's output of the one before,
@@ -311,7 +321,7 @@ pub(super) fn aligned(cell: Recurrent) -> Layer {
         .into()
 }
 
-fn merge_mode(arguments: &Arguments) -> Result<MergeMode> {
+pub(super) fn merge_mode(arguments: &Arguments) -> Result<MergeMode> {
     let Some(value) = arguments.get("merge_mode") else {
         return Ok(if arguments.has("merge_mode") { MergeMode::None } else { MergeMode::Concat });
     };
@@ -353,7 +363,9 @@ pub(super) fn time_distributed(arguments: &Arguments) -> Result<Vec<TimeDistribu
         supported: SUPPORTED,
     };
     let layer = match class::of(value) {
-        Ok(Class::Stateless(class_name)) => stateless::layer(class_name, &inner, false)?,
+        Ok(Class::Stateless(class_name)) => {
+            stateless::layer(class_name, &inner, stateless::Calling::default())?
+        }
         Ok(Class::ConvLstm(axes)) => conv_lstm::layer(&inner, axes)?,
         Ok(Class::Bidirectional) => match <[Layer; 1]>::try_from(bidirectional(&inner)?.layers) {
             Ok([layer]) => layer,

@@ -22,7 +22,7 @@ pub(super) fn input(
     if first.class == Class::Input {
         return Ok((first.name.to_string(), layer::input(first, version)?));
     }
-    let arguments = Arguments::new(&first.path, version, first.config);
+    let arguments = Arguments::new(first, version);
     let wrapped = first.config.get("layer").and_then(|layer| layer.get("config"));
     let own = ["batch_input_shape", "batch_shape"]
         .iter()

@@ -5,6 +5,7 @@ use super::class::Class;
 use super::entry::Entry;
 use super::hdf5::Wanted;
 use super::layer::{cell_name, member_name};
+use super::wrapped;
 use crate::layer::{Recurrent, WeightSpec, default_name};
 use crate::{Direction, Layer};
 use serde_json::{Map, Value};
@@ -75,8 +76,8 @@ pub(super) fn names(entry: &Entry) -> Vec<(String, Part)> {
                 parts.extend((0..count).map(part));
             }
         }
-        Class::Custom => {
-            let count = entry.members();
+        Class::Custom { .. } => {
+            let count = wrapped::members(entry);
             let name = |index| (member_name(&entry.path, index), Part::default());
             parts.extend((0..count).filter(|_| count > 1).map(name));
         }

@@ -3,22 +3,31 @@
 use super::arguments::Arguments;
 use super::class;
 use crate::layer::{
-    Activation, AdditiveAttention, Attention, AveragePooling1d, AveragePooling2d,
-    BatchNormalization, CategoryEncoding, Concatenate, Conv1d, Conv1dTranspose, Conv2d,
-    Conv2dTranspose, Cropping1d, Cropping2d, Dense, DepthwiseConv1d, DepthwiseConv2d,
-    Discretization, Dot, EinsumDense, Embedding, EncodingMode, Flatten, GlobalAveragePooling1d,
-    GlobalAveragePooling2d, GlobalMaxPooling1d, GlobalMaxPooling2d, GroupNormalization, Identity,
-    Layer, LayerNormalization, Masking, MaxPooling1d, MaxPooling2d, Merge, MultiHeadAttention,
-    Normalization, PRelu, Padding, Permute, ReluLayer, RepeatVector, Rescaling, Reshape,
-    RmsNormalization, ScoreMode, SeparableConv1d, SeparableConv2d, SoftmaxLayer, UnitNormalization,
-    UpSampling1d, UpSampling2d, ZeroPadding1d, ZeroPadding2d,
+    Activation, AdditiveAttention, Attention, AveragePooling1d, AveragePooling2d, AveragePooling3d,
+    BatchNormalization, CategoryEncoding, ChannelsFirst, Concatenate, Conv1d, Conv1dTranspose,
+    Conv2d, Conv2dTranspose, Conv3d, Cropping1d, Cropping2d, Cropping3d, Dense, DepthwiseConv1d,
+    DepthwiseConv2d, Discretization, Dot, EinsumDense, Embedding, EncodingMode, Flatten,
+    GlobalAveragePooling1d, GlobalAveragePooling2d, GlobalAveragePooling3d, GlobalMaxPooling1d,
+    GlobalMaxPooling2d, GlobalMaxPooling3d, GroupNormalization, Identity, Interpolation, Layer,
+    LayerNormalization, Masking, MaxPooling1d, MaxPooling2d, MaxPooling3d, Merge,
+    MultiHeadAttention, Normalization, PRelu, Padding, Permute, ReluLayer, RepeatVector, Rescaling,
+    Reshape, RmsNormalization, ScoreMode, SeparableConv1d, SeparableConv2d, SoftmaxLayer,
+    UnitNormalization, UpSampling1d, UpSampling2d, UpSampling3d, ZeroPadding1d, ZeroPadding2d,
+    ZeroPadding3d,
 };
 use crate::{Error, Result};
 use ndarray::{ArrayD, arr0, arr1};
 use serde_json::Value;
 
-/// The layer of one of [`class::STATELESS`], without its name; `causal` is how it is called.
-pub(super) fn layer(class_name: &str, arguments: &Arguments, causal: bool) -> Result<Layer> {
+/// How a layer is called: arguments of Keras's calls that are those of the layer here.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(super) struct Calling {
+    pub use_causal_mask: bool,
+    pub return_attention_scores: bool,
+}
+
+/// The layer of one of [`class::STATELESS`], without its name.
+pub(super) fn layer(class_name: &str, arguments: &Arguments, calling: Calling) -> Result<Layer> {
     if let Some(identity) = Identity::of_class(class_name) {
         // Of what changes images in training no argument has an effect.
         if !class::changes_images(class_name) {
@@ -26,6 +35,16 @@ pub(super) fn layer(class_name: &str, arguments: &Arguments, causal: bool) -> Re
         }
         return Ok(identity.into());
     }
+    let layer = channels_last(class_name, arguments, calling)?;
+    match arguments.text("data_format") {
+        // The weights are laid out as without it.
+        Some("channels_first") => Ok(ChannelsFirst::new(layer).into()),
+        _ => Ok(layer),
+    }
+}
+
+/// The layer, of arrays whose last axis are the features.
+fn channels_last(class_name: &str, arguments: &Arguments, calling: Calling) -> Result<Layer> {
     match class_name {
         "Dense" => dense(arguments),
         "EinsumDense" => einsum_dense(arguments),
@@ -35,6 +54,7 @@ pub(super) fn layer(class_name: &str, arguments: &Arguments, causal: bool) -> Re
         "ReLU" => relu(arguments),
         "LeakyReLU" => arguments.leaky_relu().map(Layer::from),
         "ELU" => arguments.elu().map(Layer::from),
+        "ThresholdedReLU" => thresholded_relu(arguments),
         "PReLU" => prelu(arguments),
         "Softmax" => softmax(arguments),
         "Rescaling" => rescaling(arguments),
@@ -51,6 +71,7 @@ pub(super) fn layer(class_name: &str, arguments: &Arguments, causal: bool) -> Re
         "Normalization" => normalization(arguments),
         "Conv1D" => conv1d(arguments),
         "Conv2D" => conv2d(arguments),
+        "Conv3D" => conv3d(arguments),
         "DepthwiseConv1D" => depthwise_conv1d(arguments),
         "DepthwiseConv2D" => depthwise_conv2d(arguments),
         "SeparableConv1D" => separable_conv1d(arguments),
@@ -77,6 +98,20 @@ pub(super) fn layer(class_name: &str, arguments: &Arguments, causal: bool) -> Re
             let layer = AveragePooling2d::new().pool_size(size.unwrap_or((2, 2)));
             Ok(layer.strides(strides).padding(padding).into())
         }
+        "MaxPooling3D" => {
+            let Pooling { size, strides, padding } = pooling(arguments, Arguments::volume_size)?;
+            let layer = MaxPooling3d::new().pool_size(size.unwrap_or((2, 2, 2)));
+            Ok(layer.strides(strides).padding(padding).into())
+        }
+        "AveragePooling3D" => {
+            let Pooling { size, strides, padding } = pooling(arguments, Arguments::volume_size)?;
+            let layer = AveragePooling3d::new().pool_size(size.unwrap_or((2, 2, 2)));
+            Ok(layer.strides(strides).padding(padding).into())
+        }
+        "GlobalMaxPooling3D" => Ok(GlobalMaxPooling3d::new().keepdims(keepdims(arguments)?).into()),
+        "GlobalAveragePooling3D" => {
+            Ok(GlobalAveragePooling3d::new().keepdims(keepdims(arguments)?).into())
+        }
         "GlobalMaxPooling2D" => Ok(GlobalMaxPooling2d::new().keepdims(keepdims(arguments)?).into()),
         "GlobalAveragePooling2D" => {
             Ok(GlobalAveragePooling2d::new().keepdims(keepdims(arguments)?).into())
@@ -99,13 +134,16 @@ pub(super) fn layer(class_name: &str, arguments: &Arguments, causal: bool) -> Re
         "RepeatVector" => repeat_vector(arguments),
         "Cropping1D" => cropping(arguments),
         "Cropping2D" => image_cropping(arguments),
+        "Cropping3D" => volume_cropping(arguments),
         "ZeroPadding1D" => zero_padding(arguments),
         "ZeroPadding2D" => image_padding(arguments),
+        "ZeroPadding3D" => volume_padding(arguments),
         "UpSampling1D" => up_sampling(arguments),
         "UpSampling2D" => image_up_sampling(arguments),
-        "Attention" => attention(arguments, causal),
-        "AdditiveAttention" => additive_attention(arguments, causal),
-        "MultiHeadAttention" => multi_head_attention(arguments, causal),
+        "UpSampling3D" => volume_up_sampling(arguments),
+        "Attention" => attention(arguments, calling),
+        "AdditiveAttention" => additive_attention(arguments, calling),
+        "MultiHeadAttention" => multi_head_attention(arguments, calling),
         _ => Err(Error::UnsupportedLayer {
             layer: arguments.layer().to_string(),
             class_name: class_name.to_string(),
@@ -163,6 +201,12 @@ fn activation(arguments: &Arguments) -> Result<Layer> {
 fn relu(arguments: &Arguments) -> Result<Layer> {
     let (max_value, slope, threshold) = arguments.relu()?;
     Ok(ReluLayer::new().max_value(max_value).negative_slope(slope).threshold(threshold).into())
+}
+
+/// Keras 2's: `x` above theta, otherwise 0.
+fn thresholded_relu(arguments: &Arguments) -> Result<Layer> {
+    arguments.check_others(&["theta"])?;
+    Ok(Activation::ThresholdedRelu(arguments.number("theta", 1.0)?.into()).into())
 }
 
 fn prelu(arguments: &Arguments) -> Result<Layer> {
@@ -379,6 +423,13 @@ fn conv2d(arguments: &Arguments) -> Result<Layer> {
     Ok(with!(layer, read).groups(arguments.optional_size("groups")?.unwrap_or(1)).into())
 }
 
+fn conv3d(arguments: &Arguments) -> Result<Layer> {
+    let others = ["filters", "groups"];
+    let read = convolving(arguments, &others, Arguments::volume_size, (1, 1, 1))?;
+    let layer = Conv3d::new(arguments.size("filters")?, read.kernel_size);
+    Ok(with!(layer, read).groups(arguments.optional_size("groups")?.unwrap_or(1)).into())
+}
+
 /// Keras 2 writes arguments of a Conv that a DepthwiseConv doesn't have.
 const DEPTHWISE: [&str; 3] = ["depth_multiplier", "filters", "groups"];
 
@@ -537,17 +588,42 @@ fn image_padding(arguments: &Arguments) -> Result<Layer> {
     Ok(ZeroPadding2d::new(arguments.all_ends("padding")?).into())
 }
 
-fn image_up_sampling(arguments: &Arguments) -> Result<Layer> {
-    arguments.check_others(&["size", "interpolation"])?;
-    if let Some(value) = arguments.get("interpolation").filter(|value| *value != "nearest") {
-        return arguments.unsupported("interpolation", value, "only \"nearest\" is supported");
-    }
-    Ok(UpSampling2d::new().size(arguments.image_size("size")?.unwrap_or((2, 2))).into())
+fn volume_cropping(arguments: &Arguments) -> Result<Layer> {
+    arguments.check_others(&["cropping"])?;
+    let [depth, rows, columns] = arguments.volume_ends("cropping")?;
+    Ok(Cropping3d::new((depth, rows, columns)).into())
 }
 
-fn attention(arguments: &Arguments, causal: bool) -> Result<Layer> {
+fn volume_padding(arguments: &Arguments) -> Result<Layer> {
+    arguments.check_others(&["padding"])?;
+    let [depth, rows, columns] = arguments.volume_ends("padding")?;
+    Ok(ZeroPadding3d::new((depth, rows, columns)).into())
+}
+
+fn volume_up_sampling(arguments: &Arguments) -> Result<Layer> {
+    arguments.check_others(&["size"])?;
+    Ok(UpSampling3d::new().size(arguments.volume_size("size")?.unwrap_or((2, 2, 2))).into())
+}
+
+fn image_up_sampling(arguments: &Arguments) -> Result<Layer> {
+    arguments.check_others(&["size", "interpolation"])?;
+    let interpolation = match arguments.get("interpolation") {
+        None => Interpolation::Nearest,
+        Some(value) if value == "nearest" => Interpolation::Nearest,
+        Some(value) if value == "bilinear" => Interpolation::Bilinear,
+        Some(value) => {
+            let reason = "only \"nearest\" and \"bilinear\" are supported";
+            return arguments.unsupported("interpolation", value, reason);
+        }
+    };
+    let size = arguments.image_size("size")?.unwrap_or((2, 2));
+    Ok(UpSampling2d::new().size(size).interpolation(interpolation).into())
+}
+
+fn attention(arguments: &Arguments, calling: Calling) -> Result<Layer> {
     arguments.check_others(&["use_scale", "score_mode", "causal"])?;
-    let causal = causal || arguments.flag("causal", false)?; // the argument of old Keras 2
+    // The argument of old Keras 2.
+    let causal = calling.use_causal_mask || arguments.flag("causal", false)?;
     let mode = match (arguments.text("score_mode"), arguments.get("score_mode")) {
         (_, None) | (Some("dot"), _) => ScoreMode::Dot,
         (Some("concat"), _) => ScoreMode::Concat,
@@ -556,17 +632,19 @@ fn attention(arguments: &Arguments, causal: bool) -> Result<Layer> {
         }
     };
     let use_scale = arguments.flag("use_scale", false)?;
-    Ok(Attention::new().use_scale(use_scale).score_mode(mode).use_causal_mask(causal).into())
+    let layer = Attention::new().use_scale(use_scale).score_mode(mode).use_causal_mask(causal);
+    Ok(layer.return_attention_scores(calling.return_attention_scores).into())
 }
 
-fn additive_attention(arguments: &Arguments, causal: bool) -> Result<Layer> {
+fn additive_attention(arguments: &Arguments, calling: Calling) -> Result<Layer> {
     arguments.check_others(&["use_scale", "causal"])?;
-    let causal = causal || arguments.flag("causal", false)?;
+    let causal = calling.use_causal_mask || arguments.flag("causal", false)?;
     let use_scale = arguments.flag("use_scale", true)?;
-    Ok(AdditiveAttention::new().use_scale(use_scale).use_causal_mask(causal).into())
+    let layer = AdditiveAttention::new().use_scale(use_scale).use_causal_mask(causal);
+    Ok(layer.return_attention_scores(calling.return_attention_scores).into())
 }
 
-fn multi_head_attention(arguments: &Arguments, causal: bool) -> Result<Layer> {
+fn multi_head_attention(arguments: &Arguments, calling: Calling) -> Result<Layer> {
     // Keras 2 writes the shapes that it was built for; here they come from the call.
     let shapes = ["query_shape", "key_shape", "value_shape"];
     let sizes = ["num_heads", "key_dim", "value_dim", "use_bias", "output_shape", "attention_axes"];
@@ -601,5 +679,7 @@ fn multi_head_attention(arguments: &Arguments, causal: bool) -> Result<Layer> {
         .value_dim(arguments.optional_size("value_dim")?)
         .output_features(arguments.time_size("output_shape")?);
     let layer = layer.dropout(arguments.number("dropout", 0.0)?);
-    Ok(layer.use_bias(arguments.flag("use_bias", true)?).use_causal_mask(causal).into())
+    let layer = layer.use_bias(arguments.flag("use_bias", true)?);
+    let layer = layer.use_causal_mask(calling.use_causal_mask);
+    Ok(layer.return_attention_scores(calling.return_attention_scores).into())
 }

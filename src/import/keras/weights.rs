@@ -7,7 +7,7 @@ use super::hdf5::Wanted;
 use super::legacy::Inner;
 use super::messages::malformed;
 use super::slot::{Part, Slot, is_twin, names, slots};
-use super::{archive, cudnn, legacy, quantized};
+use super::{archive, cudnn, legacy, quantized, wrapped};
 use crate::{Layer, Model, Result};
 use serde_json::Value;
 use std::collections::{HashMap, HashSet};
@@ -125,7 +125,7 @@ fn with_weights<'e>(
     for layer in model.layers() {
         let specs = model.weight_specs(layer.name())?;
         let found = by_name.get(layer.name());
-        if specs.is_empty() || found.is_some_and(|(place, _)| place.entry.class == Class::Custom) {
+        if specs.is_empty() || found.is_some_and(|(place, _)| is_custom(place)) {
             continue;
         }
         let Some(&(place, part)) = found else {
@@ -193,9 +193,13 @@ struct Custom<'e> {
     layers: Vec<(String, usize)>,
 }
 
+fn is_custom(place: &Place) -> bool {
+    matches!(place.entry.class, Class::Custom { .. })
+}
+
 fn customs<'e>(model: &Model, entries: &'e [Entry<'e>]) -> Result<Vec<Custom<'e>>> {
     let mut customs = Vec::new();
-    for place in places(entries).into_iter().filter(|place| place.entry.class == Class::Custom) {
+    for place in places(entries).into_iter().filter(is_custom) {
         let members = names(place.entry).into_iter().map(|(name, _)| name);
         let members = members.map(|name| Ok((model.weight_specs(&name)?.len(), name)));
         let members = members.collect::<Result<Vec<_>>>()?;
@@ -234,7 +238,7 @@ fn load_custom(
         let wanted = Wanted { layer: entry.path.clone(), weight: name.clone(), shape };
         arrays.push((name, file.hdf5.read(&path, &wanted)?));
     }
-    let mut arrays = entry.custom_layer()?.converted(arrays)?.into_iter();
+    let mut arrays = wrapped::custom_layer(entry)?.converted(arrays)?.into_iter();
     for (index, (name, count)) in custom.layers.iter().enumerate() {
         // What is left over is the last one's, which says so.
         let count = if index + 1 == custom.layers.len() { usize::MAX } else { *count };

@@ -47,6 +47,23 @@ fn least(class: &str) -> (Value, Value) {
             let arguments = json!({"kernel_size": [2, 3], "activation": "linear"});
             return (json!([null, 4, 5, 3]), arguments);
         }
+        "Conv3D" => {
+            let arguments = json!({"filters": 2, "kernel_size": [1, 2, 3], "activation": "linear"});
+            return (json!([null, 3, 4, 5, 2]), arguments);
+        }
+        "Cropping3D" => {
+            let cropping = json!({"cropping": [[1, 0], [2, 1], [0, 0]]});
+            return (json!([null, 3, 4, 5, 2]), cropping);
+        }
+        "ZeroPadding3D" => return (json!([null, 3, 4, 5, 2]), json!({"padding": [1, 2, 0]})),
+        "UpSampling3D"
+        | "MaxPooling3D"
+        | "AveragePooling3D"
+        | "GlobalMaxPooling3D"
+        | "GlobalAveragePooling3D" => {
+            return (json!([null, 3, 4, 5, 2]), json!({}));
+        }
+        "ThresholdedReLU" => json!({"theta": 0.5}),
         "Cropping2D" => return (json!([null, 4, 5, 3]), json!({"cropping": [[1, 0], [2, 1]]})),
         "ZeroPadding2D" => return (json!([null, 4, 5, 3]), json!({"padding": [1, 2]})),
         "UpSampling2D"
@@ -107,6 +124,18 @@ fn every_class_is_built() {
             class::SUPPORTED.contains(class) || class.contains("BatchNormalization"),
             "{class}"
         );
+    }
+}
+
+/// Layers whose input birnn can't take say what to give instead.
+#[test]
+fn layers_of_words_and_categories_say_what_to_give() {
+    for class in ["StringLookup", "IntegerLookup", "TextVectorization", "Hashing"] {
+        let error = keras3(row(json!([null, 4]), vec![named(class, json!({}))])).unwrap_err();
+        let text = error.to_string();
+        assert!(text.contains(class), "{text}");
+        assert!(text.contains("keras.Model(layer.output, model.output)"), "{text}");
+        assert!(text.contains("is given the integers"), "{text}");
     }
 }
 
@@ -177,9 +206,22 @@ fn arguments_of_layers_without_state_are_looked_at() {
         ),
         (
             "MaxPooling2D",
-            json!({"pool_size": [2, 2], "data_format": "channels_first"}),
+            json!({"pool_size": [2, 2], "data_format": "channels_middle"}),
             "data_format",
         ),
+        ("Conv3D", json!({"filters": 2, "kernel_size": [2, 2], "activation": null}), "kernel_size"),
+        (
+            "Conv3D",
+            json!({"filters": 2, "kernel_size": [1025, 1, 1], "activation": null}),
+            "kernel_size",
+        ),
+        ("MaxPooling3D", json!({"pool_size": [2, 2]}), "pool_size"),
+        ("ZeroPadding3D", json!({"padding": [1, 2]}), "padding"),
+        ("Cropping3D", json!({"cropping": [1, 2, -1]}), "cropping"),
+        ("UpSampling3D", json!({"size": 0}), "size"),
+        ("UpSampling2D", json!({"interpolation": "bicubic"}), "interpolation"),
+        ("UpSampling2D", json!({"size": 64, "interpolation": "bilinear"}), "size"),
+        ("ThresholdedReLU", json!({"theta": "much"}), "theta"),
         ("CategoryEncoding", json!({"num_tokens": 0}), "num_tokens"),
         ("CategoryEncoding", json!({"num_tokens": 3, "output_mode": "int"}), "output_mode"),
         ("Discretization", json!({"bin_boundaries": null}), "bin_boundaries"),

@@ -14,7 +14,8 @@ use serde_json::{Value, json};
 
 fn build(version: Version, config: &Value) -> Result<Model> {
     let limits = KerasLimits::new();
-    let entries = entry::entries("test", config, limits.layers, &Registry::default())?;
+    let registry = Registry::default();
+    let entries = entry::entries("test", config, limits.layers, &registry)?;
     network("test", version, config, &entries, &limits).map(|(model, _)| model)
 }
 
