@@ -16,6 +16,7 @@ mod recurrent;
 mod reduce;
 mod resize;
 mod sequences;
+mod shapes;
 mod signal;
 mod windows;
 
@@ -45,6 +46,25 @@ const NODES: [&[(&str, Handler)]; 18] = [
     sequences::NODES,
     signal::NODES,
     windows::NODES,
+];
+
+/// Operators that return values of their first input, whose type they keep.
+const MOVING: [&str; 15] = [
+    "Concat",
+    "Expand",
+    "Flatten",
+    "Gather",
+    "GatherElements",
+    "GatherND",
+    "Pad",
+    "Reshape",
+    "Slice",
+    "Split",
+    "Squeeze",
+    "Tile",
+    "Transpose",
+    "Trilu",
+    "Unsqueeze",
 ];
 
 /// Every operator that is supported, with its domain where that isn't ONNX's own.
@@ -117,7 +137,12 @@ fn nodes<'a, 'n>(
         let name = op_type(node);
         match (name.as_str(), handler(&name)) {
             ("If", _) => choice(&mut call)?,
-            (_, Some(handler)) => handler(&mut call)?,
+            (name, Some(handler)) => {
+                handler(&mut call)?;
+                if MOVING.contains(&name) {
+                    keep_type(&mut call)?;
+                }
+            }
             (name, None) => {
                 let reason = instead(name).to_string();
                 let (node, op_type) = (call.label, name.to_string());
@@ -125,6 +150,19 @@ fn nodes<'a, 'n>(
             }
         }
         call.check_others()?;
+    }
+    Ok(())
+}
+
+/// What a node returns is of the type of its first input.
+fn keep_type(call: &mut Call) -> Result<()> {
+    let Some(data_type) = call.input(0)?.and_then(|x| call.importer.facts(x).data_type) else {
+        return Ok(());
+    };
+    for name in &call.node.outputs {
+        if let Some(value) = call.importer.find(name) {
+            call.importer.set_type(value, data_type);
+        }
     }
     Ok(())
 }
