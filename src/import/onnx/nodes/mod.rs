@@ -3,6 +3,7 @@
 mod angles;
 mod attention;
 mod contrib;
+mod largest;
 mod linear_attention;
 mod losses;
 mod moving;
