@@ -2,10 +2,13 @@
 
 use super::operations::Operations;
 use crate::Result;
-use crate::program::{Operation, Reduction};
+use crate::program::{Binary, Operation, Reduction};
 
 /// The arrays of an Einstein sum at most.
 const MOST_OPERANDS: usize = 16;
+
+/// Stands for `...`: any number of axes, as one.
+const DOTS: char = '.';
 
 /// An equation, taken apart.
 pub(super) struct Equation {
@@ -19,27 +22,28 @@ impl Equation {
     /// Reads it; why it can't be one of so many arrays otherwise.
     pub fn read(equation: &str, arrays: usize) -> Result<Equation, String> {
         let equation: String = equation.chars().filter(|c| !c.is_whitespace()).collect();
-        let (left, result) = match equation.split_once("->") {
-            Some((left, right)) => (left.to_string(), right.chars().collect()),
-            None => (equation.clone(), letters_that_are_there_once(&equation)),
-        };
-        let terms: Vec<Vec<char>> = left.split(',').map(|term| term.chars().collect()).collect();
+        let left = equation.split_once("->").map_or(&*equation, |(left, _)| left);
         if arrays > MOST_OPERANDS {
             return Err(format!("it has more than {MOST_OPERANDS} inputs"));
         }
+        let terms = left.split(',').map(|text| term(&equation, text));
+        let terms = terms.collect::<Result<Vec<_>, _>>()?;
         if terms.len() != arrays {
             return Err(format!("its equation {equation:?} has not {arrays} terms"));
         }
-        for term in terms.iter().chain([&result]) {
-            let twice = (1..term.len()).any(|index| term[..index].contains(&term[index]));
-            if twice || !term.iter().all(char::is_ascii_alphabetic) {
-                let reason = "only letters, each once in a term, are supported";
-                return Err(format!("its equation is {equation:?}; {reason}"));
-            }
-        }
         let there = terms.concat();
+        let result = match equation.split_once("->") {
+            Some((_, right)) => term(&equation, right)?,
+            None => letters_that_are_there_once(&there),
+        };
+        if (1..result.len()).any(|index| result[..index].contains(&result[index])) {
+            return Err(format!("its equation {equation:?} returns a letter twice"));
+        }
         if result.iter().any(|letter| !there.contains(letter)) {
             return Err(format!("its equation {equation:?} returns an axis that no input has"));
+        }
+        if there.contains(&DOTS) && !result.contains(&DOTS) {
+            return Err(format!("its equation {equation:?} has no dots in what it returns"));
         }
         Ok(Equation { terms, result })
     }
@@ -53,6 +57,10 @@ impl Equation {
         if rest.is_empty() {
             return Ok(None);
         }
+        let dots = dots_as_one(to, &mut rest)?;
+        for array in &mut rest {
+            *array = diagonals(to, array.clone())?;
+        }
         let mut result = rest.remove(0);
         while !rest.is_empty() {
             let next = rest.remove(0);
@@ -62,8 +70,25 @@ impl Equation {
         }
         let result = summed(to, result, &self.result)?;
         let order = places(&result.letters, &self.result);
-        transposed(to, result.array, order).map(Some)
+        let mut array = transposed(to, result.array, order)?;
+        if let (Some(lengths), Some(place)) = (dots, place_of_dots(&self.result)) {
+            let shape = to.add(Operation::Shape, &[array])?;
+            let parts =
+                [part(to, shape, (0, place))?, lengths, part(to, shape, (place + 1, i64::MAX))?];
+            array = reshaped(to, array, &parts)?;
+        }
+        Ok(Some(array))
     }
+}
+
+/// The letters of a term, each an axis.
+fn term(equation: &str, text: &str) -> Result<Vec<char>, String> {
+    let (first, last) = text.split_once("...").unwrap_or((text, ""));
+    if !first.chars().chain(last.chars()).all(|letter| letter.is_ascii_alphabetic()) {
+        return Err(format!("its equation is {equation:?}; only letters and dots are supported"));
+    }
+    let dots = text.contains("...").then_some(DOTS);
+    Ok(first.chars().chain(dots).chain(last.chars()).collect())
 }
 
 /// An array with a letter for each axis.
@@ -73,12 +98,106 @@ struct Lettered<A> {
     letters: Vec<char>,
 }
 
-/// What the result has where an equation doesn't say: the letters that are there once, in order.
-fn letters_that_are_there_once(left: &str) -> Vec<char> {
-    let mut letters: Vec<char> = left.chars().filter(char::is_ascii_alphabetic).collect();
+/// What the result has where an equation doesn't say: what dots stand for, and the letters that are
+/// there once, in order.
+fn letters_that_are_there_once(all: &[char]) -> Vec<char> {
+    let once = |letter: &char| all.iter().filter(|other| *other == letter).count() == 1;
+    let mut letters: Vec<char> = all.iter().copied().filter(|c| *c != DOTS && once(c)).collect();
     letters.sort_unstable();
-    let once = |letter: &char| letters.iter().filter(|other| *other == letter).count() == 1;
-    letters.iter().copied().filter(once).collect()
+    letters.splice(0..0, all.contains(&DOTS).then_some(DOTS));
+    letters
+}
+
+fn place_of_dots(letters: &[char]) -> Option<i64> {
+    letters.iter().position(|letter| *letter == DOTS).map(|place| place as i64)
+}
+
+/// The axes that dots stand for, repeated to each other as NumPy does, as one axis of each array.
+/// Their lengths; `None`: there are no dots. How many there are is known when shapes are.
+fn dots_as_one<O: Operations>(
+    to: &mut O,
+    arrays: &mut [Lettered<O::Array>],
+) -> Result<Option<O::Array>> {
+    // Of each array with dots its lengths before them, in them, and behind them.
+    let mut found = Vec::new();
+    for (index, array) in arrays.iter().enumerate() {
+        let Some(before) = place_of_dots(&array.letters) else { continue };
+        let behind = array.letters.len() as i64 - 1 - before;
+        let end = if behind == 0 { i64::MAX } else { -behind };
+        let shape = to.add(Operation::Shape, &[array.array])?;
+        let first = part(to, shape, (0, before))?;
+        let own = part(to, shape, (before, end))?;
+        let last = if behind == 0 { to.numbers(vec![]) } else { part(to, shape, (end, i64::MAX))? };
+        found.push((index, [first, own, last]));
+    }
+    let mut most = None;
+    for (_, [_, own, _]) in &found {
+        let rank = to.add(Operation::Shape, &[*own])?;
+        most = Some(match most {
+            None => rank,
+            Some(most) => to.binary(Binary::Maximum, most, rank)?,
+        });
+    }
+    let Some(most) = most else { return Ok(None) };
+    // With ones before them all are equally many.
+    let mut lengths = None;
+    for (_, [_, own, _]) in &mut found {
+        let rank = to.add(Operation::Shape, &[*own])?;
+        let missing = to.binary(Binary::Subtract, most, rank)?;
+        let one = to.numbers(vec![1]);
+        let ones = to.add(Operation::Fill, &[missing, one])?;
+        *own = to.add(Operation::Concat { axis: 0 }, &[ones, *own])?;
+        lengths = Some(match lengths {
+            None => *own,
+            Some(lengths) => to.binary(Binary::Maximum, lengths, *own)?,
+        });
+    }
+    let Some(lengths) = lengths else { return Ok(None) };
+    let product = Operation::Reduce { reduction: Reduction::Product, keep: true };
+    let all = to.add(product, &[lengths])?;
+    let repeats = found.len() > 1;
+    for (index, [first, own, last]) in found {
+        let mut array = arrays[index].array;
+        if repeats {
+            array = reshaped(to, array, &[first, own, last])?;
+            let shape = to.add(Operation::Concat { axis: 0 }, &[first, lengths, last])?;
+            array = to.add(Operation::Expand, &[array, shape])?;
+        }
+        arrays[index].array = reshaped(to, array, &[first, all, last])?;
+    }
+    Ok(Some(lengths))
+}
+
+/// Each letter once: of axes with one letter, which are equally long, the diagonal is taken.
+fn diagonals<O: Operations>(to: &mut O, mut x: Lettered<O::Array>) -> Result<Lettered<O::Array>> {
+    loop {
+        let letters = &x.letters;
+        let second = (1..letters.len()).find(|&index| letters[..index].contains(&letters[index]));
+        let Some(second) = second else { return Ok(x) };
+        let letter = letters[second];
+        let first = letters.iter().position(|other| *other == letter).unwrap_or(second);
+        let others = (0..letters.len()).filter(|axis| ![first, second].contains(axis));
+        let order: Vec<usize> = [first, second].into_iter().chain(others.clone()).collect();
+        let letters = [letter].into_iter().chain(others.map(|axis| letters[axis])).collect();
+        let turned = transposed(to, x.array, order)?;
+        let shape = to.add(Operation::Shape, &[turned])?;
+        // Of n · n values each n + 1st; a second axis of another length can't be reshaped so.
+        let length = part(to, shape, (0, 1))?;
+        let all = to.binary(Binary::Multiply, length, length)?;
+        let rest = part(to, shape, (2, i64::MAX))?;
+        let flat = reshaped(to, turned, &[all, rest])?;
+        let (zero, one) = (to.numbers(vec![0]), to.numbers(vec![1]));
+        let step = to.binary(Binary::Add, length, one)?;
+        let places = to.add(Operation::Range, &[zero, all, step])?;
+        let array = to.add(Operation::Take { axis: 0 }, &[flat, places])?;
+        x = Lettered { array, letters };
+    }
+}
+
+/// Reshaped to these lengths, one list after another.
+fn reshaped<O: Operations>(to: &mut O, x: O::Array, lengths: &[O::Array]) -> Result<O::Array> {
+    let shape = to.add(Operation::Concat { axis: 0 }, lengths)?;
+    to.add(Operation::Reshape { zero_copies: false }, &[x, shape])
 }
 
 /// Where each of these letters is.
@@ -146,8 +265,7 @@ fn multiplied<O: Operations>(
     let product = to.add(Operation::Product, &[matrices_a, matrices_b])?;
     let first = part(to, shape_a, (0, n + rows))?;
     let last = part(to, shape_b, (n + k, n + k + columns))?;
-    let shape = to.add(Operation::Concat { axis: 0 }, &[first, last])?;
-    let array = to.add(Operation::Reshape { zero_copies: false }, &[product, shape])?;
+    let array = reshaped(to, product, &[first, last])?;
     Ok(Lettered { array, letters: [both, own_a, own_b].concat() })
 }
 
@@ -170,6 +288,5 @@ fn joined<O: Operations>(
         let product = Operation::Reduce { reduction: Reduction::Product, keep: true };
         lengths.push(to.add(product, &[part])?);
     }
-    let shape = to.add(Operation::Concat { axis: 0 }, &lengths)?;
-    to.add(Operation::Reshape { zero_copies: false }, &[x, shape])
+    reshaped(to, x, &lengths)
 }

@@ -60,6 +60,7 @@ impl Program {
         let ties = self.resolved_ties()?;
         let folded = self.folded(values);
         self.decided(&folded);
+        self.check_supported(&folded)?;
         let needed = self.needed(&folded);
         let decides = self.deciding(&needed);
         let Program { inputs, origins, mut steps, outputs, .. } = self;
@@ -154,6 +155,25 @@ impl Program {
                 step.operands[1..].fill(taken);
             }
         }
+    }
+
+    /// That what every call computes is supported. Of a choice that a call decides it isn't known.
+    fn check_supported(&self, folded: &[Option<Array>]) -> Result<()> {
+        let mut seen = vec![false; self.origins.len()];
+        let mut open: Vec<usize> = self.outputs.iter().map(|(_, value)| *value).collect();
+        while let Some(value) = open.pop() {
+            if std::mem::replace(&mut seen[value], true) || folded[value].is_some() {
+                continue;
+            }
+            let Origin::Result(step) = self.origins[value] else { continue };
+            let step = &self.steps[step];
+            step.check_supported()?;
+            let is_open =
+                step.operation == Operation::Choose && step.operands.get(1) != step.operands.get(2);
+            let certain = if is_open { 1 } else { step.operands.len() };
+            open.extend(step.operands.iter().take(certain).flatten());
+        }
+        Ok(())
     }
 
     /// What the outputs need: steps, and values. Both branches of a choice count where a call

@@ -168,6 +168,7 @@ impl Lowering<'_> {
                 return Err(Error::Graph(format!("value {value} of the program isn't there")));
             };
             let step = &self.body.steps[index];
+            step.check_supported()?;
             let missing = self
                 .missing(step)
                 .map_err(|reason| wrong(&step.name, step.operation.name(), &reason))?;

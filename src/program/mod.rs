@@ -128,6 +128,20 @@ struct Step {
     first_result: usize,
 }
 
+impl Step {
+    /// That it can be computed at all.
+    fn check_supported(&self) -> Result<()> {
+        match &self.operation {
+            Operation::Unsupported { op_type, reason } => Err(Error::UnsupportedNode {
+                node: self.name.clone(),
+                op_type: op_type.clone(),
+                reason: reason.clone(),
+            }),
+            _ => Ok(()),
+        }
+    }
+}
+
 impl Length {
     pub(crate) fn fixed(&self) -> Option<usize> {
         match self {

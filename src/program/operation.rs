@@ -236,6 +236,15 @@ pub enum Operation {
     /// number operand 1 says. Where a call gives other values than whole numbers from 0 to that it
     /// is an [`Error::InputValue`](crate::Error::InputValue).
     Lengths,
+    /// What can't be computed, in the place of an array that need not be, such as what a branch
+    /// returns that no call takes. It reads nothing. Where the array is needed it is an
+    /// [`Error::UnsupportedNode`](crate::Error::UnsupportedNode).
+    Unsupported {
+        /// The operator of the node that isn't supported; the node's name is that of the operation.
+        op_type: String,
+        /// Why, and what to do.
+        reason: String,
+    },
 }
 
 /// A function of one value.
@@ -470,6 +479,7 @@ impl Operation {
             CumulativeProduct { .. } => "cumulative_product",
             Resize(_) => "resize",
             Lengths => "lengths",
+            Unsupported { .. } => "unsupported",
         }
     }
 

@@ -144,6 +144,16 @@ impl<'a> Importer<'a> {
         self.scopes.pop();
     }
 
+    /// How many graphs are within each other here.
+    pub fn depth(&self) -> usize {
+        self.scopes.len()
+    }
+
+    /// Out of all graphs that are within more than so many.
+    pub fn leave_to(&mut self, depth: usize) {
+        self.scopes.truncate(depth);
+    }
+
     /// A tensor as a constant.
     pub fn tensor(&mut self, what: &str, tensor: &Tensor) -> Result<Value> {
         match tensor::values(tensor, self.external) {

@@ -26,6 +26,8 @@ pub(super) enum DataType {
     Uint32,
     Uint64,
     Bfloat16,
+    Uint4,
+    Int4,
 }
 
 impl DataType {
@@ -45,6 +47,8 @@ impl DataType {
             DataType::Uint32 => "uint32",
             DataType::Uint64 => "uint64",
             DataType::Bfloat16 => "bfloat16",
+            DataType::Uint4 => "uint4",
+            DataType::Int4 => "int4",
         }
     }
 
@@ -64,10 +68,12 @@ impl DataType {
             12 => DataType::Uint32,
             13 => DataType::Uint64,
             16 => DataType::Bfloat16,
+            21 => DataType::Uint4,
+            22 => DataType::Int4,
             8 => return Err("texts; only numbers are supported".into()),
             14 | 15 => return Err("complex numbers; only real ones are supported".into()),
             17..=20 => return Err("8-bit floats; cast them to 16 or 32 bits first".into()),
-            21 | 22 => return Err("4-bit integers; use 8 bits".into()),
+            23 => return Err("4-bit floats; cast them to 16 or 32 bits first".into()),
             other => return Err(format!("data type {other}, which isn't one")),
         })
     }
@@ -91,28 +97,35 @@ impl DataType {
             DataType::Uint32 => 0..=u32::MAX.into(),
             DataType::Int32 => i32::MIN.into()..=i32::MAX.into(),
             DataType::Uint64 => 0..=i64::MAX,
+            DataType::Uint4 => 0..=15,
+            DataType::Int4 => -8..=7,
             _ => return None,
         })
     }
 
-    /// The bytes of a value.
-    fn bytes(self) -> usize {
+    /// The bytes of so many values.
+    fn bytes(self, count: usize) -> Option<usize> {
         use DataType::*;
-        match self {
+        let each = match self {
+            // Two in a byte.
+            Uint4 | Int4 => return Some(count.div_ceil(2)),
             Uint8 | Int8 | Bool => 1,
             Uint16 | Int16 | Float16 | Bfloat16 => 2,
             Float | Int32 | Uint32 => 4,
             Int64 | Double | Uint64 => 8,
-        }
+        };
+        count.checked_mul(each)
     }
 
-    /// The smallest and the largest value of an 8-bit type.
+    /// The smallest and the largest value of a type of up to 16 bits.
     pub fn limits(self) -> Option<(f32, f32)> {
         match self {
             DataType::Uint8 => Some((0.0, 255.0)),
             DataType::Int8 => Some((-128.0, 127.0)),
             DataType::Uint16 => Some((0.0, 65535.0)),
             DataType::Int16 => Some((-32768.0, 32767.0)),
+            DataType::Uint4 => Some((0.0, 15.0)),
+            DataType::Int4 => Some((-8.0, 7.0)),
             _ => None,
         }
     }
@@ -125,7 +138,7 @@ pub(super) fn values(tensor: &Tensor, external: &External) -> Result<Values, Str
     let count = shape.iter().try_fold(1usize, |count, &length| count.checked_mul(length));
     let too_large = || format!("its shape {shape:?} has too many values");
     let count = count.filter(|&count| count <= isize::MAX as usize / 16).ok_or_else(too_large)?;
-    let bytes = count.checked_mul(data_type.bytes()).ok_or_else(too_large)?;
+    let bytes = data_type.bytes(count).ok_or_else(too_large)?;
     let raw: Option<Cow<[u8]>> = match (tensor.is_external, tensor.raw) {
         (true, _) => Some(external.read(&tensor.external, bytes)?.into()),
         (false, raw) => raw.map(Cow::Borrowed),
@@ -175,12 +188,24 @@ fn of_raw(raw: &[u8], data_type: DataType, shape: &[usize]) -> Result<Values, St
         DataType::Int64 => integers(each(raw, i64::from_le_bytes)),
         DataType::Uint64 => integers(each(raw, |bytes| unsigned(u64::from_le_bytes(bytes)))),
         DataType::Bool => array(each(raw, |[byte]| byte != 0), shape).map(Values::Bools),
+        DataType::Uint4 | DataType::Int4 => integers(nibbles(raw, data_type, shape)),
     }
+}
+
+/// As many values of 4 bits as a shape has, the lower ones of a byte first.
+fn nibbles(raw: &[u8], data_type: DataType, shape: &[usize]) -> Vec<i64> {
+    let value = |bits: u8| match data_type {
+        DataType::Int4 if bits >= 8 => i64::from(bits) - 16,
+        _ => i64::from(bits),
+    };
+    let values = raw.iter().flat_map(|byte| [value(byte & 15), value(byte >> 4)]);
+    values.take(shape.iter().product()).collect()
 }
 
 /// From the lists that a tensor has for each type.
 fn of_fields(tensor: &Tensor, data_type: DataType, shape: &[usize]) -> Result<Values, String> {
     let floats = |values| array(values, shape).map(Values::Floats);
+    let integers = |values| array(values, shape).map(Values::Integers);
     let int32s = || tensor.int32s.iter();
     match data_type {
         DataType::Float => floats(tensor.floats.clone()),
@@ -190,12 +215,16 @@ fn of_fields(tensor: &Tensor, data_type: DataType, shape: &[usize]) -> Result<Va
         DataType::Bool => {
             array(int32s().map(|&value| value != 0).collect(), shape).map(Values::Bools)
         }
-        DataType::Int64 => array(tensor.int64s.clone(), shape).map(Values::Integers),
+        DataType::Int64 => integers(tensor.int64s.clone()),
         DataType::Uint32 | DataType::Uint64 => {
             let values = tensor.uint64s.iter().map(|&bits| unsigned(bits as u64));
-            array(values.collect(), shape).map(Values::Integers)
+            integers(values.collect())
         }
-        _ => array(tensor.int32s.clone(), shape).map(Values::Integers),
+        DataType::Uint4 | DataType::Int4 => {
+            let raw: Vec<u8> = int32s().map(|&byte| byte as u8).collect();
+            integers(nibbles(&raw, data_type, shape))
+        }
+        _ => integers(tensor.int32s.clone()),
     }
 }
 
@@ -246,6 +275,11 @@ mod tests {
         assert_eq!(read(&tensor(3, &[2], &[255, 5])), Ok(Values::integers([-1, 5])));
         assert_eq!(read(&tensor(2, &[1], &[255])), Ok(Values::integers([255])));
         assert_eq!(read(&tensor(5, &[1], &[254, 255])), Ok(Values::integers([-2])));
+        assert_eq!(read(&tensor(21, &[3], &[0x8f, 1])), Ok(Values::integers([15, 8, 1])));
+        assert_eq!(read(&tensor(22, &[4], &[0x8f, 0x71])), Ok(Values::integers([-1, -8, 1, 7])));
+        let listed =
+            Tensor { data_type: 22, dims: vec![3], int32s: vec![0x8f, 7], ..Tensor::default() };
+        assert_eq!(read(&listed), Ok(Values::integers([-1, -8, 7])));
         let bools = ndarray::arr1(&[true, false]).into_dyn();
         assert_eq!(read(&tensor(9, &[2], &[1, 0])), Ok(Values::Bools(bools)));
         let listed =
@@ -263,6 +297,8 @@ mod tests {
             tensor(1, &[i64::MAX, i64::MAX], &[]),
             tensor(1, &[1 << 40], &[]),
             tensor(8, &[0], &[]),
+            tensor(22, &[3], &[0]),
+            tensor(22, &[2], &[0, 0]),
             tensor(99, &[0], &[]),
             tensor(1, &[1; 40], &[0, 0, 0, 0]),
             Tensor { data_type: 1, dims: vec![3], floats: vec![1.0], ..Tensor::default() },

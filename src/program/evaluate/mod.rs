@@ -327,6 +327,9 @@ impl Evaluator {
                 self.demand(lengths, Bounds::Lengths(longest))?;
                 lengths.clone()
             }
+            Operation::Unsupported { op_type, reason } => {
+                return Err(format!("{op_type} is not supported: {reason}"));
+            }
         };
         Ok(vec![result])
     }

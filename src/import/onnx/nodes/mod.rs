@@ -3,6 +3,7 @@
 mod angles;
 mod attention;
 mod contrib;
+mod largest;
 mod linear_attention;
 mod losses;
 mod moving;
@@ -16,6 +17,7 @@ mod recurrent;
 mod reduce;
 mod resize;
 mod sequences;
+mod shapes;
 mod signal;
 mod windows;
 
@@ -45,6 +47,25 @@ const NODES: [&[(&str, Handler)]; 18] = [
     sequences::NODES,
     signal::NODES,
     windows::NODES,
+];
+
+/// Operators that return values of their first input, whose type they keep.
+const MOVING: [&str; 15] = [
+    "Concat",
+    "Expand",
+    "Flatten",
+    "Gather",
+    "GatherElements",
+    "GatherND",
+    "Pad",
+    "Reshape",
+    "Slice",
+    "Split",
+    "Squeeze",
+    "Tile",
+    "Transpose",
+    "Trilu",
+    "Unsqueeze",
 ];
 
 /// Every operator that is supported, with its domain where that isn't ONNX's own.
@@ -117,7 +138,12 @@ fn nodes<'a, 'n>(
         let name = op_type(node);
         match (name.as_str(), handler(&name)) {
             ("If", _) => choice(&mut call)?,
-            (_, Some(handler)) => handler(&mut call)?,
+            (name, Some(handler)) => {
+                handler(&mut call)?;
+                if MOVING.contains(&name) {
+                    keep_type(&mut call)?;
+                }
+            }
             (name, None) => {
                 let reason = instead(name).to_string();
                 let (node, op_type) = (call.label, name.to_string());
@@ -125,6 +151,19 @@ fn nodes<'a, 'n>(
             }
         }
         call.check_others()?;
+    }
+    Ok(())
+}
+
+/// What a node returns is of the type of its first input.
+fn keep_type(call: &mut Call) -> Result<()> {
+    let Some(data_type) = call.input(0)?.and_then(|x| call.importer.facts(x).data_type) else {
+        return Ok(());
+    };
+    for name in &call.node.outputs {
+        if let Some(value) = call.importer.find(name) {
+            call.importer.set_type(value, data_type);
+        }
     }
     Ok(())
 }
@@ -166,23 +205,71 @@ fn function<'a>(call: &mut Call<'_, 'a, '_>, message: &'a [u8]) -> Result<()> {
     Ok(())
 }
 
-/// `If`: both branches become operations, of which a call computes those of one.
+/// `If`: both branches become operations, of which a call computes those of one. What of a branch
+/// isn't supported is an error only where that branch is taken, be it when the program is folded or
+/// in a call.
 fn choice(call: &mut Call) -> Result<()> {
     let condition = call.required(0)?;
-    let then_outputs = branch(call, "then_branch")?;
-    let else_outputs = branch(call, "else_branch")?;
+    let then_branch = branch(call, "then_branch")?;
+    let else_branch = branch(call, "else_branch")?;
+    let [then_outputs, else_outputs] = match [then_branch, else_branch] {
+        // No call could take either.
+        [Branch::Refused(error), Branch::Refused(_)] => return Err(error.into()),
+        [one, other] => [one.outputs(call)?, other.outputs(call)?],
+    };
     if then_outputs.len() != else_outputs.len() || then_outputs.len() != call.node.outputs.len() {
         return call.malformed("its branches return different numbers of arrays");
     }
     for (index, (one, other)) in then_outputs.into_iter().zip(else_outputs).enumerate() {
         let chosen = call.op(Operation::Choose, [condition, one, other])?;
+        let types = [one, other].map(|value| call.importer.facts(value).data_type);
+        if let [Some(data_type), Some(same)] = types
+            && data_type == same
+        {
+            call.importer.set_type(chosen, data_type);
+        }
         call.set(index, chosen)?;
     }
     Ok(())
 }
 
-/// What the graph of a branch returns.
-fn branch(call: &mut Call, name: &'static str) -> Result<Vec<Value>> {
+/// A branch of an `If`.
+enum Branch {
+    /// What it returns.
+    Returns(Vec<Value>),
+    /// It has a node that isn't supported.
+    Refused(Refusal),
+}
+
+/// A node that isn't supported, as [`Error::UnsupportedNode`] has it.
+struct Refusal {
+    node: String,
+    op_type: String,
+    reason: String,
+}
+
+impl From<Refusal> for Error {
+    fn from(Refusal { node, op_type, reason }: Refusal) -> Error {
+        Error::UnsupportedNode { node, op_type, reason }
+    }
+}
+
+impl Branch {
+    /// What it returns, or as many arrays that are errors where they are needed.
+    fn outputs(self, call: &mut Call) -> Result<Vec<Value>> {
+        let Refusal { node, op_type, reason } = match self {
+            Branch::Returns(outputs) => return Ok(outputs),
+            Branch::Refused(refusal) => refusal,
+        };
+        let operation = Operation::Unsupported { op_type, reason };
+        let none: [Option<Value>; 0] = [];
+        let results = call.importer.program.add(&node, operation, none)?;
+        Ok(results.repeat(call.node.outputs.len()))
+    }
+}
+
+/// The branch of this name. Behind one that is refused the importer stands where it stood before.
+fn branch(call: &mut Call, name: &'static str) -> Result<Branch> {
     let Some(bytes) = call.graph_attribute(name)? else {
         return call.malformed(format!("its attribute {name:?} is missing"));
     };
@@ -190,16 +277,31 @@ fn branch(call: &mut Call, name: &'static str) -> Result<Vec<Value>> {
         Ok(graph) => graph,
         Err(reason) => return call.malformed(format!("its {name}: {reason}")),
     };
+    let (depth, opset) = (call.importer.depth(), call.importer.opset);
     call.importer.enter(false)?;
-    call.importer.initializers(&found)?;
-    nodes(call.importer, &found.nodes, call.frame)?;
-    let mut outputs = Vec::with_capacity(found.outputs.len());
-    for output in &found.outputs {
+    let outputs = returned(call, &found);
+    call.importer.leave_to(depth);
+    call.importer.opset = opset;
+    match outputs {
+        Ok(outputs) => Ok(Branch::Returns(outputs)),
+        Err(Error::UnsupportedNode { node, op_type, reason }) => {
+            Ok(Branch::Refused(Refusal { node, op_type, reason }))
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// What a graph within the graph returns: arrays of its own nodes, its constants, or arrays of the
+/// graphs around it.
+fn returned<'a>(call: &mut Call<'_, 'a, '_>, graph: &Graph<'a>) -> Result<Vec<Value>> {
+    call.importer.initializers(graph)?;
+    nodes(call.importer, &graph.nodes, call.frame)?;
+    let mut outputs = Vec::with_capacity(graph.outputs.len());
+    for output in &graph.outputs {
         match call.importer.find(output.name) {
             Some(value) => outputs.push(value),
             None => return call.malformed(format!("no node computes {:?}", output.name)),
         }
     }
-    call.importer.leave();
     Ok(outputs)
 }

@@ -1,7 +1,8 @@
 //! Nodes that compute with numbers of 8 bits and return such: what they stand for is computed, and
 //! what comes out is made a number of 8 bits again.
 
-use super::quantize::{centred, dynamic_quantized, limited, scalar};
+use super::quantize::{Each, centred, centred_filters, dynamic_quantized, limited};
+use super::shapes::scalar;
 use super::windows;
 use crate::import::onnx::importer::{Call, Handler};
 use crate::program::{Binary, Kind, Operation, Unary, Value};
@@ -37,26 +38,21 @@ fn quantized(call: &mut Call, [x, scale, zero_point]: [usize; 3]) -> Result<Quan
 }
 
 impl Quantized {
-    /// Without its zero point; one for each row or column is along this axis, from the end.
-    fn centred(&self, call: &mut Call, axis: i64) -> Result<Value> {
-        centred(call, self.x, self.zero_point, axis)
+    /// Without its zero point.
+    fn centred(&self, call: &mut Call, each: Each) -> Result<Value> {
+        centred(call, self.x, self.zero_point, each)
     }
 
     /// What it stands for.
     fn numbers(&self, call: &mut Call) -> Result<Value> {
-        let x = self.centred(call, -1)?;
+        let x = self.centred(call, Each::Column)?;
         let scale = scalar(call, self.scale)?;
         call.binary(Binary::Multiply, x, scale)
     }
 
-    /// Its scale, one for each row or column along this axis, from the end.
-    fn scale(&self, call: &mut Call, axis: i64) -> Result<Value> {
-        let shape = call.importer.facts(self.scale).shape;
-        let scale = scalar(call, self.scale)?;
-        match shape.as_deref() {
-            Some([count]) if *count > 1 && axis == -2 => call.unsqueeze(scale, &[-1]),
-            _ => Ok(scale),
-        }
+    /// Its scale, as it fits products of its rows or columns.
+    fn scale(&self, call: &mut Call, each: Each) -> Result<Value> {
+        each.fitting(call, self.scale)
     }
 }
 
@@ -83,9 +79,9 @@ fn set(call: &mut Call, x: Value, scale: Value, zero_point: Option<Value>) -> Re
 
 /// Products of whole numbers, which are exact, times both scales.
 fn product(call: &mut Call, a: &Quantized, b: &Quantized) -> Result<Value> {
-    let operands = [a.centred(call, -2)?, b.centred(call, -1)?];
+    let operands = [a.centred(call, Each::Row)?, b.centred(call, Each::Column)?];
     let product = call.op(Operation::Product, operands)?;
-    let (of_a, of_b) = (a.scale(call, -2)?, b.scale(call, -1)?);
+    let (of_a, of_b) = (a.scale(call, Each::Row)?, b.scale(call, Each::Column)?);
     let scale = call.binary(Binary::Multiply, of_a, of_b)?;
     call.binary(Binary::Multiply, product, scale)
 }
@@ -111,7 +107,7 @@ fn gemm(call: &mut Call) -> Result<()> {
     result = call.with_number(Binary::Multiply, result, alpha)?;
     if let Some(c) = call.input(6)? {
         // Its scale is alpha times both.
-        let (of_a, of_b) = (a.scale(call, -2)?, b.scale(call, -1)?);
+        let (of_a, of_b) = (a.scale(call, Each::Row)?, b.scale(call, Each::Column)?);
         let scale = call.binary(Binary::Multiply, of_a, of_b)?;
         let scale = call.with_number(Binary::Multiply, scale, alpha)?;
         let c = call.cast(c, Kind::Float)?;
@@ -152,11 +148,8 @@ fn conv(call: &mut Call) -> Result<()> {
     let (x, kernel) = (quantized(call, [0, 1, 2])?, quantized(call, [3, 4, 5])?);
     let (scale, zero_point) = (call.required(6)?, call.input(7)?);
     let shape = call.importer.facts(kernel.x).shape;
-    let of_x = x.centred(call, -1)?;
-    // One zero point for each filter is along the first axis.
-    let first = call.op(Operation::MoveAxis { from: 0, to: -1 }, [kernel.x])?;
-    let of_kernel = centred(call, first, kernel.zero_point, -1)?;
-    let of_kernel = call.op(Operation::MoveAxis { from: -1, to: 0 }, [of_kernel])?;
+    let of_x = x.centred(call, Each::Column)?;
+    let of_kernel = centred_filters(call, kernel.x, kernel.zero_point)?;
     let bias = match call.input(8)? {
         Some(bias) => Some(call.cast(bias, Kind::Float)?),
         None => None,

@@ -1,11 +1,12 @@
 //! Nodes of whole numbers that stand for others. They are computed in f32, with what the formulas
 //! say of rounding; sums of products are exact below 2^24.
 
+use super::shapes::{Answer, column, is_single, scalar};
 use super::windows;
 use crate::Result;
 use crate::import::onnx::importer::{Call, Handler};
 use crate::import::onnx::tensor::DataType;
-use crate::program::{Binary, Kind, Operation, Reduction, Unary, Value};
+use crate::program::{Binary, Kind, Operation, Reduction, Unary, Value, Values};
 
 pub(super) const NODES: &[(&str, Handler)] = &[
     ("ConvInteger", conv_integer),
@@ -17,74 +18,103 @@ pub(super) const NODES: &[(&str, Handler)] = &[
     ("com.microsoft.QuantizeLinear", quantize),
 ];
 
-/// Numbers without an axis, or along one axis of x, as x can be computed with: the axis of x is
-/// moved to the end.
-struct Along {
-    /// The axis of x, where there is one number for each of its places.
-    axis: Option<i64>,
+/// How scales and zero points fit x.
+enum Fit {
+    /// A single one for all of x, or one for each place along an axis of x, which is moved to the
+    /// end to compute with it.
+    Along {
+        /// The axis of x.
+        axis: i64,
+        /// Whether there is a single one.
+        single: Answer,
+    },
+    /// One for so many values of x that follow each other along an axis, of which the last may be
+    /// fewer.
+    Blocks {
+        /// The axis of both.
+        axis: i64,
+        /// Of each place of this axis of x the number of its block.
+        places: Value,
+    },
 }
 
-impl Along {
-    /// Of a scale of this node.
-    fn of(call: &mut Call, scale: Value) -> Result<Along> {
-        let axis = call.int("axis", 1)?;
-        if call.int("block_size", 0)? != 0 {
-            return call.unsupported("blocks of scales aren't supported");
+impl Fit {
+    /// Of a scale of this node to x.
+    fn of(call: &mut Call, x: Value, scale: Value) -> Result<Fit> {
+        let (axis, size) = (call.int("axis", 1)?, call.int("block_size", 0)?);
+        match size {
+            0 => {
+                if let Some(shape) = call.importer.facts(scale).shape
+                    && shape.iter().filter(|length| **length != 1).count() > 1
+                {
+                    let text = format!("its scale is of shape {shape:?}, without a block_size");
+                    return call.malformed(text);
+                }
+                Ok(Fit::Along { axis, single: is_single(call, scale)? })
+            }
+            1.. => Ok(Fit::Blocks { axis, places: blocks(call, x, axis, size)? }),
+            _ => call.malformed(format!("its block_size is {size}")),
         }
-        let shape = call.importer.facts(scale).shape;
-        let single = shape.is_none_or(|shape| shape.iter().product::<usize>() == 1);
-        Ok(Along { axis: (!single).then_some(axis) })
     }
 
     fn before(&self, call: &mut Call, x: Value) -> Result<Value> {
-        match self.axis {
-            Some(from) => call.op(Operation::MoveAxis { from, to: -1 }, [x]),
-            None => Ok(x),
+        match *self {
+            Fit::Along { axis, single } => moved(call, x, single, (axis, -1)),
+            Fit::Blocks { .. } => Ok(x),
         }
     }
 
     fn behind(&self, call: &mut Call, x: Value) -> Result<Value> {
-        match self.axis {
-            Some(to) => call.op(Operation::MoveAxis { from: -1, to }, [x]),
-            None => Ok(x),
+        match *self {
+            Fit::Along { axis, single } => moved(call, x, single, (-1, axis)),
+            Fit::Blocks { .. } => Ok(x),
+        }
+    }
+
+    /// Scales or zero points as they fit what [`Fit::before`] returns.
+    fn numbers(&self, call: &mut Call, numbers: Value) -> Result<Value> {
+        match *self {
+            Fit::Along { .. } => scalar(call, numbers),
+            Fit::Blocks { axis, places } => call.op(Operation::Take { axis }, [numbers, places]),
         }
     }
 }
 
-/// A single number without its axis; others as they are.
-pub(super) fn scalar(call: &mut Call, x: Value) -> Result<Value> {
-    match call.importer.facts(x).shape {
-        Some(shape) if shape == [1] => call.reshape(x, []),
-        _ => Ok(x),
-    }
+/// With an axis at another place, if there isn't a single number for all of x.
+fn moved(call: &mut Call, x: Value, single: Answer, (from, to): (i64, i64)) -> Result<Value> {
+    single.choose(call, |_| Ok(x), |call| call.op(Operation::MoveAxis { from, to }, [x]))
+}
+
+/// Of each place of an axis of x the number of its block of this size.
+fn blocks(call: &mut Call, x: Value, axis: i64, size: i64) -> Result<Value> {
+    let shape = call.shape(x)?;
+    let axis = call.importer.constant(Values::integer(axis));
+    let length = call.op(Operation::Take { axis: 0 }, [shape, axis])?;
+    let [zero, one, size] =
+        [0, 1, size].map(|number| call.importer.constant(Values::integer(number)));
+    let places = call.op(Operation::Range, [zero, length, one])?;
+    call.binary(Binary::Divide, places, size)
 }
 
 /// `(x - zero_point) · scale`
 fn dequantize(call: &mut Call) -> Result<()> {
     let (x, scale, zero_point) = (call.required(0)?, call.required(1)?, call.input(2)?);
-    let along = Along::of(call, scale)?;
-    let result = dequantized(call, &along, x, (scale, zero_point))?;
-    call.importer.same_facts(x, result);
-    call.importer.set_type(result, DataType::Float);
-    call.set(0, result)
-}
-
-fn dequantized(
-    call: &mut Call,
-    along: &Along,
-    x: Value,
-    (scale, zero_point): (Value, Option<Value>),
-) -> Result<Value> {
-    let mut result = along.before(call, x)?;
+    let fit = Fit::of(call, x, scale)?;
+    let mut result = fit.before(call, x)?;
     result = call.cast(result, Kind::Float)?;
     if let Some(zero_point) = zero_point {
-        let zero_point = scalar(call, zero_point)?;
+        let zero_point = fit.numbers(call, zero_point)?;
         let zero_point = call.cast(zero_point, Kind::Float)?;
         result = call.binary(Binary::Subtract, result, zero_point)?;
     }
-    let scale = scalar(call, scale)?;
+    let scale = fit.numbers(call, scale)?;
     result = call.binary(Binary::Multiply, result, scale)?;
-    along.behind(call, result)
+    result = fit.behind(call, result)?;
+    if let Some(shape) = call.importer.facts(x).shape {
+        call.importer.set_shape(result, shape);
+    }
+    call.importer.set_type(result, DataType::Float);
+    call.set(0, result)
 }
 
 /// `round(x / scale) + zero_point`, limited to what the type has.
@@ -98,21 +128,22 @@ fn quantize(call: &mut Call) -> Result<()> {
     };
     let Some((data_type, (least, most))) = data_type.and_then(|one| Some((one, one.limits()?)))
     else {
-        return call.unsupported("it quantizes to a type that isn't 8 or 16 bits, or isn't known");
+        return call
+            .unsupported("it quantizes to a type that isn't 4, 8 or 16 bits, or isn't known");
     };
-    let along = Along::of(call, scale)?;
-    let scale = scalar(call, scale)?;
-    let mut result = along.before(call, x)?;
+    let fit = Fit::of(call, x, scale)?;
+    let scale = fit.numbers(call, scale)?;
+    let mut result = fit.before(call, x)?;
     result = call.binary(Binary::Divide, result, scale)?;
     result = call.unary(Unary::Round, result)?;
     if let Some(zero_point) = zero_point {
-        let zero_point = scalar(call, zero_point)?;
+        let zero_point = fit.numbers(call, zero_point)?;
         let zero_point = call.cast(zero_point, Kind::Float)?;
         result = call.binary(Binary::Add, result, zero_point)?;
     }
     result = limited(call, result, least, most)?;
     result = call.cast(result, Kind::Integer)?;
-    result = along.behind(call, result)?;
+    result = fit.behind(call, result)?;
     call.importer.set_type(result, data_type);
     call.set(0, result)
 }
@@ -153,7 +184,27 @@ pub(super) fn dynamic_quantized(call: &mut Call, x: Value) -> Result<[Value; 3]>
     let numbers = limited(call, numbers, 0.0, 255.0)?;
     let numbers = call.cast(numbers, Kind::Integer)?;
     let zero_point = call.cast(zero_point, Kind::Integer)?;
+    for single in [scale, zero_point] {
+        call.importer.set_shape(single, Vec::new());
+    }
     Ok([numbers, scale, zero_point])
+}
+
+/// Of which numbers of an operand there is a zero point or a scale each, where there are several.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Each {
+    Row,
+    Column,
+}
+
+impl Each {
+    /// The numbers as they fit the operand.
+    pub fn fitting(self, call: &mut Call, numbers: Value) -> Result<Value> {
+        match self {
+            Each::Row => column(call, numbers),
+            Each::Column => scalar(call, numbers),
+        }
+    }
 }
 
 /// An operand without its zero point, in f32.
@@ -161,28 +212,31 @@ pub(super) fn centred(
     call: &mut Call,
     x: Value,
     zero_point: Option<Value>,
-    axis: i64,
+    each: Each,
 ) -> Result<Value> {
     let x = call.cast(x, Kind::Float)?;
     let Some(zero_point) = zero_point else { return Ok(x) };
-    let shape = call.importer.facts(zero_point).shape;
-    let zero_point = scalar(call, zero_point)?;
-    let mut zero_point = call.cast(zero_point, Kind::Float)?;
-    if shape.is_some_and(|shape| shape.iter().product::<usize>() > 1 && shape.len() == 1) {
-        // One for each row or column.
-        let others: Vec<i64> = (axis + 1..0).collect();
-        if !others.is_empty() {
-            zero_point = call.unsqueeze(zero_point, &others)?;
-        }
-    }
+    let zero_point = each.fitting(call, zero_point)?;
+    let zero_point = call.cast(zero_point, Kind::Float)?;
     call.binary(Binary::Subtract, x, zero_point)
+}
+
+/// A kernel `[filters, …]` without its zero point, of which there may be one for each filter.
+pub(super) fn centred_filters(
+    call: &mut Call,
+    kernel: Value,
+    zero_point: Option<Value>,
+) -> Result<Value> {
+    let last = call.op(Operation::MoveAxis { from: 0, to: -1 }, [kernel])?;
+    let centred = centred(call, last, zero_point, Each::Column)?;
+    call.op(Operation::MoveAxis { from: -1, to: 0 }, [centred])
 }
 
 fn matmul_integer(call: &mut Call) -> Result<()> {
     let (a, b) = (call.required(0)?, call.required(1)?);
     let (zero_a, zero_b) = (call.input(2)?, call.input(3)?);
-    let a = centred(call, a, zero_a, -2)?;
-    let b = centred(call, b, zero_b, -1)?;
+    let a = centred(call, a, zero_a, Each::Row)?;
+    let b = centred(call, b, zero_b, Each::Column)?;
     let product = call.op(Operation::Product, [a, b])?;
     let result = call.cast(product, Kind::Integer)?;
     call.set(0, result)
@@ -191,17 +245,9 @@ fn matmul_integer(call: &mut Call) -> Result<()> {
 fn conv_integer(call: &mut Call) -> Result<()> {
     let (x, kernel) = (call.required(0)?, call.required(1)?);
     let (zero_x, zero_kernel) = (call.input(2)?, call.input(3)?);
-    let x = centred(call, x, zero_x, -1)?;
+    let x = centred(call, x, zero_x, Each::Column)?;
     let facts = call.importer.facts(kernel);
-    let kernel = match zero_kernel {
-        // One for each filter, along the first axis.
-        Some(zero) if call.importer.facts(zero).shape.is_some_and(|shape| shape.len() == 1) => {
-            let first = call.op(Operation::MoveAxis { from: 0, to: -1 }, [kernel])?;
-            let centred = centred(call, first, Some(zero), -1)?;
-            call.op(Operation::MoveAxis { from: -1, to: 0 }, [centred])?
-        }
-        zero => centred(call, kernel, zero, -1)?,
-    };
+    let kernel = centred_filters(call, kernel, zero_kernel)?;
     let result = windows::convolution(call, x, (kernel, facts.shape), None)?;
     let result = call.cast(result, Kind::Integer)?;
     call.set(0, result)

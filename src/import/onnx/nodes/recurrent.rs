@@ -1,5 +1,6 @@
 //! LSTM, GRU and RNN.
 
+use super::shapes::is_list;
 use crate::import::onnx::importer::{Call, Handler};
 use crate::layer::{Cell, CellOptions, Layer, Parameter, Recurrent, RecurrentBuilder};
 use crate::program::{Binary, Kind, Operation, Value, Values};
@@ -113,12 +114,16 @@ fn dequantized(call: &mut Call, [kernel, scale, zero_point]: [usize; 3]) -> Resu
     let along = |call: &mut Call, index: usize| -> Result<Value> {
         let numbers = call.required(index)?;
         let shape = call.importer.facts(numbers).shape;
-        let numbers = call.cast(numbers, Kind::Float)?;
-        match shape.map(|shape| shape.len()) {
-            Some(1) => call.unsqueeze(numbers, &[1, 2]),
-            Some(2) => call.unsqueeze(numbers, &[1]),
-            _ => call.unsupported("its scales and zero points have to be constants"),
+        if let Some(shape) = shape.filter(|shape| !matches!(shape[..], [_] | [_, _])) {
+            return call.malformed(format!("its input {index} is of shape {shape:?}"));
         }
+        let list = is_list(call, numbers)?;
+        let numbers = call.cast(numbers, Kind::Float)?;
+        list.choose(
+            call,
+            |call| call.unsqueeze(numbers, &[1, 2]),
+            |call| call.unsqueeze(numbers, &[1]),
+        )
     };
     let zero_point = along(call, zero_point)?;
     let centred = call.binary(Binary::Subtract, kernel, zero_point)?;

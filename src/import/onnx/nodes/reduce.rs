@@ -1,5 +1,6 @@
 //! Nodes that make one value of many.
 
+use super::shapes::{Answer, is_empty};
 use crate::Result;
 use crate::import::onnx::importer::{Call, Handler};
 use crate::program::{Binary, Operation, Reduction, Unary, Value};
@@ -27,26 +28,32 @@ fn extreme(call: &mut Call, smallest: bool) -> Result<()> {
     call.set(0, place)
 }
 
-/// The axes, and whether there are some to reduce: none are all, unless a flag says otherwise.
-fn axes(call: &mut Call) -> Result<(Option<Value>, bool)> {
+/// The axes that are reduced; `None`: all. An empty list stands for all, unless a flag says that
+/// it stands for none.
+fn axes(call: &mut Call, x: Value) -> Result<Option<Value>> {
     let nothing = call.flag("noop_with_empty_axes", false)?;
     let listed = match call.ints("axes")? {
         Some(axes) => Some(call.importer.integers(axes)),
         None => call.input(1)?,
     };
-    let shape = listed.and_then(|axes| call.importer.facts(axes).shape);
-    let is_empty = listed.is_none() || shape.is_some_and(|shape| shape == [0]);
-    Ok((listed.filter(|_| !is_empty), !(is_empty && nothing)))
+    match (listed, nothing) {
+        (None, true) => Ok(Some(call.importer.integers([]))),
+        (None, false) => Ok(None),
+        (Some(axes), true) => Ok(Some(axes)),
+        (Some(axes), false) => match is_empty(call, axes)? {
+            Answer::Now(true) => Ok(None),
+            Answer::Now(false) => Ok(Some(axes)),
+            later => later.choose(call, |call| call.axes_from(x, 0), |_| Ok(axes)).map(Some),
+        },
+    }
 }
 
-/// A value of all, and a function of it. With no axes and `noop_with_empty_axes` each value is
-/// reduced by itself.
+/// A value of all, and a function of it. Over no axis each value is reduced by itself.
 fn reduced(call: &mut Call, reduction: Reduction, after: Option<Unary>) -> Result<()> {
     let keep = call.flag("keepdims", true)?;
-    let (axes, reduces) = axes(call)?;
     let x = call.required(0)?;
-    let axes = if reduces { axes } else { Some(call.importer.integers([])) };
-    let mut result = call.reduce(reduction, x, axes, keep || !reduces)?;
+    let axes = axes(call, x)?;
+    let mut result = call.reduce(reduction, x, axes, keep)?;
     if let Some(function) = after {
         result = call.unary(function, result)?;
     }
@@ -56,11 +63,8 @@ fn reduced(call: &mut Call, reduction: Reduction, after: Option<Unary>) -> Resul
 /// `max + ln Σ exp(x - max)`, which doesn't overflow.
 fn log_sum_exp(call: &mut Call) -> Result<()> {
     let keep = call.flag("keepdims", true)?;
-    let (axes, reduces) = axes(call)?;
     let x = call.required(0)?;
-    if !reduces {
-        return call.set(0, x);
-    }
+    let axes = axes(call, x)?;
     let largest = call.reduce(Reduction::Maximum, x, axes, true)?;
     let below = call.binary(Binary::Subtract, x, largest)?;
     let powers = call.unary(Unary::Exp, below)?;

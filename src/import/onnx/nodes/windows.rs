@@ -1,6 +1,7 @@
 //! Nodes over windows: convolutions and pooling. ONNX has the channels as axis 1, and birnn as the
 //! last.
 
+use super::largest;
 use crate::Result;
 use crate::import::onnx::importer::{Call, Handler};
 use crate::program::{Binary, Operation, Pooling, Reduction, Unary, Value, Values, Windows};
@@ -153,14 +154,8 @@ pub(super) fn convolution(
 ) -> Result<Value> {
     let size = kernel_size(call, shape)?;
     let axes = size.len();
-    let mut windows = Windows {
-        strides: lengths(call, "strides", axes)?,
-        dilations: lengths(call, "dilations", axes)?,
-        spread: vec![1; axes],
-        padding: vec![(0, 0); axes],
-    };
+    let (mut windows, padding) = windows(call, axes)?;
     let groups = groups(call)?;
-    let padding = padding(call, axes)?;
     let mut x = x;
     match sides(&padding, &windows, &size) {
         Some(sides) => windows.padding = sides,
@@ -337,10 +332,7 @@ fn turned_kernel(call: &mut Call, kernel: Value, axes: usize, groups: usize) -> 
 
 fn pool(call: &mut Call, is_max: bool) -> Result<()> {
     let x = call.required(0)?;
-    if call.has_output(1) {
-        return call.unsupported("the places of the largest values aren't supported");
-    }
-    let _ = call.has("storage_order");
+    let first_is_fastest = call.flag("storage_order", false)?;
     let Some(listed) = call.ints("kernel_shape")? else {
         return call.malformed("its kernel_shape is missing");
     };
@@ -353,7 +345,29 @@ fn pool(call: &mut Call, is_max: bool) -> Result<()> {
         (false, true) => Pooling::MeanWithPadding,
     };
     let result = pooled(call, x, &size, (pooling, partial))?;
+    if call.has_output(1) {
+        let (windows, padding) = windows(call, size.len())?;
+        let Some(padding) = sides(&padding, &windows, &size) else {
+            return call.unsupported(
+                "the places of the largest values aren't supported with auto_pad and strides",
+            );
+        };
+        let windows = Windows { padding, ..windows };
+        let places = largest::places(call, (x, result), (&windows, &size), first_is_fastest)?;
+        call.set(1, places)?;
+    }
     call.set(0, result)
+}
+
+/// The windows of a node without their padding, and that.
+fn windows(call: &mut Call, axes: usize) -> Result<(Windows, Padding)> {
+    let windows = Windows {
+        strides: lengths(call, "strides", axes)?,
+        dilations: lengths(call, "dilations", axes)?,
+        spread: vec![1; axes],
+        padding: vec![(0, 0); axes],
+    };
+    Ok((windows, padding(call, axes)?))
 }
 
 /// Over windows of this size, with the strides, dilations and padding of the node.
@@ -363,14 +377,7 @@ fn pooled(
     size: &[usize],
     (pooling, partial): (Pooling, bool),
 ) -> Result<Value> {
-    let axes = size.len();
-    let mut windows = Windows {
-        strides: lengths(call, "strides", axes)?,
-        dilations: lengths(call, "dilations", axes)?,
-        spread: vec![1; axes],
-        padding: vec![(0, 0); axes],
-    };
-    let padding = padding(call, axes)?;
+    let (mut windows, padding) = windows(call, size.len())?;
     let mut x = x;
     match (sides(&padding, &windows, size), pooling) {
         (Some(sides), _) => windows.padding = sides,
