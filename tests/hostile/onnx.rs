@@ -16,7 +16,7 @@ fn seed(name: &str) -> Vec<u8> {
     std::fs::read(folder().join(name)).unwrap_or_else(|e| panic!("{name}: {e}"))
 }
 
-const SEEDS: [&str; 12] = [
+const SEEDS: [&str; 16] = [
     "lstm_bidirectional_lengths.onnx",
     "gru_after_bidirectional.onnx",
     "rnn_activations.onnx",
@@ -29,6 +29,10 @@ const SEEDS: [&str; 12] = [
     "lstm_of_all.onnx",
     "exported/torchscript_packed.onnx",
     "exported/tf2onnx_gru.onnx",
+    "operators/choices.onnx",
+    "operators/einsum_dots.onnx",
+    "operators/four_bits.onnx",
+    "operators/max_pool_places.onnx",
 ];
 
 /// What was seen, and how many files ran.
@@ -311,6 +315,13 @@ fn bombs_of_nodes() -> Vec<(&'static str, Vec<u8>)> {
     let mut add = |name, axes, parts: &[Vec<u8>]| {
         bombs.push((name, model(&[parts.concat(), input("x", axes), output("y")].concat())));
     };
+    for equation in ["...", "....", "...a...->a", "aaaaaaaaaaaaaaaa->a", "...aa,...->...", "->"] {
+        let equation = [text_attribute("equation", equation)];
+        for axes in [0, 1, 4] {
+            add("einsum of one", axes, &[node("Einsum", &["x"], "y", &equation)]);
+            add("einsum of two", axes, &[node("Einsum", &["x", "x"], "y", &equation)]);
+        }
+    }
     for size in [i64::MAX, 1 << 40, 1 << 31, 1 << 28, 1 << 20, 0, -1, i64::MIN] {
         let k = integers("k", &[1], &[size]);
         add("top_k", 1, &[node("TopK", &["x", "k"], "y", &[]), k.clone()]);
@@ -326,6 +337,10 @@ fn bombs_of_nodes() -> Vec<(&'static str, Vec<u8>)> {
         }
         let window = [int_attribute("left_window_size", size), int_attribute("is_causal", 1)];
         add("attention window", 4, &[node("Attention", &["x", "x", "x"], "y", &window)]);
+        let blocks = [int_attribute("block_size", size), int_attribute("axis", -1)];
+        let scales = floats("s", &[0.5, 2.0]);
+        add("blocks", 1, &[node("DequantizeLinear", &["x", "s"], "y", &blocks), scales.clone()]);
+        add("scales", 2, &[node("DequantizeLinear", &["x", "s"], "y", &axis), scales]);
         add("lrn", 4, &[node("LRN", &["x"], "y", &[int_attribute("size", size)])]);
         let window = [ints_attribute("kernel_shape", &[size])];
         add("lp_pool", 3, &[node("LpPool", &["x"], "y", &window)]);
