@@ -219,7 +219,6 @@ fn fits(name: &str, pattern: &str) -> bool {
 pub const UNSUPPORTED: &[(&str, &str)] = &[
     ("*group_query*", "the layer"),
     ("*_channels_first", "data_format channels_first"),
-    ("*_scores", "return_attention_scores"),
     ("*_attention_mask", "attention_mask: a mask is [batch, timesteps]"),
     ("layer_softmax_mask", "mask: a mask is [batch, timesteps]"),
     ("layer_softmax_axes", "more than one axis"),
