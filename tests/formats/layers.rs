@@ -218,8 +218,6 @@ fn fits(name: &str, pattern: &str) -> bool {
 /// Cases that are refused, each with what birnn lacks.
 pub const UNSUPPORTED: &[(&str, &str)] = &[
     ("*group_query*", "the layer"),
-    ("*_channels_first", "data_format channels_first"),
-    ("*_scores", "return_attention_scores"),
     ("*_attention_mask", "attention_mask: a mask is [batch, timesteps]"),
     ("layer_softmax_mask", "mask: a mask is [batch, timesteps]"),
     ("layer_softmax_axes", "more than one axis"),

@@ -44,7 +44,7 @@ impl Arguments<'_> {
         // Of a function of the user's the name says more than its code in base 64.
         let text = |key: &str| value.get(key).and_then(Value::as_str);
         let of_class = text("class_name").map(|class| class.trim_matches('_'));
-        let names = [value.as_str(), text("registered_name"), text("config"), of_class];
+        let names = [value.as_str(), text("config"), text("registered_name"), of_class];
         let mut names = names.into_iter().flatten();
         if let Some(named) = names.clone().find_map(|name| self.registry().activation(name)) {
             return Ok(named);

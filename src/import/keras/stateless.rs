@@ -37,6 +37,15 @@ pub(super) fn layer(class_name: &str, arguments: &Arguments, calling: Calling) -
     }
     let layer = channels_last(class_name, arguments, calling)?;
     match arguments.text("data_format") {
+        Some("channels_first")
+            if arguments.has("activation")
+                && !arguments.activation("activation")?.is_elementwise() =>
+        {
+            let value = arguments.get("activation").unwrap_or(&Value::Null);
+            let reason = "with channels_first Keras takes it along the last axis, which isn't \
+                          that of the features: put it behind the layer as a layer of its own";
+            arguments.unsupported("activation", value, reason)
+        }
         // The weights are laid out as without it.
         Some("channels_first") => Ok(ChannelsFirst::new(layer).into()),
         _ => Ok(layer),

@@ -269,7 +269,7 @@ fn arguments_of_layers_without_state_are_looked_at() {
         ("Normalization", json!({"mean": 1.0, "variance": "much"}), "variance"),
         ("Dot", json!({}), "axes"),
         ("Dot", json!({"axes": [1, 1, 1]}), "axes"),
-        ("Flatten", json!({"data_format": "channels_first"}), "data_format"),
+        ("Flatten", json!({"data_format": "channels_middle"}), "data_format"),
         ("LayerNormalization", json!({"rms_scaling": true}), "rms_scaling"),
         ("LayerNormalization", json!({"axis": "last"}), "axis"),
         ("BatchNormalization", json!({"renorm": true}), "renorm"),
