@@ -182,8 +182,9 @@ impl Definition for Attention {
     }
 
     fn results(&self, inputs: &[Dims]) -> Result<Vec<(Role, Dims)>, String> {
+        let output = self.output(inputs)?;
         let scores = self.return_attention_scores.then(|| vec![inputs[0][0], inputs[1][0]]);
-        Ok(returned(self.output(inputs)?, scores))
+        Ok(returned(output, scores))
     }
 
     fn lower(&self, call: &mut Lowering) -> Result<ArrayId, Error> {
@@ -264,8 +265,9 @@ impl Definition for AdditiveAttention {
     }
 
     fn results(&self, inputs: &[Dims]) -> Result<Vec<(Role, Dims)>, String> {
+        let output = self.output(inputs)?;
         let scores = self.return_attention_scores.then(|| vec![inputs[0][0], inputs[1][0]]);
-        Ok(returned(self.output(inputs)?, scores))
+        Ok(returned(output, scores))
     }
 
     fn lower(&self, call: &mut Lowering) -> Result<ArrayId, Error> {
@@ -449,8 +451,9 @@ impl Definition for MultiHeadAttention {
     }
 
     fn results(&self, inputs: &[Dims]) -> Result<Vec<(Role, Dims)>, String> {
+        let output = self.output(inputs)?;
         let scores = vec![Some(self.num_heads), inputs[0][0], inputs[1][0]];
-        Ok(returned(self.output(inputs)?, self.return_attention_scores.then_some(scores)))
+        Ok(returned(output, self.return_attention_scores.then_some(scores)))
     }
 
     fn lower(&self, call: &mut Lowering) -> Result<ArrayId, Error> {
