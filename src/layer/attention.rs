@@ -344,6 +344,10 @@ arguments! {
         /// this is an argument of the call. It costs attention once more, on a value with a feature
         /// for each of the values.
         return_attention_scores: bool = false,
+        /// Whether a query that sees no value gives all values the same weight, as in Keras 2
+        /// (default: false: with `dropout` or with `return_attention_scores` it gives them none, as
+        /// in Keras 3). Weights of other queries don't depend on it.
+        uniform_where_masked: bool = false,
     }
 }
 
@@ -477,10 +481,10 @@ impl Definition for MultiHeadAttention {
             score: Score::Dot,
             factor: (1.0 / (self.key_dim as f64).sqrt()) as f32,
             causal: self.use_causal_mask,
-            // Keras computes scores that it returns as it does with dropout.
+            // Keras 3 computes scores that it returns as it does with dropout.
             masked_score: match self.dropout > 0.0 || self.return_attention_scores {
-                true => MaskedScore::Dropped,
-                false => MaskedScore::Lowest,
+                true if !self.uniform_where_masked => MaskedScore::Dropped,
+                _ => MaskedScore::Lowest,
             },
         };
         let masks = [0, 1, 2].map(|index| call.mask(index));

@@ -1,5 +1,5 @@
-//! A layer whose arrays have the features right behind the batch; the type itself stands beside that
-//! of all layers.
+//! A layer whose arrays have the features right behind the batch; the type itself stands beside
+//! that of all layers.
 
 use super::definition::{Definition, MaskRule, WeightSpec, Wrong};
 use super::dims::Dims;

@@ -506,8 +506,8 @@ pub enum Interpolation {
 /// `[2 · size, 2 · size, features]`.
 const MOST_BILINEAR: usize = 32;
 
-/// The weights of a value that stands in the middle of `size` others, from the first of them that it
-/// has a part in: those of a line that falls to zero at its neighbours.
+/// The weights of a value that stands in the middle of `size` others, from the first of them that
+/// it has a part in: those of a line that falls to zero at its neighbours.
 fn tent(size: usize) -> Vec<f64> {
     if size == 1 {
         return vec![1.0];
@@ -569,9 +569,9 @@ fn listed(ends: Ends) -> [(usize, usize); 3] {
 }
 
 arguments! {
-    /// Keras's `Cropping3D`: leaves out the first and the last slices, rows and columns of a volume.
-    /// It reads `[batch, depth, rows, columns, features]` and returns the same with fewer of them.
-    /// It doesn't hand a mask on.
+    /// Keras's `Cropping3D`: leaves out the first and the last slices, rows and columns of a
+    /// volume. It reads `[batch, depth, rows, columns, features]` and returns the same with fewer of
+    /// them. It doesn't hand a mask on.
     ///
     /// ```
     /// // The first slice, and a column on either side.
@@ -672,8 +672,8 @@ impl Definition for ZeroPadding3d {
 }
 
 arguments! {
-    /// Keras's `UpSampling3D`: repeats every slice, every row and every column of a volume. It reads
-    /// `[batch, depth, rows, columns, features]` and returns
+    /// Keras's `UpSampling3D`: repeats every slice, every row and every column of a volume. It
+    /// reads `[batch, depth, rows, columns, features]` and returns
     /// `[batch, size.0 · depth, size.1 · rows, size.2 · columns, features]`. It doesn't hand a mask
     /// on.
     ///

@@ -2,13 +2,17 @@
 
 /// What stands in the library's texts, and what the program says in its place; of names of which
 /// one begins with another the longer one comes first. tests/architecture finds what is missing.
-const WORDS: [(&str, &str); 25] = [
+const WORDS: [(&str, &str); 26] = [
     ("CpuOptions::thread_pool", "CpuOptions::thread_pool in Rust"),
     ("CustomLayer::supports_masking", "CustomLayer::supports_masking in Rust"),
     ("Device::cpu()", "--device cpu"),
     ("DeviceOptions::allow_software", "--allow-software"),
     ("GpuOptions::memory_budget", "GpuOptions::memory_budget in Rust"),
     ("KerasLimits::", "Rust's KerasLimits::"),
+    (
+        "KerasOptions::activation",
+        "activations of birnn.load in Python, KerasOptions::activation in Rust",
+    ),
     ("KerasOptions::custom", "custom of birnn.load in Python, KerasOptions::custom in Rust"),
     ("KerasOptions::lambda", "lambdas of birnn.load in Python, KerasOptions::lambda in Rust"),
     ("Model::from_keras_config", "--config CONFIG.json"),

@@ -2,6 +2,7 @@
 
 use super::arguments::Arguments;
 use super::class;
+use super::version::Version;
 use crate::layer::{
     Activation, AdditiveAttention, Attention, AveragePooling1d, AveragePooling2d, AveragePooling3d,
     BatchNormalization, CategoryEncoding, ChannelsFirst, Concatenate, Conv1d, Conv1dTranspose,
@@ -690,5 +691,6 @@ fn multi_head_attention(arguments: &Arguments, calling: Calling) -> Result<Layer
     let layer = layer.dropout(arguments.number("dropout", 0.0)?);
     let layer = layer.use_bias(arguments.flag("use_bias", true)?);
     let layer = layer.use_causal_mask(calling.use_causal_mask);
+    let layer = layer.uniform_where_masked(arguments.version() == Version::Keras2);
     Ok(layer.return_attention_scores(calling.return_attention_scores).into())
 }
