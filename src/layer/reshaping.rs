@@ -570,8 +570,8 @@ fn listed(ends: Ends) -> [(usize, usize); 3] {
 
 arguments! {
     /// Keras's `Cropping3D`: leaves out the first and the last slices, rows and columns of a
-    /// volume. It reads `[batch, depth, rows, columns, features]` and returns the same with fewer of
-    /// them. It doesn't hand a mask on.
+    /// volume. It reads `[batch, depth, rows, columns, features]` and returns the same with fewer
+    /// of them. It doesn't hand a mask on.
     ///
     /// ```
     /// // The first slice, and a column on either side.
