@@ -26,8 +26,9 @@ has_rustup_target || has_debian_target || web/install.sh compiler ||
 export BIRNN_WEB_PROFILE=${BIRNN_WEB_PROFILE:-fast}
 RUSTFLAGS="" web/build.sh
 RUSTFLAGS="" examples/web_rust/build.sh
-# What the browser's numbers are compared with; tests/run.sh has built it.
-RUSTFLAGS="" cargo build --quiet --locked --workspace --all-features --bins
+# What the browser's numbers are compared with: the program, with the tests, as tests/run.sh has
+# built it.
+RUSTFLAGS="" cargo test --quiet --locked --workspace --all-features --no-run
 [ -x target/web/npm/node_modules/.bin/tsc ] || web/install.sh npm
 target/web/npm/node_modules/.bin/tsc -p web/tests/tsconfig.json
 node web/tests/run.mjs target/debug/birnn

@@ -31,7 +31,9 @@ pip() { timeout 240 "$work/$1/bin/pip" --quiet --disable-pip-version-check --ret
 environment venv || { not_run "python3 has no venv"; exit 0; }
 environment onnx_venv
 birnn=target/debug/birnn
-cargo build --quiet --locked --workspace --all-features
+# With the tests, as tests/run.sh builds it: `cargo build` chooses other features of dependencies,
+# which it compiles again.
+cargo test --quiet --locked --workspace --all-features --no-run
 
 # The models were saved by TensorFlow 2.14, whose LSTM has an argument that Keras 3 refuses: so
 # Keras 2 reads them.
