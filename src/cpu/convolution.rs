@@ -172,7 +172,7 @@ impl<'a> Patches<'a> {
 }
 
 /// Where a row of a part is.
-enum Place<'a> {
+enum RowSource<'a> {
     /// In the array, with all of the part's elements.
     Held(&'a [f32]),
     Zeros,
@@ -206,20 +206,20 @@ impl Rows for Patches<'_> {
             if has_long_rows {
                 let (_, held) = window.held_in_a_row(elements.clone());
                 if held.len() == length {
-                    return places.push(Place::Held(held));
+                    return places.push(RowSource::Held(held));
                 }
                 if held.is_empty() {
-                    return places.push(Place::Zeros);
+                    return places.push(RowSource::Zeros);
                 }
             }
-            places.push(Place::Gathered);
+            places.push(RowSource::Gathered);
             self.gather(&window, elements.clone(), room);
         });
         let mut gathered = room.chunks_exact(length);
         let row = |place| match place {
-            Place::Held(held) => Some(&held[values.clone()]),
-            Place::Zeros => Some(&[][..]),
-            Place::Gathered => gathered.next().map(|row| &row[values.clone()]),
+            RowSource::Held(held) => Some(&held[values.clone()]),
+            RowSource::Zeros => Some(&[][..]),
+            RowSource::Gathered => gathered.next().map(|row| &row[values.clone()]),
         };
         places.into_iter().filter_map(row).collect()
     }

@@ -30,7 +30,7 @@ mod workspace;
 use crate::error::{Error, Result};
 use crate::graph::{Constants, OperatorGraph};
 use crate::host::Threads;
-use crate::layer::Recurrent;
+use crate::layer::{Recurrent, Weights};
 use crate::model::{Bound, CallShape, Inputs, KnownCall, Model, Outputs, OutputsMut, Places};
 use crate::profile::Recorder;
 use crate::reference::{Carried, Shared, check_memory, run_graph};
@@ -72,10 +72,7 @@ impl CpuSession {
     ) -> Result<CpuSession> {
         model.check_weights()?;
         let lanes = birnn_simd::lanes(arch);
-        let pack = |layer: &Recurrent| {
-            let weights = layer
-                .weights()
-                .ok_or_else(|| Error::MissingWeights { layer: layer.name().to_string() })?;
+        let pack = |(layer, weights): (&Recurrent, &Weights)| {
             let bias = weights.projection_bias(layer.cell());
             let unit_weights = layer.cell().unit_weights().into_iter();
             let views = birnn_simd::Weights {
@@ -87,10 +84,8 @@ impl CpuSession {
             let unknown = || Error::Graph(format!("the CPU path has no {}", layer.cell().name()));
             Packed::new(layer.reader(false), views, lanes, half_weights).ok_or_else(unknown)
         };
-        let layers = model.layers().map(|layer| {
-            layer.innermost().directions().into_iter().map(|(_, layer)| pack(layer)).collect()
-        });
-        let layers = layers.collect::<Result<_>>()?;
+        let of_layer = |layer: usize| model.directions(layer)?.into_iter().map(pack).collect();
+        let layers = (0..model.layers.len()).map(of_layer).collect::<Result<_>>()?;
         Ok(CpuSession {
             engine: Engine {
                 cores: Cores { arch, threads },

@@ -28,7 +28,7 @@ type Call<'a, 'i> = (&'a KnownCall, &'a Inputs<'i, f32>);
 pub(super) struct Workspace {
     graph: OperatorGraph,
     /// Of each array of the graph.
-    places: Vec<Place>,
+    places: Vec<Storage>,
     /// The workspace's own memory, for each array of the graph that needs some.
     values: Vec<Vec<f32>>,
     /// How each step runs.
@@ -37,7 +37,7 @@ pub(super) struct Workspace {
 
 /// Where the values of an array stand, in C order.
 #[derive(Clone, Copy, Debug)]
-enum Place {
+enum Storage {
     Own,
     /// In the place of another array, of which it is another shape.
     Same(ArrayId),
@@ -72,31 +72,33 @@ impl Workspace {
         known: &KnownCall,
         bound: &Bound<'_, f32>,
     ) -> Workspace {
-        let mut places = vec![Place::Own; graph.arrays.len()];
+        let mut places = vec![Storage::Own; graph.arrays.len()];
         let mut values = vec![Vec::new(); graph.arrays.len()];
         for (index, array) in graph.arrays.iter().enumerate() {
             let count = array.shape.iter().product();
             let zeros = || vec![0.0; count];
             (places[index], values[index]) = match array.source {
-                Source::Input(input) if known.gives(input) => (Place::Input(input), zeros()),
+                Source::Input(input) if known.gives(input) => (Storage::Input(input), zeros()),
                 // A constant of the model, which is an input of its graph.
-                Source::Input(input) => (Place::Own, bound.arrays[input].iter().copied().collect()),
+                Source::Input(input) => {
+                    (Storage::Own, bound.arrays[input].iter().copied().collect())
+                }
                 Source::InitialState { node, index } => match known.state(node, index) {
-                    Some(state) => (Place::State(state), zeros()),
-                    None => (Place::Own, zeros()),
+                    Some(state) => (Storage::State(state), zeros()),
+                    None => (Storage::Own, zeros()),
                 },
-                Source::Carried(state) => (Place::Carried(state), zeros()),
-                Source::Constant(id) => (Place::Constant(id), Vec::new()),
+                Source::Carried(state) => (Storage::Carried(state), zeros()),
+                Source::Constant(id) => (Storage::Constant(id), Vec::new()),
                 Source::Known(known) => {
                     let known = graph.known.get(known);
                     (
-                        Place::Own,
+                        Storage::Own,
                         known.into_iter().flat_map(|known| known.iter().copied()).collect(),
                     )
                 }
-                Source::Ones => (Place::Own, vec![1.0; count]),
+                Source::Ones => (Storage::Own, vec![1.0; count]),
                 // A call with masks has no workspace.
-                Source::Mask(_) | Source::Step => (Place::Own, zeros()),
+                Source::Mask(_) | Source::Step => (Storage::Own, zeros()),
             };
         }
         let mut ways = Vec::with_capacity(graph.steps.len());
@@ -104,7 +106,7 @@ impl Workspace {
             let way = way(engine, &graph, step);
             if let (Way::Moved, &[Some(read)]) = (&way, &step.reads[..]) {
                 let written = step.writes[0].0;
-                (places[written], values[written]) = (Place::Same(read), Vec::new());
+                (places[written], values[written]) = (Storage::Same(read), Vec::new());
             }
             ways.push(way);
         }
@@ -191,9 +193,9 @@ impl Workspace {
     fn gather(&mut self, (known, inputs): Call<'_, '_>, carried: &Carried<f32>) -> Result<()> {
         for (place, values) in self.places.iter().zip(&mut self.values) {
             let array = match *place {
-                Place::Input(input) => known.array(inputs, input),
-                Place::State(state) => inputs.given_state(state),
-                Place::Carried(state) => {
+                Storage::Input(input) => known.array(inputs, input),
+                Storage::State(state) => inputs.given_state(state),
+                Storage::Carried(state) => {
                     let array = carried.get(state).and_then(|array| array.as_slice());
                     let array = array.filter(|array| array.len() == values.len());
                     let missing = || Error::Graph(format!("there is no {state:?} to go on from"));
@@ -218,15 +220,15 @@ impl Workspace {
     ) -> Result<&'s [f32]> {
         let own = &self.values[array.0][..];
         Ok(match self.places[array.0] {
-            Place::Own | Place::Carried(_) => own,
-            Place::Same(other) => self.slice(other, common, (known, inputs))?,
-            Place::Input(input) => {
+            Storage::Own | Storage::Carried(_) => own,
+            Storage::Same(other) => self.slice(other, common, (known, inputs))?,
+            Storage::Input(input) => {
                 known.array(inputs, input).and_then(|array| array.as_slice()).unwrap_or(own)
             }
-            Place::State(state) => {
+            Storage::State(state) => {
                 inputs.given_state(state).and_then(|array| array.as_slice()).unwrap_or(own)
             }
-            Place::Constant(id) => {
+            Storage::Constant(id) => {
                 let constant = common.constants.get(id).and_then(|constant| constant.as_slice());
                 constant.ok_or_else(|| Error::Graph(format!("there is no {id:?} in C order")))?
             }

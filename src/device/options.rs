@@ -341,9 +341,9 @@ impl GpuOptions {
     }
 
     /// The size of the largest buffer, in bytes; weights don't count (default: the adapter's
-    /// limit). Larger batches run in parts, and sequences are cut along time where all layers of
-    /// the model are recurrent. A call that can't be cut small enough is an
-    /// [`Error::Limit`](crate::Error::Limit).
+    /// limit). Larger batches run in parts, and sequences are cut along time where the layers that
+    /// read and write them go along it timestep by timestep. A call that can't be cut small enough
+    /// is an [`Error::Limit`](crate::Error::Limit).
     pub fn max_buffer_bytes(mut self, bytes: u64) -> GpuOptions {
         self.max_buffer_bytes = bytes;
         self

@@ -4,7 +4,7 @@
 use super::device::GpuDevice;
 use super::encode::Encoding;
 use super::pace::Pace;
-use super::readback::{Place, Readback};
+use super::readback::{Readback, StagingRange};
 use super::staging::Staging;
 use super::timer::Timer;
 use super::workspace::{Prepared, Turn};
@@ -177,7 +177,7 @@ impl Part {
     fn view<T: bytemuck::AnyBitPattern, R>(
         &self,
         device: &GpuDevice,
-        place: Place,
+        place: StagingRange,
         read: impl FnOnce(&[T]) -> R,
     ) -> Result<R> {
         let range = place.offset..place.offset + place.bytes;

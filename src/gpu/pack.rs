@@ -24,7 +24,8 @@ fn bits(values: Vec<f32>) -> Vec<u32> {
 fn pack_recurrent(model: &Model, weight: &RecurrentWeight) -> Result<Vec<u32>> {
     let mut packed = Vec::new();
     for &(layer, direction) in &weight.directions {
-        let weights = recurrent_weights(model, layer, direction)?;
+        let missing = || Error::Graph(format!("layer {layer} has no direction {direction}"));
+        let (_, weights) = *model.directions(layer)?.get(direction).ok_or_else(missing)?;
         if weight.halves {
             check_halves(model, layer, weights)?;
         }
@@ -46,14 +47,6 @@ fn pack_recurrent(model: &Model, weight: &RecurrentWeight) -> Result<Vec<u32>> {
         true => packed.chunks_exact(2).map(two_halves).collect(),
         false => bits(packed),
     })
-}
-
-/// The weights of a direction of a recurrence.
-fn recurrent_weights(model: &Model, layer: usize, direction: usize) -> Result<&Weights> {
-    let layer = &model.layers[layer].layer;
-    let directions = layer.innermost().directions();
-    let weights = directions.get(direction).and_then(|(_, direction)| direction.weights());
-    weights.ok_or_else(|| Error::MissingWeights { layer: layer.name().to_string() })
 }
 
 /// The least number that a 16-bit float rounds to infinity.

@@ -19,7 +19,7 @@ pub(super) struct Segment {
 
 /// Where something stands in the staging buffers.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Place {
+pub(super) struct StagingRange {
     pub buffer: usize,
     pub offset: u64,
     pub bytes: u64,
@@ -28,11 +28,11 @@ pub(super) struct Place {
 /// What a plan's calls read back, and where it stands in the staging buffers.
 #[derive(Debug)]
 pub(super) struct Readback {
-    pub segments: Vec<(Segment, Place)>,
+    pub segments: Vec<(Segment, StagingRange)>,
     /// The timestamps of the beginning and the end.
-    pub timer: Option<(wgpu::Buffer, Place)>,
+    pub timer: Option<(wgpu::Buffer, StagingRange)>,
     /// The head of the exchange, where workgroups wait for each other.
-    pub exchange: Option<(wgpu::Buffer, Place)>,
+    pub exchange: Option<(wgpu::Buffer, StagingRange)>,
     /// The bytes of each staging buffer.
     pub sizes: Vec<u64>,
 }
@@ -52,7 +52,7 @@ impl Readback {
                 None => sizes.push(bytes),
             }
             let buffer = sizes.len() - 1;
-            Place { buffer, offset: sizes[buffer] - bytes, bytes }
+            StagingRange { buffer, offset: sizes[buffer] - bytes, bytes }
         };
         let segments =
             segments.into_iter().map(|segment| (segment.clone(), place(segment.bytes))).collect();

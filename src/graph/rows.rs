@@ -1,7 +1,7 @@
 //! Whether a graph can run in parts of the batch, or of time, found by following the axes of what
 //! is fed through all steps.
 
-use super::{ArrayId, OperatorGraph, Source, Step};
+use super::{Array, ArrayId, OperatorGraph, Source, Step};
 use crate::operator::{Along, Operator};
 
 /// Whether an array is given anew with every call.
@@ -95,14 +95,72 @@ impl OperatorGraph {
         self.shape(array).iter().skip(1).product()
     }
 
-    /// Whether every step reads its sequence timestep by timestep, in order, so that the arrays
-    /// can be cut along time.
+    /// Of each array whether it can be cut along its second axis, time, into segments that are
+    /// computed one after another: every step that touches it goes along time. They have at least
+    /// three axes, `[batch, timesteps, …, features]`.
     #[allow(dead_code)] // As rows_are_independent.
-    pub fn runs_along_time(&self) -> bool {
-        self.steps.iter().all(|step| {
-            let shapes = self.shapes(&step.reads);
-            let has_time = shapes.first().copied().flatten().is_some_and(|x| x.len() > 1);
-            has_time && matches!(step.operator.rules().along(0, 1, &shapes), Along::InOrder(_))
-        })
+    pub fn cut_along_time(&self) -> Vec<bool> {
+        let has_time = |array: &Array| {
+            let of_the_call = match array.source {
+                Source::Step | Source::Known(_) | Source::Input(_) => true,
+                Source::Mask(_) | Source::InitialState { .. } | Source::Carried(_) => false,
+                Source::Constant(_) | Source::Ones => false,
+            };
+            of_the_call && array.shape.len() > 2 && array.shape[1] > 1
+        };
+        let mut cut: Vec<bool> = self.arrays.iter().map(has_time).collect();
+        self.carried.iter().for_each(|(_, array)| cut[array.0] = false);
+        // What a step needs whole may stop other steps.
+        loop {
+            let whole: Vec<_> = self.steps.iter().flat_map(|step| self.whole(step, &cut)).collect();
+            if whole.is_empty() {
+                return cut;
+            }
+            whole.iter().for_each(|array| cut[array.0] = false);
+        }
+    }
+
+    /// Which of these cut arrays a step can't take in segments.
+    fn whole(&self, step: &Step, cut: &[bool]) -> Vec<ArrayId> {
+        let reads = || step.reads.iter().enumerate().filter_map(|(at, read)| Some((at, (*read)?)));
+        let all = || reads().map(|(_, array)| array).chain(step.writes.iter().copied());
+        let cut_of = |arrays: &mut dyn Iterator<Item = ArrayId>| -> Vec<_> {
+            arrays.filter(|array| cut[array.0]).collect()
+        };
+        if let Operator::Recurrent(_) = &step.operator {
+            // It goes along its sequence, and along what it writes, by itself.
+            return cut_of(&mut reads().filter(|(at, _)| *at > 0).map(|(_, array)| array));
+        }
+        let time = |at: usize| self.time_of(step, at);
+        let timesteps = |array: ArrayId| self.shape(array).get(1);
+        let goes_along = reads().any(|(at, _)| time(at).is_some())
+            && step.writes.iter().all(|&array| timesteps(array) == timesteps(step.writes[0]))
+            && reads().all(|(at, array)| {
+                let is_constant = matches!(self.arrays[array.0].source, Source::Constant(_));
+                // Weights are read as they are, and an array that is read twice is one or the
+                // other.
+                let twice =
+                    || reads().any(|(other, same)| same == array && time(other) != time(at));
+                time(at).is_none() || !is_constant && !twice()
+            });
+        // A reshape that moves nothing has one array.
+        let in_place = matches!(step.operator, Operator::Reshape(_));
+        if !goes_along || in_place && !all().all(|array| cut[array.0]) {
+            return cut_of(&mut all());
+        }
+        cut_of(&mut reads().filter(|(at, _)| time(*at) != Some(1)).map(|(_, array)| array))
+    }
+
+    /// The axis of an operand that comes out as the second one of what a step writes, timestep by
+    /// timestep.
+    pub fn time_of(&self, step: &Step, operand: usize) -> Option<usize> {
+        let shapes = self.shapes(&step.reads);
+        let shape = shapes.get(operand).copied().flatten()?;
+        let timesteps = self.shape(*step.writes.first()?).get(1)?;
+        let comes_out = |&axis: &usize| {
+            shape[axis] == *timesteps
+                && step.operator.rules().along(operand, axis, &shapes) == Along::Independent(1)
+        };
+        (0..shape.len()).find(comes_out)
     }
 }

@@ -73,6 +73,10 @@ impl Definition for Dense {
         let bias = self.use_bias.then(|| call.constant(1, [self.units]));
         call.add(MatMul { activation: self.activation }, [Some(x), Some(kernel), bias])
     }
+
+    fn goes_vector_by_vector(&self) -> bool {
+        true
+    }
 }
 
 arguments! {

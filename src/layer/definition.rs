@@ -225,6 +225,11 @@ pub(crate) trait Definition: Debug + Send + Sync {
     /// What [`Model::initialize`](crate::Model::initialize) changes in weights that were drawn.
     fn adjust_initial(&self, _weights: &mut [ArrayD<f32>]) {}
 
+    /// Whether it computes each vector along the last axis by itself, whatever axes are before.
+    fn goes_vector_by_vector(&self) -> bool {
+        false
+    }
+
     fn masking(&self) -> MaskRule {
         MaskRule::Pass
     }

@@ -101,9 +101,13 @@ impl Definition for TimeDistributed {
         self.layer.definition().map_or(Vec::new(), |kind| kind.constants(weights, &inside))
     }
 
-    /// Batch and time as one axis. A mask of `[batch, timesteps, steps]` reaches the layer; one of
-    /// `[batch, timesteps]` says nothing about what the layer reads.
+    /// Batch and time as one axis, but for a layer that takes any number of axes, so that those of
+    /// its array stay what they are. A mask of `[batch, timesteps, steps]` reaches the layer; one
+    /// of `[batch, timesteps]` says nothing about what the layer reads.
     fn lower(&self, call: &mut Lowering) -> Result<ArrayId> {
+        if let Some(kind) = self.layer.definition().filter(|kind| kind.goes_vector_by_vector()) {
+            return kind.lower(call);
+        }
         let outer = call.shape(call.input(0))[..2].to_vec();
         let folded = |call: &mut Lowering, array: ArrayId| {
             let shape = [&[outer[0] * outer[1]], &call.shape(array)[2..]].concat();

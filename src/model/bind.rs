@@ -1,7 +1,7 @@
 //! What a call gives, compared with what the model reads: every backend gets it as [`Bound`].
 
 use super::few::Few;
-use super::inputs::{Inputs, MaskInput, Place, StateInput};
+use super::inputs::{Inputs, MaskInput, StateInput, WhichState};
 use super::{InputSpec, Model, Node};
 use crate::error::{Error, Result};
 use crate::layer::{Layer, State};
@@ -357,7 +357,7 @@ impl Model {
 }
 
 /// Where a state stands in the layer's list.
-fn state_slot(layer: &Layer, states: &[State], place: Place) -> Result<usize> {
+fn state_slot(layer: &Layer, states: &[State], place: WhichState) -> Result<usize> {
     let wrong = |reason: String| {
         Err(Error::Argument {
             layer: layer.name().to_string(),
@@ -366,11 +366,11 @@ fn state_slot(layer: &Layer, states: &[State], place: Place) -> Result<usize> {
         })
     };
     match place {
-        Place::Listed { of, .. } if of != states.len() => {
+        WhichState::Listed { of, .. } if of != states.len() => {
             wrong(format!("the list needs {} arrays, got {of}", states.len()))
         }
-        Place::Listed { index, .. } => Ok(index),
-        Place::Named(role) => match states.iter().position(|state| state.role == role) {
+        WhichState::Listed { index, .. } => Ok(index),
+        WhichState::Named(role) => match states.iter().position(|state| state.role == role) {
             Some(index) => Ok(index),
             None => {
                 let known: Vec<_> = states.iter().map(|state| state.role.to_string()).collect();

@@ -39,12 +39,12 @@ pub(super) enum MaskInput {
 pub(super) struct StateInput<'a, F> {
     /// The layer's name; none means the first layer.
     pub layer: Option<&'a str>,
-    pub place: Place,
+    pub place: WhichState,
     pub array: ArrayViewD<'a, F>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum Place {
+pub(super) enum WhichState {
     Named(Role),
     /// By its place in Keras's list of `of` states.
     Listed {
@@ -156,7 +156,7 @@ impl<'a, F> Inputs<'a, F> {
         direction: Direction,
         state: ArrayView<'a, F, D>,
     ) -> Inputs<'a, F> {
-        self.state(None, Place::Named(Role::HiddenState(direction)), state.into_dyn())
+        self.state(None, WhichState::Named(Role::HiddenState(direction)), state.into_dyn())
     }
 
     /// Sets the cell state, `[batch, units]`, that a direction of the model's first recurrent
@@ -166,7 +166,7 @@ impl<'a, F> Inputs<'a, F> {
         direction: Direction,
         state: ArrayView<'a, F, D>,
     ) -> Inputs<'a, F> {
-        self.state(None, Place::Named(Role::CellState(direction)), state.into_dyn())
+        self.state(None, WhichState::Named(Role::CellState(direction)), state.into_dyn())
     }
 
     /// Sets all states that the model's first recurrent layer starts from, in the order of Keras's
@@ -198,11 +198,11 @@ impl<'a, F> Inputs<'a, F> {
         let before = self.states.len();
         for (index, array) in states.into_iter().enumerate() {
             // How many there are is known behind the last one.
-            self = self.state(layer, Place::Listed { index, of: 0 }, array.into_dyn());
+            self = self.state(layer, WhichState::Listed { index, of: 0 }, array.into_dyn());
         }
         let count = self.states.len() - before;
         for state in self.states.iter_mut().skip(before) {
-            if let Place::Listed { of, .. } = &mut state.place {
+            if let WhichState::Listed { of, .. } = &mut state.place {
                 *of = count;
             }
         }
@@ -212,7 +212,7 @@ impl<'a, F> Inputs<'a, F> {
     fn state(
         mut self,
         layer: Option<&'a str>,
-        place: Place,
+        place: WhichState,
         array: ArrayViewD<'a, F>,
     ) -> Inputs<'a, F> {
         self.states.push(StateInput { layer, place, array });

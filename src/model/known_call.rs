@@ -2,7 +2,7 @@
 //! nothing is allocated to find that out.
 
 use super::bind::Bound;
-use super::inputs::{Inputs, Place};
+use super::inputs::{Inputs, WhichState};
 use super::{Few, Model};
 use crate::error::Result;
 use ndarray::ArrayViewD;
@@ -16,7 +16,7 @@ pub(crate) struct KnownCall {
     /// Of each of the model's inputs which of these arrays it is.
     order: Vec<usize>,
     /// Of each initial state that the call gives its layer, where it is named, its place and shape.
-    states: Vec<(Option<String>, Place, Vec<usize>)>,
+    states: Vec<(Option<String>, WhichState, Vec<usize>)>,
     /// Of each of these states its node, and its place among the node's states in Keras's order.
     slots: Vec<(usize, usize)>,
     /// Of a program the bits of the values of each input on which shapes depend.

@@ -332,8 +332,8 @@ fn is_carried(layer: &Layer, state: usize) -> bool {
 mod tests {
     use super::*;
     use crate::layer::{
-        Attention, BatchNormalization, Conv1d, Dense, Flatten, GlobalAveragePooling1d, Gru, Lstm,
-        Masking, MultiHeadAttention, Permute, Reshape, TimeDistributed,
+        Attention, BatchNormalization, Conv1d, Dense, Flatten, GlobalAveragePooling1d, Gru,
+        LayerNormalization, Lstm, Masking, MultiHeadAttention, Permute, Reshape, TimeDistributed,
     };
     use crate::model::{Call, Graph, Tensor};
     use crate::operator::{Operator, Transpose};
@@ -466,12 +466,36 @@ mod tests {
         assert!(matches!(error, Error::InputShape { .. }), "{error:?}");
     }
 
+    /// Which arrays of a sequence can be cut along time, by the names of the layers that write
+    /// them; "" is the input.
+    fn cut(layers: impl IntoIterator<Item = Layer>) -> Vec<String> {
+        let graph = sequential(layers);
+        let cut = graph.cut_along_time();
+        let writer = |array: usize| {
+            let mut steps = graph.steps.iter();
+            let step = steps.find(|step| step.writes.iter().any(|written| written.0 == array));
+            step.map_or(String::new(), |step| step.operator.rules().name().into())
+        };
+        (0..cut.len()).filter(|&array| cut[array]).map(writer).collect()
+    }
+
     #[test]
-    fn recurrences_alone_run_along_time() {
-        assert!(sequential([sequence(3), sequence(4)]).runs_along_time());
+    fn arrays_are_cut_along_time_where_all_steps_go_along_it() {
         let last: Layer = Gru::new(4).into();
-        assert!(sequential([sequence(3), last]).runs_along_time());
-        assert!(!sequential([sequence(3), Dense::new(4).into()]).runs_along_time());
+        let dense = || -> Layer { Dense::new(4).into() };
+        assert_eq!(cut([sequence(3), last.clone()]), ["", "recurrent"]);
+        assert_eq!(cut([sequence(3), dense()]), ["", "recurrent", "matmul"]);
+        assert_eq!(
+            cut([dense(), LayerNormalization::new().into(), sequence(3), dense(), last.clone()]),
+            ["", "matmul", "normalize", "recurrent", "matmul"]
+        );
+        // A mean over time needs all of it, a convolution what is beside.
+        assert_eq!(
+            cut([sequence(3), dense(), GlobalAveragePooling1d::new().into()]),
+            ["", "recurrent"]
+        );
+        let convolution: Layer = Conv1d::new(3, 2).into();
+        assert_eq!(cut([sequence(3), convolution, dense(), last]), ["", "matmul"]);
     }
 
     /// What nothing needs is no step: masks that nothing reads, layers beside the outputs.

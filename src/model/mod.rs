@@ -31,7 +31,7 @@ pub(crate) use parts::Parts;
 pub use summary::{Summary, SummaryRow};
 
 use crate::error::{Error, Result};
-use crate::layer::{Dims, Layer, Role, WeightSpec};
+use crate::layer::{Dims, Layer, Recurrent, Role, WeightSpec, Weights};
 use crate::program::Body;
 use ndarray::ArrayD;
 use rand::SeedableRng;
@@ -271,6 +271,19 @@ impl Model {
             Some(built) => Err(Error::MissingWeights { layer: built.layer.name().to_string() }),
             None => Ok(()),
         }
+    }
+
+    /// The directions of the recurrence that a layer lowers to, with their weights; none where it
+    /// is no recurrence. `layer`: its number in the model, which is `Recurrent::weights` of its
+    /// operators.
+    pub(crate) fn directions(&self, layer: usize) -> Result<Vec<(&Recurrent, &Weights)>> {
+        let Some(built) = self.layers.get(layer) else { return Ok(Vec::new()) };
+        let directions = built.layer.innermost().directions().into_iter();
+        let with_weights = directions.map(|(_, direction)| match direction.weights() {
+            Some(weights) => Ok((direction, weights)),
+            None => Err(Error::MissingWeights { layer: built.layer.name().to_string() }),
+        });
+        with_weights.collect()
     }
 
     /// Whether a call starts from what the last one ended with: a layer is `stateful`, or an ONNX

@@ -1,6 +1,6 @@
 //! Value by value with weights that lie along some axes.
 
-use super::rules::{Along, Rules, Shapes, shape};
+use super::rules::{Along, Rules, Shapes, along_broadcast, shape};
 
 /// `x · scale + shift`.
 ///
@@ -41,8 +41,8 @@ impl Rules for Affine {
         along_x(reads, 2)
     }
 
-    fn along(&self, _: usize, axis: usize, _: &Shapes) -> Along {
-        Along::Independent(axis)
+    fn along(&self, operand: usize, axis: usize, reads: &Shapes) -> Along {
+        along_broadcast(operand, axis, reads)
     }
 }
 
@@ -55,7 +55,7 @@ impl Rules for PRelu {
         along_x(reads, 1)
     }
 
-    fn along(&self, _: usize, axis: usize, _: &Shapes) -> Along {
-        Along::Independent(axis)
+    fn along(&self, operand: usize, axis: usize, reads: &Shapes) -> Along {
+        along_broadcast(operand, axis, reads)
     }
 }

@@ -31,7 +31,7 @@ impl Rules for MatMul {
         Ok(vec![output])
     }
 
-    fn along(&self, _: usize, axis: usize, reads: &Shapes) -> Along {
-        vector_by_vector(axis, reads)
+    fn along(&self, operand: usize, axis: usize, reads: &Shapes) -> Along {
+        if operand == 0 { vector_by_vector(axis, reads) } else { Along::Whole }
     }
 }

@@ -60,7 +60,10 @@ impl Rules for Normalize {
         Ok(vec![x.to_vec()])
     }
 
-    fn along(&self, _: usize, axis: usize, _: &Shapes) -> Along {
-        if self.axes.contains(&axis) { Along::Whole } else { Along::Independent(axis) }
+    fn along(&self, operand: usize, axis: usize, _: &Shapes) -> Along {
+        match operand == 0 && !self.axes.contains(&axis) {
+            true => Along::Independent(axis),
+            false => Along::Whole,
+        }
     }
 }

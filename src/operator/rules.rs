@@ -11,8 +11,7 @@ pub(crate) trait Rules {
     /// The shapes of the arrays that it writes, or why it can't read operands of such shapes.
     fn writes(&self, reads: &Shapes) -> Result<Vec<Vec<usize>>, String>;
 
-    /// What becomes of an axis of an operand that depends on the batch; asked for only where
-    /// `writes` succeeds.
+    /// What becomes of an axis of an operand; asked for only where `writes` succeeds.
     fn along(&self, operand: usize, axis: usize, reads: &Shapes) -> Along;
 }
 

@@ -1,7 +1,6 @@
 use super::operands::{Computed, Reads};
 use crate::error::{Error, Result};
 use crate::graph::{OperatorGraph, Step};
-use crate::layer::{self, Layer};
 use crate::model::Model;
 use crate::operator::{MergeMode, Recurrent};
 use crate::order::to_standard;
@@ -101,15 +100,11 @@ pub(crate) struct Plain<F> {
 
 impl<F: Real> Plain<F> {
     pub fn new(model: &Model) -> Result<Plain<F>> {
-        let of_direction = |layer: &layer::Recurrent| {
-            let missing = || Error::MissingWeights { layer: layer.name().to_string() };
-            layer.weights().map(layer::Weights::of_cell).ok_or_else(missing)
+        let of_layer = |layer: usize| {
+            let directions = model.directions(layer)?;
+            Ok(directions.into_iter().map(|(_, weights)| weights.of_cell()).collect())
         };
-        let of_layer = |layer: &Layer| {
-            let directions = layer.innermost().directions();
-            directions.into_iter().map(|(_, layer)| of_direction(layer)).collect()
-        };
-        Ok(Plain { weights: model.layers().map(of_layer).collect::<Result<_>>()? })
+        Ok(Plain { weights: (0..model.layers.len()).map(of_layer).collect::<Result<_>>()? })
     }
 }
 

@@ -16,11 +16,11 @@ use wasm_bindgen_futures::future_to_promise;
 /// `birnn.js` sees to it that such calls come one after the other.
 #[wasm_bindgen]
 pub struct Session {
-    place: Rc<RefCell<Place>>,
+    place: Rc<RefCell<Idle>>,
 }
 
 /// Where the session is while no call has it.
-struct Place {
+struct Idle {
     session: Option<birnn::Session>,
     /// Whether devices take over from one that is lost.
     recovers: bool,
@@ -31,7 +31,7 @@ struct Place {
 #[wasm_bindgen]
 pub struct Call {
     started: Started,
-    place: Rc<RefCell<Place>>,
+    place: Rc<RefCell<Idle>>,
 }
 
 enum Started {
@@ -41,19 +41,19 @@ enum Started {
 
 impl Session {
     pub fn new(session: birnn::Session) -> Session {
-        let place = Place { session: Some(session), recovers: false, disposed: false };
+        let place = Idle { session: Some(session), recovers: false, disposed: false };
         Session { place: Rc::new(RefCell::new(place)) }
     }
 }
 
 /// Takes the session for a call.
-fn take(place: &RefCell<Place>) -> Result<birnn::Session, JsValue> {
+fn take(place: &RefCell<Idle>) -> Result<birnn::Session, JsValue> {
     let gone = || with_kind("Disposed", "the session was disposed of");
     place.borrow_mut().session.take().ok_or_else(gone)
 }
 
 /// Gives the session back, unless it was disposed of meanwhile.
-fn give_back(place: &RefCell<Place>, session: birnn::Session) {
+fn give_back(place: &RefCell<Idle>, session: birnn::Session) {
     let mut place = place.borrow_mut();
     if !place.disposed {
         place.session = Some(session);

@@ -172,8 +172,11 @@ impl<R: Rows, T: Word, const V: usize, const P: usize> WithSimd for Multiply<'_,
             let mut first = 0;
             for tile in 0..tiles {
                 // As even as can be: 16 rows are 6, 5 and 5 of them.
-                let place =
-                    Place { first, rows: count / tiles + usize::from(tile < count % tiles), part };
+                let place = SumsOfPanel {
+                    first,
+                    rows: count / tiles + usize::from(tile < count % tiles),
+                    part,
+                };
                 match halves {
                     true => multiply_rows::<S, R, T, V, 2, P>(simd, rows, place, panels, sums),
                     false => multiply_rows::<S, R, T, V, V, P>(simd, rows, place, panels, sums),
@@ -235,7 +238,7 @@ const fn one_by_one(rows: usize) -> bool {
 
 /// Which sums of a panel a tile has.
 #[derive(Clone, Copy)]
-struct Place {
+struct SumsOfPanel {
     first: usize,
     rows: usize,
     /// Which of the parts of a panel's row that are as wide as the tile.
@@ -246,7 +249,7 @@ struct Place {
 fn multiply_rows<S: Simd, R: Rows, T: Word, const V: usize, const W: usize, const P: usize>(
     simd: S,
     rows: &R,
-    place: Place,
+    place: SumsOfPanel,
     panels: &[[T::Vector<S>; V]],
     sums: &mut [[S::f32s; V]],
 ) {
@@ -275,7 +278,7 @@ fn multiply_tile<
 >(
     simd: S,
     rows: &R,
-    place: Place,
+    place: SumsOfPanel,
     panels: &[[T::Vector<S>; V]],
     sums: &mut [[S::f32s; V]],
 ) {

@@ -225,10 +225,10 @@ pub(super) struct Panels<'a, S: Simd, const V: usize> {
 impl<S: Simd, const V: usize> Panels<'_, S, V> {
     /// Of a panel, counted from the first.
     #[inline(always)]
-    pub fn place(&self, panel: usize) -> Place {
+    pub fn place(&self, panel: usize) -> PanelPosition {
         let panel = self.first + panel;
         let (block, part_block) = (panel * self.blocks, (panel - self.first_of_part) * self.blocks);
-        Place { rows: self.rows, block, part_block }
+        PanelPosition { rows: self.rows, block, part_block }
     }
 
     /// The projection of a panel's rows.
@@ -240,14 +240,14 @@ impl<S: Simd, const V: usize> Panels<'_, S, V> {
 
 /// Where a panel stands in arrays `[block][row][lane]`.
 #[derive(Clone, Copy)]
-pub(crate) struct Place {
+pub(crate) struct PanelPosition {
     rows: usize,
     /// Its first block of units, among all and among those of the part.
     pub block: usize,
     part_block: usize,
 }
 
-impl Place {
+impl PanelPosition {
     /// The vectors of a block of the panel in an array of all blocks.
     #[inline(always)]
     pub fn all<S: Simd>(self, array: &[f32], block: usize) -> &[S::f32s] {
@@ -277,7 +277,7 @@ impl States<'_> {
     #[inline(always)]
     pub fn write<S: Simd>(
         &mut self,
-        place: Place,
+        place: PanelPosition,
         block: usize,
         mut new: impl FnMut(usize, S::f32s) -> S::f32s,
     ) {

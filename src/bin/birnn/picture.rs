@@ -124,11 +124,11 @@ pub fn write(picture: &Picture, path: &Path, format: Format) -> Result<()> {
 struct Layout {
     size: (i32, i32),
     /// Of each map its panels, from left to right, and below each other.
-    maps: Vec<Vec<Place>>,
+    maps: Vec<Vec<PlacedPanel>>,
 }
 
 /// Where a panel stands, and its cells.
-struct Place {
+struct PlacedPanel {
     x: i32,
     y: i32,
     cell: (i32, i32),
@@ -138,7 +138,7 @@ struct Place {
     block: (usize, usize),
 }
 
-impl Place {
+impl PlacedPanel {
     fn width(&self) -> i32 {
         self.cell.0 * self.values.ncols() as i32
     }
@@ -156,7 +156,7 @@ impl Layout {
         let mut maps = Vec::new();
         for map in &picture.maps {
             let mut x = MARGIN;
-            let mut places: Vec<Place> = Vec::new();
+            let mut places: Vec<PlacedPanel> = Vec::new();
             y += LINE + LINE / 2;
             for panel in &map.panels {
                 let (values, block) = means(&panel.values, format.most_cells());
@@ -164,12 +164,12 @@ impl Layout {
                     cell(values.ncols(), PANEL.0, LEAST_PANEL.0),
                     cell(values.nrows(), PANEL.1, LEAST_PANEL.1),
                 );
-                let place = Place { x: x + LEFT, y, cell, values, block };
+                let place = PlacedPanel { x: x + LEFT, y, cell, values, block };
                 x = place.x + place.width() + BAR_GAP;
                 places.push(place);
             }
             right = right.max(x + BAR + BAR_LABELS);
-            y += places.iter().map(Place::height).max().unwrap_or(0) + 2 * LINE;
+            y += places.iter().map(PlacedPanel::height).max().unwrap_or(0) + 2 * LINE;
             maps.push(places);
         }
         Layout { size: (right + MARGIN, y + MARGIN), maps }
@@ -229,8 +229,8 @@ struct Canvas<'a, B: DrawingBackend> {
 }
 
 impl<B: DrawingBackend> Canvas<'_, B> {
-    fn panel(&self, panel: &Panel, place: &Place, scale: &Scale) -> Result<()> {
-        let Place { x, y, cell, ref values, block } = *place;
+    fn panel(&self, panel: &Panel, place: &PlacedPanel, scale: &Scale) -> Result<()> {
+        let PlacedPanel { x, y, cell, ref values, block } = *place;
         self.text(&panel.title, (x, y - LINE), LETTERS, START)?;
         for (unit, row) in values.rows().into_iter().enumerate() {
             let top = y + unit as i32 * cell.1;
@@ -265,7 +265,7 @@ impl<B: DrawingBackend> Canvas<'_, B> {
     }
 
     /// The bar that tells the colours, right of a panel.
-    fn bar(&self, scale: &Scale, panel: &Place) -> Result<()> {
+    fn bar(&self, scale: &Scale, panel: &PlacedPanel) -> Result<()> {
         let (x, y, height) = (panel.x + panel.width() + BAR_GAP, panel.y, panel.height());
         let (low, high) = scale.ends();
         const STEP: i32 = 2;

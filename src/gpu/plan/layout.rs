@@ -17,12 +17,14 @@ pub(super) fn same_in_memory(one: &[usize], other: &[usize]) -> bool {
     features(one) == features(other) || (full(one) && full(other))
 }
 
-/// An array of the graph, `[row][timestep][feature]`, in segments along time. Axes between the
-/// first and the last are one.
+/// An array of the graph, `[row][timestep][…][feature]`, in segments along time: one, but for
+/// arrays that can be cut and are larger than a binding.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::gpu) struct ArrayLayout {
     pub rows: usize,
     pub timesteps: usize,
+    /// The vectors of features of a row's timestep: more than one where there are axes between.
+    pub vectors: usize,
     pub features: usize,
     /// Features filled up to a multiple of 4.
     pub features_padded: usize,
@@ -31,15 +33,21 @@ pub(in crate::gpu) struct ArrayLayout {
 }
 
 impl ArrayLayout {
-    /// With segments of at most `binding` bytes, as far as it has timesteps to cut between.
-    pub fn new(shape: &[usize], binding: u64) -> ArrayLayout {
+    /// With segments of at most so many timesteps; `None`: in one.
+    pub fn new(shape: &[usize], segment: Option<usize>) -> ArrayLayout {
         let (&features, others) = shape.split_last().unwrap_or((&1, &[]));
         let (&rows, others) = others.split_first().unwrap_or((&1, &[]));
-        let timesteps = others.iter().fold(1usize, |n, &axis| n.saturating_mul(axis));
+        let (&timesteps, others) = others.split_first().unwrap_or((&1, &[]));
+        let vectors = others.iter().fold(1usize, |n, &axis| n.saturating_mul(axis));
         let features_padded = features.next_multiple_of(4);
-        let timestep = (4 * rows as u64).saturating_mul(features_padded as u64);
-        let segment = (binding / timestep.max(1)).clamp(1, timesteps.max(1) as u64) as usize;
-        ArrayLayout { rows, timesteps, features, features_padded, segment }
+        let segment = segment.unwrap_or(timesteps).clamp(1, timesteps.max(1));
+        ArrayLayout { rows, timesteps, vectors, features, features_padded, segment }
+    }
+
+    /// The bytes of a timestep of all rows.
+    pub fn timestep_bytes(&self) -> u64 {
+        let vector = 4 * self.features_padded as u64;
+        vector.saturating_mul(self.rows as u64).saturating_mul(self.vectors as u64)
     }
 
     pub fn segments(&self) -> usize {
@@ -51,7 +59,6 @@ impl ArrayLayout {
     }
 
     pub fn segment_bytes(&self, segment: usize) -> u64 {
-        let values = self.segment_timesteps(segment).saturating_mul(self.features_padded);
-        (4 * self.rows as u64).saturating_mul(values as u64)
+        self.timestep_bytes().saturating_mul(self.segment_timesteps(segment) as u64)
     }
 }

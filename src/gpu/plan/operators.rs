@@ -1,24 +1,37 @@
 //! The plan of a graph: the launches of each operator, in order.
 
 use super::launch::{BufferId, Plan, Tuned, Work};
+use super::layout::ArrayLayout;
 use super::persistent::limits_for;
 use super::planner::Planner;
 use super::recurrent::{Group, groups};
+use super::segments::in_segments;
 use crate::error::{Error, Result};
 use crate::gpu::limits::Limits;
-use crate::graph::OperatorGraph;
+use crate::graph::{OperatorGraph, Step};
 use crate::operator::Operator;
 
 /// The plan of a call; `tuned`: what was found to be the fastest.
 pub(in crate::gpu) fn plan(graph: &OperatorGraph, limits: &Limits, tuned: &Tuned) -> Result<Plan> {
     let groups = groups(graph, limits)?;
     let limits = &limits_for(graph, limits);
-    let mut planner = Planner::new(graph, limits, tuned);
+    in_segments(graph, limits, |layouts| plan_with(graph, limits, tuned, &groups, layouts))
+}
+
+/// The plan of arrays that lie like this.
+fn plan_with(
+    graph: &OperatorGraph,
+    limits: &Limits,
+    tuned: &Tuned,
+    groups: &[Vec<Group>],
+    layouts: Vec<ArrayLayout>,
+) -> Result<Plan> {
+    let mut planner = Planner::new(graph, limits, tuned, layouts);
     planner.need(BufferId::Zeros, 16)?;
     for step in 0..graph.steps.len() {
         let work = planner.work(&[&graph.steps[step]]);
         planner.next_operator(work);
-        planner.step(step, &groups)?;
+        planner.step(step, groups)?;
     }
     let (layer, operator) = ("states".into(), "hand on");
     planner.next_operator(Work { layer, operator, shape: Vec::new() });
@@ -32,15 +45,22 @@ impl Planner<'_> {
     /// Adds the launches of a step; `groups`: those of each step.
     fn step(&mut self, index: usize, groups: &[Vec<Group>]) -> Result<()> {
         let step = &self.graph.steps[index];
+        let Operator::Recurrent(operator) = &step.operator else {
+            return self.for_each_segment(step);
+        };
+        let own = &groups[index];
+        match own.first().and_then(|group| group.stacked.as_ref()) {
+            None => self.recurrent(step, operator, own),
+            Some(stacked) if stacked.place == 0 => self.stack(stacked, groups),
+            Some(_) => Ok(()), // with the lowest of the stack
+        }
+    }
+
+    /// Adds the launches of a step that is no recurrence, on the arrays or the parts of them that
+    /// it is at.
+    pub(super) fn other_step(&mut self, step: &Step) -> Result<()> {
         match &step.operator {
-            Operator::Recurrent(operator) => {
-                let own = &groups[index];
-                match own.first().and_then(|group| group.stacked.as_ref()) {
-                    None => self.recurrent(step, operator, own),
-                    Some(stacked) if stacked.place == 0 => self.stack(stacked, groups),
-                    Some(_) => Ok(()), // with the lowest of the stack
-                }
-            }
+            Operator::Recurrent(_) => Ok(()), // it goes along time by itself
             Operator::MatMul(operator) => self.matmul(step, operator),
             Operator::BatchedMatMul(_) => self.batched_matmul(step),
             Operator::Convolution(operator) => self.convolution(step, operator),

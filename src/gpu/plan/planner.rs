@@ -20,6 +20,8 @@ pub(super) struct Planner<'a> {
     pub tuned: &'a Tuned,
     /// Of each array.
     pub layouts: Vec<ArrayLayout>,
+    /// What stands for an array of the graph while a step runs segment by segment.
+    pub parts: Vec<(ArrayId, Array)>,
     /// The array in whose buffer each array is: its own, or that of which it is another shape.
     roots: Vec<ArrayId>,
     /// Whether a step reads an array, or the model returns it.
@@ -30,9 +32,12 @@ pub(super) struct Planner<'a> {
 }
 
 impl<'a> Planner<'a> {
-    pub fn new(graph: &'a OperatorGraph, limits: &'a Limits, tuned: &'a Tuned) -> Planner<'a> {
-        let binding = if graph.runs_along_time() { limits.binding } else { u64::MAX };
-        let layouts = graph.arrays.iter().map(|array| ArrayLayout::new(&array.shape, binding));
+    pub fn new(
+        graph: &'a OperatorGraph,
+        limits: &'a Limits,
+        tuned: &'a Tuned,
+        layouts: Vec<ArrayLayout>,
+    ) -> Planner<'a> {
         let mut used = vec![false; graph.arrays.len()];
         let read = graph.steps.iter().flat_map(|step| step.reads.iter().flatten());
         for array in read.chain(&graph.outputs) {
@@ -42,7 +47,8 @@ impl<'a> Planner<'a> {
             graph,
             limits,
             tuned,
-            layouts: layouts.collect(),
+            layouts,
+            parts: Vec::new(),
             roots: roots(graph),
             used,
             scratch: 0,
@@ -52,8 +58,13 @@ impl<'a> Planner<'a> {
 
     /// To the next operator, which may have the scratch arrays of the one before.
     pub fn next_operator(&mut self, work: Work) {
-        self.scratch = 0;
+        self.restart_scratch();
         self.plan.works.push(work);
+    }
+
+    /// What the scratch arrays hold is done with.
+    pub fn restart_scratch(&mut self) {
+        self.scratch = 0;
     }
 
     /// What the launches of a step are for, or of steps that run in the same ones.
@@ -143,8 +154,11 @@ impl<'a> Planner<'a> {
         }
     }
 
-    /// An array that isn't cut along time.
+    /// An array that isn't cut along time, or the part of it that a step is at.
     pub fn array(&mut self, array: ArrayId) -> Array {
+        if let Some((_, part)) = self.parts.iter().find(|(of, _)| *of == array) {
+            return part.clone();
+        }
         Array { buffer: self.buffer(array, 0), shape: self.graph.shape(array).to_vec() }
     }
 

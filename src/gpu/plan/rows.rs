@@ -1,6 +1,7 @@
 //! In how many parts a batch runs.
 
 use super::launch::{BufferId, Tuned};
+use super::layout::ArrayLayout;
 use super::operators::plan;
 use super::recurrent::most_rows;
 use crate::error::Result;
@@ -17,14 +18,16 @@ pub(in crate::gpu) fn rows_at_once(
 ) -> Result<usize> {
     let Some(graph) = graph else { return Ok(batch) };
     let of_a_row = plan(graph, &Limits { binding: u64::MAX, ..*limits }, &Tuned::new())?;
-    let cut = graph.runs_along_time();
+    let cut = graph.cut_along_time();
     let (mut all, mut most) = (0u64, most_rows(graph, limits)?);
     for (&buffer, &bytes) in &of_a_row.buffers {
         let least = match buffer {
             BufferId::Array { array, .. } => {
                 all = all.saturating_add(bytes);
-                let features = graph.shape(array).last().copied().unwrap_or(1);
-                if cut { 4 * features.next_multiple_of(4) as u64 } else { bytes }
+                match cut[array.0] {
+                    true => ArrayLayout::new(graph.shape(array), None).timestep_bytes(),
+                    false => bytes,
+                }
             }
             BufferId::Scratch(_) => bytes,
             _ => continue,

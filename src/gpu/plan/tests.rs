@@ -2,8 +2,8 @@ use super::*;
 use crate::gpu::calls::plain_call;
 use crate::gpu::kernel::{Merge, Projection, Recurrence};
 use crate::gpu::limits::{Limits, Persistent};
-use crate::layer::{Bidirectional, Gru, Lstm, SimpleRnn};
-use crate::model::{CallShape, Model};
+use crate::layer::{Activation, Bidirectional, Dense, Gru, Lstm, SimpleRnn};
+use crate::model::{CallShape, Graph, Model};
 use proptest::prelude::*;
 use std::collections::{HashMap, HashSet};
 use std::ops::Range;
@@ -38,6 +38,17 @@ fn model(cell: u8, features: usize, units: usize, sequences: bool) -> Model {
         }
     };
     Model::sequential(features, [layer]).expect("the layer fits")
+}
+
+/// The layer of a model between others that go along time, too.
+fn between_others(model: &Model, features: usize) -> Model {
+    let layer = model.layers().next().expect("a layer").clone();
+    let mut graph = Graph::new();
+    let x = graph.sequence_input("x", None, features).expect("an input");
+    let before = graph.add(Dense::new(features), x).expect("it fits")[0];
+    let outputs = graph.add(layer, before).expect("it fits");
+    let after = graph.add(Dense::new(7).activation(Activation::Softmax), outputs[0]);
+    graph.build(after.expect("it fits")).expect("a model")
 }
 
 /// The plans of all parts of a batch.
@@ -91,13 +102,15 @@ proptest! {
     #[test]
     fn plans_keep_to_the_limits(
         cell in 0u8..4, features in 1usize..200, units in 1usize..200, sequences: bool,
-        batch in 1usize..3_000, timesteps in 1usize..20_000, shift in 0u32..12,
+        batch in 1usize..3_000, timesteps in 1usize..20_000, shift in 0u32..12, others: bool,
     ) {
+        let model = model(cell, features, units, sequences);
+        let model = if others { between_others(&model, features) } else { model };
         // From WebGPU's default down to 32 KiB.
         for kind in [DEFAULT, SOFTWARE] {
             let [binding, budget] = [DEFAULT.binding, DEFAULT.budget].map(|bytes| bytes >> shift);
             let limits = Limits { binding, budget, ..kind };
-            for plan in plans(&model(cell, features, units, sequences), batch, timesteps, &limits) {
+            for plan in plans(&model, batch, timesteps, &limits) {
                 check(&plan, timesteps, &limits);
             }
         }

@@ -13,7 +13,7 @@ use std::collections::HashMap;
 
 /// Where in its layer of the file an array stands.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Place<'a> {
+pub(super) struct PathInLayer<'a> {
     /// Below the layer's group in an archive: `forward_layer/cell`, or one of several names that
     /// versions give it.
     pub folders: Vec<String>,
@@ -32,7 +32,7 @@ pub(super) struct CellName<'a> {
 
 /// An array of a layer.
 pub(super) struct Slot<'a> {
-    pub place: Place<'a>,
+    pub place: PathInLayer<'a>,
     /// Its number in the archive's folder.
     pub index: usize,
     /// Its name, such as `kernel` or `query kernel`.
@@ -124,7 +124,7 @@ pub(super) fn slots<'a>(
         }
     };
     let mut numbers: HashMap<Vec<String>, usize> = HashMap::new();
-    let slot = |(spec, place): (WeightSpec, Place<'a>)| {
+    let slot = |(spec, place): (WeightSpec, PathInLayer<'a>)| {
         let next = numbers.entry(place.folders.clone()).or_default();
         let index = *next;
         *next += 1;
@@ -146,7 +146,7 @@ fn places<'a>(
     cell: usize,
     folder: &str,
     count: usize,
-) -> Vec<Place<'a>> {
+) -> Vec<PathInLayer<'a>> {
     let inside =
         |part: &str| if folder.is_empty() { part.to_string() } else { format!("{folder}/{part}") };
     match layer {
@@ -161,14 +161,14 @@ fn places<'a>(
             (Some(each), Some(own), _) => {
                 places(each, Class::Rnn, own, cell, &inside("layer"), count)
             }
-            (Some(_), None, _) => vec![Place::default(); count],
+            (Some(_), None, _) => vec![PathInLayer::default(); count],
             (None, _, "MultiHeadAttention") => {
                 let projection = |index: usize| {
                     let name = ["query", "key", "value", "output"][index * 4 / count.max(1)];
                     // Some versions of Keras name the attribute with an underscore.
                     let folders =
                         vec![inside(&format!("{name}_dense")), inside(&format!("_{name}_dense"))];
-                    Place { folders, ..Place::default() }
+                    PathInLayer { folders, ..PathInLayer::default() }
                 };
                 (0..count).map(projection).collect()
             }
@@ -186,7 +186,10 @@ fn places<'a>(
                 let place = |index| of_direction(config, direction(index), 0, folder);
                 (0..count).map(place).collect()
             }
-            _ => vec![Place { folders: vec![folder.to_string()], ..Place::default() }; count],
+            _ => vec![
+                PathInLayer { folders: vec![folder.to_string()], ..PathInLayer::default() };
+                count
+            ],
         },
     }
 }
@@ -201,14 +204,14 @@ fn of_direction<'a>(
     direction: Direction,
     cell: usize,
     folder: &str,
-) -> Place<'a> {
+) -> PathInLayer<'a> {
     let (argument, part) = match direction {
         Direction::Forward => ("layer", "forward_layer"),
         Direction::Backward => ("backward_layer", "backward_layer"),
     };
     let own = wrapped(config, argument).or(wrapped(config, "layer")).unwrap_or(config);
     let folder = if folder.is_empty() { part.to_string() } else { format!("{folder}/{part}") };
-    Place { direction: Some((direction, config)), ..of_cell(Class::Rnn, own, cell, &folder) }
+    PathInLayer { direction: Some((direction, config)), ..of_cell(Class::Rnn, own, cell, &folder) }
 }
 
 /// The place of a cell's arrays, in a recurrent layer or in an `RNN` of several.
@@ -217,7 +220,7 @@ fn of_cell<'a>(
     config: &'a Map<String, Value>,
     cell: usize,
     folder: &str,
-) -> Place<'a> {
+) -> PathInLayer<'a> {
     let inside =
         |part: &str| if folder.is_empty() { part.to_string() } else { format!("{folder}/{part}") };
     let cells = cells(config);
@@ -228,14 +231,17 @@ fn of_cell<'a>(
             _ => "cell".to_string(),
         };
         // A layer for cuDNN has no cell: its arrays stand right in its group.
-        return Place { folders: vec![inside(&path), folder.to_string()], ..Place::default() };
+        return PathInLayer {
+            folders: vec![inside(&path), folder.to_string()],
+            ..PathInLayer::default()
+        };
     };
     let folder_name = cell_folder(own);
     let before = cells[..cell].iter().filter(|other| cell_folder(other) == folder_name).count();
     let numbered = if before == 0 { folder_name } else { format!("{folder_name}_{before}") };
     let name = own.pointer("/config/name").and_then(Value::as_str);
     let cell = name.map(|name| CellName { name, cells });
-    Place { folders: vec![inside(&format!("cell/cells/{numbered}"))], direction: None, cell }
+    PathInLayer { folders: vec![inside(&format!("cell/cells/{numbered}"))], direction: None, cell }
 }
 
 fn cell_folder(cell: &Value) -> String {

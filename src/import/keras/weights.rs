@@ -14,7 +14,7 @@ use std::collections::{HashMap, HashSet};
 
 /// A layer of the file that is no model.
 #[derive(Clone, Copy)]
-struct Place<'e> {
+struct FileLayer<'e> {
     entry: &'e Entry<'e>,
     /// The layer of the whole model that it is or stands in.
     top: &'e Entry<'e>,
@@ -24,7 +24,7 @@ struct Place<'e> {
     trainable: bool,
 }
 
-impl Place<'_> {
+impl FileLayer<'_> {
     /// Whether it stands in a model that is a layer.
     fn is_inner(&self) -> bool {
         self.top.model.is_some()
@@ -35,7 +35,7 @@ impl Place<'_> {
 struct Weighted<'e> {
     layer: Layer,
     slots: Vec<Slot<'e>>,
-    place: Place<'e>,
+    place: FileLayer<'e>,
     part: Part,
 }
 
@@ -94,20 +94,20 @@ pub(super) fn load(file: &mut WeightFile, model: &mut Model, entries: &[Entry]) 
 }
 
 /// The layers of the file that are no models, in its order.
-fn places<'e>(entries: &'e [Entry<'e>]) -> Vec<Place<'e>> {
+fn places<'e>(entries: &'e [Entry<'e>]) -> Vec<FileLayer<'e>> {
     let mut places = Vec::new();
     for top in entries {
-        add_places(top, Place { entry: top, top, order: 0, trainable: true }, &mut places);
+        add_places(top, FileLayer { entry: top, top, order: 0, trainable: true }, &mut places);
     }
     places
 }
 
-fn add_places<'e>(entry: &'e Entry<'e>, around: Place<'e>, places: &mut Vec<Place<'e>>) {
+fn add_places<'e>(entry: &'e Entry<'e>, around: FileLayer<'e>, places: &mut Vec<FileLayer<'e>>) {
     let frozen = entry.config.get("trainable") == Some(&Value::Bool(false));
-    let place = Place { entry, trainable: around.trainable && !frozen, ..around };
+    let place = FileLayer { entry, trainable: around.trainable && !frozen, ..around };
     match &entry.model {
         Some(nested) => nested.entries.iter().for_each(|inner| add_places(inner, place, places)),
-        None => places.push(Place { order: places.len(), ..place }),
+        None => places.push(FileLayer { order: places.len(), ..place }),
     }
 }
 
@@ -165,7 +165,7 @@ fn inner_names(
     let mut in_order: Vec<&Weighted> = layers.iter().collect();
     in_order.sort_by_key(|layer| layer.place.order);
     for Weighted { slots, place, .. } in in_order.into_iter().filter(|w| w.place.is_inner()) {
-        let Place { entry, trainable, .. } = *place;
+        let FileLayer { entry, trainable, .. } = *place;
         let inner = of_model.entry(place.top.name).or_default();
         let arrays = slots.iter().map(|slot| slot.name);
         match inner.last_mut().filter(|last| last.entry.path == entry.path) {
@@ -174,7 +174,7 @@ fn inner_names(
         }
     }
     for Custom { place, .. } in customs.iter().filter(|custom| custom.place.is_inner()) {
-        let Place { entry, trainable, .. } = *place;
+        let FileLayer { entry, trainable, .. } = *place;
         of_model.entry(place.top.name).or_default().push(Inner { entry, trainable, arrays: None });
     }
     let mut names = HashMap::new();
@@ -188,12 +188,12 @@ fn inner_names(
 
 /// A layer that the caller builds and that has weights.
 struct Custom<'e> {
-    place: Place<'e>,
+    place: FileLayer<'e>,
     /// The names of the layers that it consists of, and how many arrays each has.
     layers: Vec<(String, usize)>,
 }
 
-fn is_custom(place: &Place) -> bool {
+fn is_custom(place: &FileLayer) -> bool {
     matches!(place.entry.class, Class::Custom { .. })
 }
 
@@ -219,7 +219,7 @@ fn load_custom(
     groups: &HashMap<String, String>,
     inner_names: &HashMap<String, Vec<String>>,
 ) -> Result<()> {
-    let Place { entry, top, .. } = custom.place;
+    let FileLayer { entry, top, .. } = custom.place;
     let fail =
         |label: &str, reason: &str| malformed(label, format!("layer {:?}: {reason}", entry.path));
     let legacy = matches!(file.layout, Layout::Legacy(_));

@@ -8,13 +8,13 @@ use std::path::{Component, Path, PathBuf};
 /// The files of values, and how many bytes may still be read of them.
 #[derive(Debug)]
 pub(super) struct External<'a> {
-    place: Place<'a>,
+    place: Files<'a>,
     left: Cell<u64>,
 }
 
 /// Where the files are.
 #[derive(Debug)]
-enum Place<'a> {
+enum Files<'a> {
     Folder(PathBuf),
     /// In memory, by the names that the model calls them.
     Given(&'a [(String, Vec<u8>)]),
@@ -24,12 +24,12 @@ impl<'a> External<'a> {
     /// Of a model in this file.
     pub fn beside(file: &Path, bytes: u64) -> External<'a> {
         let folder = file.parent().map(Path::to_path_buf);
-        External { place: Place::Folder(folder.unwrap_or_default()), left: Cell::new(bytes) }
+        External { place: Files::Folder(folder.unwrap_or_default()), left: Cell::new(bytes) }
     }
 
     /// Of a model that isn't in a file: these.
     pub fn given(files: &'a [(String, Vec<u8>)], bytes: u64) -> External<'a> {
-        External { place: Place::Given(files), left: Cell::new(bytes) }
+        External { place: Files::Given(files), left: Cell::new(bytes) }
     }
 
     /// The bytes that a tensor's entries point to.
@@ -50,8 +50,8 @@ impl<'a> External<'a> {
         })?;
         self.left.set(left);
         let values = match &self.place {
-            Place::Folder(folder) => read(&path(folder, location)?, offset, bytes),
-            Place::Given(files) => {
+            Files::Folder(folder) => read(&path(folder, location)?, offset, bytes),
+            Files::Given(files) => {
                 let file = files.iter().find(|(name, _)| name == location).ok_or_else(|| {
                     format!(
                         "its values are in the file {location:?}: load the model by its path, or \

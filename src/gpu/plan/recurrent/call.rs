@@ -32,12 +32,12 @@ pub(super) struct GroupCall<'a> {
     pub outputs: Vec<Destination>,
     /// Whether the recurrent kernel writes them there.
     pub writes_outputs: bool,
-    pub place: Place,
+    pub place: SharedPosition,
 }
 
 /// Where a group's directions stand in the arrays that the kernels share.
 #[derive(Clone, Copy)]
-pub(super) struct Place {
+pub(super) struct SharedPosition {
     /// The first of them, of how many directions whose projections and states are kept at a time.
     pub first: usize,
     pub of: usize,

@@ -3,7 +3,7 @@
 //! moves the chunk's hidden states to their places in the output, where the recurrence doesn't
 //! write them there.
 
-use super::call::{Chunk, GroupCall, PROJECTION_BYTES, Place};
+use super::call::{Chunk, GroupCall, PROJECTION_BYTES, SharedPosition};
 use super::group::Group;
 use crate::error::Result;
 use crate::gpu::kernel::{Constants, Kernel, Projection, StepMask, Tiling, Way, handed_on, kept};
@@ -53,7 +53,7 @@ impl Planner<'_> {
             Some(Some(_)) => Some(self.operand(step, 1)?.buffer),
             _ => None,
         };
-        let place = Place {
+        let place = SharedPosition {
             first: 0,
             of: group.directions.len(),
             weights_before: group.stacked.as_ref().map_or(0, |stacked| stacked.place),

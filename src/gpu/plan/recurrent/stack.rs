@@ -3,7 +3,7 @@
 //! and so on; a launch runs the recurrence of all layers at work, each as one of its directions,
 //! and all the same number of steps.
 
-use super::call::{Chunk, GroupCall, PROJECTION_BYTES, Place};
+use super::call::{Chunk, GroupCall, PROJECTION_BYTES, SharedPosition};
 use super::group::{Group, Stacked};
 use crate::error::Result;
 use crate::gpu::kernel::{Sharing, Way, kept};
@@ -53,7 +53,7 @@ impl Planner<'_> {
         let work = self.work(&together);
         self.next_operator(work);
         for (first, call) in calls.iter_mut().enumerate() {
-            call.place = Place { first, of: steps.len(), weights_before: 0 };
+            call.place = SharedPosition { first, of: steps.len(), weights_before: 0 };
             // A chunk ends where it began in the ring, so that all layers are at the same slot.
             (call.chunk, call.slots) = (schedule.steps, schedule.steps);
         }
