@@ -256,7 +256,7 @@ mod tests {
                 multiply::<S, _, _, V, 1>(simd, &read, words, vectors_mut::<S, V>(found));
             }
             assert_eq!(found, expected, "{rows} rows of {units} units");
-            if panels_at_a_time(rows, V) == 2 {
+            if panels_at_a_time::<S>(rows, V) > 1 {
                 let mut found = vec![0.0; 2 * rows * row];
                 multiply::<S, _, _, V, 2>(
                     simd,

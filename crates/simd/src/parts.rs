@@ -53,8 +53,8 @@ impl Crew for Machine {
     }
 }
 
-/// Code that runs for an instruction set already, alone: of few units, where a timestep takes less
-/// than the calls that lead to it.
+/// Code that runs for an instruction set already, alone: of few units a timestep takes less than
+/// the calls that lead to it.
 #[derive(Clone, Copy)]
 pub(crate) struct Alone<S>(pub S);
 

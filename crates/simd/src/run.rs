@@ -65,17 +65,19 @@ pub(crate) fn run<C: CellStep>(
     scratch: &mut Scratch,
 ) {
     let arch = machine.arch;
-    match packed.is_one_panel() && IN_CODE_OF_ITS_OWN {
+    let alone = machine.shares == 1 || packed.is_one_panel();
+    match alone && IN_CODE_OF_ITS_OWN {
         true => arch.dispatch(RunAlone::<C> { packed, sequence, arch, scratch, cell: PhantomData }),
         false => Running { packed, arch, crew: machine, sequence }.run::<C>(scratch),
     }
 }
 
-/// Not in a web page: a panel of four lanes has 4 units, for which nobody would load 80 kB.
+/// Not in a web page: nobody would load 80 kB for what it gains there.
 const IN_CODE_OF_ITS_OWN: bool = cfg!(not(target_arch = "wasm32"));
 
-/// All of a sequence in code for the instruction set. Measured against calling such code for each
-/// timestep, with 256 timesteps: a third less time with 16 units, 40 % less with 8.
+/// All of a sequence in code for the instruction set, where one thread runs it. Measured against
+/// calling such code for each timestep: 40 % less time with 8 units, a third with 16, a tenth with
+/// 32, 5 % with 64, nothing from 128 on.
 struct RunAlone<'p, 'a, C> {
     packed: &'p PackedWeights,
     sequence: Sequence<'a>,

@@ -188,18 +188,17 @@ fn multiply_panels<S: Simd, T: Word, const V: usize>(
 ) {
     let a_panel = T::rows::<S>(read.units) * V * S::F32_LANES;
     let words = &kernel[panels.start * a_panel..panels.end * a_panel];
-    let group = panels_at_a_time(read.rows, V);
+    let most = panels_at_a_time::<S>(read.rows, V);
+    let group = if beside.is_some() { most.min(2) } else { most };
     let mut parts = words.chunks(group * a_panel).zip(sums.chunks_mut(group * read.rows));
     while let Some((words, sums)) = if back { parts.next_back() } else { parts.next() } {
-        match (sums.len() > read.rows, &mut beside) {
-            (true, Some(beside)) => {
-                multiply_beside::<S, _, _, V, 2>(simd, read, words, sums, beside)
-            }
-            (false, Some(beside)) => {
-                multiply_beside::<S, _, _, V, 1>(simd, read, words, sums, beside)
-            }
-            (true, None) => multiply::<S, _, _, V, 2>(simd, read, words, sums),
-            (false, None) => multiply::<S, _, _, V, 1>(simd, read, words, sums),
+        match (sums.len() / read.rows, &mut beside) {
+            (2, Some(beside)) => multiply_beside::<S, _, _, V, 2>(simd, read, words, sums, beside),
+            (_, Some(beside)) => multiply_beside::<S, _, _, V, 1>(simd, read, words, sums, beside),
+            (4, None) => multiply::<S, _, _, V, 4>(simd, read, words, sums),
+            (3, None) => multiply::<S, _, _, V, 3>(simd, read, words, sums),
+            (2, None) => multiply::<S, _, _, V, 2>(simd, read, words, sums),
+            (_, None) => multiply::<S, _, _, V, 1>(simd, read, words, sums),
         }
     }
 }
