@@ -187,6 +187,30 @@ fn queries_are_cut_along_time_and_what_is_looked_up_is_not() {
     assert!(found == whole);
 }
 
+/// Parts of arrays that are whole are copied into the same memory, one after another: nothing of
+/// one may reach what is made of the next, in the places that fill up its vectors neither.
+#[test]
+fn what_is_not_finite_stays_in_its_own_layer() {
+    let options = GpuOptions::new().max_buffer_bytes(2_000);
+    let Some(small) = device::open(device::options().with_gpu(options)) else { return };
+    let mut graph = Graph::new();
+    let [a, b] = [("a", 4), ("b", 3)].map(|(name, features)| {
+        // A convolution needs its array whole.
+        let x = graph.sequence_input(name, None, features).unwrap();
+        graph.add(Conv1d::new(features, 2).padding(Padding::Same), x).unwrap()[0]
+    });
+    let outputs = [a, b].map(|x| graph.add(Dense::new(8), x).unwrap()[0]);
+    let model = graph.build(outputs).unwrap().initialize(7).unwrap();
+    let (mut a, b) = (random((1, 100, 4)), random((1, 100, 3)));
+    a.slice_axis_mut(Axis(1), Slice::from(60..)).fill(f32::NAN);
+    let mut session = small.compile(&model).unwrap();
+    for _ in 0..2 {
+        let outputs = session.run(Inputs::new(a.view()).input(b.view())).unwrap();
+        assert!(outputs.list()[0].array.iter().any(|value| value.is_nan()));
+        assert!(outputs.list()[1].array.iter().all(|value| value.is_finite()));
+    }
+}
+
 #[test]
 fn what_needs_all_of_a_long_sequence_says_that_it_does_not_fit() {
     let options = GpuOptions::new().max_buffer_bytes(6_000);

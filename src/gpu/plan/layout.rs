@@ -1,5 +1,7 @@
 //! How arrays lie in memory.
 
+use std::cell::Cell;
+
 /// The strides of the values in order of an array of this shape.
 pub(super) fn strides(shape: &[usize]) -> Vec<usize> {
     let mut strides = vec![1; shape.len()];
@@ -61,4 +63,15 @@ impl ArrayLayout {
     pub fn segment_bytes(&self, segment: usize) -> u64 {
         self.timestep_bytes().saturating_mul(self.segment_timesteps(segment) as u64)
     }
+}
+
+/// How the arrays of a graph are cut.
+pub(super) struct Segments {
+    /// Of each array.
+    pub layouts: Vec<ArrayLayout>,
+    /// Which can be cut.
+    pub cut: Vec<bool>,
+    /// A step on arrays that can be cut needs more than a buffer has between them: shorter segments
+    /// may help.
+    pub too_long: Cell<bool>,
 }

@@ -3,9 +3,9 @@
 //!
 //! A recurrence runs in chunks of timesteps ([`recurrent`]); the other operators are a launch or a
 //! few each, in a file for each family. An array's vectors of features are filled up to a multiple
-//! of four ([`layout`]). Arrays of operators that go along time are cut into segments that fit a binding
-//! ([`segments`]), and a chunk ends where a segment does. A batch too large for the memory budget
-//! runs in parts ([`rows`]).
+//! of four ([`layout`]). Arrays of operators that go along time are cut into segments that fit a
+//! binding ([`segments`]), and a chunk ends where a segment does. A batch too large for the memory
+//! budget runs in parts ([`rows`]).
 //!
 //! The kernels count in `u32`. Casts to it lose nothing: the numbers count elements of bindings,
 //! which have fewer than 2^32 bytes.

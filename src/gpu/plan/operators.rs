@@ -1,7 +1,7 @@
 //! The plan of a graph: the launches of each operator, in order.
 
 use super::launch::{BufferId, Plan, Tuned, Work};
-use super::layout::ArrayLayout;
+use super::layout::Segments;
 use super::persistent::limits_for;
 use super::planner::Planner;
 use super::recurrent::{Group, groups};
@@ -15,18 +15,18 @@ use crate::operator::Operator;
 pub(in crate::gpu) fn plan(graph: &OperatorGraph, limits: &Limits, tuned: &Tuned) -> Result<Plan> {
     let groups = groups(graph, limits)?;
     let limits = &limits_for(graph, limits);
-    in_segments(graph, limits, |layouts| plan_with(graph, limits, tuned, &groups, layouts))
+    in_segments(graph, limits, |segments| plan_in(segments, graph, limits, tuned, &groups))
 }
 
-/// The plan of arrays that lie like this.
-fn plan_with(
+/// The plan of arrays in such segments.
+fn plan_in(
+    segments: &Segments,
     graph: &OperatorGraph,
     limits: &Limits,
     tuned: &Tuned,
     groups: &[Vec<Group>],
-    layouts: Vec<ArrayLayout>,
 ) -> Result<Plan> {
-    let mut planner = Planner::new(graph, limits, tuned, layouts);
+    let mut planner = Planner::new(graph, limits, tuned, segments);
     planner.need(BufferId::Zeros, 16)?;
     for step in 0..graph.steps.len() {
         let work = planner.work(&[&graph.steps[step]]);

@@ -2,7 +2,7 @@
 
 use super::array::Array;
 use super::launch::{BufferId, Launch, Placed, Plan, Stage, Tuned, WORKGROUP, Work, grid};
-use super::layout::{ArrayLayout, same_in_memory};
+use super::layout::{ArrayLayout, Segments, same_in_memory};
 use super::weight::{ConstantLayout, Weight};
 use crate::error::{Error, Result};
 use crate::gpu::kernel::{Constants, Kernel, UniformData};
@@ -18,8 +18,7 @@ pub(super) struct Planner<'a> {
     pub limits: &'a Limits,
     /// What was found to be the fastest.
     pub tuned: &'a Tuned,
-    /// Of each array.
-    pub layouts: Vec<ArrayLayout>,
+    pub segments: &'a Segments,
     /// What stands for an array of the graph while a step runs segment by segment.
     pub parts: Vec<(ArrayId, Array)>,
     /// The array in whose buffer each array is: its own, or that of which it is another shape.
@@ -36,7 +35,7 @@ impl<'a> Planner<'a> {
         graph: &'a OperatorGraph,
         limits: &'a Limits,
         tuned: &'a Tuned,
-        layouts: Vec<ArrayLayout>,
+        segments: &'a Segments,
     ) -> Planner<'a> {
         let mut used = vec![false; graph.arrays.len()];
         let read = graph.steps.iter().flat_map(|step| step.reads.iter().flatten());
@@ -47,7 +46,7 @@ impl<'a> Planner<'a> {
             graph,
             limits,
             tuned,
-            layouts,
+            segments,
             parts: Vec::new(),
             roots: roots(graph),
             used,
@@ -137,6 +136,10 @@ impl<'a> Planner<'a> {
         );
     }
 
+    pub fn layout(&self, array: ArrayId) -> ArrayLayout {
+        self.segments.layouts[array.0]
+    }
+
     /// The array in whose buffer an array is.
     pub fn root(&self, array: ArrayId) -> ArrayId {
         self.roots[array.0]
@@ -164,7 +167,7 @@ impl<'a> Planner<'a> {
 
     /// An array of the graph with all its segments.
     fn placed(&mut self, array: ArrayId) -> Placed {
-        let layout = self.layouts[array.0];
+        let layout = self.layout(array);
         let segments = 0..layout.segments();
         let shape = self.graph.shape(array).to_vec();
         let buffers = segments.map(|segment| self.buffer(array, segment)).collect();
@@ -242,7 +245,7 @@ impl<'a> Planner<'a> {
                     self.plan.inputs.push((source, placed));
                 }
             }
-            let layout = self.layouts[index];
+            let layout = self.layout(id);
             for segment in 0..layout.segments() {
                 let buffer = self.buffer(id, segment);
                 self.need(buffer, layout.segment_bytes(segment))?;

@@ -1,37 +1,46 @@
 //! Arrays in segments along time: how long these are, and the launches of a step for each.
 
 use super::array::Array;
-use super::layout::ArrayLayout;
+use super::layout::{ArrayLayout, Segments};
 use super::planner::Planner;
 use super::walk::Route;
 use crate::error::{Error, Result};
 use crate::gpu::limits::Limits;
-use crate::graph::{ArrayId, OperatorGraph, Step};
+use crate::graph::{self, ArrayId, OperatorGraph, Step};
+use std::cell::Cell;
+use std::collections::BTreeMap;
 
-/// A plan with segments that fit a binding, all of the same number of timesteps, so that what a
-/// step reads and writes is cut at the same places. Where something between the arrays doesn't fit,
-/// which is in proportion to them, they are halved.
+/// A plan with segments that fit a binding. Arrays of as many timesteps have equally long ones, so
+/// that what a step reads and writes is cut at the same places. Where what is between the arrays of
+/// a step doesn't fit, which is in proportion to them, all are halved.
 pub(super) fn in_segments<T>(
     graph: &OperatorGraph,
     limits: &Limits,
-    plan: impl Fn(Vec<ArrayLayout>) -> Result<T>,
+    plan: impl Fn(&Segments) -> Result<T>,
 ) -> Result<T> {
-    let cut = graph.cut_along_time();
-    let layouts = |segment: usize| -> Vec<_> {
-        let arrays = graph.arrays.iter().zip(&cut);
-        arrays.map(|(array, cut)| ArrayLayout::new(&array.shape, cut.then_some(segment))).collect()
-    };
-    let whole = layouts(usize::MAX);
-    let (mut segment, mut longest) = (usize::MAX, 1);
-    for (layout, _) in whole.iter().zip(&cut).filter(|(_, cut)| **cut) {
-        let fits = limits.binding / layout.timestep_bytes().max(1);
-        segment = segment.min(fits as usize);
-        longest = longest.max(layout.timesteps);
+    let able = graph.cut_along_time().into_iter().zip(graph.used());
+    let cut: Vec<_> = able.map(|(able, used)| able && used).collect();
+    // Of each number of timesteps how many of them fit.
+    let mut longest: BTreeMap<usize, u64> = BTreeMap::new();
+    for (array, _) in graph.arrays.iter().zip(&cut).filter(|(_, cut)| **cut) {
+        let layout = ArrayLayout::new(&array.shape, None);
+        let fit = limits.binding / layout.timestep_bytes().max(1);
+        let longest = longest.entry(layout.timesteps).or_insert(layout.timesteps as u64);
+        *longest = fit.clamp(1, *longest);
     }
-    segment = segment.clamp(1, longest);
     loop {
-        match plan(layouts(segment)) {
-            Err(Error::Limit { .. }) if segment > 1 => segment = segment.div_ceil(2),
+        let layout = |(array, cut): (&graph::Array, &bool)| {
+            let segment = if *cut { longest.get(&array.shape[1]) } else { None };
+            ArrayLayout::new(&array.shape, segment.map(|&segment| segment as usize))
+        };
+        let layouts = graph.arrays.iter().zip(&cut).map(layout).collect();
+        let segments = Segments { layouts, cut: cut.clone(), too_long: Cell::new(false) };
+        match plan(&segments) {
+            Err(Error::Limit { .. })
+                if segments.too_long.get() && longest.values().any(|&segment| segment > 1) =>
+            {
+                longest.values_mut().for_each(|segment| *segment = segment.div_ceil(2));
+            }
             planned => return planned,
         }
     }
@@ -40,18 +49,26 @@ pub(super) fn in_segments<T>(
 impl Planner<'_> {
     /// Adds the launches of a step for each segment of the arrays that it touches.
     pub(super) fn for_each_segment(&mut self, step: &Step) -> Result<()> {
-        let arrays = || step.reads.iter().flatten().chain(&step.writes);
-        let cut = arrays().find(|array| self.layouts[array.0].segments() > 1);
-        let Some(&layout) = cut.map(|array| &self.layouts[array.0]) else {
+        let segments = self.segments;
+        let mut arrays = step.reads.iter().flatten().chain(&step.writes);
+        let Some(array) = arrays.find(|array| segments.cut[array.0]) else {
             return self.other_step(step);
         };
-        for segment in 0..layout.segments() {
-            let times = [segment * layout.segment, layout.segment_timesteps(segment)];
-            self.segment_of(step, segment, times)?;
-            self.parts.clear();
-            self.restart_scratch();
+        let layout = segments.layouts[array.0];
+        let planned = match layout.segments() {
+            0 | 1 => self.other_step(step),
+            count => (0..count).try_for_each(|segment| {
+                let times = [segment * layout.segment, layout.segment_timesteps(segment)];
+                let planned = self.segment_of(step, segment, times);
+                self.parts.clear();
+                self.restart_scratch();
+                planned
+            }),
+        };
+        if let Err(Error::Limit { .. }) = planned {
+            segments.too_long.set(true);
         }
-        Ok(())
+        planned
     }
 
     /// The launches for a segment; `times`: the first of its timesteps, and how many they are.
@@ -61,7 +78,7 @@ impl Planner<'_> {
             let (Some(array), Some(axis)) = (*array, self.graph.time_of(step, operand)) else {
                 continue; // needed whole
             };
-            let part = match self.layouts[array.0].segments() > 1 {
+            let part = match self.layout(array).segments() > 1 {
                 true => self.part(array, segment, times[1]),
                 false => {
                     let whole = self.operand(step, operand)?;
@@ -73,7 +90,7 @@ impl Planner<'_> {
         // What is written to an array that is whole goes there from an array of its own.
         let mut whole = Vec::new();
         for &array in &step.writes {
-            let part = match self.layouts[array.0].segments() > 1 {
+            let part = match self.layout(array).segments() > 1 {
                 true => self.part(array, segment, times[1]),
                 false => {
                     let target = self.array(array);
@@ -102,13 +119,22 @@ impl Planner<'_> {
         Array { buffer: self.buffer(array, segment), shape }
     }
 
-    /// A copy of some timesteps of an array that is whole, in which they are this axis.
+    /// A copy of some timesteps of an array that is whole, in which they are this axis; with the
+    /// zeros that fill up its vectors, which kernels read that take four features at a time.
     fn copy_of_part(&mut self, whole: &Array, axis: usize, times: [usize; 2]) -> Result<Array> {
         let mut shape = whole.shape.clone();
         shape[axis] = times[1];
         let part = self.scratch_array(shape)?;
-        let from = Route::new(whole.strides()).from(times[0] * whole.strides()[axis]);
-        self.walk(&part.shape, whole, from, &part, Route::new(part.strides()))?;
+        let filled_up = |array: &Array| {
+            let mut filled_up = array.clone();
+            if axis + 1 < array.shape.len() {
+                filled_up.shape[array.shape.len() - 1] = array.features_padded();
+            }
+            filled_up
+        };
+        let (from, to) = (filled_up(whole), filled_up(&part));
+        let route = Route::new(from.strides()).from(times[0] * from.strides()[axis]);
+        self.walk(&to.shape, &from, route, &to, Route::new(to.strides()))?;
         Ok(part)
     }
 }

@@ -1,8 +1,9 @@
 use super::*;
+use crate::error::Error;
 use crate::gpu::calls::plain_call;
 use crate::gpu::kernel::{Merge, Projection, Recurrence};
 use crate::gpu::limits::{Limits, Persistent};
-use crate::layer::{Activation, Bidirectional, Dense, Gru, Lstm, SimpleRnn};
+use crate::layer::{Activation, Bidirectional, Conv1d, Dense, Gru, Layer, Lstm, SimpleRnn};
 use crate::model::{CallShape, Graph, Model};
 use proptest::prelude::*;
 use std::collections::{HashMap, HashSet};
@@ -49,6 +50,19 @@ fn between_others(model: &Model, features: usize) -> Model {
     let outputs = graph.add(layer, before).expect("it fits");
     let after = graph.add(Dense::new(7).activation(Activation::Softmax), outputs[0]);
     graph.build(after.expect("it fits")).expect("a model")
+}
+
+/// No length of segments helps where a convolution needs all of an array: it isn't tried, down to
+/// millions of launches.
+#[test]
+fn an_array_that_has_to_be_whole_is_refused_at_once() {
+    let dense = |units| -> Layer { Dense::new(units).into() };
+    let layers = [dense(8), dense(8), dense(64), Conv1d::new(3, 2).into()];
+    let model = Model::sequential(8, layers).expect("a model");
+    let call = plain_call(&model, 1, 1_000_000).expect("the shape fits");
+    let graph = model.lower(&call).expect("a graph");
+    let planned = plan(&graph, &DEFAULT, &Tuned::new());
+    assert!(matches!(planned, Err(Error::Limit { needed: 256_000_000, .. })), "{planned:?}");
 }
 
 /// The plans of all parts of a batch.

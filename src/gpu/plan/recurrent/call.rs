@@ -192,7 +192,7 @@ impl Planner<'_> {
         };
         Destination {
             array,
-            layout: self.layouts[array.0],
+            layout: self.layout(array),
             first_feature,
             mode,
             reversed: operator.directions[direction].reverse_output,

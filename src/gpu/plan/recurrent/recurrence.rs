@@ -48,7 +48,7 @@ impl Planner<'_> {
         group: &'g Group,
     ) -> Result<GroupCall<'g>> {
         let x = self.read(step, 0)?;
-        let input = self.layouts[x.0];
+        let input = self.layout(x);
         let mask = match step.reads.get(1) {
             Some(Some(_)) => Some(self.operand(step, 1)?.buffer),
             _ => None,

@@ -97,7 +97,7 @@ impl Planner<'_> {
         let (lowest, layers) = (&calls[0], calls.len());
         let alike = |call: &GroupCall| {
             let (one, other) = (&call.choice, &lowest.choice);
-            let results = call.step.writes.iter().map(|array| self.layouts[array.0]);
+            let results = call.step.writes.iter().map(|array| self.layout(*array));
             let mut segments = [call.input].into_iter().chain(results);
             call.mask == lowest.mask
                 && (one.way, one.recurrent) == (other.way, other.recurrent)
