@@ -103,8 +103,11 @@ impl OperatorGraph {
         let has_time = |array: &Array| {
             let of_the_call = match array.source {
                 Source::Step | Source::Known(_) | Source::Input(_) => true,
-                Source::Mask(_) | Source::InitialState { .. } | Source::Carried(_) => false,
-                Source::Constant(_) | Source::Ones => false,
+                Source::Mask(_)
+                | Source::InitialState { .. }
+                | Source::Carried(_)
+                | Source::Constant(_)
+                | Source::Ones => false,
             };
             of_the_call && array.shape.len() > 2 && array.shape[1] > 1
         };

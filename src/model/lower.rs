@@ -466,8 +466,8 @@ mod tests {
         assert!(matches!(error, Error::InputShape { .. }), "{error:?}");
     }
 
-    /// Which arrays of a sequence can be cut along time, by the names of the layers that write
-    /// them; "" is the input.
+    /// Which arrays of a sequence can be cut along time, by the names of the operators that
+    /// write them; "" is the input.
     fn cut(layers: impl IntoIterator<Item = Layer>) -> Vec<String> {
         let graph = sequential(layers);
         let cut = graph.cut_along_time();

@@ -78,8 +78,7 @@ fn a_batch_of_five_thousand_fits_the_default_limits() {
 }
 
 /// Sequences of several arrays, of several layers, which a device with small buffers cuts along
-/// time: each has more bytes than its largest buffer.
-/// With the features of their input.
+/// time: each has more bytes than its largest buffer. With them the features of their input.
 fn long_models() -> Vec<(&'static str, usize, Model)> {
     let sequential =
         |features, layers: Vec<Layer>| (features, Model::sequential(features, layers).unwrap());

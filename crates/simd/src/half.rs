@@ -239,7 +239,7 @@ mod tests {
                 (0..values).map(|_| rng.random_range(-1.0f32..1.0)).collect::<Vec<_>>()
             };
             let (kernel, values, other) = (
-                random(2 * units * row),
+                random(4 * units * row),
                 random(rows * units.next_multiple_of(lanes)),
                 random(3 * 40),
             );
@@ -247,7 +247,7 @@ mod tests {
             let stored = Stored::<V> { half: &half, units }.with_simd(simd);
             let read = Blocks { values: &values, rows, lanes, units };
             let (a_panel, words) = (units * row, u32::rows::<S>(units) * row);
-            let mut expected = vec![0.0; 2 * rows * row];
+            let mut expected = vec![0.0; 4 * rows * row];
             let mut found = expected.clone();
             let panels = stored.chunks(a_panel).zip(half.pairs.chunks(words));
             let sums = expected.chunks_mut(rows * row).zip(found.chunks_mut(rows * row));
@@ -256,15 +256,16 @@ mod tests {
                 multiply::<S, _, _, V, 1>(simd, &read, words, vectors_mut::<S, V>(found));
             }
             assert_eq!(found, expected, "{rows} rows of {units} units");
-            if panels_at_a_time::<S>(rows, V) > 1 {
-                let mut found = vec![0.0; 2 * rows * row];
-                multiply::<S, _, _, V, 2>(
-                    simd,
-                    &read,
-                    &half.pairs,
-                    vectors_mut::<S, V>(&mut found),
-                );
-                assert_eq!(found, expected, "{rows} rows of {units} units, two panels at a time");
+            for count in 2..=panels_at_a_time::<S>(rows, V) {
+                let mut found = vec![0.0; count * rows * row];
+                let (pairs, sums) = (&half.pairs[..count * words], vectors_mut::<S, V>(&mut found));
+                match count {
+                    2 => multiply::<S, _, _, V, 2>(simd, &read, pairs, sums),
+                    3 => multiply::<S, _, _, V, 3>(simd, &read, pairs, sums),
+                    _ => multiply::<S, _, _, V, 4>(simd, &read, pairs, sums),
+                }
+                let message = format!("{rows} rows of {units} units, {count} panels at a time");
+                assert_eq!(found, expected[..found.len()], "{message}");
             }
             if rows == 1 {
                 let (mut found, mut beside) = (vec![0.0; 2 * row], vec![0.0; 3 * row]);
@@ -279,11 +280,15 @@ mod tests {
                 multiply_beside::<S, _, _, V, 2>(
                     simd,
                     &read,
-                    &half.pairs,
+                    &half.pairs[..2 * words],
                     vectors_mut::<S, V>(&mut found),
                     &mut product,
                 );
-                assert_eq!(found, expected, "{units} units, with another product beside");
+                assert_eq!(
+                    found,
+                    expected[..2 * row],
+                    "{units} units, with another product beside"
+                );
             }
         }
     }

@@ -145,7 +145,7 @@ pub(super) fn multiply<S: Simd, R: Rows, T: Word, const V: usize, const P: usize
 /// Panels that are multiplied at a time. A multiply-add waits for the one before it in the same
 /// sum, some four cycles in which a processor could start eight: where the rows are too few for so
 /// many sums, two panels are; of one row four, where they find registers, for whose value is then
-/// read once in place of twice (3 to 7 % less time with 40 to 128 units).
+/// read once in place of twice (2 to 7 % less time with 40 and 64 units).
 pub(super) const fn panels_at_a_time<S: Simd>(rows: usize, vectors: usize) -> usize {
     match rows {
         1 if S::REGISTER_COUNT >= 32 => 4,

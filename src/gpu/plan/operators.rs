@@ -60,7 +60,10 @@ impl Planner<'_> {
     /// it is at.
     pub(super) fn other_step(&mut self, step: &Step) -> Result<()> {
         match &step.operator {
-            Operator::Recurrent(_) => Ok(()), // it goes along time by itself
+            Operator::Recurrent(_) => Err(Error::Graph(format!(
+                "layer {:?}: a recurrence goes from segment to segment by itself",
+                step.layer
+            ))),
             Operator::MatMul(operator) => self.matmul(step, operator),
             Operator::BatchedMatMul(_) => self.batched_matmul(step),
             Operator::Convolution(operator) => self.convolution(step, operator),

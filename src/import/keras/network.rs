@@ -32,14 +32,14 @@ pub(super) struct Network<'a> {
     max_calls: usize,
     by_name: ByName<'a>,
     /// How many inputs of calls each array is.
-    reads: HashMap<TensorOf<'a>, usize>,
+    reads: HashMap<TensorKey<'a>, usize>,
 }
 
 /// The layer, the call and the output that an array is.
-type TensorOf<'a> = (&'a str, usize, usize);
+type TensorKey<'a> = (&'a str, usize, usize);
 
 /// Where the array of a reference comes from; `None` for a constant and the input of a Sequential.
-fn place<'a>(reference: &Reference<'a>) -> Option<TensorOf<'a>> {
+fn place<'a>(reference: &Reference<'a>) -> Option<TensorKey<'a>> {
     match *reference {
         Reference::Output { layer, call, tensor } => Some((layer, call, tensor)),
         _ => None,
