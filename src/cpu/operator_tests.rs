@@ -42,7 +42,7 @@ fn check(operator: impl Into<Operator>, operands: Vec<Operand>) {
     let model = graph.build(output).unwrap().initialize(1).unwrap();
     let wide: Vec<_> = rows.iter().map(|row| row.mapv(f64::from)).collect();
     let exact = reference::run(&model, inputs(&wide)).unwrap();
-    for arch in each_arch() {
+    for (number, arch) in each_arch().into_iter().enumerate() {
         let run = |threads: usize| {
             let threads = Threads::new(threads).open().unwrap();
             let mut session = CpuSession::with_arch(&model, threads, false, arch).unwrap();
@@ -55,7 +55,8 @@ fn check(operator: impl Into<Operator>, operands: Vec<Operand>) {
             let same = f64::from(found) == exact || found.is_nan() && exact.is_nan();
             assert!(far <= TOLERANCE || same, "{arch:?} {shown}: {found}, not {exact}");
         }
-        for threads in [2, 3] {
+        // Two threads, too, on one instruction set: how work is cut asks for widths alone.
+        for &threads in if number == 0 { &[2, 3][..] } else { &[3] } {
             let same = run(threads).iter().zip(&alone).all(|(a, b)| a.to_bits() == b.to_bits());
             assert!(same, "{arch:?} {shown}: other bits on {threads} threads");
         }
@@ -232,11 +233,17 @@ fn values_by_themselves_and_in_pairs() {
     ];
     for shape in shapes {
         let other = Operand::Input(random(&mut rng, shape));
-        for function in [Add, Subtract, Divide, Multiply, Maximum] {
-            check(Binary { function }, vec![given(), other.clone()]);
-            if function == Subtract {
-                check(Binary { function }, vec![other.clone(), given()]);
-            }
+        let function = Subtract;
+        check(Binary { function }, vec![given(), other.clone()]);
+        check(Binary { function }, vec![other, given()]);
+    }
+    // What threads and pieces do with arrays doesn't ask for the function.
+    let few = Operand::Input(x.slice(ndarray::s![..2, ..9, ..101]).to_owned().into_dyn());
+    for shape in [&[2, 9, 101][..], &[101], &[9, 1]] {
+        let other = Operand::Input(random(&mut rng, shape));
+        for function in [Add, Divide, Multiply, Maximum] {
+            check(Binary { function }, vec![few.clone(), other.clone()]);
+            check(Binary { function }, vec![other.clone(), few.clone()]);
         }
     }
     let two = Operand::Constant(ArrayD::from_elem(vec![1], 2.0));

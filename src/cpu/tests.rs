@@ -128,16 +128,17 @@ impl Case {
             2 => Bidirectional::new(layer).merge_mode(self.merge_mode).into(),
             _ => Layer::from(layer),
         };
-        let mut model = Model::sequential(self.features, [layer]).unwrap().initialize(3).unwrap();
-        // Biases start as zeros: give them values.
+        let mut model = Model::sequential(self.features, [layer]).unwrap();
+        // As large as in an orthogonal matrix, which takes seconds to make for 800 units.
         let mut rng = ChaCha12Rng::seed_from_u64(5);
         let name = model.layer_names()[0].clone();
-        let weights = model.weights(&name).unwrap().into_iter();
-        let weights = weights.map(|mut weight| {
-            if weight.shape()[0] != self.units && weight.shape()[0] != self.features {
-                weight.mapv_inplace(|_| rng.random_range(-0.5..0.5));
-            }
-            weight
+        let specs = model.weight_specs(&name).unwrap().into_iter();
+        let weights = specs.map(|spec| {
+            let limit: f32 = match spec.shape[..] {
+                [_, columns] if spec.name.ends_with("kernel") => (3.0 / columns as f32).sqrt(),
+                _ => 0.5,
+            };
+            ArrayD::from_shape_simple_fn(spec.shape, || rng.random_range(-limit..limit))
         });
         model.set_weights(&name, weights.collect::<Vec<_>>()).unwrap();
         model

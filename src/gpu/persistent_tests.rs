@@ -23,14 +23,23 @@ use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha12Rng as Rng;
 use std::sync::Arc;
 
+fn gpu_required() -> bool {
+    std::env::var_os("BIRNN_REQUIRE_GPU").is_some()
+}
+
+/// Not eprintln!: the test harness would swallow it.
+fn not_run(reason: &str) {
+    use std::io::Write;
+    let _ = writeln!(std::io::stderr(), "NOT RUN: persistent kernels: {reason}");
+}
+
 /// A device with these options; `None` where there is no GPU.
 fn open(options: GpuOptions) -> Option<GpuDevice> {
     let options = DeviceOptions::from(options).allow_software(true);
     match host::block_on(super::open(&options, &WantedAdapter::Best)) {
         Ok(device) => Some(device),
-        Err(error) if std::env::var_os("BIRNN_REQUIRE_GPU").is_none() => {
-            use std::io::Write;
-            let _ = writeln!(std::io::stderr(), "NOT RUN: persistent kernels: {error}");
+        Err(error) if !gpu_required() => {
+            not_run(&error.to_string());
             None
         }
         Err(error) => panic!("BIRNN_REQUIRE_GPU is set: {error}"),
@@ -236,12 +245,14 @@ fn a_call_that_ran_again_has_no_profile() {
     assert!(profile().is_ok(), "by the other kernels");
 }
 
-/// What is `ignored` here, in a process whose driver has 32 threads.
+/// What is `ignored` here, in a process whose driver has 32 threads. They take turns on a few cores,
+/// half as long as all other unit tests: left out of a quick `cargo test --lib`.
 #[test]
 fn on_many_threads() {
-    if open(GpuOptions::new()).is_none() {
-        return;
+    if !gpu_required() {
+        return not_run("those on many threads of the driver run with BIRNN_REQUIRE_GPU=1");
     }
+    open(GpuOptions::new()).expect("a GPU is required");
     let mut tests = std::process::Command::new(std::env::current_exe().unwrap());
     tests.args(["--ignored", "--test-threads=1", "gpu::persistent_tests::"]);
     let output = tests.env("LP_NUM_THREADS", "32").output().unwrap();

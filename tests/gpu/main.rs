@@ -15,3 +15,5 @@ mod session;
 mod stacks;
 #[cfg(feature = "kernel_list")]
 mod tint;
+#[cfg(feature = "kernel_list")]
+mod translation;

@@ -3,11 +3,13 @@
 
 mod cells;
 mod compose;
-#[cfg(any(test, feature = "kernel_list"))]
+#[cfg(feature = "kernel_list")]
 mod settings;
 mod table;
 #[cfg(test)]
 mod tests;
+#[cfg(any(test, feature = "kernel_list"))]
+mod tilings;
 mod uniforms;
 
 pub(in crate::gpu) use cells::{CellKernel, Way, gates_padded, handed_on, kept};

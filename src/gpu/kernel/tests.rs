@@ -1,8 +1,5 @@
-use super::settings::{settings, tilings};
+use super::tilings::tilings;
 use super::*;
-use naga::back::{glsl, hlsl, msl, pipeline_constants::process_overrides, spv, wgsl};
-use naga::proc::BoundsCheckPolicies;
-use naga::valid::{Capabilities, ModuleInfo, ValidationFlags, Validator};
 use std::collections::HashMap;
 
 fn parsed(source: &Composed) -> naga::Module {
@@ -10,96 +7,20 @@ fn parsed(source: &Composed) -> naga::Module {
         .unwrap_or_else(|e| panic!("{}", located(&source.lines, &e.emit_to_string(&source.wgsl))))
 }
 
-fn validate(module: &naga::Module) -> ModuleInfo {
-    let capabilities = Capabilities::SUBGROUP | Capabilities::SHADER_FLOAT16_IN_FLOAT32;
-    Validator::new(ValidationFlags::all(), capabilities)
-        .validate(module)
-        .expect("the kernel is valid")
-}
-
-fn write_glsl(kernel: Kernel, version: glsl::Version, module: &naga::Module, info: &ModuleInfo) {
-    let options = glsl::Options { version, ..Default::default() };
-    let entry_point = kernel.name().to_string();
-    let pipeline = glsl::PipelineOptions {
-        shader_stage: naga::ShaderStage::Compute,
-        entry_point,
-        multiview: None,
-    };
-    let mut out = String::new();
-    glsl::Writer::new(&mut out, module, info, &options, &pipeline, BoundsCheckPolicies::default())
-        .and_then(|mut writer| writer.write())
-        .unwrap_or_else(|e| panic!("{} in GLSL {version}: {e}", kernel.name()));
-}
-
-/// A kernel as the shader compiler of each of wgpu's backends gets it. Sources are parsed once:
-/// `known` are those so far.
-fn translate(
-    kernel: Kernel,
-    constants: Constants,
-    known: &mut HashMap<String, (naga::Module, ModuleInfo)>,
-) {
-    let source = kernel.source(constants.tiling);
-    let (module, info) = known.entry(source.wgsl.clone()).or_insert_with(|| {
-        let module = parsed(&source);
-        let info = validate(&module);
-        (module, info)
-    });
-    let constants = kernel
-        .overrides(constants, &source)
-        .into_iter()
-        .map(|(name, value)| (name.to_string(), value))
-        .collect();
-    let point = (naga::ShaderStage::Compute, kernel.name());
-    let (module, _) =
-        process_overrides(module, info, Some(point), &constants).expect("the overrides fit");
-    let info = validate(&module);
-    // Subgroups came with version 1.3.
-    spv::write_vec(
-        &module,
-        &info,
-        &spv::Options { lang_version: (1, 3), ..Default::default() },
-        None,
-    )
-    .expect("SPIR-V");
-    wgsl::write_string(&module, &info, wgsl::WriterFlags::empty()).expect("WGSL");
-    let options =
-        msl::Options { fake_missing_bindings: true, lang_version: (2, 4), ..Default::default() };
-    let pipeline = msl::PipelineOptions::default();
-    msl::write_string(&module, &info, &options, &pipeline).expect("MSL");
-    let options = hlsl::Options {
-        fake_missing_bindings: true,
-        shader_model: hlsl::ShaderModel::V6_0,
-        ..Default::default()
-    };
-    let pipeline = hlsl::PipelineOptions::default();
-    hlsl::Writer::new(&mut String::new(), &options, &pipeline)
-        .write(&module, &info, None)
-        .expect("HLSL");
-    // OpenGL ES 3.1 and OpenGL 4.3 are the first with compute shaders.
-    for version in [glsl::Version::new_gles(310), glsl::Version::Desktop(430)] {
-        write_glsl(kernel, version, &module, &info);
-    }
-}
-
-#[test]
-fn every_kernel_and_setting_translates_to_every_backend() {
-    let mut known = HashMap::new();
-    for (kernel, constants) in settings() {
-        translate(kernel, constants, &mut known);
-    }
-}
-
 #[test]
 fn bindings_are_those_of_the_source() {
     for kernel in Kernel::all() {
+        // Tilings of other sizes alone share a source.
+        let mut modules = HashMap::new();
         for tiling in tilings(kernel) {
-            check_bindings(kernel, tiling);
+            let source = kernel.source(tiling);
+            let module = modules.entry(source.wgsl.clone()).or_insert_with(|| parsed(&source));
+            check_bindings(kernel, tiling, module);
         }
     }
 }
 
-fn check_bindings(kernel: Kernel, tiling: Tiling) {
-    let module = parsed(&kernel.source(tiling));
+fn check_bindings(kernel: Kernel, tiling: Tiling, module: &naga::Module) {
     let mut storage: Vec<_> = module
         .global_variables
         .iter()
