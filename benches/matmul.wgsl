@@ -41,7 +41,8 @@ fn matmul(
         for (var i = lane; i < DEPTH * COLUMNS; i += 256u) {
             let k = k0 + i / COLUMNS;
             let column = column0 + i % COLUMNS;
-            let at = (matrix * shape.k + min(k, shape.k - 1u)) * shape.n + min(column, shape.n - 1u);
+            let row_of_b = matrix * shape.k + min(k, shape.k - 1u);
+            let at = row_of_b * shape.n + min(column, shape.n - 1u);
             tile_b[i] = select(0.0, b[at], k < shape.k && column < shape.n);
         }
         workgroupBarrier();
@@ -59,7 +60,9 @@ fn matmul(
         for (var j = 0u; j < TN; j++) {
             let row = row0 + local.y + 16u * i;
             let column = column0 + local.x + 16u * j;
-            if row < shape.m && column < shape.n { c[(matrix * shape.m + row) * shape.n + column] = sums[i][j]; }
+            if row < shape.m && column < shape.n {
+                c[(matrix * shape.m + row) * shape.n + column] = sums[i][j];
+            }
         }
     }
 }

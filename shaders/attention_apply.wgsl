@@ -1,5 +1,5 @@
-// output = the values weighted by the softmax of the scores. An invocation computes four features of
-// four queries.
+// output = the values weighted by the softmax of the scores. An invocation computes four features
+// of four queries.
 
 #import shared/flat
 #import shared/quads

@@ -4,7 +4,7 @@
 // An invocation computes all gates of a unit for TILES quads of rows: four rows of the batch of one
 // step, or with ONE_ROW four steps of the one row of the batch.
 
-// The gates of the cell: 1, 3 or 4.
+// The gates of the cell: 1 to 4.
 #import shared/gates_#{GATES}
 #import shared/weights
 #import shared/invocation

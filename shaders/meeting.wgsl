@@ -21,8 +21,9 @@ override MEMORY: u32 = 64u;
 const FAILED: u32 = 0u;
 
 @group(0) @binding(0) var<uniform> p: Meeting;
-// 32 vectors, all zeros, which no compiler knows.
+// 32 vectors. Always zero; opaque to the compiler, so that it keeps the registers in use.
 @group(0) @binding(1) var<storage, read> zeros: array<vec4<f32>>;
+// [1 + 2 · meetings]: FAILED, and then the two of each meeting.
 @group(0) @binding(2) var<storage, read_write> counters: array<atomic<u32>>;
 
 var<workgroup> memory: array<vec4<f32>, MEMORY>;

@@ -1,4 +1,4 @@
-// The activation functions of src/layer/activation.rs, under its numbers.
+// The activation functions of crates/cell/src/activation.rs, under its numbers.
 //
 // exp, tanh and sigmoid are built from exactly rounded operations instead of WGSL's built-ins,
 // whose error depends on the driver. Source of the polynomials: Cephes (expf, tanhf); error at most

@@ -1,6 +1,7 @@
-// Where the hidden states of a sequence kernel go. With WRITES_OUTPUTS to the layer's output and its
-// final states, and to `states` only what the next chunk starts from. Otherwise all to `states`,
-// from where merge.wgsl, merge_last.wgsl and final_states.wgsl bring them to their places.
+// Where the hidden states of a sequence kernel go. With WRITES_OUTPUTS to the layer's output and
+// its final states, and to `states` only what the next chunk starts from. Otherwise all to
+// `states`, from where merge.wgsl, merge_last.wgsl and final_states.wgsl bring them to their
+// places.
 
 #import shared/mask
 

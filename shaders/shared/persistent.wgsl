@@ -13,13 +13,14 @@
 // timestep of the chunk, zero before the dispatch; it is written once, with anything but zero.
 // Whoever finds zero looks again, and what is not zero is the value: there is no other. Everything
 // else in memory is either written by no workgroup of the dispatch (weights, projection, mask, the
-// states of before the chunk: the ring has more slots than the chunk has steps), or read by none but
-// the invocation that wrote it (the states after each timestep).
+// states of before the chunk: the ring has more slots than the chunk has steps), or read by none
+// but the invocation that wrote it (the states after each timestep).
 //
 // WGSL doesn't promise that workgroups run side by side: one that waits may keep the one that it
 // waits for from starting. So an invocation looks `recurrence.looks` times at most; then it sets
 // the word GIVEN_UP, and every workgroup leaves, at once or one product later. What was computed
-// until then is worth nothing. The host finds the word set, and runs the call again by other kernels.
+// until then is worth nothing. The host finds the word set, and runs the call again by other
+// kernels.
 
 #import shared/invocation
 #import shared/recurrence
@@ -192,7 +193,8 @@ fn received(word: u32) -> Rows {
     return Rows();
 }
 
-// Brings what a product multiplies to the workgroup's memory. `start`: where the group's words start.
+// Brings what a product multiplies to the workgroup's memory. `start`: where the group's words
+// start.
 fn receive(start: u32, lane: u32) {
     for (var unit = lane; unit < recurrence.units; unit += WORKGROUP) {
         shared_states[unit] = received(start + unit * ROWS);

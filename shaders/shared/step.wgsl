@@ -1,5 +1,5 @@
-// h·recurrent_kernel of one timestep, all directions at once: what every step kernel does before its
-// `finish`.
+// h·recurrent_kernel of one timestep, all directions at once: what every step kernel does before
+// its `finish`.
 //
 // An invocation computes one unit of TILES groups of rows of one direction, with SPLIT > 1 a part
 // of the sum, which SPLIT invocations then add up. All invocations of a workgroup multiply by the

@@ -1,7 +1,7 @@
 //! Attention: scores, softmax and the product with the values, of some queries of a head at a time,
 //! whose scores stay in a cache.
 
-use super::cores::{Cores, Kept};
+use super::cores::{Cores, Reused};
 use super::memory::Memory;
 use super::product::{ROWS, product};
 use crate::operator::{Attention, Score};
@@ -37,7 +37,7 @@ struct Piece<'a> {
 /// See [`Attention`]; there is at least one key, with at least one feature.
 pub(super) fn attention(
     cores: &Cores,
-    (rooms, memory): (&Kept<Room>, &Memory),
+    (rooms, memory): (&Reused<Room>, &Memory),
     operator: &Attention,
     reads: &Reads<f32>,
 ) -> Computed<f32> {

@@ -1,6 +1,6 @@
 //! Products of matrices that are both computed.
 
-use super::cores::{Cores, Kept};
+use super::cores::{Cores, Reused};
 use super::product::{Dense, Factor, Room, multiply};
 use birnn_cell::Activation;
 use birnn_simd::Kernel;
@@ -10,7 +10,7 @@ use ndarray::{ArrayD, ArrayView2, ArrayViewD, ArrayViewMut2, ShapeError};
 /// that of what is written.
 pub(super) fn batched(
     cores: &Cores,
-    rooms: &Kept<Room>,
+    rooms: &Reused<Room>,
     [a, b]: [&ArrayViewD<f32>; 2],
     [x, y]: [&[f32]; 2],
     to: &mut [f32],

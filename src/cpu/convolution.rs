@@ -1,6 +1,6 @@
 //! Convolutions as products: of each window what it holds is a row.
 
-use super::cores::{Cores, Kept};
+use super::cores::{Cores, Reused};
 use super::product::{Dense, FEATURES, Factor, Room, Rows, cut, multiply};
 use super::windows::{Held, Window};
 use crate::operator::{Convolution, Windows};
@@ -50,7 +50,7 @@ pub(super) struct Operands<'a> {
 /// element-wise activation.
 pub(super) fn convolution(
     cores: &Cores,
-    rooms: &Kept<Room>,
+    rooms: &Reused<Room>,
     operator: &Convolution,
     filters: &Filters,
     operands: &Operands,
@@ -202,7 +202,7 @@ impl Rows for Patches<'_> {
         let mut places = Vec::with_capacity(rows.len());
         room.clear();
         let has_long_rows = self.has_long_rows();
-        self.held.each(rows, |window| {
+        self.held.for_each(rows, |window| {
             if has_long_rows {
                 let (_, held) = window.held_in_a_row(elements.clone());
                 if held.len() == length {
@@ -238,12 +238,12 @@ fn of_each_feature(
     let work = windows * features * held.elements();
     let at_a_time = windows.div_ceil(4 * cores.threads_for(work)).max(1);
     let pieces = output.axis_chunks_iter_mut(Axis(0), at_a_time).enumerate();
-    cores.each(work, pieces, |(piece, mut output)| {
+    cores.for_each(work, pieces, |(piece, mut output)| {
         let first = piece * at_a_time;
         let mut pairs = Vec::new();
         let mut rows = output.outer_iter_mut();
         let mut sums = vec![0.0; features];
-        held.each(first..first + rows.len(), |window| {
+        held.for_each(first..first + rows.len(), |window| {
             pairs.clear();
             window.each_held(|first, held| {
                 pairs.push((held, &kernel[first * features..][..held.len()]));

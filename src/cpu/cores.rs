@@ -22,7 +22,7 @@ impl Cores {
     }
 
     /// Does each piece of so much work, in any order, on threads where it takes long enough.
-    pub fn each<T: Send>(
+    pub fn for_each<T: Send>(
         &self,
         work: usize,
         pieces: impl IntoIterator<Item = T>,
@@ -54,15 +54,15 @@ impl Cores {
     }
 }
 
-/// How many threads have a place of their own in [`Kept`].
+/// How many threads have a place of their own in [`Reused`].
 const PLACES: usize = 16;
 
 /// Memory that threads take for a piece of work, kept for the next one. Each thread looks in a
 /// place of its own, so that none waits for another.
 #[derive(Debug, Default)]
-pub(super) struct Kept<T>([Mutex<Vec<T>>; PLACES]);
+pub(super) struct Reused<T>([Mutex<Vec<T>>; PLACES]);
 
-impl<T: Default> Kept<T> {
+impl<T: Default> Reused<T> {
     pub fn with<R>(&self, work: impl FnOnce(&mut T) -> R) -> R {
         #[cfg(test)]
         crate::host::WAITS.set(crate::host::WAITS.get() + 1);

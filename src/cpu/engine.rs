@@ -1,7 +1,7 @@
 //! What computes steps: recurrences, cut into sequences for threads, and the operators that the CPU
 //! path has code of its own for.
 
-use super::cores::{Cores, Kept};
+use super::cores::{Cores, Reused};
 use super::memory::Memory;
 use super::operators::Operators;
 use crate::error::{Error, Result};
@@ -33,7 +33,7 @@ pub(super) struct Engine {
     pub cores: Cores,
     /// Of each layer of the model its directions and their weights.
     pub layers: Vec<Vec<Packed>>,
-    pub scratch: Kept<Scratch>,
+    pub scratch: Reused<Scratch>,
     pub operators: Operators,
 }
 
@@ -67,6 +67,7 @@ impl reference::Operators<f32> for Engine {
             let rows = x.axis_chunks_iter(Axis(0), plan.rows);
             for ((x, hidden), output) in rows.zip(hidden).zip(output.groups(plan.rows)) {
                 let sequence = Sequence {
+                    reader: &operator.directions[direction],
                     x,
                     rows: hidden.nrows(),
                     timesteps,

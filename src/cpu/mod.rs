@@ -36,7 +36,7 @@ use crate::profile::Recorder;
 use crate::reference::{Carried, Shared, check_memory, run_graph};
 use crate::runner::{Awaited, Runner, Started, Wait, Workspaces};
 use birnn_simd::{Arch, Packed};
-use cores::{Cores, Kept};
+use cores::{Cores, Reused};
 use engine::Engine;
 use operators::Operators;
 use workspace::{Common, Workspace};
@@ -82,7 +82,7 @@ impl CpuSession {
                 unit_weights: unit_weights.map(|weight| weights.of_units(weight)).collect(),
             };
             let unknown = || Error::Graph(format!("the CPU path has no {}", layer.cell().name()));
-            Packed::new(layer.reader(false), views, lanes, half_weights).ok_or_else(unknown)
+            Packed::new(layer.cell(), views, lanes, half_weights).ok_or_else(unknown)
         };
         let of_layer = |layer: usize| model.directions(layer)?.into_iter().map(pack).collect();
         let layers = (0..model.layers.len()).map(of_layer).collect::<Result<_>>()?;
@@ -90,7 +90,7 @@ impl CpuSession {
             engine: Engine {
                 cores: Cores { arch, threads },
                 layers,
-                scratch: Kept::default(),
+                scratch: Reused::default(),
                 operators: Operators::default(),
             },
             constants: model.constants(),

@@ -30,7 +30,7 @@ pub(super) fn copied(cores: &Cores, memory: &Memory, x: ArrayViewD<f32>) -> Arra
     let at_a_time = (PIECE / of_an_index.max(1)).max(1);
     let (from, to) =
         (x.axis_chunks_iter(axis, at_a_time), output.axis_chunks_iter_mut(axis, at_a_time));
-    cores.each(x.len(), from.zip(to), |(from, mut to)| to.assign(&from));
+    cores.for_each(x.len(), from.zip(to), |(from, mut to)| to.assign(&from));
     output
 }
 

@@ -50,5 +50,5 @@ fn each_piece(
 ) {
     let work = vectors.len() * WORK;
     let piece = length * (PIECE / length).max(1);
-    cores.each(work, vectors.chunks_mut(piece), run);
+    cores.for_each(work, vectors.chunks_mut(piece), run);
 }

@@ -2,7 +2,7 @@
 //! are those of [`crate::reference`].
 
 use super::convolution::{Filters, Operands, convolution};
-use super::cores::{Cores, Kept};
+use super::cores::{Cores, Reused};
 use super::memory::Memory;
 use super::pairs::{self, Pair};
 use super::product::{self, Dense, Factor, Room, multiply};
@@ -24,9 +24,9 @@ pub(super) struct Operators {
     filters: HashMap<(ConstantId, usize), Filters>,
     /// Of convolutions in tiles.
     tiles: HashMap<ConstantId, Vec<Kernel>>,
-    rooms: Kept<Room>,
-    of_tiles: Kept<winograd::Room>,
-    of_attention: Kept<attention::Room>,
+    rooms: Reused<Room>,
+    of_tiles: Reused<winograd::Room>,
+    of_attention: Reused<attention::Room>,
     pub memory: Memory,
 }
 

@@ -109,7 +109,7 @@ impl<'a> Pair<'a> {
         let piece = if cut { PIECE } else { row * (PIECE / row).max(1) };
         let pieces = to.chunks_mut(piece).zip(self.whole.chunks(piece)).enumerate();
         let work = self.whole.len();
-        cores.each(work, pieces, |(index, (to, whole))| {
+        cores.for_each(work, pieces, |(index, (to, whole))| {
             if cut && !is_one {
                 return zip(to, whole, &self.other[index * piece..], of);
             }
@@ -135,7 +135,7 @@ pub(super) fn affine(cores: &Cores, x: &[f32], [scale, shift]: [&[f32]; 2], to: 
     let row = scale.len();
     let piece = row * (PIECE / row).max(1);
     let pieces = to.chunks_mut(piece).zip(x.chunks(piece));
-    cores.each(x.len(), pieces, |(to, x)| {
+    cores.for_each(x.len(), pieces, |(to, x)| {
         for (to, x) in to.chunks_exact_mut(row).zip(x.chunks_exact(row)) {
             let weights = scale.iter().zip(shift);
             let values = to.iter_mut().zip(x).zip(weights);

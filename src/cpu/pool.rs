@@ -16,11 +16,11 @@ pub(super) fn pool(
     let work = output.len() * held.elements();
     let at_a_time = (output.len() / features).div_ceil(4 * cores.threads_for(work)).max(1);
     let pieces = output.chunks_mut(at_a_time * features).enumerate();
-    cores.each(work, pieces, |(piece, output)| {
+    cores.for_each(work, pieces, |(piece, output)| {
         let first = piece * at_a_time;
         let mut pieces = Vec::new();
         let mut rows = output.chunks_exact_mut(features);
-        held.each(first..first + rows.len(), |window| {
+        held.for_each(first..first + rows.len(), |window| {
             pieces.clear();
             window.each_held(|_, held| pieces.push(held));
             rows.next().into_iter().for_each(|row| reduce(cores, reduction, &pieces, row));

@@ -1,6 +1,6 @@
 //! Products of many rows with a kernel, cut into pieces that caches hold and threads share.
 
-use super::cores::{Cores, Kept};
+use super::cores::{Cores, Reused};
 use birnn_cell::Activation;
 use birnn_simd::{Arch, Kernel, Product, Sums};
 use ndarray::{ArrayViewMut2, Axis, ShapeError};
@@ -49,7 +49,7 @@ pub(super) struct Factor<'a> {
 /// `output = activation(x · kernel + bias)`, `[rows, columns]`.
 pub(super) fn multiply(
     cores: &Cores,
-    rooms: &Kept<Room>,
+    rooms: &Reused<Room>,
     x: &impl Rows,
     factor: Factor,
     output: ArrayViewMut2<f32>,
@@ -59,7 +59,7 @@ pub(super) fn multiply(
     let work = rows * columns * kernel.features();
     let grid = Grid::new(rows, kernel.panels(), cores.threads_for(work));
     let parts = x.parts();
-    cores.each(work, grid.pieces(kernel, output), |piece| {
+    cores.for_each(work, grid.pieces(kernel, output), |piece| {
         let product = Product { kernel, panels: piece.panels, rows: piece.rows.len() };
         rooms.with(|Room { gathered, sums }| {
             product.start(factor.bias, sums);

@@ -63,5 +63,5 @@ fn each_piece(
     of: impl Fn(&[f32], &mut [f32]) + Sync + Send,
 ) {
     let work = x.len() * work;
-    cores.each(work, x.chunks(PIECE).zip(to.chunks_mut(PIECE)), |(x, to)| of(x, to));
+    cores.for_each(work, x.chunks(PIECE).zip(to.chunks_mut(PIECE)), |(x, to)| of(x, to));
 }

@@ -2,7 +2,7 @@
 //! [`birnn_simd::winograd`].
 
 use super::convolution::Operands;
-use super::cores::{Cores, Kept};
+use super::cores::{Cores, Reused};
 use super::windows::Held;
 use crate::operator::{Convolution, Windows};
 use birnn_simd::winograd::{IN_EACH_WINDOW, PRODUCTS, kernel_factors, of_tile, windows_of_sums};
@@ -106,7 +106,7 @@ struct Piece<'a> {
 /// convolution that [`takes`] tiles, with its [`kernels`].
 pub(super) fn convolution(
     cores: &Cores,
-    rooms: &Kept<Room>,
+    rooms: &Reused<Room>,
     operator: &Convolution,
     operands: &Operands,
     kernels: &[Kernel],
@@ -119,7 +119,7 @@ pub(super) fn convolution(
     let work = output.len() * shape[3] * 4;
     let pieces = pieces(lines, shape[0] * down, &kernels[0], cores.threads_for(work), output);
     let job = Job { cores, operator, operands, kernels, lines };
-    cores.each(work, pieces, |mut piece| {
+    cores.for_each(work, pieces, |mut piece| {
         let tiles = piece.lines.len() * lines.tiles;
         rooms.with(|room| {
             for first in (0..tiles).step_by(TILES) {
@@ -266,7 +266,7 @@ impl Job<'_> {
         let columns = self.kernels[0].columns(0..self.kernels[0].panels()).len();
         let mut sum = bias.map_or(0.0, |bias| bias[column]);
         let held = Held::new(x, shape, &self.operator.windows);
-        held.each(window..window + 1, |window| {
+        held.for_each(window..window + 1, |window| {
             for element in 0..held.elements() {
                 let Some(values) = window.held(element) else { continue };
                 let weights = kernel[element * values.len() * columns..].iter().skip(column);

@@ -285,6 +285,7 @@ impl Workspace {
         };
         let shape = (batch, units);
         let sequence = Sequence {
+            reader,
             x: x.map_err(unlike)?,
             rows: batch,
             timesteps,

@@ -191,10 +191,9 @@ impl DeviceOptions {
     ///   up to 1e-3 (`tests/gpu/session.rs`). Where a GPU can't unpack half floats,
     ///   [`DeviceOptions::open`] returns
     ///   [`Error::DeviceRequest`](crate::Error::DeviceRequest).
-    /// * The CPU path stores only the `recurrent_kernel` so, and only of layers of more than 8
-    ///   units. A small batch through a layer of 1024 units or more, which spends most of its time
-    ///   on reading weights, gains most; other calls gain little, and large batches can take longer
-    ///   (`docs/performance.md`).
+    /// * The CPU path stores only the `recurrent_kernel` so. A small batch through a layer of 1024
+    ///   units or more, which spends most of its time on reading weights, gains most; other calls
+    ///   gain little, and large batches can take longer.
     pub fn half_weights(mut self, yes: bool) -> DeviceOptions {
         self.half_weights = yes;
         self
@@ -260,8 +259,9 @@ impl CpuOptions {
     /// The directions of a layer and parts of the batch run on different threads. Where there are
     /// more threads than those, threads also share the units of a layer; the same where the
     /// directions are so large that a cache holds only one of them, which then run one after the
-    /// other. Layers other than recurrent ones run on the calling thread, and so do calls with
-    /// little work.
+    /// other. Products, convolutions, attention and most of what is computed value by value are
+    /// shared, too; what the CPU path has no code of its own for runs on the calling thread, and so
+    /// do calls with little work.
     ///
     /// ```
     /// use birnn::{CpuOptions, DeviceOptions};
@@ -404,7 +404,7 @@ impl GpuOptions {
     /// where the environment variable `BIRNN_AUTOTUNE` is `1`).
     ///
     /// The first call with a kind of layer (cell, units, features, directions) and a size of the
-    /// batch (up to the same power of two) that are new to the adapter then times up to five ways
+    /// batch (up to the same power of two) that are new to the adapter then times up to six ways
     /// of running the layer, and this and later calls use the fastest. That first call takes a few
     /// times as long. The results of all ways are the same to within a few units in the last place.
     ///

@@ -55,8 +55,7 @@ struct Abandoned {
 }
 
 impl GpuDevice {
-    /// Opens the best adapter, or the best whose name contains `name`. One that won't open is
-    /// passed over.
+    /// Opens the best adapter that is wanted. One that won't open is passed over.
     pub async fn open(options: &DeviceOptions, wanted: &WantedAdapter) -> Result<GpuDevice> {
         let mut found = Vec::new();
         let mut failure = None;

@@ -1,7 +1,8 @@
 //! The kernels in every setting that the planner uses, for developers' tools.
 
 use super::calls::plain_call;
-use super::kernel::{Constants, Kernel, Role, Sharing, SourceLine, located, settings};
+use super::kernel::settings::settings;
+use super::kernel::{Constants, Kernel, Role, Sharing, SourceLine, located};
 use super::limits::{Limits, Persistent};
 use super::plan::{PlanAdapter, Tuned, plan};
 use crate::layer::{Bidirectional, Cell, Layer, RecurrentBuilder};

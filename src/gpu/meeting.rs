@@ -18,8 +18,7 @@ const MEETINGS: [u32; 25] = [
 /// The bytes of the zeros that a meeting reads.
 const ZEROS: u64 = 32 * 16;
 
-/// Opens the best adapter, or the best whose name contains `name`. One that won't open is passed
-/// over.
+/// Opens the best adapter that is wanted. One that won't open is passed over.
 pub(crate) async fn open(options: &DeviceOptions, wanted: &WantedAdapter) -> Result<GpuDevice> {
     let device = GpuDevice::open(options, wanted).await?;
     find_residency(&device).await;

@@ -38,12 +38,12 @@ fn model(probe: &Probe) -> Model {
         .map(|(index, array)| graph.input(&format!("x{index}"), &[Some(array.len())]).unwrap())
         .collect();
     let output = graph.add(probe.clone().named("operator"), &inputs[..]);
-    let output = output.unwrap_or_else(|e| panic!("{}: {e}", shown(probe)));
+    let output = output.unwrap_or_else(|e| panic!("{}: {e}", describe(probe)));
     graph.build(output).unwrap().initialize(1).unwrap()
 }
 
 /// The operator with the shapes of its operands.
-fn shown(probe: &Probe) -> String {
+fn describe(probe: &Probe) -> String {
     let shapes: Vec<_> = probe.operands.iter().map(Operand::shape).collect();
     format!("{:?} of {shapes:?}", probe.operator)
 }
@@ -70,7 +70,7 @@ fn exact(probe: &Probe, model: &Model) -> ArrayD<f64> {
 pub(super) fn run(device: &Device, probe: &Probe) -> ArrayD<f32> {
     let arrays: Vec<_> = probe.inputs().into_iter().cloned().collect();
     let outputs = device.compile(&model(probe)).unwrap().run(inputs(&arrays));
-    let outputs = outputs.unwrap_or_else(|e| panic!("{}: {e}", shown(probe)));
+    let outputs = outputs.unwrap_or_else(|e| panic!("{}: {e}", describe(probe)));
     outputs.output().clone().into_shape_with_order(probe.writes().unwrap()).unwrap()
 }
 
@@ -86,11 +86,11 @@ pub(super) fn check(probe: Probe) {
         // Twice, as buffers then hold what the first call left.
         for _ in 0..2 {
             let outputs = session.run(inputs(&arrays));
-            let outputs = outputs.unwrap_or_else(|e| panic!("{}: {e}", shown(&probe)));
+            let outputs = outputs.unwrap_or_else(|e| panic!("{}: {e}", describe(&probe)));
             let error = error(outputs.output(), &exact);
             let found = || format!("{:?}\nexact {exact:?}\nof {arrays:?}", outputs.output());
             let name = &device.info().name;
-            assert!(error <= allowed, "{name}: {}: error {error:e}\n{}", shown(&probe), found());
+            assert!(error <= allowed, "{name}: {}: error {error:e}\n{}", describe(&probe), found());
         }
     }
     check_axes(&probe, &exact);
@@ -125,7 +125,7 @@ fn check_axes(probe: &Probe, exact: &ArrayD<f64>) {
             // Attributes that are lengths, and other operands, may not fit the part.
             if of_part.writes().as_deref() == Ok(expected.shape()) {
                 let found = self::exact(&of_part, &model(&of_part));
-                let message = format!("{}: operand {index}, axis {axis}", shown(probe));
+                let message = format!("{}: operand {index}, axis {axis}", describe(probe));
                 let same = |(a, b): (&f64, &f64)| a == b || (a.is_nan() && b.is_nan());
                 assert!(found.iter().zip(expected).all(same), "{message}");
             }
@@ -514,6 +514,6 @@ fn wrong_attributes_and_operands_are_errors() {
     ];
     for (operator, operands) in wrong {
         let probe = Probe { operator, operands };
-        assert!(probe.writes().is_err(), "{}", shown(&probe));
+        assert!(probe.writes().is_err(), "{}", describe(&probe));
     }
 }

@@ -245,8 +245,8 @@ fn a_call_that_ran_again_has_no_profile() {
     assert!(profile().is_ok(), "by the other kernels");
 }
 
-/// What is `ignored` here, in a process whose driver has 32 threads. They take turns on a few cores,
-/// half as long as all other unit tests: left out of a quick `cargo test --lib`.
+/// What is `ignored` here, in a process whose driver has 32 threads. They take turns on a few
+/// cores, half as long as all other unit tests: left out of a quick `cargo test --lib`.
 #[test]
 fn on_many_threads() {
     if !gpu_required() {

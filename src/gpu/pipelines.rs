@@ -84,11 +84,14 @@ impl Pipelines {
 
     /// What wgpu says, with files and lines of `shaders/` where it is about a kernel's source.
     pub fn located(&self, message: String) -> String {
-        let about = self.modules.iter().enumerate().find(|(number, (kernel, _))| {
-            message.contains(&format!("'{}'", module_label(*number, *kernel)))
+        let labels = self.modules.iter().enumerate().map(|(number, (kernel, constants))| {
+            (module_label(number, *kernel), kernel, constants)
         });
-        match about {
-            Some((_, (kernel, constants))) => {
+        let mut about = labels.filter(|(label, ..)| message.contains(&format!("'{label}'")));
+        match about.next() {
+            Some((label, kernel, constants)) => {
+                // What breaks WGSL's grammar is said of `wgsl`, other mistakes of the module.
+                let message = message.replace(&format!("{label}:"), "wgsl:");
                 located(&kernel.source(constants.tiling).lines, &message)
             }
             None => message,
@@ -183,14 +186,20 @@ mod tests {
         gpu.pipelines().modules.push((kernel, constants));
         let label = module_label(gpu.pipelines().modules.len() - 1, kernel);
         let source = kernel.source(constants.tiling).wgsl;
-        let wrong = source.replace("fn differs(a: f32", "fn differs(a: nothing");
-        let error = host::block_on(gpu.checked("a kernel", || {
-            Ok(gpu.device.create_shader_module(wgpu::ShaderModuleDescriptor {
-                label: Some(&label),
-                source: wgpu::ShaderSource::Wgsl(wrong.into()),
-            }))
-        }));
-        let said = error.map(|_| ()).expect_err("no such type").to_string();
-        assert!(said.contains("shaders/shared/differs.wgsl:"), "{said}");
+        for (right, wrong, file) in [
+            ("fn differs(a: f32", "fn differs(a: nothing", "shared/differs"),
+            ("output[start + i] =", "x[start + i] =", "masking"),
+        ] {
+            assert!(source.contains(right), "{source}");
+            let wrong = source.replace(right, wrong);
+            let error = host::block_on(gpu.checked("a kernel", || {
+                Ok(gpu.device.create_shader_module(wgpu::ShaderModuleDescriptor {
+                    label: Some(&label),
+                    source: wgpu::ShaderSource::Wgsl(wrong.into()),
+                }))
+            }));
+            let said = error.map(|_| ()).expect_err("it is wrong").to_string();
+            assert!(said.contains(&format!("shaders/{file}.wgsl:")), "{said}");
+        }
     }
 }

@@ -5,7 +5,7 @@
 
 use super::demands::{Bounds, Demand, Origin};
 use super::{ArrayId, OperatorGraph, Source};
-use crate::operator::{Filling, Operator, UnaryFunction};
+use crate::operator::{Filling, Operator, UnaryFunction, product};
 use ndarray::{ArrayD, Axis, IxDyn, Slice, concatenate};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
@@ -155,7 +155,7 @@ impl OperatorGraph {
         let mut next = 0u32;
         for array in self.moved_from(array, |_| false) {
             let shape = self.shape(array).to_vec();
-            let count = shape.iter().fold(1usize, |count, &n| count.saturating_mul(n));
+            let count = product(&shape);
             let left = MOST_FOLLOWED.checked_sub(self.following.values);
             if left.is_none_or(|left| count > left) {
                 return Err(format!(

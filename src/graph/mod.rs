@@ -14,7 +14,7 @@ pub(crate) use constants::{Constant, ConstantId, Constants};
 pub(crate) use demands::{Bounds, Demand};
 
 use crate::error::{Error, Result};
-use crate::operator::Operator;
+use crate::operator::{Operator, product};
 use demands::Following;
 use ndarray::ArrayD;
 use std::collections::HashMap;
@@ -138,8 +138,6 @@ impl OperatorGraph {
     /// How many numbers its arrays have together, and the most that an operator needs room for
     /// beside them.
     pub fn values(&self) -> usize {
-        let product =
-            |shape: &[usize]| shape.iter().fold(1usize, |n, &axis| n.saturating_mul(axis));
         let room = self.steps.iter().map(|step| match &step.operator {
             Operator::Attention(attention) => attention.scores(&self.shapes(&step.reads)),
             _ => 0,
@@ -181,12 +179,7 @@ impl OperatorGraph {
         let mut any: Vec<bool> = self.last_readers().iter().map(Option::is_some).collect();
         for step in &self.steps {
             for (operand, array) in step.reads.iter().enumerate() {
-                let follows = match step.operator {
-                    Operator::Transpose(_) => true,
-                    Operator::Recurrent(_) => operand == 0,
-                    Operator::Attention(_) => operand < 3,
-                    _ => false,
-                };
+                let follows = step.operator.rules().follows_strides(operand);
                 array.filter(|_| !follows).into_iter().for_each(|array| any[array.0] = false);
             }
         }

@@ -130,9 +130,14 @@ impl OperatorGraph {
         let cut_of = |arrays: &mut dyn Iterator<Item = ArrayId>| -> Vec<_> {
             arrays.filter(|array| cut[array.0]).collect()
         };
-        if let Operator::Recurrent(_) = &step.operator {
-            // It goes along its sequence, and along what it writes, by itself.
-            return cut_of(&mut reads().filter(|(at, _)| *at > 0).map(|(_, array)| array));
+        let shapes = self.shapes(&step.reads);
+        let in_order = |at: usize| {
+            let has_time = shapes[at].is_some_and(|shape| shape.len() > 1);
+            has_time && matches!(step.operator.rules().along(at, 1, &shapes), Along::InOrder(_))
+        };
+        if reads().any(|(at, _)| in_order(at)) {
+            // It goes along such operands, and along what it writes, by itself.
+            return cut_of(&mut reads().filter(|(at, _)| !in_order(*at)).map(|(_, array)| array));
         }
         let time = |at: usize| self.time_of(step, at);
         let timesteps = |array: ArrayId| self.shape(array).get(1);

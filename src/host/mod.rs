@@ -8,6 +8,7 @@ mod threads;
 #[cfg(target_arch = "wasm32")]
 mod web;
 
+pub(crate) use birnn_simd::ONE_THREAD;
 #[cfg(not(target_arch = "wasm32"))]
 pub(crate) use native::*;
 pub(crate) use threads::Threads;
@@ -15,11 +16,6 @@ pub(crate) use threads::Threads;
 pub(crate) use threads::WAITS;
 #[cfg(target_arch = "wasm32")]
 pub(crate) use web::*;
-
-/// Whether there is the calling thread alone, so that nothing that shares work is compiled: in a
-/// web page, unless the module has atomics and its user starts rayon's threads.
-pub(crate) const ONE_THREAD: bool =
-    cfg!(all(target_arch = "wasm32", not(target_feature = "atomics")));
 
 #[cfg(test)]
 mod tests {

@@ -1,7 +1,7 @@
 //! Attention.
 
 use super::definition::{Definition, MaskArguments, WeightSpec, Wrong, arguments, size};
-use super::dims::{Dims, features, shown};
+use super::dims::{Dims, describe, features};
 use super::initializer::Initializer;
 use super::lowering::Lowering;
 use super::role::Role;
@@ -32,8 +32,8 @@ fn attended(inputs: &[Dims]) -> Result<Dims, String> {
     if [query, value, key].iter().any(|dims| dims.len() != 2) {
         return Err(format!(
             "it reads [batch, timesteps, features], and its first inputs are {} and {}",
-            shown(query),
-            shown(value)
+            describe(query),
+            describe(value)
         ));
     }
     if features(query)? != features(key)? {
@@ -400,7 +400,7 @@ impl Definition for MultiHeadAttention {
             if dims.len() != 2 {
                 return Err(format!(
                     "it reads [batch, timesteps, features], and an input is {}",
-                    shown(dims)
+                    describe(dims)
                 ));
             }
             features(dims)?;

@@ -141,3 +141,18 @@ impl Bidirectional {
         Ok(())
     }
 }
+
+impl MergeMode {
+    /// The merge mode that Keras calls by this name, or `None` where there is none. A name of
+    /// `None`, as in Python, is [`MergeMode::None`].
+    pub fn from_keras_name(name: Option<&str>) -> Option<MergeMode> {
+        Some(match name {
+            Some("concat") => MergeMode::Concat,
+            Some("sum") => MergeMode::Sum,
+            Some("mul") => MergeMode::Mul,
+            Some("ave") => MergeMode::Ave,
+            None => MergeMode::None,
+            Some(_) => return None,
+        })
+    }
+}

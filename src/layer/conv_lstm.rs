@@ -2,7 +2,7 @@
 
 use super::conv_lstm_cell::ConvLstm;
 use super::definition::{Definition, MaskRule, WeightSpec, Wrong, arguments};
-use super::dims::{Dims, shown};
+use super::dims::{Dims, describe};
 use super::lowering::Lowering;
 use super::padding::Padding;
 use super::role::{Direction, Role};
@@ -290,7 +290,7 @@ impl Both {
                 vec![(Role::Output, one)]
             }
             mode => {
-                let (one, other) = (shown(&one), shown(&other));
+                let (one, other) = (describe(&one), describe(&other));
                 return Err(format!(
                     "its directions return {one} and {other}: {mode:?} can't join them"
                 ));

@@ -1,7 +1,7 @@
 //! What a ConvLSTM computes: an LSTM whose products are convolutions.
 
 use super::definition::{WeightSpec, Wrong, size};
-use super::dims::{Dims, shown};
+use super::dims::{Dims, describe};
 use super::initializer::Initializer;
 use super::lowering::Lowering;
 use super::windows::Sliding;
@@ -80,7 +80,7 @@ impl ConvLstm {
                 let places = if axes == 1 { "places" } else { "rows, columns" };
                 Err(format!(
                     "it reads [batch, timesteps, {places}, features] and its input is {}",
-                    shown(input)
+                    describe(input)
                 ))
             }
         }

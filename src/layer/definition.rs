@@ -7,6 +7,7 @@ use super::lowering::Lowering;
 use super::role::Role;
 use crate::error::Error;
 use crate::graph::{ArrayId, Constant};
+use crate::operator::product;
 use birnn_cell::Parameter;
 use ndarray::{Array1, ArrayD};
 use rand_chacha::ChaCha12Rng;
@@ -334,7 +335,6 @@ impl WeightSpec {
     /// How many inputs and outputs an initializer takes it to have. Source: `compute_fans` in
     /// Keras's `initializers/random_initializers.py`.
     fn fans(&self) -> (usize, usize) {
-        let product = |axes: &[usize]| axes.iter().fold(1usize, |n, &axis| n.saturating_mul(axis));
         match (self.input_axes, &self.shape[..]) {
             (Some(axes), shape) => {
                 let (inputs, outputs) = shape.split_at(axes.min(shape.len()));

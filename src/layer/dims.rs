@@ -26,14 +26,15 @@ pub(crate) fn axis_of(axis: isize, dims: usize) -> Result<usize, String> {
 pub(super) fn sequence(dims: &Dims) -> Result<(Option<usize>, Option<usize>), String> {
     match dims[..] {
         [timesteps, features] => Ok((timesteps, features)),
-        _ => {
-            Err(format!("it reads [batch, timesteps, features], and its input is {}", shown(dims)))
-        }
+        _ => Err(format!(
+            "it reads [batch, timesteps, features], and its input is {}",
+            describe(dims)
+        )),
     }
 }
 
 /// A shape for a message: `[batch, ?, 3]`.
-pub(crate) fn shown(dims: &Dims) -> String {
+pub(crate) fn describe(dims: &Dims) -> String {
     let axes = dims.iter().map(|axis| axis.map_or("?".to_string(), |n| n.to_string()));
     format!("[{}]", std::iter::once("batch".to_string()).chain(axes).collect::<Vec<_>>().join(", "))
 }

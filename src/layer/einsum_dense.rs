@@ -1,7 +1,7 @@
 //! EinsumDense: the product with a kernel along any axes.
 
 use super::definition::{Definition, MaskRule, WeightSpec, Wrong, arguments, size};
-use super::dims::{Dims, shown};
+use super::dims::{Dims, describe};
 use super::initializer::Initializer;
 use super::lowering::Lowering;
 use crate::error::Error;
@@ -158,7 +158,7 @@ impl EinsumDense {
                 (Some(read), Some(given)) if read != given => {
                     return Err(format!(
                         "its output_shape says {given} where its input is {}",
-                        shown(input)
+                        describe(input)
                     ));
                 }
                 _ => output.push(read.or(given)),

@@ -1,7 +1,7 @@
 //! Numbers of categories as arrays of zeros and ones, and values as numbers of categories.
 
 use super::definition::{Definition, MaskRule, Wrong, arguments, size};
-use super::dims::{Dims, shown};
+use super::dims::{Dims, describe};
 use super::lowering::Lowering;
 use crate::error::Error;
 use crate::graph::{ArrayId, Constant};
@@ -82,7 +82,7 @@ impl Definition for CategoryEncoding {
             _ => {
                 return Err(format!(
                     "it reads [batch, numbers], and its input is {}",
-                    shown(&inputs[0])
+                    describe(&inputs[0])
                 ));
             }
         }

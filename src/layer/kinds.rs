@@ -14,7 +14,7 @@ use super::core::{
     SoftmaxLayer, WithMaskOf,
 };
 use super::definition::{Definition, MaskRule};
-use super::dims::{Dims, shown};
+use super::dims::{Dims, describe};
 use super::einsum_dense::EinsumDense;
 use super::encoding::{CategoryEncoding, Discretization};
 use super::foreign::Foreign;
@@ -148,7 +148,7 @@ impl Layer {
                 "layer {:?} reads [batch, timesteps, features] with a fixed number of features, \
                  and its input is {}; set return_sequences on a recurrent layer before it",
                 self.name(),
-                shown(&inputs[0])
+                describe(&inputs[0])
             )));
         };
         let shape = |features: usize| match first.return_sequences() {

@@ -1,7 +1,7 @@
 //! Layers that join several arrays.
 
 use super::definition::{Definition, MaskRule, arguments};
-use super::dims::{Dims, axis_of, shown};
+use super::dims::{Dims, axis_of, describe};
 use super::lowering::Lowering;
 use crate::error::Error;
 use crate::graph::ArrayId;
@@ -117,8 +117,8 @@ impl Definition for Merge {
             if other.len() != output.len() {
                 return Err(format!(
                     "its inputs {} and {} differ in rank",
-                    shown(&output),
-                    shown(other)
+                    describe(&output),
+                    describe(other)
                 ));
             }
             for (axis, &length) in output.iter_mut().zip(other) {
@@ -208,8 +208,8 @@ impl Definition for Concatenate {
             if !fits {
                 return Err(format!(
                     "its inputs {} and {} differ beside axis {}",
-                    shown(&inputs[0]),
-                    shown(other),
+                    describe(&inputs[0]),
+                    describe(other),
                     self.axis
                 ));
             }

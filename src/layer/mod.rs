@@ -58,7 +58,7 @@ pub use core::{
 };
 pub use definition::WeightSpec;
 pub(crate) use definition::{Definition, MaskArguments, MaskRule};
-pub(crate) use dims::{Dims, axis_of, shown};
+pub(crate) use dims::{Dims, axis_of, describe};
 pub use einsum_dense::EinsumDense;
 pub use encoding::{CategoryEncoding, Discretization, EncodingMode};
 pub use initializer::Initializer;

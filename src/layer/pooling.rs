@@ -1,7 +1,7 @@
 //! Pooling over time, over images and over volumes.
 
 use super::definition::{Definition, MaskRule, Wrong, arguments, size};
-use super::dims::{Dims, shown};
+use super::dims::{Dims, describe};
 use super::lowering::Lowering;
 use super::padding::Padding;
 use super::volume;
@@ -138,7 +138,7 @@ fn pooled(input: &Dims, axes: usize, keepdims: bool) -> Result<Dims, String> {
         }),
         _ => {
             let axes = axes_named(axes);
-            Err(format!("it reads [batch, {axes}, features], and its input is {}", shown(input)))
+            Err(format!("it reads [batch, {axes}, features], and its input is {}", describe(input)))
         }
     }
 }

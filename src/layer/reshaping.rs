@@ -1,7 +1,7 @@
 //! Layers that only move values.
 
 use super::definition::{Definition, MaskRule, Wrong, arguments, size};
-use super::dims::{Dims, sequence, shown};
+use super::dims::{Dims, describe, sequence};
 use super::lowering::Lowering;
 use crate::error::Error;
 use crate::graph::{ArrayId, Constant};
@@ -85,8 +85,8 @@ impl Definition for Reshape {
         if (open && count % known != 0) || (!open && count != known) {
             return Err(format!(
                 "{count} values of {} don't fit {}",
-                shown(&inputs[0]),
-                shown(&self.target_shape)
+                describe(&inputs[0]),
+                describe(&self.target_shape)
             ));
         }
         Ok(self.target_shape.iter().map(|axis| axis.or(Some(count / known))).collect())
@@ -147,7 +147,7 @@ impl Definition for Permute {
             false => Err(format!(
                 "it orders {} axes, and its input is {}",
                 self.dims.len(),
-                shown(&inputs[0])
+                describe(&inputs[0])
             )),
         }
     }
@@ -180,7 +180,10 @@ impl Definition for RepeatVector {
     fn output(&self, inputs: &[Dims]) -> Result<Dims, String> {
         match inputs[0][..] {
             [features] => Ok(vec![Some(self.n), features]),
-            _ => Err(format!("it reads [batch, features], and its input is {}", shown(&inputs[0]))),
+            _ => Err(format!(
+                "it reads [batch, features], and its input is {}",
+                describe(&inputs[0])
+            )),
         }
     }
 
@@ -313,7 +316,7 @@ impl Definition for UpSampling1d {
 /// The rows, columns and features of an input `[batch, rows, columns, features]`.
 fn image(dims: &Dims) -> Result<[Option<usize>; 3], String> {
     dims[..].try_into().map_err(|_| {
-        let found = shown(dims);
+        let found = describe(dims);
         format!("it reads [batch, rows, columns, features], and its input is {found}")
     })
 }
@@ -555,7 +558,7 @@ impl UpSampling2d {
 /// The depth, rows, columns and features of an input `[batch, depth, rows, columns, features]`.
 fn volume(dims: &Dims) -> Result<[Option<usize>; 4], String> {
     dims[..].try_into().map_err(|_| {
-        let found = shown(dims);
+        let found = describe(dims);
         format!("it reads [batch, depth, rows, columns, features], and its input is {found}")
     })
 }

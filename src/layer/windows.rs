@@ -1,7 +1,7 @@
 //! How windows slide along the axes between the batch and the features.
 
 use super::definition::{Wrong, size};
-use super::dims::{Dims, shown};
+use super::dims::{Dims, describe};
 use super::padding::Padding;
 use crate::operator::Windows;
 
@@ -101,7 +101,7 @@ impl Sliding {
 
     fn reads(&self, input: &Dims) -> String {
         let axes = axes_named(self.size.len());
-        format!("it reads [batch, {axes}, features], and its input is {}", shown(input))
+        format!("it reads [batch, {axes}, features], and its input is {}", describe(input))
     }
 
     /// The lengths of the output's axes, and the input's features.

@@ -366,8 +366,8 @@ fn state_slot(layer: &Layer, states: &[State], place: WhichState) -> Result<usiz
         })
     };
     match place {
-        WhichState::Listed { of, .. } if of != states.len() => {
-            wrong(format!("the list needs {} arrays, got {of}", states.len()))
+        WhichState::Listed { count, .. } if count != states.len() => {
+            wrong(format!("the list needs {} arrays, got {count}", states.len()))
         }
         WhichState::Listed { index, .. } => Ok(index),
         WhichState::Named(role) => match states.iter().position(|state| state.role == role) {

@@ -1,7 +1,7 @@
 use super::mask_rules::MaskRules;
 use super::{BuiltLayer, InputSpec, Model, Node, TensorSpec};
 use crate::error::{Error, Result};
-use crate::layer::{Dims, Layer, Role, default_name, shown};
+use crate::layer::{Dims, Layer, Role, default_name, describe};
 use crate::order::standard;
 use ndarray::ArrayD;
 use std::collections::HashMap;
@@ -200,7 +200,7 @@ impl Graph {
         if axes.is_empty() || axes.iter().flatten().any(|axis| !(1..1 << 31).contains(axis)) {
             return Err(Error::Graph(format!(
                 "input {name:?} is {}; timesteps and features have to be 1 to 2^31 - 1",
-                shown(&axes.to_vec())
+                describe(&axes.to_vec())
             )));
         }
         if self.inputs.iter().any(|input| input.name == name) {
@@ -343,8 +343,8 @@ impl Graph {
             return Err(Error::Graph(format!(
                 "layer {:?} was built for {}, and is called on {}",
                 built.name(),
-                shown(&before[0]),
-                shown(&inputs[0])
+                describe(&before[0]),
+                describe(&inputs[0])
             )));
         }
         self.check_states(&built, &inputs, &call.initial_state)?;
@@ -407,7 +407,7 @@ impl Graph {
                     "layer {:?}: initial {} must be {}, and {} is not",
                     layer.name(),
                     wanted.role,
-                    shown(&wanted.shape),
+                    describe(&wanted.shape),
                     self.tensors[state.0].describe()
                 )));
             }
@@ -435,8 +435,8 @@ impl Graph {
             if !fits {
                 return wrong(format!(
                     "{} of a mask doesn't fit an array of {}",
-                    shown(shape),
-                    shown(input)
+                    describe(shape),
+                    describe(input)
                 ));
             }
         }

@@ -46,10 +46,10 @@ pub(super) struct StateInput<'a, F> {
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum WhichState {
     Named(Role),
-    /// By its place in Keras's list of `of` states.
+    /// By its place in Keras's list of `count` states.
     Listed {
         index: usize,
-        of: usize,
+        count: usize,
     },
 }
 
@@ -198,12 +198,12 @@ impl<'a, F> Inputs<'a, F> {
         let before = self.states.len();
         for (index, array) in states.into_iter().enumerate() {
             // How many there are is known behind the last one.
-            self = self.state(layer, WhichState::Listed { index, of: 0 }, array.into_dyn());
+            self = self.state(layer, WhichState::Listed { index, count: 0 }, array.into_dyn());
         }
         let count = self.states.len() - before;
         for state in self.states.iter_mut().skip(before) {
-            if let WhichState::Listed { of, .. } = &mut state.place {
-                *of = count;
+            if let WhichState::Listed { count: listed, .. } = &mut state.place {
+                *listed = count;
             }
         }
         self

@@ -2,6 +2,7 @@
 
 use super::Model;
 use crate::layer::{Feedforward, Kind, Layer};
+use crate::operator::product;
 use crate::program;
 use std::fmt;
 
@@ -78,8 +79,6 @@ impl Model {
 
     fn layer_row(&self, index: usize) -> SummaryRow {
         let built = &self.layers[index];
-        let size =
-            |shape: &[usize]| shape.iter().fold(1usize, |product, &n| product.saturating_mul(n));
         let weights = built.layer.weight_specs(&built.inputs);
         let first = self.nodes.iter().find(|node| node.layer == index);
         let read = first.map_or(vec![], |node| {
@@ -106,7 +105,7 @@ impl Model {
             output_shapes,
             parameters: weights
                 .iter()
-                .fold(0usize, |sum, weight| sum.saturating_add(size(&weight.shape))),
+                .fold(0usize, |sum, weight| sum.saturating_add(product(&weight.shape))),
             connected_to,
             given_as: None,
         }

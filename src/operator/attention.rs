@@ -96,4 +96,8 @@ impl Rules for Attention {
             _ => Along::Whole,
         }
     }
+
+    fn follows_strides(&self, operand: usize) -> bool {
+        operand < 3
+    }
 }

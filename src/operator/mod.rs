@@ -48,7 +48,7 @@ pub use recurrent::MergeMode;
 pub(crate) use recurrent::Recurrent;
 pub(crate) use reduce::{Reduce, ReduceFunction};
 pub(crate) use reshape::Reshape;
-pub(crate) use rules::{Along, Rules};
+pub(crate) use rules::{Along, Rules, product};
 pub(crate) use scatter::Scatter;
 pub(crate) use slice::Slice;
 pub(crate) use transpose::Transpose;

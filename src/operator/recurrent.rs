@@ -21,21 +21,6 @@ pub enum MergeMode {
     None,
 }
 
-impl MergeMode {
-    /// The merge mode that Keras calls by this name, or `None` where there is none. A name of
-    /// `None`, as in Python, is [`MergeMode::None`].
-    pub fn from_keras_name(name: Option<&str>) -> Option<MergeMode> {
-        Some(match name {
-            Some("concat") => MergeMode::Concat,
-            Some("sum") => MergeMode::Sum,
-            Some("mul") => MergeMode::Mul,
-            Some("ave") => MergeMode::Ave,
-            None => MergeMode::None,
-            Some(_) => return None,
-        })
-    }
-}
-
 /// A recurrence over a sequence, in one direction or two.
 ///
 /// | operand | shape | |
@@ -113,5 +98,9 @@ impl Rules for Recurrent {
             (0 | 1, 1) => Along::InOrder(self.return_sequences.then_some(1)),
             _ => Along::Whole,
         }
+    }
+
+    fn follows_strides(&self, operand: usize) -> bool {
+        operand == 0
     }
 }

@@ -1,4 +1,4 @@
-use super::rules::{Along, Rules, Shapes, shape};
+use super::rules::{Along, Rules, Shapes, product, shape};
 
 /// The values of operand 0 in the same order, in another shape.
 #[derive(Clone, Debug, PartialEq)]
@@ -13,8 +13,7 @@ impl Rules for Reshape {
 
     fn writes(&self, reads: &Shapes) -> Result<Vec<Vec<usize>>, String> {
         let x = shape(reads, 0)?;
-        let values = |shape: &[usize]| shape.iter().fold(1usize, |n, &axis| n.saturating_mul(axis));
-        match values(x) == values(&self.shape) {
+        match product(x) == product(&self.shape) {
             true => Ok(vec![self.shape.clone()]),
             false => Err(format!("the values of {x:?} don't fit {:?}", self.shape)),
         }

@@ -13,6 +13,12 @@ pub(crate) trait Rules {
 
     /// What becomes of an axis of an operand; asked for only where `writes` succeeds.
     fn along(&self, operand: usize, axis: usize, reads: &Shapes) -> Along;
+
+    /// Whether it reads an operand by its strides, in any order of its axes in memory, as fast as
+    /// in C order. Others copy it first.
+    fn follows_strides(&self, _operand: usize) -> bool {
+        false
+    }
 }
 
 /// How an operator goes along an axis of one of its operands.
@@ -89,6 +95,6 @@ pub(super) fn along_broadcast(operand: usize, axis: usize, reads: &Shapes) -> Al
 }
 
 /// The product of lengths, or the largest number where it is larger.
-pub(super) fn product(lengths: &[usize]) -> usize {
+pub(crate) fn product(lengths: &[usize]) -> usize {
     lengths.iter().fold(1, |product, &length| product.saturating_mul(length))
 }

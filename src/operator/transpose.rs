@@ -26,4 +26,8 @@ impl Rules for Transpose {
         let comes_out = self.order.iter().position(|&of| of == axis);
         comes_out.map_or(Along::Whole, Along::Independent)
     }
+
+    fn follows_strides(&self, _: usize) -> bool {
+        true
+    }
 }

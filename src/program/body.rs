@@ -79,7 +79,7 @@ impl Program {
                 }
             }
         }
-        let (known, constants) = kept(&folded, &steps, &needed.steps, &outputs);
+        let (known, constants) = known_that_are_read(&folded, &steps, &needed.steps, &outputs);
         let layer_count = weighted.len();
         let body = Body {
             inputs,
@@ -283,7 +283,7 @@ fn read(steps: &[Step], needed: &[bool], outputs: &[(String, usize)], values: us
 }
 
 /// The known values that a step or an output reads, each with its place among the constants.
-fn kept(
+fn known_that_are_read(
     folded: &[Option<Array>],
     steps: &[Step],
     needed: &[bool],

@@ -13,7 +13,7 @@ use crate::operator::Operator;
 use crate::order::standard;
 use crate::profile::{Recorder, Track, Work};
 use birnn_cell::Real;
-use ndarray::{ArrayD, CowArray, IxDyn};
+use ndarray::{ArrayD, CowArray, ErrorKind, IxDyn, ShapeError};
 use std::any::Any;
 use std::time::Duration;
 
@@ -278,7 +278,8 @@ fn missing(array: ArrayId) -> Error {
 /// What an operator writes; `shape` is that of the array.
 fn compute<F: Real>(operator: &Operator, reads: &Reads<F>, shape: &[usize]) -> Computed<F> {
     match operator {
-        Operator::Recurrent(_) => reads.get(0).map(|x| x.to_owned()), // `recurrent` runs it
+        // `recurrent` runs it.
+        Operator::Recurrent(_) => Err(ShapeError::from_kind(ErrorKind::Unsupported)),
         Operator::MatMul(operator) => matmul::matmul(operator, reads, shape),
         Operator::BatchedMatMul(_) => matmul::batched(reads, shape),
         Operator::Convolution(operator) => convolution::convolution(operator, reads, shape),

@@ -12,6 +12,11 @@ pub type Files = BTreeMap<String, String>;
 
 /// The Rust files below a folder, by their paths from `root` on.
 pub fn read(root: &Path, folder: &str) -> Files {
+    read_all(root, folder, "rs")
+}
+
+/// The same of files whose names end so.
+pub fn read_all(root: &Path, folder: &str, ending: &str) -> Files {
     let mut files = Files::new();
     let mut folders = vec![root.join(folder)];
     while let Some(folder) = folders.pop() {
@@ -19,7 +24,7 @@ pub fn read(root: &Path, folder: &str) -> Files {
             let path = entry.unwrap().path();
             if path.is_dir() {
                 folders.push(path);
-            } else if path.extension().is_some_and(|extension| extension == "rs") {
+            } else if path.extension().is_some_and(|extension| extension == ending) {
                 let name = path.strip_prefix(root).unwrap().to_str().unwrap().replace('\\', "/");
                 files.insert(name, std::fs::read_to_string(&path).unwrap());
             }

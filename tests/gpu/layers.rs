@@ -107,7 +107,8 @@ fn one_input(index: usize, timesteps: usize, features: usize, choice: usize) -> 
             .statistics(Some((arr0(0.3).into_dyn(), arr0(2.5).into_dyn())))
             .invert(choice.is_multiple_of(2))
             .into(),
-        _ => RmsNormalization::new().into(),
+        29 => RmsNormalization::new().into(),
+        _ => unreachable!("layer {index} has no arm"),
     }
 }
 
@@ -145,7 +146,7 @@ fn several_inputs(index: usize, features: usize, choice: usize) -> (Layer, usize
             let axes = [(2, 2), (-1, -1), (1, 1)][choice % 3];
             (Dot::new(axes).normalize(choice.is_multiple_of(2)).into(), 2)
         }
-        _ => {
+        10 => {
             let dropout = [0.0, 0.1][choice / 3 % 2];
             let heads =
                 MultiHeadAttention::new(choice % 4 + 1, features % 9 + 1).use_causal_mask(causal);
@@ -154,6 +155,7 @@ fn several_inputs(index: usize, features: usize, choice: usize) -> (Layer, usize
                 .output_features((choice.is_multiple_of(5)).then_some(6));
             (sized.use_bias(!choice.is_multiple_of(7)).dropout(dropout).into(), 2 + choice % 2)
         }
+        _ => unreachable!("layer {index} has no arm"),
     }
 }
 
@@ -186,7 +188,8 @@ fn on_images(index: usize, [rows, columns, features]: [usize; 3], choice: usize)
         12 => UpSampling2d::new().size((few, 2)).into(),
         13 => Cropping2d::new(((choice % rows.div_ceil(2), 0), (0, choice % columns))).into(),
         10 => PRelu::new().shared_axes([vec![], vec![1, 2], vec![2]][choice % 3].clone()).into(),
-        _ => Flatten::new().into(),
+        14 => Flatten::new().into(),
+        _ => unreachable!("layer {index} has no arm"),
     }
 }
 
@@ -217,7 +220,8 @@ fn on_volumes(index: usize, volume: [usize; 4], choice: usize) -> Layer {
         7 => UpSampling3d::new().size((few, 2, 1)).into(),
         8 => Cropping3d::new(((choice % depth, 0), (0, choice % rows), (0, 0))).into(),
         9 => ChannelsFirst::new(Conv2d::new(few, (1, 1))).into(),
-        _ => UpSampling2d::new().size((few, 2)).interpolation(Interpolation::Bilinear).into(),
+        10 => UpSampling2d::new().size((few, 2)).interpolation(Interpolation::Bilinear).into(),
+        _ => unreachable!("layer {index} has no arm"),
     }
 }
 

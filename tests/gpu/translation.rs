@@ -12,11 +12,11 @@ fn parsed(entry: &KernelEntry) -> naga::Module {
         .unwrap_or_else(|error| panic!("{}", entry.located(&error.emit_to_string(&entry.wgsl))))
 }
 
-fn validated(module: &naga::Module) -> ModuleInfo {
+fn validated(entry: &KernelEntry, module: &naga::Module) -> ModuleInfo {
     let capabilities = Capabilities::SUBGROUP | Capabilities::SHADER_FLOAT16_IN_FLOAT32;
     Validator::new(ValidationFlags::all(), capabilities)
         .validate(module)
-        .expect("the kernel is valid")
+        .unwrap_or_else(|error| panic!("{}", entry.located(&error.emit_to_string(&entry.wgsl))))
 }
 
 fn write_glsl(kernel: &str, version: glsl::Version, module: &naga::Module, info: &ModuleInfo) {
@@ -39,7 +39,7 @@ fn translate(entry: &KernelEntry, module: &naga::Module, info: &ModuleInfo) {
     let point = (naga::ShaderStage::Compute, entry.kernel);
     let (module, _) =
         process_overrides(module, info, Some(point), &constants).expect("the overrides fit");
-    let info = validated(&module);
+    let info = validated(entry, &module);
     // Subgroups came with version 1.3.
     let options = spv::Options { lang_version: (1, 3), ..Default::default() };
     spv::write_vec(&module, &info, &options, None).expect("SPIR-V");
@@ -74,7 +74,7 @@ fn every_kernel_and_setting_translates_to_every_backend() {
     }
     for entries in sources.values() {
         let module = parsed(entries[0]);
-        let info = validated(&module);
+        let info = validated(entries[0], &module);
         entries.iter().for_each(|entry| translate(entry, &module, &info));
     }
 }

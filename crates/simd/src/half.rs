@@ -126,9 +126,9 @@ fn decode<S: Simd>(simd: S, words: S::u32s, second: bool) -> S::f32s {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::beside::{Beside, Done, multiply_beside};
     use crate::each_arch;
     use crate::matmul::{Blocks, multiply, panels_at_a_time, vectors_mut};
+    use crate::product_beside::{Done, ProductBeside, multiply_beside};
     use pulp::WithSimd;
     use rand::{RngExt, SeedableRng};
     use rand_chacha::ChaCha12Rng;
@@ -275,8 +275,13 @@ mod tests {
                 let rows: Vec<&[f32]> = rows.iter().map(|row| &row[..features]).collect();
                 let panels = &panels[..features * row];
                 let mut done = Done::default();
-                let mut product =
-                    Beside { rows: &rows, panels, bias: &bias, sums: &mut beside, done: &mut done };
+                let mut product = ProductBeside {
+                    rows: &rows,
+                    panels,
+                    bias: &bias,
+                    sums: &mut beside,
+                    done: &mut done,
+                };
                 multiply_beside::<S, _, _, V, 2>(
                     simd,
                     &read,

@@ -23,7 +23,6 @@
 
 mod activation;
 mod arch;
-mod beside;
 mod cells;
 mod epilogue;
 mod half;
@@ -37,6 +36,7 @@ mod pack;
 mod packed;
 mod pages;
 mod parts;
+mod product_beside;
 mod run;
 mod sequence;
 mod step;
@@ -50,7 +50,7 @@ pub use held::{add, add_weighted, maximum};
 pub use kernel::{Kernel, Product, Sums};
 pub use normalize::{Normalizer, softmax};
 pub use packed::Packed;
-pub use parts::Machine;
+pub use parts::{Machine, ONE_THREAD};
 pub use run::Scratch;
 pub use sequence::{Output, Sequence};
 pub use weights::Weights;

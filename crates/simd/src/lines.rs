@@ -9,7 +9,7 @@ use std::ops::{Deref, DerefMut};
 pub(crate) struct Lines<T> {
     lines: Vec<Line>,
     length: usize,
-    of: PhantomData<T>,
+    values: PhantomData<T>,
 }
 
 /// A cache line of nearly all processors, and the longest vector.
@@ -19,7 +19,7 @@ struct Line([u8; 64]);
 
 impl<T> Default for Lines<T> {
     fn default() -> Lines<T> {
-        Lines { lines: Vec::new(), length: 0, of: PhantomData }
+        Lines { lines: Vec::new(), length: 0, values: PhantomData }
     }
 }
 

@@ -3,13 +3,12 @@
 use crate::matrix::{Columns, Gates, Matrix, matrices};
 use crate::pages::Pages;
 use crate::weights::Weights;
-use birnn_cell::Reader;
+use birnn_cell::Cell;
 use ndarray::ArrayView1;
 
 /// A direction's weights, ready for vectors of `lanes` values.
 #[derive(Debug)]
 pub(crate) struct PackedWeights {
-    pub reader: Reader,
     pub lanes: usize,
     /// One, or two: the second one's recurrent matmul reads what the gates of the first computed.
     pub matrices: Vec<Matrix>,
@@ -20,16 +19,16 @@ pub(crate) struct PackedWeights {
 impl PackedWeights {
     /// With `half` the recurrent kernel is kept in 16 bits a weight. `lanes` are those of the
     /// instruction set that it will run on.
-    pub fn new(reader: Reader, weights: Weights, lanes: usize, half: bool) -> PackedWeights {
-        let mut packed =
-            PackedWeights { reader, lanes, matrices: Vec::new(), unit_weights: Vec::new() };
+    pub fn new(cell: Cell, weights: Weights, lanes: usize, half: bool) -> PackedWeights {
+        let units = weights.recurrent_kernel.nrows();
+        let mut packed = PackedWeights { lanes, matrices: Vec::new(), unit_weights: Vec::new() };
         let matrix = |gates: &Gates| {
-            let columns = Columns { gates, lanes, units: reader.units };
+            let columns = Columns { gates, lanes, units };
             Matrix::new(&columns, &weights, half)
         };
-        packed.matrices = matrices(reader.cell).iter().map(matrix).collect();
+        packed.matrices = matrices(cell).iter().map(matrix).collect();
         let one = &Gates { columns: vec![0], blocks: 1 };
-        let columns = Columns { gates: one, lanes, units: reader.units };
+        let columns = Columns { gates: one, lanes, units };
         let of_units = |weight: &ArrayView1<f32>| columns.pack(1, |_, unit| weight[unit]);
         packed.unit_weights = weights.unit_weights.iter().map(of_units).collect();
         packed

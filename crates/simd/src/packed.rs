@@ -4,9 +4,9 @@ use crate::parts::Machine;
 use crate::run::{Run, Scratch};
 use crate::sequence::Sequence;
 use crate::weights::Weights;
-use birnn_cell::Reader;
+use birnn_cell::Cell;
 
-/// A direction with its weights, ready to run.
+/// The weights of a direction, ready to run.
 #[derive(Debug)]
 pub struct Packed {
     weights: PackedWeights,
@@ -17,12 +17,12 @@ pub struct Packed {
 impl Packed {
     /// With `half` the recurrent kernel is kept in 16 bits a weight. `lanes` are those of the
     /// instruction set that it will run on. `None`: no step was written for the cell.
-    pub fn new(reader: Reader, weights: Weights, lanes: usize, half: bool) -> Option<Packed> {
-        let run = cells::run_of(reader.cell)?;
-        Some(Packed { weights: PackedWeights::new(reader, weights, lanes, half), run })
+    pub fn new(cell: Cell, weights: Weights, lanes: usize, half: bool) -> Option<Packed> {
+        let run = cells::run_of(cell)?;
+        Some(Packed { weights: PackedWeights::new(cell, weights, lanes, half), run })
     }
 
-    /// Runs a sequence from its first timestep to the last.
+    /// Runs a sequence, whose reader has the same cell, from its first timestep to the last.
     pub fn run(&self, sequence: Sequence, machine: Machine, scratch: &mut Scratch) {
         (self.run)(&self.weights, sequence, machine, scratch);
     }

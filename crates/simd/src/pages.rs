@@ -1,6 +1,6 @@
 //! Arrays in huge pages where the system has them on request, as most Linux systems have: the
-//! processor then reads ahead over more than 4 KiB and translates fewer addresses. Measured: 17 to
-//! 23 % less time with 1536 units, whose weights come from memory; nothing up to 512.
+//! processor then reads ahead over more than 4 KiB and translates fewer addresses. It gains with
+//! 1536 units, whose weights come from memory, and nothing up to 512 (docs/performance.md).
 
 use crate::lines::Lines;
 use bytemuck::Pod;
@@ -61,7 +61,7 @@ mod huge {
         map: MmapMut,
         start: usize,
         bytes: usize,
-        of: PhantomData<T>,
+        values: PhantomData<T>,
     }
 
     impl<T: Pod> Huge<T> {
@@ -82,7 +82,7 @@ mod huge {
             let map = MmapMut::map_anon(huge.max(bytes).checked_add(PAGE)?).ok()?;
             let start = map.as_ptr().align_offset(PAGE);
             map.advise_range(Advice::HugePage, start, huge).ok()?;
-            Some(Huge { map, start, bytes, of: PhantomData })
+            Some(Huge { map, start, bytes, values: PhantomData })
         }
 
         pub fn values(&self) -> &[T] {

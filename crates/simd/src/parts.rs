@@ -6,7 +6,7 @@ use std::ops::Range;
 
 /// Whether there is the calling thread alone, so that nothing that shares work is compiled: in a
 /// web page, unless the module has atomics and its user starts rayon's threads.
-const ONE_THREAD: bool = cfg!(all(target_arch = "wasm32", not(target_feature = "atomics")));
+pub const ONE_THREAD: bool = cfg!(all(target_arch = "wasm32", not(target_feature = "atomics")));
 
 /// How a sequence uses the machine.
 #[derive(Clone, Copy, Debug)]
@@ -23,7 +23,7 @@ pub(crate) trait Crew: Copy {
     fn parts(self) -> usize;
 
     /// Does all of the work, a piece for each part.
-    fn each<W: WithSimd<Output = ()> + Send>(self, work: impl Iterator<Item = W>);
+    fn for_each<W: WithSimd<Output = ()> + Send>(self, work: impl Iterator<Item = W>);
 
     /// Cuts panels into the parts, or fewer where there are fewer panels.
     fn cut(self, panels: usize) -> impl Iterator<Item = Range<usize>> + Clone {
@@ -38,7 +38,7 @@ impl Crew for Machine {
         self.shares
     }
 
-    fn each<W: WithSimd<Output = ()> + Send>(self, mut work: impl Iterator<Item = W>) {
+    fn for_each<W: WithSimd<Output = ()> + Send>(self, mut work: impl Iterator<Item = W>) {
         let arch = self.arch;
         if ONE_THREAD {
             return work.for_each(|work| arch.dispatch(work));
@@ -64,7 +64,7 @@ impl<S: Simd> Crew for Alone<S> {
     }
 
     #[inline(always)]
-    fn each<W: WithSimd<Output = ()> + Send>(self, work: impl Iterator<Item = W>) {
+    fn for_each<W: WithSimd<Output = ()> + Send>(self, work: impl Iterator<Item = W>) {
         for work in work {
             work.with_simd(self.0);
         }
@@ -120,7 +120,7 @@ mod tests {
             for parts in 0..12 {
                 let ran = std::sync::Mutex::new(Vec::new());
                 let machine = Machine { arch: Arch::new(), shares: parts };
-                pool.install(|| machine.each((0..parts).map(|part| Part(part, &ran))));
+                pool.install(|| machine.for_each((0..parts).map(|part| Part(part, &ran))));
                 let mut ran = ran.into_inner().unwrap();
                 ran.sort_unstable();
                 assert!(ran.into_iter().eq(0..parts));

@@ -1,11 +1,11 @@
 //! A direction of a recurrent layer on some rows of the batch, from the first timestep to the last.
 
 use crate::arch::Arch;
-use crate::beside::{BLOCK_ROWS, Beside, Done, RoomBeside};
 use crate::lines::Lines;
 use crate::matrix::RecurrentKernel;
 use crate::pack::PackedWeights;
 use crate::parts::{Alone, Crew, Machine, split};
+use crate::product_beside::{BLOCK_ROWS, Done, ProductBeside, RoomBeside};
 use crate::sequence::{Output, Sequence};
 use crate::step::{FinishProjection, Project, sums_kept};
 use crate::timestep::{CellStep, Timestep, Written};
@@ -20,9 +20,9 @@ const PROJECTION_BYTES: Range<usize> = (512 << 10)..(16 << 20);
 
 /// Where one row is multiplied with a recurrent kernel of so many bytes, it waits for the
 /// second-level or third-level cache and leaves half the arithmetic free. Measured with a
-/// second-level cache of 1 MiB, which it reads half as fast as it multiplies: 6 to 10 % less time
-/// from 96 to 384 units, nothing gained with 64 units, or with two rows, and time lost above 8 MiB,
-/// for the pieces read the kernel again for every [`BLOCK_ROWS`].
+/// second-level cache of 1 MiB, which it reads half as fast as it multiplies: less time from 96 to
+/// 384 units (docs/performance.md), nothing gained with 64 units, or with two rows, and time lost
+/// above 8 MiB, for the pieces read the kernel again for every [`BLOCK_ROWS`].
 const BESIDE_BYTES: Range<usize> = (80 << 10)..(8 << 20);
 /// The same of one in 16 bits, which leaves less of the arithmetic free: 3 to 7 % less time with
 /// 128 and 256 units, time lost with 512.
@@ -201,7 +201,7 @@ impl<'a, E: Crew> Running<'_, 'a, E> {
     fn input_rows(&self, steps: Range<usize>, memory: &mut Vec<&'static [f32]>) -> Vec<&'a [f32]> {
         let x = self.sequence.x;
         let row = |step: usize, row: usize| {
-            let t = if self.packed.reader.go_backwards {
+            let t = if self.sequence.reader.go_backwards {
                 self.sequence.timesteps - 1 - step
             } else {
                 step
@@ -242,25 +242,26 @@ impl<'a, E: Crew> Running<'_, 'a, E> {
 
     fn finish_upcoming(&self, rows: &[&[f32]], scratch: &mut Scratch) {
         let matrix = &self.packed.matrices[0];
-        let beside = self.beside(rows, &mut scratch.upcoming, &mut scratch.done);
-        self.crew.each(beside.map(|beside| FinishProjection { vectors: matrix.vectors, beside }));
+        let beside = self.products_beside(rows, &mut scratch.upcoming, &mut scratch.done);
+        self.crew
+            .for_each(beside.map(|beside| FinishProjection { vectors: matrix.vectors, beside }));
         std::mem::swap(&mut scratch.upcoming, &mut scratch.projections[0]);
     }
 
     /// The parts of a projection.
-    fn beside<'b>(
+    fn products_beside<'b>(
         &'b self,
         rows: &'b [&'b [f32]],
         upcoming: &'b mut [f32],
         done: &'b mut [Done],
-    ) -> impl Iterator<Item = Beside<'b>> {
+    ) -> impl Iterator<Item = ProductBeside<'b>> {
         let matrix = &self.packed.matrices[0];
         let parts = self.crew.cut(matrix.panels);
         let a_panel = |values: usize| values / matrix.panels;
         let (sums, kernel, bias) =
             (a_panel(upcoming.len()), a_panel(matrix.kernel.len()), a_panel(matrix.bias.len()));
         let arrays = split(upcoming, parts.clone(), sums).zip(done);
-        parts.zip(arrays).map(move |(panels, (sums, done))| Beside {
+        parts.zip(arrays).map(move |(panels, (sums, done))| ProductBeside {
             rows,
             panels: &matrix.kernel[panels.start * kernel..panels.end * kernel],
             bias: &matrix.bias[panels.start * bias..panels.end * bias],
@@ -277,7 +278,7 @@ impl<'a, E: Crew> Running<'_, 'a, E> {
             projection.resize(matrix.panels * a_panel);
             let parts = self.crew.cut(matrix.panels);
             let of_parts = split(projection, parts.clone(), a_panel);
-            self.crew.each(parts.zip(of_parts).map(|(panels, projection)| Project {
+            self.crew.for_each(parts.zip(of_parts).map(|(panels, projection)| Project {
                 matrix,
                 panels,
                 rows: &rows,
@@ -291,8 +292,11 @@ impl<'a, E: Crew> Running<'_, 'a, E> {
     #[inline(always)]
     fn read_mask(&self, step: usize, scratch: &mut Scratch) {
         let Some(mask) = &self.sequence.mask else { return };
-        let t =
-            if self.packed.reader.go_backwards { self.sequence.timesteps - 1 - step } else { step };
+        let t = if self.sequence.reader.go_backwards {
+            self.sequence.timesteps - 1 - step
+        } else {
+            step
+        };
         scratch.counts.clear();
         scratch.counts.extend(mask.column(t));
         scratch.seen.iter_mut().zip(&scratch.counts).for_each(|(seen, counts)| *seen |= counts);
@@ -309,7 +313,7 @@ impl<'a, E: Crew> Running<'_, 'a, E> {
         let Scratch { projections, upcoming, done, hidden, counts, sums, .. } = scratch;
         let timestep = Timestep {
             crew: self.crew,
-            reader: &self.packed.reader,
+            reader: self.sequence.reader,
             matrices: &self.packed.matrices,
             unit_weights: &self.packed.unit_weights,
             projections,
@@ -328,7 +332,7 @@ impl<'a, E: Crew> Running<'_, 'a, E> {
             gated: &mut scratch.gated,
             sums,
         };
-        let beside = beside.map(|rows| self.beside(rows, upcoming, done));
+        let beside = beside.map(|rows| self.products_beside(rows, upcoming, done));
         C::step(&timestep, beside.into_iter().flatten(), written);
     }
 
@@ -341,7 +345,7 @@ impl<'a, E: Crew> Running<'_, 'a, E> {
             Output::Last(output) if step + 1 == self.sequence.timesteps => output.view_mut(),
             Output::Last(_) => return,
         };
-        let zero_output = self.packed.reader.zero_output_for_mask;
+        let zero_output = self.sequence.reader.zero_output_for_mask;
         for (row, mut output) in output.outer_iter_mut().enumerate() {
             let zero = self.sequence.mask.is_some()
                 && if zero_output { !scratch.counts[row] } else { !scratch.seen[row] };

@@ -1,8 +1,11 @@
+use birnn_cell::Reader;
 use ndarray::{ArrayView2, ArrayView3, ArrayViewMut2, ArrayViewMut3, Axis};
 
 /// What a direction reads and writes for some rows of the batch.
 #[derive(Debug)]
 pub struct Sequence<'a> {
+    /// The cell, and how it reads and writes.
+    pub reader: &'a Reader,
     /// `[rows, timesteps, features]`; of a timestep the features stand in one piece.
     pub x: ArrayView3<'a, f32>,
     /// Rows of the batch.

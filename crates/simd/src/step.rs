@@ -1,17 +1,16 @@
 //! What a thread does for a part of a direction's panels: project inputs, and run one timestep.
 
-use crate::beside::{Beside, multiply_beside};
 use crate::half::Half;
 use crate::matmul::{Blocks, Whole, Word, multiply, panels_at_a_time, vectors, vectors_mut};
 use crate::matrix::{Matrix, RecurrentKernel};
+use crate::product_beside::{ProductBeside, multiply_beside};
 use birnn_cell::Reader;
 use pulp::{Simd, WithSimd};
 use std::ops::Range;
 
 /// A recurrent kernel of more is read there and back: what caches still have of it from the step
-/// before is read first. Measured with a second-level cache of 1 MiB and a third of 32 MiB: 13 %
-/// less time at 1 MiB, nothing gained or lost from 2.5 to 4 MiB, and at 37 MiB 2 to 5 % less in the
-/// median of 25 runs, 16 % in the best.
+/// before is read first. Measured with a second-level cache of 1 MiB and a third of 32 MiB: less
+/// time at 1 MiB and at 37 MiB (docs/performance.md), nothing gained or lost from 2.5 to 4 MiB.
 const THERE_AND_BACK_BYTES: usize = 800 << 10;
 
 /// Whether steps read the recurrent kernel by turns from its start and from its end.
@@ -57,7 +56,7 @@ impl Project<'_> {
 /// What is left of the projection of a chunk.
 pub(super) struct FinishProjection<'a> {
     pub vectors: usize,
-    pub beside: Beside<'a>,
+    pub beside: ProductBeside<'a>,
 }
 
 impl WithSimd for FinishProjection<'_> {
@@ -105,7 +104,7 @@ pub(super) struct Step<'a, F, const V: usize> {
     /// Of as many panels as are finished at a time, `[panel][row][vector][lane]`.
     pub sums: &'a mut [f32],
     /// The projection of the next chunk, for these panels.
-    pub beside: Option<Beside<'a>>,
+    pub beside: Option<ProductBeside<'a>>,
     pub finish: F,
 }
 
@@ -157,7 +156,7 @@ fn multiply_recurrent<S: Simd, const V: usize>(
     kernel: &RecurrentKernel,
     panels: Range<usize>,
     sums: &mut [[S::f32s; V]],
-    beside: Option<&mut Beside>,
+    beside: Option<&mut ProductBeside>,
     back: bool,
 ) {
     sums.fill([simd.splat_f32s(0.0); V]);
@@ -183,7 +182,7 @@ fn multiply_panels<S: Simd, T: Word, const V: usize>(
     kernel: &[T],
     panels: Range<usize>,
     sums: &mut [[S::f32s; V]],
-    mut beside: Option<&mut Beside>,
+    mut beside: Option<&mut ProductBeside>,
     back: bool,
 ) {
     let a_panel = T::rows::<S>(read.units) * V * S::F32_LANES;

@@ -1,11 +1,11 @@
 //! One timestep of a direction: all panels of a matrix, in parts that threads share.
 
-use crate::beside::Beside;
 use crate::lines::Lines;
 use crate::matmul::Blocks;
 use crate::matrix::Matrix;
 use crate::pages::Pages;
 use crate::parts::{Crew, split};
+use crate::product_beside::ProductBeside;
 use crate::step::{Finish, States, Step, is_read_there_and_back, sums_kept};
 use birnn_cell::Reader;
 use std::ops::Range;
@@ -49,7 +49,7 @@ pub(crate) struct Written<'a> {
 pub(crate) trait CellStep {
     fn step<'b>(
         timestep: &Timestep<impl Crew>,
-        beside: impl Iterator<Item = Beside<'b>>,
+        beside: impl Iterator<Item = ProductBeside<'b>>,
         written: Written,
     );
 }
@@ -68,7 +68,7 @@ impl<'a, C: Crew> Timestep<'a, C> {
         matrix: usize,
         read: &[f32],
         sums: &mut [f32],
-        mut beside: impl Iterator<Item = Beside<'b>>,
+        mut beside: impl Iterator<Item = ProductBeside<'b>>,
         [first, second]: [&'w mut [f32]; 2],
         finish: impl Fn(&'w mut [f32], &'w mut [f32]) -> F,
     ) {
@@ -76,14 +76,14 @@ impl<'a, C: Crew> Timestep<'a, C> {
         if self.crew.parts() == 1 {
             let finish = finish(first, second);
             let step = self.part(matrix, 0..panels, read, sums, beside.next(), finish);
-            return self.crew.each(std::iter::once(step));
+            return self.crew.for_each(std::iter::once(step));
         }
         let parts = self.crew.cut(panels);
         let a_panel = self.matrices[matrix].blocks * self.rows * self.lanes;
         let arrays =
             split(first, parts.clone(), a_panel).zip(split(second, parts.clone(), a_panel));
         let sums = sums.chunks_mut(sums_kept(self.rows) * self.lanes);
-        self.crew.each(parts.zip(arrays).zip(sums).map(|((panels, (first, second)), sums)| {
+        self.crew.for_each(parts.zip(arrays).zip(sums).map(|((panels, (first, second)), sums)| {
             self.part(matrix, panels, read, sums, beside.next(), finish(first, second))
         }));
     }
@@ -96,7 +96,7 @@ impl<'a, C: Crew> Timestep<'a, C> {
         panels: Range<usize>,
         read: &'s [f32],
         sums: &'s mut [f32],
-        beside: Option<Beside<'s>>,
+        beside: Option<ProductBeside<'s>>,
         finish: F,
     ) -> Step<'s, F, V> {
         let (matrix, projection) = (&self.matrices[matrix], &self.projections[matrix][..]);

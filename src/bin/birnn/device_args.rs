@@ -24,8 +24,7 @@ pub struct HowArgs {
     #[arg(long, env = "BIRNN_ALLOW_SOFTWARE", hide_env = true, value_parser = yes_or_no)]
     allow_software: bool,
     /// Store recurrent layers' kernels as 16-bit floats, rounded to 11 bits: half as much to read,
-    /// which pays for large layers and small batches. On the CPU path of layers of more than 8
-    /// units, and not of the input's kernels.
+    /// which pays for large layers and small batches. On the CPU path only the recurrent kernels.
     #[arg(long)]
     pub half_weights: bool,
     /// Threads of the CPU path; 0: as many as cores, or RAYON_NUM_THREADS. They change no bit of

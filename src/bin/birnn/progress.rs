@@ -28,17 +28,17 @@ impl Progress {
 
 /// Says that something of unknown length is under way, and for how long.
 pub fn spinner(what: String) -> Progress {
-    shown(ProgressBar::new_spinner().with_message(what), "{spinner} {wide_msg} {elapsed}")
+    displayed(ProgressBar::new_spinner().with_message(what), "{spinner} {wide_msg} {elapsed}")
 }
 
 /// A bar for work of so many parts, such as rows of a batch.
 pub fn bar(what: &'static str, parts: usize, unit: &str) -> Progress {
     let template =
         format!("{{msg}} {{wide_bar}} {{pos}}/{{len}} {unit}, {{per_sec}}, {{eta}} left");
-    shown(ProgressBar::new(parts as u64).with_message(what), &template)
+    displayed(ProgressBar::new(parts as u64).with_message(what), &template)
 }
 
-fn shown(bar: ProgressBar, template: &str) -> Progress {
+fn displayed(bar: ProgressBar, template: &str) -> Progress {
     let bar = DRAWN.add(bar);
     if let Ok(style) = ProgressStyle::with_template(template) {
         bar.set_style(style);

@@ -148,7 +148,7 @@ impl CellKernel {
 const BETWEEN: usize = 2;
 
 /// The arrays that a cell keeps in the states beside the hidden state.
-pub(in crate::gpu) fn kept(cell: Cell) -> usize {
+pub(in crate::gpu) fn further_states(cell: Cell) -> usize {
     let between = if cell.second_gates().is_empty() { 0 } else { BETWEEN };
     cell.states() - 1 + between
 }

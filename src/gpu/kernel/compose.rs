@@ -4,41 +4,18 @@
 //! What is wrong (an unknown module, an `#if` of an unknown setting or without end) stays in the
 //! text, so that the WGSL compiler refuses it; [`located`] brings line numbers back to the files.
 
-use super::cells;
+use super::{cells, table};
 use std::borrow::Cow;
 
-macro_rules! files {
+macro_rules! modules {
     ($($name:literal),+ $(,)?) => {
-        /// The files of `shaders/`: names without `.wgsl`, and texts.
-        const FILES: &[(&str, &str)] =
+        /// What kernels import of `shaders/`: names without `.wgsl`, and texts.
+        const MODULES: &[(&str, &str)] =
             &[$(($name, include_str!(concat!("../../../shaders/", $name, ".wgsl")))),+];
     };
 }
 
-files![
-    "affine",
-    "attention_apply",
-    "attention_scores",
-    "batched_matmul",
-    "broadcast",
-    "combine_masked",
-    "dense",
-    "elementwise",
-    "final_states",
-    "gather",
-    "grouped_convolution",
-    "input_projection",
-    "load_state",
-    "mask_values",
-    "masking",
-    "meeting",
-    "merge",
-    "merge_last",
-    "move_values",
-    "normalize_vectors",
-    "pool",
-    "reduce",
-    "scatter",
+modules![
     "shared/activations",
     "shared/cell",
     "shared/circle",
@@ -73,8 +50,6 @@ files![
     "software/panels",
     "software/rows_by_subgroup",
     "software/weights_held",
-    "step_mask",
-    "unary",
 ];
 
 /// What a kernel is composed for: names and numbers, 0 or 1 for those that `#if` asks about.
@@ -119,7 +94,7 @@ struct Composing<'a> {
 impl Composing<'_> {
     /// Adds a file, unless it has been; `false`: there is no such file.
     fn file(&mut self, name: &str) -> bool {
-        let mut files = FILES.iter().chain(cells::FILES);
+        let mut files = MODULES.iter().chain(table::FILES).chain(cells::FILES);
         let Some(&(file, text)) = files.find(|(file, _)| *file == name) else {
             return false;
         };
@@ -282,12 +257,12 @@ mod tests {
             }
         }
         found.sort();
-        let all = || FILES.iter().chain(cells::FILES);
+        let all = || MODULES.iter().chain(table::FILES).chain(cells::FILES);
         let mut listed: Vec<_> = all().map(|(name, _)| name.to_string()).collect();
         listed.sort();
         assert_eq!(listed, found);
         let imports = |text: &str, name: &str| text.contains(&format!("#import {name}\n"));
-        for (name, _) in FILES.iter().filter(|(name, _)| name.contains('/')) {
+        for (name, _) in MODULES {
             let gates = name.starts_with("shared/gates_");
             assert!(gates || all().any(|(_, text)| imports(text, name)), "{name}");
         }

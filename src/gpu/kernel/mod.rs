@@ -4,7 +4,7 @@
 mod cells;
 mod compose;
 #[cfg(feature = "kernel_list")]
-mod settings;
+pub(in crate::gpu) mod settings;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -12,12 +12,10 @@ mod tests;
 mod tilings;
 mod uniforms;
 
-pub(in crate::gpu) use cells::{CellKernel, Way, gates_padded, handed_on, kept};
+pub(in crate::gpu) use cells::{CellKernel, Way, further_states, gates_padded, handed_on};
 #[cfg(feature = "kernel_list")]
 pub use compose::SourceLine;
 pub(in crate::gpu) use compose::{Composed, located};
-#[cfg(feature = "kernel_list")]
-pub(in crate::gpu) use settings::settings;
 pub(in crate::gpu) use table::{Access, Kernel, Role};
 pub(in crate::gpu) use uniforms::*;
 

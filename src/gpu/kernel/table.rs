@@ -46,7 +46,7 @@ pub(in crate::gpu) struct Row {
 }
 
 macro_rules! kernels {
-    ($($kernel:ident: $row:expr,)+) => {
+    ($($kernel:ident $name:literal: $row:expr,)+) => {
         /// A kernel, named as its file in `shaders/`; those of a cell share the cell's file.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         pub(in crate::gpu) enum Kernel {
@@ -62,16 +62,20 @@ macro_rules! kernels {
             pub fn row(self) -> Row {
                 match self {
                     Kernel::Cell(kernel) => of_cell(kernel),
-                    $(Kernel::$kernel => $row),+
+                    $(Kernel::$kernel => Row { name: $name, ..$row }),+
                 }
             }
         }
+
+        /// Their files in `shaders/`: names without `.wgsl`, and texts.
+        pub(super) const FILES: &[(&str, &str)] =
+            &[$(($name, include_str!(concat!("../../../shaders/", $name, ".wgsl")))),+];
     };
 }
 
-/// A kernel that no recurrent layer tiles.
-const fn other(name: &'static str, uniform: &'static Layout, storage: &'static [Access]) -> Row {
-    Row { name, role: Role::Other, uniform, storage, outputs: 0, gates: &[] }
+/// A kernel that no recurrent layer tiles; [`kernels!`] adds its name.
+const fn other(uniform: &'static Layout, storage: &'static [Access]) -> Row {
+    Row { name: "", role: Role::Other, uniform, storage, outputs: 0, gates: &[] }
 }
 
 /// A kernel of a cell.
@@ -102,46 +106,44 @@ const EXCHANGING_WITH_UNIT_WEIGHTS: &[Access] = &[Read, Read, Write, Read, Write
 const COUNTS: &[u32] = &[1, 2, 3, 4];
 
 kernels! {
-    InputProjection: Row {
-        name: "input_projection",
+    InputProjection "input_projection": Row {
+        name: "",
         role: Role::Projection,
         uniform: Projection::LAYOUT,
         storage: &[Read, Read, Read, Write],
         outputs: 0,
         gates: COUNTS,
     },
-    Meeting: other("meeting", Meeting::LAYOUT, &[Read, Write]),
-    LoadState: other("load_state", LoadState::LAYOUT, &[Read, Write]),
-    StepMask: other("step_mask", StepMask::LAYOUT, &[Read, Write, Write]),
-    Merge: other("merge", Merge::LAYOUT, &[Read, Write]),
-    MergeLast: other("merge_last", Merge::LAYOUT, &[Read, Write, Write, Write, Write, Write]),
-    FinalStates: other("final_states", FinalStates::LAYOUT, &[Read, Write, Write, Write]),
-    Dense: other("dense", Dense::LAYOUT, &[Read, Read, Read, Write]),
-    GroupedConvolution: other(
-        "grouped_convolution",
+    Meeting "meeting": other(Meeting::LAYOUT, &[Read, Write]),
+    LoadState "load_state": other(LoadState::LAYOUT, &[Read, Write]),
+    StepMask "step_mask": other(StepMask::LAYOUT, &[Read, Write, Write]),
+    Merge "merge": other(Merge::LAYOUT, &[Read, Write]),
+    MergeLast "merge_last": other(Merge::LAYOUT, &[Read, Write, Write, Write, Write, Write]),
+    FinalStates "final_states": other(FinalStates::LAYOUT, &[Read, Write, Write, Write]),
+    Dense "dense": other(Dense::LAYOUT, &[Read, Read, Read, Write]),
+    GroupedConvolution "grouped_convolution": other(
         GroupedConvolution::LAYOUT,
         &[Read, Read, Read, Write],
     ),
-    BatchedMatmul: other("batched_matmul", BatchedMatmul::LAYOUT, &[Read, Read, Write]),
-    Elementwise: other("elementwise", Elementwise::LAYOUT, &[Read, Write]),
-    Affine: other("affine", Affine::LAYOUT, &[Read, Read, Read, Write]),
-    Unary: other("unary", Unary::LAYOUT, &[Read, Write]),
-    MoveValues: other("move_values", MoveValues::LAYOUT, &[Read, Write]),
-    Broadcast: other("broadcast", Broadcast::LAYOUT, &[Read, Read, Read, Write]),
-    Reduce: other("reduce", Reduce::LAYOUT, &[Read, Write]),
-    CombineMasked: other("combine_masked", CombineMasked::LAYOUT, &[Read, Read, Read, Write]),
-    NormalizeVectors: other("normalize_vectors", Normalize::LAYOUT, &[Read, Read, Write]),
-    Pool: other("pool", Pool::LAYOUT, &[Read, Read, Write]),
-    Gather: other("gather", Gather::LAYOUT, &[Read, Read, Write]),
-    Scatter: other("scatter", Scatter::LAYOUT, &[Read, Read, Write]),
-    Masking: other("masking", Masking::LAYOUT, &[Read, Write]),
-    MaskValues: other("mask_values", MaskValues::LAYOUT, &[Read, Write]),
-    AttentionScores: other(
-        "attention_scores",
+    BatchedMatmul "batched_matmul": other(BatchedMatmul::LAYOUT, &[Read, Read, Write]),
+    Elementwise "elementwise": other(Elementwise::LAYOUT, &[Read, Write]),
+    Affine "affine": other(Affine::LAYOUT, &[Read, Read, Read, Write]),
+    Unary "unary": other(Unary::LAYOUT, &[Read, Write]),
+    MoveValues "move_values": other(MoveValues::LAYOUT, &[Read, Write]),
+    Broadcast "broadcast": other(Broadcast::LAYOUT, &[Read, Read, Read, Write]),
+    Reduce "reduce": other(Reduce::LAYOUT, &[Read, Write]),
+    CombineMasked "combine_masked": other(CombineMasked::LAYOUT, &[Read, Read, Read, Write]),
+    NormalizeVectors "normalize_vectors": other(Normalize::LAYOUT, &[Read, Read, Write]),
+    Pool "pool": other(Pool::LAYOUT, &[Read, Read, Write]),
+    Gather "gather": other(Gather::LAYOUT, &[Read, Read, Write]),
+    Scatter "scatter": other(Scatter::LAYOUT, &[Read, Read, Write]),
+    Masking "masking": other(Masking::LAYOUT, &[Read, Write]),
+    MaskValues "mask_values": other(MaskValues::LAYOUT, &[Read, Write]),
+    AttentionScores "attention_scores": other(
         AttentionScores::LAYOUT,
         &[Read, Read, Read, Read, Read, Read, Read, Write],
     ),
-    AttentionApply: other("attention_apply", AttentionApply::LAYOUT, &[Read, Read, Read, Write]),
+    AttentionApply "attention_apply": other(AttentionApply::LAYOUT, &[Read, Read, Read, Write]),
 }
 
 impl Kernel {

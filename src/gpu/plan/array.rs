@@ -2,6 +2,7 @@
 
 use super::launch::BufferId;
 use super::layout::strides;
+use crate::operator::product;
 
 /// An array that a launch reads or writes: `[…][features]`, the features filled up to a multiple of
 /// four.
@@ -23,9 +24,7 @@ impl Array {
 
     /// The vectors of features.
     pub fn vectors(&self) -> usize {
-        self.shape[..self.shape.len().saturating_sub(1)]
-            .iter()
-            .fold(1, |n, &axis| n.saturating_mul(axis))
+        product(&self.shape[..self.shape.len().saturating_sub(1)])
     }
 
     pub fn values(&self) -> usize {

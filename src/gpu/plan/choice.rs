@@ -23,7 +23,8 @@ const SEQUENCE_BUSY: usize = 64 << 10;
 /// How a group of directions runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Choice {
-    /// Whether a chunk of steps is one dispatch, or each step one.
+    /// Whether a chunk of timesteps is one dispatch, of one workgroup or of several, or each
+    /// timestep is one.
     pub way: Way,
     /// Of the recurrent kernels.
     pub recurrent: Tiling,

@@ -1,5 +1,6 @@
 //! How arrays lie in memory.
 
+use crate::operator::product;
 use std::cell::Cell;
 
 /// The strides of the values in order of an array of this shape.
@@ -40,7 +41,7 @@ impl ArrayLayout {
         let (&features, others) = shape.split_last().unwrap_or((&1, &[]));
         let (&rows, others) = others.split_first().unwrap_or((&1, &[]));
         let (&timesteps, others) = others.split_first().unwrap_or((&1, &[]));
-        let vectors = others.iter().fold(1usize, |n, &axis| n.saturating_mul(axis));
+        let vectors = product(others);
         let features_padded = features.next_multiple_of(4);
         let segment = segment.unwrap_or(timesteps).clamp(1, timesteps.max(1));
         ArrayLayout { rows, timesteps, vectors, features, features_padded, segment }

@@ -77,12 +77,13 @@ impl PlanAdapter {
 ///   Where it can, this dispatch also writes the layer's output and final states to their places.
 ///   It can't with a `merge_mode` other than concat, for a stateful layer that returns its states,
 ///   for the layers of a stack (see below), and where the device binds fewer storage buffers to a
-///   kernel than this takes: 8 for an LSTM, 7 for a GRU with `reset_after`, 6 for others.
-/// * *One dispatch for each timestep*, by a kernel named `…_step`; two for a GRU with
-///   `reset_after=False`. On a GPU 16, 8 or 4 invocations share a sum, as long as the dispatch then
-///   has no more than some 130,000 invocations; with more rows, each invocation computes up to 8
-///   rows. On a software adapter each invocation computes 4, 8 or 16 rows, which the invocations of
-///   a subgroup load together.
+///   kernel than this takes: 6 for a SimpleRNN, 7 for a GRU with `reset_after`, 8 for an LSTM, and
+///   9 with peepholes, for example.
+/// * *One dispatch for each timestep*, by a kernel named `…_step`; two for a cell whose second
+///   product takes what its first gates gave: a GRU with `reset_after=False`, MGU. On a GPU 16, 8
+///   or 4 invocations share a sum, as long as the dispatch then has no more than some 130,000
+///   invocations; with more rows, each invocation computes up to 8 rows. On a software adapter each
+///   invocation computes 4, 8 or 16 rows, which the invocations of a subgroup load together.
 ///
 /// A third way is for those who ask for it ([`PlanReport::persistent`]): one dispatch for all
 /// timesteps of the chunk by several workgroups, which wait for each other, by a kernel named

@@ -3,14 +3,14 @@
 use super::custom::Registry;
 use super::entry::Entry;
 use super::json;
-use super::messages::shown;
+use super::messages::excerpt;
 use super::version::Version;
 use crate::{Error, Result};
 use serde_json::{Map, Value};
 
 /// Arguments that don't change what a trained layer computes, or that are read elsewhere (the
-/// shapes, how weights are quantized and what is added to them). `softmax_robust_masking` and `robust_masking` set a masked score in place of lowering
-/// it, which is what birnn always does.
+/// shapes, how weights are quantized and what is added to them). `softmax_robust_masking` and
+/// `robust_masking` set a masked score in place of lowering it, which is what birnn always does.
 const NO_EFFECT: [&str; 26] = [
     "name",
     "trainable",
@@ -131,7 +131,7 @@ impl<'a> Arguments<'a> {
         Err(Error::UnsupportedArgument {
             layer: self.layer.to_string(),
             argument: format!("{}{name}", self.prefix),
-            value: shown(value),
+            value: excerpt(value),
             reason: reason.to_string(),
         })
     }
@@ -140,7 +140,9 @@ impl<'a> Arguments<'a> {
         match self.values.get(name) {
             None => Ok(default),
             Some(Value::Bool(value)) => Ok(*value),
-            Some(value) => self.wrong(name, format!("{} is neither true nor false", shown(value))),
+            Some(value) => {
+                self.wrong(name, format!("{} is neither true nor false", excerpt(value)))
+            }
         }
     }
 
@@ -157,7 +159,7 @@ impl<'a> Arguments<'a> {
             Some(size) => Ok(size),
             None => self.wrong(
                 name,
-                format!("{} is not a whole number from 1 to below 2^24", shown(value)),
+                format!("{} is not a whole number from 1 to below 2^24", excerpt(value)),
             ),
         }
     }
@@ -223,7 +225,7 @@ impl<'a> Arguments<'a> {
             Some(ends) => Ok(ends),
             None => self.wrong(
                 name,
-                format!("{} is not one or two whole numbers below 2^24", shown(value)),
+                format!("{} is not one or two whole numbers below 2^24", excerpt(value)),
             ),
         }
     }
@@ -249,7 +251,7 @@ impl<'a> Arguments<'a> {
             Some(all) => Ok(all),
             None => self.wrong(
                 name,
-                format!("{} is no number below 2^24, or two or four of them", shown(value)),
+                format!("{} is no number below 2^24, or two or four of them", excerpt(value)),
             ),
         }
     }
@@ -272,7 +274,7 @@ impl<'a> Arguments<'a> {
             Some(all) => Ok(all),
             None => self.wrong(
                 name,
-                format!("{} is no number below 2^24, or three or six of them", shown(value)),
+                format!("{} is no number below 2^24, or three or six of them", excerpt(value)),
             ),
         }
     }
@@ -304,7 +306,7 @@ impl<'a> Arguments<'a> {
         self.get(name)
             .map(|value| match json::number(value) {
                 Some(number) => Ok(number as f32),
-                None => self.wrong(name, format!("{} is no number", shown(value))),
+                None => self.wrong(name, format!("{} is no number", excerpt(value))),
             })
             .transpose()
     }
@@ -312,7 +314,7 @@ impl<'a> Arguments<'a> {
     fn number_of(&self, name: &str, value: &Value) -> Result<f32> {
         match value.as_f64().map(|number| number as f32).filter(|number| number.is_finite()) {
             Some(number) => Ok(number),
-            None => self.wrong(name, format!("{} is no finite number", shown(value))),
+            None => self.wrong(name, format!("{} is no finite number", excerpt(value))),
         }
     }
 
@@ -329,7 +331,7 @@ impl<'a> Arguments<'a> {
         };
         match axes.filter(|axes| axes.iter().all(|axis| axis.unsigned_abs() < 256)) {
             Some(axes) => Ok(axes),
-            None => self.wrong(name, format!("{} is no axis or list of axes", shown(value))),
+            None => self.wrong(name, format!("{} is no axis or list of axes", excerpt(value))),
         }
     }
 
@@ -350,7 +352,7 @@ impl<'a> Arguments<'a> {
         let numbers = value.as_array().filter(|items| items.len() <= 64);
         match numbers.and_then(|items| items.iter().map(natural).collect()) {
             Some(numbers) => Ok(numbers),
-            None => self.wrong(name, format!("{} is no list of whole numbers", shown(value))),
+            None => self.wrong(name, format!("{} is no list of whole numbers", excerpt(value))),
         }
     }
 
@@ -380,7 +382,7 @@ impl<'a> Arguments<'a> {
             // Every layer that has it can have both: see `stateless`.
             "data_format" if value == "channels_last" || value == "channels_first" => Ok(()),
             "data_format" => {
-                self.wrong(name, format!("{} is neither order of Keras's", shown(value)))
+                self.wrong(name, format!("{} is neither order of Keras's", excerpt(value)))
             }
             // A newer Keras adds an argument so that older models go on as they did: by None, which
             // passed above, or by false.

@@ -1,7 +1,7 @@
 //! The calls of layers in a functional model, in the forms of Keras 2 and Keras 3.
 
 use super::class::{Class, changes_images};
-use super::messages::{malformed, shown};
+use super::messages::{excerpt, malformed};
 use super::operation::{self, Given};
 use super::reference::{Reference, listed, references, sorted, tensor};
 use super::stateless::Calling;
@@ -64,7 +64,7 @@ pub(super) fn calls<'a>(
 fn of_operation<'a>(file: &str, layer: &str, node: &'a Value) -> Result<Call<'a>> {
     match operation::read(node) {
         Some((given, inputs)) => Ok(Call { inputs, operation: Some(given), ..Call::default() }),
-        None => malformed(file, format!("operation {layer:?} is called on {}", shown(node))),
+        None => malformed(file, format!("operation {layer:?} is called on {}", excerpt(node))),
     }
 }
 
@@ -141,7 +141,7 @@ impl<'a> Reader<'_, 'a> {
     }
 
     fn odd<T>(&self, value: &Value) -> Result<T> {
-        malformed(self.file, format!("layer {:?} is called on {}", self.layer, shown(value)))
+        malformed(self.file, format!("layer {:?} is called on {}", self.layer, excerpt(value)))
     }
 
     fn finish(mut self) -> Result<Call<'a>> {
@@ -208,7 +208,8 @@ impl<'a> Reader<'_, 'a> {
                 self.call.calling.return_attention_scores = value == &Value::Bool(true);
                 return Ok(());
             }
-            // Layers that change images in training write it, and go by what the model is called with.
+            // Layers that change images in training write it, and go by what the model is called
+            // with.
             "training" if changes_images(self.class.name()) && value.is_boolean() => return Ok(()),
             "training" => "save the model without training=True in the call",
             "query_mask" | "attention_mask" => {
@@ -219,7 +220,7 @@ impl<'a> Reader<'_, 'a> {
         Err(Error::UnsupportedArgument {
             layer: self.layer.to_string(),
             argument: name.to_string(),
-            value: shown(value),
+            value: excerpt(value),
             reason: reason.to_string(),
         })
     }
@@ -227,7 +228,7 @@ impl<'a> Reader<'_, 'a> {
     fn wrong<T>(&self, name: &str, value: &Value) -> Result<T> {
         malformed(
             self.file,
-            format!("layer {:?} is called with {name} {}", self.layer, shown(value)),
+            format!("layer {:?} is called with {name} {}", self.layer, excerpt(value)),
         )
     }
 

@@ -9,22 +9,23 @@ use serde_json::Value;
 pub(super) const SUPPORTED: &str = "\
     InputLayer, LSTM, GRU, SimpleRNN, CuDNNLSTM, CuDNNGRU, RNN of LSTMCell, GRUCell, \
     SimpleRNNCell and lists of these, ConvLSTM1D, ConvLSTM2D, Bidirectional, TimeDistributed, \
-    Dense, EinsumDense, Embedding, Masking, Activation, ReLU, LeakyReLU, ELU, PReLU, ThresholdedReLU, Softmax, Rescaling, \
-    CategoryEncoding, Discretization, LayerNormalization, RMSNormalization, BatchNormalization, \
-    UnitNormalization, GroupNormalization, Normalization, Conv1D, Conv2D, Conv3D, DepthwiseConv1D, \
-    DepthwiseConv2D, SeparableConv1D, SeparableConv2D, Conv1DTranspose, Conv2DTranspose, \
-    MaxPooling1D, MaxPooling2D, MaxPooling3D, AveragePooling1D, AveragePooling2D, \
-    AveragePooling3D, GlobalMaxPooling1D, GlobalMaxPooling2D, GlobalMaxPooling3D, \
-    GlobalAveragePooling1D, GlobalAveragePooling2D, GlobalAveragePooling3D, Concatenate, Dot, Add, \
-    Subtract, Multiply, Average, Maximum, Minimum, Flatten, Reshape, Permute, RepeatVector, \
-    Cropping1D, Cropping2D, Cropping3D, ZeroPadding1D, ZeroPadding2D, ZeroPadding3D, UpSampling1D, \
-    UpSampling2D, UpSampling3D, Attention, AdditiveAttention, MultiHeadAttention, Dropout, SpatialDropout1D, SpatialDropout2D, \
-    SpatialDropout3D, RandomFlip, RandomRotation, RandomTranslation, RandomZoom, RandomShear, \
-    RandomPerspective, RandomElasticTransform, RandomContrast, RandomBrightness, RandomHue, \
-    RandomSaturation, RandomSharpness, RandomPosterization, RandomColorJitter, \
-    RandomColorDegeneration, RandomGrayscale, RandomInvert, RandomGaussianBlur, RandomErasing, \
-    RandAugment, AugMix, GaussianNoise, GaussianDropout, AlphaDropout, ActivityRegularization and \
-    Identity, in Sequential and functional models, which may be layers of others";
+    Dense, EinsumDense, Embedding, Masking, Activation, ReLU, LeakyReLU, ELU, PReLU, \
+    ThresholdedReLU, Softmax, Rescaling, CategoryEncoding, Discretization, LayerNormalization, \
+    RMSNormalization, BatchNormalization, UnitNormalization, GroupNormalization, Normalization, \
+    Conv1D, Conv2D, Conv3D, DepthwiseConv1D, DepthwiseConv2D, SeparableConv1D, SeparableConv2D, \
+    Conv1DTranspose, Conv2DTranspose, MaxPooling1D, MaxPooling2D, MaxPooling3D, AveragePooling1D, \
+    AveragePooling2D, AveragePooling3D, GlobalMaxPooling1D, GlobalMaxPooling2D, \
+    GlobalMaxPooling3D, GlobalAveragePooling1D, GlobalAveragePooling2D, GlobalAveragePooling3D, \
+    Concatenate, Dot, Add, Subtract, Multiply, Average, Maximum, Minimum, Flatten, Reshape, \
+    Permute, RepeatVector, Cropping1D, Cropping2D, Cropping3D, ZeroPadding1D, ZeroPadding2D, \
+    ZeroPadding3D, UpSampling1D, UpSampling2D, UpSampling3D, Attention, AdditiveAttention, \
+    MultiHeadAttention, Dropout, SpatialDropout1D, SpatialDropout2D, SpatialDropout3D, \
+    RandomFlip, RandomRotation, RandomTranslation, RandomZoom, RandomShear, RandomPerspective, \
+    RandomElasticTransform, RandomContrast, RandomBrightness, RandomHue, RandomSaturation, \
+    RandomSharpness, RandomPosterization, RandomColorJitter, RandomColorDegeneration, \
+    RandomGrayscale, RandomInvert, RandomGaussianBlur, RandomErasing, RandAugment, AugMix, \
+    GaussianNoise, GaussianDropout, AlphaDropout, ActivityRegularization and Identity, in \
+    Sequential and functional models, which may be layers of others";
 
 /// The classes without state that are supported.
 pub(super) const STATELESS: [&str; 98] = [

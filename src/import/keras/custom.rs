@@ -3,7 +3,7 @@
 use super::class::{self, Class};
 use super::json;
 use super::limits::KerasLimits;
-use super::messages::shown;
+use super::messages::excerpt;
 use crate::{Activation, Error, Layer, Result};
 use ndarray::ArrayD;
 use serde_json::{Map, Value};
@@ -295,7 +295,7 @@ impl<'a> KerasLayer<'a> {
             argument: argument.to_string(),
             reason: match value {
                 None => "is missing".to_string(),
-                Some(value) => format!("{} is not {what}", shown(value)),
+                Some(value) => format!("{} is not {what}", excerpt(value)),
             },
         })
     }

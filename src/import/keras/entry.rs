@@ -31,8 +31,8 @@ pub(super) struct Entry<'a> {
     pub inbound_nodes: Option<&'a Value>,
     /// The shape that it was built for, where the file says it.
     pub built_shape: Option<&'a Value>,
-    /// How many `TimeDistributed` its model is in, which call it on every timestep; or how many axes
-    /// are merged with the batch where it is called ([`Merged`](super::merged::Merged)).
+    /// How many `TimeDistributed` its model is in, which call it on every timestep; or how many
+    /// axes are merged with the batch where it is called ([`Merged`](super::merged::Merged)).
     pub time_distributed: usize,
     /// The model that it is, or that its `TimeDistributed` calls.
     pub model: Option<Nested<'a>>,

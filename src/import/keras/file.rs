@@ -191,7 +191,8 @@ fn without_config(hdf5: &Hdf5) -> Result<&'static str> {
     Ok(match is_keras {
         true => {
             "holds weights only: give the model's configuration, the text that model.to_json() \
-             returns, too (Model::from_keras_config), or save the whole model with model.save(\"model.keras\")"
+             returns, too (Model::from_keras_config), or save the whole model with \
+             model.save(\"model.keras\")"
         }
         false => {
             "is an HDF5 file, but not of Keras: it has neither a model_config nor Keras's weights; \

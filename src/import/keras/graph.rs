@@ -133,8 +133,8 @@ impl Builder<'_> {
         Ok(inputs)
     }
 
-    /// Adds the layers that are called in the order of the file, which is Keras's `model.layers` and
-    /// the order of its weights; calls can come in another order.
+    /// Adds the layers that are called in the order of the file, which is Keras's `model.layers`
+    /// and the order of its weights; calls can come in another order.
     fn add_layers(&mut self, level: &mut Level) -> Result<()> {
         let Level { network, steps, .. } = level;
         let called = network.order.iter().map(|&index| network.nodes[index].entry);
@@ -166,8 +166,8 @@ impl Builder<'_> {
         outputs
     }
 
-    /// As [`Builder::run_inside`], of a model that `TimeDistributed` calls: of masks it gets that of
-    /// its input, and what it returns has that mask, too.
+    /// As [`Builder::run_inside`], of a model that `TimeDistributed` calls: of masks it gets that
+    /// of its input, and what it returns has that mask, too.
     fn run_on_every_timestep(
         &mut self,
         level: &mut Level,

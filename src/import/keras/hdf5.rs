@@ -36,8 +36,8 @@ impl Hdf5 {
         if let Some(whole) = declared_length(&bytes).filter(|&whole| whole > bytes.len() as u64) {
             let found = bytes.len();
             let reason = format!(
-                "is an HDF5 file that is cut off: it has {found} bytes of {whole}; download or copy \
-                 it again"
+                "is an HDF5 file that is cut off: it has {found} bytes of {whole}; download or \
+                 copy it again"
             );
             return malformed(&label, reason);
         }

@@ -143,7 +143,8 @@ mod tests {
 
     #[test]
     fn parses_what_serde_json_parses() {
-        let text = r#"{"a": [1, -2, 2.5e3, 18446744073709551615, true, null, "ü\n"], "b": {"c": []}, "a2": {}}"#;
+        let text = r#"{"a": [1, -2, 2.5e3, 18446744073709551615, true, null, "ü\n"],
+            "b": {"c": []}, "a2": {}}"#;
         assert_eq!(
             parse(text.as_bytes(), 100).unwrap(),
             serde_json::from_str::<Value>(text).unwrap()

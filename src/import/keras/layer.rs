@@ -4,7 +4,7 @@ use super::arguments::Arguments;
 use super::class::Class;
 use super::conv_lstm;
 use super::entry::Entry;
-use super::messages::{malformed, shown};
+use super::messages::{excerpt, malformed};
 use super::recurrent::{self, Built, Unmasked, Wiring};
 use super::stateless::{self, Calling};
 use super::version::Version;
@@ -55,7 +55,7 @@ pub(super) fn input_shape(arguments: &Arguments, shape: &Value) -> Result<Vec<Op
             .filter(|n| (1..1 << 31).contains(n))
         {
             Some(n) => Ok(Some(n)),
-            None => arguments.wrong("batch_shape", format!("{} is no shape", shown(shape))),
+            None => arguments.wrong("batch_shape", format!("{} is no shape", excerpt(shape))),
         },
     };
     match shape.as_array().map(Vec::as_slice) {
@@ -300,7 +300,7 @@ fn argument(arguments: &Arguments, name: &str, reason: &str) -> Error {
     Error::UnsupportedArgument {
         layer: arguments.layer().to_string(),
         argument: name.to_string(),
-        value: shown(arguments.get(name).unwrap_or(&Value::Null)),
+        value: excerpt(arguments.get(name).unwrap_or(&Value::Null)),
         reason: reason.to_string(),
     }
 }

@@ -11,7 +11,7 @@ pub(super) fn malformed<T>(file: &str, reason: impl Into<String>) -> Result<T> {
 }
 
 /// A value of the file for a message: JSON, cut where it is long.
-pub(super) fn shown(value: &Value) -> String {
+pub(super) fn excerpt(value: &Value) -> String {
     let mut text = value.to_string();
     if let Some((end, _)) = text.char_indices().nth(80) {
         text.truncate(end);

@@ -10,10 +10,11 @@
 //!   that the caller builds; [`entry`]: the layers in a configuration, with those of the models
 //!   among them.
 //! * [`arguments`] and [`activation`] read a layer's arguments; [`stateless`], [`conv_lstm`],
-//!   [`recurrent`], [`wrapped`] (what the caller builds, in wrappers or not) and [`layer`] build the
-//!   layers.
+//!   [`recurrent`], [`wrapped`] (what the caller builds, in wrappers or not) and [`layer`] build
+//!   the layers.
 //! * [`network`]: which layers a model calls on what, in a row or as a functional model says
-//!   ([`call`], [`reference`], in the [`order`] in which Keras runs them); [`sequential`]: what a row reads.
+//!   ([`call`], [`reference`], in the [`order`] in which Keras runs them); [`sequential`]: what a
+//!   row reads.
 //! * [`assembly`] adds and calls layers in a graph; [`graph`] does so as the networks of the model
 //!   and of the models in it ([`level`], [`scope`]) say, with the masks of [`mask_operation`] and
 //!   [`given_mask`].

@@ -14,7 +14,7 @@ use ndarray::{Array2, ArrayD, Ix2, IxDyn};
 use serde_json::{Map, Value};
 
 /// Where the arrays that belong to a weight stand, if they are there.
-struct Beside {
+struct Companions {
     scale: String,
     zero: String,
     /// Of each row or column which group of scales it has.
@@ -23,20 +23,20 @@ struct Beside {
     lora: Option<[String; 2]>,
 }
 
-impl Beside {
+impl Companions {
     /// `paths`: those of all weights of the layer.
-    fn new(layout: Layout, path: &str, paths: &[String]) -> Beside {
+    fn new(layout: Layout, path: &str, paths: &[String]) -> Companions {
         let (folder, name) = path.rsplit_once('/').unwrap_or(("", path));
         if layout == Layout::Archive {
             let is_in = |path: &&String| path.rsplit_once('/').is_some_and(|(of, _)| of == folder);
             let count = paths.iter().filter(is_in).count();
             let numbered = |more: usize| format!("{folder}/{}", count + more);
             let [scale, zero, groups] = [0, 1, 2].map(numbered);
-            return Beside { scale, zero, groups, lora: None };
+            return Companions { scale, zero, groups, lora: None };
         }
         let (name, suffix) = name.split_at(name.find(':').unwrap_or(name.len()));
         let named = |name: String| format!("{folder}/{name}{suffix}");
-        Beside {
+        Companions {
             scale: named(format!("{name}_scale")),
             zero: named(format!("{name}_zero")),
             groups: named("g_idx".to_string()),
@@ -49,7 +49,7 @@ impl Beside {
 struct Weight<'a> {
     file: &'a mut Hdf5,
     wanted: &'a Wanted,
-    beside: Beside,
+    companions: Companions,
     /// The arguments of the layer.
     config: &'a Map<String, Value>,
     /// Whether its scales are those of rows, as an Embedding's are.
@@ -73,17 +73,17 @@ pub(super) fn read(
     if !matches!(name, "kernel" | "embeddings") || wanted.shape.len() < 2 {
         return file.read(path, wanted);
     }
-    let beside = Beside::new(layout, path, paths);
+    let companions = Companions::new(layout, path, paths);
     // The projection of an attention's output sums over all axes but the last.
     let is_output = slot.name == "attention_output kernel";
     let of_rows = if is_output { wanted.shape.len() - 1 } else { 1 };
     let (rows, columns) = wanted.shape.split_at(of_rows);
     let [rows, columns] = [rows, columns].map(|lengths| lengths.iter().product());
     let by_row = name == "embeddings";
-    let mut weight = Weight { file, wanted, beside, config, by_row, rows, columns };
+    let mut weight = Weight { file, wanted, companions, config, by_row, rows, columns };
     let values = match weight.file.holds_bytes(path)? {
         true => weight.dequantized(path)?,
-        false if layout != Layout::Archive && weight.is_there(&weight.beside.scale)? => {
+        false if layout != Layout::Archive && weight.is_there(&weight.companions.scale)? => {
             return weight.wrong("has a scale, but isn't of whole numbers of a byte");
         }
         false => weight.file.read(path, wanted)?,
@@ -118,9 +118,9 @@ impl Weight<'_> {
             );
             return self.wrong(&reason);
         };
-        let scale = self.part(&self.beside.scale, "scale")?;
-        let scale = self.file.read(&self.beside.scale, &scale)?;
-        let values = match self.is_there(&self.beside.zero)? {
+        let scale = self.part(&self.companions.scale, "scale")?;
+        let scale = self.file.read(&self.companions.scale, &scale)?;
+        let values = match self.is_there(&self.companions.zero)? {
             true => self.by_group(&numbers, &scale)?,
             false => {
                 let count = if self.by_row { self.rows } else { self.columns };
@@ -181,10 +181,10 @@ impl Weight<'_> {
     /// Numbers with scales and zeros of groups of rows, or of an Embedding of columns.
     fn by_group(&mut self, numbers: &[i8], scale: &ArrayD<f32>) -> Result<Vec<f32>> {
         let (rows, columns, by_row) = (self.rows, self.columns, self.by_row);
-        let zero = self.part(&self.beside.zero, "zero")?;
-        let zero = self.file.read_bytes(&self.beside.zero, &zero)?;
-        let members = self.part(&self.beside.groups, "groups")?;
-        let members = self.file.read(&self.beside.groups, &members)?;
+        let zero = self.part(&self.companions.zero, "zero")?;
+        let zero = self.file.read_bytes(&self.companions.zero, &zero)?;
+        let members = self.part(&self.companions.groups, "groups")?;
+        let members = self.file.read(&self.companions.groups, &members)?;
         let (count, of_groups) = if by_row { (columns, rows) } else { (rows, columns) };
         let groups = match *scale.shape() {
             [groups, length] if !by_row && length == of_groups => groups,
@@ -194,8 +194,8 @@ impl Weight<'_> {
         if zero.shape() != scale.shape() || members.shape() != [count] {
             let (zero, members) = (zero.shape(), members.shape());
             let reason = format!(
-                "has scales of shape {:?}, zeros of shape {zero:?} and groups of shape {members:?}, \
-                 which don't fit each other",
+                "has scales of shape {:?}, zeros of shape {zero:?} and groups of shape \
+                 {members:?}, which don't fit each other",
                 scale.shape()
             );
             return self.wrong(&reason);
@@ -221,7 +221,7 @@ impl Weight<'_> {
 
     /// The sum with the product of the LoRA, where it has one.
     fn with_lora(&mut self, mut values: ArrayD<f32>) -> Result<ArrayD<f32>> {
-        let Some([a, b]) = self.beside.lora.clone() else { return Ok(values) };
+        let Some([a, b]) = self.companions.lora.clone() else { return Ok(values) };
         if !self.is_there(&a)? && !self.is_there(&b)? {
             return Ok(values);
         }

@@ -4,7 +4,7 @@ use super::arguments::Arguments;
 use super::class::{Class, Root};
 use super::entry::{Entry, Nested};
 use super::layer;
-use super::messages::{malformed, shown};
+use super::messages::{excerpt, malformed};
 use super::version::Version;
 use crate::Result;
 use serde_json::Value;
@@ -51,7 +51,7 @@ pub(super) fn input(
                 "the file doesn't say what shape layer {:?} reads (found {}): build the model \
                  before saving it, by an Input layer, model.build(...) or a first call",
                 first.path,
-                shown(model.pointer("/config/build_input_shape").unwrap_or(&Value::Null))
+                excerpt(model.pointer("/config/build_input_shape").unwrap_or(&Value::Null))
             ),
         ),
     }

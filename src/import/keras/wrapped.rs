@@ -6,7 +6,7 @@ use super::arguments::Arguments;
 use super::class::{self, Class, SUPPORTED};
 use super::custom::{CustomLayer, KerasLayer};
 use super::entry::Entry;
-use super::messages::shown;
+use super::messages::excerpt;
 use super::recurrent::{self, Flags};
 use super::version::Version;
 use crate::layer::Recurrent;
@@ -140,7 +140,7 @@ fn only_recurrent(arguments: &Arguments, argument: &str, of: &CustomLayer) -> Re
     Err(Error::UnsupportedArgument {
         layer: arguments.layer().to_string(),
         argument: argument.to_string(),
-        value: shown(arguments.get(argument).unwrap_or(&Value::Null)),
+        value: excerpt(arguments.get(argument).unwrap_or(&Value::Null)),
         reason: format!(
             "it has to be one recurrent layer, such as an LSTM, and the function of \
              KerasOptions::custom returned {built:?}"

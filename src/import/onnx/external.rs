@@ -22,7 +22,7 @@ enum Files<'a> {
 
 impl<'a> External<'a> {
     /// Of a model in this file.
-    pub fn beside(file: &Path, bytes: u64) -> External<'a> {
+    pub fn in_folder_of(file: &Path, bytes: u64) -> External<'a> {
         let folder = file.parent().map(Path::to_path_buf);
         External { place: Files::Folder(folder.unwrap_or_default()), left: Cell::new(bytes) }
     }
@@ -133,7 +133,7 @@ mod tests {
         std::fs::write(inside.join("values.bin"), [1, 2, 3, 4]).unwrap();
         std::fs::write(folder.path().join("outside.bin"), [1, 2, 3, 4]).unwrap();
         let model = inside.join("model.onnx");
-        let external = External::beside(&model, 100);
+        let external = External::in_folder_of(&model, 100);
         let at = |location| external.read(&[("location", location), ("offset", "1")], 2);
         assert_eq!(at("values.bin"), Ok(vec![2, 3]));
         for outside in ["../outside.bin", "/etc/passwd", "C:\\x", "", "a/../values.bin", "gone"] {
@@ -157,7 +157,7 @@ mod tests {
         let end = u64::MAX.to_string();
         assert!(wrong(&[("location", "values.bin"), ("offset", &end)]).contains("short"));
         assert!(wrong(&[("location", "values.bin"), ("length", "3")]).contains("3"));
-        let few = External::beside(&model, 3);
+        let few = External::in_folder_of(&model, 3);
         assert!(few.read(&[("location", "values.bin")], 4).unwrap_err().contains("external_bytes"));
     }
     #[test]

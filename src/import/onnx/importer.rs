@@ -246,7 +246,8 @@ pub(super) struct Frame<'a, 'n> {
     pub around: Option<&'n Frame<'a, 'n>>,
 }
 
-/// The value of an attribute; in a function that of the node that stands for it, if it refers to it.
+/// The value of an attribute; in a function that of the node that stands for it, if it refers to
+/// it.
 pub(super) fn attribute<'a, 'n>(
     attributes: &'n [Attribute<'a>],
     name: &str,

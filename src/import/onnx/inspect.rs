@@ -161,7 +161,8 @@ fn inputs(graph: &Graph) -> Vec<OnnxInputReport> {
 /// Counts nodes.
 struct Counter<'a> {
     budget: &'a Budget,
-    /// The functions of the file, whose own nodes are counted in place of those that stand for them.
+    /// The functions of the file, whose own nodes are counted in place of those that stand for
+    /// them.
     functions: HashSet<(&'a str, &'a str)>,
     counts: BTreeMap<String, OnnxNodeReport>,
 }

@@ -36,7 +36,7 @@ impl OnnxOptions {
 
 fn file(path: &Path, options: &OnnxOptions) -> Result<Model> {
     let bytes = read(path, options)?;
-    let external = External::beside(path, options.external_bytes);
+    let external = External::in_folder_of(path, options.external_bytes);
     model(&path.display().to_string(), &bytes, options, &external)
 }
 

@@ -1,6 +1,6 @@
-use crate::beside::Beside;
 use crate::epilogue::{Activated, GatedCandidate, blend};
 use crate::parts::Crew;
+use crate::product_beside::ProductBeside;
 use crate::step::{Finish, Panels, States};
 use crate::timestep::{CellStep, Timestep, Written};
 use birnn_cell::Reader;
@@ -13,7 +13,7 @@ impl CellStep for Gru {
     #[inline(always)]
     fn step<'b>(
         timestep: &Timestep<impl Crew>,
-        beside: impl Iterator<Item = Beside<'b>>,
+        beside: impl Iterator<Item = ProductBeside<'b>>,
         written: Written,
     ) {
         let Written { next, sums, .. } = written;
@@ -31,7 +31,7 @@ impl CellStep for GruResetBefore {
     #[inline(always)]
     fn step<'b>(
         timestep: &Timestep<impl Crew>,
-        beside: impl Iterator<Item = Beside<'b>>,
+        beside: impl Iterator<Item = ProductBeside<'b>>,
         written: Written,
     ) {
         let Written { next, gate, gated, sums, .. } = written;

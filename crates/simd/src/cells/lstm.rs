@@ -1,8 +1,8 @@
 use crate::activation::activate;
-use crate::beside::Beside;
 use crate::epilogue::Activated;
 use crate::pages::Pages;
 use crate::parts::Crew;
+use crate::product_beside::ProductBeside;
 use crate::step::{Finish, Panels, States};
 use crate::timestep::{CellStep, Timestep, Written};
 use pulp::Simd;
@@ -13,7 +13,7 @@ impl CellStep for Lstm {
     #[inline(always)]
     fn step<'b>(
         timestep: &Timestep<impl Crew>,
-        beside: impl Iterator<Item = Beside<'b>>,
+        beside: impl Iterator<Item = ProductBeside<'b>>,
         written: Written,
     ) {
         let Written { next, cell, sums, .. } = written;

@@ -1,6 +1,6 @@
-use crate::beside::Beside;
 use crate::epilogue::{Activated, GatedCandidate};
 use crate::parts::Crew;
+use crate::product_beside::ProductBeside;
 use crate::step::{Finish, Panels};
 use crate::timestep::{CellStep, Timestep, Written};
 use birnn_cell::Reader;
@@ -12,7 +12,7 @@ impl CellStep for Mgu {
     #[inline(always)]
     fn step<'b>(
         timestep: &Timestep<impl Crew>,
-        beside: impl Iterator<Item = Beside<'b>>,
+        beside: impl Iterator<Item = ProductBeside<'b>>,
         written: Written,
     ) {
         let Written { next, gate, gated, sums, .. } = written;

@@ -1,6 +1,6 @@
-use crate::beside::Beside;
 use crate::epilogue::Activated;
 use crate::parts::Crew;
+use crate::product_beside::ProductBeside;
 use crate::step::{Finish, Panels, States};
 use crate::timestep::{CellStep, Timestep, Written};
 use pulp::Simd;
@@ -11,7 +11,7 @@ impl CellStep for SimpleRnn {
     #[inline(always)]
     fn step<'b>(
         timestep: &Timestep<impl Crew>,
-        beside: impl Iterator<Item = Beside<'b>>,
+        beside: impl Iterator<Item = ProductBeside<'b>>,
         written: Written,
     ) {
         let Written { next, sums, .. } = written;

@@ -1,7 +1,7 @@
 //! A group at work: what its launches have in common.
 
 use super::group::Group;
-use crate::gpu::kernel::{Recurrence, kept};
+use crate::gpu::kernel::{Recurrence, further_states};
 use crate::gpu::plan::choice::Choice;
 use crate::gpu::plan::launch::BufferId;
 use crate::gpu::plan::layout::ArrayLayout;
@@ -40,7 +40,7 @@ pub(super) struct GroupCall<'a> {
 pub(super) struct SharedPosition {
     /// The first of them, of how many directions whose projections and states are kept at a time.
     pub first: usize,
-    pub of: usize,
+    pub count: usize,
     /// How many more directions stand before it in the recurrent weights.
     pub weights_before: usize,
 }
@@ -89,7 +89,7 @@ impl GroupCall<'_> {
 
     /// The numbers of an array `[direction][group][unit]`.
     fn state(&self) -> usize {
-        self.place.of * self.direction_state()
+        self.place.count * self.direction_state()
     }
 
     /// Those of one direction.
@@ -103,7 +103,7 @@ impl GroupCall<'_> {
     }
 
     pub fn mask_start(&self) -> usize {
-        self.cell_start() + kept(self.group.reader.cell) * self.state()
+        self.cell_start() + further_states(self.group.reader.cell) * self.state()
     }
 
     /// Where the states of a direction of the group stand among those of the recurrence.
@@ -154,7 +154,7 @@ impl GroupCall<'_> {
             // The kernels count states in groups of rows.
             cell_start: (self.cell_start() / group_rows) as u32,
             mask_start: (self.mask_start() / group_rows) as u32,
-            directions: self.place.of as u32,
+            directions: self.place.count as u32,
             zeros: (!loaded).into(),
             first_direction: self.place.first as u32,
             weights_before: self.place.weights_before as u32,

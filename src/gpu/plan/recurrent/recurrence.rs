@@ -6,7 +6,9 @@
 use super::call::{Chunk, GroupCall, PROJECTION_BYTES, SharedPosition};
 use super::group::Group;
 use crate::error::Result;
-use crate::gpu::kernel::{Constants, Kernel, Projection, StepMask, Tiling, Way, handed_on, kept};
+use crate::gpu::kernel::{
+    Constants, Kernel, Projection, StepMask, Tiling, Way, further_states, handed_on,
+};
 use crate::gpu::plan::choice::Choice;
 use crate::gpu::plan::launch::{BufferId, EXCHANGE_HEAD, STEP_TABLE, Stage, WORKGROUP, grid};
 use crate::gpu::plan::layout::ArrayLayout;
@@ -55,7 +57,7 @@ impl Planner<'_> {
         };
         let place = SharedPosition {
             first: 0,
-            of: group.directions.len(),
+            count: group.directions.len(),
             weights_before: group.stacked.as_ref().map_or(0, |stacked| stacked.place),
         };
         let outputs = group.directions.iter();
@@ -108,7 +110,8 @@ impl Planner<'_> {
             let exchanged = self.limits.binding.saturating_sub(EXCHANGE_HEAD);
             chunk = chunk.min(fits(exchanged, state * handed_on(group.reader.cell) as u64));
         }
-        let always = state * (kept(group.reader.cell) as u64 + if sequences { 1 } else { 2 });
+        let always =
+            state * (further_states(group.reader.cell) as u64 + if sequences { 1 } else { 2 });
         let each = if sequences { state } else { 0 } + if masked { a_step } else { 0 };
         match each {
             0 => chunk,
@@ -117,7 +120,7 @@ impl Planner<'_> {
     }
 
     pub(super) fn buffers_of(&mut self, call: &GroupCall) -> Result<()> {
-        let rows = (call.rows() * call.place.of) as u64;
+        let rows = (call.rows() * call.place.count) as u64;
         let mask = if call.mask.is_some() { rows * call.chunk as u64 } else { 0 };
         self.need(
             BufferId::Projection,

@@ -6,7 +6,7 @@
 use super::call::{Chunk, GroupCall, PROJECTION_BYTES, SharedPosition};
 use super::group::{Group, Stacked};
 use crate::error::Result;
-use crate::gpu::kernel::{Sharing, Way, kept};
+use crate::gpu::kernel::{Sharing, Way, further_states};
 use crate::gpu::plan::launch::{STEP_TABLE, Waves};
 use crate::gpu::plan::planner::Planner;
 use crate::gpu::software;
@@ -53,7 +53,7 @@ impl Planner<'_> {
         let work = self.work(&together);
         self.next_operator(work);
         for (first, call) in calls.iter_mut().enumerate() {
-            call.place = SharedPosition { first, of: steps.len(), weights_before: 0 };
+            call.place = SharedPosition { first, count: steps.len(), weights_before: 0 };
             // A chunk ends where it began in the ring, so that all layers are at the same slot.
             (call.chunk, call.slots) = (schedule.steps, schedule.steps);
         }
@@ -127,7 +127,7 @@ impl Planner<'_> {
         let row = 4 * (layers * call.rows()) as u64;
         let projection = row * call.group.columns_padded() as u64;
         let units = call.group.reader.units as u64;
-        let kept = row * units * kept(call.group.reader.cell) as u64;
+        let kept = row * units * further_states(call.group.reader.cell) as u64;
         let states = row * (units + u64::from(call.mask.is_some()));
         let fits = (PROJECTION_BYTES.min(self.limits.binding) / projection)
             .min(self.limits.binding.saturating_sub(kept) / states) as usize;

@@ -61,7 +61,7 @@ impl Planner<'_> {
     ) {
         let units = call.group.reader.units;
         let (start, slots) = if state == 0 { (0, call.slots) } else { (call.cell_start(), 1) };
-        let directions = if source.is_some() { 1 } else { call.place.of };
+        let directions = if source.is_some() { 1 } else { call.place.count };
         let stage = Stage {
             kernel: Kernel::LoadState,
             constants: Constants::default(),

@@ -1,7 +1,7 @@
 //! A call of an operation: its arguments, and the operations of a program that it is made of.
 
 use super::super::json;
-use super::super::messages::shown;
+use super::super::messages::excerpt;
 use super::computed::{Computed, Id};
 use crate::program::{Binary, Kind, Operation, Reduction, Unary, Values};
 use crate::{Activation, Error, Graph, Result};
@@ -48,7 +48,7 @@ impl<'a> Call<'_, 'a> {
         Err(Error::UnsupportedArgument {
             layer: self.layer.to_string(),
             argument: name.to_string(),
-            value: shown(value.map_or(&Value::Null, |(_, value)| value)),
+            value: excerpt(value.map_or(&Value::Null, |(_, value)| value)),
             reason: reason.to_string(),
         })
     }
@@ -116,7 +116,7 @@ impl<'a> Call<'_, 'a> {
                 }
                 self.op(Operation::Concat { axis: 0 }, rows)
             }
-            value => self.wrong(name, format!("{} is neither array nor numbers", shown(value))),
+            value => self.wrong(name, format!("{} is neither array nor numbers", excerpt(value))),
         }
     }
 
@@ -124,7 +124,9 @@ impl<'a> Call<'_, 'a> {
         match self.get(name).map(|value| (whole(value), value)) {
             None => Ok(None),
             Some((Some(number), _)) => Ok(Some(number)),
-            Some((None, value)) => self.wrong(name, format!("{} is no whole number", shown(value))),
+            Some((None, value)) => {
+                self.wrong(name, format!("{} is no whole number", excerpt(value)))
+            }
         }
     }
 
@@ -158,7 +160,7 @@ impl<'a> Call<'_, 'a> {
         };
         match numbers {
             Some(numbers) => Ok(Some(numbers)),
-            None => self.wrong(name, format!("{} isn't of whole numbers", shown(value))),
+            None => self.wrong(name, format!("{} isn't of whole numbers", excerpt(value))),
         }
     }
 
@@ -166,7 +168,9 @@ impl<'a> Call<'_, 'a> {
         match self.get(name) {
             None => Ok(false),
             Some(Value::Bool(value)) => Ok(*value),
-            Some(value) => self.wrong(name, format!("{} is neither true nor false", shown(value))),
+            Some(value) => {
+                self.wrong(name, format!("{} is neither true nor false", excerpt(value)))
+            }
         }
     }
 
@@ -174,7 +178,7 @@ impl<'a> Call<'_, 'a> {
         match self.get(name).map(|value| (json::number(value), value)) {
             None => Ok(default),
             Some((Some(number), _)) => Ok(number),
-            Some((None, value)) => self.wrong(name, format!("{} is no number", shown(value))),
+            Some((None, value)) => self.wrong(name, format!("{} is no number", excerpt(value))),
         }
     }
 
@@ -182,7 +186,7 @@ impl<'a> Call<'_, 'a> {
         match self.get(name).map(|value| (value.as_str(), value)) {
             None => Ok(None),
             Some((Some(text), _)) => Ok(Some(text)),
-            Some((None, value)) => self.wrong(name, format!("{} is no text", shown(value))),
+            Some((None, value)) => self.wrong(name, format!("{} is no text", excerpt(value))),
         }
     }
 

@@ -238,8 +238,8 @@ impl Computed {
         if self.repeated.get() > MOST_REPEATED {
             let name = needed.steps.last().map_or("", |&step| self.steps[step].name.as_str());
             return Err(Error::Graph(format!(
-                "operation {name:?}: what doesn't depend on the batch is read too often; compute it \
-                 before the model"
+                "operation {name:?}: what doesn't depend on the batch is read too often; compute \
+                 it before the model"
             )));
         }
         let mut program = Program::new();

@@ -79,7 +79,8 @@ pub(super) const OPERATIONS: &[Row] = &[
     ("CountNonzero", "x axis", One(reduce::count_nonzero)),
     (
         "CropImages",
-        "images=x top_cropping left_cropping bottom_cropping right_cropping target_height target_width data_format",
+        "images=x top_cropping left_cropping bottom_cropping right_cropping target_height \
+         target_width data_format",
         One(images::cropped),
     ),
     ("Cross", "x1=x x2=y axisa axisb axisc axis", One(products::cross)),
@@ -217,7 +218,8 @@ pub(super) const OPERATIONS: &[Row] = &[
     ("Pad", "x constant_values=value pad_width=width mode", One(moving::pad)),
     (
         "PadImages",
-        "images=x top_padding left_padding bottom_padding right_padding target_height target_width data_format",
+        "images=x top_padding left_padding bottom_padding right_padding target_height \
+         target_width data_format",
         One(images::padded),
     ),
     ("Percentile", "x q axis method keepdims", One(|call| statistics::quantile(call, None, 100.0))),
@@ -238,7 +240,8 @@ pub(super) const OPERATIONS: &[Row] = &[
     ("Reshape", "x newshape=shape", One(moving::reshape)),
     (
         "Resize",
-        "images=x size interpolation antialias crop_to_aspect_ratio pad_to_aspect_ratio fill_mode fill_value data_format",
+        "images=x size interpolation antialias crop_to_aspect_ratio pad_to_aspect_ratio fill_mode \
+         fill_value data_format",
         One(images::resized),
     ),
     ("RightShift", "x y", One(|call| numbers::shifted(call, false))),
@@ -258,7 +261,8 @@ pub(super) const OPERATIONS: &[Row] = &[
     ("Selu", "x", One(|call| numbers::activation(call, Activation::Selu))),
     (
         "SeparableConv",
-        "inputs=x depthwise_kernel=kernel pointwise_kernel=pointwise strides padding data_format dilation_rate",
+        "inputs=x depthwise_kernel=kernel pointwise_kernel=pointwise strides padding data_format \
+         dilation_rate",
         One(windows::separable),
     ),
     ("Sigmoid", "x", One(|call| numbers::activation(call, Activation::Sigmoid))),

@@ -25,7 +25,7 @@ mod taking;
 mod tensorflow;
 mod windows;
 
-use super::messages::shown;
+use super::messages::excerpt;
 use crate::{Error, Graph, Result};
 use call::Call;
 pub(super) use call::kind_of;
@@ -81,8 +81,8 @@ pub(super) fn of(value: &Value) -> Option<Result<&'static str, String>> {
 }
 
 /// The names of the operations that Keras's files may have in the place of layers, in alphabetical
-/// order: the classes of Keras 3, such as `GetItem`, and TensorFlow's functions in files of Keras 2,
-/// such as `math.reduce_sum`.
+/// order: the classes of Keras 3, such as `GetItem`, and TensorFlow's functions in files of Keras
+/// 2, such as `math.reduce_sum`.
 ///
 /// ```
 /// let names = birnn::keras_operations();
@@ -148,7 +148,7 @@ fn arguments<'a>(
     let wrong = |name: &str, value: &Value| Error::UnsupportedArgument {
         layer: called.path.to_string(),
         argument: name.to_string(),
-        value: shown(value),
+        value: excerpt(value),
         reason: format!("it isn't an argument of {} that is known", called.name),
     };
     // `real=name`, or both are the same.

@@ -46,7 +46,8 @@ pub(super) const OPERATIONS: &[Row] = &[
     ("linalg.l2_normalize", "x axis epsilon dim=axis", One(reduce::l2_normalized)),
     (
         "linalg.matmul",
-        "a=x b=y transpose_a transpose_b adjoint_a adjoint_b a_is_sparse= b_is_sparse= output_type=",
+        "a=x b=y transpose_a transpose_b adjoint_a adjoint_b a_is_sparse= b_is_sparse= \
+         output_type=",
         One(products::matmul),
     ),
     (
@@ -185,7 +186,8 @@ pub(super) const OPERATIONS: &[Row] = &[
     ("nn.selu", "features=x", One(|call| numbers::activation(call, Activation::Selu))),
     (
         "nn.separable_conv2d",
-        "input=x depthwise_filter=kernel pointwise_filter=pointwise strides padding data_format dilations=dilation_rate rate=dilation_rate",
+        "input=x depthwise_filter=kernel pointwise_filter=pointwise strides padding data_format \
+         dilations=dilation_rate rate=dilation_rate",
         One(windows::separable),
     ),
     ("nn.sigmoid", "x", One(|call| numbers::activation(call, Activation::Sigmoid))),
@@ -242,5 +244,5 @@ const REDUCE: &str = "input_tensor=x axis keepdims keep_dims=keepdims reduction_
 const REDUCE_PLACE: &str = "input=x axis output_type= dimension=axis";
 const POOL: &str = "input=x value=x ksize=size strides padding data_format";
 const LIKE: &str = "input=x tensor=x dtype optimize= layout=";
-const CONV: &str = "input=x value=x filters=kernel filter=kernel strides stride=strides padding data_format \
-                    dilations=dilation_rate use_cudnn_on_gpu= name=";
+const CONV: &str = "input=x value=x filters=kernel filter=kernel strides stride=strides padding \
+                    data_format dilations=dilation_rate use_cudnn_on_gpu= name=";

@@ -410,7 +410,10 @@ fn several_cells_are_several_layers() {
 #[test]
 fn several_cells_take_their_states_in_order() {
     let rnn = json!({"class_name": "RNN", "config": {"name": "rnn", "cell": cells()}});
-    let states = |names: &[&str]| json!([[[ "x", 0, 0, {"initial_state": names.iter().map(|n| json!([n, 0, 0])).collect::<Vec<_>>()}]]]);
+    let states = |names: &[&str]| {
+        let states = names.iter().map(|name| json!([name, 0, 0])).collect::<Vec<_>>();
+        json!([[["x", 0, 0, {"initial_state": states}]]])
+    };
     let mut config = functional(rnn, states(&["h", "c", "g", "s"]), json!([["rnn", 0, 0]]));
     let layers = config["config"]["layers"].as_array_mut().unwrap();
     layers.extend(
@@ -509,7 +512,10 @@ fn arrays_of_different_ranks_are_joined_as_in_keras() {
 
 #[test]
 fn a_causal_mask_belongs_to_the_call() {
-    let call = |causal: bool| json!([["x", 0, 0, {"use_causal_mask": causal}], ["x", 0, 0, {"use_causal_mask": causal}]]);
+    let call = |causal: bool| {
+        let x = json!(["x", 0, 0, {"use_causal_mask": causal}]);
+        json!([x, x])
+    };
     let attention =
         |nodes: Value| functional(named("Attention", json!({})), nodes, json!([["it", 0, 0]]));
     let is_causal = |model: Model| {

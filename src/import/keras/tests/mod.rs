@@ -68,11 +68,13 @@ fn functional(layer: Value, nodes: Value, outputs: Value) -> Value {
     layer["inbound_nodes"] = nodes;
     let layers = json!([input("x", json!([null, null, 3])), input("h", json!([null, 2])), layer]);
     let inputs = json!([["x", 0, 0], ["h", 0, 0]]);
-    json!({"class_name": "Functional", "config": {"layers": layers, "input_layers": inputs, "output_layers": outputs}})
+    let config = json!({"layers": layers, "input_layers": inputs, "output_layers": outputs});
+    json!({"class_name": "Functional", "config": config})
 }
 
 fn tensor(layer: &str) -> Value {
-    json!({"class_name": "__keras_tensor__", "config": {"shape": [], "keras_history": [layer, 0, 0]}})
+    let config = json!({"shape": [], "keras_history": [layer, 0, 0]});
+    json!({"class_name": "__keras_tensor__", "config": config})
 }
 
 fn rnn(extra: Value) -> Value {
@@ -149,7 +151,10 @@ fn every_form_of_a_call_is_read() {
         json!([[["x", 0, 0, {}], ["h", 0, 0, {}]]]),
         json!([[["x", 0, 0], ["h", 0, 0]]]),
         json!([[["x", 0, 0, {"initial_state": [["h", 0, 0]]}]]]),
-        json!([[["x", 0, 0, {"mask": null, "constants": null}], ["h", 0, 0, {"mask": null, "constants": null}]]]),
+        json!([[
+            ["x", 0, 0, {"mask": null, "constants": null}],
+            ["h", 0, 0, {"mask": null, "constants": null}]
+        ]]),
     ];
     for nodes in forms {
         let model =
@@ -240,9 +245,10 @@ fn layers_may_stand_in_any_order() {
 
 #[test]
 fn arguments_without_effect_are_accepted() {
-    let extra = json!({"dropout": 0.5, "recurrent_dropout": 0.1, "kernel_regularizer": {"class_name": "L2"}, "seed": 3,
-        "trainable": false, "implementation": 1, "unroll": true, "use_cudnn": "auto", "stateful": true,
-        "time_major": false, "zero_output_for_mask": true, "bias_constraint": {}, "something_new": null,
+    let extra = json!({"dropout": 0.5, "recurrent_dropout": 0.1, "seed": 3,
+        "kernel_regularizer": {"class_name": "L2"}, "trainable": false, "implementation": 1,
+        "unroll": true, "use_cudnn": "auto", "stateful": true, "time_major": false,
+        "zero_output_for_mask": true, "bias_constraint": {}, "something_new": null,
         "dtype": {"class_name": "Policy", "config": {"name": "float32"}}});
     keras3(functional(rnn(extra), plain_nodes(), json!(["rnn", 0, 0]))).unwrap();
 }
@@ -263,7 +269,8 @@ fn arguments_with_an_effect_are_refused() {
         (json!({"activation": "threshold"}), "activation"),
         (json!({"activation": "no_such"}), "activation"),
         (
-            json!({"activation": {"class_name": "function", "config": "tanh", "module": "builtins"}}),
+            json!({"activation":
+                {"class_name": "function", "config": "tanh", "module": "builtins"}}),
             "activation",
         ),
         (json!({"reset_after": true}), "reset_after"),
@@ -376,7 +383,8 @@ fn mixed_directions_follow_the_version() {
 
 #[test]
 fn a_missing_backward_layer_runs_the_other_way() {
-    let both = json!({"layer": layer("GRU", "g", json!({"go_backwards": true, "reset_after": false})), "merge_mode": null});
+    let gru = layer("GRU", "g", json!({"go_backwards": true, "reset_after": false}));
+    let both = json!({"layer": gru, "merge_mode": null});
     let config = functional(
         layer("Bidirectional", "b", both),
         plain_nodes(),

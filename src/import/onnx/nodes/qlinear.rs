@@ -1,7 +1,7 @@
 //! Nodes that compute with numbers of 8 bits and return such: what they stand for is computed, and
 //! what comes out is made a number of 8 bits again.
 
-use super::quantize::{Each, centred, centred_filters, dynamic_quantized, limited};
+use super::quantize::{Per, centred, centred_filters, dynamic_quantized, limited};
 use super::shapes::scalar;
 use super::windows;
 use crate::import::onnx::importer::{Call, Handler};
@@ -39,20 +39,20 @@ fn quantized(call: &mut Call, [x, scale, zero_point]: [usize; 3]) -> Result<Quan
 
 impl Quantized {
     /// Without its zero point.
-    fn centred(&self, call: &mut Call, each: Each) -> Result<Value> {
-        centred(call, self.x, self.zero_point, each)
+    fn centred(&self, call: &mut Call, per: Per) -> Result<Value> {
+        centred(call, self.x, self.zero_point, per)
     }
 
     /// What it stands for.
     fn numbers(&self, call: &mut Call) -> Result<Value> {
-        let x = self.centred(call, Each::Column)?;
+        let x = self.centred(call, Per::Column)?;
         let scale = scalar(call, self.scale)?;
         call.binary(Binary::Multiply, x, scale)
     }
 
     /// Its scale, as it fits products of its rows or columns.
-    fn scale(&self, call: &mut Call, each: Each) -> Result<Value> {
-        each.fitting(call, self.scale)
+    fn scale(&self, call: &mut Call, per: Per) -> Result<Value> {
+        per.fitting(call, self.scale)
     }
 }
 
@@ -79,9 +79,9 @@ fn set(call: &mut Call, x: Value, scale: Value, zero_point: Option<Value>) -> Re
 
 /// Products of whole numbers, which are exact, times both scales.
 fn product(call: &mut Call, a: &Quantized, b: &Quantized) -> Result<Value> {
-    let operands = [a.centred(call, Each::Row)?, b.centred(call, Each::Column)?];
+    let operands = [a.centred(call, Per::Row)?, b.centred(call, Per::Column)?];
     let product = call.op(Operation::Product, operands)?;
-    let (of_a, of_b) = (a.scale(call, Each::Row)?, b.scale(call, Each::Column)?);
+    let (of_a, of_b) = (a.scale(call, Per::Row)?, b.scale(call, Per::Column)?);
     let scale = call.binary(Binary::Multiply, of_a, of_b)?;
     call.binary(Binary::Multiply, product, scale)
 }
@@ -107,7 +107,7 @@ fn gemm(call: &mut Call) -> Result<()> {
     result = call.with_number(Binary::Multiply, result, alpha)?;
     if let Some(c) = call.input(6)? {
         // Its scale is alpha times both.
-        let (of_a, of_b) = (a.scale(call, Each::Row)?, b.scale(call, Each::Column)?);
+        let (of_a, of_b) = (a.scale(call, Per::Row)?, b.scale(call, Per::Column)?);
         let scale = call.binary(Binary::Multiply, of_a, of_b)?;
         let scale = call.with_number(Binary::Multiply, scale, alpha)?;
         let c = call.cast(c, Kind::Float)?;
@@ -148,7 +148,7 @@ fn conv(call: &mut Call) -> Result<()> {
     let (x, kernel) = (quantized(call, [0, 1, 2])?, quantized(call, [3, 4, 5])?);
     let (scale, zero_point) = (call.required(6)?, call.input(7)?);
     let shape = call.importer.facts(kernel.x).shape;
-    let of_x = x.centred(call, Each::Column)?;
+    let of_x = x.centred(call, Per::Column)?;
     let of_kernel = centred_filters(call, kernel.x, kernel.zero_point)?;
     let bias = match call.input(8)? {
         Some(bias) => Some(call.cast(bias, Kind::Float)?),

@@ -192,17 +192,17 @@ pub(super) fn dynamic_quantized(call: &mut Call, x: Value) -> Result<[Value; 3]>
 
 /// Of which numbers of an operand there is a zero point or a scale each, where there are several.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Each {
+pub(super) enum Per {
     Row,
     Column,
 }
 
-impl Each {
+impl Per {
     /// The numbers as they fit the operand.
     pub fn fitting(self, call: &mut Call, numbers: Value) -> Result<Value> {
         match self {
-            Each::Row => column(call, numbers),
-            Each::Column => scalar(call, numbers),
+            Per::Row => column(call, numbers),
+            Per::Column => scalar(call, numbers),
         }
     }
 }
@@ -212,11 +212,11 @@ pub(super) fn centred(
     call: &mut Call,
     x: Value,
     zero_point: Option<Value>,
-    each: Each,
+    per: Per,
 ) -> Result<Value> {
     let x = call.cast(x, Kind::Float)?;
     let Some(zero_point) = zero_point else { return Ok(x) };
-    let zero_point = each.fitting(call, zero_point)?;
+    let zero_point = per.fitting(call, zero_point)?;
     let zero_point = call.cast(zero_point, Kind::Float)?;
     call.binary(Binary::Subtract, x, zero_point)
 }
@@ -228,15 +228,15 @@ pub(super) fn centred_filters(
     zero_point: Option<Value>,
 ) -> Result<Value> {
     let last = call.op(Operation::MoveAxis { from: 0, to: -1 }, [kernel])?;
-    let centred = centred(call, last, zero_point, Each::Column)?;
+    let centred = centred(call, last, zero_point, Per::Column)?;
     call.op(Operation::MoveAxis { from: -1, to: 0 }, [centred])
 }
 
 fn matmul_integer(call: &mut Call) -> Result<()> {
     let (a, b) = (call.required(0)?, call.required(1)?);
     let (zero_a, zero_b) = (call.input(2)?, call.input(3)?);
-    let a = centred(call, a, zero_a, Each::Row)?;
-    let b = centred(call, b, zero_b, Each::Column)?;
+    let a = centred(call, a, zero_a, Per::Row)?;
+    let b = centred(call, b, zero_b, Per::Column)?;
     let product = call.op(Operation::Product, [a, b])?;
     let result = call.cast(product, Kind::Integer)?;
     call.set(0, result)
@@ -245,7 +245,7 @@ fn matmul_integer(call: &mut Call) -> Result<()> {
 fn conv_integer(call: &mut Call) -> Result<()> {
     let (x, kernel) = (call.required(0)?, call.required(1)?);
     let (zero_x, zero_kernel) = (call.input(2)?, call.input(3)?);
-    let x = centred(call, x, zero_x, Each::Column)?;
+    let x = centred(call, x, zero_x, Per::Column)?;
     let facts = call.importer.facts(kernel);
     let kernel = centred_filters(call, kernel, zero_kernel)?;
     let result = windows::convolution(call, x, (kernel, facts.shape), None)?;

@@ -16,8 +16,8 @@ pub(super) const NODES: &[(&str, Handler)] = &[
     ("SplitToSequence", split),
 ];
 
-const NOT_LISTED: &str = "how many arrays it has isn't known when the file is read: fix the lengths of the model's \
-     inputs, and export it again";
+const NOT_LISTED: &str = "how many arrays it has isn't known when the file is read: fix the \
+     lengths of the model's inputs, and export it again";
 
 fn construct(call: &mut Call) -> Result<()> {
     let arrays = call.inputs()?;

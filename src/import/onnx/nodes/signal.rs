@@ -43,8 +43,8 @@ fn whole(call: &mut Call, number: i64) -> Value {
 }
 
 /// The waves of each frame of a signal `[batch, length, 1]`, `[batch, frames, waves, 2]`: of wave k
-/// the sums `Σ x_t cos(2π k t / n)` and `-Σ x_t sin(2π k t / n)` over the n values of a frame, which
-/// are multiplied by a window.
+/// the sums `Σ x_t cos(2π k t / n)` and `-Σ x_t sin(2π k t / n)` over the n values of a frame,
+/// which are multiplied by a window.
 fn short_time(call: &mut Call) -> Result<()> {
     let (signal, step) = (call.required(0)?, call.required(1)?);
     let (window, length) = (call.input(2)?, call.input(3)?);

@@ -9,7 +9,7 @@ use std::ops::Range;
 /// A product of other rows with other panels that is computed piece by piece beside one whose
 /// weights come from a cache that is slower than the arithmetic: it takes what is free of that, and
 /// its own weights from the first-level cache.
-pub(super) struct Beside<'a> {
+pub(super) struct ProductBeside<'a> {
     pub rows: &'a [&'a [f32]],
     /// `[panel][feature][vector][lane]`
     pub panels: &'a [f32],
@@ -95,7 +95,7 @@ pub(super) fn multiply_beside<S: Simd, R: Rows, T: Word, const V: usize, const P
     rows: &R,
     panels: &[T],
     sums: &mut [[S::f32s; V]],
-    beside: &mut Beside,
+    beside: &mut ProductBeside,
 ) {
     if !has_room_beside::<S>() {
         return multiply::<S, R, T, V, P>(simd, rows, panels, sums);
@@ -126,7 +126,7 @@ struct MultiplyBeside<'a, 'b, R, T, const V: usize, const P: usize> {
     rows: &'a R,
     panels: &'a [T],
     sums: &'a mut [f32],
-    beside: &'a mut Beside<'b>,
+    beside: &'a mut ProductBeside<'b>,
 }
 
 impl<R: Rows, T: Word, const V: usize, const P: usize> WithSimd
@@ -254,7 +254,7 @@ impl<S: Simd, const V: usize> Pieces<'_, S, V> {
     }
 }
 
-impl Beside<'_> {
+impl ProductBeside<'_> {
     #[inline(always)]
     fn pieces<S: Simd, const V: usize>(&mut self) -> Pieces<'_, S, V> {
         Pieces {
@@ -334,7 +334,7 @@ mod tests {
                 for two in weights.chunks(2 * units * row) {
                     let count = two.len() / units / row;
                     let (mut sums, mut expected) = (vec![0.0; count * row], vec![0.0; count * row]);
-                    let mut other = Beside {
+                    let mut other = ProductBeside {
                         rows: &x,
                         panels: &others,
                         bias: &bias,
@@ -361,8 +361,14 @@ mod tests {
                     assert_eq!(sums, expected, "{units} units");
                 }
             }
-            Beside { rows: &x, panels: &others, bias: &bias, sums: &mut beside, done: &mut done }
-                .finish::<S, V>(simd);
+            ProductBeside {
+                rows: &x,
+                panels: &others,
+                bias: &bias,
+                sums: &mut beside,
+                done: &mut done,
+            }
+            .finish::<S, V>(simd);
             for (panel, found) in beside.chunks(rows * row).enumerate() {
                 let mut expected = bias[panel * row..][..row].repeat(rows);
                 let weights = &others[panel * features * row..][..features * row];
