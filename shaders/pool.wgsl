@@ -1,6 +1,7 @@
 // The largest value or the mean of each feature over windows of timesteps or of pixels.
 
 #import shared/flat
+#import shared/nan
 #import shared/windows
 
 struct Pool {
@@ -28,8 +29,7 @@ struct Pool {
 const LOWEST: f32 = -3.4028234e38;
 
 fn larger(old: vec4<f32>, value: vec4<f32>) -> vec4<f32> {
-    let is_nan = (bitcast<vec4<u32>>(value) & vec4(0x7fffffffu)) > vec4(0x7f800000u);
-    return select(old, value, is_nan | (value > old));
+    return select(old, value, are_nan(value) | (value > old));
 }
 
 @compute @workgroup_size(WORKGROUP)
@@ -40,21 +40,18 @@ fn pool(invocation: Invocation) {
     let vector = index / p.features4;
     let line = vector / p.across.outputs;
     let row = line / p.down.outputs;
-    let first_y = line % p.down.outputs * p.down.strides - p.down.before;
-    let first_x = vector % p.across.outputs * p.across.strides - p.across.before;
     let mask_stride = (p.across.length + 3u) & 0xfffffffcu;
     var largest = vec4(LOWEST);
     var sum = vec4(0.0);
     var count = 0.0;
     var found = false;
     for (var i = 0u; i < p.down.size; i++) {
-        // What lies before the first line wraps round to a large number.
-        let y = first_y + i * p.down.dilation;
-        if y >= p.down.length { continue; }
+        let y = held(p.down, line % p.down.outputs, i);
+        if y == p.down.length { continue; }
         let in_line = row * p.down.length + y;
         for (var j = 0u; j < p.across.size; j++) {
-            let place = first_x + j * p.across.dilation;
-            if place >= p.across.length { continue; }
+            let place = held(p.across, vector % p.across.outputs, j);
+            if place == p.across.length { continue; }
             let value = x[(in_line * p.across.length + place) * p.features4 + feature4];
             largest = select(value, larger(largest, value), found);
             found = true;

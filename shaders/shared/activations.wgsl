@@ -4,6 +4,8 @@
 // whose error depends on the driver. Source of the polynomials: Cephes (expf, tanhf); error at most
 // 2 ulp.
 
+#import shared/nan
+
 // Of x = n ln 2 + r, |r| <= ln 2 / 2.
 struct Exponent {
     n: vec4<f32>,
@@ -174,9 +176,7 @@ fn activation_value(activation: u32, alpha: f32, beta: f32, x: vec4<f32>) -> vec
     }
 }
 
-// NaN stays NaN, as in Keras. Clamps may drop it, and compilers may assume it away in comparisons:
-// so the bits decide.
+// NaN stays NaN, as in Keras: clamps may drop it.
 fn activate(activation: u32, alpha: f32, beta: f32, x: vec4<f32>) -> vec4<f32> {
-    let is_nan = (bitcast<vec4<u32>>(x) & vec4(0x7fffffffu)) > vec4(0x7f800000u);
-    return select(activation_value(activation, alpha, beta, x), x, is_nan);
+    return select(activation_value(activation, alpha, beta, x), x, are_nan(x));
 }

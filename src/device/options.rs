@@ -191,9 +191,9 @@ impl DeviceOptions {
     ///   up to 1e-3 (`tests/gpu/session.rs`). Where a GPU can't unpack half floats,
     ///   [`DeviceOptions::open`] returns
     ///   [`Error::DeviceRequest`](crate::Error::DeviceRequest).
-    /// * The CPU path stores only the `recurrent_kernel` so. A small batch through a layer of 1024
-    ///   units or more, which spends most of its time on reading weights, gains most; other calls
-    ///   gain little, and large batches can take longer.
+    /// * The CPU path stores only the `recurrent_kernel` so. A small batch through a layer of 512
+    ///   units or more, which spends most of its time on reading weights, gains most: up to 1.9
+    ///   times (`docs/performance.md`). Fewer units and large batches can take longer.
     pub fn half_weights(mut self, yes: bool) -> DeviceOptions {
         self.half_weights = yes;
         self
