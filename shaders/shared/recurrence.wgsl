@@ -1,5 +1,4 @@
-// What every recurrent kernel is told, and how the arrays that recurrent kernels share are laid
-// out:
+// What every recurrent kernel is told, and how the arrays that these kernels share are laid out:
 //
 //   projection  [direction][step of the chunk][group][unit]: x·kernel + bias, the gates of a unit
 //               one after the other, each of a group's rows

@@ -56,14 +56,14 @@ impl<'a> Held<'a> {
                 *start = (rest % along.outputs * along.strides) as isize - along.before;
                 rest /= along.outputs;
             }
-            work(Window { windows: self, example: rest, starts: &starts });
+            work(Window { source: self, example: rest, starts: &starts });
         }
     }
 }
 
 /// A window of an example.
 pub(super) struct Window<'w, 'a> {
-    windows: &'w Held<'a>,
+    source: &'w Held<'a>,
     example: usize,
     /// Where it begins along each axis.
     starts: &'w [isize],
@@ -75,33 +75,33 @@ impl<'a> Window<'_, 'a> {
     /// those that do. What is left holds nothing.
     pub fn held_in_a_row(&self, elements: Range<usize>) -> (usize, &'a [f32]) {
         let axes = self.starts.len();
-        let places = &self.windows.elements[elements.start * axes..][..axes];
+        let places = &self.source.elements[elements.start * axes..][..axes];
         let mut vector = self.example;
         for (axis, &place) in places[..axes - 1].iter().enumerate() {
             match self.index(axis, place) {
-                Some(index) => vector = vector * self.windows.lengths[axis] + index,
+                Some(index) => vector = vector * self.source.lengths[axis] + index,
                 None => return (elements.len(), &[]),
             }
         }
-        let length = self.windows.lengths[axes - 1];
+        let length = self.source.lengths[axes - 1];
         let first = self.starts[axes - 1] + places[axes - 1] as isize;
         let inside = |index: isize| index.clamp(0, length as isize) as usize;
         let (start, end) = (inside(first), inside(first + elements.len() as isize));
         let before = (start as isize - first).clamp(0, elements.len() as isize) as usize;
-        let features = self.windows.features;
-        let row = &self.windows.x[vector * length * features..][..length * features];
+        let features = self.source.features;
+        let row = &self.source.x[vector * length * features..][..length * features];
         (before, &row[start * features..end * features])
     }
 
     /// Calls `work` with what it holds, in pieces: the first element of each, and the features of
     /// that one and of those behind it.
     pub fn each_held(&self, mut work: impl FnMut(usize, &'a [f32])) {
-        let (size, one_apart) = self.windows.a_row();
+        let (size, one_apart) = self.source.a_row();
         if !one_apart {
-            let all = (0..self.windows.elements()).filter_map(|e| Some((e, self.held(e)?)));
+            let all = (0..self.source.elements()).filter_map(|e| Some((e, self.held(e)?)));
             return all.for_each(|(element, held)| work(element, held));
         }
-        for first in (0..self.windows.elements()).step_by(size.max(1)) {
+        for first in (0..self.source.elements()).step_by(size.max(1)) {
             let (before, held) = self.held_in_a_row(first..first + size);
             if !held.is_empty() {
                 work(first + before, held);
@@ -112,23 +112,23 @@ impl<'a> Window<'_, 'a> {
     /// The index of an axis at so far from the window's start.
     fn index(&self, axis: usize, place: usize) -> Option<usize> {
         let place = usize::try_from(self.starts[axis] + place as isize).ok()?;
-        let index = match self.windows.windows[axis].spread {
+        let index = match self.source.windows[axis].spread {
             1 => place,
             spread if place % spread == 0 => place / spread,
             _ => return None,
         };
-        (index < self.windows.lengths[axis]).then_some(index)
+        (index < self.source.lengths[axis]).then_some(index)
     }
 
     /// The features that an element of it holds; `None`: it is outside of the array.
     pub fn held(&self, element: usize) -> Option<&'a [f32]> {
         let axes = self.starts.len();
-        let places = &self.windows.elements[element * axes..][..axes];
+        let places = &self.source.elements[element * axes..][..axes];
         let mut vector = self.example;
         for (axis, &place) in places.iter().enumerate() {
-            vector = vector * self.windows.lengths[axis] + self.index(axis, place)?;
+            vector = vector * self.source.lengths[axis] + self.index(axis, place)?;
         }
-        Some(&self.windows.x[vector * self.windows.features..][..self.windows.features])
+        Some(&self.source.x[vector * self.source.features..][..self.source.features])
     }
 }
 

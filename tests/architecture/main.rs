@@ -114,7 +114,7 @@ const RUST: [&str; 10] = [
 /// Prose beside the files of `docs/`; what is in `docs/generated` is written by tests.
 const PROSE: [&str; 5] =
     ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "SECURITY.md", "shaders/README.md"];
-/// WGSL.
+/// Folders of WGSL.
 const KERNELS: [&str; 2] = ["shaders", "benches"];
 
 fn root() -> &'static Path {
